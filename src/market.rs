@@ -1,0 +1,9 @@
+//! Candles: where they come from, how they are kept, and the panel that everything else computes on.
+
+mod candles;
+mod panel;
+mod timeframe;
+
+pub use candles::{CandleFault, Candles};
+pub use panel::{Panel, PanelError};
+pub use timeframe::{DAY_MS, HOUR_MS, Timeframe, TimeframeError};

@@ -1,0 +1,228 @@
+//! What settings must hold together; every fault is found before anything runs.
+
+use std::fmt;
+
+use serde_json::Value as Json;
+
+use super::{ExchangeKind, Settings};
+use crate::market::{DAY_MS, Timeframe};
+
+/// One thing wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub key: String,
+    pub problem: String,
+    pub remedy: String,
+}
+
+impl Fault {
+    pub fn new(key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { key: key.into(), problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+/// Everything that is wrong with the settings, at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct SettingsError {
+    pub faults: Vec<Fault>,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.faults.len();
+        write!(f, "the settings have {count} fault{}:", if count == 1 { "" } else { "s" })?;
+        for fault in &self.faults {
+            write!(f, "\n  {}: {}; {}", fault.key, fault.problem, fault.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+/// Numbers that must be whole.
+pub(super) const WHOLE: &[&str] = &[
+    "market.exchange.retries",
+    "market.exchange.concurrency",
+    "market.lookback_days",
+    "market.max_gap_bars",
+    "market.simulated.symbols",
+    "universe.top_n",
+    "labels.max_hold",
+    "folds.train_days",
+    "folds.purge_days",
+    "folds.test_days",
+    "folds.step_days",
+    "models.rounds",
+    "models.max_depth",
+    "models.max_bin",
+    "models.early_stopping",
+    "approve.min_trades",
+    "brain.connections",
+    "brain.feature_days",
+    "sync.concurrency",
+    "sync.retries",
+    "engine.threads",
+    "seed",
+];
+
+const CHOICES: &[(&str, &[&str])] = &[
+    ("market.exchange.kind", &["simulated", "files", "ccxt"]),
+    ("market.exchange.name", &["binance", "coinbase", "kraken"]),
+    ("market.type", &["spot", "perp"]),
+    ("models.kind", &["gbdt"]),
+    ("decide.mode", &["consensus", "model", "both"]),
+    ("sync.remote.kind", &["folder", "s3", "dropbox"]),
+    ("logs.level", &["error", "warn", "info", "debug", "trace"]),
+];
+
+/// Checks settings with a closed list of values; a faulty one goes back to its default.
+pub(super) fn choices(schema: &Json, tree: &mut Json, faults: &mut Vec<Fault>) {
+    for (key, allowed) in CHOICES {
+        let given = leaf(tree, key).as_str().unwrap_or_default().to_owned();
+        if !allowed.contains(&given.as_str()) {
+            faults.push(Fault::new(*key, format!("is '{given}'"), format!("choose one of: {}", allowed.join(", "))));
+            reset(schema, tree, key);
+        }
+    }
+    let timeframe = leaf(tree, "market.timeframe").as_str().unwrap_or_default().to_owned();
+    if let Err(error) = timeframe.parse::<Timeframe>() {
+        faults.push(Fault::new("market.timeframe", format!("is '{timeframe}'"), error.to_string()));
+        reset(schema, tree, "market.timeframe");
+    }
+}
+
+fn pointer(key: &str) -> String {
+    format!("/{}", key.replace('.', "/"))
+}
+
+fn leaf<'a>(tree: &'a Json, key: &str) -> &'a Json {
+    tree.pointer(&pointer(key)).unwrap_or(&Json::Null)
+}
+
+fn reset(schema: &Json, tree: &mut Json, key: &str) {
+    if let Some(slot) = tree.pointer_mut(&pointer(key)) {
+        *slot = leaf(schema, key).clone();
+    }
+}
+
+/// Checks ranges and impossible combinations.
+pub(super) fn combinations(s: &Settings, faults: &mut Vec<Fault>) {
+    ranges(s, faults);
+    let mut fault = |key: &str, problem: String, remedy: String| faults.push(Fault::new(key, problem, remedy));
+
+    let horizon_ms = s.labels.horizon_bars() as i64 * s.market.timeframe.ms();
+    let purge_ms = i64::from(s.folds.purge_days) * DAY_MS;
+    if purge_ms < horizon_ms {
+        let needed = (horizon_ms + DAY_MS - 1) / DAY_MS;
+        fault(
+            "folds.purge_days",
+            format!(
+                "is {}, but a label can reach {} bars of {} ahead",
+                s.folds.purge_days,
+                s.labels.horizon_bars(),
+                s.market.timeframe
+            ),
+            format!("set it to at least {needed}, or shorten labels.max_hold"),
+        );
+    }
+    let window = s.folds.train_days + s.folds.purge_days + s.folds.test_days;
+    if window > s.market.lookback_days {
+        fault(
+            "market.lookback_days",
+            format!("is {}, but one fold needs {window} days (train + purge + test)", s.market.lookback_days),
+            format!("set it to at least {window}, or shorten the fold"),
+        );
+    }
+    let validation_days = s.folds.validation_share * f64::from(s.folds.train_days + s.folds.test_days);
+    if validation_days + f64::from(s.folds.purge_days) >= f64::from(s.folds.train_days) {
+        fault(
+            "folds.validation_share",
+            format!(
+                "leaves no training days: validation {validation_days:.1} and purge {} of {}",
+                s.folds.purge_days, s.folds.train_days
+            ),
+            "lower it, or lengthen folds.train_days".into(),
+        );
+    }
+    if s.market.exchange.kind == ExchangeKind::Files && s.market.exchange.path.as_os_str().is_empty() {
+        fault("market.exchange.path", "is empty".into(), "name the folder of candle files".into());
+    }
+    if s.market.exchange.kind == ExchangeKind::Ccxt && !cfg!(feature = "ccxt") {
+        fault(
+            "market.exchange.kind",
+            "is ccxt, which this build leaves out".into(),
+            "build with the feature ccxt".into(),
+        );
+    }
+    if !s.brain.url.starts_with("sqlite://")
+        && !s.brain.url.starts_with("postgres://")
+        && !s.brain.url.starts_with("postgresql://")
+    {
+        fault("brain.url", format!("is '{}'", s.brain_url_redacted()), "begin it with sqlite:// or postgres://".into());
+    }
+    if let Err(problem) = s.engine.device.parse::<crate::engine::DeviceChoice>() {
+        fault("engine.device", format!("is '{}'", s.engine.device), problem.to_string());
+    }
+    let clock =
+        s.schedule.at_utc.split_once(':').and_then(|(h, m)| Some((h.parse::<u8>().ok()?, m.parse::<u8>().ok()?)));
+    if !matches!(clock, Some((0..=23, 0..=59))) {
+        fault("schedule.at_utc", format!("is '{}'", s.schedule.at_utc), "give a time of day as \"HH:MM\"".into());
+    }
+    if s.sync.root.is_empty() || s.sync.root.contains("..") || s.sync.root.starts_with('/') {
+        fault("sync.root", format!("is '{}'", s.sync.root), "give a plain folder name".into());
+    }
+}
+
+fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
+    let mut within = |key: &str, value: f64, low: f64, high: f64| {
+        if !(low..=high).contains(&value) {
+            faults.push(Fault::new(key, format!("is {value}"), format!("give a value from {low} to {high}")));
+        }
+    };
+    let tiny = f64::MIN_POSITIVE;
+    within("market.exchange.timeout_s", s.market.exchange.timeout_s, 0.1, 3600.0);
+    within("market.exchange.retries", f64::from(s.market.exchange.retries), 0.0, 100.0);
+    within("market.exchange.concurrency", s.market.exchange.concurrency as f64, 1.0, 256.0);
+    within("market.lookback_days", f64::from(s.market.lookback_days), 1.0, 20_000.0);
+    within("market.cache_hours", s.market.cache_hours, 0.0, 1e6);
+    within("market.simulated.symbols", s.market.simulated.symbols as f64, 1.0, 5000.0);
+    within("market.simulated.edge", s.market.simulated.edge, 0.0, 10.0);
+    within("universe.top_n", s.universe.top_n as f64, 1.0, 100_000.0);
+    within("universe.min_daily_volume_usd", s.universe.min_daily_volume_usd, 0.0, 1e15);
+    within("universe.min_age_days", s.universe.min_age_days, 0.0, 1e5);
+    within("labels.stop_atr", s.labels.stop_atr, 0.01, 1e3);
+    within("labels.take_atr", s.labels.take_atr, 0.01, 1e3);
+    within("labels.max_hold", f64::from(s.labels.max_hold), 1.0, 100_000.0);
+    within("folds.train_days", f64::from(s.folds.train_days), 1.0, 20_000.0);
+    within("folds.test_days", f64::from(s.folds.test_days), 1.0, 20_000.0);
+    within("folds.step_days", f64::from(s.folds.step_days), 1.0, 20_000.0);
+    within("folds.validation_share", s.folds.validation_share, 0.01, 0.5);
+    within("models.rounds", f64::from(s.models.rounds), 1.0, 100_000.0);
+    within("models.learning_rate", s.models.learning_rate, 1e-6, 1.0);
+    within("models.max_depth", f64::from(s.models.max_depth), 1.0, 12.0);
+    within("models.max_bin", f64::from(s.models.max_bin), 2.0, 255.0);
+    within("models.l2", s.models.l2, 0.0, 1e9);
+    within("models.min_child_hessian", s.models.min_child_hessian, 0.0, 1e9);
+    within("models.min_split_gain", s.models.min_split_gain, 0.0, 1e9);
+    within("models.subsample", s.models.subsample, 0.01, 1.0);
+    within("models.colsample", s.models.colsample, 0.01, 1.0);
+    within("costs.fee_bps", s.costs.fee_bps, 0.0, 1e4);
+    within("costs.spread_bps", s.costs.spread_bps, 0.0, 1e4);
+    within("costs.slippage_k", s.costs.slippage_k, 0.0, 1e6);
+    within("costs.slippage_cap_bps", s.costs.slippage_cap_bps, 0.0, 1e4);
+    within("costs.funding_bps_per_8h", s.costs.funding_bps_per_8h, 0.0, 1e4);
+    within("costs.safety_margin_bps", s.costs.safety_margin_bps, 0.0, 1e4);
+    within("costs.notional", s.costs.notional, tiny, 1e12);
+    within("risk.per_trade", s.risk.per_trade, 1e-6, 0.1);
+    within("risk.daily_stop", s.risk.daily_stop, 1e-6, 1.0);
+    within("risk.max_leverage", s.risk.max_leverage, 0.01, 100.0);
+    within("risk.max_coin_share", s.risk.max_coin_share, 1e-3, 100.0);
+    within("risk.quote_per_account", s.risk.quote_per_account, 1e-9, 1e9);
+    within("risk.equity", s.risk.equity, 0.01, 1e15);
+    within("approve.min_sharpe", s.approve.min_sharpe, -100.0, 100.0);
+    within("approve.min_win_rate", s.approve.min_win_rate, 0.0, 1.0);
+    within("approve.max_drawdown", s.approve.max_drawdown, 0.0, 1.0);
+    within("brain.connections", f64::from(s.brain.connections), 1.0, 100.0);
+    within("sync.concurrency", s.sync.concurrency as f64, 1.0, 256.0);
+    within("engine.threads", s.engine.threads as f64, 0.0, 4096.0);
+    within("seed", if s.seed > i64::MAX as u64 { f64::INFINITY } else { 0.0 }, 0.0, i64::MAX as f64);
+}

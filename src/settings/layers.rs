@@ -1,0 +1,292 @@
+//! Layers built-in defaults, files, environment and `--set`, and finds unknown keys and wrong types.
+
+use std::path::PathBuf;
+
+use config::{Config, Environment, File, FileFormat, Value, ValueKind};
+use serde_json::Value as Json;
+
+use super::check::{self, Fault, SettingsError};
+use super::{Settings, redact_url};
+
+const DEFAULTS: &str = include_str!("../../config/settings.yaml");
+const ENVIRONMENT_PREFIX: &str = "HURACAN";
+
+/// Where settings come from, besides the built-in defaults; later ones win.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Files of `--config`, in the order given.
+    pub files: Vec<PathBuf>,
+    /// Variables `HURACAN__SECTION__KEY`; empty leaves the environment out.
+    pub environment: Vec<(String, String)>,
+    /// `key.path=value` of `--set`, in the order given.
+    pub overrides: Vec<String>,
+}
+
+impl Sources {
+    /// Takes the process's own environment.
+    pub fn with_environment(mut self) -> Self {
+        self.environment =
+            std::env::vars().filter(|(name, _)| name.starts_with(&format!("{ENVIRONMENT_PREFIX}__"))).collect();
+        self
+    }
+}
+
+/// Reads and validates all settings.
+///
+/// # Errors
+/// One [`SettingsError`] that lists every unknown key, wrong type and impossible combination.
+pub fn load(sources: &Sources) -> Result<Settings, SettingsError> {
+    let mut faults = Vec::new();
+    let schema = defaults();
+    let merged = merge(sources, &mut faults);
+    let mut tree = schema.clone();
+    overlay(&mut tree, merged, "", &mut faults);
+    check::choices(&schema, &mut tree, &mut faults);
+
+    // A faulty leaf has been left at its default, so that the rest can still be checked.
+    match serde_json::from_value::<Settings>(tree) {
+        Ok(settings) => {
+            check::combinations(&settings, &mut faults);
+            let password = redact_url(&settings.brain.url) != settings.brain.url;
+            let from_env = sources.environment.iter().any(|(name, _)| name.eq_ignore_ascii_case("HURACAN__BRAIN__URL"));
+            if password && !from_env {
+                faults.push(Fault::new(
+                    "brain.url",
+                    "holds a password, and settings files are synced to the remote",
+                    "give the address by the environment variable HURACAN__BRAIN__URL, or the password alone by PGPASSWORD",
+                ));
+            }
+            if faults.is_empty() { Ok(settings) } else { Err(SettingsError { faults }) }
+        }
+        Err(error) => {
+            faults.push(Fault::new("settings", error.to_string(), "compare with config/settings.yaml"));
+            Err(SettingsError { faults })
+        }
+    }
+}
+
+fn defaults() -> Json {
+    let config = Config::builder()
+        .add_source(File::from_str(DEFAULTS, FileFormat::Yaml))
+        .build()
+        .expect("the built-in settings are YAML: a test proves it");
+    to_json(config.cache)
+}
+
+fn merge(sources: &Sources, faults: &mut Vec<Fault>) -> Value {
+    let mut builder = Config::builder();
+    for path in &sources.files {
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let file = File::from_str(&text, FileFormat::Yaml);
+                match Config::builder().add_source(file).build() {
+                    Ok(layer) => builder = builder.add_source(layer),
+                    Err(error) => faults.push(Fault::new(
+                        "--config",
+                        format!("{} cannot be read as YAML: {error}", path.display()),
+                        "mend the file",
+                    )),
+                }
+            }
+            Err(error) => faults.push(Fault::new(
+                "--config",
+                format!("{} cannot be opened: {error}", path.display()),
+                "name a file that exists",
+            )),
+        }
+    }
+    builder = builder.add_source(
+        Environment::with_prefix(ENVIRONMENT_PREFIX)
+            .prefix_separator("__")
+            .separator("__")
+            .source(Some(sources.environment.iter().cloned().collect())),
+    );
+    for assignment in &sources.overrides {
+        let Some((key, value)) = assignment.split_once('=') else {
+            faults.push(Fault::new("--set", format!("'{assignment}' has no '='"), "write --set key.path=value"));
+            continue;
+        };
+        builder = match builder.clone().set_override(key.trim(), value.trim()) {
+            Ok(next) => next,
+            Err(error) => {
+                faults.push(Fault::new(key, error.to_string(), "write --set key.path=value"));
+                builder
+            }
+        };
+    }
+    match builder.build() {
+        Ok(config) => config.cache,
+        Err(error) => {
+            faults.push(Fault::new("settings", error.to_string(), "mend the named layer"));
+            Value::from(config::Map::<String, Value>::new())
+        }
+    }
+}
+
+fn to_json(value: Value) -> Json {
+    match value.kind {
+        ValueKind::Nil => Json::Null,
+        ValueKind::Boolean(b) => b.into(),
+        ValueKind::I64(i) => i.into(),
+        ValueKind::I128(i) => i64::try_from(i).map_or_else(|_| Json::String(i.to_string()), Json::from),
+        ValueKind::U64(u) => u.into(),
+        ValueKind::U128(u) => u64::try_from(u).map_or_else(|_| Json::String(u.to_string()), Json::from),
+        ValueKind::Float(f) => f.into(),
+        ValueKind::String(s) => s.into(),
+        ValueKind::Table(map) => {
+            let mut entries: Vec<_> = map.into_iter().collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            entries.into_iter().map(|(k, v)| (k, to_json(v))).collect()
+        }
+        ValueKind::Array(list) => list.into_iter().map(to_json).collect(),
+    }
+}
+
+/// Lays `layer` over `tree`; `tree` holds the defaults and so says which keys and types exist.
+fn overlay(tree: &mut Json, layer: Value, path: &str, faults: &mut Vec<Fault>) {
+    let Some(known) = tree.as_object_mut() else { return };
+    let ValueKind::Table(entries) = layer.kind else {
+        faults.push(Fault::new(path, "is a single value", "it is a section: give the keys below it"));
+        return;
+    };
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    for (key, value) in entries {
+        let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match known.get_mut(&key) {
+            None => {
+                let names: Vec<&str> = known.keys().map(String::as_str).collect();
+                let nearest = crate::text::nearest_word(&key, &names);
+                let remedy = match nearest {
+                    Some(name) if path.is_empty() => format!("did you mean '{name}'?"),
+                    Some(name) => format!("did you mean '{path}.{name}'?"),
+                    None => format!("known here: {}", names.join(", ")),
+                };
+                faults.push(Fault::new(full, "is not a setting", remedy));
+            }
+            Some(slot) if slot.is_object() => overlay(slot, value, &full, faults),
+            Some(slot) => match coerce(slot, value, &full) {
+                Ok(json) => *slot = json,
+                Err(fault) => faults.push(fault),
+            },
+        }
+    }
+}
+
+/// Reads `value` as the type of the default in `slot`.
+fn coerce(slot: &Json, value: Value, key: &str) -> Result<Json, Fault> {
+    let given = to_json(value);
+    let text = match &given {
+        Json::String(s) => s.clone(),
+        other => other.to_string(),
+    };
+    let wrong = |expected: &str| Fault::new(key, format!("is {text:?}"), format!("give {expected}"));
+    match slot {
+        Json::Bool(_) => match text.as_str() {
+            "true" | "yes" | "on" => Ok(true.into()),
+            "false" | "no" | "off" => Ok(false.into()),
+            _ => Err(wrong("true or false")),
+        },
+        // Whether a number must be whole is decided by the typed settings: see check::WHOLE.
+        Json::Number(_) if key == "brain.feature_days" && text == "all" => Ok("all".into()),
+        Json::Number(_) => {
+            if given.is_object() || given.is_array() {
+                return Err(wrong("a number"));
+            }
+            if check::WHOLE.contains(&key) {
+                let whole = text.parse::<u64>().map_err(|_| wrong("a whole number, 0 or more"))?;
+                if key != "seed" && whole > u64::from(u32::MAX) {
+                    return Err(wrong("a whole number below 4294967296"));
+                }
+                return Ok(whole.into());
+            }
+            match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => Ok(number.into()),
+                _ => Err(wrong("a finite number")),
+            }
+        }
+        Json::String(_) if given.is_object() || given.is_array() => Err(wrong("one value")),
+        Json::String(_) => Ok(text.into()),
+        Json::Array(_) => match given {
+            Json::Array(list) if list.iter().all(Json::is_string) => Ok(Json::Array(list)),
+            Json::String(list) => Ok(list.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()),
+            _ => Err(wrong("a list of names")),
+        },
+        Json::Null | Json::Object(_) => Err(wrong("a value")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sets(overrides: &[&str]) -> Result<Settings, SettingsError> {
+        load(&Sources { overrides: overrides.iter().map(|s| (*s).to_owned()).collect(), ..Sources::default() })
+    }
+
+    #[test]
+    fn built_in_defaults_and_the_daily_overlay_are_valid() {
+        let defaults = load(&Sources::default()).unwrap();
+        assert_eq!(defaults.market.lookback_days, 240);
+        assert_eq!(defaults.universe.top_n, 20);
+        let daily = concat!(env!("CARGO_MANIFEST_DIR"), "/config/daily.yaml");
+        let daily = load(&Sources { files: vec![daily.into()], ..Sources::default() }).unwrap();
+        assert_eq!(daily.market.timeframe.to_string(), "1d");
+        assert_eq!(daily.market.lookback_days, 150);
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "universe:\n  top_n: 5\nseed: 3\nmarket:\n  timeframe: 4h\n").unwrap();
+        let settings = load(&Sources {
+            files: vec![file.path().into()],
+            environment: vec![("HURACAN__SEED".into(), "4".into()), ("HURACAN__UNIVERSE__TOP_N".into(), "6".into())],
+            overrides: vec!["universe.top_n=7".into(), "brain.feature_days=all".into()],
+        })
+        .unwrap();
+        assert_eq!((settings.universe.top_n, settings.seed), (7, 4));
+        assert_eq!(settings.market.timeframe.to_string(), "4h");
+        assert_eq!(settings.brain.feature_days, super::super::FeatureDays::All(super::super::AllDays::All));
+    }
+
+    #[test]
+    fn one_error_lists_every_fault_with_key_and_remedy() {
+        let error = sets(&[
+            "market.timefrme=1h",
+            "universe.top_n=many",
+            "models.kind=lstm",
+            "folds.purge_days=0",
+            "market.lookback_days=100",
+            "engine.fallback=perhaps",
+            "costs.fee_bps=NaN",
+            "nonsense",
+        ])
+        .unwrap_err();
+        let text = error.to_string();
+        for part in [
+            "market.timefrme",
+            "did you mean 'market.timeframe'",
+            "universe.top_n",
+            "models.kind",
+            "folds.purge_days",
+            "market.lookback_days",
+            "engine.fallback",
+            "costs.fee_bps",
+            "nonsense",
+        ] {
+            assert!(text.contains(part), "{part} is missing in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_file_is_refused_and_one_from_the_environment_is_hidden() {
+        assert!(sets(&["brain.url=postgres://u:secret@h/db"]).unwrap_err().to_string().contains("HURACAN__BRAIN__URL"));
+        let settings = load(&Sources {
+            environment: vec![("HURACAN__BRAIN__URL".into(), "postgres://u:secret@h/db".into())],
+            ..Sources::default()
+        })
+        .unwrap();
+        assert_eq!(settings.brain_url_redacted(), "postgres://u:***@h/db");
+    }
+}

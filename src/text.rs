@@ -1,0 +1,44 @@
+//! Small helpers on words and bytes.
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// The word nearest to `given` by edit distance, if one is near enough to be meant.
+pub fn nearest_word<'a>(given: &str, words: &[&'a str]) -> Option<&'a str> {
+    let nearest = words.iter().map(|word| (edit_distance(given, word), *word)).min()?;
+    (nearest.0 <= 1 + given.len() / 4).then_some(nearest.1)
+}
+
+/// Levenshtein's distance.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_near_enough_are_suggested() {
+        assert_eq!(nearest_word("timefrme", &["timeframe", "quote"]), Some("timeframe"));
+        assert_eq!(nearest_word("zzz", &["timeframe", "quote"]), None);
+        assert_eq!(hex(&[0, 255, 16]), "00ff10");
+    }
+}
