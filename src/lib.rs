@@ -3,6 +3,7 @@
 pub mod arith;
 pub mod boost;
 pub mod engine;
+pub mod features;
 pub mod market;
 pub mod settings;
 pub mod shadow;
