@@ -9,7 +9,7 @@ mod windows;
 use ndarray::ArrayView3;
 
 pub use catalogue::{CATALOGUE, COUNT, Feature, columns, names};
-pub use cpu::compute;
+pub use cpu::{atr_14, compute};
 
 /// Features of all symbols, `[symbols × bars × features]` f32 row-major, NaN until enough bars exist.
 #[derive(Debug, Clone, PartialEq)]

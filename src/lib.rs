@@ -4,6 +4,8 @@ pub mod arith;
 pub mod boost;
 pub mod engine;
 pub mod features;
+pub mod folds;
+pub mod labels;
 pub mod market;
 pub mod settings;
 pub mod shadow;

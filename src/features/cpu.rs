@@ -27,6 +27,19 @@ pub fn compute(panel: &Panel) -> Features {
     Features { symbols, bars, values }
 }
 
+/// ATR(14) of every symbol and bar in f64, `[symbols × bars]`: the unit of the barriers. NaN in the warm-up.
+pub fn atr_14(panel: &Panel) -> Vec<f64> {
+    let mut out = vec![f64::NAN; panel.symbols.len() * panel.bars];
+    out.par_chunks_mut(panel.bars.max(1)).enumerate().for_each(|(symbol, out)| {
+        let range = panel.ranges[symbol].clone();
+        let own = |column| &panel.row(column, symbol)[range.clone()];
+        let atr = indicators::atr(&indicators::true_range(own(&panel.high), own(&panel.low), own(&panel.close)), 14);
+        let warm_up = CATALOGUE[c::ATR_14].warm_up.min(range.len());
+        out[range.start + warm_up..range.end].copy_from_slice(&atr[warm_up..]);
+    });
+    out
+}
+
 /// Runs [`symbol_columns`] with the widest vectors of this machine: lanes do not change a bit, since nothing is fused.
 fn dispatch(panel: &Panel, symbol: usize, returns: &Returns) -> Columns {
     #[cfg(target_arch = "x86_64")]

@@ -273,6 +273,7 @@ mod tests {
             files: vec![file.path().into()],
             environment: vec![("HURACAN__SEED".into(), "4".into()), ("HURACAN__UNIVERSE__TOP_N".into(), "6".into())],
             overrides: vec!["universe.top_n=7".into(), "brain.feature_days=all".into()],
+            ..Sources::default()
         })
         .unwrap();
         assert_eq!((settings.universe.top_n, settings.seed), (7, 4));
