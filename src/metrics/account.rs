@@ -2,7 +2,7 @@
 
 use crate::market::{DAY_MS, Panel};
 use crate::settings::Risk;
-use crate::shadow::Trade;
+use crate::shadow::{ExitReason, Trade};
 
 /// How large a trade may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,7 +59,7 @@ impl Account {
         let mut order: Vec<usize> = (0..trades.len()).collect();
         order.sort_by_key(|&i| (trades[i].entry_bar, trades[i].symbol, trades[i].signal_bar));
         let mut by_exit = order.clone();
-        by_exit.sort_by_key(|&i| (trades[i].exit_bar, trades[i].symbol, trades[i].entry_bar));
+        by_exit.sort_by_key(|&i| (trades[i].exit_bar, !at_open(&trades[i]), trades[i].symbol, trades[i].entry_bar));
         let (mut equity, mut exposure, mut refused) = (start_equity, 0.0, 0);
         let mut notional = vec![0.0; trades.len()];
         let mut entries = Vec::new();
@@ -101,6 +101,7 @@ impl Account {
         Self { start_equity, entries, refused, curve }
     }
 
+    /// Equity at the end of the last day.
     pub fn final_equity(&self) -> f64 {
         self.curve.last().map_or(self.start_equity, |point| point.1)
     }
@@ -108,5 +109,71 @@ impl Account {
     /// Return of each day.
     pub fn daily_returns(&self) -> Vec<f64> {
         self.curve.windows(2).map(|w| if w[0].1 > 0.0 { w[1].1 / w[0].1 - 1.0 } else { 0.0 }).collect()
+    }
+}
+
+/// Whether a trade surely ended at the open of its exit bar.
+fn at_open(trade: &Trade) -> bool {
+    matches!(trade.exit_reason, ExitReason::SignalReversal | ExitReason::Time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Candles, HOUR_MS, Timeframe};
+    use crate::shadow::Side;
+
+    fn panel() -> Panel {
+        let mut candles = Candles::default();
+        (0..72).for_each(|t| candles.push(t * HOUR_MS, [100.0; 4], 1.0));
+        let all = vec![("A-X".to_owned(), candles.clone()), ("B-X".to_owned(), candles)];
+        Panel::new(all, Timeframe::H1, 1, false).unwrap()
+    }
+
+    fn trade(symbol: usize, entry_bar: usize, exit_bar: usize, net_bps: f64, exit_reason: ExitReason) -> Trade {
+        Trade {
+            symbol,
+            side: Side::Long,
+            signal_bar: entry_bar - 1,
+            entry_bar,
+            entry_price: 100.0,
+            exit_bar,
+            exit_price: 100.0,
+            stop_price: 96.0,
+            take_price: 110.0,
+            size: 1.0,
+            exit_reason,
+            gross_bps: net_bps,
+            fee_bps: 0.0,
+            spread_bps: 0.0,
+            slippage_bps: 0.0,
+            funding_bps: 0.0,
+            net_bps,
+        }
+    }
+
+    #[test]
+    fn sizes_follow_risk_share_and_leverage_and_equity_is_the_sum_of_profits() {
+        let sizing = Sizing { per_trade: 0.01, max_coin_share: 0.5, max_leverage: 0.3 };
+        let trades = [
+            // A stop 4 % away at 1 % risk: a quarter of equity.
+            trade(0, 1, 5, 200.0, ExitReason::TakeProfit),
+            // What leverage leaves: 0.3 − 0.25.
+            trade(1, 2, 30, -100.0, ExitReason::StopLoss),
+            // Nothing is left.
+            trade(0, 5, 6, 500.0, ExitReason::Time),
+            trade(0, 31, 40, 100.0, ExitReason::Time),
+        ];
+        let account = Account::follow(&panel(), &trades, &[0, DAY_MS, 2 * DAY_MS], 1000.0, &sizing);
+        let notionals: Vec<f64> = account.entries.iter().map(|e| e.notional).collect();
+        let after = 1000.0 + 250.0 * 0.02 - 50.0 * 0.01;
+        assert_eq!(notionals.len(), 3);
+        assert!((notionals[0] - 250.0).abs() < 1e-9 && (notionals[1] - 50.0).abs() < 1e-9);
+        assert!((notionals[2] - after * 0.25).abs() < 1e-9);
+        assert_eq!(account.refused, 1);
+        let sum: f64 = account.entries.iter().map(|e| e.profit).sum();
+        assert!((account.final_equity() - 1000.0 - sum).abs() < 1e-9);
+        assert_eq!(account.curve[1], (DAY_MS, 1005.0));
+        assert_eq!(account.daily_returns().len(), 3);
     }
 }
