@@ -3,7 +3,9 @@
 pub mod arith;
 pub mod boost;
 pub mod engine;
+pub mod files;
 pub mod market;
+pub mod models;
 pub mod settings;
 pub mod shadow;
 pub mod text;
