@@ -3,7 +3,10 @@
 pub mod arith;
 pub mod boost;
 pub mod engine;
+pub mod features;
 pub mod files;
+pub mod folds;
+pub mod labels;
 pub mod market;
 pub mod models;
 pub mod settings;
