@@ -68,9 +68,10 @@ fn own_predictions(
         }
         let bundle = Bundle::load(&path).or_exit(Code::BadData)?;
         let head = |head: &str| {
-            bundle.heads.get(head).ok_or_else(|| {
-                Failure::new(Code::BadData, format!("{}: has no head '{head}'", path.display()))
-            })
+            bundle
+                .heads
+                .get(head)
+                .ok_or_else(|| Failure::new(Code::BadData, format!("{}: has no head '{head}'", path.display())))
         };
         let (win_long, win_short, edge) = (head("win_long")?, head("win_short")?, head("edge_bps")?);
         let own: Vec<_> = panel.ranges[symbol]

@@ -13,8 +13,7 @@ use crate::settings::Settings;
 /// # Errors
 /// Exit code 3 with every bad file, its row and reason.
 pub fn read_panel(folder: &Path, settings: &Settings) -> Result<Panel, Failure> {
-    let wanted: Option<Timeframe> =
-        settings.explicit.contains("market.timeframe").then_some(settings.market.timeframe);
+    let wanted: Option<Timeframe> = settings.explicit.contains("market.timeframe").then_some(settings.market.timeframe);
     let (timeframe, files) = read_folder(folder, wanted).or_exit(Code::BadData)?;
     let (mut candles, mut faults) = (Vec::new(), Vec::new());
     for (symbol, read) in files {

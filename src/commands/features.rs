@@ -17,9 +17,8 @@ use crate::settings::Settings;
 pub fn run(settings: &Settings, folder: &Path, out: &Path) -> Result<Value, Failure> {
     let panel = candles::read_panel(folder, settings)?;
     let features = features::compute(&panel);
-    let cells = || {
-        panel.ranges.iter().enumerate().flat_map(|(symbol, range)| range.clone().map(move |bar| (symbol, bar)))
-    };
+    let cells =
+        || panel.ranges.iter().enumerate().flat_map(|(symbol, range)| range.clone().map(move |bar| (symbol, bar)));
     let symbols: Vec<&str> = cells().map(|(symbol, _)| panel.symbols[symbol].as_str()).collect();
     let times: Vec<i64> = cells().map(|(_, bar)| panel.time_ms(bar)).collect();
     let rows = times.len();

@@ -62,11 +62,8 @@ impl Plan {
                 row
             })
             .collect();
-        let failed: Vec<Value> = self
-            .too_short
-            .iter()
-            .map(|(symbol, reason)| json!({ "symbol": symbol, "reason": reason }))
-            .collect();
+        let failed: Vec<Value> =
+            self.too_short.iter().map(|(symbol, reason)| json!({ "symbol": symbol, "reason": reason })).collect();
         json!({ "timeframe": self.panel.timeframe, "folds": folds, "failed": failed })
     }
 

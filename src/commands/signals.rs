@@ -28,9 +28,8 @@ pub fn read(path: &Path, panel: &Panel) -> Result<Signals, SignalFileError> {
     let mut seen: HashMap<usize, usize> = HashMap::new();
     for row in 0..symbols.len() {
         let name = &symbols[row];
-        let symbol = panel
-            .symbol(name)
-            .ok_or_else(|| fault(SignalError::UnknownSymbol { row, symbol: name.clone() }))?;
+        let symbol =
+            panel.symbol(name).ok_or_else(|| fault(SignalError::UnknownSymbol { row, symbol: name.clone() }))?;
         let bar = panel.bar_at(times[row]).filter(|bar| panel.ranges[symbol].contains(bar)).ok_or_else(|| {
             fault(SignalError::UnknownTime { row, symbol: name.clone(), time: time_text(times[row]) })
         })?;

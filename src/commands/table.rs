@@ -37,10 +37,9 @@ pub fn read(path: &Path) -> Result<Table, TableError> {
     let frame = match ending.as_str() {
         "parquet" => ParquetReader::new(open()?).finish(),
         "feather" | "arrow" | "ipc" => IpcReader::new(open()?).finish(),
-        "csv" => CsvReadOptions::default()
-            .with_infer_schema_length(None)
-            .into_reader_with_file_handle(open()?)
-            .finish(),
+        "csv" => {
+            CsvReadOptions::default().with_infer_schema_length(None).into_reader_with_file_handle(open()?).finish()
+        }
         _ => return Err(TableError::UnknownKind { path: path.to_owned() }),
     };
     Ok(Table { path: path.to_owned(), frame: frame.map_err(|error| unreadable(error.to_string()))? })
@@ -67,7 +66,7 @@ impl Table {
         self.frame.column(name).map_err(|_| TableError::MissingColumn {
             path: self.path.clone(),
             column: name.to_owned(),
-            found: self.frame.get_column_names_str().join(", "),
+            found: self.frame.get_column_names().iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "),
         })
     }
 
@@ -105,7 +104,8 @@ impl Table {
                 .iter()
                 .enumerate()
                 .map(|(row, text)| {
-                    parse_time(text).ok_or_else(|| bad_row(row, format!("{name} is '{text}', which is no RFC 3339 time")))
+                    parse_time(text)
+                        .ok_or_else(|| bad_row(row, format!("{name} is '{text}', which is no RFC 3339 time")))
                 })
                 .collect(),
             dtype => {
