@@ -10,7 +10,7 @@ pub const MISSING: u8 = 255;
 /// Feature f has bins `0 ..= cuts[f].len()`; a value lies in the first bin whose cut it does not exceed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cuts {
-    /// Ascending, at most 254 a feature: the greatest training value of each bin but the last.
+    /// Ascending, at most 254 a feature: midway between the neighbouring training values of two bins.
     pub cuts: Vec<Vec<f32>>,
 }
 
@@ -29,7 +29,7 @@ impl Cuts {
                 values.sort_unstable_by(f32::total_cmp);
                 let distinct = values.windows(2).filter(|w| w[0] < w[1]).count() + usize::from(!values.is_empty());
                 if distinct <= max_bin {
-                    values.windows(2).filter(|w| w[0] < w[1]).map(|w| w[0]).collect()
+                    values.windows(2).filter(|w| w[0] < w[1]).map(|w| midway(w[0], w[1])).collect()
                 } else {
                     quantiles(&values, max_bin)
                 }
@@ -59,7 +59,7 @@ impl Cuts {
 
     /// The threshold of a split that sends bins `0 ..= bin` of `feature` left.
     ///
-    /// It lies midway between the greatest f32 that goes left and the next one: whoever keeps the features in
+    /// It lies midway between the cut, the greatest f32 that goes left, and the next one: whoever keeps the features in
     /// f64 decides as we do on their f32 roundings. A split after the last bin parts present from missing.
     pub fn threshold(&self, feature: usize, bin: usize) -> f64 {
         match self.cuts[feature].get(bin) {
@@ -72,14 +72,24 @@ impl Cuts {
     }
 }
 
-/// The greatest value below each sorted entry of rank k·n/bins, without repetition.
+/// The f32 midway between two values: at least the lower, below the higher.
+fn midway(below: f32, above: f32) -> f32 {
+    let middle = ((f64::from(below) + f64::from(above)) / 2.0) as f32;
+    if middle < above { middle } else { below }
+}
+
+/// The cut before each sorted entry of rank k·n/bins, without repetition.
 fn quantiles(sorted: &[f32], bins: usize) -> Vec<f32> {
     let mut cuts = Vec::with_capacity(bins - 1);
     for k in 1..bins {
         let begins = sorted[k * sorted.len() / bins];
         let below = sorted.partition_point(|&v| v < begins);
-        if below > 0 && cuts.last().is_none_or(|&last| last < sorted[below - 1]) {
-            cuts.push(sorted[below - 1]);
+        if below == 0 {
+            continue;
+        }
+        let cut = midway(sorted[below - 1], begins);
+        if cuts.last().is_none_or(|&last| last < cut) {
+            cuts.push(cut);
         }
     }
     cuts
@@ -94,11 +104,11 @@ mod tests {
         let values = [3.0, 1.0, f32::NAN, 2.0, 2.0, -0.0, 0.0];
         let table = Table { values: &values, features: 1 };
         let cuts = Cuts::new(table, &[0, 1, 2, 3, 4, 5, 6], 255);
-        assert_eq!(cuts.cuts, [vec![0.0, 1.0, 2.0]]);
+        assert_eq!(cuts.cuts, [vec![0.5, 1.5, 2.5]]);
         assert_eq!(cuts.codes(table, &[0, 1, 2, 3, 5, 6]), [3, 1, MISSING, 2, 0, 0]);
         assert_eq!(cuts.code(0, 99.0), 3);
         let threshold = cuts.threshold(0, 1);
-        assert!(threshold > 1.0 && threshold < f64::from(1.0_f32.next_up()));
+        assert!(threshold > 1.5 && threshold < f64::from(1.5_f32.next_up()));
     }
 
     #[test]

@@ -135,5 +135,17 @@ pub fn best_split(histogram: &Histogram, bins: &[usize], total: Sums, rules: &Sp
             }
         }
     }
+    if let Some(split) = &mut best {
+        split.bin = middle_of_gap(&histogram[split.drawn], split.bin, bins[split.drawn]);
+    }
     best
+}
+
+/// Bins without rows may go either way: the split is laid in their middle, so that neither side claims what
+/// the node has not seen.
+fn middle_of_gap(sums: &[Sums; 256], bin: usize, bins: usize) -> usize {
+    match (bin + 1..bins).find(|&next| sums[next] != Sums::default()) {
+        Some(next) => bin + (next - 1 - bin) / 2,
+        None => bins - 1,
+    }
 }

@@ -1,6 +1,7 @@
 //! Tables in files: Parquet, Feather or CSV, read and written through Polars.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat};
@@ -50,7 +51,10 @@ pub fn write(path: &Path, mut frame: DataFrame) -> Result<(), TableError> {
     let fault = |reason: String| TableError::Write { path: path.to_owned(), reason };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| fault(error.to_string()))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| fault(error.to_string()))?;
+    let mut file = tempfile::Builder::new()
+        .permissions(PermissionsExt::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(|error| fault(error.to_string()))?;
     let written = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
         CsvWriter::new(file.as_file_mut()).finish(&mut frame)
     } else {
