@@ -7,6 +7,7 @@ use std::time::Duration;
 use ccxt::Value;
 use ccxt::types::{Market, Ticker};
 use futures::StreamExt;
+use tokio::sync::OnceCell;
 
 use super::{MarketInfo, utc};
 use crate::market::universe::pegged;
@@ -22,6 +23,7 @@ const DOLLARS: &[&str] = &["USDT", "USDC", "USD", "FDUSD", "TUSD", "BUSD", "DAI"
 #[derive(Debug)]
 pub struct Ccxt {
     engines: Engines,
+    listed: OnceCell<Value>,
     kind: MarketType,
     quote: String,
     now_ms: i64,
@@ -53,6 +55,7 @@ impl Ccxt {
         let window = f64::from(folds.train_days + folds.purge_days + folds.test_days);
         Ok(Self {
             engines: Engines::new(&settings.market.exchange, settings.market.kind, address)?,
+            listed: OnceCell::new(),
             kind: settings.market.kind,
             quote: settings.market.quote.clone(),
             now_ms: now_ms.unwrap_or_else(|| chrono::Utc::now().timestamp_millis()),
@@ -83,8 +86,7 @@ impl Ccxt {
     /// # Errors
     /// An exchange that cannot be reached or lists nothing, after all retries.
     pub async fn markets(&self) -> Result<Vec<MarketInfo>, MarketError> {
-        let listed = self.engines.call("listing the markets", "fetch_markets", vec![], market_list).await?;
-        self.engines.share_markets(listed.clone());
+        let listed = self.listed().await?;
         let params = match self.kind {
             MarketType::Spot => ccxt::Params::none(),
             MarketType::Perp => ccxt::Params::new().with_str("type", "swap").with_str("subType", "linear"),
@@ -105,6 +107,16 @@ impl Ccxt {
         markets.dedup_by(|a, b| a.symbol == b.symbol);
         self.look_up_ages(&mut markets).await;
         Ok(markets)
+    }
+
+    /// The exchange's own list of markets, which every engine needs: fetched once.
+    async fn listed(&self) -> Result<&Value, MarketError> {
+        let fetch = || async {
+            let listed = self.engines.call("listing the markets", "fetch_markets", vec![], market_list).await?;
+            self.engines.share_markets(listed.clone());
+            Ok(listed)
+        };
+        self.listed.get_or_try_init(fetch).await
     }
 
     fn is_of_kind(&self, market: &Market) -> bool {
@@ -208,6 +220,7 @@ impl Ccxt {
         });
         let unknown = || MarketError::UnknownSymbol { exchange: self.name().into(), symbol: symbol.into() };
         let known = known.ok_or_else(unknown)?;
+        self.listed().await?;
         let args = vec![
             Value::from(known),
             Value::from(timeframe.to_string()),

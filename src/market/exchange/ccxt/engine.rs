@@ -26,7 +26,6 @@ type Engine = Box<dyn TypedExchange>;
 pub(super) struct Engines {
     name: String,
     config: serde_json::Value,
-    share: usize,
     timeout: Duration,
     retries: u32,
     free: Semaphore,
@@ -69,18 +68,19 @@ impl Engines {
                 "rest": address,
             } });
         }
-        let engines = Self {
+        let mut engines = Self {
             name: settings.name.clone(),
             config,
-            share: settings.concurrency.max(1),
             timeout,
             retries: settings.retries,
             free: Semaphore::new(settings.concurrency.max(1)),
             idle: Mutex::default(),
             markets: Mutex::default(),
         };
-        let first = engines.build()?;
-        engines.put_back(first);
+        // Each engine limits its own requests, by the pause that it is made with: a share of the rate each keeps the sum
+        // within the exchange's limit.
+        let (_, pause_ms) = engines.build()?;
+        engines.config["rateLimit"] = ((pause_ms * settings.concurrency.max(1) as f64).ceil() as i64).into();
         Ok(engines)
     }
 
@@ -128,7 +128,7 @@ impl Engines {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut engine = match idle {
             Some(engine) => engine,
-            None => self.build().map_err(|error| fatal(error.to_string()))?,
+            None => self.build().map_err(|error| fatal(error.to_string()))?.0,
         };
         // One call may make several requests and wait for the rate limit; each request has its own limit inside.
         let limit = self.timeout * 4;
@@ -153,7 +153,8 @@ impl Engines {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(engine);
     }
 
-    fn build(&self) -> Result<Engine, MarketError> {
+    /// A new engine, and the pause in milliseconds that it keeps for each unit of a request's weight.
+    fn build(&self) -> Result<(Engine, f64), MarketError> {
         let mut config = Value::from_json(&self.config);
         if let Some(markets) = self.markets.lock().unwrap_or_else(PoisonError::into_inner).clone() {
             ccxt::set_value(&mut config, &Value::from("markets"), markets);
@@ -163,16 +164,12 @@ impl Engines {
         made.unwrap_or_else(|panic| Err(self.failed("starting the engine", 1, message(&*panic))))
     }
 
-    fn made(&self, config: Value) -> Result<Engine, MarketError> {
-        // Each engine limits its own requests: a share of the rate each keeps the sum within the exchange's limit.
-        let slower =
-            |rate_limit_ms: &Value| (rate_limit_ms.as_f64().unwrap_or(1000.0) * self.share as f64).ceil() as i64;
+    fn made(&self, config: Value) -> Result<(Engine, f64), MarketError> {
         macro_rules! engine {
             ($kind:ident) => {{
-                let mut engine = $kind::new(Some(config));
-                let shared = slower(&engine.rateLimit);
-                engine.set_rate_limit_ms(shared);
-                Ok(Box::new(engine))
+                let engine = $kind::new(Some(config));
+                let pause_ms = engine.rateLimit.as_f64().unwrap_or(1000.0);
+                Ok((Box::new(engine), pause_ms))
             }};
         }
         match self.name.as_str() {

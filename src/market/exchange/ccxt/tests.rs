@@ -275,7 +275,21 @@ async fn concurrent_downloads_stay_within_one_rate_limit() {
     let all: Vec<_> = futures::stream::iter(0..4).map(one).buffer_unordered(4).collect().await;
     assert!(all.iter().all(Result::is_ok));
     let requests = fake.requests.load(Ordering::SeqCst) - before;
-    // Binance's rule in the library: 50 ms a unit of weight, two units a page of 1000 candles.
-    let least = Duration::from_millis(50 * 2 * (requests as u64 - 8));
+    // In the library's table a page weighs 0.4 of 50 ms; each of the four engines may send one without waiting.
+    assert_eq!(requests, 40);
+    let least = Duration::from_millis(20 * (40 - 8));
     assert!(started.elapsed() >= least, "{requests} requests in {:?}, less than {least:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn coinbase_and_kraken_are_there_and_say_so_when_the_line_is_not() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for name in ["coinbase", "kraken"] {
+        let mut settings = settings();
+        settings.market.exchange.retries = 0;
+        settings.market.exchange.name = name.to_owned();
+        let exchange = Ccxt::at(&settings, Some(NOW), Some(&format!("http://{unused}"))).unwrap();
+        let error = exchange.candles("BTC-USD", Timeframe::H1, NOW - DAY_MS, NOW).await.unwrap_err().to_string();
+        assert!(error.starts_with(name) && error.contains("listing the markets"), "{error}");
+    }
 }
