@@ -60,7 +60,7 @@ pub enum Exchange {
     Simulated(Simulated),
     Folder(Folder),
     #[cfg(feature = "ccxt")]
-    Ccxt(Ccxt),
+    Ccxt(Box<Ccxt>),
 }
 
 impl Exchange {
@@ -74,7 +74,7 @@ impl Exchange {
             ExchangeKind::Simulated => Ok(Self::Simulated(Simulated::new(settings, now_ms))),
             ExchangeKind::Files => Ok(Self::Folder(Folder::open(settings, now_ms)?)),
             #[cfg(feature = "ccxt")]
-            ExchangeKind::Ccxt => Ok(Self::Ccxt(Ccxt::new(settings, now_ms)?)),
+            ExchangeKind::Ccxt => Ok(Self::Ccxt(Box::new(Ccxt::new(settings, now_ms)?))),
             #[cfg(not(feature = "ccxt"))]
             ExchangeKind::Ccxt => Err(MarketError::NoCcxt),
         }

@@ -113,7 +113,10 @@ impl Ccxt {
     async fn listed(&self) -> Result<&Value, MarketError> {
         let fetch = || async {
             let listed = self.engines.call("listing the markets", "fetch_markets", vec![], market_list).await?;
-            self.engines.share_markets(listed.clone());
+            // An engine indexes its markets when it is made; thousands that are never asked for would cost seconds.
+            let rows = listed.as_array().map(Vec::as_slice).unwrap_or_default();
+            let quoted = |row: &&Value| ccxt::safe_string(row, "quote", None).as_ref() == Some(&self.quote);
+            self.engines.share_markets(Value::array(rows.iter().filter(quoted).cloned().collect()));
             Ok(listed)
         };
         self.listed.get_or_try_init(fetch).await
@@ -188,10 +191,17 @@ impl Ccxt {
         let step = timeframe.ms();
         let end = to_ms.min(self.now_ms - step + 1);
         let paging = self.paging();
+        if self.name() == "kraken" && from_ms < self.now_ms - paging.bars * step {
+            tracing::warn!(symbol, "kraken keeps the newest {} bars alone: earlier history is missing", paging.bars);
+        }
         let mut out = Candles::default();
         let mut since = from_ms;
         while since < end {
-            let page = self.page(symbol, timeframe, since, paging.bars).await?;
+            let mut page = self.page(symbol, timeframe, since, paging.bars).await?;
+            if page.is_empty() && !paging.skips_ahead {
+                // Nothing tells a window without bars from a cut answer, but that two answers agree.
+                page = self.page(symbol, timeframe, since, paging.bars).await?;
+            }
             for &(time, prices, volume) in &page {
                 if (since..end).contains(&time) && out.timestamp.last().is_none_or(|&last| time > last) {
                     out.push(time, prices, volume);

@@ -5,6 +5,7 @@
 //! away, since a panic may have left it half changed.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -28,8 +29,9 @@ pub(super) struct Engines {
     config: serde_json::Value,
     timeout: Duration,
     retries: u32,
-    free: Semaphore,
-    idle: Mutex<Vec<Engine>>,
+    turns: Semaphore,
+    idle: Mutex<Idle>,
+    limit: usize,
     markets: Mutex<Option<Value>>,
 }
 
@@ -37,6 +39,16 @@ impl std::fmt::Debug for Engines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engines").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// The engines that wait for work. All are made before one is used again, and then they take turns: each keeps a
+/// share of the rate limit, and only together do they use it up.
+#[derive(Default)]
+struct Idle {
+    engines: VecDeque<(u64, Engine)>,
+    made: usize,
+    /// Counts the listings shared: an engine of an older one is thrown away.
+    listing: u64,
 }
 
 /// Why a call failed, and whether a further try can help.
@@ -51,30 +63,33 @@ impl Engines {
     /// Engines of the exchange `settings.name`; `address` replaces every public address, for tests.
     pub fn new(settings: &ExchangeSettings, kind: MarketType, address: Option<&str>) -> Result<Self, MarketError> {
         keep_panics_quiet();
-        let types = match kind {
-            MarketType::Spot => ("spot", "spot"),
-            MarketType::Perp => ("swap", "linear"),
-        };
         let timeout = Duration::from_secs_f64(settings.timeout_s);
-        let mut config = serde_json::json!({
-            "enableRateLimit": true,
-            "timeout": timeout.as_millis() as u64,
-            "options": { "defaultType": types.0, "fetchMarkets": { "types": [types.1] } },
-        });
+        let mut config = serde_json::json!({ "enableRateLimit": true, "timeout": timeout.as_millis() as u64 });
+        if settings.name == "binance" {
+            // Binance alone has several markets under one name, and loads all of them if not told which.
+            let (default, listed) = match kind {
+                MarketType::Spot => ("spot", "spot"),
+                MarketType::Perp => ("swap", "linear"),
+            };
+            config["options"] = serde_json::json!({ "defaultType": default, "fetchMarkets": { "types": [listed] } });
+        }
         if let Some(address) = address {
-            config["urls"] = serde_json::json!({ "api": {
-                "public": format!("{address}/api/v3"),
-                "fapiPublic": format!("{address}/fapi/v1"),
-                "rest": address,
-            } });
+            config["urls"] = match settings.name.as_str() {
+                "binance" => serde_json::json!({ "api": {
+                    "public": format!("{address}/api/v3"),
+                    "fapiPublic": format!("{address}/fapi/v1"),
+                } }),
+                _ => serde_json::json!({ "api": { "rest": address, "public": address } }),
+            };
         }
         let mut engines = Self {
             name: settings.name.clone(),
             config,
             timeout,
             retries: settings.retries,
-            free: Semaphore::new(settings.concurrency.max(1)),
+            turns: Semaphore::new(settings.concurrency.max(1)),
             idle: Mutex::default(),
+            limit: settings.concurrency.max(1),
             markets: Mutex::default(),
         };
         // Each engine limits its own requests, by the pause that it is made with: a share of the rate each keeps the sum
@@ -91,7 +106,8 @@ impl Engines {
     /// Gives all engines made from now on these markets, so that none loads them again.
     pub fn share_markets(&self, markets: Value) {
         *self.markets.lock().unwrap_or_else(PoisonError::into_inner) = Some(markets);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        *idle = Idle { listing: idle.listing + 1, ..Idle::default() };
     }
 
     /// Calls `method` until `check` accepts its answer or the tries are used up. `what` names the call in errors.
@@ -124,15 +140,16 @@ impl Engines {
 
     async fn once(&self, method: &str, args: Vec<Value>) -> Result<Value, Failure> {
         let fatal = |reason: String| Failure { reason, retry: false, limited: false };
-        let _turn = self.free.acquire().await.map_err(|error| fatal(error.to_string()))?;
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut engine = match idle {
-            Some(engine) => engine,
-            None => self.build().map_err(|error| fatal(error.to_string()))?.0,
-        };
+        let _turn = self.turns.acquire().await.map_err(|error| fatal(error.to_string()))?;
+        let (listing, mut engine) = self.take().map_err(|error| fatal(error.to_string()))?;
         // One call may make several requests and wait for the rate limit; each request has its own limit inside.
         let limit = self.timeout * 4;
         let answer = tokio::time::timeout(limit, Contained(engine.call_raw(method, args))).await;
+        if matches!(answer, Ok(Ok(Ok(_)))) {
+            self.put_back(listing, engine);
+        } else {
+            self.forget(listing);
+        }
         match answer {
             Err(_) => {
                 let reason = format!("no answer in {} s", limit.as_secs_f64());
@@ -142,15 +159,36 @@ impl Engines {
                 Err(Failure { reason: format!("the engine broke: {panic}"), retry: true, limited: false })
             }
             Ok(Ok(Err(error))) => Err(judged(&error)),
-            Ok(Ok(Ok(answer))) => {
-                self.put_back(engine);
-                Ok(answer)
-            }
+            Ok(Ok(Ok(answer))) => Ok(answer),
         }
     }
 
-    fn put_back(&self, engine: Engine) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(engine);
+    fn take(&self) -> Result<(u64, Engine), MarketError> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.made >= self.limit
+            && let Some(engine) = idle.engines.pop_front()
+        {
+            return Ok(engine);
+        }
+        idle.made += 1;
+        let listing = idle.listing;
+        drop(idle);
+        let built = self.build().inspect_err(|_| self.forget(listing));
+        Ok((listing, built?.0))
+    }
+
+    fn put_back(&self, listing: u64, engine: Engine) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.listing == listing {
+            idle.engines.push_back((listing, engine));
+        }
+    }
+
+    fn forget(&self, listing: u64) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.listing == listing {
+            idle.made = idle.made.saturating_sub(1);
+        }
     }
 
     /// A new engine, and the pause in milliseconds that it keeps for each unit of a request's weight.

@@ -102,6 +102,11 @@ fn serve(mut stream: TcpStream, faults: &Mutex<Vec<Fault>>, requests: &AtomicUsi
         (None, "/api/v3/exchangeInfo") => ("200 OK", exchange_info()),
         (None, "/api/v3/ticker/24hr") => ("200 OK", tickers()),
         (None, "/api/v3/klines") => ("200 OK", klines(query)),
+        (None, "/0/public/AssetPairs") => ("200 OK", kraken_pairs()),
+        (None, "/0/public/Ticker") => ("200 OK", kraken_tickers()),
+        (None, "/0/public/OHLC") => ("200 OK", kraken_bars(query)),
+        (None, "/api/v3/brokerage/market/products") => ("200 OK", coinbase_products()),
+        (None, "/api/v3/brokerage/market/products/BTC-USD/candles") => ("200 OK", coinbase_bars(query)),
         _ => ("404 Not Found", r#"{"code":-1,"msg":"no such path"}"#.to_owned()),
     };
     let length = body.len();
@@ -109,6 +114,7 @@ fn serve(mut stream: TcpStream, faults: &Mutex<Vec<Fault>>, requests: &AtomicUsi
     let _ = stream.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes());
 }
 
+/// Base, quote and status of each market.
 const PAIRS: &[(&str, &str, &str)] = &[
     ("BTC", "USDT", "TRADING"),
     ("ETH", "USDT", "TRADING"),
@@ -133,7 +139,13 @@ fn exchange_info() -> String {
             ]
         })
     };
-    let symbols: Vec<_> = PAIRS.iter().map(pair).collect();
+    // As long a listing as the real one.
+    let many: Vec<String> = (0..1500).map(|i| format!("C{i}")).collect();
+    let more: Vec<(&str, &str, &str)> = many
+        .iter()
+        .map(|base| (base.as_str(), if base.ends_with('7') { "USDT" } else { "FDUSD" }, "TRADING"))
+        .collect();
+    let symbols: Vec<_> = PAIRS.iter().chain(&more).map(pair).collect();
     serde_json::json!({"timezone": "UTC", "serverTime": NOW, "rateLimits": [], "exchangeFilters": [], "symbols": symbols})
         .to_string()
 }
@@ -186,12 +198,113 @@ fn klines(query: &str) -> String {
     serde_json::Value::from(bars.map(bar).collect::<Vec<_>>()).to_string()
 }
 
+fn kraken_pairs() -> String {
+    serde_json::json!({"error": [], "result": {"XXBTZUSD": {
+        "altname": "XBTUSD", "wsname": "XBT/USD", "aclass_base": "currency", "base": "XXBT",
+        "aclass_quote": "currency", "quote": "ZUSD", "lot": "unit", "cost_decimals": 5, "pair_decimals": 1,
+        "lot_decimals": 8, "lot_multiplier": 1, "leverage_buy": [], "leverage_sell": [], "fees": [[0, 0.4]],
+        "fees_maker": [[0, 0.25]], "fee_volume_currency": "ZUSD", "ordermin": "0.0001", "costmin": "0.5",
+        "tick_size": "0.1", "status": "online"
+    }}})
+    .to_string()
+}
+
+fn kraken_tickers() -> String {
+    serde_json::json!({"error": [], "result": {"XXBTZUSD": {
+        "a": ["100.01", "1", "1.0"], "b": ["99.99", "1", "1.0"], "c": ["100.0", "0.1"], "v": ["400000.0", "500000.0"],
+        "p": ["100.0", "100.0"], "t": [5000, 7000], "l": ["98.0", "98.0"], "h": ["101.0", "101.0"], "o": "99.0"
+    }}})
+    .to_string()
+}
+
+/// The newest 720 bars and the open one, whatever was asked for.
+fn kraken_bars(query: &str) -> String {
+    let minutes = query.split('&').find_map(|p| p.strip_prefix("interval=")).unwrap();
+    let step = minutes.parse::<i64>().unwrap() * 60_000;
+    let bar = |i: i64| {
+        let t = NOW - i * step;
+        let close = close_at(t);
+        let price = |p: f64| format!("{p:.2}");
+        serde_json::json!([
+            t / 1000,
+            price(close),
+            price(close + 1.0),
+            price(close - 1.0),
+            price(close),
+            "0",
+            "12.5",
+            42
+        ])
+    };
+    let bars: Vec<_> = (0..=719).rev().map(bar).collect();
+    serde_json::json!({"error": [], "result": {"XXBTZUSD": bars, "last": NOW / 1000}}).to_string()
+}
+
+fn coinbase_products() -> String {
+    serde_json::json!({"products": [{
+        "product_id": "BTC-USD", "price": "100", "price_percentage_change_24h": "1", "volume_24h": "500000",
+        "volume_percentage_change_24h": "1", "base_increment": "0.00000001", "quote_increment": "0.01",
+        "quote_min_size": "1", "quote_max_size": "150000000", "base_min_size": "0.00000001", "base_max_size": "3400",
+        "base_name": "Bitcoin", "quote_name": "US Dollar", "watched": false, "is_disabled": false, "new": false,
+        "status": "online", "cancel_only": false, "limit_only": false, "post_only": false, "trading_disabled": false,
+        "auction_mode": false, "product_type": "SPOT", "quote_currency_id": "USD", "base_currency_id": "BTC",
+        "fcm_trading_session_details": null, "mid_market_price": "", "base_display_symbol": "BTC",
+        "quote_display_symbol": "USD", "price_increment": "0.01", "alias": "", "alias_to": []
+    }], "num_products": 1})
+    .to_string()
+}
+
+/// The bars that open from `start` to `end` seconds, newest first; at most 350, else an error.
+fn coinbase_bars(query: &str) -> String {
+    let get = |name: &str| query.split('&').find_map(|p| p.strip_prefix(&format!("{name}="))).unwrap_or_default();
+    let step = if get("granularity") == "ONE_DAY" { DAY_MS } else { HOUR_MS };
+    let (start, end) = (get("start").parse::<i64>().unwrap() * 1000, get("end").parse::<i64>().unwrap() * 1000);
+    let listed = NOW - 200 * DAY_MS;
+    let bar = |t: i64| {
+        let close = close_at(t);
+        serde_json::json!({"start": (t / 1000).to_string(), "low": format!("{:.2}", close - 1.0),
+            "high": format!("{:.2}", close + 1.0), "open": format!("{close:.2}"), "close": format!("{close:.2}"),
+            "volume": "12.5"})
+    };
+    let times = (0..).map(|i| start + i * step).take_while(|&t| t <= end && t <= NOW).filter(|&t| t >= listed);
+    let mut bars: Vec<_> = times.map(bar).collect();
+    assert!(bars.len() <= 350, "the exchange refuses so many");
+    bars.reverse();
+    serde_json::json!({ "candles": bars }).to_string()
+}
+
+#[tokio::test]
+async fn coinbase_pages_by_windows_and_kraken_has_its_newest_bars_alone() {
+    let fake = Fake::start();
+    let from = NOW - 220 * DAY_MS;
+    for (name, first) in [("coinbase", NOW - 200 * DAY_MS), ("kraken", NOW - 719 * HOUR_MS)] {
+        let exchange = fake.exchange(|s| {
+            s.market.exchange.name = name.to_owned();
+            s.market.quote = "USD".to_owned();
+            s.market.exchange.concurrency = 1;
+        });
+        let candles = exchange.candles("BTC-USD", Timeframe::H1, from, NOW).await.unwrap();
+        assert_eq!((candles.timestamp[0], *candles.timestamp.last().unwrap()), (first, NOW - HOUR_MS), "{name}");
+        assert_eq!(candles.len() as i64, (NOW - first) / HOUR_MS, "{name}");
+        assert_eq!(candles.validate(Timeframe::H1), Ok(()));
+        let markets = exchange.markets().await.unwrap();
+        assert_eq!(markets.len(), 1, "{name}");
+        let btc = &markets[0];
+        assert_eq!((btc.symbol.as_str(), btc.active, btc.quote.as_str()), ("BTC-USD", true, "USD"), "{name}");
+        let volume = btc.daily_volume_usd.unwrap();
+        assert!((volume - 5e7).abs() < 1.0, "{name}: {volume}");
+        assert!(btc.listed_ms.unwrap() <= NOW - 154 * DAY_MS, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn the_listing_has_volumes_spreads_fees_and_ages_and_the_universe_says_why_not() {
     let fake = Fake::start();
     let exchange = fake.exchange(|_| ());
+    let started = std::time::Instant::now();
     let markets = exchange.markets().await.unwrap();
-    assert_eq!(markets.len(), 7);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_eq!(markets.len(), 1507);
     let btc = markets.iter().find(|m| m.symbol == "BTC-USDT").unwrap();
     assert_eq!((btc.daily_volume_usd, btc.activity), (Some(50_000_000.0), Some(7000.0)));
     assert!((btc.spread_bps.unwrap() - 2.0).abs() < 1e-9, "{:?}", btc.spread_bps);
