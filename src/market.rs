@@ -2,12 +2,20 @@
 
 mod candles;
 mod error;
+mod exchange;
 mod files;
 mod panel;
+mod store;
 mod timeframe;
+mod universe;
 
 pub use candles::{CandleFault, Candles};
 pub use error::{MarketError, ReadError};
+#[cfg(feature = "ccxt")]
+pub use exchange::Ccxt;
+pub use exchange::{Exchange, Folder, MarketInfo, Origin, Simulated};
 pub use files::{read_candles, read_folder, symbol_of, write_candles};
 pub use panel::{Panel, PanelError};
+pub use store::{Gathered, Remote, Source, Store};
 pub use timeframe::{DAY_MS, HOUR_MS, Timeframe, TimeframeError};
+pub use universe::{Excluded, Ranked, Selection, select};

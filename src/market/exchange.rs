@@ -1,0 +1,230 @@
+//! Where candles come from: the simulated market, a folder of files, or a live exchange.
+
+#[cfg(feature = "ccxt")]
+mod ccxt;
+mod folder;
+mod simulated;
+
+use chrono::{DateTime, SecondsFormat};
+use serde::{Deserialize, Serialize};
+
+use super::{Candles, DAY_MS, MarketError, Timeframe};
+use crate::settings::{ExchangeKind, MarketType, Settings};
+
+#[cfg(feature = "ccxt")]
+pub use ccxt::Ccxt;
+pub use folder::Folder;
+pub use simulated::Simulated;
+
+/// What an exchange says of one market.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MarketInfo {
+    /// `BASE-QUOTE`.
+    pub symbol: String,
+    pub base: String,
+    pub quote: String,
+    pub kind: MarketType,
+    /// False once delisted or suspended.
+    pub active: bool,
+    /// Open of the first bar known, milliseconds since 1970 UTC; the true listing may be earlier on exchanges that
+    /// do not tell it.
+    pub listed_ms: Option<i64>,
+    /// Where usable history begins: behind the last gap too long to fill. The listing where there is no such gap.
+    pub history_from_ms: Option<i64>,
+    /// Dollars traded in 24 hours.
+    pub daily_volume_usd: Option<f64>,
+    /// Bid-ask spread in basis points of the mid price.
+    pub spread_bps: Option<f64>,
+    /// Trades in 24 hours, or the share of recent bars that traded: one measure within one exchange.
+    pub activity: Option<f64>,
+    pub maker_fee_bps: Option<f64>,
+    pub taker_fee_bps: Option<f64>,
+    /// Why nothing can be known of this market: its file is bad.
+    pub fault: Option<String>,
+}
+
+/// What makes stored candles interchangeable: two equal origins would give the same bars.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub exchange: String,
+    pub kind: String,
+    pub timeframe: Timeframe,
+    pub simulated: bool,
+    /// What else decides the bars: seed and edge, or the digest of a file.
+    pub detail: String,
+}
+
+/// A source of markets and their candles.
+#[derive(Debug)]
+pub enum Exchange {
+    Simulated(Simulated),
+    Folder(Folder),
+    #[cfg(feature = "ccxt")]
+    Ccxt(Box<Ccxt>),
+}
+
+impl Exchange {
+    /// The exchange that the settings name. `now_ms` is the time the run takes as the present; without one it is the
+    /// end of the newest bar (files), the last midnight UTC (simulated) or the clock (ccxt).
+    ///
+    /// # Errors
+    /// A folder that cannot be read, or an exchange that this build leaves out.
+    pub fn open(settings: &Settings, now_ms: Option<i64>) -> Result<Self, MarketError> {
+        match settings.market.exchange.kind {
+            ExchangeKind::Simulated => Ok(Self::Simulated(Simulated::new(settings, now_ms))),
+            ExchangeKind::Files => Ok(Self::Folder(Folder::open(settings, now_ms)?)),
+            #[cfg(feature = "ccxt")]
+            ExchangeKind::Ccxt => Ok(Self::Ccxt(Box::new(Ccxt::new(settings, now_ms)?))),
+            #[cfg(not(feature = "ccxt"))]
+            ExchangeKind::Ccxt => Err(MarketError::NoCcxt),
+        }
+    }
+
+    /// `simulated`, `files`, or the live exchange's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Simulated(_) => "simulated",
+            Self::Folder(_) => "files",
+            #[cfg(feature = "ccxt")]
+            Self::Ccxt(ccxt) => ccxt.name(),
+        }
+    }
+
+    /// True where candles are made up: every log, report and table row has to say so.
+    pub fn simulated(&self) -> bool {
+        matches!(self, Self::Simulated(_))
+    }
+
+    /// The present of the run, milliseconds since 1970 UTC: no bar that closes later exists.
+    pub fn now_ms(&self) -> i64 {
+        match self {
+            Self::Simulated(simulated) => simulated.now_ms(),
+            Self::Folder(folder) => folder.now_ms(),
+            #[cfg(feature = "ccxt")]
+            Self::Ccxt(ccxt) => ccxt.now_ms(),
+        }
+    }
+
+    /// Every market that the exchange lists, by symbol.
+    ///
+    /// # Errors
+    /// A live exchange that cannot be reached, after all retries.
+    pub async fn markets(&self) -> Result<Vec<MarketInfo>, MarketError> {
+        match self {
+            Self::Simulated(simulated) => Ok(simulated.markets()),
+            Self::Folder(folder) => Ok(folder.markets()),
+            #[cfg(feature = "ccxt")]
+            Self::Ccxt(ccxt) => ccxt.markets().await,
+        }
+    }
+
+    /// The candles of `symbol` that open in `[from_ms, to_ms)` and have closed by now.
+    ///
+    /// # Errors
+    /// An unknown symbol, a bad file, or a live exchange that cannot be reached, after all retries.
+    pub async fn candles(
+        &self,
+        symbol: &str,
+        timeframe: Timeframe,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Candles, MarketError> {
+        match self {
+            Self::Simulated(simulated) => simulated.candles(symbol, timeframe, from_ms, to_ms),
+            Self::Folder(folder) => folder.candles(symbol, timeframe, from_ms, to_ms),
+            #[cfg(feature = "ccxt")]
+            Self::Ccxt(ccxt) => ccxt.candles(symbol, timeframe, from_ms, to_ms).await,
+        }
+    }
+
+    /// The origin of `symbol`'s candles, for the store.
+    pub(super) fn origin(&self, symbol: &str, timeframe: Timeframe) -> Origin {
+        let (kind, detail) = match self {
+            Self::Simulated(simulated) => ("spot", simulated.detail()),
+            Self::Folder(folder) => ("file", folder.detail(symbol)),
+            #[cfg(feature = "ccxt")]
+            Self::Ccxt(ccxt) => (ccxt.kind_name(), String::new()),
+        };
+        Origin {
+            exchange: self.name().to_owned(),
+            kind: kind.to_owned(),
+            timeframe,
+            simulated: self.simulated(),
+            detail,
+        }
+    }
+}
+
+/// Median over whole days, counted back from `end_ms` for at most `days`, of the value traded (close × volume, quote
+/// currency); less than one day of bars counts as a day. None without bars.
+pub(super) fn daily_volume(candles: &Candles, end_ms: i64, days: u32) -> Option<f64> {
+    let mut sums: Vec<f64> = Vec::new();
+    let first = *candles.timestamp.first()?;
+    let whole_days = ((end_ms - first) / DAY_MS).clamp(1, i64::from(days.max(1)));
+    sums.resize(usize::try_from(whole_days).ok()?, 0.0);
+    for row in (0..candles.len()).rev() {
+        let age = end_ms - 1 - candles.timestamp[row];
+        let day = usize::try_from(age.div_euclid(DAY_MS)).unwrap_or(0);
+        if day >= sums.len() {
+            break;
+        }
+        sums[day] += candles.close[row] * candles.volume[row];
+    }
+    sums.sort_by(f64::total_cmp);
+    let middle = sums.len() / 2;
+    Some(if sums.len() % 2 == 1 { sums[middle] } else { (sums[middle - 1] + sums[middle]) / 2.0 })
+}
+
+/// Share of the bars of the last `days` before `end_ms` in which anything was traded.
+pub(super) fn traded_share(candles: &Candles, end_ms: i64, days: u32) -> Option<f64> {
+    let from = candles.timestamp.partition_point(|&t| t < end_ms - i64::from(days) * DAY_MS);
+    let recent = &candles.volume[from..];
+    (!recent.is_empty()).then(|| recent.iter().filter(|&&v| v > 0.0).count() as f64 / recent.len() as f64)
+}
+
+/// The rows that open in `[from_ms, to_ms)` and have closed by `now_ms`.
+pub(super) fn between(candles: &Candles, from_ms: i64, to_ms: i64, now_ms: i64, timeframe: Timeframe) -> Candles {
+    let end_ms = to_ms.min(now_ms - timeframe.ms() + 1);
+    let first = candles.timestamp.partition_point(|&t| t < from_ms);
+    let last = candles.timestamp.partition_point(|&t| t < end_ms);
+    candles.slice(first..last.max(first))
+}
+
+/// RFC 3339 UTC, for messages.
+pub(super) fn utc(ms: i64) -> String {
+    DateTime::from_timestamp_millis(ms)
+        .map_or_else(|| format!("{ms} ms"), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::HOUR_MS;
+
+    #[test]
+    fn daily_volume_is_the_median_of_whole_days_counted_back_from_the_end() {
+        let mut candles = Candles::default();
+        // Five hours of an unfinished first day, then days of 24, 48 and 240 dollars.
+        for hour in -5..72_i64 {
+            let volume = [0.5, 1.0, 5.0][usize::try_from(hour.max(0) / 24).unwrap()];
+            candles.push(hour * HOUR_MS, [2.0, 2.0, 2.0, 2.0], volume);
+        }
+        assert_eq!(daily_volume(&candles, 72 * HOUR_MS, 30), Some(48.0));
+        assert_eq!(daily_volume(&candles, 72 * HOUR_MS, 2), Some((48.0 + 240.0) / 2.0));
+        assert_eq!(daily_volume(&candles.slice(70..77), 72 * HOUR_MS, 30), Some(70.0));
+        assert_eq!(daily_volume(&Candles::default(), 0, 30), None);
+    }
+
+    #[test]
+    fn a_bar_that_has_not_closed_is_not_there() {
+        let mut candles = Candles::default();
+        for hour in 0..10 {
+            candles.push(hour * HOUR_MS, [1.0; 4], 1.0);
+        }
+        let times = |from, to, now| between(&candles, from, to, now, Timeframe::H1).timestamp;
+        assert_eq!(times(2 * HOUR_MS, 4 * HOUR_MS, 100 * HOUR_MS), [2 * HOUR_MS, 3 * HOUR_MS]);
+        assert_eq!(times(7 * HOUR_MS, 99 * HOUR_MS, 9 * HOUR_MS), [7 * HOUR_MS, 8 * HOUR_MS]);
+        assert_eq!(times(7 * HOUR_MS, 99 * HOUR_MS, 9 * HOUR_MS - 1), [7 * HOUR_MS]);
+        assert_eq!(times(5 * HOUR_MS, 3 * HOUR_MS, 9 * HOUR_MS), Vec::<i64>::new());
+    }
+}

@@ -1,0 +1,304 @@
+//! Live exchanges through the ccxt library: Binance, Coinbase and Kraken.
+
+mod engine;
+
+use std::time::Duration;
+
+use ccxt::Value;
+use ccxt::types::{Market, Ticker};
+use futures::StreamExt;
+use tokio::sync::OnceCell;
+
+use super::{MarketInfo, utc};
+use crate::market::universe::pegged;
+use crate::market::{Candles, DAY_MS, MarketError, Timeframe};
+use crate::settings::{MarketType, Settings};
+
+use engine::Engines;
+
+/// Quotes whose amounts are taken as dollars.
+const DOLLARS: &[&str] = &["USDT", "USDC", "USD", "FDUSD", "TUSD", "BUSD", "DAI", "USDP"];
+
+/// A live exchange; candles come in pages, within the exchange's rate limit, with retries.
+#[derive(Debug)]
+pub struct Ccxt {
+    engines: Engines,
+    listed: OnceCell<Value>,
+    kind: MarketType,
+    quote: String,
+    now_ms: i64,
+    concurrency: usize,
+    /// Days of history that decide whether a coin is old enough.
+    age_days: i64,
+    min_daily_volume_usd: f64,
+}
+
+/// How an exchange pages its candles.
+struct Paging {
+    bars: i64,
+    /// The answer begins at the first bar there is, not at the time asked for: an empty one means that nothing follows.
+    skips_ahead: bool,
+}
+
+impl Ccxt {
+    /// The exchange `market.exchange.name`; without `now_ms`, the present is the clock's.
+    ///
+    /// # Errors
+    /// A name that this build does not know.
+    pub fn new(settings: &Settings, now_ms: Option<i64>) -> Result<Self, MarketError> {
+        Self::at(settings, now_ms, None)
+    }
+
+    /// The same, with every public address of the exchange replaced by `address`, for tests on loopback.
+    fn at(settings: &Settings, now_ms: Option<i64>, address: Option<&str>) -> Result<Self, MarketError> {
+        let folds = &settings.folds;
+        let window = f64::from(folds.train_days + folds.purge_days + folds.test_days);
+        Ok(Self {
+            engines: Engines::new(&settings.market.exchange, settings.market.kind, address)?,
+            listed: OnceCell::new(),
+            kind: settings.market.kind,
+            quote: settings.market.quote.clone(),
+            now_ms: now_ms.unwrap_or_else(|| chrono::Utc::now().timestamp_millis()),
+            concurrency: settings.market.exchange.concurrency,
+            age_days: settings.universe.min_age_days.max(window).ceil() as i64 + 1,
+            min_daily_volume_usd: settings.universe.min_daily_volume_usd,
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        self.engines.name()
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    pub(super) fn kind_name(&self) -> &'static str {
+        match self.kind {
+            MarketType::Spot => "spot",
+            MarketType::Perp => "perp",
+        }
+    }
+
+    /// Every market of `market.type`, with its last 24 hours. The age of those that could be studied is looked up where
+    /// the exchange does not tell it: as far back as matters, hence `listed_ms` may be later than the true listing.
+    ///
+    /// # Errors
+    /// An exchange that cannot be reached or lists nothing, after all retries.
+    pub async fn markets(&self) -> Result<Vec<MarketInfo>, MarketError> {
+        let listed = self.listed().await?;
+        let params = match self.kind {
+            MarketType::Spot => ccxt::Params::none(),
+            MarketType::Perp => ccxt::Params::new().with_str("type", "swap").with_str("subType", "linear"),
+        };
+        let args = vec![Value::Null, params.into_value()];
+        let tickers = self.engines.call("reading the tickers", "fetch_tickers", args, filled_map).await?;
+        let rows = listed.as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut markets: Vec<MarketInfo> = rows
+            .iter()
+            .map(|row| Market::from_value(row.clone()))
+            .filter(|market| self.is_of_kind(market))
+            .map(|market| {
+                let ticker = tickers.as_map().and_then(|all| all.get(&market.symbol)).cloned();
+                self.info(&market, ticker.map(Ticker::from_value))
+            })
+            .collect();
+        markets.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+        markets.dedup_by(|a, b| a.symbol == b.symbol);
+        self.look_up_ages(&mut markets).await;
+        Ok(markets)
+    }
+
+    /// The exchange's own list of markets, which every engine needs: fetched once.
+    async fn listed(&self) -> Result<&Value, MarketError> {
+        let fetch = || async {
+            let listed = self.engines.call("listing the markets", "fetch_markets", vec![], market_list).await?;
+            // An engine indexes its markets when it is made; thousands that are never asked for would cost seconds.
+            let rows = listed.as_array().map(Vec::as_slice).unwrap_or_default();
+            let quoted = |row: &&Value| ccxt::safe_string(row, "quote", None).as_ref() == Some(&self.quote);
+            self.engines.share_markets(Value::array(rows.iter().filter(quoted).cloned().collect()));
+            Ok(listed)
+        };
+        self.listed.get_or_try_init(fetch).await
+    }
+
+    fn is_of_kind(&self, market: &Market) -> bool {
+        match self.kind {
+            MarketType::Spot => market.spot,
+            MarketType::Perp => market.swap && market.linear == Some(true),
+        }
+    }
+
+    fn info(&self, market: &Market, ticker: Option<Ticker>) -> MarketInfo {
+        let ticker = ticker.unwrap_or_default();
+        let quote_volume = ticker.quote_volume.or_else(|| Some(ticker.base_volume? * ticker.last?));
+        let spread = match (ticker.bid, ticker.ask) {
+            (Some(bid), Some(ask)) if bid > 0.0 && ask >= bid => Some(2e4 * (ask - bid) / (ask + bid)),
+            _ => None,
+        };
+        let told = ccxt::get_value(&ticker.raw, &Value::from("info"));
+        MarketInfo {
+            symbol: format!("{}-{}", market.base, market.quote),
+            base: market.base.clone(),
+            quote: market.quote.clone(),
+            kind: self.kind,
+            active: market.active,
+            listed_ms: ccxt::safe_integer(&market.raw, "created", None),
+            history_from_ms: None,
+            daily_volume_usd: quote_volume.filter(|_| DOLLARS.contains(&market.quote.as_str())),
+            spread_bps: spread,
+            activity: ccxt::safe_number(&told, "count", None),
+            maker_fee_bps: market.maker.map(|fee| fee * 1e4),
+            taker_fee_bps: market.taker.map(|fee| fee * 1e4),
+            fault: None,
+        }
+    }
+
+    /// Dates the first daily bar of each market that passes every other filter.
+    async fn look_up_ages(&self, markets: &mut [MarketInfo]) {
+        let worth_it = |m: &MarketInfo| {
+            let traded = m.daily_volume_usd.is_some_and(|volume| volume >= self.min_daily_volume_usd);
+            m.listed_ms.is_none() && m.active && m.quote == self.quote && traded && !pegged(&m.base)
+        };
+        let wanted: Vec<(usize, String)> =
+            markets.iter().enumerate().filter(|(_, m)| worth_it(m)).map(|(at, m)| (at, m.symbol.clone())).collect();
+        let look = |(at, symbol): (usize, String)| async move {
+            // One page is one request: further back than it reaches, the exact age does not matter to any filter.
+            let days = self.age_days.min(self.paging().bars - 10);
+            let since = (self.now_ms - days * DAY_MS).div_euclid(DAY_MS) * DAY_MS;
+            (at, self.page(&symbol, Timeframe::D1, since, self.paging().bars).await, symbol)
+        };
+        let found: Vec<_> = futures::stream::iter(wanted).map(look).buffer_unordered(self.concurrency).collect().await;
+        for (at, page, symbol) in found {
+            match page {
+                Ok(page) => markets[at].listed_ms = page.first().map(|bar| bar.0),
+                Err(error) => tracing::warn!(symbol, "its age is unknown: {error}"),
+            }
+        }
+    }
+
+    /// The candles that open in `[from_ms, to_ms)` and have closed by now, page by page.
+    ///
+    /// # Errors
+    /// An unknown symbol, or an exchange that cannot be reached or sends no candles, after all retries.
+    pub async fn candles(
+        &self,
+        symbol: &str,
+        timeframe: Timeframe,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Candles, MarketError> {
+        let step = timeframe.ms();
+        let end = to_ms.min(self.now_ms - step + 1);
+        let paging = self.paging();
+        if self.name() == "kraken" && from_ms < self.now_ms - paging.bars * step {
+            tracing::warn!(symbol, "kraken keeps the newest {} bars alone: earlier history is missing", paging.bars);
+        }
+        let mut out = Candles::default();
+        let mut since = from_ms;
+        while since < end {
+            let mut page = self.page(symbol, timeframe, since, paging.bars).await?;
+            if page.is_empty() && !paging.skips_ahead {
+                // Nothing tells a window without bars from a cut answer, but that two answers agree.
+                page = self.page(symbol, timeframe, since, paging.bars).await?;
+            }
+            for &(time, prices, volume) in &page {
+                if (since..end).contains(&time) && out.timestamp.last().is_none_or(|&last| time > last) {
+                    out.push(time, prices, volume);
+                }
+            }
+            since = match page.last() {
+                Some(&(last, ..)) if paging.skips_ahead => (last + step).max(since + step),
+                None if paging.skips_ahead => break,
+                _ => since + paging.bars * step,
+            };
+        }
+        Ok(out)
+    }
+
+    /// One page of bars from `since_ms` on: times, open-high-low-close, volume.
+    async fn page(
+        &self,
+        symbol: &str,
+        timeframe: Timeframe,
+        since_ms: i64,
+        bars: i64,
+    ) -> Result<Vec<Bar>, MarketError> {
+        let known = symbol.rsplit_once('-').map(|(base, quote)| match self.kind {
+            MarketType::Spot => format!("{base}/{quote}"),
+            MarketType::Perp => format!("{base}/{quote}:{quote}"),
+        });
+        let unknown = || MarketError::UnknownSymbol { exchange: self.name().into(), symbol: symbol.into() };
+        let known = known.ok_or_else(unknown)?;
+        self.listed().await?;
+        let args = vec![
+            Value::from(known),
+            Value::from(timeframe.to_string()),
+            Value::Int(since_ms),
+            Value::Int(bars),
+            ccxt::Params::none().into_value(),
+        ];
+        // An exchange that goes on from the first bar it has must have one when the market is older than two bars; an
+        // empty answer is then a fault of the line, and taking it for an end would cut the history silently.
+        let expected = self.paging().skips_ahead && since_ms < self.now_ms - 2 * timeframe.ms();
+        let what = format!("reading {symbol} {timeframe} from {}", utc(since_ms));
+        let check = move |answer: Value| {
+            let bars = bars_of(&answer)?;
+            if bars.is_empty() && expected {
+                return Err("no candles in the answer (a suspended market, or a cut answer)".to_owned());
+            }
+            Ok(bars)
+        };
+        self.engines.call(&what, "fetch_ohlcv", args, check).await
+    }
+
+    fn paging(&self) -> Paging {
+        match self.name() {
+            "coinbase" => Paging { bars: 300, skips_ahead: false },
+            // Kraken holds the newest 720 bars of each timeframe, and always answers with them.
+            "kraken" => Paging { bars: 720, skips_ahead: true },
+            _ => Paging { bars: 1000, skips_ahead: true },
+        }
+    }
+}
+
+type Bar = (i64, [f64; 4], f64);
+
+fn bars_of(answer: &Value) -> Result<Vec<Bar>, String> {
+    let rows = answer.as_array().ok_or_else(|| "the answer is no list of candles".to_owned())?;
+    let bar = |row: &Value| -> Option<Bar> {
+        let fields = row.as_array()?;
+        let number = |at: usize| fields.get(at)?.as_f64().filter(|n| n.is_finite());
+        let prices = [number(1)?, number(2)?, number(3)?, number(4)?];
+        Some((fields.first()?.as_i64()?, prices, number(5)?))
+    };
+    let bars: Option<Vec<Bar>> = rows.iter().map(bar).collect();
+    let mut bars = bars.ok_or_else(|| "a candle in the answer lacks a number".to_owned())?;
+    bars.sort_by_key(|bar| bar.0);
+    Ok(bars)
+}
+
+fn market_list(answer: Value) -> Result<Value, String> {
+    match answer.as_array() {
+        Some(rows) if !rows.is_empty() => Ok(answer),
+        _ => Err("the answer lists no markets".to_owned()),
+    }
+}
+
+fn filled_map(answer: Value) -> Result<Value, String> {
+    match answer.as_map() {
+        Some(map) if !map.is_empty() => Ok(answer),
+        _ => Err("the answer holds no tickers".to_owned()),
+    }
+}
+
+/// Pause before the try after `tries` failed ones: it doubles from a twentieth of the request's own time limit to half
+/// a minute, less a random part, so that many clients do not come back together.
+fn pause(tries: u32, timeout: Duration, limited: bool, random: f64) -> Duration {
+    let first = timeout.as_secs_f64() / 20.0 * if limited { 4.0 } else { 1.0 };
+    let doubled = (first * f64::from(1_u32 << tries.saturating_sub(1).min(16))).min(30.0);
+    Duration::from_secs_f64(doubled * (1.0 - 0.5 * random))
+}
+
+#[cfg(test)]
+mod tests;

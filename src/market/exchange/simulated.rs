@@ -1,0 +1,139 @@
+//! The built-in market: seeded, needs no network, and is never mistaken for a real one.
+//!
+//! Every bar follows from the seed, the coin and the bar's own time alone, so that the same bars come back whatever range is
+//! asked for, in whatever order, on whatever machine. The model is in [`path`], the coins are in [`coins`].
+
+mod coins;
+mod path;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::{MarketInfo, between, daily_volume, traded_share};
+use crate::market::{Candles, DAY_MS, MarketError, Timeframe};
+use crate::settings::{MarketType, Settings};
+
+use coins::Coin;
+
+/// Days over which daily volume is measured.
+const VOLUME_DAYS: u32 = 30;
+/// Candles of more days than this before the present are made anew on every request rather than kept.
+const KEPT_DAYS: i64 = 500;
+
+/// A market of made-up coins with a common factor, stochastic volatility, fat tails, regimes, listings and delistings.
+#[derive(Debug)]
+pub struct Simulated {
+    seed: u64,
+    symbols: usize,
+    edge: f64,
+    kind: MarketType,
+    timeframe: Timeframe,
+    now_ms: i64,
+    kept: Mutex<HashMap<(String, Timeframe), Arc<Candles>>>,
+    factors: Mutex<HashMap<Timeframe, Arc<path::Factor>>>,
+}
+
+impl Simulated {
+    /// The market of `seed` and `market.simulated`; without `now_ms`, the present is the last midnight UTC.
+    pub fn new(settings: &Settings, now_ms: Option<i64>) -> Self {
+        let midnight = || chrono::Utc::now().timestamp_millis().div_euclid(DAY_MS) * DAY_MS;
+        Self {
+            seed: settings.seed,
+            symbols: settings.market.simulated.symbols,
+            edge: settings.market.simulated.edge,
+            kind: settings.market.kind,
+            timeframe: settings.market.timeframe,
+            now_ms: now_ms.unwrap_or_else(midnight),
+            kept: Mutex::default(),
+            factors: Mutex::default(),
+        }
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// What decides the bars besides symbol and time.
+    pub(super) fn detail(&self) -> String {
+        format!("seed {}, edge {}", self.seed, self.edge)
+    }
+
+    /// The coins listed now, and those delisted lately, by symbol.
+    pub fn markets(&self) -> Vec<MarketInfo> {
+        let coins: Vec<Coin> = (0..self.symbols).filter_map(|slot| Coin::at(self.seed, slot, self.now_ms)).collect();
+        let info = |coin: &Coin| {
+            let candles = self.coin_candles(coin, self.timeframe);
+            let end = self.now_ms.min(coin.delisted_ms.unwrap_or(i64::MAX));
+            MarketInfo {
+                symbol: coin.symbol(),
+                base: coin.ticker.clone(),
+                quote: coins::QUOTE.to_owned(),
+                kind: self.kind,
+                active: coin.delisted_ms.is_none_or(|delisted| delisted > self.now_ms),
+                listed_ms: Some(coin.listed_ms),
+                history_from_ms: Some(coin.listed_ms),
+                daily_volume_usd: daily_volume(&candles, end, VOLUME_DAYS),
+                spread_bps: Some(coin.spread_bps),
+                activity: traded_share(&candles, end, VOLUME_DAYS),
+                maker_fee_bps: Some(2.0),
+                taker_fee_bps: Some(4.0),
+                fault: None,
+            }
+        };
+        let mut markets: Vec<MarketInfo> = coins.par_iter().map(info).collect();
+        markets.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+        markets
+    }
+
+    /// The bars of `symbol` that open in `[from_ms, to_ms)` and have closed by now.
+    ///
+    /// # Errors
+    /// A symbol that this market never listed.
+    pub fn candles(
+        &self,
+        symbol: &str,
+        timeframe: Timeframe,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Candles, MarketError> {
+        let unknown = || MarketError::UnknownSymbol { exchange: "simulated".into(), symbol: symbol.into() };
+        let coin = Coin::named(self.seed, self.symbols, symbol).ok_or_else(unknown)?;
+        if from_ms >= self.now_ms - KEPT_DAYS * DAY_MS {
+            let candles = self.coin_candles(&coin, timeframe);
+            return Ok(between(&candles, from_ms, to_ms, self.now_ms, timeframe));
+        }
+        let end = to_ms.min(self.now_ms);
+        let candles = path::candles(self.world(timeframe), &coin, &self.factor(timeframe), from_ms, end);
+        Ok(between(&candles, from_ms, to_ms, self.now_ms, timeframe))
+    }
+
+    /// The coin's bars of the last `KEPT_DAYS` before now.
+    fn coin_candles(&self, coin: &Coin, timeframe: Timeframe) -> Arc<Candles> {
+        let key = (coin.symbol(), timeframe);
+        if let Some(candles) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return candles.clone();
+        }
+        let from = self.now_ms - KEPT_DAYS * DAY_MS;
+        let factor = self.factor(timeframe);
+        let candles = Arc::new(path::candles(self.world(timeframe), coin, &factor, from, self.now_ms));
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(key, candles.clone());
+        candles
+    }
+
+    fn world(&self, timeframe: Timeframe) -> path::World {
+        path::World { seed: self.seed, edge: self.edge, timeframe }
+    }
+
+    fn factor(&self, timeframe: Timeframe) -> Arc<path::Factor> {
+        let mut factors = self.factors.lock().unwrap_or_else(PoisonError::into_inner);
+        factors
+            .entry(timeframe)
+            .or_insert_with(|| Arc::new(path::Factor::new(self.seed, timeframe, self.now_ms)))
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

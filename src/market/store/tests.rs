@@ -1,0 +1,176 @@
+use std::cell::RefCell;
+
+use super::*;
+use crate::market::{DAY_MS, write_candles};
+use crate::settings::ExchangeKind;
+
+const EPOCH: i64 = 1_672_531_200_000;
+const NOW: i64 = EPOCH + 600 * DAY_MS;
+const DAYS: i64 = 30;
+
+fn settings() -> Settings {
+    Settings::defaults()
+}
+
+fn at(now_ms: i64, settings: &Settings) -> Exchange {
+    Exchange::open(settings, Some(now_ms)).unwrap()
+}
+
+fn names(symbols: &[&str]) -> Vec<String> {
+    symbols.iter().map(|s| (*s).to_owned()).collect()
+}
+
+async fn gather(store: &Store<'_>, symbol: &str, from: i64, to: i64) -> Gathered {
+    store.gather(&names(&[symbol]), from, to, |_, _| ()).await.pop().unwrap().1.unwrap()
+}
+
+fn local_remote(folder: &Path) -> Remote {
+    let service = opendal::services::Fs::default().root(folder.to_str().unwrap());
+    let operator = opendal::Operator::new(service).unwrap();
+    Remote { operator, prefix: "Runpodhuracan/data/candles/".into() }
+}
+
+#[tokio::test]
+async fn what_is_fresh_is_not_fetched_again() {
+    let workdir = tempfile::tempdir().unwrap();
+    let settings = settings();
+    let exchange = at(NOW, &settings);
+    let store = Store::new(workdir.path(), &settings, &exchange, None);
+    let told = RefCell::new(Vec::new());
+    let symbols = names(&["NOVA-USDT", "BTC-USDT"]);
+    let tell = |symbol: &str, result: &Result<Gathered, MarketError>| {
+        told.borrow_mut().push((symbol.to_owned(), result.is_ok()));
+    };
+    let first = store.gather(&symbols, NOW - DAYS * DAY_MS, NOW, tell).await;
+    assert_eq!(first.iter().map(|(s, _)| s.clone()).collect::<Vec<_>>(), symbols);
+    told.borrow_mut().sort();
+    assert_eq!(*told.borrow(), [("BTC-USDT".to_owned(), true), ("NOVA-USDT".to_owned(), true)]);
+    for (symbol, gathered) in first {
+        let gathered = gathered.unwrap();
+        assert_eq!((gathered.source, gathered.downloaded), (Source::Exchange, 720));
+        let again = gather(&store, &symbol, NOW - DAYS * DAY_MS, NOW).await;
+        assert_eq!((again.source, again.downloaded), (Source::Cache, 0));
+        assert_eq!(again.candles, gathered.candles);
+        assert_eq!(crate::market::read_candles(&store.path(&symbol)).unwrap(), gathered.candles);
+    }
+    // Less than a day later the stored candles still count as fresh; a whole day later they do not.
+    let soon = at(NOW + 23 * HOUR_MS, &settings);
+    let soon = Store::new(workdir.path(), &settings, &soon, None);
+    assert_eq!(gather(&soon, "BTC-USDT", NOW - DAYS * DAY_MS, i64::MAX).await.downloaded, 0);
+    let next = at(NOW + DAY_MS, &settings);
+    let next = Store::new(workdir.path(), &settings, &next, None);
+    let grown = gather(&next, "BTC-USDT", NOW - DAYS * DAY_MS, i64::MAX).await;
+    assert_eq!((grown.source, grown.downloaded, grown.candles.len()), (Source::Merged, 24, 744));
+}
+
+#[tokio::test]
+async fn only_the_missing_ranges_are_fetched_and_the_result_is_as_if_fetched_at_once() {
+    let (workdir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let settings = settings();
+    let exchange = at(NOW, &settings);
+    let store = Store::new(workdir.path(), &settings, &exchange, None);
+    gather(&store, "ETH-USDT", NOW - 20 * DAY_MS, NOW - 10 * DAY_MS).await;
+    let grown = gather(&store, "ETH-USDT", NOW - 30 * DAY_MS, NOW).await;
+    assert_eq!((grown.source, grown.downloaded), (Source::Merged, 20 * 24));
+    let whole = Store::new(other.path(), &settings, &exchange, None);
+    assert_eq!(grown.candles, gather(&whole, "ETH-USDT", NOW - 30 * DAY_MS, NOW).await.candles);
+    // A span that does not touch the stored one is joined to it without a hole.
+    let earlier = gather(&store, "ETH-USDT", NOW - 60 * DAY_MS, NOW - 50 * DAY_MS).await;
+    assert_eq!((earlier.candles.len(), earlier.downloaded), (240, 30 * 24));
+    let inside = gather(&store, "ETH-USDT", NOW - 45 * DAY_MS, NOW - 40 * DAY_MS).await;
+    assert_eq!((inside.source, inside.downloaded, inside.candles.len()), (Source::Cache, 0, 120));
+}
+
+#[tokio::test]
+async fn a_corrupt_file_or_one_of_another_market_is_fetched_again() {
+    let workdir = tempfile::tempdir().unwrap();
+    let settings = settings();
+    let exchange = at(NOW, &settings);
+    let store = Store::new(workdir.path(), &settings, &exchange, None);
+    let from = NOW - DAYS * DAY_MS;
+    let good = gather(&store, "BTC-USDT", from, NOW).await;
+    let path = store.path("BTC-USDT");
+
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert_eq!(gather(&store, "BTC-USDT", from, NOW).await, good);
+    assert_eq!(gather(&store, "BTC-USDT", from, NOW).await.source, Source::Cache);
+
+    // Bars of unknown origin, as a user or another tool may leave them.
+    write_candles(&path, &good.candles.slice(0..700)).unwrap();
+    assert_eq!(gather(&store, "BTC-USDT", from, NOW).await.downloaded, 720);
+
+    let reseeded = Settings { seed: 8, ..settings.clone() };
+    let other = at(NOW, &reseeded);
+    let other = Store::new(workdir.path(), &reseeded, &other, None);
+    let reseeded = gather(&other, "BTC-USDT", from, NOW).await;
+    assert_eq!((reseeded.source, reseeded.downloaded), (Source::Exchange, 720));
+    assert_ne!(reseeded.candles, good.candles);
+
+    let mut daily = settings.clone();
+    daily.market.timeframe = Timeframe::D1;
+    let other = at(NOW, &daily);
+    let other = Store::new(workdir.path(), &daily, &other, None);
+    assert_eq!(gather(&other, "BTC-USDT", from, NOW).await.downloaded, 30);
+}
+
+#[tokio::test]
+async fn the_remote_is_asked_before_the_exchange_and_a_bad_copy_there_does_no_harm() {
+    let (one, two, remote) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let settings = settings();
+    let exchange = at(NOW, &settings);
+    let from = NOW - DAYS * DAY_MS;
+    let first = Store::new(one.path(), &settings, &exchange, None);
+    let good = gather(&first, "BTC-USDT", from, NOW - 5 * DAY_MS).await;
+    let shared = remote.path().join("Runpodhuracan/data/candles");
+    std::fs::create_dir_all(&shared).unwrap();
+    std::fs::copy(first.path("BTC-USDT"), shared.join("BTC-USDT.parquet")).unwrap();
+    std::fs::write(shared.join("ETH-USDT.parquet"), "rubbish").unwrap();
+
+    let second = Store::new(two.path(), &settings, &exchange, Some(local_remote(remote.path())));
+    let restored = gather(&second, "BTC-USDT", from, NOW - 5 * DAY_MS).await;
+    assert_eq!((restored.source, restored.downloaded), (Source::Remote, 0));
+    assert_eq!(restored.candles, good.candles);
+    assert_eq!(gather(&second, "BTC-USDT", from, NOW - 5 * DAY_MS).await.source, Source::Cache);
+    std::fs::remove_file(second.path("BTC-USDT")).unwrap();
+    let merged = gather(&second, "BTC-USDT", from, NOW).await;
+    assert_eq!((merged.source, merged.downloaded), (Source::Merged, 5 * 24));
+    for (symbol, bars) in [("ETH-USDT", 720), ("NOVA-USDT", 720)] {
+        let fetched = gather(&second, symbol, from, NOW).await;
+        assert_eq!((fetched.source, fetched.downloaded), (Source::Exchange, bars));
+    }
+    let names = std::fs::read_dir(two.path().join("data/candles")).unwrap().map(|e| e.unwrap().file_name());
+    assert_eq!(names.count(), 3, "no temporary file is left");
+}
+
+#[tokio::test]
+async fn one_failing_symbol_stops_no_other_and_a_changed_source_file_is_read_again() {
+    let (workdir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut candles = Candles::default();
+    for hour in 0..200 {
+        candles.push(NOW + hour * HOUR_MS, [5.0, 6.0, 4.0, 5.0], 1.0);
+    }
+    let mut bad = candles.clone();
+    bad.high[7] = 1.0;
+    write_candles(&folder.path().join("A-USDT.parquet"), &candles).unwrap();
+    write_candles(&folder.path().join("B-USDT.parquet"), &bad).unwrap();
+    let mut settings = settings();
+    settings.market.exchange.kind = ExchangeKind::Files;
+    settings.market.exchange.path = folder.path().into();
+    let exchange = Exchange::open(&settings, None).unwrap();
+    let store = Store::new(workdir.path(), &settings, &exchange, None);
+    let mut results = store.gather(&names(&["B-USDT", "NOPE-USDT", "A-USDT"]), NOW, i64::MAX, |_, _| ()).await;
+    assert_eq!(results.pop().unwrap().1.unwrap().candles, candles);
+    let unknown = results.pop().unwrap().1.unwrap_err().to_string();
+    assert!(unknown.contains("does not list NOPE-USDT"), "{unknown}");
+    let fault = results.pop().unwrap().1.unwrap_err().to_string();
+    assert!(fault.contains("B-USDT.parquet: row 7: high 1 is below low 4"), "{fault}");
+
+    candles.close[100] = 5.5;
+    write_candles(&folder.path().join("A-USDT.parquet"), &candles).unwrap();
+    let exchange = Exchange::open(&settings, None).unwrap();
+    let store = Store::new(workdir.path(), &settings, &exchange, None);
+    assert_eq!(gather(&store, "A-USDT", NOW, i64::MAX).await.candles, candles);
+    let nothing = store.gather(&names(&["A-USDT"]), 0, DAY_MS, |_, _| ()).await.pop().unwrap().1;
+    assert!(matches!(nothing, Err(MarketError::NoCandles { .. })), "{nothing:?}");
+}

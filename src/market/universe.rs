@@ -1,0 +1,333 @@
+//! Which coins a run studies, and why not the others.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DAY_MS, MarketInfo};
+use crate::arith::ln;
+use crate::settings::{MarketType, Settings};
+
+/// Bases that follow a currency rather than a coin market: there is no trend to learn in them.
+const PEGGED: &[&str] = &[
+    "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USDP", "PAX", "GUSD", "USDD", "USDE", "USDS", "USD1", "PYUSD",
+    "RLUSD", "XUSD", "BFUSD", "USDB", "LUSD", "SUSD", "UST", "USTC", "USD", "EUR", "EURI", "EURC", "EURT", "AEUR",
+    "GBP", "GBPT", "JPY", "AUD", "CAD", "CHF", "TRY", "BRL", "RUB", "UAH", "NGN", "ZAR", "PLN", "RON", "ARS", "MXN",
+    "BIDR", "IDRT", "VAI", "XAUT", "PAXG",
+];
+/// Weights of the ranks by volume, liquidity score and activity.
+const WEIGHTS: [f64; 3] = [0.5, 0.3, 0.2];
+
+/// The coins of a run, best first, and every other coin with its reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    pub chosen: Vec<Ranked>,
+    /// By symbol.
+    pub excluded: Vec<Excluded>,
+}
+
+/// A coin that passed every filter, with the numbers that ranked it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ranked {
+    /// 1 for the best.
+    pub rank: usize,
+    pub symbol: String,
+    /// Weighted mean of the coin's places by volume (0.5), liquidity (0.3) and activity (0.2): 1 first in all, 0 last.
+    pub score: f64,
+    pub daily_volume_usd: f64,
+    /// log₁₀ of the dollars traded a day for each basis point of spread; `costs.spread_bps` where the spread is unknown.
+    pub liquidity: f64,
+    pub activity: Option<f64>,
+    pub spread_bps: Option<f64>,
+    pub age_days: Option<f64>,
+    pub listed_ms: Option<i64>,
+    pub maker_fee_bps: Option<f64>,
+    pub taker_fee_bps: Option<f64>,
+}
+
+/// A coin that is not studied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excluded {
+    pub symbol: String,
+    /// Every filter that it fails, with the numbers.
+    pub reason: String,
+    /// True where the coin was wanted, but could not be judged, since its data are bad.
+    pub failed: bool,
+}
+
+/// Filters the markets by `universe.*`, `market.quote` and `market.type`, demands history for one fold, ranks what is
+/// left and takes the best `universe.top_n`. The order of `markets` does not matter.
+pub fn select(markets: &[MarketInfo], settings: &Settings, now_ms: i64) -> Selection {
+    let mut passed = Vec::new();
+    let mut excluded = Vec::new();
+    for market in markets {
+        let unwanted = unwanted(market, settings);
+        let failed = unwanted.is_empty() && market.fault.is_some();
+        let reasons = match &market.fault {
+            Some(fault) if failed => vec![fault.clone()],
+            _ => [unwanted, unfit(market, settings, now_ms)].concat(),
+        };
+        if reasons.is_empty() {
+            passed.push(market);
+        } else {
+            excluded.push(Excluded { symbol: market.symbol.clone(), reason: reasons.join("; "), failed });
+        }
+    }
+    for symbol in &settings.universe.include {
+        if !markets.iter().any(|m| &m.symbol == symbol) {
+            let reason = "is not listed on this exchange".into();
+            excluded.push(Excluded { symbol: symbol.clone(), reason, failed: false });
+        }
+    }
+    let mut chosen = ranked(&passed, settings, now_ms);
+    let top = settings.universe.top_n;
+    excluded.extend(chosen.drain(top.min(chosen.len())..).map(|coin| Excluded {
+        reason: format!("rank {} of the {top} that universe.top_n takes", coin.rank),
+        symbol: coin.symbol,
+        failed: false,
+    }));
+    excluded.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+    Selection { chosen, excluded }
+}
+
+/// Whether a base is a stablecoin, currency or metal.
+pub(super) fn pegged(base: &str) -> bool {
+    PEGGED.contains(&base)
+}
+
+/// How a market fails the lists.
+fn unwanted(market: &MarketInfo, settings: &Settings) -> Vec<String> {
+    let rules = &settings.universe;
+    let mut reasons = Vec::new();
+    if !rules.include.is_empty() && !rules.include.contains(&market.symbol) {
+        reasons.push("is not in universe.include".to_owned());
+    }
+    if rules.exclude.contains(&market.symbol) {
+        reasons.push("is in universe.exclude".to_owned());
+    }
+    reasons
+}
+
+/// Every filter that a market fails by its own properties.
+fn unfit(market: &MarketInfo, settings: &Settings, now_ms: i64) -> Vec<String> {
+    let rules = &settings.universe;
+    let mut reasons = Vec::new();
+    let mut exclude = |reason: String| reasons.push(reason);
+    if !market.active {
+        exclude("delisted or suspended".into());
+    }
+    if market.kind != settings.market.kind {
+        exclude(format!("is a {} market, not {}", kind_name(market.kind), kind_name(settings.market.kind)));
+    }
+    if market.quote != settings.market.quote {
+        exclude(format!("is quoted in {}, not {}", named(&market.quote), settings.market.quote));
+    }
+    if pegged(&market.base) {
+        exclude(format!("{} is a stablecoin, currency or metal, not a coin to study", market.base));
+    }
+    match market.daily_volume_usd {
+        Some(volume) if volume < rules.min_daily_volume_usd => exclude(format!(
+            "daily volume ${volume:.0} is below universe.min_daily_volume_usd ${:.0}",
+            rules.min_daily_volume_usd
+        )),
+        None if rules.min_daily_volume_usd > 0.0 => exclude("its daily volume in dollars is unknown".into()),
+        _ => {}
+    }
+    if let Some(listed) = market.listed_ms {
+        let age = days(now_ms - listed);
+        if age < rules.min_age_days {
+            exclude(format!("is {age:.1} days old, universe.min_age_days asks for {}", rules.min_age_days));
+        }
+    }
+    if let Some(from) = market.history_from_ms.or(market.listed_ms) {
+        let folds = &settings.folds;
+        let needed = f64::from(folds.train_days + folds.purge_days + folds.test_days);
+        let history = days(now_ms - from);
+        if history < needed {
+            let missing = (needed - history).ceil();
+            exclude(format!(
+                "history of {history:.1} days is too short for one fold of {needed} days: {missing} {} missing",
+                if missing == 1.0 { "day is" } else { "days are" }
+            ));
+        }
+    }
+    reasons
+}
+
+fn named(quote: &str) -> &str {
+    if quote.is_empty() { "an unnamed currency" } else { quote }
+}
+
+fn kind_name(kind: MarketType) -> &'static str {
+    match kind {
+        MarketType::Spot => "spot",
+        MarketType::Perp => "perp",
+    }
+}
+
+fn days(ms: i64) -> f64 {
+    ms as f64 / DAY_MS as f64
+}
+
+/// The markets in order of their score; volume, then symbol decide between equals.
+fn ranked(markets: &[&MarketInfo], settings: &Settings, now_ms: i64) -> Vec<Ranked> {
+    let volumes: Vec<f64> = markets.iter().map(|m| m.daily_volume_usd.unwrap_or(0.0)).collect();
+    let liquidities: Vec<f64> = markets.iter().map(|m| liquidity(m, settings.costs.spread_bps)).collect();
+    let activities: Vec<f64> = markets.iter().map(|m| m.activity.unwrap_or(0.0)).collect();
+    let score = |i: usize| {
+        let places = [&volumes, &liquidities, &activities].map(|all| place(all, all[i]));
+        places.iter().zip(WEIGHTS).map(|(place, weight)| place * weight).sum()
+    };
+    let one = |(i, market): (usize, &&MarketInfo)| Ranked {
+        rank: 0,
+        symbol: market.symbol.clone(),
+        score: score(i),
+        daily_volume_usd: volumes[i],
+        liquidity: liquidities[i],
+        activity: market.activity,
+        spread_bps: market.spread_bps,
+        age_days: market.listed_ms.map(|listed| days(now_ms - listed)),
+        listed_ms: market.listed_ms,
+        maker_fee_bps: market.maker_fee_bps,
+        taker_fee_bps: market.taker_fee_bps,
+    };
+    let mut all: Vec<Ranked> = markets.iter().enumerate().map(one).collect();
+    all.sort_by(|a, b| {
+        let by_score = b.score.total_cmp(&a.score);
+        by_score.then(b.daily_volume_usd.total_cmp(&a.daily_volume_usd)).then(a.symbol.cmp(&b.symbol))
+    });
+    for (at, coin) in all.iter_mut().enumerate() {
+        coin.rank = at + 1;
+    }
+    all
+}
+
+fn liquidity(market: &MarketInfo, usual_spread_bps: f64) -> f64 {
+    // A tenth of a basis point is about one tick of the tightest books.
+    let spread = market.spread_bps.unwrap_or(usual_spread_bps).max(0.1);
+    let volume = market.daily_volume_usd.unwrap_or(0.0).max(1.0);
+    ln(volume / spread) / std::f64::consts::LN_10
+}
+
+/// Share of the other values that lie below `value`, those equal to it counted half: 1 for the sole largest, 0 for the sole least.
+fn place(all: &[f64], value: f64) -> f64 {
+    let below = all.iter().filter(|&&v| v < value).count() as f64;
+    let equal = all.iter().filter(|&&v| v == value).count() as f64 - 1.0;
+    let others = all.len() as f64 - 1.0;
+    if others > 0.0 { (below + equal / 2.0) / others } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000_000;
+
+    fn market(base: &str, volume: f64) -> MarketInfo {
+        MarketInfo {
+            symbol: format!("{base}-USDT"),
+            base: base.into(),
+            quote: "USDT".into(),
+            kind: MarketType::Spot,
+            active: true,
+            listed_ms: Some(NOW - 1000 * DAY_MS),
+            history_from_ms: None,
+            daily_volume_usd: Some(volume),
+            spread_bps: Some(1.0),
+            activity: Some(volume),
+            maker_fee_bps: None,
+            taker_fee_bps: None,
+            fault: None,
+        }
+    }
+
+    fn reason(settings: &Settings, change: impl FnOnce(&mut MarketInfo)) -> String {
+        let mut changed = market("AAA", 5e6);
+        change(&mut changed);
+        let selection = select(&[changed], settings, NOW);
+        assert!(selection.chosen.is_empty() || selection.excluded.is_empty());
+        selection.excluded.first().map(|e| e.reason.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn every_filter_says_its_reason() {
+        let settings = Settings::defaults();
+        assert_eq!(reason(&settings, |_| {}), "");
+        let says = |part: &str, change: fn(&mut MarketInfo)| {
+            let reason = reason(&settings, change);
+            assert!(reason.contains(part), "{part} is missing in: {reason}");
+        };
+        says("delisted", |m| m.active = false);
+        says("is a perp market, not spot", |m| m.kind = MarketType::Perp);
+        says("quoted in BTC, not USDT", |m| m.quote = "BTC".into());
+        says("USDC is a stablecoin", |m| m.base = "USDC".into());
+        says("$999999 is below", |m| m.daily_volume_usd = Some(999_999.0));
+        says("volume in dollars is unknown", |m| m.daily_volume_usd = None);
+        says("29.9 days old", |m| m.listed_ms = Some(NOW - 299 * DAY_MS / 10));
+        says("154 days: 54 days are missing", |m| m.listed_ms = Some(NOW - 100 * DAY_MS));
+        says("153.5 days is too short for one fold of 154 days: 1 day is", |m| {
+            m.history_from_ms = Some(NOW - 307 * DAY_MS / 2);
+        });
+        says("delisted or suspended; is quoted in", |m| {
+            m.active = false;
+            m.quote.clear();
+        });
+        assert_eq!(reason(&settings, |m| m.listed_ms = Some(NOW - 154 * DAY_MS)), "");
+        assert_eq!(reason(&settings, |m| m.listed_ms = None), "");
+    }
+
+    #[test]
+    fn a_wanted_coin_with_bad_data_has_failed_and_an_unwanted_one_has_not() {
+        let mut settings = Settings::defaults();
+        let bad =
+            MarketInfo { fault: Some("A.csv: row 3: low is -1".into()), daily_volume_usd: None, ..market("A", 0.0) };
+        let told = |settings: &Settings| select(std::slice::from_ref(&bad), settings, NOW).excluded.remove(0);
+        assert_eq!((told(&settings).failed, told(&settings).reason.as_str()), (true, "A.csv: row 3: low is -1"));
+        settings.universe.exclude = vec!["A-USDT".into()];
+        assert!(!told(&settings).failed);
+    }
+
+    #[test]
+    fn include_and_exclude_lists_are_obeyed_and_unknown_names_are_told() {
+        let mut settings = Settings::defaults();
+        settings.universe.include = vec!["A-USDT".into(), "X-USDT".into(), "B-USDT".into()];
+        settings.universe.exclude = vec!["B-USDT".into()];
+        let selection = select(&[market("A", 2e6), market("B", 3e6), market("C", 4e6)], &settings, NOW);
+        assert_eq!(selection.chosen.iter().map(|c| c.symbol.as_str()).collect::<Vec<_>>(), ["A-USDT"]);
+        let reasons: Vec<_> = selection.excluded.iter().map(|e| format!("{} {}", e.symbol, e.reason)).collect();
+        assert_eq!(
+            reasons,
+            [
+                "B-USDT is in universe.exclude",
+                "C-USDT is not in universe.include",
+                "X-USDT is not listed on this exchange"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_best_ranked_are_taken_whatever_order_they_come_in() {
+        let mut settings = Settings::defaults();
+        settings.universe.top_n = 2;
+        // Equal in all: the symbol decides. D has less volume, but a far better spread.
+        let mut tight = market("D", 4e6);
+        tight.spread_bps = Some(0.2);
+        let mut markets = vec![market("C", 5e6), market("B", 5e6), market("A", 2e6), tight];
+        let forward = select(&markets, &settings, NOW);
+        markets.reverse();
+        assert_eq!(select(&markets, &settings, NOW), forward);
+        let order: Vec<_> = forward.chosen.iter().map(|c| (c.rank, c.symbol.as_str())).collect();
+        assert_eq!(order, [(1, "B-USDT"), (2, "C-USDT")]);
+        // B beats A and D by volume and activity, A alone by liquidity, and shares its places with C.
+        assert!((forward.chosen[0].score - (0.7 * 2.5 / 3.0 + 0.3 * 1.5 / 3.0)).abs() < 1e-12);
+        let last: Vec<_> = forward.excluded.iter().map(|e| format!("{} {}", e.symbol, e.reason)).collect();
+        let taken = "of the 2 that universe.top_n takes";
+        assert_eq!(last, [format!("A-USDT rank 4 {taken}"), format!("D-USDT rank 3 {taken}")]);
+        let text = serde_json::to_string(&forward).unwrap();
+        assert_eq!(serde_json::from_str::<Selection>(&text).unwrap(), forward);
+    }
+
+    #[test]
+    fn liquidity_is_the_logarithm_of_dollars_for_each_basis_point() {
+        let one = |spread: Option<f64>| liquidity(&MarketInfo { spread_bps: spread, ..market("A", 1e8) }, 10.0);
+        assert!((one(Some(1.0)) - 8.0).abs() < 1e-12 && (one(None) - 7.0).abs() < 1e-12);
+    }
+}
