@@ -2,6 +2,7 @@
 
 pub mod arith;
 pub mod boost;
+pub mod brain;
 pub mod engine;
 pub mod market;
 pub mod settings;
