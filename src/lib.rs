@@ -4,6 +4,7 @@ pub mod arith;
 pub mod boost;
 pub mod brain;
 pub mod engine;
+pub mod export;
 pub mod market;
 pub mod settings;
 pub mod shadow;
