@@ -1,6 +1,6 @@
 //! Feature values: by far the most rows, and so written without a struct for each.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
@@ -13,8 +13,8 @@ use super::store::Tx;
 use super::value::{Field, Value, time_of_ms};
 use super::{Brain, BrainError, Record};
 
-/// Rows of one SQLite INSERT; each takes four parameters besides the two that all share.
-const SQLITE_ROWS: usize = 1_000;
+/// Rows of one SQLite INSERT, six parameters each.
+const SQLITE_ROWS: usize = 200;
 
 /// COPY text is sent in pieces of about this many bytes.
 const COPY_PIECE: usize = 1 << 20;
@@ -150,19 +150,27 @@ async fn insert_blocks(
     blocks: &[FeatureBlock<'_>],
 ) -> Result<(), sqlx::Error> {
     let whole = insert_statement(SQLITE_ROWS);
+    let run_id: Arc<str> = run_id.into();
     for block in blocks {
-        let width = block.names.len().max(1);
-        let cells: Vec<usize> = (0..block.values.len()).collect();
+        let symbol: Arc<str> = block.symbol.into();
+        let names: Vec<Arc<str>> = block.names.iter().map(|&name| name.into()).collect();
+        // In the key's order a row goes behind the last one, and the tree is not searched for its place.
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        order.sort_by_key(|&at| &names[at]);
+        let cells: Vec<(usize, usize)> =
+            (0..block.timestamps.len()).flat_map(|bar| order.iter().map(move |&name| (bar, name))).collect();
         for chunk in cells.chunks(SQLITE_ROWS) {
             let sql = if chunk.len() == SQLITE_ROWS { whole.clone() } else { insert_statement(chunk.len()) };
-            let mut query = sqlx::query(AssertSqlSafe(sql)).bind(run_id.to_owned()).bind(simulated);
-            for &cell in chunk {
-                let value = block.values[cell];
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for &(bar, name) in chunk {
+                let value = block.values[bar * names.len() + name];
                 query = query
-                    .bind(block.symbol)
-                    .bind(block.timestamps[cell / width])
-                    .bind(block.names[cell % width])
-                    .bind((!value.is_nan()).then_some(f64::from(value)));
+                    .bind(symbol.clone())
+                    .bind(block.timestamps[bar])
+                    .bind(names[name].clone())
+                    .bind((!value.is_nan()).then_some(f64::from(value)))
+                    .bind(run_id.clone())
+                    .bind(simulated);
             }
             query.execute(&mut **tx).await?;
         }
@@ -170,15 +178,9 @@ async fn insert_blocks(
     Ok(())
 }
 
-/// An INSERT of that many rows whose run and `simulated` are the first two parameters.
+/// An INSERT of that many rows. Its parameters have no numbers: SQLite keeps numbered ones in a list that it searches
+/// from the start for each.
 fn insert_statement(rows: usize) -> String {
-    let mut sql =
-        "INSERT INTO features (run_id, simulated, symbol, timestamp, feature_name, feature_value) VALUES ".to_owned();
-    for row in 0..rows {
-        let at = 3 + 4 * row;
-        let comma = if row > 0 { ", " } else { "" };
-        // Writing to a string cannot fail.
-        let _ = write!(sql, "{comma}($1, $2, ${at}, ${}, ${}, ${})", at + 1, at + 2, at + 3);
-    }
-    sql
+    let head = "INSERT INTO features (symbol, timestamp, feature_name, feature_value, run_id, simulated) VALUES ";
+    format!("{head}{}", vec!["(?, ?, ?, ?, ?, ?)"; rows].join(", "))
 }
