@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(f64::NAN.put(), Value::Null);
         assert!(f64::take(Value::Null).is_some_and(f64::is_nan));
         assert_eq!(f64::take(f64::INFINITY.put()), Some(f64::INFINITY));
-        assert_eq!(Option::<f64>::take(Some(f64::NAN).put()), Some(None));
+        assert_eq!(<Option<f64> as Field>::take(Some(f64::NAN).put()), Some(None));
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
     fn a_value_of_the_wrong_kind_is_refused() {
         assert_eq!(Side::take(Value::Text("sideways".into())), None);
         assert_eq!(i64::take(Value::Text("1".into())), None);
-        assert_eq!(serde_json::Value::take(Value::Text("{".into())), None);
+        assert_eq!(<serde_json::Value as Field>::take(Value::Text("{".into())), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,9 +20,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Server {
     port: u16,
-    /// The shell that minds the server reads from here: when this end closes, even because this process was killed,
+    /// A shell that minds the server. It reads from a pipe: when our end closes, even because this process was killed,
     /// it stops the server and removes its files.
-    _leash: ChildStdin,
+    _minder: Child,
 }
 
 /// The address of a new, empty database; none where no PostgreSQL is installed, which is then said aloud.
@@ -103,7 +103,7 @@ fn start() -> Option<Server> {
         cd /
         rm -rf "$2"
     "#;
-    let mut minder = as_user(Path::new("/bin/sh"))
+    let minder = as_user(Path::new("/bin/sh"))
         .args(["-c", script, "sh"])
         .arg(&bin)
         .arg(&home)
@@ -115,8 +115,7 @@ fn start() -> Option<Server> {
         .process_group(0)
         .spawn()
         .expect("a shell starts");
-    let leash = minder.stdin.take().expect("its input is a pipe");
-    Some(Server { port, _leash: leash })
+    Some(Server { port, _minder: minder })
 }
 
 /// The newest `initdb` with a `postgres` beside it: on PATH, as Debian installs it, or as scripts/setup-postgres
