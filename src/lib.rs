@@ -10,6 +10,8 @@ pub mod features;
 pub mod files;
 pub mod folds;
 pub mod labels;
+pub mod brain;
+pub mod export;
 pub mod market;
 pub mod metrics;
 pub mod models;
