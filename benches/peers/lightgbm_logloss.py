@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--colsample", type=float, default=1.0)
     parser.add_argument("--early-stopping", type=int, default=25)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="more than one only slows small tables")
     options = parser.parse_args()
 
     learn, check = labelled(options.train, options.target), labelled(options.valid, options.target)
