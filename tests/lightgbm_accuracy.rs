@@ -73,13 +73,19 @@ fn write(path: &Path, values: &[f32], parts: &[&Part]) {
 
 #[test]
 fn validation_loss_is_within_half_a_percent_of_lightgbms() {
+    // At the best round; and where nothing stops, since on noisy labels the best round comes after a few trees.
+    compare("200", "25");
+    compare("60", "0");
+}
+
+fn compare(rounds: &str, early_stopping: &str) {
     let Some(panel) = candles::shared_panel("1h") else { return };
     let Some(python) = python::python_with("lightgbm, pyarrow, pandas") else { return };
     let (values, parts) = table(&panel);
     assert!(parts.len() >= 30, "only {} symbols have enough bars", parts.len());
     let params = BoostParams {
         objective: Objective::Binary,
-        rounds: 200,
+        rounds: rounds.parse().unwrap(),
         learning_rate: 0.05,
         max_depth: 6,
         max_bin: 255,
@@ -89,7 +95,7 @@ fn validation_loss_is_within_half_a_percent_of_lightgbms() {
         // Each side would draw other rows and features.
         subsample: 1.0,
         colsample: 1.0,
-        early_stopping: 25,
+        early_stopping: early_stopping.parse().unwrap(),
         seed: 7,
     };
     let jobs: Vec<BoostJob> = parts
@@ -105,38 +111,43 @@ fn validation_loss_is_within_half_a_percent_of_lightgbms() {
         .collect();
     let batch = Table { values: &values, features: features::COUNT };
     let forests = train(batch, &features::names(), &jobs, &|_| {});
-    let ours: Vec<f64> = forests
-        .into_iter()
-        .map(|forest| forest.unwrap().validation_loss.into_iter().fold(f64::INFINITY, f64::min))
-        .collect();
+    let chosen = |losses: Vec<f64>| match early_stopping {
+        "0" => losses.last().copied().unwrap(),
+        _ => losses.into_iter().fold(f64::INFINITY, f64::min),
+    };
+    let ours: Vec<f64> = forests.into_iter().map(|forest| chosen(forest.unwrap().validation_loss)).collect();
 
     let folder = tempfile::tempdir().unwrap();
     let paths = ["train", "valid"].map(|name| folder.path().join(format!("{name}.parquet")));
     for (which, path) in paths.iter().enumerate() {
         write(path, &values, &parts.iter().map(|pair| &pair[which]).collect::<Vec<_>>());
     }
-    let target = Path::new("target");
-    let group = Path::new("symbol");
     let script = "../../benches/peers/lightgbm_logloss.py";
-    let arguments: [&Path; 8] = [
-        Path::new("--train"),
-        &paths[0],
-        Path::new("--valid"),
-        &paths[1],
-        Path::new("--target"),
-        target,
-        Path::new("--group"),
-        group,
+    let [learn, check] = paths.each_ref().map(|path| path.to_str().unwrap());
+    let arguments = [
+        ["--train", learn],
+        ["--valid", check],
+        ["--target", "target"],
+        ["--group", "symbol"],
+        ["--rounds", rounds],
+        ["--early-stopping", early_stopping],
     ];
+    let arguments: Vec<&Path> = arguments.iter().flatten().map(Path::new).collect();
     let theirs: Value = serde_json::from_str(&python::run(&python, script, &arguments)).unwrap();
     let theirs: Vec<f64> =
         parts.iter().map(|[learn, _]| theirs["models"][&learn.symbol]["loss"].as_f64().unwrap()).collect();
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
     let (our_mean, their_mean) = (mean(&ours), mean(&theirs));
-    println!("mean validation log loss of {} symbols: {our_mean:.6} here, {their_mean:.6} LightGBM", ours.len());
-    assert!((0.3..0.8).contains(&their_mean), "LightGBM's loss of {their_mean} is none of a model that learns");
+    println!(
+        "mean log loss of {} symbols, at most {rounds} rounds: {our_mean:.6} here, {their_mean:.6} LightGBM",
+        ours.len()
+    );
+    assert!((0.3..1.0).contains(&their_mean), "LightGBM's loss of {their_mean} is none of a model that learns");
     assert!(our_mean <= their_mean * (1.0 + ALLOWED), "mean log loss {our_mean:.6}, LightGBM's {their_mean:.6}");
-    for (([learn, _], a), b) in parts.iter().zip(&ours).zip(&theirs) {
-        assert!(*a <= b * 1.05, "{}: log loss {a:.6}, LightGBM's {b:.6}", learn.symbol);
+    // Trees that nothing stops learn noise, and one symbol's loss then says nothing.
+    if early_stopping != "0" {
+        for (([learn, _], a), b) in parts.iter().zip(&ours).zip(&theirs) {
+            assert!(*a <= b * 1.05, "{}: log loss {a:.6}, LightGBM's {b:.6}", learn.symbol);
+        }
     }
 }
