@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use huracan::arith;
-use huracan::boost::{Child, Forest, Objective, Tree};
+use huracan::boost::{self, BoostJob, BoostParams, Child, Forest, Objective, Table, Tree};
 use huracan::models::bundle::{Metadata, Performance, TrainingParameters, importance_shares, model_id};
 use huracan::models::{Bundle, combined_digest, from_lightgbm, load_forest, to_lightgbm};
 use serde_json::{Value, json};
@@ -231,6 +231,64 @@ fn any_python_loads_the_bundle_and_scores_every_head() {
         forest,
     }));
     assert_lightgbm_agrees(&python, folder.path(), &table(600), &cases);
+}
+
+/// A forest trained on `rows`, whose labels follow from the first two features and from what is missing.
+fn trained_forest(objective: Objective, rows: &[f32]) -> Forest {
+    let count = rows.len() / FEATURES;
+    let label = |row: &[f32]| {
+        let value = |v: f32, missing: f32| if v.is_nan() { missing } else { v.clamp(-2.0, 2.0) };
+        let score = value(row[0], 1.2) - value(row[1], -0.4) * value(row[2], 0.9);
+        match objective {
+            Objective::Binary => f32::from(u8::from(score > 0.0)),
+            Objective::Regression => 40.0 * score,
+            Objective::Multiclass { classes } => (score + 2.0).clamp(0.0, classes as f32 - 1.0).floor(),
+        }
+    };
+    let job = BoostJob {
+        name: format!("{objective:?}"),
+        train: (0..count as u32).collect(),
+        train_labels: rows.chunks(FEATURES).map(label).collect(),
+        valid: vec![],
+        valid_labels: vec![],
+        params: BoostParams {
+            objective,
+            rounds: 40,
+            learning_rate: 0.1,
+            max_depth: 5,
+            max_bin: 255,
+            l2: 1.0,
+            min_child_hessian: 1.0,
+            min_split_gain: 0.0,
+            subsample: 0.8,
+            colsample: 0.8,
+            early_stopping: 0,
+            seed: 7,
+        },
+    };
+    let names: Vec<String> = (0..FEATURES).map(|i| format!("f{i}")).collect();
+    let table = Table { values: rows, features: FEATURES };
+    boost::train(table, &names, &[job], &|_| {}).remove(0).unwrap()
+}
+
+#[test]
+fn models_trained_here_on_missing_values_predict_the_same_in_lightgbm() {
+    let Some(python) = python::python_with("lightgbm") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let rows = table(3000);
+    let cases: Vec<Case> = [Objective::Binary, Objective::Regression, Objective::Multiclass { classes: 4 }]
+        .into_iter()
+        .enumerate()
+        .map(|(i, objective)| {
+            let forest = trained_forest(objective, &rows);
+            assert!(forest.trees.iter().any(|tree| tree.missing_left.contains(&true)), "no missing value goes left");
+            assert!(forest.trees.iter().any(|tree| tree.missing_left.contains(&false)), "none goes right");
+            let model = folder.path().join(format!("trained-{i}.txt"));
+            std::fs::write(&model, to_lightgbm(&forest, &Value::Null)).unwrap();
+            Case { name: format!("trained, {objective:?}"), model, head: None, metadata: None, forest }
+        })
+        .collect();
+    assert_lightgbm_agrees(&python, folder.path(), &rows, &cases);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use huracan::market::{Candles, Panel, Timeframe};
-use polars::prelude::{DataFrame, ParquetReader, SerReader};
+use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
 
 /// All symbols of `../shared/data/candles/{timeframe}` as one panel; None, said on stderr, where the folder is missing.
 pub fn shared_panel(timeframe: &str) -> Option<Panel> {
@@ -29,8 +29,10 @@ pub fn shared_panel(timeframe: &str) -> Option<Panel> {
 
 fn read(path: &Path) -> Candles {
     let frame = ParquetReader::new(std::fs::File::open(path).unwrap()).finish().unwrap();
+    let time = frame.column("timestamp").unwrap().cast(&DataType::Int64).unwrap();
     Candles {
-        timestamp: frame.column("timestamp").unwrap().i64().unwrap().into_no_null_iter().collect(),
+        // Milliseconds, as a number or as a date.
+        timestamp: time.i64().unwrap().into_no_null_iter().collect(),
         open: column(&frame, "open"),
         high: column(&frame, "high"),
         low: column(&frame, "low"),

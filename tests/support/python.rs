@@ -37,7 +37,13 @@ pub fn python_with(module: &str) -> Option<PathBuf> {
 /// The script fails; its messages are shown.
 pub fn run(python: &Path, script: &str, arguments: &[&Path]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script);
-    let output = Command::new(python).arg(&path).args(arguments).output().expect("Python was found before");
+    // Threads that wait for each other are slow beside the other tests.
+    let output = Command::new(python)
+        .arg(&path)
+        .args(arguments)
+        .env("OMP_NUM_THREADS", "1")
+        .output()
+        .expect("Python was found before");
     assert!(output.status.success(), "{script} failed:\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

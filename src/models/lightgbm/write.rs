@@ -158,7 +158,7 @@ fn tree_block(index: usize, tree: &Tree, forest: &Forest) -> String {
 fn importances(out: &mut String, forest: &Forest, names: &[String]) {
     let mut used: Vec<(u64, &String)> =
         forest.split_importance().into_iter().zip(names).filter(|(splits, _)| *splits > 0).collect();
-    used.sort_by(|a, b| b.0.cmp(&a.0));
+    used.sort_by_key(|(splits, _)| std::cmp::Reverse(*splits));
     out.push_str("feature_importances:\n");
     for (splits, name) in used {
         line(out, name, &splits.to_string());
