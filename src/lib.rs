@@ -3,7 +3,10 @@
 pub mod arith;
 pub mod boost;
 pub mod engine;
+pub mod files;
 pub mod market;
+pub mod secret;
 pub mod settings;
 pub mod shadow;
+pub mod sync;
 pub mod text;
