@@ -69,6 +69,8 @@ impl Remote {
                 remedy: "give a plain name, such as Runpodhuracan",
             });
         }
+        // Without the crate's auto-registration nothing else installs the HTTP client. Repeating it does no harm.
+        opendal::install_default();
         let (operator, address) = match settings.remote.kind {
             RemoteKind::Folder => folder(settings, &root, workdir)?,
             RemoteKind::S3 => s3(settings, &root, credentials)?,
