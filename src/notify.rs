@@ -136,6 +136,9 @@ async fn deliver(client: Client, mut receiver: mpsc::Receiver<String>, counts: A
                 counts.failed.fetch_add(together, Ordering::Relaxed)
             }
         };
+        if held.is_none() && receiver.is_closed() && receiver.is_empty() {
+            return;
+        }
         tokio::time::sleep(pace.spacing).await;
     }
 }

@@ -140,14 +140,14 @@ fn draw(
         .bold_line_style(GRID)
         .light_line_style(TRANSPARENT)
         .axis_style(GRID)
-        .x_labels((width / 150).max(2) as usize)
+        .x_labels((width / 110).max(3) as usize)
         .y_labels(5)
         .x_label_style(label.clone().pos(Pos::new(HPos::Center, VPos::Top)))
         .y_label_style(label)
         .x_label_formatter(&|time| date(*time as i64, days))
         .y_label_formatter(&|value| match kind {
             Kind::Equity => format!("{value:.*}", decimals(y_step)),
-            Kind::Drawdown => format!("{:.*}%", decimals(100.0 * y_step), 100.0 * value),
+            Kind::Drawdown => format!("{:.*}%", decimals(100.0 * y_step), 100.0 * value).replace('-', "−"),
         })
         .draw()
         .map_err(|error| told(&error))?;

@@ -219,8 +219,10 @@ fn signed_percent(value: Option<f64>) -> String {
     value.filter(|value| value.is_finite()).map_or("–".into(), |value| minus(format!("{:+.1}%", 100.0 * value)))
 }
 
+/// A true minus sign; none before a zero.
 fn minus(text: String) -> String {
-    text.replace('-', "−")
+    let zero = !text.contains(|c| ('1'..='9').contains(&c));
+    text.replace('-', if zero { "" } else { "−" })
 }
 
 /// A whole number with thin spaces between thousands.
@@ -240,9 +242,10 @@ fn grouped(value: f64) -> String {
 }
 
 fn tone(value: Option<f64>) -> &'static str {
+    // What reads as zero has no colour.
     match value {
-        Some(value) if value > 0.0 => "good",
-        Some(value) if value < 0.0 => "bad",
+        Some(value) if value >= 0.0005 => "good",
+        Some(value) if value <= -0.0005 => "bad",
         _ => "",
     }
 }
@@ -260,5 +263,6 @@ mod tests {
         );
         assert_eq!((signed_percent(Some(-0.1234)), percent(None)), ("−12.3%".into(), "–".into()));
         assert_eq!(number(Some(f64::INFINITY)), "–");
+        assert_eq!((percent(Some(-1e-9)), tone(Some(-1e-9)), tone(Some(-0.01))), ("0.0%".into(), "", "bad"));
     }
 }

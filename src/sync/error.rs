@@ -54,7 +54,7 @@ fn remedy(error: &opendal::Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied => "check the keys in the environment and what they are allowed to do",
         ErrorKind::NotFound => "check sync.remote.path and sync.root",
-        ErrorKind::ConfigInvalid => "check sync.remote in the settings",
+        ErrorKind::ConfigInvalid | ErrorKind::Unsupported => "check sync.remote in the settings",
         ErrorKind::RateLimited => "lower sync.concurrency, or try later",
         ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
             "a file and a folder have the same name there: rename one"

@@ -131,14 +131,14 @@ fn s3(settings: &settings::Sync, root: &str, credentials: &Credentials) -> Resul
             remedy: "give the bucket's region, or the address of another S3 as sync.remote.endpoint",
         });
     }
-    // The server checks each upload against its MD5, so that an ETag stands for the right bytes. Keys come from
+    // The server checks each upload against its CRC-32C, so that an ETag stands for the right bytes. Keys come from
     // our own variables alone: the machine's AWS files and metadata service are not asked.
     let mut builder = services::S3::default()
         .bucket(bucket)
         .region(&remote.region)
         .access_key_id(key.reveal())
         .secret_access_key(secret.reveal())
-        .checksum_algorithm("md5")
+        .checksum_algorithm("crc32c")
         .disable_config_load()
         .disable_ec2_metadata();
     if !remote.endpoint.is_empty() {
