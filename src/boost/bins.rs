@@ -133,8 +133,7 @@ fn greedy(sorted: &[f32], bins: usize) -> Vec<f32> {
             rows_left -= count;
         }
         held += count;
-        let closes =
-            big(count) || held as f64 >= wanted || (big(next_count) && held as f64 >= (wanted * 0.5).max(1.0));
+        let closes = big(count) || held as f64 >= wanted || (big(next_count) && held as f64 >= (wanted * 0.5).max(1.0));
         if closes {
             cuts.push(midway(value, next));
             if cuts.len() >= bins - 1 {

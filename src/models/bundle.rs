@@ -154,7 +154,7 @@ impl Bundle {
         let pickle = serde_pickle::to_vec(&content, serde_pickle::SerOptions::new())
             .map_err(|error| inconsistent(error.to_string()))?;
         let write = |path: &PathBuf, bytes: &[u8]| {
-            write_atomic(path, bytes).map_err(|source| BundleError::Io { path: path.clone(), source })
+            write_atomic(path, bytes).map_err(|error| BundleError::Io { path: error.path, source: error.source })
         };
         write(&paths.pickle, &pickle)?;
         write(&paths.text, texts[&self.main_head].as_bytes())?;
