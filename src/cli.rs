@@ -155,9 +155,11 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match dispatch::dispatch(&self) {
             Ok(code) => ExitCode::from(code),
-            Err(Failure { code, error }) => {
-                eprintln!("error: {error:#}");
-                ExitCode::from(code as u8)
+            Err(failure) => {
+                if !failure.told {
+                    eprintln!("error: {}", failure.error);
+                }
+                ExitCode::from(failure.code as u8)
             }
         }
     }

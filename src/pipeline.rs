@@ -64,13 +64,19 @@ pub async fn run(settings: Settings, request: Request) -> Result<Answer, Failure
     };
     match steps(&mut day).await {
         Ok(answer) => day.close(Ok(answer)).await,
-        Err(failure) => {
+        Err(mut failure) => {
             let milestone = match failure.code {
                 Code::Killed => Milestone::KillSwitch { why: failure.error.to_string() },
-                _ => Milestone::Failed { step: day.step.clone(), reason: format!("{:#}", failure.error) },
+                _ => Milestone::Failed { step: day.step.clone(), reason: failure.error.to_string() },
             };
             day.notifier.tell(&milestone);
-            tracing::error!(step = day.step, "the run stopped: {:#}", failure.error);
+            // A stop that was asked for is no error; the log shows errors to the person, who then need not read twice.
+            if failure.code == Code::Interrupted {
+                tracing::info!(step = day.step, "the run was interrupted");
+            } else {
+                tracing::error!(step = day.step, "the run stopped: {}", failure.error);
+                failure.told = true;
+            }
             day.close(Err(failure)).await
         }
     }

@@ -119,7 +119,7 @@ impl Day {
             Ok(answer) if answer.code == Code::Partial as u8 => (RunStatus::Partial, None),
             Ok(_) => (RunStatus::Done, None),
             Err(failure) if failure.code == Code::Interrupted => (RunStatus::Interrupted, None),
-            Err(failure) => (RunStatus::Failed, Some(crate::secret::redact(format!("{:#}", failure.error)))),
+            Err(failure) => (RunStatus::Failed, Some(crate::secret::redact(failure.error.to_string()))),
         };
         let told = self.write_status(status.name());
         let noted = self.brain.store_events(&self.events).await;

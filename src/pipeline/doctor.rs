@@ -43,9 +43,8 @@ pub async fn components(
 }
 
 async fn exchange_check(exchange: &Exchange, limit: Duration) -> Check {
-    let simulated = if exchange.simulated() { " (simulated)" } else { "" };
     health::timed("exchange", limit, EXCHANGE_REMEDY, async {
-        exchange.markets().await.map(|markets| format!("{}{simulated}: {} markets", exchange.name(), markets.len()))
+        exchange.markets().await.map(|markets| format!("{}: {} markets", exchange.name(), markets.len()))
     })
     .await
 }

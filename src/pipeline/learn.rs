@@ -55,9 +55,6 @@ pub struct Learned {
     pub portfolio_metrics: Metrics,
     pub settings_digest: String,
     pub panel_digest: String,
-    /// Symbols whose training was taken from a checkpoint.
-    pub reused: usize,
-    pub rules: Rules,
 }
 
 impl Learned {
@@ -119,7 +116,7 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
 
     let step = day.begin("practise", Some(trained.len() as u64)).await?;
     let learned = tokio::task::block_in_place(|| {
-        practise(day, panel, &atr, rules, trained, panel_digest, settings_digest, reused, features)
+        practise(day, panel, &atr, &rules, trained, panel_digest, settings_digest, features)
     });
     for model in &learned.models {
         let m = &model.metrics;
@@ -301,11 +298,10 @@ fn practise(
     day: &Day,
     panel: &Panel,
     atr: &[f64],
-    rules: Rules,
+    rules: &Rules,
     trained: BTreeMap<usize, Trained>,
     panel_digest: String,
     settings_digest: String,
-    reused: usize,
     features: &Features,
 ) -> Learned {
     let settings = &day.settings;
@@ -316,13 +312,13 @@ fn practise(
             outcome.fold.test.clone().zip(&outcome.predictions).map(move |(bar, says)| (symbol, bar, *says))
         })
         .collect();
-    let (signals, waits) = decide::signals(panel, &predictions, &rules, &settings.costs);
+    let (signals, waits) = decide::signals(panel, &predictions, rules, &settings.costs);
     let windows: Vec<Vec<Range<usize>>> = (0..panel.symbols.len())
         .map(|symbol| {
             trained.get(&symbol).map_or_else(Vec::new, |t| t.folds.iter().map(|o| o.fold.test.clone()).collect())
         })
         .collect();
-    let trades = shadow::simulate(panel, &signals, atr, &windows, &rules);
+    let trades = shadow::simulate(panel, &signals, atr, &windows, rules);
     let sizing = Sizing::from(&settings.risk);
     let account = |trades: &[Trade], windows: &[Range<usize>]| {
         Account::follow(panel, trades, &days(panel, windows), settings.risk.equity, &sizing)
@@ -358,8 +354,6 @@ fn practise(
         portfolio_metrics,
         settings_digest,
         panel_digest,
-        reused,
-        rules,
     }
 }
 

@@ -97,7 +97,7 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
         .collect::<Result<_, serde_json::Error>>()?;
     let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
     let metadata = Metadata {
-        model_id: model_id(&trained.symbol, &training_date, &digest),
+        model_id: model_id(&trained.symbol, &day.run.run_id, &digest),
         symbol: trained.symbol.clone(),
         version: VERSION.to_owned(),
         training_date,

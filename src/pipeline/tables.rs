@@ -8,7 +8,7 @@ use super::{Answer, Failure, Request, day, export, sync, wake};
 use crate::brain::{Brain, Journal, RunRow};
 use crate::exit::Code;
 use crate::kill;
-use crate::market::{DAY_MS, Exchange, Selection, Store, select, store};
+use crate::market::{DAY_MS, Selection, Store, select, store};
 use crate::report::{self, ReportData};
 use crate::settings::Settings;
 use crate::sync::{Credentials, Kind, Remote, Scope};
