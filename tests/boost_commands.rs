@@ -32,7 +32,10 @@ fn columns(seed: u64, rows: usize) -> Vec<Column> {
         Column::new("group".into(), group),
         Column::new("value".into(), score.clone()),
         Column::new("wins".into(), score.iter().map(|&s| s > 0.1).collect::<Vec<_>>()),
-        Column::new("class".into(), score.iter().map(|&s| i64::from(s > -0.4) + i64::from(s > 0.4)).collect::<Vec<_>>()),
+        Column::new(
+            "class".into(),
+            score.iter().map(|&s| i64::from(s > -0.4) + i64::from(s > 0.4)).collect::<Vec<_>>(),
+        ),
     ]
 }
 
@@ -97,7 +100,8 @@ fn a_regression_predicts_values_and_a_validation_table_chooses_the_rounds() {
     let folder = tempfile::tempdir().unwrap();
     write_data(folder.path(), "t.parquet", "value", 1, ROWS);
     write_data(folder.path(), "v.parquet", "value", 2, 200);
-    let line = "boost train --table t.parquet --target value --objective regression --rounds 400 --learning-rate 0.3 --json";
+    let line =
+        "boost train --table t.parquet --target value --objective regression --rounds 400 --learning-rate 0.3 --json";
     let ran = huracan(folder.path(), &format!("{line} --valid v.parquet --early-stopping 10 --out r.txt"));
     ran.expect(0, &[]);
     let rounds = ran.json()["models"][0]["rounds"].as_u64().unwrap();
@@ -112,14 +116,18 @@ fn a_regression_predicts_values_and_a_validation_table_chooses_the_rounds() {
     predictions_are_those_of(&forest, &predicted, &["prediction"]);
     let error = |of: &dyn Fn(usize) -> f64| {
         let want = numbers(&predicted, "value");
-        (0..want.len()).map(|row| (of(row) - want[row]).powi(2)).sum::<f64>() / want.len() as f64
+        // Labels are learned as f32.
+        (0..want.len()).map(|row| (of(row) - f64::from(want[row] as f32)).powi(2)).sum::<f64>() / want.len() as f64
     };
     let p = numbers(&predicted, "prediction");
     let loss = error(&|row| p[row]);
     assert!((loss - losses[best]).abs() < 1e-9, "{loss} is the loss that the training saw: {}", losses[best]);
     assert!(loss < 0.3 * error(&|_| 0.0));
 
-    let all = huracan(folder.path(), &format!("{line} --rounds 30 --valid v.parquet --out all.txt").replace("--rounds 400 ", ""));
+    let all = huracan(
+        folder.path(),
+        &format!("{line} --rounds 30 --valid v.parquet --out all.txt").replace("--rounds 400 ", ""),
+    );
     all.expect(0, &[]);
     assert_eq!(all.json()["models"][0]["rounds"], 30, "without early stopping every round is kept");
 }
@@ -128,8 +136,11 @@ fn a_regression_predicts_values_and_a_validation_table_chooses_the_rounds() {
 fn a_multiclass_model_predicts_a_probability_a_class() {
     let folder = tempfile::tempdir().unwrap();
     write_data(folder.path(), "t.parquet", "class", 1, ROWS);
-    huracan(folder.path(), "boost train --table t.parquet --target class --objective multiclass --rounds 15 --out m.txt")
-        .expect(0, &[]);
+    huracan(
+        folder.path(),
+        "boost train --table t.parquet --target class --objective multiclass --rounds 15 --out m.txt",
+    )
+    .expect(0, &[]);
     huracan(folder.path(), "boost predict --table t.parquet --model m.txt --out p.parquet").expect(0, &[]);
     let predicted = table(&folder.path().join("p.parquet"));
     let classes = ["prediction_0", "prediction_1", "prediction_2"];
@@ -158,10 +169,10 @@ fn a_group_gets_a_model_of_its_own_rows() {
     let report = ran.json();
     let named: Vec<&str> = report["models"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
     assert_eq!(named, ["blue", "green", "red"]);
-    huracan(folder.path(), "boost predict --table v.parquet --model models --group group --out p.parquet").expect(0, &[]);
+    huracan(folder.path(), "boost predict --table v.parquet --model models --group group --out p.parquet")
+        .expect(0, &[]);
     let predicted = table(&folder.path().join("p.parquet"));
-    let (rows, p, groups) =
-        (feature_rows(&predicted), numbers(&predicted, "prediction"), texts(&predicted, "group"));
+    let (rows, p, groups) = (feature_rows(&predicted), numbers(&predicted, "prediction"), texts(&predicted, "group"));
     for name in ["red", "green", "blue"] {
         let path = folder.path().join(format!("models/{name}.txt"));
         let forest = load_forest(&path, None).unwrap();
@@ -173,9 +184,7 @@ fn a_group_gets_a_model_of_its_own_rows() {
             let all = table(&folder.path().join(file));
             let own: Vec<u32> =
                 texts(&all, "group").iter().enumerate().filter(|(_, g)| *g == name).map(|(i, _)| i as u32).collect();
-            let columns = all.columns().iter().map(|column| {
-                column.take_slice(&own).unwrap()
-            });
+            let columns = all.columns().iter().map(|column| column.take_slice(&own).unwrap());
             write_table(&folder.path().join(format!("one-{file}")), columns.collect());
         }
         let alone = line.replace("t.parquet", "one-t.parquet").replace("v.parquet", "one-v.parquet");
@@ -265,7 +274,8 @@ fn predict_wants_every_feature_of_the_model_and_takes_a_table_without_rows() {
     write_table(&folder.path().join("less.parquet"), kept.collect());
     huracan(folder.path(), "boost predict --table less.parquet --model m.txt --out q.parquet")
         .expect(3, &["less.parquet", "'whole' is missing"]);
-    huracan(folder.path(), "boost predict --table t.parquet --model nowhere.txt --out q.parquet").expect(3, &["nowhere.txt"]);
+    huracan(folder.path(), "boost predict --table t.parquet --model nowhere.txt --out q.parquet")
+        .expect(3, &["nowhere.txt"]);
     write(folder.path(), "bad.txt", "tree\nversion=v4\nnonsense\n");
     huracan(folder.path(), "boost predict --table t.parquet --model bad.txt --out q.parquet").expect(3, &["bad.txt"]);
     assert!(!folder.path().join("q.parquet").exists());

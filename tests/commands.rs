@@ -162,7 +162,8 @@ fn bad_candles_are_named_by_file_row_and_reason() {
     huracan(folder.path(), &format!("{line} --set market.timeframe=1h")).expect(3, &["A-USDT.csv", "market.timeframe"]);
     huracan(folder.path(), line).expect(0, &[]);
     write(folder.path(), "columns/A-USDT.csv", "timestamp,open,high,low,close\n1704067200000,1,1,1,1\n");
-    huracan(folder.path(), "features --candles columns --out o.parquet").expect(3, &["A-USDT.csv", "'volume' is missing"]);
+    huracan(folder.path(), "features --candles columns --out o.parquet")
+        .expect(3, &["A-USDT.csv", "'volume' is missing"]);
     std::fs::create_dir(folder.path().join("empty")).unwrap();
     huracan(folder.path(), "features --candles empty --out o.parquet").expect(3, &["empty", "no candle files"]);
     huracan(folder.path(), "features --candles nowhere --out o.parquet").expect(3, &["nowhere"]);

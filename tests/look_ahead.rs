@@ -107,8 +107,7 @@ fn same_labels(panel: &Panel, before: &Learned, after: &Learned, rows: &[Option<
 fn trained(panel: &Panel, learned: &Learned, fold: &Fold) -> (Vec<usize>, Vec<BoostJob>, Vec<Forest>) {
     let whole = |s: &usize| panel.ranges[*s].start <= fold.train.start && panel.ranges[*s].end >= fold.purge.end;
     let symbols: Vec<usize> = (0..panel.symbols.len()).filter(whole).collect();
-    let jobs: Vec<BoostJob> =
-        symbols.iter().flat_map(|&symbol| learning::jobs(panel, learned, symbol, fold)).collect();
+    let jobs: Vec<BoostJob> = symbols.iter().flat_map(|&symbol| learning::jobs(panel, learned, symbol, fold)).collect();
     let forests = learning::forests(learned, &jobs);
     (symbols, jobs, forests)
 }
@@ -244,7 +243,9 @@ fn no_label_of_a_part_of_a_fold_is_decided_in_the_next_part() {
     let mut labels = 0;
     for (symbol, range) in panel.ranges.iter().enumerate() {
         for fold in plan(range, &settings.folds, panel.timeframe).unwrap_or_default() {
-            for (part, next) in [(fold.train.clone(), fold.validation.start), (fold.validation.clone(), fold.test.start)] {
+            for (part, next) in
+                [(fold.train.clone(), fold.validation.start), (fold.validation.clone(), fold.test.start)]
+            {
                 for bar in part {
                     for side in [Side::Long, Side::Short] {
                         let Some(label) = learned.labels.get(symbol, bar, side) else { continue };

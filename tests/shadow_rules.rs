@@ -138,7 +138,11 @@ fn every_cost_follows_its_own_setting() {
     huracan(folder.path(), line).expect(0, &[]);
     assert_eq!(table(&folder.path().join("none.csv")).height(), 0);
 
-    write(folder.path(), "signals.csv", &format!("symbol,timestamp,side,stop_bps,take_bps\nA-USDT,{START_MS},1,90,90\n"));
+    write(
+        folder.path(),
+        "signals.csv",
+        &format!("symbol,timestamp,side,stop_bps,take_bps\nA-USDT,{START_MS},1,90,90\n"),
+    );
     let settings = "--set costs.fee_bps=7 --set costs.spread_bps=3 --set costs.slippage_k=20 --set costs.notional=4000 \
         --set costs.funding_bps_per_8h=16 --set market.type=perp";
     huracan(folder.path(), &format!("{line} {settings}")).expect(0, &[]);

@@ -64,8 +64,7 @@ fn trades(bars: &[Bar], signals: &[Option<Signal>], atr: &[f64], rules: &Rules) 
             events.push((t, 5, signal.sign * take, "take_profit"));
         }
         events.push((last, 6, bars[last][3], "end_of_data"));
-        let (exit_bar, order, exit, reason) =
-            events.into_iter().min_by_key(|&(bar, order, ..)| (bar, order)).unwrap();
+        let (exit_bar, order, exit, reason) = events.into_iter().min_by_key(|&(bar, order, ..)| (bar, order)).unwrap();
         // The reversing signal came at the close before the exit, and is the next trade.
         flat_at = if order == 0 { exit_bar - 1 } else { exit_bar };
         let size = signal.size.unwrap_or(rules.notional);
@@ -241,7 +240,7 @@ fn the_random_markets_end_trades_in_every_way() {
     let rules = Rules {
         stop_atr: 1.5,
         take_atr: 2.5,
-        max_hold: 6,
+        max_hold: 3,
         fee_bps: 4.0,
         spread_bps: 2.0,
         slippage_k: 10.0,
