@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::grow::{self, Binned, Workspace};
 use super::objective::{self, Quantised};
 use super::sample;
-use super::{BoostError, BoostJob, BoostParams, Cuts, Forest, Table};
+use super::{BoostError, BoostJob, BoostParams, Cuts, Forest, MOST_CLASSES, Table};
 
 /// Trains every job of a batch; results stand in the jobs' order.
 ///
@@ -220,8 +220,10 @@ impl BoostParams {
                 return fault(key, value.to_string(), "0 or more");
             }
         }
-        if matches!(self.objective, super::Objective::Multiclass { classes } if classes < 2) {
-            return fault("objective", "multiclass".into(), "at least two classes");
+        if let super::Objective::Multiclass { classes } = self.objective
+            && !(2..=MOST_CLASSES).contains(&classes)
+        {
+            return fault("number of classes", classes.to_string(), "from 2 to 1000");
         }
         Ok(())
     }
