@@ -141,6 +141,25 @@ fn ended(panel: &Panel, trades: &[Trade], cut: usize) -> Vec<(String, Vec<u64>)>
     by_then.map(|trade| (panel.symbols[trade.symbol].clone(), bits(trade))).collect()
 }
 
+/// With the open of the bar after the cut as it was, and nothing else of it: whatever was signalled by the cut enters at
+/// the same price with the same barriers.
+fn entries_know_the_open_alone(panel: &Panel, scrambled: &Panel, trades: &[Trade], cut: usize, rules: &Rules) {
+    let mut opened = scrambled.clone();
+    for symbol in 0..panel.symbols.len() {
+        opened.open[symbol * panel.bars + cut + 1] = panel.open[symbol * panel.bars + cut + 1];
+    }
+    let windows: Vec<_> = opened.ranges.iter().map(|range| vec![range.clone()]).collect();
+    let atr = huracan::features::atr_14(&opened);
+    let entries = |trades: &[Trade]| -> Vec<(usize, usize, [u64; 4])> {
+        let by_then = trades.iter().filter(|trade| trade.signal_bar <= cut);
+        let bits = |t: &Trade| [t.entry_price, t.stop_price, t.take_price, t.size].map(f64::to_bits);
+        by_then.map(|trade| (trade.symbol, trade.entry_bar, bits(trade))).collect()
+    };
+    let old = entries(trades);
+    assert_eq!(old, entries(&simulate(&opened, &frequent_signals(&opened), &atr, &windows, rules)));
+    assert!(old.iter().any(|entry| entry.1 == cut + 1), "no trade entered after the cut");
+}
+
 /// Signals at every third bar or so, of a side that only symbol and bar decide.
 fn frequent_signals(panel: &Panel) -> Signals {
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
@@ -202,6 +221,9 @@ fn the_past_keeps_its_bits(panel: &Panel, settings: &Settings) {
                 let own = |signals: &Signals, row: usize| signals.side[row * signals.bars..][..=cut].to_vec();
                 assert_eq!(own(&decided, symbol), own(&redecided, row), "signals of {}", panel.symbols[symbol]);
             }
+            if future == Future::Scrambled {
+                entries_know_the_open_alone(panel, &other, &drilled, cut, &rules);
+            }
             let retraded = simulate(&other, &redecided, &after.atr, &windows(&other), &rules);
             let redrilled = simulate(&other, &frequent_signals(&other), &after.atr, &windows(&other), &rules);
             // A history that ends at the cut closes what is open there: not a trade of the longer one.
@@ -257,4 +279,35 @@ fn no_label_of_a_part_of_a_fold_is_decided_in_the_next_part() {
         }
     }
     assert!(labels > 10_000, "only {labels} labels");
+}
+
+#[test]
+fn a_decision_counts_costs_by_its_own_bar() {
+    let panel = simulated_panel(6, 40);
+    let settings = learning::settings(&[]);
+    let rules = learning::rules(&settings);
+    // Edges about as great as the costs, so that any change of a cost changes decisions.
+    let mut predictions = Vec::new();
+    for (symbol, range) in panel.ranges.iter().enumerate() {
+        for bar in range.clone() {
+            let cost = decide::expected_cost_bps(&panel, symbol, bar, &rules) + settings.costs.safety_margin_bps;
+            let nudge = if bar % 2 == 0 { 1e-9 } else { -1e-9 };
+            predictions.push((
+                symbol,
+                bar,
+                decide::Prediction { win_long: 0.6, win_short: 0.4, edge_bps: cost + nudge },
+            ));
+        }
+    }
+    let (before, waits) = decide::signals(&panel, &predictions, &rules, &settings.costs);
+    assert!(before.count() > 1000 && waits.values().sum::<usize>() > 1000);
+    for cut in (100..panel.bars - 1).step_by(50) {
+        for future in [Future::Scrambled, Future::Shifted] {
+            let (after, _) = decide::signals(&changed(&panel, cut, future), &predictions, &rules, &settings.costs);
+            for (symbol, name) in panel.symbols.iter().enumerate() {
+                let own = |signals: &Signals| signals.side[symbol * panel.bars..][..=cut].to_vec();
+                assert_eq!(own(&before), own(&after), "{name}, cut {cut}, {future:?}");
+            }
+        }
+    }
 }
