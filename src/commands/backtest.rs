@@ -44,6 +44,7 @@ pub fn run(
     let waits: serde_json::Map<String, Value> =
         waits.into_iter().map(|(wait, count)| (wait.name().to_owned(), count.into())).collect();
     Ok(json!({
+        "simulated": panel.simulated,
         "symbols": panel.symbols.len(),
         "signals": signals.count(),
         "waits": waits,

@@ -345,16 +345,7 @@ fn practise(
     let portfolio_metrics = Metrics::of(&portfolio);
     let regimes =
         trades.iter().map(|t| features.value(t.symbol, t.signal_bar, features::columns::MARKET_REGIME)).collect();
-    Learned {
-        models,
-        trades,
-        regimes,
-        waits,
-        portfolio,
-        portfolio_metrics,
-        settings_digest,
-        panel_digest,
-    }
+    Learned { models, trades, regimes, waits, portfolio, portfolio_metrics, settings_digest, panel_digest }
 }
 
 /// Start of every day (ms) that the windows touch, ascending.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{NaiveDate, NaiveTime, Utc};
 use serde_json::json;
 
 use super::day::Day;
@@ -11,7 +11,7 @@ use super::{Answer, Failure, Request};
 use crate::brain::{Brain, BrainError, Journal, RunRow};
 use crate::engine::DeviceChoice;
 use crate::exit::{Code, OrExit};
-use crate::market::Exchange;
+use crate::market::{Exchange, Timeframe, read_folder, store};
 use crate::notify::{Access, Milestone, Notifier};
 use crate::settings::Settings;
 use crate::sync::{Credentials, Remote};
@@ -36,7 +36,9 @@ pub async fn wake(settings: Settings, request: &Request) -> Result<Woken, Failur
 
     let mut now_ms = request.date.map(midnight);
     let mut exchange = open_exchange(&settings, request, now_ms)?;
-    let market_now = exchange.as_ref().map_or_else(|| now_ms.unwrap_or_else(|| stored_now(&workdir)), Exchange::now_ms);
+    let market_now = exchange
+        .as_ref()
+        .map_or_else(|| now_ms.unwrap_or_else(|| stored_now(&workdir, settings.market.timeframe)), Exchange::now_ms);
     let date = request.date.unwrap_or_else(|| super::day::time(market_now).date_naive());
 
     // The dated folder is the first thing that a run makes.
@@ -52,7 +54,15 @@ pub async fn wake(settings: Settings, request: &Request) -> Result<Woken, Failur
         Err(error) => return Err(error.into()),
     };
     let ui = Ui::new(request.json);
-    let run = match begin_or_resume(&brain, &settings, request, date, started, device.to_string(), &ui).await {
+    let simulated =
+        exchange.as_ref().map_or_else(|| store::holds_simulated(&workdir.join("data/candles")), Exchange::simulated);
+    let mut fresh = RunRow::new(uuid::Uuid::new_v4().to_string(), date);
+    fresh.settings_digest = settings.digest();
+    fresh.started = started;
+    fresh.simulated = simulated;
+    fresh.device = device.to_string();
+    fresh.account_currency = settings.risk.account_currency.clone();
+    let run = match begin_or_resume(&brain, request.resume, fresh, &ui).await {
         Ok(Begun::Run(run)) => run,
         Ok(Begun::Complete(answer)) => {
             lock.release().await?;
@@ -68,7 +78,6 @@ pub async fn wake(settings: Settings, request: &Request) -> Result<Woken, Failur
         now_ms = left["now_ms"].as_i64();
         exchange = open_exchange(&settings, request, now_ms)?;
     }
-    let simulated = exchange.as_ref().is_some_and(Exchange::simulated);
     logs::set_simulated(simulated);
     let journal = Journal::open(&workdir.join("data/journal.db")).await?;
     let notifier = Notifier::start(&settings.notify, Access::from_environment().as_ref());
@@ -130,48 +139,33 @@ enum Begun {
     Complete(Answer),
 }
 
-async fn begin_or_resume(
-    brain: &Brain,
-    settings: &Settings,
-    request: &Request,
-    date: NaiveDate,
-    started: DateTime<Utc>,
-    device: String,
-    ui: &Ui,
-) -> Result<Begun, Failure> {
+/// Begins `fresh`, or takes up the unfinished run of its day.
+async fn begin_or_resume(brain: &Brain, resume: bool, fresh: RunRow, ui: &Ui) -> Result<Begun, Failure> {
+    let date = fresh.date;
     let latest = brain.latest_run(Some(date)).await?;
-    if let (true, Some(latest)) = (request.resume, &latest) {
+    if let (true, Some(latest)) = (resume, &latest) {
         if !latest.status.is_unfinished() {
             if let Some(json) = brain.step_left(&latest.run_id, ANSWER).await? {
                 ui.say(&format!("the run of {date} is complete; nothing is left to resume"));
-                let code =
-                    if json["failed"].as_array().is_some_and(|f| !f.is_empty()) { Code::Partial as u8 } else { 0 };
-                return Ok(Begun::Complete(Answer { code, json }));
+                let partial = json["failed"].as_array().is_some_and(|failed| !failed.is_empty());
+                return Ok(Begun::Complete(Answer { code: if partial { Code::Partial as u8 } else { 0 }, json }));
             }
-        } else if latest.settings_digest != settings.digest() {
+        } else if latest.settings_digest != fresh.settings_digest {
             let message = format!(
                 "the unfinished run of {date} was begun with other settings; give the same ones, or start anew without --resume"
             );
             return Err(Failure::new(Code::Usage, message));
         } else {
-            ui.say(&format!(
-                "going on with the run of {date} that stopped in step {}",
-                latest.step.as_deref().unwrap_or(STEP)
-            ));
+            let step = latest.step.as_deref().unwrap_or(STEP);
+            ui.say(&format!("going on with the run of {date} that stopped in step {step}"));
             return Ok(Begun::Run(brain.resume_run(&latest.run_id).await?));
         }
     }
     if latest.is_some_and(|run| run.status.is_unfinished()) {
         ui.say(&format!("an unfinished run of {date} is left as it is; --resume would go on with it"));
     }
-    let mut run = RunRow::new(uuid::Uuid::new_v4().to_string(), date);
-    run.settings_digest = settings.digest();
-    run.started = started;
-    run.simulated = !request.stored_only && settings.market.exchange.kind == crate::settings::ExchangeKind::Simulated;
-    run.device = device;
-    run.account_currency = settings.risk.account_currency.clone();
-    brain.begin_run(&run).await?;
-    Ok(Begun::Run(run))
+    brain.begin_run(&fresh).await?;
+    Ok(Begun::Run(fresh))
 }
 
 fn open_exchange(settings: &Settings, request: &Request, now_ms: Option<i64>) -> Result<Option<Exchange>, Failure> {
@@ -189,9 +183,11 @@ pub fn exchange(settings: &Settings, date: Option<NaiveDate>) -> Result<Exchange
     Exchange::open(settings, date.map(midnight)).or_exit(Code::BadData)
 }
 
-/// The newest stored candle's file tells nothing of the bar's end: the clock stands in.
-fn stored_now(_workdir: &Path) -> i64 {
-    midnight(Utc::now().date_naive())
+/// The end of the newest stored bar; the last midnight where nothing is stored.
+fn stored_now(workdir: &Path, timeframe: Timeframe) -> i64 {
+    let files = read_folder(&workdir.join("data/candles"), Some(timeframe)).map(|(_, files)| files).unwrap_or_default();
+    let newest = files.iter().filter_map(|(_, read)| read.as_ref().ok()?.timestamp.last()).max();
+    newest.map_or_else(|| midnight(Utc::now().date_naive()), |open| open + timeframe.ms())
 }
 
 fn midnight(date: NaiveDate) -> i64 {
