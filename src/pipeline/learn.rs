@@ -10,6 +10,7 @@ use super::checkpoints::{Checkpoints, FoldOutcome, Trained};
 use super::day::Day;
 use crate::boost::{self, BoostJob, BoostParams, Forest, Objective, Table};
 use crate::decide::{self, Prediction, Wait};
+use crate::exit::Code;
 use crate::features::{self, COUNT, Features};
 use crate::folds::{self, Fold};
 use crate::labels::{self, Labels};
@@ -109,6 +110,12 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
                 Err(reason) => day.fail(&panel.symbols[*symbol], reason),
             }
         }
+    }
+    if trained.is_empty() {
+        let reasons: Vec<String> =
+            day.failures.iter().take(5).map(|failure| format!("{}: {}", failure.symbol, failure.reason)).collect();
+        let message = format!("no model could be trained; for instance:\n{}", reasons.join("\n"));
+        return Err(Failure::new(Code::BadData, message));
     }
     checkpoints.sweep();
     step.note(&format!("{jobs} models, {reused} of {total} coins trained before"));
