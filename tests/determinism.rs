@@ -67,7 +67,8 @@ fn forests_do_not_depend_on_threads_order_or_company() {
 
     // A stride coprime to the number of jobs visits each once.
     let n = jobs.len();
-    let stride = (n / 3..n).find(|stride| (2..=*stride).all(|d| n % d != 0 || stride % d != 0)).unwrap();
+    let stride =
+        (n / 3..n).find(|stride| (2..=*stride).all(|d| !n.is_multiple_of(d) || !stride.is_multiple_of(d))).unwrap();
     let order: Vec<usize> = (0..n).map(|i| (5 + i * stride) % n).collect();
     let shuffled: Vec<BoostJob> = order.iter().map(|&i| jobs[i].clone()).collect();
     let got = with_threads(2, || digests(&learned, &shuffled));

@@ -9,6 +9,9 @@ use super::objective::{self, Quantised};
 use super::sample;
 use super::{BoostError, BoostJob, BoostParams, Cuts, Forest, MOST_CLASSES, Table};
 
+/// What decides a job's bins and codes: training rows, validation rows, and most bins a feature.
+type BinsOf<'a> = (&'a [u32], &'a [u32], u32);
+
 /// Trains every job of a batch; results stand in the jobs' order.
 ///
 /// `features` names the table's columns; `done` is called after each job, from any thread.
@@ -19,7 +22,7 @@ pub fn train(
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
     // Heads of one symbol and fold learn from the same rows: their bins are made once.
-    let mut groups: HashMap<(&[u32], &[u32], u32), Vec<usize>> = HashMap::new();
+    let mut groups: HashMap<BinsOf<'_>, Vec<usize>> = HashMap::new();
     for (i, job) in jobs.iter().enumerate() {
         groups.entry((&job.train, &job.valid, job.params.max_bin)).or_default().push(i);
     }

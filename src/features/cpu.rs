@@ -270,10 +270,10 @@ mod tests {
         let candles = candles.map(|(i, (name, bars))| ((*name).to_owned(), walk(i as u64, bars))).collect();
         let panel = Panel::new(candles, Timeframe::H1, 24, false).unwrap();
         let returns = Returns::new(&panel);
-        for symbol in 0..3 {
+        for (symbol, name) in names.iter().enumerate() {
             let bits = |columns: Columns| columns.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             let (wide, plain) = (dispatch(&panel, symbol, &returns), symbol_columns(&panel, symbol, &returns));
-            assert_eq!(bits(wide), bits(plain), "{}", names[symbol]);
+            assert_eq!(bits(wide), bits(plain), "{name}");
         }
     }
 }

@@ -59,9 +59,12 @@ pub fn params(objective: Objective) -> BoostParams {
     }
 }
 
+/// Name, objective, side of the label, and the target that a label's return makes.
+type Head = (&'static str, Objective, Side, fn(f64) -> f32);
+
 /// The jobs of one symbol and fold: whether a long wins, whether a short wins, and what a long earns.
 pub fn jobs(panel: &Panel, learned: &Learned, symbol: usize, fold: &Fold) -> Vec<BoostJob> {
-    let heads: [(&str, Objective, Side, fn(f64) -> f32); 3] = [
+    let heads: [Head; 3] = [
         ("win_long", Objective::Binary, Side::Long, |bps| f32::from(u8::from(bps > 0.0))),
         ("win_short", Objective::Binary, Side::Short, |bps| f32::from(u8::from(bps > 0.0))),
         ("edge_bps", Objective::Regression, Side::Long, |bps| bps as f32),
