@@ -1,9 +1,17 @@
 //! Gradient-boosted trees for many small tables at once.
 
+mod bins;
+mod cpu;
 mod forest;
+mod grow;
+mod histogram;
 mod job;
+mod objective;
+mod sample;
 mod tree;
 
+pub use bins::{Cuts, MISSING};
+pub use cpu::train;
 pub use forest::Forest;
 pub use job::{BoostError, BoostJob, BoostParams, Objective, Table};
 pub use tree::{Child, Tree};

@@ -2,8 +2,26 @@
 
 pub mod arith;
 pub mod boost;
+pub mod brain;
+pub mod commands;
+pub mod decide;
 pub mod engine;
+pub mod exit;
+pub mod export;
+pub mod features;
+pub mod files;
+pub mod folds;
+pub mod health;
+pub mod labels;
+pub mod logs;
 pub mod market;
+pub mod metrics;
+pub mod models;
+pub mod notify;
+pub mod report;
+pub mod secret;
 pub mod settings;
 pub mod shadow;
+pub mod sync;
 pub mod text;
+pub mod ui;

@@ -3,13 +3,14 @@
 mod check;
 mod layers;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use check::{Fault, SettingsError};
-pub use layers::{Sources, load};
+pub use layers::{Purpose, Sources, load};
 
 use crate::market::Timeframe;
 
@@ -32,6 +33,9 @@ pub struct Settings {
     pub engine: Engine,
     pub logs: Logs,
     pub seed: u64,
+    /// The keys that a file, the environment or `--set` has given.
+    #[serde(skip)]
+    pub explicit: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]

@@ -1,5 +1,11 @@
 //! Shadow trading: what signals would have earned, by the trade rules of the contract, section 5.
 
+mod cpu;
+mod rules;
+mod signals;
 mod trade;
 
+pub use cpu::simulate;
+pub use rules::{Bars, Exit, Position, Rules};
+pub use signals::{SignalError, Signals};
 pub use trade::{ExitReason, Side, Trade};

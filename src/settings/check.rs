@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
-use super::{ExchangeKind, Settings};
+use super::{ExchangeKind, Purpose, Settings};
 use crate::market::{DAY_MS, Timeframe};
 
 /// One thing wrong with the settings.
@@ -105,10 +105,44 @@ fn reset(schema: &Json, tree: &mut Json, key: &str) {
 }
 
 /// Checks ranges and impossible combinations.
-pub(super) fn combinations(s: &Settings, faults: &mut Vec<Fault>) {
+pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Fault>) {
     ranges(s, faults);
+    if purpose == Purpose::Training {
+        folds(s, faults);
+    }
     let mut fault = |key: &str, problem: String, remedy: String| faults.push(Fault::new(key, problem, remedy));
 
+    if s.market.exchange.kind == ExchangeKind::Files && s.market.exchange.path.as_os_str().is_empty() {
+        fault("market.exchange.path", "is empty".into(), "name the folder of candle files".into());
+    }
+    if s.market.exchange.kind == ExchangeKind::Ccxt && !cfg!(feature = "ccxt") {
+        fault(
+            "market.exchange.kind",
+            "is ccxt, which this build leaves out".into(),
+            "build with the feature ccxt".into(),
+        );
+    }
+    if !s.brain.url.starts_with("sqlite://")
+        && !s.brain.url.starts_with("postgres://")
+        && !s.brain.url.starts_with("postgresql://")
+    {
+        fault("brain.url", format!("is '{}'", s.brain_url_redacted()), "begin it with sqlite:// or postgres://".into());
+    }
+    if let Err(problem) = s.engine.device.parse::<crate::engine::DeviceChoice>() {
+        fault("engine.device", format!("is '{}'", s.engine.device), problem.to_string());
+    }
+    let clock =
+        s.schedule.at_utc.split_once(':').and_then(|(h, m)| Some((h.parse::<u8>().ok()?, m.parse::<u8>().ok()?)));
+    if !matches!(clock, Some((0..=23, 0..=59))) {
+        fault("schedule.at_utc", format!("is '{}'", s.schedule.at_utc), "give a time of day as \"HH:MM\"".into());
+    }
+    if s.sync.root.is_empty() || s.sync.root.contains("..") || s.sync.root.starts_with('/') {
+        fault("sync.root", format!("is '{}'", s.sync.root), "give a plain folder name".into());
+    }
+}
+
+fn folds(s: &Settings, faults: &mut Vec<Fault>) {
+    let mut fault = |key: &str, problem: String, remedy: String| faults.push(Fault::new(key, problem, remedy));
     let horizon_ms = s.labels.horizon_bars() as i64 * s.market.timeframe.ms();
     let purge_ms = i64::from(s.folds.purge_days) * DAY_MS;
     if purge_ms < horizon_ms {
@@ -142,33 +176,6 @@ pub(super) fn combinations(s: &Settings, faults: &mut Vec<Fault>) {
             ),
             "lower it, or lengthen folds.train_days".into(),
         );
-    }
-    if s.market.exchange.kind == ExchangeKind::Files && s.market.exchange.path.as_os_str().is_empty() {
-        fault("market.exchange.path", "is empty".into(), "name the folder of candle files".into());
-    }
-    if s.market.exchange.kind == ExchangeKind::Ccxt && !cfg!(feature = "ccxt") {
-        fault(
-            "market.exchange.kind",
-            "is ccxt, which this build leaves out".into(),
-            "build with the feature ccxt".into(),
-        );
-    }
-    if !s.brain.url.starts_with("sqlite://")
-        && !s.brain.url.starts_with("postgres://")
-        && !s.brain.url.starts_with("postgresql://")
-    {
-        fault("brain.url", format!("is '{}'", s.brain_url_redacted()), "begin it with sqlite:// or postgres://".into());
-    }
-    if let Err(problem) = s.engine.device.parse::<crate::engine::DeviceChoice>() {
-        fault("engine.device", format!("is '{}'", s.engine.device), problem.to_string());
-    }
-    let clock =
-        s.schedule.at_utc.split_once(':').and_then(|(h, m)| Some((h.parse::<u8>().ok()?, m.parse::<u8>().ok()?)));
-    if !matches!(clock, Some((0..=23, 0..=59))) {
-        fault("schedule.at_utc", format!("is '{}'", s.schedule.at_utc), "give a time of day as \"HH:MM\"".into());
-    }
-    if s.sync.root.is_empty() || s.sync.root.contains("..") || s.sync.root.starts_with('/') {
-        fault("sync.root", format!("is '{}'", s.sync.root), "give a plain folder name".into());
     }
 }
 

@@ -11,6 +11,16 @@ use super::{Settings, redact_url};
 const DEFAULTS: &str = include_str!("../../config/settings.yaml");
 const ENVIRONMENT_PREFIX: &str = "HURACAN";
 
+/// What the settings will be used for, and so which combinations matter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Training walk-forward: folds must fit the history, and the purge the labels.
+    #[default]
+    Training,
+    /// Tables and trades from given candles alone.
+    Tables,
+}
+
 /// Where settings come from, besides the built-in defaults; later ones win.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -20,6 +30,7 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// `key.path=value` of `--set`, in the order given.
     pub overrides: Vec<String>,
+    pub purpose: Purpose,
 }
 
 impl Sources {
@@ -39,6 +50,8 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsError> {
     let mut faults = Vec::new();
     let schema = defaults();
     let merged = merge(sources, &mut faults);
+    let mut explicit = Vec::new();
+    keys(&merged, "", &mut explicit);
     let mut tree = schema.clone();
     overlay(&mut tree, merged, "", &mut faults);
     check::choices(&schema, &mut tree, &mut faults);
@@ -46,7 +59,7 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsError> {
     // A faulty leaf has been left at its default, so that the rest can still be checked.
     match serde_json::from_value::<Settings>(tree) {
         Ok(settings) => {
-            check::combinations(&settings, &mut faults);
+            check::combinations(&settings, sources.purpose, &mut faults);
             let password = redact_url(&settings.brain.url) != settings.brain.url;
             let from_env = sources.environment.iter().any(|(name, _)| name.eq_ignore_ascii_case("HURACAN__BRAIN__URL"));
             if password && !from_env {
@@ -56,7 +69,11 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsError> {
                     "give the address by the environment variable HURACAN__BRAIN__URL, or the password alone by PGPASSWORD",
                 ));
             }
-            if faults.is_empty() { Ok(settings) } else { Err(SettingsError { faults }) }
+            if faults.is_empty() {
+                Ok(Settings { explicit: explicit.into_iter().collect(), ..settings })
+            } else {
+                Err(SettingsError { faults })
+            }
         }
         Err(error) => {
             faults.push(Fault::new("settings", error.to_string(), "compare with config/settings.yaml"));
@@ -139,6 +156,19 @@ fn to_json(value: Value) -> Json {
             entries.into_iter().map(|(k, v)| (k, to_json(v))).collect()
         }
         ValueKind::Array(list) => list.into_iter().map(to_json).collect(),
+    }
+}
+
+/// Every leaf that a layer sets.
+fn keys(layer: &Value, path: &str, out: &mut Vec<String>) {
+    match &layer.kind {
+        ValueKind::Table(entries) => {
+            for (key, value) in entries {
+                let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                keys(value, &full, out);
+            }
+        }
+        _ => out.push(path.to_owned()),
     }
 }
 
@@ -238,15 +268,16 @@ mod tests {
     #[test]
     fn later_layers_win() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "universe:\n  top_n: 5\nseed: 3\nmarket:\n  timeframe: 4h\n").unwrap();
+        std::fs::write(file.path(), "universe:\n  top_n: 5\nseed: 3\nmarket:\n  timeframe: 2h\n").unwrap();
         let settings = load(&Sources {
             files: vec![file.path().into()],
             environment: vec![("HURACAN__SEED".into(), "4".into()), ("HURACAN__UNIVERSE__TOP_N".into(), "6".into())],
             overrides: vec!["universe.top_n=7".into(), "brain.feature_days=all".into()],
+            ..Sources::default()
         })
         .unwrap();
         assert_eq!((settings.universe.top_n, settings.seed), (7, 4));
-        assert_eq!(settings.market.timeframe.to_string(), "4h");
+        assert_eq!(settings.market.timeframe.to_string(), "2h");
         assert_eq!(settings.brain.feature_days, super::super::FeatureDays::All(super::super::AllDays::All));
     }
 

@@ -1,0 +1,227 @@
+//! The lock that keeps two runs from working at once.
+//!
+//! It is one row with a heartbeat. A holder that was killed is recognised at once by its process on the same
+//! machine, and elsewhere by a heartbeat that stands still.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sysinfo::{Pid, ProcessesToUpdate, System};
+use tokio::task::JoinHandle;
+
+use super::record::{Table, row};
+use super::store::{Store, Tx};
+use super::value::{Column, Field, Kind, Value};
+use super::{Brain, BrainError, Record};
+
+/// A heartbeat older than this belongs to a run that is gone.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Pause between two heartbeats.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// A start is told as boot time plus ticks, and the boot time moves when the machine's clock is set right.
+const CLOCK_STEP_S: u64 = 5;
+
+const NAME: &str = "run";
+
+const RUN_LOCK: Table<LockRow> = Table::new("run_lock", "name");
+
+row! {
+    /// Who holds the lock.
+    pub struct LockRow {
+        pub name: String,
+        /// Tells this holder from any other, the same process included.
+        pub token: String,
+        /// For people: what runs where.
+        pub owner: String,
+        pub host: String,
+        pub pid: i64,
+        /// Seconds since 1970; a number that is used again does not start at the same time.
+        pub process_started: i64,
+        pub acquired: DateTime<Utc>,
+        pub heartbeat: DateTime<Utc>,
+    }
+}
+
+/// The lock, held: it beats in the background until it is released or dropped.
+#[derive(Debug)]
+pub struct RunLock {
+    store: Store,
+    token: String,
+    lost: Arc<AtomicBool>,
+    beating: JoinHandle<()>,
+}
+
+impl Brain {
+    /// Takes the run lock, also from a holder that is gone; `purpose` says what for (a run's name).
+    ///
+    /// # Errors
+    /// `Locked` while another run is alive.
+    pub async fn lock(&self, purpose: &str) -> Result<RunLock, BrainError> {
+        let mut tx = self.store.begin().await?;
+        if let Tx::Postgres(_) = tx {
+            tx.execute("cannot take the lock", "LOCK TABLE run_lock IN EXCLUSIVE MODE", &[]).await?;
+        }
+        let now = clock(&mut tx).await?;
+        let sql = format!("SELECT {} FROM run_lock WHERE name = $1", RUN_LOCK.column_list());
+        let held = tx.rows("run_lock", sql, &[NAME.to_owned().put()], LockRow::COLUMNS).await?;
+        if let Some(values) = held.into_iter().next() {
+            let holder = LockRow::from_values("run_lock", values)?;
+            let age = now - holder.heartbeat;
+            if age.to_std().unwrap_or_default() < LOCK_TIMEOUT && !is_gone(&holder) {
+                return Err(BrainError::Locked {
+                    owner: holder.owner,
+                    seconds_ago: age.num_seconds().max(0),
+                    timeout_s: LOCK_TIMEOUT.as_secs() as i64,
+                });
+            }
+            tracing::warn!(owner = holder.owner, "the run that held the lock is gone; taking it over");
+        }
+        let row = own_row(purpose, now);
+        tx.execute("cannot take the lock", "DELETE FROM run_lock WHERE name = $1", &[NAME.to_owned().put()]).await?;
+        tx.insert(&RUN_LOCK, std::slice::from_ref(&row)).await?;
+        tx.commit().await?;
+        let lost = Arc::new(AtomicBool::new(false));
+        let beating = tokio::spawn(beat(self.store.clone(), row.token.clone(), lost.clone()));
+        Ok(RunLock { store: self.store.clone(), token: row.token, lost, beating })
+    }
+}
+
+impl RunLock {
+    /// Whether the lock is still ours.
+    ///
+    /// # Errors
+    /// `LockLost` when another run took over because this one showed no sign of life.
+    pub fn check(&self) -> Result<(), BrainError> {
+        if self.lost.load(Ordering::Relaxed) {
+            return Err(BrainError::LockLost { timeout_s: LOCK_TIMEOUT.as_secs() as i64 });
+        }
+        Ok(())
+    }
+
+    /// Gives the lock back.
+    pub async fn release(self) -> Result<(), BrainError> {
+        self.beating.abort();
+        let sql = "DELETE FROM run_lock WHERE token = $1";
+        self.store.execute("cannot release the lock", sql, &[self.token.clone().put()]).await.map(|_| ())
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        self.beating.abort();
+    }
+}
+
+async fn beat(store: Store, token: String, lost: Arc<AtomicBool>) {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        match beat_once(&store, &token).await {
+            Ok(0) => {
+                lost.store(true, Ordering::Relaxed);
+                tracing::error!("another run took the lock over");
+                return;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a heartbeat failed; trying again"),
+        }
+    }
+}
+
+async fn beat_once(store: &Store, token: &str) -> Result<u64, BrainError> {
+    let mut tx = store.begin().await?;
+    let now = clock(&mut tx).await?;
+    let sql = "UPDATE run_lock SET heartbeat = $2 WHERE token = $1";
+    let changed = tx.execute("cannot renew the lock", sql, &[token.to_owned().put(), now.put()]).await?;
+    tx.commit().await?;
+    Ok(changed)
+}
+
+/// The database's own clock: the clocks of two machines need not agree.
+async fn clock(tx: &mut Tx) -> Result<DateTime<Utc>, BrainError> {
+    const NOW: &[Column] = &[Column { name: "now", kind: Kind::Time }];
+    if let Tx::Sqlite(_) = tx {
+        return Ok(Utc::now());
+    }
+    // statement_timestamp: the transaction may have waited for the table after it began.
+    let rows = tx.rows("the time", "SELECT statement_timestamp()", &[], NOW).await?;
+    match rows.first().and_then(|row| row.first()) {
+        Some(Value::Time(now)) => Ok(*now),
+        _ => Ok(Utc::now()),
+    }
+}
+
+fn own_row(purpose: &str, now: DateTime<Utc>) -> LockRow {
+    let pid = std::process::id();
+    let machine = System::host_name().unwrap_or_else(|| "this machine".to_owned());
+    LockRow {
+        name: NAME.to_owned(),
+        token: uuid::Uuid::new_v4().to_string(),
+        owner: format!("{purpose} (process {pid} on {machine})"),
+        host: host(),
+        pid: i64::from(pid),
+        process_started: started(pid).unwrap_or_default(),
+        acquired: now,
+        heartbeat: now,
+    }
+}
+
+/// What tells this machine, since when it is up, and its process numbers from any other.
+fn host() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let numbers = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let name = System::host_name().unwrap_or_default();
+    format!("{name} {} {}", boot.trim(), numbers.display())
+}
+
+/// Whether the holder ran on this machine and its process has ended.
+fn is_gone(holder: &LockRow) -> bool {
+    if holder.host != host() {
+        return false;
+    }
+    match u32::try_from(holder.pid).ok().and_then(started) {
+        Some(since) => since.abs_diff(holder.process_started) > CLOCK_STEP_S,
+        None => true,
+    }
+}
+
+/// When the process began, if it is running.
+fn started(pid: u32) -> Option<i64> {
+    let pid = Pid::from_u32(pid);
+    let mut system = System::new();
+    system.refresh_processes(ProcessesToUpdate::Some(&[pid]), true);
+    let process = system.process(pid)?;
+    let ended = matches!(process.status(), sysinfo::ProcessStatus::Zombie | sysinfo::ProcessStatus::Dead);
+    (!ended).then(|| process.start_time() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder() -> LockRow {
+        own_row("a test", Utc::now())
+    }
+
+    #[test]
+    fn a_living_process_is_not_gone() {
+        assert!(!is_gone(&holder()));
+    }
+
+    #[test]
+    fn a_process_that_ended_is_gone_and_so_is_one_whose_number_is_used_again() {
+        let mut child = std::process::Command::new("true").spawn().expect("`true` starts");
+        let pid = i64::from(child.id());
+        child.wait().expect("`true` ends");
+        assert!(is_gone(&LockRow { pid, ..holder() }));
+        assert!(is_gone(&LockRow { process_started: 1, ..holder() }));
+    }
+
+    #[test]
+    fn a_process_on_another_machine_is_judged_by_its_heartbeat_alone() {
+        assert!(!is_gone(&LockRow { host: "elsewhere".to_owned(), pid: 1, process_started: 1, ..holder() }));
+    }
+}

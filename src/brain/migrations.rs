@@ -1,0 +1,38 @@
+//! The tables, made and brought up to date on opening.
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{SqlSafeStr, SqlStr};
+
+struct Step {
+    version: i64,
+    description: &'static str,
+    postgres: &'static str,
+    sqlite: &'static str,
+}
+
+/// Every change of the library's tables, oldest first. A step that has been released is never edited: add one.
+const BRAIN: &[Step] = &[Step {
+    version: 1,
+    description: "brain",
+    postgres: include_str!("../../migrations/postgres/0001_brain.sql"),
+    sqlite: include_str!("../../migrations/sqlite/0001_brain.sql"),
+}];
+
+const JOURNAL: &[(i64, &str, &str)] = &[(1, "journal", include_str!("../../migrations/journal/0001_journal.sql"))];
+
+fn migration(version: i64, description: &'static str, sql: &'static str) -> Migration {
+    let sql: SqlStr = sql.into_sql_str();
+    Migration::new(version, description.into(), MigrationType::Simple, sql, false)
+}
+
+pub(crate) fn brain_on_postgres() -> Migrator {
+    Migrator::with_migrations(BRAIN.iter().map(|s| migration(s.version, s.description, s.postgres)).collect())
+}
+
+pub(crate) fn brain_on_sqlite() -> Migrator {
+    Migrator::with_migrations(BRAIN.iter().map(|s| migration(s.version, s.description, s.sqlite)).collect())
+}
+
+pub(crate) fn journal() -> Migrator {
+    Migrator::with_migrations(JOURNAL.iter().map(|&(version, name, sql)| migration(version, name, sql)).collect())
+}

@@ -1,0 +1,120 @@
+//! Opening either database.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+
+use super::error::BrainError;
+use super::migrations;
+use super::store::Store;
+use crate::settings::redact_url;
+
+/// Seconds after which a server that does not answer counts as absent.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a writer waits for another one on SQLite.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Two processes may make the tables of a new file at the same moment; the second finds them on its next try.
+const MIGRATE_TRIES: usize = 3;
+
+pub(super) async fn open(url: &str, workdir: &Path, connections: u32) -> Result<Store, BrainError> {
+    let shown = redact_url(url);
+    let invalid = |why: &str| BrainError::Url { url: shown.clone(), why: why.to_owned() };
+    match url.split_once("://") {
+        Some(("postgres" | "postgresql", _)) => open_postgres(url, &shown, connections).await,
+        Some(("sqlite", "")) => Err(invalid("it names no file")),
+        Some(("sqlite", path)) => {
+            let pool = open_sqlite(&workdir.join(path), &shown, migrations::brain_on_sqlite()).await?;
+            Ok(Store::Sqlite(pool))
+        }
+        Some((scheme, _)) => Err(invalid(&format!("'{scheme}' is no database this program knows"))),
+        None => Err(invalid("it has no scheme")),
+    }
+}
+
+/// Opens or makes a SQLite file with its folder, in write-ahead mode so that readers never wait for the writer.
+pub(super) async fn open_sqlite(path: &Path, shown: &str, migrator: Migrator) -> Result<SqlitePool, BrainError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|source| BrainError::Folder { path: folder.to_owned(), source })?;
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    let pool =
+        SqlitePoolOptions::new().max_connections(4).acquire_timeout(BUSY_TIMEOUT).connect_with(options).await.map_err(
+            |source| BrainError::Connect {
+                url: shown.to_owned(),
+                remedy: format!("is {} writable, and a SQLite file?", path.display()),
+                source,
+            },
+        )?;
+    let mut tries = MIGRATE_TRIES;
+    loop {
+        match migrator.run(&pool).await {
+            Ok(()) => return Ok(pool),
+            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) if tries > 1 => {
+                tries -= 1;
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            Err(source) => return Err(BrainError::Migrate { url: shown.to_owned(), source }),
+        }
+    }
+}
+
+async fn open_postgres(url: &str, shown: &str, connections: u32) -> Result<Store, BrainError> {
+    let failed = |source: sqlx::Error| BrainError::Connect {
+        url: shown.to_owned(),
+        remedy: postgres_remedy(&source).to_owned(),
+        source,
+    };
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| BrainError::Url { url: shown.to_owned(), why: error.to_string() })?
+        .application_name("huracan")
+        .disable_statement_logging();
+    // A pool goes on trying a server that refuses; one connection first says at once what is wrong.
+    let first = tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
+        .await
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        .map_err(failed)?;
+    first.close().await.map_err(failed)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(connections.max(1))
+        .acquire_timeout(Duration::from_secs(60))
+        .connect_with(options)
+        .await
+        .map_err(failed)?;
+    migrations::brain_on_postgres()
+        .run(&pool)
+        .await
+        .map_err(|source| BrainError::Migrate { url: shown.to_owned(), source })?;
+    Ok(Store::Postgres(pool))
+}
+
+fn postgres_remedy(error: &sqlx::Error) -> &'static str {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
+            "is the server running, and are host and port right? `--set brain.url=sqlite://data/brain.db` needs none"
+        }
+        sqlx::Error::Tls(_) => "the server's certificate or TLS setting is at fault; see `sslmode` in the address",
+        sqlx::Error::Database(refusal) => match refusal.code().as_deref() {
+            Some("28P01" | "28000") => {
+                "check user and password; give them in HURACAN__BRAIN__URL, never in a settings file"
+            }
+            Some("3D000") => "make the database first: createdb NAME",
+            Some("53300") => "the server has no connection left; lower brain.connections",
+            Some("57P03") => "the server is starting or stopping; try again in a moment",
+            _ => "see the server's log",
+        },
+        _ => "check brain.url",
+    }
+}

@@ -1,0 +1,54 @@
+//! Files on the remote, and events.
+
+use chrono::{DateTime, Utc};
+
+use crate::brain::record::{row, run_rows};
+
+row! {
+    /// One file on the remote, as it was when it was last sent.
+    pub struct SyncRow {
+        pub remote_path: String,
+        /// Below the working folder.
+        pub local_path: String,
+        pub size_bytes: i64,
+        pub sha256: String,
+        pub modified_at: Option<DateTime<Utc>>,
+        pub uploaded_at: DateTime<Utc>,
+        /// When size and hash were last found right on the remote.
+        pub verified_at: Option<DateTime<Utc>>,
+        pub run_id: Option<String>,
+    }
+}
+
+row! {
+    /// Something worth remembering that happened in a run.
+    pub struct EventRow {
+        pub event_id: String,
+        pub run_id: String,
+        pub time: DateTime<Utc>,
+        /// `info`, `warn` or `error`.
+        pub level: String,
+        pub kind: String,
+        pub message: String,
+        pub detail: serde_json::Value,
+        pub simulated: bool,
+    }
+}
+
+impl EventRow {
+    /// An event of this moment, without detail.
+    pub fn now(run_id: &str, level: &str, kind: &str, message: impl Into<String>) -> Self {
+        Self {
+            event_id: uuid::Uuid::new_v4().to_string(),
+            run_id: run_id.to_owned(),
+            time: crate::brain::to_millis(Utc::now()),
+            level: level.to_owned(),
+            kind: kind.to_owned(),
+            message: message.into(),
+            detail: serde_json::json!({}),
+            simulated: false,
+        }
+    }
+}
+
+run_rows!(EventRow);

@@ -1,0 +1,234 @@
+//! One interface over both databases: statements with `$1`-style parameters, transactions, and streamed rows.
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, Postgres, Row, Sqlite, Transaction};
+
+use super::copy::CopyText;
+use super::error::BrainError;
+use super::record::{Record, Table};
+use super::value::{Column, Kind, Value, time_of_ms};
+
+/// Most parameters that one SQLite statement takes (its built-in limit is 32,766).
+const SQLITE_PARAMETERS: usize = 30_000;
+
+/// Most rows of one SQLite INSERT: beyond this a longer statement gains nothing.
+const SQLITE_ROWS: usize = 500;
+
+/// COPY text is sent in pieces of about this many bytes.
+const COPY_PIECE: usize = 1 << 20;
+
+/// A pool of either database.
+#[derive(Debug, Clone)]
+pub(crate) enum Store {
+    Postgres(PgPool),
+    Sqlite(SqlitePool),
+}
+
+/// A transaction that writes; it is rolled back unless committed.
+pub(crate) enum Tx {
+    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+pub(crate) type ValueStream<'a> = BoxStream<'a, Result<Vec<Value>, BrainError>>;
+
+impl Store {
+    /// Begins to write. On SQLite the write lock is taken at once, since a reader that turns writer
+    /// can be refused without a wait.
+    pub async fn begin(&self) -> Result<Tx, BrainError> {
+        let failed = BrainError::query("cannot begin a transaction");
+        match self {
+            Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres).map_err(failed),
+            Self::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite).map_err(failed),
+        }
+    }
+
+    /// Rows of a query as they arrive, one value a column of `columns`; nothing is collected.
+    pub fn scan<'a>(
+        &'a self,
+        what: &'a str,
+        sql: String,
+        binds: &[Value],
+        columns: &'static [Column],
+    ) -> ValueStream<'a> {
+        let failed = move |source| BrainError::Query { what: format!("cannot read {what}"), source };
+        match self {
+            Self::Postgres(pool) => bind_all_postgres(sql, binds)
+                .fetch(pool)
+                .map(move |row| row.and_then(|row| postgres_values(&row, columns)).map_err(failed))
+                .boxed(),
+            Self::Sqlite(pool) => bind_all_sqlite(sql, binds)
+                .fetch(pool)
+                .map(move |row| row.and_then(|row| sqlite_values(&row, columns)).map_err(failed))
+                .boxed(),
+        }
+    }
+
+    /// One statement on its own; gives back the number of rows that it changed.
+    pub async fn execute(&self, what: &str, sql: impl Into<String>, binds: &[Value]) -> Result<u64, BrainError> {
+        let done = match self {
+            Self::Postgres(pool) => {
+                bind_all_postgres(sql.into(), binds).execute(pool).await.map(|done| done.rows_affected())
+            }
+            Self::Sqlite(pool) => {
+                bind_all_sqlite(sql.into(), binds).execute(pool).await.map(|done| done.rows_affected())
+            }
+        };
+        done.map_err(BrainError::query(what))
+    }
+}
+
+impl Tx {
+    pub async fn commit(self) -> Result<(), BrainError> {
+        let done = match self {
+            Self::Postgres(tx) => tx.commit().await,
+            Self::Sqlite(tx) => tx.commit().await,
+        };
+        done.map_err(BrainError::query("cannot commit"))
+    }
+
+    /// One statement; gives back the number of rows that it changed.
+    pub async fn execute(&mut self, what: &str, sql: impl Into<String>, binds: &[Value]) -> Result<u64, BrainError> {
+        let done = match self {
+            Self::Postgres(tx) => {
+                bind_all_postgres(sql.into(), binds).execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+            Self::Sqlite(tx) => {
+                bind_all_sqlite(sql.into(), binds).execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+        };
+        done.map_err(BrainError::query(what))
+    }
+
+    /// The rows of a query, collected: for the few that a transaction has to look at.
+    pub async fn rows(
+        &mut self,
+        what: &str,
+        sql: impl Into<String>,
+        binds: &[Value],
+        columns: &'static [Column],
+    ) -> Result<Vec<Vec<Value>>, BrainError> {
+        let rows = match self {
+            Self::Postgres(tx) => bind_all_postgres(sql.into(), binds)
+                .fetch_all(&mut **tx)
+                .await
+                .and_then(|rows| rows.iter().map(|row| postgres_values(row, columns)).collect()),
+            Self::Sqlite(tx) => bind_all_sqlite(sql.into(), binds)
+                .fetch_all(&mut **tx)
+                .await
+                .and_then(|rows| rows.iter().map(|row| sqlite_values(row, columns)).collect()),
+        };
+        rows.map_err(BrainError::query(format!("cannot read {what}")))
+    }
+
+    /// Adds rows: by COPY on PostgreSQL, by INSERTs of many rows on SQLite.
+    pub async fn insert<R: Record>(&mut self, table: &Table<R>, rows: &[R]) -> Result<(), BrainError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let failed = BrainError::query(format!("cannot write to {}", table.name));
+        match self {
+            Self::Postgres(tx) => {
+                let mut copy = CopyText::default();
+                let statement = format!("COPY {} ({}) FROM STDIN", table.name, table.column_list());
+                let mut sink = match tx.copy_in_raw(&statement).await {
+                    Ok(sink) => sink,
+                    Err(error) => return Err(failed(error)),
+                };
+                for row in rows {
+                    copy.row(&row.values());
+                    if copy.len() >= COPY_PIECE
+                        && let Err(error) = sink.send(copy.take()).await
+                    {
+                        return Err(failed(error));
+                    }
+                }
+                if let Err(error) = sink.send(copy.take()).await {
+                    return Err(failed(error));
+                }
+                sink.finish().await.map(|_| ()).map_err(failed)
+            }
+            Self::Sqlite(tx) => {
+                let width = R::COLUMNS.len();
+                let head = format!("INSERT INTO {} ({}) VALUES ", table.name, table.column_list());
+                for chunk in rows.chunks((SQLITE_PARAMETERS / width).clamp(1, SQLITE_ROWS)) {
+                    let sql = format!("{head}{}", placeholders(chunk.len(), width));
+                    let values: Vec<Value> = chunk.iter().flat_map(Record::values).collect();
+                    if let Err(error) = bind_all_sqlite(sql, &values).execute(&mut **tx).await {
+                        return Err(failed(error));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// `(?, ?), (?, ?)` for that many rows of that many values.
+fn placeholders(rows: usize, width: usize) -> String {
+    let row = format!("({})", vec!["?"; width].join(", "));
+    vec![row; rows].join(", ")
+}
+
+fn bind_all_postgres(sql: String, binds: &[Value]) -> Query<'static, Postgres, PgArguments> {
+    binds.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| match value {
+        Value::Null => query.bind(None::<String>),
+        Value::Text(text) => query.bind(text.clone()),
+        Value::Real(real) => query.bind(*real),
+        Value::Int(int) => query.bind(*int),
+        Value::Bool(flag) => query.bind(*flag),
+        Value::Time(time) => query.bind(*time),
+        Value::Date(date) => query.bind(*date),
+    })
+}
+
+fn bind_all_sqlite(sql: String, binds: &[Value]) -> Query<'static, Sqlite, SqliteArguments> {
+    binds.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| match value {
+        Value::Null => query.bind(None::<String>),
+        Value::Text(text) => query.bind(text.clone()),
+        Value::Real(real) => query.bind(*real),
+        Value::Int(int) => query.bind(*int),
+        Value::Bool(flag) => query.bind(*flag),
+        Value::Time(time) => query.bind(time.timestamp_millis()),
+        Value::Date(date) => query.bind(date.to_string()),
+    })
+}
+
+fn postgres_values(row: &PgRow, columns: &[Column]) -> Result<Vec<Value>, sqlx::Error> {
+    let value = |at: usize, kind: Kind| {
+        Ok(match kind {
+            Kind::Text => row.try_get::<Option<String>, _>(at)?.map(Value::Text),
+            Kind::Real => row.try_get::<Option<f64>, _>(at)?.map(Value::Real),
+            Kind::Int => row.try_get::<Option<i64>, _>(at)?.map(Value::Int),
+            Kind::Bool => row.try_get::<Option<bool>, _>(at)?.map(Value::Bool),
+            Kind::Time => row.try_get::<Option<chrono::DateTime<chrono::Utc>>, _>(at)?.map(Value::Time),
+            Kind::Date => row.try_get::<Option<chrono::NaiveDate>, _>(at)?.map(Value::Date),
+        }
+        .unwrap_or(Value::Null))
+    };
+    columns.iter().enumerate().map(|(at, column)| value(at, column.kind)).collect()
+}
+
+/// SQLite types values, not columns (a whole number may come back from a REAL expression as an integer), so the
+/// value is converted to what the column is meant to hold.
+fn sqlite_values(row: &SqliteRow, columns: &[Column]) -> Result<Vec<Value>, sqlx::Error> {
+    let value = |at: usize, kind: Kind| {
+        Ok(match kind {
+            Kind::Text => row.try_get_unchecked::<Option<String>, _>(at)?.map(Value::Text),
+            Kind::Real => row.try_get_unchecked::<Option<f64>, _>(at)?.map(Value::Real),
+            Kind::Int => row.try_get_unchecked::<Option<i64>, _>(at)?.map(Value::Int),
+            Kind::Bool => row.try_get_unchecked::<Option<i64>, _>(at)?.map(|flag| Value::Bool(flag != 0)),
+            Kind::Time => row.try_get_unchecked::<Option<i64>, _>(at)?.map(|ms| Value::Time(time_of_ms(ms))),
+            Kind::Date => match row.try_get_unchecked::<Option<String>, _>(at)? {
+                Some(text) => Some(Value::Date(text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?)),
+                None => None,
+            },
+        }
+        .unwrap_or(Value::Null))
+    };
+    columns.iter().enumerate().map(|(at, column)| value(at, column.kind)).collect()
+}

@@ -1,0 +1,125 @@
+//! What the steps of a run store.
+
+use std::collections::HashSet;
+
+use super::record::{Record, RunRecord, Table};
+use super::rows::*;
+use super::store::Tx;
+use super::value::Value;
+use super::{Brain, BrainError};
+
+impl Brain {
+    /// Replaces the run's rows of a table by these, in one transaction.
+    ///
+    /// # Errors
+    /// A row of another run, two rows with one key, or a database that fails; the table is then as it was.
+    pub async fn replace<R: RunRecord>(&self, table: &Table<R>, run_id: &str, rows: &[R]) -> Result<(), BrainError> {
+        let mut tx = self.store.begin().await?;
+        replace_in(&mut tx, table, run_id, rows).await?;
+        tx.commit().await
+    }
+
+    /// Every symbol that was looked at in the choice of the universe.
+    pub async fn store_universe(&self, run_id: &str, rows: &[UniverseRow]) -> Result<(), BrainError> {
+        self.replace(&UNIVERSE_SELECTIONS, run_id, rows).await
+    }
+
+    /// The run's shadow trades, in `trade_memory` and `shadow_trades` alike.
+    pub async fn store_trades(&self, run_id: &str, rows: &[TradeRow]) -> Result<(), BrainError> {
+        let mut tx = self.store.begin().await?;
+        replace_in(&mut tx, &TRADE_MEMORY, run_id, rows).await?;
+        replace_in(&mut tx, &SHADOW_TRADES, run_id, rows).await?;
+        tx.commit().await
+    }
+
+    /// The run's models with what they are worth.
+    pub async fn store_models(
+        &self,
+        run_id: &str,
+        models: &[ModelRow],
+        performance: &[PerformanceRow],
+    ) -> Result<(), BrainError> {
+        let mut tx = self.store.begin().await?;
+        replace_in(&mut tx, &MODELS, run_id, models).await?;
+        replace_in(&mut tx, &MODEL_PERFORMANCE, run_id, performance).await?;
+        tx.commit().await
+    }
+
+    /// The run in figures.
+    pub async fn store_daily_metrics(&self, row: &DailyMetricsRow) -> Result<(), BrainError> {
+        self.replace(&DAILY_METRICS, &row.run_id, std::slice::from_ref(row)).await
+    }
+
+    pub async fn store_patterns(&self, run_id: &str, rows: &[PatternRow]) -> Result<(), BrainError> {
+        self.replace(&PATTERN_LIBRARY, run_id, rows).await
+    }
+
+    /// Why the run's trades won or lost.
+    pub async fn store_analysis(
+        &self,
+        run_id: &str,
+        wins: &[AnalysisRow],
+        losses: &[AnalysisRow],
+    ) -> Result<(), BrainError> {
+        let mut tx = self.store.begin().await?;
+        replace_in(&mut tx, &WIN_ANALYSIS, run_id, wins).await?;
+        replace_in(&mut tx, &LOSS_ANALYSIS, run_id, losses).await?;
+        tx.commit().await
+    }
+
+    pub async fn store_post_exit(&self, run_id: &str, rows: &[PostExitRow]) -> Result<(), BrainError> {
+        self.replace(&POST_EXIT_TRACKING, run_id, rows).await
+    }
+
+    /// Notes files as they now are on the remote, in place of what was known of them.
+    pub async fn store_synced(&self, rows: &[SyncRow]) -> Result<(), BrainError> {
+        let mut tx = self.store.begin().await?;
+        // The last word on a path counts; a second row of it would break the table's key.
+        let mut seen = HashSet::new();
+        let mut newest: Vec<SyncRow> =
+            rows.iter().rev().filter(|row| seen.insert(row.remote_path.as_str())).cloned().collect();
+        newest.reverse();
+        for row in &newest {
+            let path = Value::Text(row.remote_path.clone());
+            tx.execute("cannot write to sync_manifest", "DELETE FROM sync_manifest WHERE remote_path = $1", &[path])
+                .await?;
+        }
+        tx.insert(&SYNC_MANIFEST, &newest).await?;
+        tx.commit().await
+    }
+
+    /// Adds events; one that is already there (by `event_id`) is left alone.
+    pub async fn store_events(&self, rows: &[EventRow]) -> Result<(), BrainError> {
+        let width = EventRow::COLUMNS.len();
+        let places = (1..=width).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "INSERT INTO events ({}) VALUES ({places}) ON CONFLICT (event_id) DO NOTHING",
+            EVENTS.column_list()
+        );
+        let mut tx = self.store.begin().await?;
+        for row in rows {
+            tx.execute("cannot write to events", sql.clone(), &row.values()).await?;
+        }
+        tx.commit().await
+    }
+}
+
+/// Deletes the run's rows of a table and writes these.
+pub(super) async fn replace_in<R: RunRecord>(
+    tx: &mut Tx,
+    table: &Table<R>,
+    run_id: &str,
+    rows: &[R],
+) -> Result<(), BrainError> {
+    if let Some(row) = rows.iter().find(|row| row.run_id() != run_id) {
+        return Err(BrainError::ForeignRow {
+            table: table.name,
+            expected: run_id.to_owned(),
+            found: row.run_id().to_owned(),
+        });
+    }
+    let run = Value::Text(run_id.to_owned());
+    let what = format!("cannot write to {}", table.name);
+    tx.execute(&what, format!("DELETE FROM {} WHERE run_id = $1", table.name), &[run]).await?;
+    tx.insert(table, rows).await
+}

@@ -1,0 +1,178 @@
+//! Command line: what can be asked, and how answers and errors are shown.
+
+mod boost;
+mod dispatch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand};
+
+use huracan::exit::Failure;
+use huracan::settings::{Purpose, Settings, Sources, load};
+
+const CONFIG: &str = "config/settings.yaml";
+
+/// Trains every coin's trading models at once: candles, features, labels, boosted trees walk-forward,
+/// shadow trading, verdicts, reports.
+///
+/// `huracan run` does a whole day; without any settings it studies a simulated market and needs no network.
+/// Every setting is explained in config/settings.yaml; give any of them by --set, by an environment variable
+/// like HURACAN__MARKET__TIMEFRAME, or in a file of --config.
+#[derive(Parser)]
+#[command(version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Common {
+    /// Settings file; may be given several times, later ones win [default: config/settings.yaml, if it is there]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Vec<PathBuf>,
+    /// One setting, as in --set universe.top_n=40; may be given several times
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE", global = true)]
+    overrides: Vec<String>,
+    /// Where to compute: auto, cpu, cuda, cuda:N or emulated
+    #[arg(long, value_name = "DEVICE", global = true)]
+    device: Option<String>,
+    /// Folder of everything that a run keeps: data, models, logs, reports, exports
+    #[arg(long, value_name = "DIR", default_value = ".", global = true)]
+    workdir: PathBuf,
+    /// Print the result on stdout as one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Do one whole day: from candles to approved models, reports and the synced remote
+    #[command(
+        after_help = "Examples:\n  huracan run\n  huracan run --set market.exchange.kind=files --set market.exchange.path=candles/1h\n  huracan run --config config/daily.yaml --resume"
+    )]
+    Run(RunArgs),
+    /// Do a run every day at schedule.at_utc until stopped
+    Schedule,
+    /// Train, test and judge models for the universe that the store already holds
+    Train(RunArgs),
+    /// Choose the coins to study, and show why the others are not
+    Universe(DateArgs),
+    /// Bring the candle store up to date for the chosen coins
+    Download(DateArgs),
+    /// Write the reports of the latest run again
+    Report,
+    /// Export every table of the brain to exports/
+    Export,
+    /// Upload what has changed, and verify the remote
+    Sync,
+    /// Bring back from the remote what is missing here
+    Restore {
+        /// Also replace local files that differ
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Compute the feature catalogue for every candle file of a folder
+    Features(CandlesOut),
+    /// Label every bar with the outcome of the unit trade, long and short
+    Labels(CandlesOut),
+    /// Show the purged walk-forward plan
+    Folds {
+        /// Folder of candle files, one a symbol
+        #[arg(long, value_name = "DIR")]
+        candles: PathBuf,
+    },
+    /// Train or use boosted trees on any numeric table
+    #[command(subcommand)]
+    Boost(boost::Boost),
+    /// Shadow trading alone, on given signals or on the models' own
+    Backtest {
+        /// Folder of candle files, one a symbol
+        #[arg(long, value_name = "DIR")]
+        candles: PathBuf,
+        /// Table of symbol, timestamp, side (-1, 0, 1) and, if wanted, stop_bps, take_bps, size;
+        /// without it the models of --workdir decide
+        #[arg(long, value_name = "FILE")]
+        signals: Option<PathBuf>,
+        /// Where the trades go (.csv or .parquet)
+        #[arg(long, value_name = "FILE")]
+        trades: PathBuf,
+    },
+    /// Train a model again from its recorded inputs and compare the digests
+    Verify {
+        /// A {SYMBOL}_model.pkl
+        model: PathBuf,
+    },
+    /// What is running, or how the last run went
+    Status,
+    /// Test every outside dependency, with a remedy for each failure
+    Doctor,
+    /// The kill switch: stop all trading decisions, in this and every later run
+    Kill {
+        #[arg(value_enum)]
+        action: KillAction,
+        /// Why, for those who find it on
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+    },
+}
+
+#[derive(Args)]
+struct RunArgs {
+    #[command(flatten)]
+    date: DateArgs,
+    /// Go on with the unfinished run of this day
+    #[arg(long)]
+    resume: bool,
+}
+
+#[derive(Args)]
+struct DateArgs {
+    /// The day to stand in: only candles before its midnight UTC count [default: today, or the end of the newest candle of a folder]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<NaiveDate>,
+}
+
+#[derive(Args)]
+struct CandlesOut {
+    /// Folder of candle files, one a symbol (.parquet, .feather or .csv)
+    #[arg(long, value_name = "DIR")]
+    candles: PathBuf,
+    /// Where the table goes (.parquet or .csv)
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum KillAction {
+    On,
+    Off,
+    Status,
+}
+
+impl Cli {
+    /// Does what was asked; the exit code is the contract's.
+    pub fn run(self) -> ExitCode {
+        match dispatch::dispatch(&self) {
+            Ok(code) => ExitCode::from(code),
+            Err(Failure { code, error }) => {
+                eprintln!("error: {error:#}");
+                ExitCode::from(code as u8)
+            }
+        }
+    }
+
+    fn settings(&self, purpose: Purpose) -> Result<Settings, Failure> {
+        use huracan::exit::{Code, OrExit};
+        let mut files = self.common.config.clone();
+        if files.is_empty() && std::path::Path::new(CONFIG).exists() {
+            files.push(CONFIG.into());
+        }
+        let mut overrides = self.common.overrides.clone();
+        overrides.extend(self.common.device.iter().map(|device| format!("engine.device={device}")));
+        load(&Sources { files, overrides, purpose, ..Sources::default() }.with_environment()).or_exit(Code::Usage)
+    }
+}

@@ -1,0 +1,13 @@
+//! The commands that take what they are given: no universe, no database, no remote.
+
+pub mod backtest;
+pub mod boost;
+mod candles;
+pub mod features;
+pub mod folds;
+pub mod labels;
+mod signals;
+mod table;
+
+pub use candles::read_panel;
+pub use table::{TableError, time_text};

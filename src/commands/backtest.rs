@@ -1,0 +1,129 @@
+//! `huracan backtest`: shadow trading alone, on given signals or on the models' own.
+
+use std::path::Path;
+
+use polars::prelude::*;
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+use super::{candles, signals, table, time_text};
+use crate::decide::{self, Prediction};
+use crate::exit::{Code, Failure, OrExit};
+use crate::features::{self, Features};
+use crate::market::Panel;
+use crate::models::Bundle;
+use crate::settings::Settings;
+use crate::shadow::{self, Rules, Trade};
+
+/// Trades every symbol of a folder's candles and writes one row a trade.
+///
+/// Without `signals` the models of `workdir/models` decide; what they were trained on they have seen before.
+///
+/// # Errors
+/// Bad candles or signals, models that are missing, or a file that cannot be written.
+pub fn run(
+    settings: &Settings,
+    workdir: &Path,
+    folder: &Path,
+    signals: Option<&Path>,
+    out: &Path,
+) -> Result<Value, Failure> {
+    let panel = candles::read_panel(folder, settings)?;
+    let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
+    let (signals, waits) = match signals {
+        Some(path) => (signals::read(path, &panel).or_exit(Code::BadData)?, Default::default()),
+        None => {
+            let predictions = own_predictions(&panel, &features::compute(&panel), workdir)?;
+            decide::signals(&panel, &predictions, &rules, &settings.costs)
+        }
+    };
+    let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
+    let trades = shadow::simulate(&panel, &signals, &features::atr_14(&panel), &windows, &rules);
+    table::write(out, frame(&panel, &trades)?).or_exit(Code::Failed)?;
+    let net: f64 = trades.iter().map(|trade| trade.net_bps).sum();
+    let waits: serde_json::Map<String, Value> =
+        waits.into_iter().map(|(wait, count)| (wait.name().to_owned(), count.into())).collect();
+    Ok(json!({
+        "symbols": panel.symbols.len(),
+        "signals": signals.count(),
+        "waits": waits,
+        "trades": trades.len(),
+        "wins": trades.iter().filter(|trade| trade.net_bps > 0.0).count(),
+        "net_bps": net,
+        "out": out,
+    }))
+}
+
+/// Predictions of the models below `workdir` for every bar of the symbols that have one.
+fn own_predictions(
+    panel: &Panel,
+    features: &Features,
+    workdir: &Path,
+) -> Result<Vec<(usize, usize, Prediction)>, Failure> {
+    let mut predictions = Vec::new();
+    for (symbol, name) in panel.symbols.iter().enumerate() {
+        let path = workdir.join("models").join(format!("{name}_model.pkl"));
+        if !path.exists() {
+            continue;
+        }
+        let bundle = Bundle::load(&path).or_exit(Code::BadData)?;
+        let head = |head: &str| {
+            bundle
+                .heads
+                .get(head)
+                .ok_or_else(|| Failure::new(Code::BadData, format!("{}: has no head '{head}'", path.display())))
+        };
+        let (win_long, win_short, edge) = (head("win_long")?, head("win_short")?, head("edge_bps")?);
+        let own: Vec<_> = panel.ranges[symbol]
+            .clone()
+            .into_par_iter()
+            .map(|bar| {
+                let row = features.row(symbol, bar);
+                let says = Prediction {
+                    win_long: win_long.predict(row)[0],
+                    win_short: win_short.predict(row)[0],
+                    edge_bps: edge.predict(row)[0],
+                };
+                (symbol, bar, says)
+            })
+            .collect();
+        predictions.extend(own);
+    }
+    if predictions.is_empty() {
+        let message = format!(
+            "{} has no model of these symbols; give --signals, or train first",
+            workdir.join("models").display()
+        );
+        return Err(Failure::new(Code::BadData, message));
+    }
+    Ok(predictions)
+}
+
+/// The trade table of the contract, section 8.
+pub fn frame(panel: &Panel, trades: &[Trade]) -> PolarsResult<DataFrame> {
+    let numbers = |pick: fn(&Trade) -> f64| trades.iter().map(pick).collect::<Vec<f64>>();
+    let times = |pick: fn(&Trade) -> usize| {
+        trades.iter().map(|trade| time_text(panel.time_ms(pick(trade)))).collect::<Vec<String>>()
+    };
+    let columns = vec![
+        Column::new("symbol".into(), trades.iter().map(|t| panel.symbols[t.symbol].as_str()).collect::<Vec<_>>()),
+        Column::new("side".into(), trades.iter().map(|t| t.side.sign() as i32).collect::<Vec<_>>()),
+        Column::new("entry_timestamp".into(), times(|t| t.entry_bar)),
+        Column::new("entry_price".into(), numbers(|t| t.entry_price)),
+        Column::new("exit_timestamp".into(), times(|t| t.exit_bar)),
+        Column::new("exit_price".into(), numbers(|t| t.exit_price)),
+        Column::new("size".into(), numbers(|t| t.size)),
+        Column::new("hold_bars".into(), trades.iter().map(|t| t.hold_bars() as i64).collect::<Vec<_>>()),
+        Column::new("exit_reason".into(), trades.iter().map(|t| t.exit_reason.name()).collect::<Vec<_>>()),
+        Column::new("gross_bps".into(), numbers(|t| t.gross_bps)),
+        Column::new("fee_bps".into(), numbers(|t| t.fee_bps)),
+        Column::new("spread_bps".into(), numbers(|t| t.spread_bps)),
+        Column::new("slippage_bps".into(), numbers(|t| t.slippage_bps)),
+        Column::new("funding_bps".into(), numbers(|t| t.funding_bps)),
+        Column::new("net_bps".into(), numbers(|t| t.net_bps)),
+        Column::new("signal_timestamp".into(), times(|t| t.signal_bar)),
+        Column::new("stop_price".into(), numbers(|t| t.stop_price)),
+        Column::new("take_price".into(), numbers(|t| t.take_price)),
+    ];
+    DataFrame::new(trades.len(), columns)
+}

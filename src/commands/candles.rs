@@ -1,0 +1,29 @@
+//! The candles of a folder as a panel.
+
+use std::path::Path;
+
+use crate::exit::{Code, Failure, OrExit};
+use crate::market::{Panel, Timeframe, read_folder};
+use crate::settings::Settings;
+
+/// Reads every candle file of `folder`.
+///
+/// The timeframe is `market.timeframe` where the user has set it, else that of the files.
+///
+/// # Errors
+/// Exit code 3 with every bad file, its row and reason.
+pub fn read_panel(folder: &Path, settings: &Settings) -> Result<Panel, Failure> {
+    let wanted: Option<Timeframe> = settings.explicit.contains("market.timeframe").then_some(settings.market.timeframe);
+    let (timeframe, files) = read_folder(folder, wanted).or_exit(Code::BadData)?;
+    let (mut candles, mut faults) = (Vec::new(), Vec::new());
+    for (symbol, read) in files {
+        match read {
+            Ok(read) => candles.push((symbol, read)),
+            Err(error) => faults.push(error.to_string()),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Failure::new(Code::BadData, faults.join("\n")));
+    }
+    Panel::new(candles, timeframe, settings.market.max_gap_bars, false).or_exit(Code::BadData)
+}

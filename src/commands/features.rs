@@ -1,0 +1,32 @@
+//! `huracan features`: the catalogue's columns for every candle file of a folder.
+
+use std::path::Path;
+
+use polars::prelude::*;
+use serde_json::{Value, json};
+
+use super::{candles, table};
+use crate::exit::{Code, Failure, OrExit};
+use crate::features::{self, CATALOGUE};
+use crate::settings::Settings;
+
+/// Writes `symbol, timestamp`, then the features, one row a bar.
+///
+/// # Errors
+/// Bad candles, or a file that cannot be written.
+pub fn run(settings: &Settings, folder: &Path, out: &Path) -> Result<Value, Failure> {
+    let panel = candles::read_panel(folder, settings)?;
+    let features = features::compute(&panel);
+    let cells =
+        || panel.ranges.iter().enumerate().flat_map(|(symbol, range)| range.clone().map(move |bar| (symbol, bar)));
+    let symbols: Vec<&str> = cells().map(|(symbol, _)| panel.symbols[symbol].as_str()).collect();
+    let times: Vec<i64> = cells().map(|(_, bar)| panel.time_ms(bar)).collect();
+    let rows = times.len();
+    let mut columns = vec![Column::new("symbol".into(), symbols), table::time_column("timestamp", times)?];
+    for (i, feature) in CATALOGUE.iter().enumerate() {
+        let values: Vec<f32> = cells().map(|(symbol, bar)| features.value(symbol, bar, i)).collect();
+        columns.push(Column::new(feature.name.into(), values));
+    }
+    table::write(out, DataFrame::new(rows, columns)?).or_exit(Code::Failed)?;
+    Ok(json!({ "symbols": panel.symbols.len(), "rows": rows, "features": CATALOGUE.len(), "out": out }))
+}

@@ -1,0 +1,79 @@
+//! `huracan folds`: the purged walk-forward plan.
+
+use std::ops::Range;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{candles, time_text};
+use crate::exit::Failure;
+use crate::folds::{self, Fold};
+use crate::market::Panel;
+use crate::settings::Settings;
+
+/// The plan of every symbol, and the symbols whose history is too short, each with the reason.
+pub struct Plan {
+    pub folds: Vec<(String, Fold)>,
+    pub too_short: Vec<(String, String)>,
+    panel: Panel,
+}
+
+/// Plans the folds of a folder's candles.
+///
+/// # Errors
+/// Bad candles.
+pub fn run(settings: &Settings, folder: &Path) -> Result<Plan, Failure> {
+    let panel = candles::read_panel(folder, settings)?;
+    let (mut all, mut too_short) = (Vec::new(), Vec::new());
+    for (symbol, range) in panel.symbols.iter().zip(&panel.ranges) {
+        match folds::plan(range, &settings.folds, panel.timeframe) {
+            Ok(plan) => all.extend(plan.into_iter().map(|fold| (symbol.clone(), fold))),
+            Err(error) => too_short.push((symbol.clone(), error.to_string())),
+        }
+    }
+    Ok(Plan { folds: all, too_short, panel })
+}
+
+impl Plan {
+    /// The heading and rows of the table: symbol, fold, then first and last bar of each part.
+    pub fn table(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
+        let heading = vec!["symbol", "fold", "train", "validation", "purge", "test"];
+        let rows = self
+            .folds
+            .iter()
+            .map(|(symbol, fold)| {
+                let mut row = vec![symbol.clone(), fold.index.to_string()];
+                row.extend(self.parts(fold).map(|(_, [from, to], bars)| format!("{from} … {to} ({bars})")));
+                row
+            })
+            .collect();
+        (heading, rows)
+    }
+
+    pub fn json(&self) -> Value {
+        let folds: Vec<Value> = self
+            .folds
+            .iter()
+            .map(|(symbol, fold)| {
+                let mut row = json!({ "symbol": symbol, "fold": fold.index });
+                for (name, [from, to], bars) in self.parts(fold) {
+                    row[name] = json!({ "from": from, "to": to, "bars": bars });
+                }
+                row
+            })
+            .collect();
+        let failed: Vec<Value> =
+            self.too_short.iter().map(|(symbol, reason)| json!({ "symbol": symbol, "reason": reason })).collect();
+        json!({ "timeframe": self.panel.timeframe, "folds": folds, "failed": failed })
+    }
+
+    /// Name, first and last bar's open, and number of bars of each part.
+    fn parts<'a>(&'a self, fold: &'a Fold) -> impl Iterator<Item = (&'static str, [String; 2], usize)> + 'a {
+        let text = |range: &Range<usize>| {
+            [range.start, range.end.max(range.start + 1) - 1].map(|bar| time_text(self.panel.time_ms(bar)))
+        };
+        [("train", &fold.train), ("validation", &fold.validation), ("purge", &fold.purge), ("test", &fold.test)]
+            .into_iter()
+            .map(move |(name, range)| (name, text(range), range.len()))
+    }
+}

@@ -1,0 +1,50 @@
+//! `huracan labels`: the outcome of the unit trade at every bar of a folder's candles.
+
+use std::path::Path;
+
+use polars::prelude::*;
+use serde_json::{Value, json};
+
+use super::{candles, table};
+use crate::exit::{Code, Failure, OrExit};
+use crate::settings::Settings;
+use crate::shadow::{Rules, Side};
+use crate::{features, labels};
+
+/// Writes `symbol, timestamp, side, win, return_bps, exit_timestamp, exit_reason`, one row a label.
+///
+/// # Errors
+/// Bad candles, or a file that cannot be written.
+pub fn run(settings: &Settings, folder: &Path, out: &Path) -> Result<Value, Failure> {
+    let panel = candles::read_panel(folder, settings)?;
+    let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
+    let labels = labels::compute(&panel, &features::atr_14(&panel), &rules);
+    let (mut symbols, mut times, mut sides, mut wins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut returns, mut exits, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+    for (symbol, range) in panel.ranges.iter().enumerate() {
+        for bar in range.clone() {
+            for side in [Side::Long, Side::Short] {
+                let Some(label) = labels.get(symbol, bar, side) else { continue };
+                symbols.push(panel.symbols[symbol].as_str());
+                times.push(panel.time_ms(bar));
+                sides.push(side.sign() as i32);
+                wins.push(label.return_bps > 0.0);
+                returns.push(label.return_bps);
+                exits.push(panel.time_ms(label.exit_bar));
+                reasons.push(label.exit_reason.name());
+            }
+        }
+    }
+    let rows = times.len();
+    let columns = vec![
+        Column::new("symbol".into(), symbols),
+        table::time_column("timestamp", times)?,
+        Column::new("side".into(), sides),
+        Column::new("win".into(), wins),
+        Column::new("return_bps".into(), returns),
+        table::time_column("exit_timestamp", exits)?,
+        Column::new("exit_reason".into(), reasons),
+    ];
+    table::write(out, DataFrame::new(rows, columns)?).or_exit(Code::Failed)?;
+    Ok(json!({ "symbols": panel.symbols.len(), "rows": rows, "out": out }))
+}

@@ -1,0 +1,170 @@
+//! Tables in files: Parquet, Feather or CSV, read and written through Polars.
+
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, SecondsFormat};
+use polars::prelude::*;
+
+/// A table that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    #[error("{}: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("{}: unknown kind of file; tables come as .parquet, .feather, .arrow, .ipc or .csv", path.display())]
+    UnknownKind { path: PathBuf },
+    #[error("{}: column '{column}' is missing; the table has: {found}", path.display())]
+    MissingColumn { path: PathBuf, column: String, found: String },
+    #[error("{}: column '{column}' holds {found}; {expected}", path.display())]
+    WrongType { path: PathBuf, column: String, found: String, expected: &'static str },
+    #[error("{}: row {row}: {reason}", path.display())]
+    BadRow { path: PathBuf, row: usize, reason: String },
+    #[error("{}: cannot be written: {reason}", path.display())]
+    Write { path: PathBuf, reason: String },
+}
+
+/// A table with the path it came from, for errors.
+pub struct Table {
+    pub path: PathBuf,
+    pub frame: DataFrame,
+}
+
+/// Reads a table by the ending of its name.
+pub fn read(path: &Path) -> Result<Table, TableError> {
+    let unreadable = |reason: String| TableError::Unreadable { path: path.to_owned(), reason };
+    let open = || File::open(path).map_err(|error| unreadable(error.to_string()));
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let frame = match ending.as_str() {
+        "parquet" => ParquetReader::new(open()?).finish(),
+        "feather" | "arrow" | "ipc" => IpcReader::new(open()?).finish(),
+        "csv" => {
+            CsvReadOptions::default().with_infer_schema_length(None).into_reader_with_file_handle(open()?).finish()
+        }
+        _ => return Err(TableError::UnknownKind { path: path.to_owned() }),
+    };
+    Ok(Table { path: path.to_owned(), frame: frame.map_err(|error| unreadable(error.to_string()))? })
+}
+
+/// Writes a table as Parquet, or as CSV where the name says so; the file appears whole or not at all.
+pub fn write(path: &Path, mut frame: DataFrame) -> Result<(), TableError> {
+    let fault = |reason: String| TableError::Write { path: path.to_owned(), reason };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|error| fault(error.to_string()))?;
+    let mut file = tempfile::Builder::new()
+        .permissions(PermissionsExt::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(|error| fault(error.to_string()))?;
+    let written = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
+        CsvWriter::new(file.as_file_mut()).finish(&mut frame)
+    } else {
+        ParquetWriter::new(file.as_file_mut()).finish(&mut frame).map(|_| ())
+    };
+    written.map_err(|error| fault(error.to_string()))?;
+    file.persist(path).map_err(|error| fault(error.to_string()))?;
+    Ok(())
+}
+
+impl Table {
+    pub fn column(&self, name: &str) -> Result<&Column, TableError> {
+        self.frame.column(name).map_err(|_| TableError::MissingColumn {
+            path: self.path.clone(),
+            column: name.to_owned(),
+            found: self.frame.get_column_names().iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.frame.column(name).is_ok()
+    }
+
+    /// A numeric or boolean column; null becomes NaN.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f64>, TableError> {
+        let column = self.column(name)?;
+        if !is_number(column.dtype()) {
+            return Err(self.wrong_type(column, "it must hold numbers"));
+        }
+        let cast = column.cast(&DataType::Float64).map_err(|_| self.wrong_type(column, "it must hold numbers"))?;
+        let numbers = cast.f64().map_err(|_| self.wrong_type(column, "it must hold numbers"))?;
+        Ok(numbers.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    }
+
+    /// Any column as text; null becomes empty.
+    pub fn texts(&self, name: &str) -> Result<Vec<String>, TableError> {
+        let column = self.column(name)?;
+        let cast = column.cast(&DataType::String).map_err(|_| self.wrong_type(column, "it must hold text"))?;
+        let texts = cast.str().map_err(|_| self.wrong_type(column, "it must hold text"))?;
+        Ok(texts.iter().map(|v| v.unwrap_or_default().to_owned()).collect())
+    }
+
+    /// Times in ms: a datetime of any unit, whole milliseconds, or RFC 3339 text.
+    pub fn times(&self, name: &str) -> Result<Vec<i64>, TableError> {
+        let column = self.column(name)?;
+        let expected = "it must hold datetimes, milliseconds or RFC 3339 text";
+        let bad_row = |row: usize, reason: String| TableError::BadRow { path: self.path.clone(), row, reason };
+        match column.dtype() {
+            DataType::String => self
+                .texts(name)?
+                .iter()
+                .enumerate()
+                .map(|(row, text)| {
+                    parse_time(text)
+                        .ok_or_else(|| bad_row(row, format!("{name} is '{text}', which is no RFC 3339 time")))
+                })
+                .collect(),
+            dtype => {
+                let unit = match dtype {
+                    DataType::Datetime(TimeUnit::Nanoseconds, _) => 1_000_000,
+                    DataType::Datetime(TimeUnit::Microseconds, _) => 1000,
+                    DataType::Datetime(TimeUnit::Milliseconds, _) => 1,
+                    dtype if dtype.is_integer() => 1,
+                    _ => return Err(self.wrong_type(column, expected)),
+                };
+                let physical = column.to_physical_repr();
+                let whole = physical.cast(&DataType::Int64).map_err(|_| self.wrong_type(column, expected))?;
+                let whole = whole.i64().map_err(|_| self.wrong_type(column, expected))?;
+                whole
+                    .iter()
+                    .enumerate()
+                    .map(|(row, time)| time.map(|t| t / unit).ok_or_else(|| bad_row(row, format!("{name} is empty"))))
+                    .collect()
+            }
+        }
+    }
+
+    fn wrong_type(&self, column: &Column, expected: &'static str) -> TableError {
+        TableError::WrongType {
+            path: self.path.clone(),
+            column: column.name().to_string(),
+            found: column.dtype().to_string(),
+            expected,
+        }
+    }
+}
+
+/// Whether a column can be a feature.
+pub fn is_number(dtype: &DataType) -> bool {
+    dtype.is_primitive_numeric() || dtype.is_bool()
+}
+
+fn parse_time(text: &str) -> Option<i64> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.timestamp_millis());
+    }
+    ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
+        .iter()
+        .find_map(|form| chrono::NaiveDateTime::parse_from_str(text, form).ok())
+        .or_else(|| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))
+        .map(|time| time.and_utc().timestamp_millis())
+}
+
+/// A column of times, datetime[ms, UTC].
+pub fn time_column(name: &str, times_ms: Vec<i64>) -> PolarsResult<Column> {
+    Column::new(name.into(), times_ms).cast(&DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC)))
+}
+
+/// RFC 3339 in UTC.
+pub fn time_text(time_ms: i64) -> String {
+    DateTime::from_timestamp_millis(time_ms)
+        .map_or_else(|| time_ms.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
+}

@@ -1,0 +1,71 @@
+//! The exports that are files of the working folder, copied.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::file::Folder;
+use super::{ExportError, ExportFile};
+
+/// Copies learning snapshots, backtest results and the models' metadata; what is not there is left out.
+pub(super) fn all(workdir: &Path, folder: &Folder) -> Result<Vec<ExportFile>, ExportError> {
+    let mut found: Vec<(&'static str, String, PathBuf)> = Vec::new();
+    for (name, path) in files(&workdir.join("logs/learning"))? {
+        if name.starts_with("learning_") && name.ends_with(".json") {
+            found.push(("learning", name, path));
+        }
+    }
+    for home in ["reports", "logs"] {
+        for (name, path) in files(&workdir.join(home))? {
+            if name.starts_with("backtest_") && (name.ends_with(".csv") || name.ends_with(".json")) {
+                found.push(("backtest", name, path));
+            }
+        }
+    }
+    for (symbol, path) in entries(&workdir.join("models"))? {
+        let metadata = path.join("metadata.json");
+        if metadata.is_file() {
+            found.push(("artifact", format!("artifact_{symbol}_metadata.json"), metadata));
+        }
+    }
+    let mut taken = HashSet::new();
+    let mut copies = Vec::new();
+    for (kind, name, path) in found {
+        if taken.insert(name.clone()) {
+            copies.push(copy(kind, &name, &path, folder)?);
+        } else {
+            tracing::warn!(file = %path.display(), "not exported: a file of the same name was taken from another folder");
+        }
+    }
+    Ok(copies)
+}
+
+fn copy(kind: &'static str, name: &str, path: &Path, folder: &Folder) -> Result<ExportFile, ExportError> {
+    let mut source = File::open(path).map_err(|source| ExportError::Read { path: path.to_owned(), source })?;
+    let mut file = folder.create(name)?;
+    let failed = file.failed();
+    io::copy(&mut source, &mut file).map_err(failed)?;
+    file.finish(kind, None)
+}
+
+fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, ExportError> {
+    Ok(entries(folder)?.into_iter().filter(|(_, path)| path.is_file()).collect())
+}
+
+/// Names and paths in a folder, sorted; empty where there is no such folder.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, ExportError> {
+    let failed = |source| ExportError::Read { path: folder.to_owned(), source };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        all.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    all.sort();
+    Ok(all)
+}

@@ -1,0 +1,128 @@
+//! Files that appear whole or not at all, hashed as they are written.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use super::{ExportError, ExportFile};
+
+/// Files under way; whatever carries this name when an export starts was left by one that was killed.
+const UNDER_WAY: &str = ".export-";
+
+/// The folder of the exports.
+pub(super) struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Makes the folder where it is missing and clears what a killed export left.
+    pub fn open(path: &Path) -> Result<Self, ExportError> {
+        let failed = |source| ExportError::Write { path: path.to_owned(), source };
+        std::fs::create_dir_all(path).map_err(failed)?;
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name().to_string_lossy().starts_with(UNDER_WAY) {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Starts a file that will get this name.
+    pub fn create(&self, name: &str) -> Result<Whole, ExportError> {
+        let path = self.path.join(name);
+        let temporary = tempfile::Builder::new()
+            .prefix(UNDER_WAY)
+            .tempfile_in(&self.path)
+            .map_err(|source| ExportError::Write { path: path.clone(), source })?;
+        Ok(Whole { path, name: name.to_owned(), inner: BufWriter::new(Hashing::new(temporary)) })
+    }
+}
+
+/// A file under way.
+pub(super) struct Whole {
+    path: PathBuf,
+    name: String,
+    inner: BufWriter<Hashing>,
+}
+
+impl Whole {
+    /// An error of the file system, with the file's name.
+    pub fn failed(&self) -> impl FnOnce(io::Error) -> ExportError + use<> {
+        let path = self.path.clone();
+        move |source| ExportError::Write { path, source }
+    }
+
+    /// Puts the file under its name.
+    pub fn finish(self, kind: &'static str, rows: Option<u64>) -> Result<ExportFile, ExportError> {
+        let failed = |path: &Path, source| ExportError::Write { path: path.to_owned(), source };
+        let hashing = self.inner.into_inner().map_err(|error| failed(&self.path, error.into_error()))?;
+        let Hashing { file, hash, bytes } = hashing;
+        // Renaming before the content has reached the disk could leave an empty file after a power cut.
+        file.as_file().sync_data().map_err(|source| failed(&self.path, source))?;
+        file.persist(&self.path).map_err(|error| failed(&self.path, error.error))?;
+        Ok(ExportFile { file: self.name, kind, rows, bytes, sha256: crate::text::hex(&hash.finalize()) })
+    }
+}
+
+impl Write for Whole {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+struct Hashing {
+    file: NamedTempFile,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Hashing {
+    fn new(file: NamedTempFile) -> Self {
+        Self { file, hash: Sha256::new(), bytes: 0 }
+    }
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_seen_only_when_it_is_whole_and_a_killed_one_is_cleared() {
+        let home = tempfile::tempdir().expect("a folder");
+        std::fs::write(home.path().join(".export-left"), "half").expect("writes");
+        std::fs::write(home.path().join("older.csv"), "kept").expect("writes");
+        let folder = Folder::open(home.path()).expect("opens");
+        let mut file = folder.create("a.csv").expect("starts");
+        file.write_all(b"abc").expect("writes");
+        assert!(!home.path().join("a.csv").exists());
+        let made = file.finish("test", Some(1)).expect("ends");
+        assert_eq!(std::fs::read(home.path().join("a.csv")).expect("reads"), b"abc");
+        // The published SHA-256 of "abc".
+        assert_eq!(made.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(made.bytes, 3);
+        let mut left: Vec<_> =
+            std::fs::read_dir(home.path()).expect("lists").map(|e| e.expect("entry").file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["a.csv", "older.csv"]);
+    }
+}

@@ -1,0 +1,161 @@
+//! The exports that are documents.
+
+use std::io::Write;
+
+use futures::TryStreamExt;
+use serde::Serialize;
+use serde_json::{Map, json};
+
+use super::file::{Folder, Whole};
+use super::{ExportError, ExportFile, ExportIndex};
+use crate::brain::{
+    AnalysisRow, Brain, BrainError, Column, DAILY_METRICS, Kind, LOSS_ANALYSIS, RunRow, Table, Value, WIN_ANALYSIS,
+};
+
+/// Every win and every loss of the run with its reasons, one record a line.
+pub(super) async fn win_loss_analysis(brain: &Brain, folder: &Folder, run: &RunRow) -> Result<ExportFile, ExportError> {
+    let name = format!("win_loss_analysis_{}.json", run.date);
+    let mut file = folder.create(&name)?;
+    let head = format!(
+        "{{\"date\": {}, \"run_id\": {}, \"simulated\": {}, \"account_currency\": {},\n\"wins\": [",
+        json!(run.date),
+        json!(run.run_id),
+        run.simulated,
+        json!(run.account_currency)
+    );
+    let failed = file.failed();
+    file.write_all(head.as_bytes()).map_err(failed)?;
+    let wins = rows(brain, &WIN_ANALYSIS, &mut file, &name, run).await?;
+    let failed = file.failed();
+    file.write_all(b"],\n\"losses\": [").map_err(failed)?;
+    let losses = rows(brain, &LOSS_ANALYSIS, &mut file, &name, run).await?;
+    let tail = format!("],\n\"total_wins\": {wins}, \"total_losses\": {losses}}}\n");
+    let failed = file.failed();
+    file.write_all(tail.as_bytes()).map_err(failed)?;
+    file.finish("win_loss_analysis", Some(wins + losses))
+}
+
+async fn rows(
+    brain: &Brain,
+    table: &'static Table<AnalysisRow>,
+    file: &mut Whole,
+    name: &str,
+    run: &RunRow,
+) -> Result<u64, ExportError> {
+    let mut rows = brain.stream(table, &run.run_id);
+    let mut count = 0;
+    while let Some(row) =
+        rows.try_next().await.map_err(|source| ExportError::Brain { file: name.to_owned(), source })?
+    {
+        let failed = file.failed();
+        let separator: &[u8] = if count == 0 { b"\n" } else { b",\n" };
+        file.write_all(separator)
+            .and_then(|()| serde_json::to_writer(&mut *file, &row).map_err(Into::into))
+            .map_err(failed)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+const TRADES: &[Column] = &[
+    Column { name: "total_trades", kind: Kind::Int },
+    Column { name: "wins", kind: Kind::Int },
+    Column { name: "losses", kind: Kind::Int },
+    Column { name: "win_rate", kind: Kind::Real },
+    Column { name: "total_profit_gbp", kind: Kind::Real },
+    Column { name: "gross_profit_gbp", kind: Kind::Real },
+    Column { name: "fees_gbp", kind: Kind::Real },
+    Column { name: "spread_gbp", kind: Kind::Real },
+    Column { name: "slippage_gbp", kind: Kind::Real },
+    Column { name: "funding_gbp", kind: Kind::Real },
+    Column { name: "avg_net_bps", kind: Kind::Real },
+    Column { name: "avg_hold_minutes", kind: Kind::Real },
+];
+
+const TRADE_FIGURES: &str = "SELECT COUNT(*), COALESCE(SUM(CASE WHEN is_winner THEN 1 ELSE 0 END), 0), \
+    COALESCE(SUM(CASE WHEN is_winner THEN 0 ELSE 1 END), 0), \
+    CAST(AVG(CASE WHEN is_winner THEN 1.0 ELSE 0.0 END) AS DOUBLE PRECISION), \
+    CAST(COALESCE(SUM(net_profit_gbp), 0) AS DOUBLE PRECISION), \
+    CAST(COALESCE(SUM(gross_profit_gbp), 0) AS DOUBLE PRECISION), \
+    CAST(COALESCE(SUM(fees_gbp), 0) AS DOUBLE PRECISION), \
+    CAST(COALESCE(SUM(spread_gbp), 0) AS DOUBLE PRECISION), \
+    CAST(COALESCE(SUM(slippage_gbp), 0) AS DOUBLE PRECISION), \
+    CAST(COALESCE(SUM(funding_gbp), 0) AS DOUBLE PRECISION), \
+    AVG(net_bps), AVG(hold_minutes) FROM trade_memory";
+
+const MODELS: &[Column] = &[
+    Column { name: "models_trained", kind: Kind::Int },
+    Column { name: "models_approved", kind: Kind::Int },
+    Column { name: "models_rejected", kind: Kind::Int },
+    Column { name: "symbols", kind: Kind::Int },
+];
+
+const MODEL_FIGURES: &str = "SELECT COUNT(*), COALESCE(SUM(CASE WHEN approved THEN 1 ELSE 0 END), 0), \
+    COALESCE(SUM(CASE WHEN approved THEN 0 ELSE 1 END), 0), COUNT(DISTINCT symbol) FROM models";
+
+const PATTERNS: &[Column] =
+    &[Column { name: "patterns_learned", kind: Kind::Int }, Column { name: "patterns_examined", kind: Kind::Int }];
+
+const PATTERN_FIGURES: &str = "SELECT COUNT(DISTINCT CASE WHEN confirmed THEN pattern_id END), \
+    COUNT(DISTINCT pattern_id) FROM pattern_library";
+
+/// The run in figures, and below `all_runs` the same over everything that was ever stored.
+pub(super) async fn comprehensive_metrics(
+    brain: &Brain,
+    folder: &Folder,
+    run: &RunRow,
+) -> Result<ExportFile, ExportError> {
+    let name = format!("comprehensive_metrics_{}.json", run.date);
+    let failed = |source| ExportError::Brain { file: name.clone(), source };
+    let mut metrics = Map::new();
+    metrics.insert("date".to_owned(), json!(run.date));
+    metrics.insert("run_id".to_owned(), json!(run.run_id));
+    metrics.insert("simulated".to_owned(), json!(run.simulated));
+    metrics.insert("device".to_owned(), json!(run.device));
+    metrics.insert("account_currency".to_owned(), json!(run.account_currency));
+    metrics.append(&mut figures(brain, Some(run)).await.map_err(failed)?);
+    let failed = |source| ExportError::Brain { file: name.clone(), source };
+    let daily = brain.rows(&DAILY_METRICS, &run.run_id).await.map_err(failed)?;
+    metrics.insert("daily_metrics".to_owned(), json!(daily.first()));
+    let failed = |source| ExportError::Brain { file: name.clone(), source };
+    metrics.insert("all_runs".to_owned(), json!(figures(brain, None).await.map_err(failed)?));
+    document(folder, &name, "comprehensive_metrics", &metrics)
+}
+
+/// Figures of one run, or of all.
+async fn figures(brain: &Brain, run: Option<&RunRow>) -> Result<Map<String, serde_json::Value>, BrainError> {
+    let (filter, binds) = match run {
+        Some(run) => (" WHERE run_id = $1", vec![Value::Text(run.run_id.clone())]),
+        None => ("", vec![]),
+    };
+    let mut all = Map::new();
+    for (what, sql, columns) in
+        [("trades", TRADE_FIGURES, TRADES), ("models", MODEL_FIGURES, MODELS), ("patterns", PATTERN_FIGURES, PATTERNS)]
+    {
+        let values = brain.query(what, format!("{sql}{filter}"), &binds, columns).try_next().await?;
+        for (column, value) in columns.iter().zip(values.unwrap_or_default()) {
+            all.insert(column.name.to_owned(), value.to_json());
+        }
+    }
+    Ok(all)
+}
+
+/// The index of everything exported, which does not list itself.
+pub(super) fn performance_summary(folder: &Folder, index: &ExportIndex) -> Result<ExportFile, ExportError> {
+    document(folder, &format!("performance_summary_{}.json", index.date), "performance_summary", index)
+}
+
+fn document(
+    folder: &Folder,
+    name: &str,
+    kind: &'static str,
+    content: &impl Serialize,
+) -> Result<ExportFile, ExportError> {
+    let mut file = folder.create(name)?;
+    let failed = file.failed();
+    serde_json::to_writer_pretty(&mut file, content)
+        .map_err(std::io::Error::from)
+        .and_then(|()| file.write_all(b"\n"))
+        .map_err(failed)?;
+    file.finish(kind, Some(1))
+}

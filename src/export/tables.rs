@@ -1,0 +1,270 @@
+//! The exports that are tables: which query fills which file.
+
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+
+use super::file::Folder;
+use super::{ExportError, ExportFile};
+use crate::brain::{
+    Brain, BrainError, Column, Journal, JournalModelRow, JournalTradeRow, Kind, ModelDeltaRow, PatternRow,
+    PerformanceRow, PostExitRow, Record, RunRow, TradeRow, Value,
+};
+
+/// One file and the query behind it.
+pub(super) struct TableExport {
+    /// The file's name without date and ending.
+    pub kind: &'static str,
+    /// What the query reads, between SELECT's columns and its end.
+    from: &'static str,
+    columns: &'static [Column],
+    /// What each column is made of, where that is not a column of the table with its name.
+    expressions: &'static [(&'static str, &'static str)],
+    /// Whether `$1` is the run.
+    one_run: bool,
+}
+
+const fn column(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind }
+}
+
+const PATTERN_PERFORMANCE: &[Column] = &[
+    column("pattern_id", Kind::Text),
+    column("pattern_description", Kind::Text),
+    column("runs", Kind::Int),
+    column("confirmed_runs", Kind::Int),
+    column("total_occurrences", Kind::Int),
+    column("win_rate", Kind::Real),
+    column("avg_profit_bps", Kind::Real),
+    column("test_occurrences", Kind::Int),
+    column("test_win_rate", Kind::Real),
+    column("test_avg_profit_bps", Kind::Real),
+    column("first_seen", Kind::Time),
+    column("last_seen", Kind::Time),
+    column("simulated", Kind::Bool),
+];
+
+const REGIME_ANALYSIS: &[Column] = &[
+    column("market_regime", Kind::Text),
+    column("total_trades", Kind::Int),
+    column("wins", Kind::Int),
+    column("losses", Kind::Int),
+    column("win_rate", Kind::Real),
+    column("avg_profit_gbp", Kind::Real),
+    column("total_profit_gbp", Kind::Real),
+    column("avg_net_bps", Kind::Real),
+    column("avg_gross_bps", Kind::Real),
+    column("best_net_bps", Kind::Real),
+    column("worst_net_bps", Kind::Real),
+    column("avg_hold_minutes", Kind::Real),
+    column("fees_gbp", Kind::Real),
+    column("slippage_gbp", Kind::Real),
+    column("account_currency", Kind::Text),
+    column("simulated", Kind::Bool),
+];
+
+const MODEL_EVOLUTION: &[Column] = &[
+    column("symbol", Kind::Text),
+    column("model_type", Kind::Text),
+    column("evaluation_date", Kind::Date),
+    column("trained_at", Kind::Time),
+    column("run_id", Kind::Text),
+    column("model_id", Kind::Text),
+    column("digest", Kind::Text),
+    column("approved", Kind::Bool),
+    column("num_trades", Kind::Int),
+    column("win_rate", Kind::Real),
+    column("sharpe_ratio", Kind::Real),
+    column("max_drawdown", Kind::Real),
+    column("total_return", Kind::Real),
+    column("sharpe_change", Kind::Real),
+    column("win_rate_change", Kind::Real),
+    column("total_return_change", Kind::Real),
+    column("simulated", Kind::Bool),
+];
+
+/// In the order of the user's list; history that spans all runs says so by its name.
+pub(super) const OF_BRAIN: &[TableExport] = &[
+    TableExport {
+        kind: "trade_history",
+        from: "trade_memory WHERE run_id = $1 ORDER BY entry_timestamp, symbol, trade_id",
+        columns: TradeRow::COLUMNS,
+        expressions: &[],
+        one_run: true,
+    },
+    TableExport {
+        kind: "all_trades_complete",
+        from: "trade_memory ORDER BY entry_timestamp, symbol, trade_id",
+        columns: TradeRow::COLUMNS,
+        expressions: &[],
+        one_run: false,
+    },
+    TableExport {
+        kind: "model_performance",
+        from: "model_performance ORDER BY evaluation_date, symbol, run_id, model_id, scope",
+        columns: PerformanceRow::COLUMNS,
+        expressions: &[],
+        one_run: false,
+    },
+    TableExport {
+        kind: "pattern_library",
+        from: "pattern_library AS p WHERE NOT EXISTS (SELECT 1 FROM pattern_library AS later \
+               WHERE later.pattern_id = p.pattern_id AND (later.discovered_at > p.discovered_at \
+               OR (later.discovered_at = p.discovered_at AND later.run_id > p.run_id))) ORDER BY pattern_id",
+        columns: PatternRow::COLUMNS,
+        expressions: &[],
+        one_run: false,
+    },
+    TableExport {
+        kind: "pattern_performance",
+        from: "pattern_library GROUP BY pattern_id, pattern_description, simulated \
+               ORDER BY test_avg_profit_bps DESC NULLS LAST, pattern_id",
+        columns: PATTERN_PERFORMANCE,
+        expressions: &[
+            ("runs", "COUNT(*)"),
+            ("confirmed_runs", "SUM(CASE WHEN confirmed THEN 1 ELSE 0 END)"),
+            ("total_occurrences", "CAST(SUM(total_occurrences) AS BIGINT)"),
+            ("win_rate", "SUM(win_rate * total_occurrences) / NULLIF(SUM(total_occurrences), 0)"),
+            ("avg_profit_bps", "SUM(avg_profit_bps * total_occurrences) / NULLIF(SUM(total_occurrences), 0)"),
+            ("test_occurrences", "CAST(SUM(test_occurrences) AS BIGINT)"),
+            ("test_win_rate", "SUM(test_win_rate * test_occurrences) / NULLIF(SUM(test_occurrences), 0)"),
+            ("test_avg_profit_bps", "SUM(test_avg_profit_bps * test_occurrences) / NULLIF(SUM(test_occurrences), 0)"),
+            ("first_seen", "MIN(discovered_at)"),
+            ("last_seen", "MAX(discovered_at)"),
+        ],
+        one_run: false,
+    },
+    TableExport {
+        kind: "post_exit_tracking",
+        from: "post_exit_tracking WHERE run_id = $1 ORDER BY exit_timestamp, symbol, trade_id, horizon_bars",
+        columns: PostExitRow::COLUMNS,
+        expressions: &[],
+        one_run: true,
+    },
+    TableExport {
+        kind: "regime_analysis",
+        from: "trade_memory WHERE run_id = $1 GROUP BY COALESCE(market_regime, 'UNKNOWN'), account_currency, \
+               simulated ORDER BY market_regime",
+        columns: REGIME_ANALYSIS,
+        expressions: &[
+            ("market_regime", "COALESCE(market_regime, 'UNKNOWN')"),
+            ("total_trades", "COUNT(*)"),
+            ("wins", "SUM(CASE WHEN is_winner THEN 1 ELSE 0 END)"),
+            ("losses", "SUM(CASE WHEN is_winner THEN 0 ELSE 1 END)"),
+            ("win_rate", "CAST(AVG(CASE WHEN is_winner THEN 1.0 ELSE 0.0 END) AS DOUBLE PRECISION)"),
+            ("avg_profit_gbp", "AVG(net_profit_gbp)"),
+            ("total_profit_gbp", "SUM(net_profit_gbp)"),
+            ("avg_net_bps", "AVG(net_bps)"),
+            ("avg_gross_bps", "AVG(gross_profit_bps)"),
+            ("best_net_bps", "MAX(net_bps)"),
+            ("worst_net_bps", "MIN(net_bps)"),
+            ("avg_hold_minutes", "AVG(hold_minutes)"),
+            ("fees_gbp", "SUM(fees_gbp)"),
+            ("slippage_gbp", "SUM(slippage_gbp)"),
+        ],
+        one_run: true,
+    },
+    TableExport {
+        kind: "model_evolution",
+        from: "model_performance AS f JOIN models AS m ON m.model_id = f.model_id AND m.run_id = f.run_id \
+               WHERE f.scope = 'all' \
+               WINDOW past AS (PARTITION BY m.symbol, m.model_type, m.simulated ORDER BY m.trained_at, m.model_id) \
+               ORDER BY m.symbol, m.model_type, m.trained_at, m.model_id",
+        columns: MODEL_EVOLUTION,
+        expressions: &[
+            ("symbol", "m.symbol"),
+            ("run_id", "m.run_id"),
+            ("model_id", "m.model_id"),
+            ("approved", "f.approved"),
+            ("sharpe_change", "f.sharpe_ratio - LAG(f.sharpe_ratio) OVER past"),
+            ("win_rate_change", "f.win_rate - LAG(f.win_rate) OVER past"),
+            ("total_return_change", "f.total_return - LAG(f.total_return) OVER past"),
+            ("simulated", "m.simulated"),
+        ],
+        one_run: false,
+    },
+];
+
+/// The journal's tables, whole.
+pub(super) const OF_JOURNAL: &[TableExport] = &[
+    TableExport {
+        kind: "observability_trades",
+        from: "trades ORDER BY entry_timestamp, symbol, trade_id",
+        columns: JournalTradeRow::COLUMNS,
+        expressions: &[],
+        one_run: false,
+    },
+    TableExport {
+        kind: "observability_models",
+        from: "models ORDER BY trained_at, symbol, model_id",
+        columns: JournalModelRow::COLUMNS,
+        expressions: &[],
+        one_run: false,
+    },
+    TableExport {
+        kind: "observability_model_deltas",
+        from: "model_deltas ORDER BY trained_at, symbol, model_id",
+        columns: ModelDeltaRow::COLUMNS,
+        expressions: &[],
+        one_run: false,
+    },
+];
+
+impl TableExport {
+    fn sql(&self) -> String {
+        let made_of = |name: &'static str| self.expressions.iter().find(|(column, _)| *column == name);
+        let columns: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| match made_of(column.name) {
+                Some((name, expression)) => format!("{expression} AS {name}"),
+                None => column.name.to_owned(),
+            })
+            .collect();
+        format!("SELECT {} FROM {}", columns.join(", "), self.from)
+    }
+
+    fn binds(&self, run: &RunRow) -> Vec<Value> {
+        if self.one_run { vec![Value::Text(run.run_id.clone())] } else { vec![] }
+    }
+}
+
+pub(super) async fn from_brain(
+    brain: &Brain,
+    table: &'static TableExport,
+    folder: &Folder,
+    run: &RunRow,
+) -> Result<ExportFile, ExportError> {
+    write(brain.query(table.kind, table.sql(), &table.binds(run), table.columns), table, folder, run).await
+}
+
+pub(super) async fn from_journal(
+    journal: &Journal,
+    table: &'static TableExport,
+    folder: &Folder,
+    run: &RunRow,
+) -> Result<ExportFile, ExportError> {
+    write(journal.query(table.kind, table.sql(), &table.binds(run), table.columns), table, folder, run).await
+}
+
+async fn write(
+    mut rows: BoxStream<'_, Result<Vec<Value>, BrainError>>,
+    table: &'static TableExport,
+    folder: &Folder,
+    run: &RunRow,
+) -> Result<ExportFile, ExportError> {
+    let name = format!("{}_{}.csv", table.kind, run.date);
+    let mut csv = csv::Writer::from_writer(folder.create(&name)?);
+    let broken = |error: csv::Error| ExportError::Write { path: name.clone().into(), source: error.into() };
+    csv.write_record(table.columns.iter().map(|column| column.name)).map_err(broken)?;
+    let mut count = 0;
+    while let Some(values) =
+        rows.try_next().await.map_err(|source| ExportError::Brain { file: name.clone(), source })?
+    {
+        csv.write_record(values.iter().map(Value::to_plain)).map_err(broken)?;
+        count += 1;
+    }
+    let file = csv
+        .into_inner()
+        .map_err(|error| ExportError::Write { path: name.clone().into(), source: error.into_error() })?;
+    file.finish(table.kind, Some(count))
+}

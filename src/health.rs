@@ -1,0 +1,164 @@
+//! Is everything that a run leans on well: checks with latency and remedy, and the files in `monitoring/`.
+
+mod files;
+mod local;
+mod table;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use files::{Performance, SystemStatus, write_checks, write_performance, write_status};
+pub use local::{disk, gpu, memory, peak_rss_bytes};
+pub use table::doctor_table;
+
+use crate::sync::Remote;
+
+/// How a component does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Switched off or not there, and not needed.
+    Off,
+    Healthy,
+    /// Works, but will not for long or not well.
+    Degraded,
+    Failed,
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One look at one component.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    pub timestamp: DateTime<Utc>,
+    pub component: String,
+    pub status: Status,
+    /// Time that the answer took; none where nothing was asked.
+    pub latency_ms: Option<f64>,
+    /// Share of this component's checks of the day that failed, this one included.
+    pub error_rate: f64,
+    /// Bars missing from the candles in use.
+    pub data_gaps: u64,
+    /// Time to load one model back, where models exist.
+    pub model_load_time_ms: Option<f64>,
+    pub message: String,
+    /// What to do, for anything that is not well.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    pub fn new(component: &str, status: Status, message: impl Into<String>) -> Self {
+        Self {
+            timestamp: Utc::now(),
+            component: component.to_owned(),
+            status,
+            latency_ms: None,
+            error_rate: if status == Status::Failed { 1.0 } else { 0.0 },
+            data_gaps: 0,
+            model_load_time_ms: None,
+            message: message.into(),
+            remedy: None,
+        }
+    }
+
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    pub fn with_latency(mut self, latency: Duration) -> Self {
+        self.latency_ms = Some((latency.as_secs_f64() * 1e5).round() / 100.0);
+        self
+    }
+}
+
+/// Awaits `probe` for `limit` at most: its `Ok` text is the message of a healthy component, its `Err` that of a
+/// failed one. Silence is a failure like any other.
+pub async fn timed<E: std::fmt::Display>(
+    component: &str,
+    limit: Duration,
+    remedy: &str,
+    probe: impl Future<Output = Result<String, E>>,
+) -> Check {
+    let begun = Instant::now();
+    let check = match tokio::time::timeout(limit, probe).await {
+        Ok(Ok(message)) => Check::new(component, Status::Healthy, message),
+        Ok(Err(error)) => {
+            Check::new(component, Status::Failed, crate::secret::redact(error.to_string())).with_remedy(remedy)
+        }
+        Err(_) => {
+            let message = format!("no answer in {} s", limit.as_secs_f64());
+            Check::new(component, Status::Failed, message).with_remedy(remedy)
+        }
+    };
+    check.with_latency(begun.elapsed())
+}
+
+/// Writes, reads and deletes a small file on the remote.
+pub async fn remote(remote: &Remote, limit: Duration) -> Check {
+    let remedy = "check the network, the keys in the environment and sync.remote in the settings";
+    timed("remote", limit, remedy, async { remote.probe().await.map(|()| remote.address().to_owned()) }).await
+}
+
+/// The worst of all; healthy when there is nothing to check.
+pub fn worst(checks: &[Check]) -> Status {
+    checks.iter().map(|check| check.status).max().map_or(Status::Healthy, |worst| worst.max(Status::Healthy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_probe_that_hangs_is_itself_reported() {
+        let hang = std::future::pending::<Result<String, String>>();
+        let check = timed("brain", Duration::from_millis(20), "start the database", hang).await;
+        assert_eq!((check.status, check.error_rate), (Status::Failed, 1.0));
+        assert_eq!(check.remedy.as_deref(), Some("start the database"));
+        assert!(check.latency_ms.unwrap() >= 20.0 && check.message.starts_with("no answer"));
+    }
+
+    #[tokio::test]
+    async fn a_probe_answers_with_its_latency() {
+        let check = timed("exchange", Duration::from_secs(5), "", async { Ok::<_, String>("30 markets".into()) }).await;
+        assert_eq!((check.status, check.message.as_str()), (Status::Healthy, "30 markets"));
+        assert!(check.remedy.is_none() && check.latency_ms.is_some());
+        let bad = timed("exchange", Duration::from_secs(5), "wait", async { Err::<String, _>("banned") }).await;
+        assert_eq!((bad.status, bad.message.as_str()), (Status::Failed, "banned"));
+    }
+
+    #[tokio::test]
+    async fn the_remote_is_probed_for_real() {
+        let workdir = tempfile::tempdir().unwrap();
+        let settings = crate::settings::Settings::defaults().sync;
+        let opened = Remote::open(&settings, workdir.path(), &crate::sync::Credentials::default()).unwrap();
+        assert_eq!(remote(&opened, Duration::from_secs(5)).await.status, Status::Healthy);
+        std::fs::remove_dir_all(workdir.path().join("remote")).unwrap();
+        std::fs::write(workdir.path().join("remote"), "in the way").unwrap();
+        let check = remote(&opened, Duration::from_secs(5)).await;
+        assert_eq!(check.status, Status::Failed, "{check:?}");
+        assert!(check.remedy.is_some());
+    }
+
+    #[test]
+    fn the_worst_component_is_the_whole() {
+        let of = |statuses: &[Status]| worst(&statuses.iter().map(|s| Check::new("x", *s, "")).collect::<Vec<_>>());
+        assert_eq!(of(&[]), Status::Healthy);
+        assert_eq!(of(&[Status::Off]), Status::Healthy);
+        assert_eq!(of(&[Status::Off, Status::Degraded, Status::Healthy]), Status::Degraded);
+        assert_eq!(of(&[Status::Failed, Status::Degraded]), Status::Failed);
+    }
+}

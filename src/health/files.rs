@@ -1,0 +1,200 @@
+//! What lies in `monitoring/`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Check, Status, worst};
+use crate::files::{WriteError, write_atomic};
+
+/// Records of a day's file at most: a check every half minute of ten components would otherwise grow it all day.
+const MOST: usize = 5000;
+
+/// How the run does, for `status` and whoever watches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SystemStatus {
+    pub timestamp: DateTime<Utc>,
+    pub run_id: String,
+    /// `running`, `done`, `failed`, …
+    pub state: String,
+    pub step: String,
+    pub device: String,
+    pub simulated: bool,
+}
+
+/// What the run took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Performance {
+    pub timestamp: DateTime<Utc>,
+    pub run_id: String,
+    /// Step and its seconds, in order.
+    #[serde(with = "crate::report::as_map")]
+    pub seconds: Vec<(String, f64)>,
+    pub peak_rss_bytes: Option<u64>,
+    pub simulated: bool,
+}
+
+/// Adds `checks` to the day's `monitoring/health_check_{yyyymmdd}.json`, an array of records, oldest first, each
+/// with its component's error rate of the day; returns the records added and the path.
+///
+/// # Errors
+/// [`WriteError`]; a file that holds something else is begun anew.
+pub fn write_checks(workdir: &Path, now: DateTime<Utc>, checks: &[Check]) -> Result<(Vec<Check>, PathBuf), WriteError> {
+    let path = workdir.join(format!("monitoring/health_check_{}.json", now.format("%Y%m%d")));
+    let mut records: Vec<Check> = match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            tracing::warn!("{} is begun anew: it holds no list of checks ({error})", path.display());
+            Vec::new()
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(source) => return Err(WriteError { path, source }),
+    };
+    let mut counts: HashMap<String, (u32, u32)> = HashMap::new();
+    for record in records.iter().chain(checks) {
+        let (all, failed) = counts.entry(record.component.clone()).or_default();
+        *all += 1;
+        *failed += u32::from(record.status == Status::Failed);
+    }
+    let mut added = checks.to_vec();
+    for check in &mut added {
+        let (all, failed) = counts[&check.component];
+        check.error_rate = f64::from(failed) / f64::from(all);
+    }
+    records.extend(added.iter().cloned());
+    records.drain(..records.len().saturating_sub(MOST));
+    write_atomic(&path, &json(&records))?;
+    Ok((added, path))
+}
+
+/// Writes `monitoring/system_status.json`: the run's state, and every component with the worst of them as the whole.
+///
+/// # Errors
+/// [`WriteError`].
+pub fn write_status(workdir: &Path, status: &SystemStatus, checks: &[Check]) -> Result<PathBuf, WriteError> {
+    #[derive(Serialize)]
+    struct File<'a> {
+        #[serde(flatten)]
+        status: &'a SystemStatus,
+        #[serde(rename = "status")]
+        overall: Status,
+        components: Vec<Component<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Component<'a> {
+        component: &'a str,
+        status: Status,
+        latency_ms: Option<f64>,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remedy: Option<&'a str>,
+    }
+    let components = checks
+        .iter()
+        .map(|check| Component {
+            component: &check.component,
+            status: check.status,
+            latency_ms: check.latency_ms,
+            message: &check.message,
+            remedy: check.remedy.as_deref(),
+        })
+        .collect();
+    let path = workdir.join("monitoring/system_status.json");
+    write_atomic(&path, &json(&File { status, overall: worst(checks), components }))?;
+    Ok(path)
+}
+
+/// Writes `monitoring/performance_metrics.json`.
+///
+/// # Errors
+/// [`WriteError`].
+pub fn write_performance(workdir: &Path, performance: &Performance) -> Result<PathBuf, WriteError> {
+    #[derive(Serialize)]
+    struct File<'a> {
+        #[serde(flatten)]
+        performance: &'a Performance,
+        total_seconds: f64,
+    }
+    let total_seconds = performance.seconds.iter().map(|(_, seconds)| seconds).sum();
+    let path = workdir.join("monitoring/performance_metrics.json");
+    write_atomic(&path, &json(&File { performance, total_seconds }))?;
+    Ok(path)
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("plain data with text keys is always JSON");
+    bytes.push(b'\n');
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_day_of_checks_is_one_file_with_error_rates() {
+        let workdir = tempfile::tempdir().unwrap();
+        let now = at("2025-11-08T02:00:00Z");
+        let good = Check::new("database", Status::Healthy, "5 connections");
+        let bad = Check::new("database", Status::Failed, "gone").with_remedy("start it");
+        write_checks(workdir.path(), now, &[good.clone(), Check::new("gpu", Status::Off, "none")]).unwrap();
+        let (added, path) = write_checks(workdir.path(), now, &[bad]).unwrap();
+        assert_eq!(added[0].error_rate, 0.5);
+        assert!(path.ends_with("monitoring/health_check_20251108.json"));
+        let records: Vec<serde_json::Value> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(records.len(), 3);
+        for field in ["timestamp", "component", "status", "latency_ms", "error_rate", "data_gaps", "model_load_time_ms"]
+        {
+            assert!(records[0].get(field).is_some(), "{field}");
+        }
+        assert_eq!((&records[0]["status"], &records[2]["status"]), (&"healthy".into(), &"failed".into()));
+        let (_, next) = write_checks(workdir.path(), at("2025-11-09T02:00:00Z"), &[good]).unwrap();
+        assert_ne!(next, path);
+    }
+
+    #[test]
+    fn a_broken_file_does_not_stop_the_checks() {
+        let workdir = tempfile::tempdir().unwrap();
+        let now = at("2025-11-08T02:00:00Z");
+        fs::create_dir_all(workdir.path().join("monitoring")).unwrap();
+        fs::write(workdir.path().join("monitoring/health_check_20251108.json"), "[{\"half").unwrap();
+        let (_, path) = write_checks(workdir.path(), now, &[Check::new("disk", Status::Healthy, "")]).unwrap();
+        assert_eq!(serde_json::from_slice::<Vec<Check>>(&fs::read(path).unwrap()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn status_and_performance_can_be_read_back() {
+        let workdir = tempfile::tempdir().unwrap();
+        let now = at("2025-11-08T02:00:00Z");
+        let status = SystemStatus {
+            timestamp: now,
+            run_id: "r".into(),
+            state: "running".into(),
+            step: "features".into(),
+            device: "cpu".into(),
+            simulated: true,
+        };
+        let checks = [Check::new("disk", Status::Degraded, "3 GiB free").with_remedy("free some")];
+        let path = write_status(workdir.path(), &status, &checks).unwrap();
+        let bytes = fs::read(path).unwrap();
+        assert_eq!(serde_json::from_slice::<SystemStatus>(&bytes).unwrap(), status);
+        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(value["status"], "degraded");
+        assert_eq!(value["components"][0]["remedy"], "free some");
+
+        let seconds = vec![("universe".into(), 0.5), ("download".into(), 2.0)];
+        let performance =
+            Performance { timestamp: now, run_id: "r".into(), seconds, peak_rss_bytes: Some(1), simulated: false };
+        let bytes = fs::read(write_performance(workdir.path(), &performance).unwrap()).unwrap();
+        assert_eq!(serde_json::from_slice::<Performance>(&bytes).unwrap(), performance);
+        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!((value["seconds"]["download"].as_f64(), value["total_seconds"].as_f64()), (Some(2.0), Some(2.5)));
+    }
+}

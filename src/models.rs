@@ -1,0 +1,9 @@
+//! Finished models: the bundle that the trading bot loads, interchange with LightGBM, and the verdict on a model.
+
+pub mod bundle;
+pub mod lightgbm;
+pub mod verdict;
+
+pub use bundle::{Bundle, BundleError, Metadata, Scaler, combined_digest, load_forest};
+pub use lightgbm::{LightgbmError, from_lightgbm, to_lightgbm};
+pub use verdict::{Approved, Failure, Outcome, Rejected, Verdict};

@@ -1,0 +1,279 @@
+//! The files of one symbol's model: what the trading bot loads, and what is known of it.
+
+mod metadata;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+pub use metadata::{Metadata, Performance, TrainingParameters, model_id};
+
+use super::lightgbm::{LightgbmError, from_lightgbm, lightgbm_feature_names, to_lightgbm};
+use crate::boost::Forest;
+use crate::files::write_atomic;
+
+/// First entry of every pickle; the number grows when an older reader could misread a newer file.
+const FORMAT: &str = "huracan-model-1";
+
+/// One symbol's model: its heads and all that is needed to use, judge and repeat it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bundle {
+    /// `BASE-QUOTE`.
+    pub symbol: String,
+    /// `LightGBM`: the library that loads the heads.
+    pub model_type: String,
+    /// `win_long`, `win_short`, `edge_bps`.
+    pub heads: BTreeMap<String, Forest>,
+    /// The head that stands in `{SYMBOL}_model.txt`.
+    pub main_head: String,
+    /// In the order of the rows that every head predicts.
+    pub feature_names: Vec<String>,
+    /// None where features go to the model as they are.
+    pub scaler: Option<Scaler>,
+    /// Hyperparameters, an object with the keys of [`BoostParams`](crate::boost::BoostParams).
+    pub parameters: Value,
+    pub metadata: Metadata,
+}
+
+/// Normalisation of features before the model: (value − center)/scale, one entry a feature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scaler {
+    pub center: Vec<f64>,
+    pub scale: Vec<f64>,
+}
+
+/// Where a bundle's files lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// `models/{SYMBOL}_model.pkl`
+    pub pickle: PathBuf,
+    /// `models/{SYMBOL}_model.txt`
+    pub text: PathBuf,
+    /// `models/{SYMBOL}/metadata.json`
+    pub metadata: PathBuf,
+}
+
+/// A bundle that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error("'{symbol}' cannot name a model's files; a symbol is like BTC-USDT, without separators or '..'")]
+    Symbol { symbol: String },
+    #[error("{symbol}: {reason}")]
+    Inconsistent { symbol: String, reason: String },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{}: not a model of Huracan: {reason}", path.display())]
+    Format { path: PathBuf, reason: String },
+    #[error("{}: {head}: {source}", path.display())]
+    Head { path: PathBuf, head: String, source: LightgbmError },
+    #[error("{}: its trees have digest {found}, its metadata say {recorded}; the file was changed: train again", path.display())]
+    Digest { path: PathBuf, recorded: String, found: String },
+    #[error("{}: a model ends in .pkl or .txt", path.display())]
+    Extension { path: PathBuf },
+    #[error("{}: no head '{head}'; it has: {heads}", path.display())]
+    NoHead { path: PathBuf, head: String, heads: String },
+}
+
+/// SHA-256 (hex) over digests, sorted and joined without a separator: of a model's heads, or of a run's models.
+pub fn combined_digest<S: AsRef<str>>(digests: impl IntoIterator<Item = S>) -> String {
+    let mut sorted: Vec<String> = digests.into_iter().map(|digest| digest.as_ref().to_owned()).collect();
+    sorted.sort_unstable();
+    crate::text::hex(&Sha256::digest(sorted.concat()))
+}
+
+/// Share of each feature in the gain of all heads, each head counting the same: the greatest first, features without
+/// a split left out.
+pub fn importance_shares(heads: &BTreeMap<String, Forest>) -> Map<String, Value> {
+    let mut shares: BTreeMap<&str, f64> = BTreeMap::new();
+    let gains: Vec<(&Forest, Vec<f64>)> = heads.values().map(|head| (head, head.gain_importance())).collect();
+    let grown = gains.iter().filter(|(_, gain)| gain.iter().sum::<f64>() > 0.0);
+    let count = grown.clone().count() as f64;
+    for (head, gain) in grown {
+        let total: f64 = gain.iter().sum();
+        for (name, g) in head.features.iter().zip(gain).filter(|(_, g)| **g > 0.0) {
+            *shares.entry(name).or_default() += g / total / count;
+        }
+    }
+    let mut shares: Vec<(&str, f64)> = shares.into_iter().collect();
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+    shares.into_iter().map(|(name, share)| (name.to_owned(), json!(share))).collect()
+}
+
+impl Bundle {
+    /// SHA-256 (hex) over the sorted digests of the heads.
+    pub fn digest(&self) -> String {
+        combined_digest(self.heads.values().map(Forest::digest))
+    }
+
+    /// Where the files of `symbol` lie below `workdir`.
+    ///
+    /// # Errors
+    /// A symbol that would lead out of the folder.
+    pub fn paths(workdir: &Path, symbol: &str) -> Result<Saved, BundleError> {
+        let bad = symbol.is_empty()
+            || symbol.len() > 200
+            || symbol.starts_with('.')
+            || symbol.contains("..")
+            || symbol.contains(|c: char| c == '/' || c == '\\' || c.is_control());
+        if bad {
+            return Err(BundleError::Symbol { symbol: symbol.escape_debug().to_string() });
+        }
+        let models = workdir.join("models");
+        Ok(Saved {
+            pickle: models.join(format!("{symbol}_model.pkl")),
+            text: models.join(format!("{symbol}_model.txt")),
+            metadata: models.join(symbol).join("metadata.json"),
+        })
+    }
+
+    /// Writes the three files, each whole or not at all, the metadata last; equal bundles give equal bytes.
+    ///
+    /// # Errors
+    /// Parts that contradict each other, a symbol that would lead out of the folder, and those of the file system.
+    pub fn save(&self, workdir: &Path) -> Result<Saved, BundleError> {
+        let paths = Self::paths(workdir, &self.symbol)?;
+        self.check().map_err(|reason| BundleError::Inconsistent { symbol: self.symbol.clone(), reason })?;
+        let inconsistent = |reason: String| BundleError::Inconsistent { symbol: self.symbol.clone(), reason };
+        let texts: BTreeMap<&String, String> =
+            self.heads.iter().map(|(name, head)| (name, to_lightgbm(head, &self.parameters))).collect();
+        let metadata = serde_json::to_value(&self.metadata).map_err(|error| inconsistent(error.to_string()))?;
+        let content = json!({
+            "format": FORMAT,
+            "symbol": self.symbol,
+            "model_type": self.model_type,
+            "heads": texts,
+            "main_head": self.main_head,
+            "feature_names": self.feature_names,
+            "scaler": self.scaler,
+            "parameters": self.parameters,
+            "metadata": metadata,
+        });
+        let pickle = serde_pickle::to_vec(&content, serde_pickle::SerOptions::new())
+            .map_err(|error| inconsistent(error.to_string()))?;
+        let write = |path: &PathBuf, bytes: &[u8]| {
+            write_atomic(path, bytes).map_err(|error| BundleError::Io { path: error.path, source: error.source })
+        };
+        write(&paths.pickle, &pickle)?;
+        write(&paths.text, texts[&self.main_head].as_bytes())?;
+        write(&paths.metadata, format!("{metadata:#}\n").as_bytes())?;
+        Ok(paths)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !self.heads.contains_key(&self.main_head) {
+            return Err(format!("the main head '{}' is not among the heads", self.main_head));
+        }
+        if let Some((name, _)) = self.heads.iter().find(|(_, head)| head.features != self.feature_names) {
+            return Err(format!("head '{name}' was trained on other features than the bundle names"));
+        }
+        if self.metadata.symbol != self.symbol {
+            return Err(format!("the metadata are those of {}", self.metadata.symbol));
+        }
+        if self.metadata.digest != self.digest() {
+            return Err(format!("the metadata have digest {}, the trees {}", self.metadata.digest, self.digest()));
+        }
+        let features = self.feature_names.len();
+        match &self.scaler {
+            Some(s) if s.center.len() != features || s.scale.len() != features => {
+                Err(format!("the scaler does not have one entry for each of {features} features"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a `.pkl` and checks its trees against the digest in its metadata. No code in the file is ever run.
+    ///
+    /// # Errors
+    /// Those of the file system, a file that is no model of ours, and trees that were changed.
+    pub fn load(path: &Path) -> Result<Self, BundleError> {
+        let bytes = read(path)?;
+        let bad = |reason: String| BundleError::Format { path: path.to_owned(), reason };
+        let content: Value = serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new())
+            .map_err(|error| bad(format!("not a pickle of plain values ({error})")))?;
+        let raw: Raw = serde_json::from_value(content).map_err(|error| bad(error.to_string()))?;
+        if raw.format != FORMAT {
+            return Err(bad(format!("its format is '{}', this program reads '{FORMAT}'", raw.format)));
+        }
+        let plain_names = lightgbm_feature_names(&raw.feature_names);
+        let mut heads = BTreeMap::new();
+        for (name, text) in raw.heads {
+            let mut head = from_lightgbm(&text).map_err(|source| BundleError::Head {
+                path: path.to_owned(),
+                head: name.clone(),
+                source,
+            })?;
+            if head.features != plain_names {
+                return Err(bad(format!("head '{name}' has other features than 'feature_names'")));
+            }
+            // The text holds names that the format allows; the pickle holds the real ones.
+            head.features.clone_from(&raw.feature_names);
+            heads.insert(name, head);
+        }
+        let bundle = Self {
+            symbol: raw.symbol,
+            model_type: raw.model_type,
+            heads,
+            main_head: raw.main_head,
+            feature_names: raw.feature_names,
+            scaler: raw.scaler,
+            parameters: raw.parameters,
+            metadata: raw.metadata,
+        };
+        let (recorded, found) = (bundle.metadata.digest.clone(), bundle.digest());
+        if recorded != found {
+            return Err(BundleError::Digest { path: path.to_owned(), recorded, found });
+        }
+        bundle.check().map_err(bad)?;
+        Ok(bundle)
+    }
+}
+
+/// Reads one model: a LightGBM text (`.txt`), or a head of a bundle (`.pkl`; the main one where none is named).
+///
+/// # Errors
+/// Those of [`Bundle::load`] and [`from_lightgbm`], and a head that is not there.
+pub fn load_forest(path: &Path, head: Option<&str>) -> Result<Forest, BundleError> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("pkl") => {
+            let mut bundle = Bundle::load(path)?;
+            let name = head.unwrap_or(&bundle.main_head).to_owned();
+            let heads = bundle.heads.keys().cloned().collect::<Vec<_>>().join(", ");
+            bundle.heads.remove(&name).ok_or(BundleError::NoHead { path: path.to_owned(), head: name, heads })
+        }
+        Some("txt") => {
+            let bytes = read(path)?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| BundleError::Format { path: path.to_owned(), reason: "not UTF-8 text".to_owned() })?;
+            from_lightgbm(&text).map_err(|source| BundleError::Head {
+                path: path.to_owned(),
+                head: "model".to_owned(),
+                source,
+            })
+        }
+        _ => Err(BundleError::Extension { path: path.to_owned() }),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, BundleError> {
+    std::fs::read(path).map_err(|source| BundleError::Io { path: path.to_owned(), source })
+}
+
+/// The pickle as it is written.
+#[derive(Deserialize)]
+struct Raw {
+    format: String,
+    symbol: String,
+    model_type: String,
+    heads: BTreeMap<String, String>,
+    main_head: String,
+    feature_names: Vec<String>,
+    scaler: Option<Scaler>,
+    parameters: Value,
+    metadata: Metadata,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! `metadata.json`: what is known of a model besides its trees.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+/// Everything recorded of a model: where it came from, how it was trained, how it did, and whether it may be traded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// UUID; see [`model_id`].
+    pub model_id: String,
+    /// `BASE-QUOTE`.
+    pub symbol: String,
+    /// Of the way models are made, not of this model.
+    pub version: String,
+    /// `YYYY-MM-DD`.
+    pub training_date: String,
+    /// Of the out-of-fold trades.
+    pub performance_metrics: Performance,
+    /// Share of each feature in the gain, the greatest first.
+    pub feature_importance: Map<String, Value>,
+    pub training_parameters: TrainingParameters,
+    /// Device that trained it.
+    pub device: String,
+    /// SHA-256 (hex) of the trees of all heads.
+    pub digest: String,
+    /// SHA-256 (hex) of each head's trees.
+    pub head_digests: BTreeMap<String, String>,
+    /// SHA-256 (hex) of the candles.
+    pub data_digest: String,
+    /// Commit of the program, `unknown` outside a repository.
+    pub git_commit: String,
+    /// SHA-256 (hex) of the settings that can change a model.
+    pub settings_digest: String,
+    /// Each walk-forward fold: its windows, rounds and outcome.
+    pub folds: Vec<Value>,
+    pub approved: bool,
+    /// Every threshold that was missed.
+    pub reasons: Vec<String>,
+    /// True where the candles come from the simulated market.
+    pub simulated: bool,
+}
+
+/// Metrics of the out-of-fold trades; null where one is undefined.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Performance {
+    pub sharpe_ratio: Option<f64>,
+    pub win_rate: Option<f64>,
+    pub max_drawdown: Option<f64>,
+    pub total_return: Option<f64>,
+    /// Further metrics by name.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// How a model was trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingParameters {
+    pub lookback_days: u32,
+    /// Share of the days of a fold that the trees learn from.
+    pub train_test_split: f64,
+    pub model_type: String,
+    /// Hyperparameters and whatever else decided the training.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// A UUID that follows from what the model is: training the same model again on the same day gives the same id, so
+/// that a run that is resumed stores nothing twice.
+pub fn model_id(symbol: &str, training_date: &str, digest: &str) -> String {
+    let hash = Sha256::digest(format!("{symbol}\0{training_date}\0{digest}"));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
+}

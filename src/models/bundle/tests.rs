@@ -1,0 +1,184 @@
+use super::*;
+use crate::boost::{Child, Objective, Tree};
+
+fn forest(objective: Objective, shift: f64) -> Forest {
+    let tree = Tree {
+        split_feature: vec![1],
+        threshold: vec![0.1 + shift],
+        missing_left: vec![true],
+        left: vec![Child::Leaf(0)],
+        right: vec![Child::Leaf(1)],
+        split_gain: vec![3.5],
+        node_value: vec![0.0],
+        node_weight: vec![9.0],
+        node_count: vec![40],
+        leaf_value: vec![-0.25, 0.125 + shift],
+        leaf_weight: vec![4.0, 5.0],
+        leaf_count: vec![18, 22],
+    };
+    Forest {
+        objective,
+        features: vec!["ret 1".into(), "rsi_14".into()],
+        base_score: vec![0.3],
+        trees: vec![tree],
+        validation_loss: vec![0.7],
+    }
+}
+
+fn bundle(symbol: &str) -> Bundle {
+    let heads = BTreeMap::from([
+        ("win_long".to_owned(), forest(Objective::Binary, 0.0)),
+        ("edge_bps".to_owned(), forest(Objective::Regression, 0.2)),
+    ]);
+    let head_digests: BTreeMap<String, String> = heads.iter().map(|(name, f)| (name.clone(), f.digest())).collect();
+    let digest = combined_digest(head_digests.values());
+    Bundle {
+        symbol: symbol.to_owned(),
+        model_type: "LightGBM".to_owned(),
+        main_head: "win_long".to_owned(),
+        feature_names: vec!["ret 1".into(), "rsi_14".into()],
+        scaler: None,
+        parameters: json!({"rounds": 200, "learning_rate": 0.05}),
+        metadata: Metadata {
+            model_id: model_id(symbol, "2024-09-06", &digest),
+            symbol: symbol.to_owned(),
+            version: "1.0.0".to_owned(),
+            training_date: "2024-09-06".to_owned(),
+            performance_metrics: Performance {
+                sharpe_ratio: Some(1.25),
+                more: Map::from_iter([("trades".to_owned(), json!(41))]),
+                ..Performance::default()
+            },
+            feature_importance: importance_shares(&heads),
+            training_parameters: TrainingParameters {
+                lookback_days: 240,
+                train_test_split: 0.8,
+                model_type: "LightGBM".to_owned(),
+                more: Map::new(),
+            },
+            device: "cpu".to_owned(),
+            digest,
+            head_digests,
+            data_digest: "d".to_owned(),
+            git_commit: "unknown".to_owned(),
+            settings_digest: "s".to_owned(),
+            folds: vec![json!({"fold": 0})],
+            approved: false,
+            reasons: vec!["trades 12 is below 30 (approve.min_trades)".to_owned()],
+            simulated: true,
+        },
+        heads,
+    }
+}
+
+#[test]
+fn a_bundle_reads_back_equal_and_its_bytes_are_the_same_every_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = bundle("BTC-USDT");
+    let saved = written.save(folder.path()).unwrap();
+    assert_eq!(Bundle::load(&saved.pickle).unwrap(), written);
+    let files = |saved: &Saved| [&saved.pickle, &saved.text, &saved.metadata].map(|p| std::fs::read(p).unwrap());
+    let again = tempfile::tempdir().unwrap();
+    assert_eq!(files(&saved), files(&written.save(again.path()).unwrap()));
+}
+
+#[test]
+fn the_text_and_the_pickle_give_the_same_main_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = bundle("BTC-USDT").save(folder.path()).unwrap();
+    let (text, main) = (load_forest(&saved.text, None).unwrap(), load_forest(&saved.pickle, None).unwrap());
+    assert_eq!((&text.trees, &text.base_score), (&main.trees, &main.base_score));
+    assert_eq!(text.features, ["ret_1", "rsi_14"], "the text cannot hold a space");
+    assert_eq!(load_forest(&saved.pickle, Some("edge_bps")).unwrap().objective, Objective::Regression);
+    let error = load_forest(&saved.pickle, Some("edge")).unwrap_err().to_string();
+    assert!(error.contains("no head 'edge'; it has: edge_bps, win_long"), "{error}");
+}
+
+#[test]
+fn metadata_json_holds_every_promised_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = bundle("BTC-USDT").save(folder.path()).unwrap();
+    let json: Value = serde_json::from_slice(&std::fs::read(&saved.metadata).unwrap()).unwrap();
+    for field in [
+        "model_id",
+        "symbol",
+        "version",
+        "training_date",
+        "feature_importance",
+        "device",
+        "digest",
+        "data_digest",
+        "git_commit",
+        "settings_digest",
+        "folds",
+        "approved",
+        "reasons",
+        "simulated",
+    ] {
+        assert!(!json[field].is_null(), "{field}");
+    }
+    assert_eq!(json["performance_metrics"]["sharpe_ratio"], 1.25);
+    assert!(json["performance_metrics"].as_object().unwrap().contains_key("win_rate"));
+    assert_eq!(json["performance_metrics"]["trades"], 41);
+    assert_eq!(json["training_parameters"]["model_type"], "LightGBM");
+    assert_eq!(json["feature_importance"]["rsi_14"], 1.0);
+    assert!(uuid::Uuid::parse_str(json["model_id"].as_str().unwrap()).is_ok());
+}
+
+#[test]
+fn symbols_never_leave_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for symbol in ["", "..", "../x", "a/b", "a\\b", "/etc/x", "a\0b", ".hidden", "a..b", "a\nb", &"x".repeat(300)] {
+        let error = bundle(symbol).save(folder.path()).unwrap_err();
+        assert!(matches!(error, BundleError::Symbol { .. }), "{symbol:?}: {error}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn contradictions_are_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |change: fn(&mut Bundle), part: &str| {
+        let mut bundle = bundle("A-B");
+        change(&mut bundle);
+        let error = bundle.save(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    refused(|b| b.main_head = "other".into(), "main head");
+    refused(|b| b.feature_names[0] = "x".into(), "other features");
+    refused(|b| b.metadata.digest = "0".into(), "digest");
+    refused(|b| b.metadata.symbol = "C-D".into(), "C-D");
+    refused(|b| b.scaler = Some(Scaler { center: vec![0.0], scale: vec![1.0] }), "scaler");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn changed_or_foreign_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = bundle("A-B").save(folder.path()).unwrap();
+    let bytes = std::fs::read(&saved.pickle).unwrap();
+    let after = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = bytes.clone();
+        change(&mut bytes);
+        let path = folder.path().join("changed.pkl");
+        std::fs::write(&path, bytes).unwrap();
+        Bundle::load(&path).unwrap_err()
+    };
+    let at = |part: &str| bytes.windows(part.len()).position(|w| w == part.as_bytes()).unwrap();
+    let threshold = at("threshold=0.") + "threshold=0.".len();
+    assert!(matches!(after(&|b| b[threshold] = b'7'), BundleError::Digest { .. }));
+    let format = at("huracan-model-1") + 14;
+    assert!(after(&|b| b[format] = b'9').to_string().contains("huracan-model-9"));
+    assert!(matches!(after(&|b| b.truncate(bytes.len() / 2)), BundleError::Format { .. }));
+    assert!(matches!(after(&|b| *b = b"hello".to_vec()), BundleError::Format { .. }));
+    assert!(matches!(load_forest(&saved.metadata, None), Err(BundleError::Extension { .. })));
+    assert!(matches!(Bundle::load(Path::new("/nowhere.pkl")), Err(BundleError::Io { .. })));
+}
+
+#[test]
+fn combined_digest_ignores_order_alone() {
+    assert_eq!(combined_digest(["b", "a"]), combined_digest(["a", "b"]));
+    assert_ne!(combined_digest(["a", "b"]), combined_digest(["a", "c"]));
+    // echo -n ab | sha256sum
+    assert_eq!(combined_digest(["b", "a"]), "fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603");
+}

@@ -1,0 +1,305 @@
+//! LightGBM's model text as a forest.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use super::{
+    BASE_SCORE, CATEGORICAL, DEFAULT_LEFT, FIRST_VALUES, MISSING_NAN, MISSING_NONE, MISSING_SHIFT, MISSING_ZERO,
+    VALIDATION_LOSS,
+};
+use crate::boost::{Child, Forest, Objective, Tree};
+
+/// What LightGBM takes for zero: values at most this far from it.
+const ZERO: f64 = 1e-35_f32 as f64;
+
+/// A text that is no model, or one that a forest cannot stand for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LightgbmError {
+    #[error("this is no LightGBM model text: its first line must be 'tree'")]
+    NotAModel,
+    #[error("model text of version '{version}'; v3 and v4 can be read: save the model with LightGBM 4")]
+    Version { version: String },
+    #[error("{place}: '{key}' is missing; the text is incomplete")]
+    Missing { place: String, key: String },
+    #[error("the text ends before 'end of trees'; it was cut off")]
+    CutOff,
+    #[error("{place}: '{key}' holds '{text}', which is not a number of the kind expected there")]
+    Number { place: String, key: String, text: String },
+    #[error("{place}: '{key}' has {found} values, {expected} are expected")]
+    Length { place: String, key: String, found: usize, expected: usize },
+    #[error("{place}: {what} cannot be read; {remedy}")]
+    Unsupported { place: String, what: String, remedy: &'static str },
+    #[error("{place}: {reason}")]
+    Malformed { place: String, reason: String },
+}
+
+/// Reads a model text of LightGBM (v3, v4) or of [`to_lightgbm`](super::to_lightgbm).
+///
+/// Binary, multiclass, and the regressions that predict the plain sum of trees. A missing value goes the way that
+/// LightGBM would send it: the default way where the split's missing type is NaN, the way of 0 where it is None.
+///
+/// # Errors
+/// A damaged text, and what a [`Forest`] cannot stand for: categorical splits, linear trees, averaged forests, other
+/// objectives, and splits that send zeros another way than their threshold says.
+pub fn from_lightgbm(text: &str) -> Result<Forest, LightgbmError> {
+    let mut lines = text.lines().map(|line| line.strip_suffix('\r').unwrap_or(line));
+    if lines.next() != Some("tree") {
+        return Err(LightgbmError::NotAModel);
+    }
+    let mut blocks = split_blocks(lines)?.into_iter();
+    // The first block is always there: it is the header.
+    let header = blocks.next().unwrap_or_else(|| Block { place: "header".to_owned(), values: HashMap::new() });
+    let version = header.get("version")?;
+    if !["v3", "v4"].contains(&version) {
+        return Err(LightgbmError::Version { version: version.to_owned() });
+    }
+    let objective = objective(&header)?;
+    let features = feature_names(&header)?;
+    let mut trees = blocks.map(|block| read_tree(&block, features.len())).collect::<Result<Vec<_>, _>>()?;
+    let per_round = objective.trees_per_round();
+    if trees.is_empty() || trees.len() % per_round != 0 {
+        let reason = format!("{} trees, which is not a whole number of rounds of {per_round}", trees.len());
+        return Err(LightgbmError::Malformed { place: header.place, reason });
+    }
+    let base_score = take_base_score(&header, &mut trees, per_round)?;
+    let validation_loss =
+        if header.values.contains_key(VALIDATION_LOSS) { header.all(VALIDATION_LOSS)? } else { vec![] };
+    Ok(Forest { objective, features, base_score, trees, validation_loss })
+}
+
+/// `key=value` lines of the header or of one tree.
+struct Block<'a> {
+    place: String,
+    values: HashMap<&'a str, &'a str>,
+}
+
+fn split_blocks<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Block<'a>>, LightgbmError> {
+    let mut blocks = vec![Block { place: "header".to_owned(), values: HashMap::new() }];
+    for line in lines {
+        if line == "end of trees" {
+            return Ok(blocks);
+        }
+        let (key, value) = line.split_once('=').unwrap_or((line, ""));
+        if key == "Tree" {
+            if value.parse() != Ok(blocks.len() - 1) {
+                let reason = format!("'{line}' stands where Tree={} should", blocks.len() - 1);
+                return Err(LightgbmError::Malformed { place: "trees".to_owned(), reason });
+            }
+            blocks.push(Block { place: format!("tree {value}"), values: HashMap::new() });
+        } else if let Some(block) = blocks.last_mut().filter(|_| !key.is_empty()) {
+            block.values.insert(key, value);
+        }
+    }
+    Err(LightgbmError::CutOff)
+}
+
+impl<'a> Block<'a> {
+    fn get(&self, key: &str) -> Result<&'a str, LightgbmError> {
+        let missing = || LightgbmError::Missing { place: self.place.clone(), key: key.to_owned() };
+        self.values.get(key).copied().ok_or_else(missing)
+    }
+
+    fn one<T: FromStr>(&self, key: &str) -> Result<T, LightgbmError> {
+        let text = self.get(key)?;
+        text.trim().parse().map_err(|_| self.bad_number(key, text))
+    }
+
+    fn all<T: FromStr>(&self, key: &str) -> Result<Vec<T>, LightgbmError> {
+        let parse = |text: &str| text.parse().map_err(|_| self.bad_number(key, text));
+        self.get(key)?.split_ascii_whitespace().map(parse).collect()
+    }
+
+    fn exactly<T: FromStr>(&self, key: &str, expected: usize) -> Result<Vec<T>, LightgbmError> {
+        let values = self.all(key)?;
+        let error =
+            || LightgbmError::Length { place: self.place.clone(), key: key.to_owned(), found: values.len(), expected };
+        if values.len() == expected { Ok(values) } else { Err(error()) }
+    }
+
+    /// Values that describe a tree without deciding its predictions: zeros where the text leaves them out.
+    fn if_there<T: FromStr + Default + Clone>(&self, key: &str, expected: usize) -> Result<Vec<T>, LightgbmError> {
+        match self.values.get(key) {
+            None | Some(&"") => Ok(vec![T::default(); expected]),
+            Some(_) => self.exactly(key, expected),
+        }
+    }
+
+    fn bad_number(&self, key: &str, text: &str) -> LightgbmError {
+        let text = text.chars().take(40).collect();
+        LightgbmError::Number { place: self.place.clone(), key: key.to_owned(), text }
+    }
+
+    fn malformed<T>(&self, reason: String) -> Result<T, LightgbmError> {
+        Err(LightgbmError::Malformed { place: self.place.clone(), reason })
+    }
+
+    fn unsupported<T>(&self, what: String, remedy: &'static str) -> Result<T, LightgbmError> {
+        Err(LightgbmError::Unsupported { place: self.place.clone(), what, remedy })
+    }
+}
+
+fn objective(header: &Block) -> Result<Objective, LightgbmError> {
+    const REMEDY: &str = "train with objective binary, regression or multiclass and boosting gbdt";
+    if header.values.contains_key("average_output") {
+        return header.unsupported("a forest that averages its trees".to_owned(), REMEDY);
+    }
+    let line = header.get("objective")?;
+    let mut words = line.split_ascii_whitespace();
+    let name = words.next().unwrap_or("");
+    let options: HashMap<&str, &str> = words.map(|word| word.split_once(':').unwrap_or((word, ""))).collect();
+    let objective = match name {
+        "binary" if options.get("sigmoid").is_none_or(|s| s.parse() == Ok(1.0)) => Objective::Binary,
+        "multiclass" => Objective::Multiclass { classes: header.one("num_class")? },
+        "regression" | "regression_l1" | "huber" | "fair" | "quantile" | "mape" if !options.contains_key("sqrt") => {
+            Objective::Regression
+        }
+        _ => return header.unsupported(format!("objective '{line}'"), REMEDY),
+    };
+    if objective == (Objective::Multiclass { classes: 0 }) {
+        return header.malformed("a multiclass model of 0 classes".to_owned());
+    }
+    let per_round: usize = header.one("num_tree_per_iteration")?;
+    if per_round != objective.trees_per_round() {
+        let reason = format!("{per_round} trees a round do not fit objective '{line}'");
+        return header.malformed(reason);
+    }
+    Ok(objective)
+}
+
+fn feature_names(header: &Block) -> Result<Vec<String>, LightgbmError> {
+    let names: Vec<String> = header.all("feature_names")?;
+    let last: usize = header.one("max_feature_idx")?;
+    // A forest without features has index 0 all the same.
+    if names.len() != last + 1 && !(names.is_empty() && last == 0) {
+        let (place, key) = (header.place.clone(), "feature_names".to_owned());
+        return Err(LightgbmError::Length { place, key, found: names.len(), expected: last + 1 });
+    }
+    Ok(names)
+}
+
+fn read_tree(block: &Block, features: usize) -> Result<Tree, LightgbmError> {
+    const REMEDY: &str = "encode categories as numbers, and train with linear_tree=false";
+    let leaves: usize = block.one("num_leaves")?;
+    if leaves == 0 {
+        return block.malformed("a tree without leaves".to_owned());
+    }
+    if block.values.get("is_linear").is_some_and(|&v| v != "0") {
+        return block.unsupported("a linear tree".to_owned(), REMEDY);
+    }
+    let decisions: Vec<u8> = if leaves == 1 { vec![] } else { block.exactly("decision_type", leaves - 1)? };
+    if block.one::<usize>("num_cat")? != 0 || decisions.iter().any(|d| d & CATEGORICAL != 0) {
+        return block.unsupported("a categorical split".to_owned(), REMEDY);
+    }
+    let nodes = leaves - 1;
+    let inner = |key: &str| if nodes == 0 { Ok(vec![]) } else { block.exactly::<f64>(key, nodes) };
+    let children = |key: &str| -> Result<Vec<Child>, LightgbmError> {
+        let indices: Vec<i64> = if nodes == 0 { vec![] } else { block.exactly(key, nodes)? };
+        indices.into_iter().map(|index| child(block, index, nodes)).collect()
+    };
+    let threshold = inner("threshold")?;
+    let tree = Tree {
+        split_feature: if nodes == 0 { vec![] } else { block.exactly("split_feature", nodes)? },
+        missing_left: missing_left(block, &decisions, &threshold)?,
+        threshold,
+        left: children("left_child")?,
+        right: children("right_child")?,
+        split_gain: block.if_there("split_gain", nodes)?,
+        node_value: block.if_there("internal_value", nodes)?,
+        node_weight: block.if_there("internal_weight", nodes)?,
+        node_count: block.if_there("internal_count", nodes)?,
+        leaf_value: block.exactly("leaf_value", leaves)?,
+        leaf_weight: block.if_there("leaf_weight", leaves)?,
+        leaf_count: block.if_there("leaf_count", leaves)?,
+    };
+    check_tree(block, &tree, features)?;
+    Ok(tree)
+}
+
+fn child(block: &Block, index: i64, nodes: usize) -> Result<Child, LightgbmError> {
+    let place = u32::try_from(if index < 0 { -1 - index } else { index }).ok();
+    let last = if index < 0 { nodes } else { nodes - 1 };
+    match place.filter(|&place| place as usize <= last) {
+        Some(leaf) if index < 0 => Ok(Child::Leaf(leaf)),
+        Some(node) => Ok(Child::Node(node)),
+        None => block.malformed(format!("child {index} does not exist")),
+    }
+}
+
+fn missing_left(block: &Block, decisions: &[u8], threshold: &[f64]) -> Result<Vec<bool>, LightgbmError> {
+    let mut out = Vec::with_capacity(decisions.len());
+    for (node, (&decision, &cut)) in decisions.iter().zip(threshold).enumerate() {
+        let default_left = decision & DEFAULT_LEFT != 0;
+        out.push(match decision >> MISSING_SHIFT {
+            MISSING_NAN => default_left,
+            MISSING_NONE => 0.0 <= cut,
+            MISSING_ZERO if if default_left { ZERO <= cut } else { cut < -ZERO } => default_left,
+            MISSING_ZERO => {
+                let what = format!("node {node}, which sends zeros another way than its threshold says,");
+                return block.unsupported(what, "train with zero_as_missing=false");
+            }
+            other => return block.malformed(format!("node {node} has missing type {other}")),
+        });
+    }
+    Ok(out)
+}
+
+/// Refuses numbers that cannot be and children that make no tree: a circle would never end in a leaf.
+fn check_tree(block: &Block, tree: &Tree, features: usize) -> Result<(), LightgbmError> {
+    if let Some(&feature) = tree.split_feature.iter().find(|&&f| f as usize >= features) {
+        return block.malformed(format!("a split on feature {feature}, but the model has {features}"));
+    }
+    if tree.threshold.iter().any(|cut| cut.is_nan()) {
+        return block.malformed("a threshold that is not a number".to_owned());
+    }
+    if let Some(value) = tree.leaf_value.iter().find(|value| !value.is_finite()) {
+        return block.malformed(format!("a leaf value of {value}"));
+    }
+    let mut reached = vec![false; tree.split_feature.len()];
+    let mut leaves = vec![false; tree.leaf_value.len()];
+    let mut open = vec![if reached.is_empty() { Child::Leaf(0) } else { Child::Node(0) }];
+    while let Some(at) = open.pop() {
+        let seen = match at {
+            Child::Node(node) => &mut reached[node as usize],
+            Child::Leaf(leaf) => &mut leaves[leaf as usize],
+        };
+        if std::mem::replace(seen, true) {
+            return block.malformed(format!("two ways lead to {at:?}"));
+        }
+        if let Child::Node(node) = at {
+            open.extend([tree.left[node as usize], tree.right[node as usize]]);
+        }
+    }
+    // n nodes hold 2n children: none reached twice means that all were reached where the root's part is whole.
+    if reached.contains(&false) || leaves.contains(&false) {
+        return block.malformed("a part that the root does not lead to".to_owned());
+    }
+    Ok(())
+}
+
+/// Takes the base score out of the first round's trees again, to the bit, by the header's own lines.
+fn take_base_score(header: &Block, trees: &mut Vec<Tree>, per_round: usize) -> Result<Vec<f64>, LightgbmError> {
+    if !header.values.contains_key(BASE_SCORE) {
+        return Ok(vec![0.0; per_round]);
+    }
+    let base: Vec<f64> = header.exactly(BASE_SCORE, per_round)?;
+    let mut values = header.all::<f64>(FIRST_VALUES)?.into_iter();
+    let contradiction =
+        || header.malformed(format!("{BASE_SCORE} and {FIRST_VALUES} contradict the trees; delete both lines"));
+    if values.len() == 0 {
+        let constant = |(tree, base): (&Tree, &f64)| tree.split_feature.is_empty() && tree.leaf_value[0] == *base;
+        if trees.len() != per_round || !trees.iter().zip(&base).all(constant) {
+            return contradiction();
+        }
+        trees.clear();
+        return Ok(base);
+    }
+    for (tree, base) in trees.iter_mut().zip(&base) {
+        for written in tree.leaf_value.iter_mut().chain(&mut tree.node_value) {
+            match values.next() {
+                Some(value) if value + base == *written => *written = value,
+                _ => return contradiction(),
+            }
+        }
+    }
+    if values.next().is_some() { contradiction() } else { Ok(base) }
+}

@@ -1,0 +1,172 @@
+//! What a run did, for people and for machines: `training_report.json`, `performance_analysis.csv` and
+//! `model_comparison.html` in `reports/`, and the learning snapshots.
+
+pub mod as_map;
+mod chart;
+mod csv;
+pub mod learning;
+mod page;
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::files::{WriteError, write_atomic};
+
+/// All that a report tells; plain data, filled by the pipeline. Shares are fractions (0.52 is 52 %).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportData {
+    pub run_id: String,
+    pub date: NaiveDate,
+    pub generated_at: DateTime<Utc>,
+    pub device: String,
+    /// Prices of an invented market: said wherever results show.
+    pub simulated: bool,
+    pub timeframe: String,
+    pub settings_digest: String,
+    /// Step and its seconds, in order.
+    #[serde(with = "as_map")]
+    pub seconds: Vec<(String, f64)>,
+    pub peak_rss_bytes: Option<u64>,
+    pub totals: Totals,
+    pub symbols: Vec<SymbolRow>,
+    /// Portfolio of all out-of-fold trades: time (ms, UTC) and equity (1 at the start).
+    pub equity: Vec<(i64, f64)>,
+    pub symbol_equity: Vec<SymbolCurve>,
+    /// Features by their share of all gain, largest first.
+    pub importance: Vec<Importance>,
+    /// Exit reason and its number of trades.
+    pub exit_reasons: Vec<(String, u64)>,
+    pub costs: Costs,
+    pub regimes: Vec<Regime>,
+    pub exclusions: Vec<Exclusion>,
+    pub failures: Vec<Failure>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    pub symbols: usize,
+    pub trades: u64,
+    pub approved: usize,
+    pub rejected: usize,
+    pub failed: usize,
+    pub win_rate: Option<f64>,
+    pub sharpe: Option<f64>,
+    pub max_drawdown: Option<f64>,
+    pub total_return: Option<f64>,
+}
+
+/// A symbol's out-of-fold result; none where a number is not defined (no trades, zero deviation).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SymbolRow {
+    pub symbol: String,
+    pub folds: usize,
+    pub trades: u64,
+    pub win_rate: Option<f64>,
+    pub sharpe: Option<f64>,
+    pub sortino: Option<f64>,
+    pub calmar: Option<f64>,
+    pub max_drawdown: Option<f64>,
+    pub total_return: Option<f64>,
+    /// Costs over gross profit.
+    pub cost_share: Option<f64>,
+    /// Return of holding the coin over the same test windows.
+    pub buy_and_hold: Option<f64>,
+    pub approved: bool,
+    /// Why it was rejected.
+    pub reasons: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SymbolCurve {
+    pub symbol: String,
+    /// Time (ms, UTC) and equity (1 at the start).
+    pub points: Vec<(i64, f64)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Importance {
+    pub feature: String,
+    pub share: f64,
+}
+
+/// Sums over all trades, in `currency`; costs are positive, `net = gross − fee − spread − slippage − funding`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Costs {
+    pub currency: String,
+    pub gross: f64,
+    pub fee: f64,
+    pub spread: f64,
+    pub slippage: f64,
+    pub funding: f64,
+    pub net: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Regime {
+    pub name: String,
+    pub trades: u64,
+    pub win_rate: Option<f64>,
+    pub mean_net_bps: Option<f64>,
+}
+
+/// A coin that the universe left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exclusion {
+    pub symbol: String,
+    pub reason: String,
+}
+
+/// A symbol that a step failed for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub symbol: String,
+    pub step: String,
+    pub reason: String,
+}
+
+/// A report that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error("the chart of {what} cannot be drawn: {reason}; look for wild values in training_report.json")]
+    Chart { what: String, reason: String },
+    #[error("the page cannot be made: {0}; look for wild values in training_report.json")]
+    Page(#[from] askama::Error),
+}
+
+/// The files of one report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub training_report: PathBuf,
+    pub performance_analysis: PathBuf,
+    pub model_comparison: PathBuf,
+}
+
+/// Writes all three files to `workdir/reports`, each whole or not at all; the JSON first, since it depends on nothing.
+///
+/// # Errors
+/// [`ReportError`].
+pub fn write(workdir: &Path, data: &ReportData) -> Result<Written, ReportError> {
+    let folder = workdir.join("reports");
+    let written = Written {
+        training_report: folder.join("training_report.json"),
+        performance_analysis: folder.join("performance_analysis.csv"),
+        model_comparison: folder.join("model_comparison.html"),
+    };
+    let mut json = serde_json::to_vec_pretty(data).expect("plain data with text keys is always JSON");
+    json.push(b'\n');
+    write_atomic(&written.training_report, &json)?;
+    write_atomic(&written.performance_analysis, csv::performance_analysis(data).as_bytes())?;
+    write_atomic(&written.model_comparison, page::render(data)?.as_bytes())?;
+    Ok(written)
+}
+
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+pub use example::example;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! A day that never was, for tests: every part filled, with text that must be escaped.
+
+use super::*;
+
+pub fn example() -> ReportData {
+    let start = 1_741_564_800_000;
+    let walk = |seed: u64, drift: f64| {
+        let mut state = seed;
+        let mut value = 1.0;
+        (0..2880)
+            .map(|hour| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let draw = (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+                value *= 1.0 + drift + 0.008 * draw;
+                (start + hour * 3_600_000, value)
+            })
+            .collect::<Vec<_>>()
+    };
+    let names = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LINK", "<b>EVIL</b>"];
+    let symbols: Vec<_> = (0..).zip(names).map(|(n, name)| row(n, &format!("{name}-USDT"))).collect();
+    let symbol_equity = (0..)
+        .zip(&symbols)
+        .map(|(n, row)| SymbolCurve {
+            symbol: row.symbol.clone(),
+            points: walk(n + 1, if row.approved { 1e-4 } else { -1e-4 }).into_iter().step_by(24).collect(),
+        })
+        .collect();
+    let approved = symbols.iter().filter(|row| row.approved).count();
+    let pairs = |of: &[(&str, f64)]| of.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<Vec<_>>();
+    ReportData {
+        run_id: "2025-11-08-7f3a".into(),
+        date: NaiveDate::from_ymd_opt(2025, 11, 8).unwrap(),
+        generated_at: "2025-11-08T02:41:00Z".parse().unwrap(),
+        device: "cpu".into(),
+        simulated: true,
+        timeframe: "1h".into(),
+        settings_digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+        seconds: pairs(&[
+            ("universe", 0.2),
+            ("download", 12.4),
+            ("features", 3.1),
+            ("labels", 1.2),
+            ("train", 141.0),
+            ("save", 8.0),
+        ]),
+        peak_rss_bytes: Some(2_254_857_830),
+        totals: Totals {
+            symbols: symbols.len(),
+            trades: symbols.iter().map(|row| row.trades).sum(),
+            approved,
+            rejected: symbols.len() - approved,
+            failed: 1,
+            win_rate: Some(0.512),
+            sharpe: Some(1.25),
+            max_drawdown: Some(0.083),
+            total_return: Some(0.152),
+        },
+        symbols,
+        equity: walk(42, 6e-5),
+        symbol_equity,
+        importance: pairs(&[
+            ("rsi_14", 0.15),
+            ("volatility_20", 0.12),
+            ("macd_histogram", 0.1),
+            ("atr_14", 0.06),
+            ("ret_1_lag_1", 0.05),
+            ("range_x_volume", 0.03),
+        ])
+        .into_iter()
+        .map(|(feature, share)| Importance { feature, share })
+        .collect(),
+        exit_reasons: vec![
+            ("stop_loss".into(), 905),
+            ("take_profit".into(), 611),
+            ("time".into(), 402),
+            ("signal_reversal".into(), 58),
+            ("end_of_data".into(), 8),
+        ],
+        costs: Costs {
+            currency: "GBP".into(),
+            gross: 5210.0,
+            fee: 1240.0,
+            spread: 310.0,
+            slippage: 420.5,
+            funding: 0.0,
+            net: 3239.5,
+        },
+        regimes: vec![
+            Regime { name: "TREND".into(), trades: 840, win_rate: Some(0.55), mean_net_bps: Some(12.3) },
+            Regime { name: "RANGE".into(), trades: 1010, win_rate: Some(0.49), mean_net_bps: Some(-1.8) },
+            Regime { name: "ILLIQUID".into(), trades: 0, win_rate: None, mean_net_bps: None },
+        ],
+        exclusions: vec![
+            Exclusion { symbol: "NEW-USDT".into(), reason: "12 days old, wanted 30".into() },
+            Exclusion { symbol: "THIN-USDT".into(), reason: "daily volume $14 000, wanted $1 000 000".into() },
+        ],
+        failures: vec![Failure {
+            symbol: "BAD-USDT".into(),
+            step: "download".into(),
+            reason: "row 17: high < low; delete the file \"BAD-USDT.parquet\" & download again".into(),
+        }],
+    }
+}
+
+fn row(n: u32, symbol: &str) -> SymbolRow {
+    let x = f64::from(n);
+    let approved = n.is_multiple_of(3);
+    SymbolRow {
+        symbol: symbol.into(),
+        folds: 4,
+        trades: 180 + 31 * u64::from(n),
+        win_rate: Some(0.54 - 0.02 * x),
+        sharpe: Some(1.6 - 0.45 * x),
+        sortino: Some(2.2 - 0.6 * x),
+        calmar: if n == 7 { None } else { Some(1.8 - 0.5 * x) },
+        max_drawdown: Some(0.05 + 0.03 * x),
+        total_return: Some(0.21 - 0.07 * x),
+        cost_share: Some(0.25 + 0.04 * x),
+        buy_and_hold: Some(-0.1 + 0.05 * x),
+        approved,
+        reasons: if approved {
+            vec![]
+        } else {
+            vec![format!("Sharpe {:.2} is below 0.5", 1.6 - 0.45 * x), "drawdown <20%> & more".into()]
+        },
+    }
+}

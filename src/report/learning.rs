@@ -1,0 +1,147 @@
+//! Learning snapshots: what a training taught, as `logs/learning/learning_snapshot_{yyyymmdd_hhmmss}.json`.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::files::{WriteError, write_new};
+
+/// Smallest relative change of an importance that is worth telling.
+const RELATIVE: f64 = 0.2;
+/// Smallest absolute one: shares below a per cent come and go.
+const ABSOLUTE: f64 = 0.01;
+/// Changes told of one model at most.
+const MOST: usize = 20;
+
+/// What was learned about one symbol.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub timestamp: DateTime<Utc>,
+    pub symbol: String,
+    pub insights: Vec<Insight>,
+    pub patterns_learned: u64,
+    pub model_improvements: u64,
+    pub simulated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Insight {
+    PatternDiscovery {
+        description: String,
+        confidence: f64,
+    },
+    FeatureImportanceChange {
+        feature: String,
+        old_importance: f64,
+        new_importance: f64,
+        /// `+50%`, or `new`.
+        change: String,
+    },
+    ModelImprovement {
+        metric: String,
+        old_value: f64,
+        new_value: f64,
+    },
+}
+
+/// The features whose importance (share of all gain) changed most against the previous model, largest first.
+///
+/// Told are changes of at least 20 % of the old share and one per cent of the whole.
+pub fn importance_changes(old: &[(String, f64)], new: &[(String, f64)]) -> Vec<Insight> {
+    let share = |of: &[(String, f64)], name: &str| of.iter().find(|(feature, _)| feature == name).map_or(0.0, |f| f.1);
+    let gone = old.iter().filter(|(name, _)| !new.iter().any(|(feature, _)| feature == name));
+    let mut changes: Vec<_> = new
+        .iter()
+        .chain(gone)
+        .map(|(name, _)| (name, share(old, name), share(new, name)))
+        .filter(|(_, old, new)| (new - old).abs() >= ABSOLUTE.max(RELATIVE * old))
+        .collect();
+    // Ties stay in the order of the catalogue.
+    changes.sort_by(|a, b| (b.2 - b.1).abs().total_cmp(&(a.2 - a.1).abs()));
+    changes.truncate(MOST);
+    changes
+        .into_iter()
+        .map(|(feature, old, new)| Insight::FeatureImportanceChange {
+            feature: feature.clone(),
+            old_importance: old,
+            new_importance: new,
+            change: if old > 0.0 { format!("{:+.0}%", 100.0 * (new - old) / old) } else { "new".into() },
+        })
+        .collect()
+}
+
+/// Writes the snapshot below `workdir`; where another symbol's of the same second lies already, the name ends with
+/// the symbol. Writing the same snapshot again changes nothing.
+///
+/// # Errors
+/// [`WriteError`].
+pub fn write_snapshot(workdir: &Path, snapshot: &Snapshot) -> Result<PathBuf, WriteError> {
+    let mut json = serde_json::to_vec_pretty(snapshot).expect("plain data with text keys is always JSON");
+    json.push(b'\n');
+    let stem = format!("logs/learning/learning_snapshot_{}", snapshot.timestamp.format("%Y%m%d_%H%M%S"));
+    let plain = workdir.join(format!("{stem}.json"));
+    let is_ours = |path: &Path| {
+        let found = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Snapshot>(&bytes).ok());
+        found.is_some_and(|found| found.symbol == snapshot.symbol)
+    };
+    if write_new(&plain, &json)? {
+        return Ok(plain);
+    }
+    if is_ours(&plain) {
+        crate::files::write_atomic(&plain, &json)?;
+        return Ok(plain);
+    }
+    let named = workdir.join(format!("{stem}_{}.json", snapshot.symbol.replace(['/', '\\', '.'], "-")));
+    crate::files::write_atomic(&named, &json)?;
+    Ok(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(pairs: &[(&str, f64)]) -> Vec<(String, f64)> {
+        pairs.iter().map(|(name, share)| ((*name).to_owned(), *share)).collect()
+    }
+
+    #[test]
+    fn changes_worth_telling_are_told_in_the_given_form() {
+        let old = shares(&[("rsi_14", 0.5), ("macd", 0.08), ("atr_14", 0.3), ("tiny", 0.001), ("gone", 0.119)]);
+        let new = shares(&[("rsi_14", 0.52), ("macd", 0.12), ("atr_14", 0.2), ("tiny", 0.004), ("adx_14", 0.156)]);
+        let told = serde_json::to_value(importance_changes(&old, &new)).unwrap();
+        let names: Vec<_> =
+            told.as_array().unwrap().iter().map(|insight| insight["feature"].as_str().unwrap()).collect();
+        assert_eq!(names, ["adx_14", "gone", "atr_14", "macd"]);
+        assert_eq!(
+            told[3],
+            serde_json::json!({"type": "feature_importance_change", "feature": "macd", "old_importance": 0.08,
+                "new_importance": 0.12, "change": "+50%"})
+        );
+        assert_eq!((&told[0]["change"], &told[1]["change"]), (&"new".into(), &"-100%".into()));
+    }
+
+    #[test]
+    fn two_symbols_of_one_second_do_not_overwrite_each_other_and_a_repeat_adds_nothing() {
+        let workdir = tempfile::tempdir().unwrap();
+        let snapshot = |symbol: &str| Snapshot {
+            timestamp: "2025-11-08T02:00:00Z".parse().unwrap(),
+            symbol: symbol.into(),
+            insights: vec![Insight::PatternDiscovery { description: "High RSI".into(), confidence: 0.85 }],
+            patterns_learned: 5,
+            model_improvements: 2,
+            simulated: false,
+        };
+        let paths: Vec<_> = ["BTC-USDT", "ETH-USDT", "BTC-USDT", "ETH-USDT"]
+            .iter()
+            .map(|symbol| write_snapshot(workdir.path(), &snapshot(symbol)).unwrap())
+            .collect();
+        assert!(paths[0].ends_with("logs/learning/learning_snapshot_20251108_020000.json"));
+        assert_eq!((&paths[0], &paths[1]), (&paths[2], &paths[3]));
+        assert_eq!(std::fs::read_dir(workdir.path().join("logs/learning")).unwrap().count(), 2);
+        let value: serde_json::Value = serde_json::from_slice(&std::fs::read(&paths[0]).unwrap()).unwrap();
+        assert_eq!(value["timestamp"], "2025-11-08T02:00:00Z");
+        assert_eq!(value["insights"][0]["type"], "pattern_discovery");
+    }
+}

@@ -1,0 +1,77 @@
+//! Secrets: read from the environment alone, and never shown.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+/// Environment variables that hold secrets.
+pub const NAMES: [&str; 8] = [
+    "HURACAN_S3_ACCESS_KEY_ID",
+    "HURACAN_S3_SECRET_ACCESS_KEY",
+    "HURACAN_DROPBOX_ACCESS_TOKEN",
+    "HURACAN_DROPBOX_REFRESH_TOKEN",
+    "HURACAN_DROPBOX_CLIENT_ID",
+    "HURACAN_DROPBOX_CLIENT_SECRET",
+    "HURACAN_TELEGRAM_TOKEN",
+    "PGPASSWORD",
+];
+
+/// Shorter values would blot out ordinary words.
+const SHORTEST: usize = 6;
+
+/// A value that prints as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The secret of the environment variable `name`; none when it is unset or blank.
+    pub fn from_environment(name: &str) -> Option<Self> {
+        let value = std::env::var(name).ok()?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| Self(value.to_owned()))
+    }
+
+    /// The value itself, for the call that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// `text` with every occurrence of this secret replaced by `***`.
+    pub fn hide_in(&self, text: &str) -> String {
+        if self.0.len() < SHORTEST { text.to_owned() } else { text.replace(&self.0, "***") }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// `text` with the value of every secret of this process's environment replaced by `***`.
+pub fn redact(text: String) -> String {
+    static KNOWN: OnceLock<Vec<Secret>> = OnceLock::new();
+    let known = KNOWN.get_or_init(|| NAMES.iter().filter_map(|name| Secret::from_environment(name)).collect());
+    known.iter().fold(text, |text, secret| if text.contains(&secret.0) { secret.hide_in(&text) } else { text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_prints_its_value() {
+        let secret = Secret::new("123:very-secret");
+        assert_eq!(format!("{secret} {secret:?} {:?}", Some(&secret)), "*** *** Some(***)");
+        assert_eq!(secret.hide_in("GET /bot123:very-secret/getMe"), "GET /bot***/getMe");
+    }
+}

@@ -1,0 +1,113 @@
+//! One file, one way.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use opendal::Operator;
+use sha2::{Digest, Sha256};
+
+use super::{ManifestEntry, Remote, SyncError};
+use crate::settings::RemoteKind;
+use crate::text::hex;
+
+/// Bytes read at once; also one part of a multipart upload, which S3 wants at least 5 MiB long.
+const PIECE: usize = 8 << 20;
+/// Most that Dropbox takes in one request.
+const DROPBOX_MOST: u64 = 150 << 20;
+
+/// Size and SHA-256 of a local file.
+pub(super) async fn digest_local(path: PathBuf) -> Result<(u64, String), SyncError> {
+    let shown = path.clone();
+    let digest = tokio::task::spawn_blocking(move || {
+        let mut file = std::fs::File::open(&path)?;
+        let (mut hash, mut size) = (Sha256::new(), 0u64);
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok((size, hex(&hash.finalize()))),
+                n => {
+                    hash.update(&piece[..n]);
+                    size += n as u64;
+                }
+            }
+        }
+    });
+    digest.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|e| SyncError::local(shown, e))
+}
+
+/// Uploads `path` to `remote_path`; what the entry says is what was sent, even of a log that grows meanwhile.
+pub(super) async fn upload(remote: &Remote, path: &Path, remote_path: &str) -> Result<ManifestEntry, SyncError> {
+    let local = |error| SyncError::local(path, error);
+    let size = tokio::fs::metadata(path).await.map_err(local)?.len();
+    if remote.kind == RemoteKind::Dropbox && size > DROPBOX_MOST {
+        return Err(SyncError::TooLarge { path: path.display().to_string(), size, limit: DROPBOX_MOST });
+    }
+    let in_parts = remote.operator.info().capability().write_can_multi;
+    if size <= PIECE as u64 || !in_parts {
+        let bytes = tokio::fs::read(path).await.map_err(local)?;
+        let (size, sha256) = (bytes.len() as u64, hex(&Sha256::digest(&bytes)));
+        let meta = remote.operator.write(remote_path, bytes).await;
+        let meta = meta.map_err(|e| SyncError::remote("write", remote_path, &e))?;
+        return Ok(entry(size, sha256, remote_path, meta.etag()));
+    }
+    upload_in_parts(&remote.operator, path, remote_path).await
+}
+
+async fn upload_in_parts(operator: &Operator, path: &Path, remote_path: &str) -> Result<ManifestEntry, SyncError> {
+    let failed = |e: opendal::Error| SyncError::remote("write", remote_path, &e);
+    let local = |error| SyncError::local(path, error);
+    let mut file = std::fs::File::open(path).map_err(local)?;
+    let mut writer = operator.writer_with(remote_path).chunk(PIECE).await.map_err(failed)?;
+    let (mut hash, mut size) = (Sha256::new(), 0u64);
+    loop {
+        let (rest, piece) = read_piece(file).await;
+        file = rest;
+        let sent = match piece {
+            Ok(piece) if piece.is_empty() => break,
+            Ok(piece) => {
+                hash.update(&piece);
+                size += piece.len() as u64;
+                writer.write(piece).await.map_err(failed)
+            }
+            Err(error) => Err(local(error)),
+        };
+        if let Err(error) = sent {
+            // The first error is the one to tell; parts that stay are swept by the remote.
+            let _ = writer.abort().await;
+            return Err(error);
+        }
+    }
+    let meta = writer.close().await.map_err(failed)?;
+    Ok(entry(size, hex(&hash.finalize()), remote_path, meta.etag()))
+}
+
+/// The next piece of a file, empty at its end; read on a thread that may block.
+async fn read_piece(file: std::fs::File) -> (std::fs::File, std::io::Result<Vec<u8>>) {
+    tokio::task::spawn_blocking(move || {
+        let mut piece = Vec::with_capacity(PIECE);
+        let read = (&file).take(PIECE as u64).read_to_end(&mut piece);
+        (file, read.map(|_| piece))
+    })
+    .await
+    .expect("the closure does not panic and is never cancelled")
+}
+
+fn entry(size: u64, sha256: String, remote_path: &str, etag: Option<&str>) -> ManifestEntry {
+    ManifestEntry { size, sha256, remote_path: remote_path.to_owned(), etag: etag.map(str::to_owned) }
+}
+
+/// SHA-256 of the first `size` bytes of a remote file, read in pieces.
+pub(super) async fn digest_remote(operator: &Operator, path: &str, size: u64) -> Result<String, SyncError> {
+    let failed = |e: opendal::Error| SyncError::remote("read", path, &e);
+    let reader = operator.reader(path).await.map_err(failed)?;
+    let (mut hash, mut at) = (Sha256::new(), 0);
+    while at < size {
+        let end = size.min(at + PIECE as u64);
+        let piece = reader.read(at..end).await.map_err(failed)?;
+        for bytes in piece {
+            hash.update(&bytes);
+        }
+        at = end;
+    }
+    Ok(hex(&hash.finalize()))
+}

@@ -1,0 +1,279 @@
+//! What a person sees while a run works: one line a step on a terminal, plain quiet lines elsewhere.
+//!
+//! Progress goes to standard error, so that standard output holds results alone.
+
+mod summary;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+pub use summary::{Place, summary_table};
+
+/// Bars that are on the screen: whatever else is printed must step around them.
+static ON_SCREEN: OnceLock<MultiProgress> = OnceLock::new();
+
+/// Prints a line on standard error without tearing a progress line; a closed pipe is not an error.
+pub fn print_line(text: &str) {
+    let print = || {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    };
+    match ON_SCREEN.get() {
+        Some(bars) => bars.suspend(print),
+        None => print(),
+    }
+}
+
+/// Whether colours are wanted on `stream`: it is a terminal, and neither `NO_COLOR` nor `TERM=dumb` is set.
+pub fn colours(stream: &impl IsTerminal) -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    stream.is_terminal() && !no_color && !dumb
+}
+
+/// Seconds as people say them: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        _ if seconds < 9.95 => format!("{seconds:.1} s"),
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+enum Mode {
+    Bars { bars: MultiProgress, colour: bool },
+    Lines,
+    Nothing,
+}
+
+/// The screen of one run; clones share it.
+#[derive(Clone)]
+pub struct Ui {
+    mode: Arc<Mode>,
+    seconds: Arc<Mutex<Vec<(String, f64)>>>,
+    json: bool,
+}
+
+impl Ui {
+    /// Progress lines on a terminal, plain ones elsewhere; `json` keeps standard output for the machine.
+    pub fn new(json: bool) -> Self {
+        let stderr = io::stderr();
+        let mode = if stderr.is_terminal() {
+            let bars =
+                ON_SCREEN.get_or_init(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
+            Mode::Bars { bars: bars.clone(), colour: colours(&stderr) }
+        } else {
+            Mode::Lines
+        };
+        Self::with(mode, json)
+    }
+
+    /// Shows nothing; steps are timed all the same.
+    pub fn hidden() -> Self {
+        Self::with(Mode::Nothing, true)
+    }
+
+    fn with(mode: Mode, json: bool) -> Self {
+        Self { mode: Arc::new(mode), seconds: Arc::default(), json }
+    }
+
+    /// Begins a step of `total` things; without a total it only shows that it is alive.
+    pub fn step(&self, name: &str, total: Option<u64>) -> Step {
+        let bar = match &*self.mode {
+            Mode::Bars { bars, colour } => {
+                let bar = bars.add(match total {
+                    Some(total) => ProgressBar::new(total),
+                    None => ProgressBar::no_length(),
+                });
+                bar.set_style(style(total.is_some(), *colour));
+                bar.set_prefix(name.to_owned());
+                bar.enable_steady_tick(Duration::from_millis(200));
+                Some(bar)
+            }
+            Mode::Lines => {
+                let of = total.map(|n| format!(" ({n})")).unwrap_or_default();
+                print_line(&format!("{name}{of} …"));
+                None
+            }
+            Mode::Nothing => None,
+        };
+        Step(Arc::new(Inner {
+            ui: self.clone(),
+            name: name.to_owned(),
+            bar,
+            count: AtomicU64::new(0),
+            note: Mutex::default(),
+            begun: Instant::now(),
+            ended: AtomicBool::new(false),
+        }))
+    }
+
+    /// A line for the person, whatever the mode; hidden only when all is.
+    pub fn say(&self, text: &str) {
+        if !matches!(*self.mode, Mode::Nothing) {
+            print_line(text);
+        }
+    }
+
+    /// Seconds of every step that has ended, in the order of their ends.
+    pub fn seconds(&self) -> Vec<(String, f64)> {
+        lock(&self.seconds).clone()
+    }
+
+    /// Prints the result: on standard output, or on standard error where that belongs to `--json`.
+    pub fn result(&self, text: &str) {
+        if matches!(*self.mode, Mode::Nothing) {
+            return;
+        }
+        if self.json {
+            print_line(text);
+        } else {
+            let _ = writeln!(io::stdout().lock(), "{text}");
+        }
+    }
+}
+
+fn style(counted: bool, colour: bool) -> ProgressStyle {
+    let (bar, name, dim) = if colour { (".cyan/dim", ".bold", ".dim") } else { ("", "", "") };
+    let template = if counted {
+        format!(
+            "{{prefix:12{name}}} {{bar:24{bar}}} {{pos:>5}}/{{len:<5}} {{elapsed:>4{dim}}}, {{eta}} left  {{wide_msg{dim}}}"
+        )
+    } else {
+        format!("{{prefix:12{name}}} {{spinner}} {{pos:>5}} {{elapsed:>4{dim}}}  {{wide_msg{dim}}}")
+    };
+    let plain = ProgressStyle::default_bar();
+    plain.clone().template(&template).unwrap_or(plain).progress_chars("━╸─")
+}
+
+/// One step on the screen; clones may advance it from any thread. It ends with [`Step::done`], or when the last
+/// clone is dropped.
+#[derive(Clone)]
+pub struct Step(Arc<Inner>);
+
+struct Inner {
+    ui: Ui,
+    name: String,
+    bar: Option<ProgressBar>,
+    count: AtomicU64,
+    note: Mutex<String>,
+    begun: Instant,
+    ended: AtomicBool,
+}
+
+impl Step {
+    pub fn advance(&self, by: u64) {
+        self.0.count.fetch_add(by, Ordering::Relaxed);
+        if let Some(bar) = &self.0.bar {
+            bar.inc(by);
+        }
+    }
+
+    /// Sets how many things there are, where that is found out on the way.
+    pub fn total(&self, total: u64) {
+        if let (Some(bar), Mode::Bars { colour, .. }) = (&self.0.bar, &*self.0.ui.mode) {
+            bar.set_length(total);
+            bar.set_style(style(true, *colour));
+        }
+    }
+
+    /// Says what is being worked on; the last note stays in the line that a finished step leaves.
+    pub fn note(&self, text: &str) {
+        let line = text.lines().next().unwrap_or("");
+        line.clone_into(&mut lock(&self.0.note));
+        if let Some(bar) = &self.0.bar {
+            bar.set_message(line.to_owned());
+        }
+    }
+
+    /// Ends the step and leaves one line: name, time, count, last note. Further calls do nothing.
+    pub fn done(&self) -> f64 {
+        self.0.end(true)
+    }
+}
+
+impl Inner {
+    fn end(&self, finished: bool) -> f64 {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return seconds;
+        }
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        lock(&self.ui.seconds).push((self.name.clone(), seconds));
+        self.ui.say(&self.line(finished, seconds));
+        seconds
+    }
+
+    fn line(&self, finished: bool, seconds: f64) -> String {
+        let count = match self.count.load(Ordering::Relaxed) {
+            0 => String::new(),
+            n => format!("{n} in "),
+        };
+        let note = lock(&self.note);
+        let note = if note.is_empty() { String::new() } else { format!("  {note}") };
+        let mark = if finished { "✓" } else { "✗" };
+        format!("{mark} {:<12} {count}{}{note}", self.name, duration(seconds))
+    }
+}
+
+impl Drop for Inner {
+    /// A step that nobody ended was left by an error or a panic.
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+/// A panic elsewhere must not silence the screen.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_can_be_advanced_from_any_thread_and_are_timed_once() {
+        let ui = Ui::hidden();
+        let step = ui.step("features", Some(40));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let step = step.clone();
+                scope.spawn(move || (0..10).for_each(|_| step.advance(1)));
+            }
+        });
+        step.note("ETH-USDT\nsecond line");
+        assert_eq!(step.0.count.load(Ordering::Relaxed), 40);
+        assert_eq!(step.0.line(true, 3.25), "✓ features     40 in 3.2 s  ETH-USDT");
+        step.done();
+        step.done();
+        drop(step);
+        drop(ui.step("labels", None));
+        let seconds = ui.seconds();
+        assert_eq!(seconds.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["features", "labels"]);
+    }
+
+    #[test]
+    fn bars_have_valid_templates() {
+        for (counted, colour) in [(true, true), (true, false), (false, true), (false, false)] {
+            let bar = ProgressBar::hidden();
+            bar.set_style(style(counted, colour));
+            bar.set_prefix("features");
+            bar.tick();
+        }
+        assert!(ProgressStyle::with_template("{bar:24.cyan/dim} {elapsed:>4.dim}").is_ok());
+    }
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        let said: Vec<_> = [0.04, 9.94, 12.4, 59.6, 185.0, 7620.0].map(duration).into();
+        assert_eq!(said, ["0.0 s", "9.9 s", "12 s", "1 min 00 s", "3 min 05 s", "2 h 07 min"]);
+    }
+}

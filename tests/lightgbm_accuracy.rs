@@ -1,0 +1,153 @@
+//! Boosting here is as accurate as LightGBM at equal settings on the real hourly candles.
+
+mod support;
+
+use std::path::Path;
+
+use huracan::boost::{BoostJob, BoostParams, Objective, Table, train};
+use huracan::features;
+use huracan::labels;
+use huracan::market::Panel;
+use huracan::settings::Settings;
+use huracan::shadow::{Rules, Side};
+use polars::prelude::{Column, DataFrame, ParquetWriter};
+use serde_json::Value;
+use support::{candles, python};
+
+/// Most that our mean validation log loss may exceed LightGBM's.
+const ALLOWED: f64 = 0.005;
+/// Bars of the training part, and after a gap longer than any label, of the validation part.
+const TRAIN: usize = 3600;
+const GAP: usize = 96;
+const VALID: usize = 1400;
+
+/// Training and validation rows of one symbol in the batch's table.
+struct Part {
+    symbol: String,
+    rows: Vec<u32>,
+    labels: Vec<f32>,
+}
+
+/// All labelled rows of all symbols, `[rows × features]`, and which of them each symbol learns from and is checked on.
+fn table(panel: &Panel) -> (Vec<f32>, Vec<[Part; 2]>) {
+    let settings = Settings::defaults();
+    let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
+    let labels = labels::compute(panel, &features::atr_14(panel), &rules);
+    let features = features::compute(panel);
+    let mut values = Vec::new();
+    let mut parts = Vec::new();
+    for (symbol, range) in panel.ranges.iter().enumerate() {
+        if range.len() < TRAIN + GAP + VALID {
+            continue;
+        }
+        let first = range.end - (TRAIN + GAP + VALID);
+        let mut part = |bars: std::ops::Range<usize>| {
+            let mut part = Part { symbol: panel.symbols[symbol].clone(), rows: vec![], labels: vec![] };
+            for bar in bars {
+                if let Some(label) = labels.get(symbol, bar, Side::Long) {
+                    part.rows.push((values.len() / features::COUNT) as u32);
+                    part.labels.push(f32::from(u8::from(label.return_bps > 0.0)));
+                    values.extend_from_slice(features.row(symbol, bar));
+                }
+            }
+            part
+        };
+        parts.push([part(first..first + TRAIN), part(first + TRAIN + GAP..range.end)]);
+    }
+    (values, parts)
+}
+
+fn write(path: &Path, values: &[f32], parts: &[&Part]) {
+    let cells = |feature: usize| {
+        let rows = parts.iter().flat_map(|part| &part.rows);
+        rows.map(|&row| values[row as usize * features::COUNT + feature]).collect::<Vec<f32>>()
+    };
+    let symbols: Vec<&str> = parts.iter().flat_map(|part| part.rows.iter().map(|_| part.symbol.as_str())).collect();
+    let targets: Vec<f32> = parts.iter().flat_map(|part| part.labels.iter().copied()).collect();
+    let height = targets.len();
+    let mut columns = vec![Column::new("symbol".into(), symbols), Column::new("target".into(), targets)];
+    columns.extend(features::names().into_iter().enumerate().map(|(i, name)| Column::new(name.into(), cells(i))));
+    let mut frame = DataFrame::new(height, columns).unwrap();
+    ParquetWriter::new(std::fs::File::create(path).unwrap()).finish(&mut frame).unwrap();
+}
+
+#[test]
+fn validation_loss_is_within_half_a_percent_of_lightgbms() {
+    // At the best round; and where nothing stops, since on noisy labels the best round comes after a few trees.
+    compare("200", "25");
+    compare("60", "0");
+}
+
+fn compare(rounds: &str, early_stopping: &str) {
+    let Some(panel) = candles::shared_panel("1h") else { return };
+    let Some(python) = python::python_with("lightgbm, pyarrow, pandas") else { return };
+    let (values, parts) = table(&panel);
+    assert!(parts.len() >= 30, "only {} symbols have enough bars", parts.len());
+    let params = BoostParams {
+        objective: Objective::Binary,
+        rounds: rounds.parse().unwrap(),
+        learning_rate: 0.05,
+        max_depth: 6,
+        max_bin: 255,
+        l2: 1.0,
+        min_child_hessian: 5.0,
+        min_split_gain: 0.0,
+        // Each side would draw other rows and features.
+        subsample: 1.0,
+        colsample: 1.0,
+        early_stopping: early_stopping.parse().unwrap(),
+        seed: 7,
+    };
+    let jobs: Vec<BoostJob> = parts
+        .iter()
+        .map(|[learn, check]| BoostJob {
+            name: learn.symbol.clone(),
+            train: learn.rows.clone(),
+            train_labels: learn.labels.clone(),
+            valid: check.rows.clone(),
+            valid_labels: check.labels.clone(),
+            params: params.clone(),
+        })
+        .collect();
+    let batch = Table { values: &values, features: features::COUNT };
+    let forests = train(batch, &features::names(), &jobs, &|_| {});
+    let chosen = |losses: Vec<f64>| match early_stopping {
+        "0" => losses.last().copied().unwrap(),
+        _ => losses.into_iter().fold(f64::INFINITY, f64::min),
+    };
+    let ours: Vec<f64> = forests.into_iter().map(|forest| chosen(forest.unwrap().validation_loss)).collect();
+
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["train", "valid"].map(|name| folder.path().join(format!("{name}.parquet")));
+    for (which, path) in paths.iter().enumerate() {
+        write(path, &values, &parts.iter().map(|pair| &pair[which]).collect::<Vec<_>>());
+    }
+    let script = "../../benches/peers/lightgbm_logloss.py";
+    let [learn, check] = paths.each_ref().map(|path| path.to_str().unwrap());
+    let arguments = [
+        ["--train", learn],
+        ["--valid", check],
+        ["--target", "target"],
+        ["--group", "symbol"],
+        ["--rounds", rounds],
+        ["--early-stopping", early_stopping],
+    ];
+    let arguments: Vec<&Path> = arguments.iter().flatten().map(Path::new).collect();
+    let theirs: Value = serde_json::from_str(&python::run(&python, script, &arguments)).unwrap();
+    let theirs: Vec<f64> =
+        parts.iter().map(|[learn, _]| theirs["models"][&learn.symbol]["loss"].as_f64().unwrap()).collect();
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    let (our_mean, their_mean) = (mean(&ours), mean(&theirs));
+    println!(
+        "mean log loss of {} symbols, at most {rounds} rounds: {our_mean:.6} here, {their_mean:.6} LightGBM",
+        ours.len()
+    );
+    assert!((0.3..1.0).contains(&their_mean), "LightGBM's loss of {their_mean} is none of a model that learns");
+    assert!(our_mean <= their_mean * (1.0 + ALLOWED), "mean log loss {our_mean:.6}, LightGBM's {their_mean:.6}");
+    // Trees that nothing stops learn noise, and one symbol's loss then says nothing.
+    if early_stopping != "0" {
+        for (([learn, _], a), b) in parts.iter().zip(&ours).zip(&theirs) {
+            assert!(*a <= b * 1.05, "{}: log loss {a:.6}, LightGBM's {b:.6}", learn.symbol);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The remote against a real S3 server: moto's, from PyPI (`pip install 'moto[server]'`).
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chrono::NaiveDate;
+use huracan::secret::Secret;
+use huracan::settings::{RemoteKind, Settings};
+use huracan::sync::{Credentials, Difference, Kind, Manifest, OnProgress, Remote, Scope, SyncError};
+
+const QUIET: OnProgress<'static> = &|_| {};
+const BUCKET: &str = "huracan-test";
+
+/// A server that ends with the test.
+struct Moto {
+    process: Child,
+    port: u16,
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Starts moto with an empty bucket; none, said aloud, where it is not installed.
+fn moto() -> Option<Moto> {
+    let installed = Command::new("python3")
+        .args(["-c", "import moto.server"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !installed {
+        assert!(
+            std::env::var("HURACAN_TEST_REQUIRE").as_deref() != Ok("1"),
+            "moto is not installed: pip install 'moto[server]'"
+        );
+        eprintln!("SKIPPED: moto is not installed (pip install 'moto[server]')");
+        return None;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let process = Command::new("python3")
+        .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let moto = Moto { process, port };
+    let begun = Instant::now();
+    while request(port, "PUT", &format!("/{BUCKET}")).is_none_or(|answer| !answer.contains(" 200 ")) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "moto does not answer");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Some(moto)
+}
+
+/// A bare request, signed with nothing: moto lets anyone in.
+fn request(port: u16, method: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=k/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, \
+         Signature=0\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn remote(port: u16, workdir: &Path) -> Remote {
+    let mut settings = Settings::defaults().sync;
+    settings.remote.kind = RemoteKind::S3;
+    settings.remote.path = BUCKET.into();
+    settings.remote.endpoint = format!("http://127.0.0.1:{port}");
+    settings.remote.region = "us-east-1".into();
+    settings.retries = 2;
+    let credentials = Credentials {
+        s3_access_key_id: Some(Secret::new("key-of-a-test")),
+        s3_secret_access_key: Some(Secret::new("secret-of-a-test")),
+        ..Credentials::default()
+    };
+    Remote::open(&settings, workdir, &credentials).unwrap()
+}
+
+fn write(workdir: &Path, local: &str, content: impl AsRef<[u8]>) {
+    let path = workdir.join(local);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+#[tokio::test]
+async fn a_day_goes_to_s3_is_verified_and_comes_back() {
+    let Some(moto) = moto() else { return };
+    let workdir = tempfile::tempdir().unwrap();
+    let day = NaiveDate::from_ymd_opt(2025, 11, 8).unwrap();
+    let large: Vec<u8> = (0..20_000_000u32).map(|i| (i ^ (i >> 8)) as u8).collect();
+    write(workdir.path(), "data/candles/BTC-USDT.parquet", "candles");
+    write(workdir.path(), "models/BTC-USDT_model.pkl", vec![7; 100_000]);
+    write(workdir.path(), "models/BTC-USDT/metadata.json", "{}");
+    write(workdir.path(), "logs/training.log", "line\n");
+    write(workdir.path(), "exports/all_trades_complete_2025-11-08.csv", &large);
+    for n in 0..40 {
+        write(workdir.path(), &format!("reports/part {n} ä+%.csv"), format!("{n}"));
+    }
+
+    let remote = remote(moto.port, workdir.path());
+    remote.create_dated_folder(day).await.unwrap();
+    remote.probe().await.unwrap();
+    let pushed = remote.push_all(workdir.path(), day, &Kind::ALL, &Manifest::new(), QUIET).await.unwrap();
+    assert!(pushed.failed.is_empty(), "{:?}", pushed.failed);
+    let mut known = pushed.uploaded;
+    assert_eq!(known.len(), 45);
+    assert!(known.values().all(|entry| entry.etag.is_some()));
+    let verified = remote.verify(workdir.path(), &Kind::ALL, &known, QUIET).await.unwrap();
+    assert!(verified.is_complete() && verified.right == 45, "{verified:?}");
+
+    write(workdir.path(), "logs/training.log", "line\nanother\n");
+    let again = remote.push_all(workdir.path(), day, &Kind::ALL, &known, QUIET).await.unwrap();
+    assert_eq!((again.uploaded.len(), again.unchanged), (1, 44));
+    known.extend(again.uploaded);
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let scope = Scope { kinds: Kind::ALL.to_vec(), date: day, overwrite_newer: false };
+    let restored = remote.restore(elsewhere.path(), &scope, QUIET).await.unwrap();
+    assert_eq!(restored.written.len(), 45, "{restored:?}");
+    let back = std::fs::read(elsewhere.path().join("exports/all_trades_complete_2025-11-08.csv")).unwrap();
+    assert!(back == large);
+
+    // Same size, other bytes: the ETag tells. And without a remembered ETag the file is read back.
+    let other = tempfile::tempdir().unwrap();
+    write(other.path(), "data/candles/BTC-USDT.parquet", "CANDLES");
+    remote.push_all(other.path(), day, &[Kind::Candles], &Manifest::new(), QUIET).await.unwrap();
+    request(moto.port, "DELETE", &format!("/{BUCKET}/Runpodhuracan/2025-11-08/models/BTC-USDT_model.pkl")).unwrap();
+    for forget in [false, true] {
+        if forget {
+            known.values_mut().for_each(|entry| entry.etag = None);
+        }
+        let verified = remote.verify(workdir.path(), &Kind::ALL, &known, QUIET).await.unwrap();
+        assert_eq!(verified.missing, ["models/BTC-USDT_model.pkl"]);
+        assert_eq!(verified.differing, [("data/candles/BTC-USDT.parquet".to_owned(), Difference::Content)]);
+        assert_eq!(verified.right, 43);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_with_a_remedy_and_no_key() {
+    let workdir = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let error = remote(port, workdir.path()).probe().await.unwrap_err();
+    assert!(matches!(error, SyncError::Remote { .. }));
+    let told = error.to_string();
+    assert!(told.contains("check the network and sync.remote.endpoint"), "{told}");
+    assert!(!told.contains("of-a-test"), "{told}");
+}
