@@ -12,24 +12,19 @@ const LN2_LOW: f64 = f64::from_bits(0x3dea_39ef_3579_3c76);
 /// x = 2ᵏ(1 + f) with 1 + f in [√½, √2), s = f/(2 + f), and
 /// ln(1 + f) = f − f²/2 + s(f²/2 + R) with R = 2s⁴/5·… + 2s²/3, the tail of 2 artanh s
 /// (Tang 1990; the grouping keeps the rounding error of the large terms out of the sum).
+///
+/// Without branches, so that loops over it become vectors.
+#[inline(always)]
 pub fn ln(x: f64) -> f64 {
-    if x.is_nan() || x < 0.0 {
-        return f64::NAN;
-    }
-    if x == 0.0 {
-        return f64::NEG_INFINITY;
-    }
-    if x == f64::INFINITY {
-        return x;
-    }
-    let (scaled, shift) = if x < f64::MIN_POSITIVE { (x * 18_014_398_509_481_984.0, -54) } else { (x, 0) };
+    let tiny = x < f64::MIN_POSITIVE;
+    let scaled = if tiny { x * 18_014_398_509_481_984.0 } else { x };
     let bits = scaled.to_bits();
-    let mut k = ((bits >> 52) as i32) - 1023 + shift;
-    let mut m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) | 0x3ff0_0000_0000_0000);
-    if m > std::f64::consts::SQRT_2 {
-        m *= 0.5;
-        k += 1;
-    }
+    // 2⁵² + exponent, by bits: exact, and done in vectors where a conversion from i64 is not.
+    let exponent = f64::from_bits(0x4330_0000_0000_0000 | (bits >> 52)) - 4_503_599_627_370_496.0;
+    let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) | 0x3ff0_0000_0000_0000);
+    let high = m > std::f64::consts::SQRT_2;
+    let m = if high { m * 0.5 } else { m };
+    let k = exponent - if tiny { 1077.0 } else { 1023.0 } + if high { 1.0 } else { 0.0 };
     let f = m - 1.0;
     let s = f / (2.0 + f);
     let z = s * s;
@@ -39,8 +34,11 @@ pub fn ln(x: f64) -> f64 {
     }
     let r = tail * z;
     let half_square = 0.5 * f * f;
-    let k = f64::from(k);
-    k * LN2_HIGH - ((half_square - (s * (half_square + r) + k * LN2_LOW)) - f)
+    let finite = k * LN2_HIGH - ((half_square - (s * (half_square + r) + k * LN2_LOW)) - f);
+    let positive = if x == f64::INFINITY { x } else { finite };
+    let any = if x == 0.0 { f64::NEG_INFINITY } else { positive };
+    // Also where x is NaN.
+    if x >= 0.0 { any } else { f64::NAN }
 }
 
 /// Exponential function, within 1 ulp.

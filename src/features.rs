@@ -4,6 +4,9 @@ mod catalogue;
 mod cpu;
 mod cross;
 mod indicators;
+mod memory;
+mod shared;
+mod tile;
 mod windows;
 
 use ndarray::ArrayView3;

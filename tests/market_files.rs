@@ -40,7 +40,7 @@ async fn real_hourly_coins_are_chosen_and_the_short_ones_are_told_what_they_lack
         let found = selection.excluded.iter().find(|e| e.symbol == symbol);
         found.map(|e| e.reason.clone()).unwrap_or_else(|| panic!("{symbol} was chosen"))
     };
-    // The shared folder's README-known short files: 278, 712, 1885 and 2800 bars, 154 days needed.
+    // They have 278, 712, 1885 and 2800 hourly bars; a fold needs 154 days.
     assert!(reason("DOGS-USDT").contains("11.6 days old"), "{}", reason("DOGS-USDT"));
     assert!(reason("TON-USDT").contains("125 days are missing"), "{}", reason("TON-USDT"));
     assert!(reason("ZRO-USDT").contains("76 days are missing"), "{}", reason("ZRO-USDT"));

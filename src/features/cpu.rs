@@ -1,12 +1,13 @@
-//! The catalogue on the CPU: symbols in parallel, each column by column, then laid out by rows.
+//! The catalogue on the CPU: symbols in parallel, each series by series, then laid out by rows.
 
 use rayon::prelude::*;
 
 use super::catalogue::{CATALOGUE, COUNT, columns as c};
-use super::cross::Returns;
-use super::{Features, indicators, windows};
+use super::shared::Shared;
+use super::tile::Tile;
+use super::{Features, indicators, memory, windows};
 use crate::arith;
-use crate::market::{DAY_MS, HOUR_MS, Panel};
+use crate::market::Panel;
 
 /// Values of `volatility_20` that its regime is judged among, and the fewest that suffice.
 const REGIME_WINDOW: usize = 250;
@@ -15,14 +16,13 @@ const REGIME_LEAST: usize = 50;
 /// Computes every feature of every symbol and bar.
 pub fn compute(panel: &Panel) -> Features {
     let (symbols, bars) = (panel.symbols.len(), panel.bars);
-    let returns = Returns::new(panel);
-    let mut values = vec![0.0; symbols * bars * COUNT];
+    let shared = Shared::new(panel);
+    let mut values = memory::zeros(symbols * bars * COUNT);
     values.par_chunks_mut((bars * COUNT).max(1)).enumerate().for_each(|(symbol, out)| {
         let range = panel.ranges[symbol].clone();
         out[..range.start * COUNT].fill(f32::NAN);
         out[range.end * COUNT..].fill(f32::NAN);
-        let columns = dispatch(panel, symbol, &returns);
-        transpose(&columns.values, range.len(), &mut out[range.start * COUNT..range.end * COUNT]);
+        dispatch(panel, symbol, &shared, &mut out[range.start * COUNT..range.end * COUNT]);
     });
     Features { symbols, bars, values }
 }
@@ -33,208 +33,197 @@ pub fn atr_14(panel: &Panel) -> Vec<f64> {
     out.par_chunks_mut(panel.bars.max(1)).enumerate().for_each(|(symbol, out)| {
         let range = panel.ranges[symbol].clone();
         let own = |column| &panel.row(column, symbol)[range.clone()];
-        let atr = indicators::atr(&indicators::true_range(own(&panel.high), own(&panel.low), own(&panel.close)), 14);
+        let atr = indicators::atr(&indicators::true_range(own(&panel.high), own(&panel.low), own(&panel.close)));
         let warm_up = CATALOGUE[c::ATR_14].warm_up.min(range.len());
         out[range.start + warm_up..range.end].copy_from_slice(&atr[warm_up..]);
     });
     out
 }
 
-/// Runs [`symbol_columns`] with the widest vectors of this machine: lanes do not change a bit, since nothing is fused.
-fn dispatch(panel: &Panel, symbol: usize, returns: &Returns) -> Columns {
+/// Runs [`fill`] with the widest vectors of this machine: lanes do not change a bit, since nothing is fused.
+fn dispatch(panel: &Panel, symbol: usize, shared: &Shared, rows: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2")]
-        fn wide(panel: &Panel, symbol: usize, returns: &Returns) -> Columns {
-            symbol_columns(panel, symbol, returns)
+        fn wide(panel: &Panel, symbol: usize, shared: &Shared, rows: &mut [f32]) {
+            fill(panel, symbol, shared, rows, |tile, rows| super::tile::lay_out_avx2(tile, rows));
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has just been found to have AVX2.
-            return unsafe { wide(panel, symbol, returns) };
+            return unsafe { wide(panel, symbol, shared, rows) };
         }
     }
-    symbol_columns(panel, symbol, returns)
+    fill(panel, symbol, shared, rows, super::tile::lay_out);
 }
 
-/// One symbol's features, `[features × bars]`.
-struct Columns {
-    bars: usize,
-    values: Vec<f32>,
-}
-
-impl Columns {
-    /// Stores a column: `value(t)` from the feature's warm-up on, NaN before.
-    #[inline(always)]
-    fn put(&mut self, feature: usize, value: impl Fn(usize) -> f64) {
-        let out = &mut self.values[feature * self.bars..(feature + 1) * self.bars];
-        let warm = CATALOGUE[feature].warm_up.min(out.len());
-        let (before, from) = out.split_at_mut(warm);
-        before.fill(f32::NAN);
-        for (i, slot) in from.iter_mut().enumerate() {
-            let v = value(warm + i);
-            // One bit pattern for NaN on every device.
-            *slot = if v.is_nan() { f32::NAN } else { v as f32 };
-        }
-    }
-}
-
+/// Writes one symbol's rows, `[bars × features]`.
 #[inline(always)]
-fn symbol_columns(panel: &Panel, symbol: usize, returns: &Returns) -> Columns {
+fn fill(panel: &Panel, symbol: usize, shared: &Shared, rows: &mut [f32], lay_out: impl Fn(&Tile, &mut [f32])) {
     let range = panel.ranges[symbol].clone();
     let n = range.len();
-    let start = range.start;
     let own = |column| &panel.row(column, symbol)[range.clone()];
     let (open, high, low, close, volume) =
         (own(&panel.open), own(&panel.high), own(&panel.low), own(&panel.close), own(&panel.volume));
-    let mut out = Columns { bars: n, values: vec![0.0; n * COUNT] };
 
-    let ret_1 = &returns.of(symbol)[range.clone()];
-    // The first bar has no return; windows over returns begin with the second.
+    let ret_1 = &shared.returns.of(symbol)[range.clone()];
+    // The first bar has no return; series of returns begin with the second.
     let rets = &ret_1[1.min(n)..];
-    let log_ret_1: Vec<f64> = (1..n).map(|t| arith::ln(close[t] / close[t - 1])).collect();
-    out.put(c::RET_1, |t| ret_1[t]);
-    out.put(c::RET_5, |t| close[t] / close[t - 5] - 1.0);
-    out.put(c::RET_20, |t| close[t] / close[t - 20] - 1.0);
-    out.put(c::LOG_RET_1, |t| log_ret_1[t - 1]);
-    out.put(c::LOG_RET_5, |t| arith::ln(close[t] / close[t - 5]));
-    out.put(c::PRICE_CHANGE, |t| close[t] - close[t - 1]);
-    out.put(c::HIGH_LOW_RATIO, |t| high[t] / low[t]);
-    out.put(c::CLOSE_OPEN_RATIO, |t| close[t] / open[t]);
-
-    let sma_20 = windows::means(close, 20);
-    for (feature, n) in [(c::SMA_5, 5), (c::SMA_10, 10), (c::SMA_50, 50)] {
-        let mean = windows::means(close, n);
-        out.put(feature, |t| mean[t]);
+    let mut log_ret_1 = vec![0.0; rets.len()];
+    for ((slot, now), before) in log_ret_1.iter_mut().zip(&close[1.min(n)..]).zip(close) {
+        *slot = arith::ln(now / before);
     }
-    out.put(c::SMA_20, |t| sma_20[t]);
-    for (feature, n) in [(c::EMA_5, 5), (c::EMA_10, 10), (c::EMA_20, 20)] {
-        let mean = indicators::ema(close, n);
-        out.put(feature, |t| mean[t]);
+    let mut log_close = vec![0.0; n];
+    for (slot, price) in log_close.iter_mut().zip(close) {
+        *slot = arith::ln(*price);
     }
-    out.put(c::PRICE_VS_SMA_20, |t| close[t] / sma_20[t] - 1.0);
 
-    let volatility = |n: usize| {
-        let squares = windows::squared_distances(&log_ret_1, &windows::means(&log_ret_1, n), n);
-        squares.into_iter().map(|s| (s / (n as f64 - 1.0)).sqrt()).collect::<Vec<_>>()
-    };
-    let (volatility_5, volatility_20) = (volatility(5), volatility(20));
-    out.put(c::VOLATILITY_5, |t| volatility_5[t - 1]);
-    out.put(c::VOLATILITY_20, |t| volatility_20[t - 1]);
+    let [sma_20, volume_sma] = windows::means([close, volume], 20);
+    let [sma_5] = windows::means([close], 5);
+    let [sma_10] = windows::means([close], 10);
+    let [sma_50] = windows::means([close], 50);
+    let [log_mean_5] = windows::means([&log_ret_1], 5);
+    let [log_mean_20, ret_mean] = windows::means([&log_ret_1, rets], 20);
+    let mut volatility_5 = windows::squared_distances(&log_ret_1, &log_mean_5, 5);
+    let mut volatility_20 = windows::squared_distances(&log_ret_1, &log_mean_20, 20);
+    volatility_5.iter_mut().for_each(|s| *s = (*s / 4.0).sqrt());
+    volatility_20.iter_mut().for_each(|s| *s = (*s / 19.0).sqrt());
+    let ret_squares = windows::squared_distances(rets, &ret_mean, 20);
+    let mut band = windows::squared_distances(close, &sma_20, 20);
+    band.iter_mut().for_each(|s| *s = 2.0 * (*s / 20.0).sqrt());
 
     let true_range = indicators::true_range(high, low, close);
-    let atr = indicators::atr(&true_range, 14);
-    out.put(c::ATR_14, |t| atr[t]);
-
-    let squares = windows::squared_distances(close, &sma_20, 20);
-    let band: Vec<f64> = squares.iter().map(|s| 2.0 * (s / 20.0).sqrt()).collect();
-    out.put(c::BB_UPPER, |t| sma_20[t] + band[t]);
-    out.put(c::BB_LOWER, |t| sma_20[t] - band[t]);
-    out.put(c::BB_WIDTH, |t| ((sma_20[t] + band[t]) - (sma_20[t] - band[t])) / sma_20[t]);
-    out.put(c::PRICE_VS_BB, |t| {
-        let (upper, lower) = (sma_20[t] + band[t], sma_20[t] - band[t]);
-        let place = (close[t] - lower) / (upper - lower);
-        if upper == lower { 0.5 } else { place }
-    });
-
-    let rsi = indicators::rsi(close, 14);
-    out.put(c::RSI_14, |t| rsi[t]);
-    out.put(c::RSI_14_LAG_1, |t| rsi[t - 1]);
-    out.put(c::RSI_14_LAG_3, |t| rsi[t - 3]);
-    let (macd, signal) = indicators::macd(close);
-    let histogram: Vec<f64> = macd.iter().zip(&signal).map(|(m, s)| m - s).collect();
-    out.put(c::MACD, |t| macd[t]);
-    out.put(c::MACD_SIGNAL, |t| signal[t]);
-    out.put(c::MACD_HISTOGRAM, |t| histogram[t]);
-    out.put(c::MACD_HISTOGRAM_LAG_1, |t| histogram[t - 1]);
-    out.put(c::MACD_HISTOGRAM_LAG_3, |t| histogram[t - 3]);
-    let fast_k = indicators::fast_k(close, &windows::extremes(low, 14, false), &windows::extremes(high, 14, true));
-    let slow_k = windows::means(&fast_k[13.min(n)..], 3);
-    let slow_d = windows::means(&slow_k[2.min(slow_k.len())..], 3);
-    out.put(c::STOCH_K, |t| slow_k[t - 13]);
-    out.put(c::STOCH_D, |t| slow_d[t - 15]);
-    let adx = indicators::adx(high, low, &true_range, 14);
-    out.put(c::ADX_14, |t| adx[t]);
-
-    let volume_sma = windows::means(volume, 20);
-    let volume_ratio: Vec<f64> = (0..n)
-        .map(|t| {
-            let ratio = volume[t] / volume_sma[t];
-            if volume_sma[t] == 0.0 { 0.0 } else { ratio }
-        })
-        .collect();
-    out.put(c::VOLUME_SMA_20, |t| volume_sma[t]);
-    out.put(c::VOLUME_RATIO, |t| volume_ratio[t]);
-    out.put(c::VOLUME_RATIO_LAG_1, |t| volume_ratio[t - 1]);
-    let mut trend = vec![0.0; n];
-    for t in 1..n {
-        trend[t] = trend[t - 1] + volume[t] * ret_1[t];
+    let [gains, losses] = indicators::gains_and_losses(close);
+    let [plus, minus] = indicators::movements(high, low);
+    let averages = indicators::averages(close, [&true_range, &gains, &losses, &plus, &minus]);
+    let [ema_5, ema_10, ema_20, fast, slow] = &averages.close;
+    let [atr, gain, loss] = &averages.wilder;
+    let mut rsi = vec![0.0; n];
+    for ((slot, gain), loss) in rsi.iter_mut().zip(gain).zip(loss) {
+        *slot = indicators::rsi(*gain, *loss);
     }
-    out.put(c::PRICE_VOLUME_TREND, |t| trend[t]);
-    let balance = indicators::on_balance_volume(close, volume);
-    out.put(c::ON_BALANCE_VOLUME, |t| balance[t]);
+    let mut macd = vec![0.0; n];
+    for ((slot, fast), slow) in macd.iter_mut().zip(fast).zip(slow) {
+        *slot = fast - slow;
+    }
+    let dx = indicators::directional(&averages.running);
+    // What each bar adds to the price-volume trend; nothing at bar 0.
+    let mut flow = vec![0.0; n];
+    for ((slot, volume), ret) in flow.iter_mut().zip(volume).zip(ret_1).skip(1) {
+        *slot = volume * ret;
+    }
+    let flows = [&flow, &indicators::signed_volume(close, volume)[..]];
+    let (signal, adx, [trend, balance]) = indicators::signal_adx_and_sums(&macd, &dx, flows);
 
-    let [btc, eth, beta] = returns.against(symbol);
-    out.put(c::BTC_CORRELATION, |t| btc[start + t]);
-    out.put(c::ETH_CORRELATION, |t| eth[start + t]);
-    out.put(c::MARKET_BETA, |t| beta[start + t]);
+    let fast_k = indicators::fast_k(close, &windows::extremes::<false>(low, 14), &windows::extremes::<true>(high, 14));
+    let [slow_k] = windows::means([&fast_k[13.min(n)..]], 3);
+    let [slow_d] = windows::means([&slow_k[2.min(slow_k.len())..]], 3);
 
-    let log_close: Vec<f64> = close.iter().map(|&p| arith::ln(p)).collect();
+    let mut volume_ratio = vec![0.0; n];
+    for ((slot, &volume), &mean) in volume_ratio.iter_mut().zip(volume).zip(&volume_sma) {
+        let ratio = volume / mean;
+        *slot = if mean == 0.0 { 0.0 } else { ratio };
+    }
+
+    let against = shared.returns.against(symbol);
+    let [btc, eth, beta] = against.each_ref().map(|series| &series[range.clone()]);
     let trend_strength = windows::r_squared(&log_close, 20);
-    out.put(c::TREND_STRENGTH, |t| trend_strength[t]);
     // volatility_20 has its first value at bar 20, entry 19 of the series of returns.
     let regime = windows::thirds(&volatility_20[19.min(volatility_20.len())..], REGIME_WINDOW, REGIME_LEAST);
-    out.put(c::VOLATILITY_REGIME, |t| regime[t - 20]);
-    out.put(c::MARKET_REGIME, |t| {
-        if volume_ratio[t] < 0.1 {
-            3.0
-        } else if regime[t - 20] == 2.0 && close[t] / close[t - 5] - 1.0 < -3.0 * volatility_20[t - 1] {
-            2.0
-        } else if trend_strength[t] >= 0.6 {
-            0.0
-        } else {
-            1.0
-        }
-    });
 
-    // 1970-01-01 was a Thursday, day 3 of a week that begins on Monday.
-    let time = |t: usize| panel.time_ms(start + t);
-    let day = |t: usize| (time(t).div_euclid(DAY_MS) + 3).rem_euclid(7);
-    out.put(c::HOUR_OF_DAY, |t| (time(t).rem_euclid(DAY_MS) / HOUR_MS) as f64);
-    out.put(c::DAY_OF_WEEK, |t| day(t) as f64);
-    out.put(c::IS_WEEKEND, |t| if day(t) >= 5 { 1.0 } else { 0.0 });
+    let (least, greatest) = (windows::extremes::<false>(rets, 20), windows::extremes::<true>(rets, 20));
+    let (lowest, highest) = (windows::extremes::<false>(low, 50), windows::extremes::<true>(high, 50));
+    let [hour, day, weekend] = shared.calendar.each_ref().map(|series| &series[range.clone()]);
 
-    out.put(c::RSI_X_VOLATILITY, |t| rsi[t] * volatility_20[t - 1]);
-    out.put(c::MACD_X_VOLUME, |t| histogram[t] * volume_ratio[t]);
-    out.put(c::TREND_X_MOMENTUM, |t| trend_strength[t] * (close[t] / close[t - 20] - 1.0));
-    out.put(c::RANGE_X_VOLUME, |t| (high[t] / low[t] - 1.0) * volume_ratio[t]);
+    let mut tile = Tile::new();
+    for from in (0..n).step_by(Tile::BARS) {
+        tile.begin(from..(from + Tile::BARS).min(n));
+        let out = &mut tile;
+        // (series, k) is the series k bars ago; series that begin k bars late are shifted alike.
+        out.put(c::RET_1, [(ret_1, 0)], |[v]| v);
+        out.put(c::RET_5, [(close, 0), (close, 5)], |[now, past]| now / past - 1.0);
+        out.put(c::RET_20, [(close, 0), (close, 20)], |[now, past]| now / past - 1.0);
+        out.put(c::LOG_RET_1, [(&log_ret_1, 1)], |[v]| v);
+        out.put(c::LOG_RET_5, [(close, 0), (close, 5)], |[now, past]| arith::ln(now / past));
+        out.put(c::PRICE_CHANGE, [(close, 0), (close, 1)], |[now, past]| now - past);
+        out.put(c::HIGH_LOW_RATIO, [(high, 0), (low, 0)], |[high, low]| high / low);
+        out.put(c::CLOSE_OPEN_RATIO, [(close, 0), (open, 0)], |[close, open]| close / open);
 
-    out.put(c::RET_1_LAG_1, |t| ret_1[t - 1]);
-    out.put(c::RET_1_LAG_2, |t| ret_1[t - 2]);
-    out.put(c::RET_1_LAG_3, |t| ret_1[t - 3]);
-    out.put(c::RET_1_LAG_5, |t| ret_1[t - 5]);
-    let mean = windows::means(rets, 20);
-    let squares = windows::squared_distances(rets, &mean, 20);
-    let (least, greatest) = (windows::extremes(rets, 20, false), windows::extremes(rets, 20, true));
-    out.put(c::RET_1_MIN_20, |t| least[t - 1]);
-    out.put(c::RET_1_MAX_20, |t| greatest[t - 1]);
-    out.put(c::RET_1_MEAN_20, |t| mean[t - 1]);
-    out.put(c::RET_1_STD_20, |t| (squares[t - 1] / 19.0).sqrt());
-    let (lowest, highest) = (windows::extremes(low, 50, false), windows::extremes(high, 50, true));
-    out.put(c::CLOSE_VS_MIN_50, |t| close[t] / lowest[t] - 1.0);
-    out.put(c::CLOSE_VS_MAX_50, |t| close[t] / highest[t] - 1.0);
-    out
-}
+        out.put(c::SMA_5, [(&sma_5, 0)], |[v]| v);
+        out.put(c::SMA_10, [(&sma_10, 0)], |[v]| v);
+        out.put(c::SMA_20, [(&sma_20, 0)], |[v]| v);
+        out.put(c::SMA_50, [(&sma_50, 0)], |[v]| v);
+        out.put(c::EMA_5, [(ema_5, 0)], |[v]| v);
+        out.put(c::EMA_10, [(ema_10, 0)], |[v]| v);
+        out.put(c::EMA_20, [(ema_20, 0)], |[v]| v);
+        out.put(c::PRICE_VS_SMA_20, [(close, 0), (&sma_20, 0)], |[close, mean]| close / mean - 1.0);
 
-/// `[features × bars]` to `[bars × features]`, some bars at a time so that both stay in the cache.
-fn transpose(columns: &[f32], bars: usize, rows: &mut [f32]) {
-    const TILE: usize = 16;
-    for from in (0..bars).step_by(TILE) {
-        let to = (from + TILE).min(bars);
-        for feature in 0..COUNT {
-            for (i, &value) in columns[feature * bars + from..feature * bars + to].iter().enumerate() {
-                rows[(from + i) * COUNT + feature] = value;
-            }
-        }
+        out.put(c::VOLATILITY_5, [(&volatility_5, 1)], |[v]| v);
+        out.put(c::VOLATILITY_20, [(&volatility_20, 1)], |[v]| v);
+        out.put(c::ATR_14, [(atr, 0)], |[v]| v);
+        out.put(c::BB_UPPER, [(&sma_20, 0), (&band, 0)], |[mean, band]| mean + band);
+        out.put(c::BB_LOWER, [(&sma_20, 0), (&band, 0)], |[mean, band]| mean - band);
+        out.put(c::BB_WIDTH, [(&sma_20, 0), (&band, 0)], |[mean, band]| ((mean + band) - (mean - band)) / mean);
+        out.put(c::PRICE_VS_BB, [(close, 0), (&sma_20, 0), (&band, 0)], |[close, mean, band]| {
+            let (upper, lower) = (mean + band, mean - band);
+            let place = (close - lower) / (upper - lower);
+            if upper == lower { 0.5 } else { place }
+        });
+
+        out.put(c::RSI_14, [(&rsi, 0)], |[v]| v);
+        out.put(c::RSI_14_LAG_1, [(&rsi, 1)], |[v]| v);
+        out.put(c::RSI_14_LAG_3, [(&rsi, 3)], |[v]| v);
+        out.put(c::MACD, [(&macd, 0)], |[v]| v);
+        out.put(c::MACD_SIGNAL, [(&signal, 0)], |[v]| v);
+        out.put(c::MACD_HISTOGRAM, [(&macd, 0), (&signal, 0)], |[macd, signal]| macd - signal);
+        out.put(c::MACD_HISTOGRAM_LAG_1, [(&macd, 1), (&signal, 1)], |[macd, signal]| macd - signal);
+        out.put(c::MACD_HISTOGRAM_LAG_3, [(&macd, 3), (&signal, 3)], |[macd, signal]| macd - signal);
+        out.put(c::STOCH_K, [(&slow_k, 13)], |[v]| v);
+        out.put(c::STOCH_D, [(&slow_d, 15)], |[v]| v);
+        out.put(c::ADX_14, [(&adx, 0)], |[v]| v);
+
+        out.put(c::VOLUME_SMA_20, [(&volume_sma, 0)], |[v]| v);
+        out.put(c::VOLUME_RATIO, [(&volume_ratio, 0)], |[v]| v);
+        out.put(c::VOLUME_RATIO_LAG_1, [(&volume_ratio, 1)], |[v]| v);
+        out.put(c::PRICE_VOLUME_TREND, [(&trend, 0)], |[v]| v);
+        out.put(c::ON_BALANCE_VOLUME, [(&balance, 0)], |[v]| v);
+
+        out.put(c::BTC_CORRELATION, [(btc, 0)], |[v]| v);
+        out.put(c::ETH_CORRELATION, [(eth, 0)], |[v]| v);
+        out.put(c::MARKET_BETA, [(beta, 0)], |[v]| v);
+
+        out.put(c::TREND_STRENGTH, [(&trend_strength, 0)], |[v]| v);
+        out.put(c::VOLATILITY_REGIME, [(&regime, 20)], |[v]| v);
+        let inputs =
+            [(&volume_ratio[..], 0), (&regime, 20), (close, 0), (close, 5), (&volatility_20, 1), (&trend_strength, 0)];
+        out.put(c::MARKET_REGIME, inputs, |[volume_ratio, regime, close, past, volatility, trend]| {
+            let panic = (regime == 2.0) & (close / past - 1.0 < -3.0 * volatility);
+            let calm = if trend >= 0.6 { 0.0 } else { 1.0 };
+            let liquid = if panic { 2.0 } else { calm };
+            if volume_ratio < 0.1 { 3.0 } else { liquid }
+        });
+
+        out.put(c::HOUR_OF_DAY, [(hour, 0)], |[v]| v);
+        out.put(c::DAY_OF_WEEK, [(day, 0)], |[v]| v);
+        out.put(c::IS_WEEKEND, [(weekend, 0)], |[v]| v);
+
+        out.put(c::RSI_X_VOLATILITY, [(&rsi, 0), (&volatility_20, 1)], |[a, b]| a * b);
+        out.put(c::MACD_X_VOLUME, [(&macd, 0), (&signal, 0), (&volume_ratio, 0)], |[m, s, v]| (m - s) * v);
+        out.put(c::TREND_X_MOMENTUM, [(&trend_strength, 0), (close, 0), (close, 20)], |[trend, now, past]| {
+            trend * (now / past - 1.0)
+        });
+        out.put(c::RANGE_X_VOLUME, [(high, 0), (low, 0), (&volume_ratio, 0)], |[high, low, v]| (high / low - 1.0) * v);
+
+        out.put(c::RET_1_LAG_1, [(ret_1, 1)], |[v]| v);
+        out.put(c::RET_1_LAG_2, [(ret_1, 2)], |[v]| v);
+        out.put(c::RET_1_LAG_3, [(ret_1, 3)], |[v]| v);
+        out.put(c::RET_1_LAG_5, [(ret_1, 5)], |[v]| v);
+        out.put(c::RET_1_MIN_20, [(&least, 1)], |[v]| v);
+        out.put(c::RET_1_MAX_20, [(&greatest, 1)], |[v]| v);
+        out.put(c::RET_1_MEAN_20, [(&ret_mean, 1)], |[v]| v);
+        out.put(c::RET_1_STD_20, [(&ret_squares, 1)], |[v]| (v / 19.0).sqrt());
+        out.put(c::CLOSE_VS_MIN_50, [(close, 0), (&lowest, 0)], |[close, low]| close / low - 1.0);
+        out.put(c::CLOSE_VS_MAX_50, [(close, 0), (&highest, 0)], |[close, high]| close / high - 1.0);
+        lay_out(&tile, &mut rows[from * COUNT..]);
     }
 }
 

@@ -15,13 +15,18 @@ pub struct Returns {
     bars: usize,
     /// `[symbols × bars]`, NaN where a symbol has no return.
     each: Vec<f64>,
-    /// Mean over the symbols that have the bar, summed in the panel's order, `[bars]`.
-    market: Vec<f64>,
     /// Bars on which each symbol has a return.
     ranges: Vec<Range<usize>>,
-    btc: Option<usize>,
-    eth: Option<usize>,
+    /// Position of Bitcoin and of Ethereum, with their sums.
+    coins: [Option<(usize, Sums)>; 2],
+    /// Mean over the symbols that have the bar, summed in the panel's order, `[bars]`.
+    market: Vec<f64>,
+    market_range: Range<usize>,
+    market_sums: Sums,
 }
+
+/// Sums over windows of a series and of its squares, from the series' own first bar on.
+type Sums = [Vec<f64>; 2];
 
 impl Returns {
     pub fn new(panel: &Panel) -> Self {
@@ -45,8 +50,21 @@ impl Returns {
         for (sum, n) in market.iter_mut().zip(&count) {
             *sum /= n;
         }
-        let base = |name: &str| panel.symbols.iter().position(|s| s.split('-').next() == Some(name));
-        Self { bars, each, market, ranges, btc: base("BTC"), eth: base("ETH") }
+        let coin = |name: &str| {
+            let symbol = panel.symbols.iter().position(|s| s.split('-').next() == Some(name))?;
+            Some((symbol, sums(&each[symbol * bars..][ranges[symbol].clone()])))
+        };
+        let first = ranges.iter().map(|range| range.start).min().unwrap_or(0);
+        let market_range = first..bars;
+        Self {
+            coins: [coin("BTC"), coin("ETH")],
+            market_sums: sums(&market[market_range.clone()]),
+            bars,
+            each,
+            ranges,
+            market,
+            market_range,
+        }
     }
 
     /// One symbol's returns on the whole grid.
@@ -57,53 +75,89 @@ impl Returns {
     /// Correlation with Bitcoin, with Ethereum, and beta to the market, on the whole grid; NaN where undefined.
     #[inline(always)]
     pub fn against(&self, symbol: usize) -> [Vec<f64>; 3] {
-        let own = self.ranges[symbol].clone();
-        let x = self.of(symbol);
-        let with = |other: Option<usize>, out: &mut Vec<f64>| {
-            if let Some(o) = other {
-                let shared = own.start.max(self.ranges[o].start)..own.end.min(self.ranges[o].end);
-                relate(x, self.of(o), shared, out, correlation);
-            }
-        };
+        let range = self.ranges[symbol].clone();
+        let own_sums = sums(&self.of(symbol)[range.clone()]);
+        let own = Series { values: self.of(symbol), range, sums: &own_sums };
         let mut out = [vec![f64::NAN; self.bars], vec![f64::NAN; self.bars], vec![f64::NAN; self.bars]];
-        with(self.btc, &mut out[0]);
-        with(self.eth, &mut out[1]);
-        relate(x, &self.market, own.clone(), &mut out[2], beta);
+        for (coin, out) in self.coins.iter().zip(&mut out) {
+            if let Some((other, sums)) = coin {
+                let other = Series { values: self.of(*other), range: self.ranges[*other].clone(), sums };
+                relate(&own, &other, out, correlation);
+            }
+        }
+        let market = Series { values: &self.market, range: self.market_range.clone(), sums: &self.market_sums };
+        relate(&own, &market, &mut out[2], beta);
         out
     }
+}
+
+/// Returns on the whole grid, the bars that have one, and their sums.
+struct Series<'a> {
+    values: &'a [f64],
+    range: Range<usize>,
+    sums: &'a Sums,
+}
+
+#[inline(always)]
+fn sums(x: &[f64]) -> Sums {
+    windows::sums([x, &product(x, x)], WINDOW)
+}
+
+#[inline(always)]
+fn product(a: &[f64], b: &[f64]) -> Vec<f64> {
+    let mut out = vec![0.0; a.len()];
+    for ((slot, a), b) in out.iter_mut().zip(a).zip(b) {
+        *slot = a * b;
+    }
+    out
 }
 
 /// Sums over a window: x, y, x², y², xy.
 type Moments = [f64; 5];
 
+/// Stores `measure` of every whole window of the bars that both series have.
 #[inline(always)]
-fn relate(x: &[f64], y: &[f64], range: Range<usize>, out: &mut [f64], measure: impl Fn(&Moments) -> f64) {
-    if range.len() < WINDOW {
+fn relate(x: &Series<'_>, y: &Series<'_>, out: &mut [f64], measure: impl Fn(Moments) -> f64) {
+    let shared = x.range.start.max(y.range.start)..x.range.end.min(y.range.end);
+    if shared.len() < WINDOW {
         return;
     }
-    let products: Vec<Moments> = range.clone().map(|t| [x[t], y[t], x[t] * x[t], y[t] * y[t], x[t] * y[t]]).collect();
-    let sums = windows::sums(&products, WINDOW);
-    for t in WINDOW - 1..products.len() {
-        out[range.start + t] = measure(&sums[t]);
+    // Rounding depends on where the windows' blocks begin: always on the first bar that both have.
+    let (late_x, late_y);
+    let x_sums = if x.range.start == shared.start {
+        x.sums
+    } else {
+        late_x = sums(&x.values[shared.clone()]);
+        &late_x
+    };
+    let y_sums = if y.range.start == shared.start {
+        y.sums
+    } else {
+        late_y = sums(&y.values[shared.clone()]);
+        &late_y
+    };
+    let [xy] = windows::sums([&product(&x.values[shared.clone()], &y.values[shared.clone()])], WINDOW);
+    let whole = shared.len() - (WINDOW - 1);
+    let [x, xx, y, yy, xy] =
+        [&x_sums[0], &x_sums[1], &y_sums[0], &y_sums[1], &xy].map(|series| &series[WINDOW - 1..][..whole]);
+    for (i, slot) in out[shared][WINDOW - 1..][..whole].iter_mut().enumerate() {
+        *slot = measure([x[i], y[i], xx[i], yy[i], xy[i]]);
     }
 }
 
-/// Sum of squared distances from the mean; nothing where they are all rounding error.
+/// Sum of squared distances from the mean; NaN where they are all rounding error.
 #[inline(always)]
-fn spread(sum: f64, squares: f64) -> Option<f64> {
+fn spread(sum: f64, squares: f64) -> f64 {
     let spread = squares - sum * sum / WINDOW as f64;
-    (spread > 1e-13 * squares).then_some(spread)
+    if spread > 1e-13 * squares { spread } else { f64::NAN }
 }
 
 #[inline(always)]
-fn correlation([x, y, xx, yy, xy]: &Moments) -> f64 {
-    match (spread(*x, *xx), spread(*y, *yy)) {
-        (Some(vx), Some(vy)) => (xy - x * y / WINDOW as f64) / (vx * vy).sqrt(),
-        _ => f64::NAN,
-    }
+fn correlation([x, y, xx, yy, xy]: Moments) -> f64 {
+    (xy - x * y / WINDOW as f64) / (spread(x, xx) * spread(y, yy)).sqrt()
 }
 
 #[inline(always)]
-fn beta([x, y, _, yy, xy]: &Moments) -> f64 {
-    spread(*y, *yy).map_or(f64::NAN, |vy| (xy - x * y / WINDOW as f64) / vy)
+fn beta([x, y, _, yy, xy]: Moments) -> f64 {
+    (xy - x * y / WINDOW as f64) / spread(y, yy)
 }

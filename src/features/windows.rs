@@ -1,86 +1,122 @@
 //! Sums, extremes and deviations over the last n bars, without subtracting what leaves the window: a window
 //! of zeros sums to exactly zero whatever came before it, and no rounding error lives longer than n bars.
+//!
+//! Entries before the first whole window mean nothing. Loops run over [`LANES`] neighbouring bars at once,
+//! their accumulators in registers; each bar's own operations keep their order, so that lanes do not change a bit.
 
-/// Bars worked on at a time, so that scratch stays in the first-level cache.
-const CHUNK: usize = 512;
+use std::array::from_fn;
 
-/// Sums of the last `n` entries of `K` series at once: `out[t] = x[t−n+1] + … + x[t]` for t ≥ n − 1, 0 before.
+/// Bars worked on at a time.
+const LANES: usize = 16;
+
+/// Sums of the last `n` entries of `K` series of one length: `out[k][t] = x[k][t−n+1] + … + x[k][t]` for t ≥ n − 1.
 ///
 /// Blocks of n: the tail of the block before plus the head of this one (van Herk 1992, with + for max).
 #[inline(always)]
-pub fn sums<const K: usize>(x: &[[f64; K]], n: usize) -> Vec<[f64; K]> {
-    let mut out = vec![[0.0; K]; x.len()];
-    let mut tail = vec![[0.0; K]; n];
+pub fn sums<const K: usize>(x: [&[f64]; K], n: usize) -> [Vec<f64>; K] {
+    let len = x[0].len();
+    let mut out: [Vec<f64>; K] = from_fn(|_| vec![0.0; len]);
+    // Sums of the block's last n − i entries at i; nothing is left at n.
+    let mut tails = vec![[0.0; K]; n + 1];
+    let mut next = vec![[0.0; K]; n + 1];
     let mut start = 0;
-    while start < x.len() {
-        let end = (start + n).min(x.len());
+    while start < len {
+        let width = n.min(len - start);
+        let block: [&[f64]; K] = from_fn(|k| &x[k][start..start + width]);
+        let mut sums = out.each_mut().map(|series| &mut series[start..start + width]);
         let mut head = [0.0; K];
-        for t in start..end {
+        for (i, older) in tails[1..=width].iter().enumerate() {
             for k in 0..K {
-                head[k] += x[t][k];
-            }
-            let older = t - start + 1;
-            if older == n {
-                out[t] = head;
-            } else if start > 0 {
-                for k in 0..K {
-                    out[t][k] = tail[older][k] + head[k];
-                }
+                head[k] += block[k][i];
+                sums[k][i] = older[k] + head[k];
             }
         }
-        if end - start == n {
-            let mut sum = [0.0; K];
-            for i in (0..n).rev() {
-                for k in 0..K {
-                    sum[k] += x[start + i][k];
-                }
-                tail[i] = sum;
+        let mut tail = [0.0; K];
+        for (i, slot) in next[..width].iter_mut().enumerate().rev() {
+            for k in 0..K {
+                tail[k] += block[k][i];
             }
+            *slot = tail;
         }
-        start = end;
+        std::mem::swap(&mut tails, &mut next);
+        start += width;
     }
     out
 }
 
-/// Mean of the last `n` entries, for t ≥ n − 1; 0 before.
+/// Means of the last `n` entries of `K` series of one length, for t ≥ n − 1.
 #[inline(always)]
-pub fn means(x: &[f64], n: usize) -> Vec<f64> {
-    let one: Vec<[f64; 1]> = x.iter().map(|&v| [v]).collect();
-    sums(&one, n).iter().map(|s| s[0] / n as f64).collect()
+pub fn means<const K: usize>(x: [&[f64]; K], n: usize) -> [Vec<f64>; K] {
+    let mut out = sums(x, n);
+    for series in &mut out {
+        for value in series.iter_mut() {
+            *value /= n as f64;
+        }
+    }
+    out
 }
 
-/// Sum of squared distances of the last `n` entries from `mean[t]`, for t ≥ n − 1; 0 before.
+/// Calls `work(from, lanes)` for groups of [`LANES`] bars that cover `first..len`. The last group overlaps the one
+/// before it; where fewer than [`LANES`] bars exist, bars come singly, with `lanes` 1.
+macro_rules! in_lanes {
+    ($first:expr, $len:expr, $from:ident, $lanes:ident, $work:block) => {{
+        let (first, len) = ($first, $len);
+        let mut at = first;
+        while at < len {
+            if len - first >= LANES {
+                const $lanes: usize = LANES;
+                let $from = at.min(len - LANES);
+                $work
+                at = $from + LANES;
+            } else {
+                const $lanes: usize = 1;
+                let $from = at;
+                $work
+                at += 1;
+            }
+        }
+    }};
+}
+
+/// The `N` entries from `from` on.
+#[inline(always)]
+fn lanes<const N: usize>(x: &[f64], from: usize) -> &[f64; N] {
+    x[from..from + N].try_into().expect("a slice of N entries")
+}
+
+/// Sum of squared distances of the last `n` entries from `mean[t]`, for t ≥ n − 1.
 #[inline(always)]
 pub fn squared_distances(x: &[f64], mean: &[f64], n: usize) -> Vec<f64> {
     let mut out = vec![0.0; x.len()];
-    let mut from = n - 1;
-    while from < x.len() {
-        let to = (from + CHUNK).min(x.len());
-        let (sum, mean) = (&mut out[from..to], &mean[from..to]);
+    in_lanes!(n - 1, x.len(), from, N, {
+        let mean = *lanes::<N>(mean, from);
+        let mut sum = [0.0; N];
         for k in (0..n).rev() {
-            let past = &x[from - k..to - k];
-            for ((s, &m), &p) in sum.iter_mut().zip(mean).zip(past) {
-                let d = p - m;
-                *s += d * d;
+            let past = lanes::<N>(x, from - k);
+            for i in 0..N {
+                let d = past[i] - mean[i];
+                sum[i] += d * d;
             }
         }
-        from = to;
-    }
+        out[from..from + N].copy_from_slice(&sum);
+    });
     out
 }
 
-/// Least (`greatest = false`) or greatest of the last `n` entries, for t ≥ n − 1.
+/// Least (`GREATEST = false`) or greatest of the last `n` entries, for t ≥ n − 1.
 #[inline(always)]
-pub fn extremes(x: &[f64], n: usize, greatest: bool) -> Vec<f64> {
-    let pick = |a: f64, b: f64| if (a > b) == greatest { a } else { b };
+pub fn extremes<const GREATEST: bool>(x: &[f64], n: usize) -> Vec<f64> {
     let mut width = 1;
     let mut out = x.to_vec();
+    let mut next = vec![0.0; x.len()];
     // Windows of 1, 2, 4, … bars, each from two of half its size; the last step overlaps.
-    while width < n {
+    while width < n && width < x.len() {
         let step = width.min(n - width);
-        for t in (step..out.len()).rev() {
-            out[t] = pick(out[t], out[t - step]);
+        let (now, past) = (&out[step.min(x.len())..], &out[..x.len().saturating_sub(step)]);
+        for ((slot, &a), &b) in next[step.min(x.len())..].iter_mut().zip(now).zip(past) {
+            *slot = if (a > b) == GREATEST { a } else { b };
         }
+        std::mem::swap(&mut out, &mut next);
         width += step;
     }
     out
@@ -94,30 +130,28 @@ pub fn r_squared(x: &[f64], n: usize) -> Vec<f64> {
     let sum_k = count * (count - 1.0) / 2.0;
     let sum_kk = (count - 1.0) * count * (2.0 * count - 1.0) / 6.0;
     let var_k = count * sum_kk - sum_k * sum_k;
-    let mut from = n - 1;
-    while from < x.len() {
-        let to = (from + CHUNK).min(x.len());
-        let len = to - from;
-        let (mut sum, mut squares, mut moments) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
+    in_lanes!(n - 1, x.len(), from, N, {
         // Distances from the newest entry: the level of the series would swallow its changes.
+        let now = *lanes::<N>(x, from);
+        let (mut sum, mut squares, mut moments) = ([0.0; N], [0.0; N], [0.0; N]);
         for k in 1..n {
             let weight = k as f64;
-            let (now, past) = (&x[from..to], &x[from - k..to - k]);
-            for i in 0..len {
+            let past = lanes::<N>(x, from - k);
+            for i in 0..N {
                 let d = past[i] - now[i];
                 sum[i] += d;
                 squares[i] += d * d;
                 moments[i] += weight * d;
             }
         }
-        for i in 0..len {
+        for i in 0..N {
             let var_d = count * squares[i] - sum[i] * sum[i];
             let cov = count * moments[i] - sum_k * sum[i];
             let r = cov * cov / (var_k * var_d);
-            out[from + i] = if var_d > 0.0 { if r > 1.0 { 1.0 } else { r } } else { 0.0 };
+            let r = if r > 1.0 { 1.0 } else { r };
+            out[from + i] = if var_d > 0.0 { r } else { 0.0 };
         }
-        from = to;
-    }
+    });
     out
 }
 
@@ -128,24 +162,33 @@ pub fn r_squared(x: &[f64], n: usize) -> Vec<f64> {
 /// most as great as itself, itself included, lies below q just if c − 1 < h, which needs no sorting.
 #[inline(always)]
 pub fn thirds(x: &[f64], n: usize, least: usize) -> Vec<f64> {
-    (0..x.len())
-        .map(|t| {
-            let window = &x[(t + 1).saturating_sub(n)..=t];
-            if window.len() < least {
-                return f64::NAN;
+    let mut out = vec![f64::NAN; x.len()];
+    for t in least - 1..x.len().min(n - 1) {
+        let at_most = x[..=t].iter().filter(|&&v| v <= x[t]).count();
+        out[t] = third(at_most as f64 - 1.0, t as f64);
+    }
+    in_lanes!(n - 1, x.len(), from, N, {
+        let now = *lanes::<N>(x, from);
+        // Counted in f64, which is exact and as wide as what is compared.
+        let mut at_most = [0.0; N];
+        for k in 0..n {
+            let past = lanes::<N>(x, from - k);
+            for i in 0..N {
+                at_most[i] += if past[i] <= now[i] { 1.0 } else { 0.0 };
             }
-            let now = x[t];
-            let at_most: u64 = window.iter().map(|&v| u64::from(v <= now)).sum();
-            let (rank, last) = (at_most - 1, window.len() as u64 - 1);
-            if 3 * rank < last {
-                0.0
-            } else if 3 * rank < 2 * last {
-                1.0
-            } else {
-                2.0
-            }
-        })
-        .collect()
+        }
+        for i in 0..N {
+            out[from + i] = third(at_most[i] - 1.0, n as f64 - 1.0);
+        }
+    });
+    out
+}
+
+/// The third of `last` + 1 ordered values that the one at `rank` is in.
+#[inline(always)]
+fn third(rank: f64, last: f64) -> f64 {
+    let upper = if 3.0 * rank < 2.0 * last { 1.0 } else { 2.0 };
+    if 3.0 * rank < last { 0.0 } else { upper }
 }
 
 #[cfg(test)]
@@ -161,7 +204,7 @@ mod tests {
         for len in [1, 4, 5, 19, 20, 21, 100, 1203] {
             let x = noise(len);
             for n in [5, 20] {
-                let (mean, low, high) = (means(&x, n), extremes(&x, n, false), extremes(&x, n, true));
+                let ([mean], low, high) = (means([&x], n), extremes::<false>(&x, n), extremes::<true>(&x, n));
                 let (squares, r2) = (squared_distances(&x, &mean, n), r_squared(&x, n));
                 for t in n - 1..len {
                     let w = &x[t + 1 - n..=t];
@@ -185,7 +228,7 @@ mod tests {
         let mut x = noise(60);
         x.iter_mut().for_each(|v| *v *= 1e9);
         x.extend([0.0; 60]);
-        let mean = means(&x, 20);
+        let [mean] = means([&x], 20);
         assert_eq!(mean[79..], [0.0; 41]);
         assert_eq!(squared_distances(&x, &mean, 20)[79..], [0.0; 41]);
         assert_eq!(r_squared(&x, 20)[79..], [0.0; 41]);

@@ -19,8 +19,8 @@ use coins::Coin;
 
 /// Days over which daily volume is measured.
 const VOLUME_DAYS: u32 = 30;
-/// Candles of more days than this before the present are made anew on every request rather than kept.
-const KEPT_DAYS: i64 = 500;
+/// Days before the present that are kept in memory at least: enough for the volume of a coin delisted lately.
+const KEPT_DAYS: i64 = 130;
 
 /// A market of made-up coins with a common factor, stochastic volatility, fat tails, regimes, listings and delistings.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Simulated {
     kind: MarketType,
     timeframe: Timeframe,
     now_ms: i64,
+    /// Bars from here on are kept in memory; earlier ones are made anew on every request.
+    kept_from_ms: i64,
     kept: Mutex<HashMap<(String, Timeframe), Arc<Candles>>>,
     factors: Mutex<HashMap<Timeframe, Arc<path::Factor>>>,
 }
@@ -39,13 +41,16 @@ impl Simulated {
     /// The market of `seed` and `market.simulated`; without `now_ms`, the present is the last midnight UTC.
     pub fn new(settings: &Settings, now_ms: Option<i64>) -> Self {
         let midnight = || chrono::Utc::now().timestamp_millis().div_euclid(DAY_MS) * DAY_MS;
+        let now_ms = now_ms.unwrap_or_else(midnight);
+        let kept_days = KEPT_DAYS.max(i64::from(settings.market.lookback_days) + 10);
         Self {
             seed: settings.seed,
             symbols: settings.market.simulated.symbols,
             edge: settings.market.simulated.edge,
             kind: settings.market.kind,
             timeframe: settings.market.timeframe,
-            now_ms: now_ms.unwrap_or_else(midnight),
+            now_ms,
+            kept_from_ms: now_ms - kept_days * DAY_MS,
             kept: Mutex::default(),
             factors: Mutex::default(),
         }
@@ -100,7 +105,7 @@ impl Simulated {
     ) -> Result<Candles, MarketError> {
         let unknown = || MarketError::UnknownSymbol { exchange: "simulated".into(), symbol: symbol.into() };
         let coin = Coin::named(self.seed, self.symbols, symbol).ok_or_else(unknown)?;
-        if from_ms >= self.now_ms - KEPT_DAYS * DAY_MS {
+        if from_ms >= self.kept_from_ms {
             let candles = self.coin_candles(&coin, timeframe);
             return Ok(between(&candles, from_ms, to_ms, self.now_ms, timeframe));
         }
@@ -109,15 +114,14 @@ impl Simulated {
         Ok(between(&candles, from_ms, to_ms, self.now_ms, timeframe))
     }
 
-    /// The coin's bars of the last `KEPT_DAYS` before now.
+    /// The coin's bars that are kept.
     fn coin_candles(&self, coin: &Coin, timeframe: Timeframe) -> Arc<Candles> {
         let key = (coin.symbol(), timeframe);
         if let Some(candles) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return candles.clone();
         }
-        let from = self.now_ms - KEPT_DAYS * DAY_MS;
         let factor = self.factor(timeframe);
-        let candles = Arc::new(path::candles(self.world(timeframe), coin, &factor, from, self.now_ms));
+        let candles = Arc::new(path::candles(self.world(timeframe), coin, &factor, self.kept_from_ms, self.now_ms));
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(key, candles.clone());
         candles
     }
