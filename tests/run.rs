@@ -110,8 +110,7 @@ async fn a_day_leaves_models_reports_exports_a_filled_brain_and_a_synced_remote(
         "monitoring/system_status.json",
     ] {
         assert!(path(file).exists(), "{file}");
-        let remote = file.to_owned();
-        assert_eq!(std::fs::read(path(file)).unwrap().is_empty(), false, "{remote}");
+        assert!(!std::fs::read(path(file)).unwrap().is_empty(), "{file} is empty");
     }
     assert!(std::fs::read_to_string(path("reports/model_comparison.html")).unwrap().contains("SIMULATED"));
     // Everything that counts lies on the remote, byte for byte.

@@ -258,10 +258,13 @@ mod tests {
         let candles = names.iter().zip([700, 1333, 1201]).enumerate();
         let candles = candles.map(|(i, (name, bars))| ((*name).to_owned(), walk(i as u64, bars))).collect();
         let panel = Panel::new(candles, Timeframe::H1, 24, false).unwrap();
-        let returns = Returns::new(&panel);
+        let shared = Shared::new(&panel);
+        let bits = |rows: Vec<f32>| rows.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         for (symbol, name) in names.iter().enumerate() {
-            let bits = |columns: Columns| columns.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-            let (wide, plain) = (dispatch(&panel, symbol, &returns), symbol_columns(&panel, symbol, &returns));
+            let mut wide = vec![0.0; panel.ranges[symbol].len() * COUNT];
+            let mut plain = wide.clone();
+            dispatch(&panel, symbol, &shared, &mut wide);
+            fill(&panel, symbol, &shared, &mut plain, crate::features::tile::lay_out);
             assert_eq!(bits(wide), bits(plain), "{name}");
         }
     }
