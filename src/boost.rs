@@ -13,5 +13,5 @@ mod tree;
 pub use bins::{Cuts, MISSING};
 pub use cpu::train;
 pub use forest::Forest;
-pub use job::{BoostError, BoostJob, BoostParams, Objective, Table};
+pub use job::{BoostError, BoostJob, BoostParams, MOST_CLASSES, Objective, Table};
 pub use tree::{Child, Tree};

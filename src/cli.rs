@@ -66,11 +66,13 @@ enum Command {
     /// Write the reports of the latest run again
     Report,
     /// Export every table of the brain to exports/
-    Export,
+    Export(DateArgs),
     /// Upload what has changed, and verify the remote
-    Sync,
+    Sync(DateArgs),
     /// Bring back from the remote what is missing here
     Restore {
+        #[command(flatten)]
+        date: DateArgs,
         /// Also replace local files that differ
         #[arg(long)]
         overwrite: bool,
@@ -100,11 +102,6 @@ enum Command {
         /// Where the trades go (.csv or .parquet)
         #[arg(long, value_name = "FILE")]
         trades: PathBuf,
-    },
-    /// Train a model again from its recorded inputs and compare the digests
-    Verify {
-        /// A {SYMBOL}_model.pkl
-        model: PathBuf,
     },
     /// What is running, or how the last run went
     Status,
@@ -158,10 +155,22 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match dispatch::dispatch(&self) {
             Ok(code) => ExitCode::from(code),
-            Err(Failure { code, error }) => {
-                eprintln!("error: {error:#}");
-                ExitCode::from(code as u8)
+            Err(failure) => {
+                if !failure.told {
+                    eprintln!("error: {}", failure.error);
+                }
+                ExitCode::from(failure.code as u8)
             }
+        }
+    }
+
+    fn request(&self, date: Option<NaiveDate>) -> huracan::pipeline::Request {
+        huracan::pipeline::Request {
+            workdir: self.common.workdir.clone(),
+            date,
+            resume: false,
+            json: self.common.json,
+            stored_only: false,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::settings::Costs;
 use crate::shadow::{Rules, Side, Signals};
 
 /// What the heads of a model say of one bar.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Prediction {
     /// Probability that a long trade makes money.
     pub win_long: f64,

@@ -20,17 +20,19 @@ pub enum Code {
 pub struct Failure {
     pub code: Code,
     pub error: anyhow::Error,
+    /// Whether the person has read it already.
+    pub told: bool,
 }
 
 impl Failure {
     pub fn new(code: Code, message: impl fmt::Display) -> Self {
-        Self { code, error: anyhow::anyhow!("{message}") }
+        Self { code, error: anyhow::anyhow!("{message}"), told: false }
     }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { code: Code::Failed, error: error.into() }
+        Self { code: Code::Failed, error: error.into(), told: false }
     }
 }
 
@@ -43,6 +45,6 @@ pub trait OrExit<T> {
 
 impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     fn or_exit(self, code: Code) -> Result<T, Failure> {
-        self.map_err(|error| Failure { code, error: error.into() })
+        self.map_err(|error| Failure { code, error: error.into(), told: false })
     }
 }

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::market::{DAY_MS, Timeframe};
 use crate::settings::Folds;
 
 /// One window of the walk: learn, choose, leave a gap, practise. Ranges are bars of the panel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fold {
     pub index: usize,
     /// Rows to learn from.

@@ -5,7 +5,7 @@ mod error;
 mod exchange;
 mod files;
 mod panel;
-mod store;
+pub mod store;
 mod timeframe;
 mod universe;
 

@@ -7,7 +7,10 @@ use rayon::prelude::*;
 use super::grow::{self, Binned, Workspace};
 use super::objective::{self, Quantised};
 use super::sample;
-use super::{BoostError, BoostJob, BoostParams, Cuts, Forest, Table};
+use super::{BoostError, BoostJob, BoostParams, Cuts, Forest, MOST_CLASSES, Table};
+
+/// What decides a job's bins and codes: training rows, validation rows, and most bins a feature.
+type BinsOf<'a> = (&'a [u32], &'a [u32], u32);
 
 /// Trains every job of a batch; results stand in the jobs' order.
 ///
@@ -19,7 +22,7 @@ pub fn train(
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
     // Heads of one symbol and fold learn from the same rows: their bins are made once.
-    let mut groups: HashMap<(&[u32], &[u32], u32), Vec<usize>> = HashMap::new();
+    let mut groups: HashMap<BinsOf<'_>, Vec<usize>> = HashMap::new();
     for (i, job) in jobs.iter().enumerate() {
         groups.entry((&job.train, &job.valid, job.params.max_bin)).or_default().push(i);
     }
@@ -220,8 +223,10 @@ impl BoostParams {
                 return fault(key, value.to_string(), "0 or more");
             }
         }
-        if matches!(self.objective, super::Objective::Multiclass { classes } if classes < 2) {
-            return fault("objective", "multiclass".into(), "at least two classes");
+        if let super::Objective::Multiclass { classes } = self.objective
+            && !(2..=MOST_CLASSES).contains(&classes)
+        {
+            return fault("number of classes", classes.to_string(), "from 2 to 1000");
         }
         Ok(())
     }

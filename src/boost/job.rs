@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Most classes of a multiclass model: each costs a tree a round.
+pub const MOST_CLASSES: u32 = 1000;
+
 /// What is learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -54,15 +54,7 @@ pub fn check_labels(job: &BoostJob) -> Result<(), BoostError> {
 pub fn base_scores(objective: Objective, labels: &[f32]) -> Vec<f64> {
     let n = labels.len() as f64;
     // One class alone has an infinite log odds: a bound keeps scores finite.
-    let log_odds_bound = |p: f64| {
-        if p < 1e-15 {
-            1e-15
-        } else if p > 1.0 - 1e-15 {
-            1.0 - 1e-15
-        } else {
-            p
-        }
-    };
+    let log_odds_bound = |p: f64| p.clamp(1e-15, 1.0 - 1e-15);
     match objective {
         Objective::Binary => {
             let ones = labels.iter().filter(|&&label| label == 1.0).count() as f64;

@@ -3,12 +3,14 @@
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
-use huracan::commands;
-use huracan::exit::{Code, Failure};
+use std::str::FromStr;
+
+use huracan::exit::{Code, Failure, OrExit};
 use huracan::settings::Purpose;
+use huracan::{commands, kill, pipeline, ui};
 
 use super::boost::Boost;
-use super::{Cli, Command};
+use super::{Cli, Command, KillAction, RunArgs};
 
 /// Runs the command; gives back the exit code of a success.
 pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
@@ -52,8 +54,137 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             let workdir = &cli.common.workdir;
             show(cli, &commands::backtest::run(&settings, workdir, candles, signals.as_deref(), trades)?)
         }
-        _ => Err(Failure::new(Code::Failed, "not in this build")),
+        Command::Run(args) => day(cli, args, false),
+        Command::Train(args) => day(cli, args, true),
+        Command::Schedule => schedule(cli),
+        Command::Universe(args) => {
+            let settings = cli.settings(Purpose::Training)?;
+            let (selection, answer) =
+                runtime()?.block_on(pipeline::universe_alone(&settings, &cli.request(args.date)))?;
+            if cli.common.json {
+                println!("{}", answer.json);
+            } else {
+                if answer.json["simulated"] == true {
+                    println!("SIMULATED MARKET: these coins are invented.");
+                }
+                let heading = vec!["rank", "symbol", "score", "daily volume, USD", "age, days", "spread, bps"];
+                let number = |value: Option<f64>, digits: usize| {
+                    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
+                };
+                let rows = selection.chosen.iter().map(|coin| {
+                    vec![
+                        coin.rank.to_string(),
+                        coin.symbol.clone(),
+                        format!("{:.3}", coin.score),
+                        format!("{:.0}", coin.daily_volume_usd),
+                        number(coin.age_days, 0),
+                        number(coin.spread_bps, 1),
+                    ]
+                });
+                table(heading, rows.collect());
+                for coin in &selection.excluded {
+                    println!("{}: {}", coin.symbol, coin.reason);
+                }
+            }
+            Ok(answer.code)
+        }
+        Command::Download(args) => {
+            let settings = cli.settings(Purpose::Training)?;
+            answered(cli, runtime()?.block_on(pipeline::download_alone(&settings, &cli.request(args.date)))?)
+        }
+        Command::Report => {
+            let settings = cli.settings(Purpose::Tables)?;
+            answered(cli, runtime()?.block_on(pipeline::report_alone(&settings, &cli.request(None)))?)
+        }
+        Command::Export(args) => {
+            let settings = cli.settings(Purpose::Tables)?;
+            answered(cli, runtime()?.block_on(pipeline::export_alone(&settings, &cli.request(args.date)))?)
+        }
+        Command::Sync(args) => {
+            let settings = cli.settings(Purpose::Tables)?;
+            answered(cli, runtime()?.block_on(pipeline::sync_alone(&settings, &cli.request(args.date)))?)
+        }
+        Command::Restore { date, overwrite } => {
+            let settings = cli.settings(Purpose::Tables)?;
+            answered(cli, runtime()?.block_on(pipeline::restore_alone(&settings, &cli.request(date.date), *overwrite))?)
+        }
+        Command::Status => {
+            let settings = cli.settings(Purpose::Tables)?;
+            answered(cli, runtime()?.block_on(pipeline::status(&settings, &cli.request(None)))?)
+        }
+        Command::Doctor => {
+            let settings = cli.settings(Purpose::Tables)?;
+            let workdir = &cli.common.workdir;
+            let answer = runtime()?.block_on(pipeline::doctor(&settings, workdir, cli.common.json))?;
+            if cli.common.json {
+                println!("{}", answer.json);
+            }
+            Ok(answer.code)
+        }
+        Command::Kill { action, why } => kill_switch(cli, *action, why.as_deref()),
     }
+}
+
+/// The runtime of the steps that wait for others: databases, exchanges, remotes.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?)
+}
+
+fn day(cli: &Cli, args: &RunArgs, stored_only: bool) -> Result<u8, Failure> {
+    let settings = cli.settings(Purpose::Training)?;
+    let request = pipeline::Request { resume: args.resume, stored_only, ..cli.request(args.date.date) };
+    let answer = runtime()?.block_on(pipeline::run(settings, request))?;
+    if cli.common.json {
+        println!("{}", answer.json);
+    }
+    Ok(answer.code)
+}
+
+/// A run every day, each in a process of its own: whatever one run does, the next one starts clean.
+fn schedule(cli: &Cli) -> Result<u8, Failure> {
+    let settings = cli.settings(Purpose::Training)?;
+    let (hour, minute) = settings.schedule.at_utc.split_once(':').unwrap_or(("2", "0"));
+    let cron = croner::Cron::from_str(&format!("{minute} {hour} * * *")).or_exit(Code::Usage)?;
+    loop {
+        let next = cron.find_next_occurrence(&chrono::Utc::now(), false)?;
+        ui::print_line(&format!("next run: {}", commands::time_text(next.timestamp_millis())));
+        while let Ok(left) = (next - chrono::Utc::now()).to_std() {
+            std::thread::sleep(left.min(std::time::Duration::from_secs(30)));
+        }
+        let arguments = std::env::args_os().skip(1).map(|a| if a == "schedule" { "run".into() } else { a });
+        let status = std::process::Command::new(std::env::current_exe()?).args(arguments).status()?;
+        match status.code() {
+            Some(0) => {}
+            Some(code) if code == Code::Interrupted as i32 => return Ok(Code::Interrupted as u8),
+            _ => ui::print_line(&format!("the run ended with {status}")),
+        }
+    }
+}
+
+fn kill_switch(cli: &Cli, action: KillAction, why: Option<&str>) -> Result<u8, Failure> {
+    let workdir = &cli.common.workdir;
+    let now = match action {
+        KillAction::On => {
+            let why = why.ok_or_else(|| Failure::new(Code::Usage, "say why: huracan kill on --why TEXT"))?;
+            Some(kill::on(workdir, why)?)
+        }
+        KillAction::Off => {
+            kill::off(workdir)?;
+            None
+        }
+        KillAction::Status => kill::status(workdir),
+    };
+    if cli.common.json {
+        println!("{}", serde_json::json!({ "on": now.is_some(), "kill_switch": now }));
+    } else {
+        println!("kill switch: {}", now.map_or_else(|| "off".to_owned(), |killed| killed.to_string()));
+    }
+    Ok(0)
+}
+
+fn answered(cli: &Cli, answer: pipeline::Answer) -> Result<u8, Failure> {
+    show(cli, &answer.json)?;
+    Ok(answer.code)
 }
 
 /// Sets the number of CPU threads for the whole process; 0 takes every core.
@@ -70,6 +201,11 @@ fn show(cli: &Cli, answer: &Value) -> Result<u8, Failure> {
             match value {
                 Value::Array(list) => println!("{key}: {}", list.len()),
                 Value::String(text) => println!("{key}: {text}"),
+                Value::Object(inner) => {
+                    for (name, value) in inner {
+                        println!("{key}.{name}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                    }
+                }
                 other => println!("{key}: {other}"),
             }
         }

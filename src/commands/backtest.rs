@@ -30,6 +30,7 @@ pub fn run(
 ) -> Result<Value, Failure> {
     let panel = candles::read_panel(folder, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
+    let own = signals.is_none();
     let (signals, waits) = match signals {
         Some(path) => (signals::read(path, &panel).or_exit(Code::BadData)?, Default::default()),
         None => {
@@ -44,7 +45,10 @@ pub fn run(
     let waits: serde_json::Map<String, Value> =
         waits.into_iter().map(|(wait, count)| (wait.name().to_owned(), count.into())).collect();
     Ok(json!({
+        "simulated": panel.simulated,
         "symbols": panel.symbols.len(),
+        // Whose decisions these are: a model's own include bars that it was trained on.
+        "decided_by": if own { "models of the workdir, bars of their training included" } else { "given signals" },
         "signals": signals.count(),
         "waits": waits,
         "trades": trades.len(),

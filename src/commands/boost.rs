@@ -68,7 +68,9 @@ pub fn train(
         let message = format!("{}: row {row}: target '{}' is missing or infinite", file.display(), columns.target);
         return Err(Failure::new(Code::BadData, message));
     }
-    let objective = objective(learns, &learnable.labels);
+    let objective = objective(learns, &learnable.labels).map_err(|fault| {
+        Failure::new(Code::BadData, format!("{}: target '{}' {fault}", path.display(), columns.target))
+    })?;
     let params = BoostParams { objective, ..params.clone() };
     params.check("boost train").or_exit(Code::Usage)?;
 
@@ -175,13 +177,21 @@ pub fn predict(path: &Path, model: &Path, group: Option<&str>, out: &Path) -> Re
     Ok(json!({ "rows": rows, "models": forests.len(), "out": out }))
 }
 
-fn objective(learns: Learns, labels: &[f32]) -> Objective {
+/// The objective that these labels, all finite, can be learned by; else why not.
+fn objective(learns: Learns, labels: &[f32]) -> Result<Objective, String> {
     match learns {
-        Learns::Binary => Objective::Binary,
-        Learns::Regression => Objective::Regression,
+        Learns::Binary => Ok(Objective::Binary),
+        Learns::Regression => Ok(Objective::Regression),
         Learns::Multiclass => {
             let greatest = labels.iter().copied().fold(0.0, f32::max);
-            Objective::Multiclass { classes: greatest as u32 + 1 }
+            let most = boost::MOST_CLASSES;
+            if !labels.is_empty() && greatest < 1.0 {
+                Err("has class 0 alone; multiclass needs at least two classes".into())
+            } else if greatest >= most as f32 {
+                Err(format!("has class {greatest}; number the classes from 0 on, {most} at most"))
+            } else {
+                Ok(Objective::Multiclass { classes: greatest as u32 + 1 })
+            }
         }
     }
 }

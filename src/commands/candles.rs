@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::exit::{Code, Failure, OrExit};
-use crate::market::{Panel, Timeframe, read_folder};
+use crate::market::{Panel, Timeframe, read_folder, store};
 use crate::settings::Settings;
 
 /// Reads every candle file of `folder`.
@@ -25,5 +25,5 @@ pub fn read_panel(folder: &Path, settings: &Settings) -> Result<Panel, Failure> 
     if !faults.is_empty() {
         return Err(Failure::new(Code::BadData, faults.join("\n")));
     }
-    Panel::new(candles, timeframe, settings.market.max_gap_bars, false).or_exit(Code::BadData)
+    Panel::new(candles, timeframe, settings.market.max_gap_bars, store::holds_simulated(folder)).or_exit(Code::BadData)
 }

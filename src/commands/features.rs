@@ -28,5 +28,7 @@ pub fn run(settings: &Settings, folder: &Path, out: &Path) -> Result<Value, Fail
         columns.push(Column::new(feature.name.into(), values));
     }
     table::write(out, DataFrame::new(rows, columns)?).or_exit(Code::Failed)?;
-    Ok(json!({ "symbols": panel.symbols.len(), "rows": rows, "features": CATALOGUE.len(), "out": out }))
+    Ok(
+        json!({ "simulated": panel.simulated, "symbols": panel.symbols.len(), "rows": rows, "features": CATALOGUE.len(), "out": out }),
+    )
 }

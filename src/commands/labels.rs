@@ -46,5 +46,5 @@ pub fn run(settings: &Settings, folder: &Path, out: &Path) -> Result<Value, Fail
         Column::new("exit_reason".into(), reasons),
     ];
     table::write(out, DataFrame::new(rows, columns)?).or_exit(Code::Failed)?;
-    Ok(json!({ "symbols": panel.symbols.len(), "rows": rows, "out": out }))
+    Ok(json!({ "simulated": panel.simulated, "symbols": panel.symbols.len(), "rows": rows, "out": out }))
 }

@@ -234,3 +234,46 @@ fn fill(panel: &Panel, symbol: usize, shared: &Shared, rows: &mut [f32], lay_out
         lay_out(&tile, &mut rows[from * COUNT..]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arith::{draw, uniform};
+    use crate::market::{Candles, Timeframe};
+
+    #[test]
+    fn wide_vectors_and_plain_ones_give_the_same_bits() {
+        #[cfg(target_arch = "x86_64")]
+        if !is_x86_feature_detected!("avx2") {
+            println!("SKIPPED: this processor has no AVX2, so that there is one path alone");
+        }
+        let walk = |seed: u64, bars: u64| {
+            let mut candles = Candles::default();
+            let mut close = 100.0;
+            for i in 0..bars {
+                let noise = |k: u64| uniform(draw(seed, k, i));
+                let open = close;
+                // Some bars stand still, and some are not traded.
+                close = if noise(0) < 0.1 { open } else { open * (1.0 + 0.05 * (noise(1) - 0.5)) };
+                let (high, low) =
+                    (open.max(close) * (1.0 + 0.01 * noise(2)), open.min(close) * (1.0 - 0.01 * noise(3)));
+                let volume = if noise(4) < 0.1 { 0.0 } else { 1e4 * noise(5) };
+                candles.push(i as i64 * 3_600_000, [open, high, low, close], volume);
+            }
+            candles
+        };
+        let names = ["AAA-USDT", "BTC-USDT", "ETH-USDT"];
+        let candles = names.iter().zip([700, 1333, 1201]).enumerate();
+        let candles = candles.map(|(i, (name, bars))| ((*name).to_owned(), walk(i as u64, bars))).collect();
+        let panel = Panel::new(candles, Timeframe::H1, 24, false).unwrap();
+        let shared = Shared::new(&panel);
+        let bits = |rows: Vec<f32>| rows.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        for (symbol, name) in names.iter().enumerate() {
+            let mut wide = vec![0.0; panel.ranges[symbol].len() * COUNT];
+            let mut plain = wide.clone();
+            dispatch(&panel, symbol, &shared, &mut wide);
+            fill(&panel, symbol, &shared, &mut plain, crate::features::tile::lay_out);
+            assert_eq!(bits(wide), bits(plain), "{name}");
+        }
+    }
+}

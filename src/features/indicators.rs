@@ -88,8 +88,8 @@ pub fn averages(close: &[f64], moves: [&[f64]; 5]) -> Averages {
         wilder: from_fn(|_| vec![0.0; n]),
         running: from_fn(|_| vec![0.0; n]),
     };
-    for k in 0..5 {
-        begin_ema(close, EMAS[k], &mut out.close[k]);
+    for (span, series) in EMAS.into_iter().zip(&mut out.close) {
+        begin_ema(close, span, series);
     }
     for k in 0..3 {
         begin_wilder(smoothed[k], PERIOD, TOGETHER, &mut out.wilder[k]);

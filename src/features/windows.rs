@@ -23,7 +23,7 @@ pub fn sums<const K: usize>(x: [&[f64]; K], n: usize) -> [Vec<f64>; K] {
     while start < len {
         let width = n.min(len - start);
         let block: [&[f64]; K] = from_fn(|k| &x[k][start..start + width]);
-        let mut sums = out.each_mut().map(|series| &mut series[start..start + width]);
+        let sums = out.each_mut().map(|series| &mut series[start..start + width]);
         let mut head = [0.0; K];
         for (i, older) in tails[1..=width].iter().enumerate() {
             for k in 0..K {

@@ -7,7 +7,7 @@ use super::{Check, Status};
 /// One row a component, with the remedy for whatever is not well.
 pub fn doctor_table(checks: &[Check], colour: bool) -> String {
     let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     if colour {
         table.enforce_styling();

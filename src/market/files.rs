@@ -67,17 +67,31 @@ pub(super) fn write_noted(path: &Path, candles: &Candles, notes: &[(&str, String
 
 /// Reads candles and the note named `key` of a Parquet file.
 pub(super) fn read_noted(path: &Path, key: &str) -> Result<(Candles, Option<String>), ReadError> {
+    let (reader, note) = open_noted(path, key)?;
+    let frame = reader.finish().map_err(|error| not_parquet(path, &error))?;
+    Ok((columns::candles(path, &frame)?, note))
+}
+
+/// Reads the note named `key` of a Parquet file alone.
+pub(super) fn read_note(path: &Path, key: &str) -> Result<Option<String>, ReadError> {
+    Ok(open_noted(path, key)?.1)
+}
+
+fn not_parquet(path: &Path, error: &PolarsError) -> ReadError {
+    ReadError::Unreadable { path: path.into(), reason: format!("is no readable parquet file: {error}") }
+}
+
+fn open_noted(path: &Path, key: &str) -> Result<(ParquetReader<File>, Option<String>), ReadError> {
     let unreadable = |reason: String| ReadError::Unreadable { path: path.into(), reason };
     let file = File::open(path).map_err(|error| unreadable(format!("cannot be opened: {error}")))?;
     let mut reader = ParquetReader::new(file);
     let note = reader
         .get_metadata()
-        .map_err(|error| unreadable(format!("is no readable parquet file: {error}")))?
+        .map_err(|error| not_parquet(path, &error))?
         .key_value_metadata()
         .as_ref()
         .and_then(|notes| notes.iter().find(|note| note.key == key).and_then(|note| note.value.clone()));
-    let frame = reader.finish().map_err(|error| unreadable(format!("is no readable parquet file: {error}")))?;
-    Ok((columns::candles(path, &frame)?, note))
+    Ok((reader, note))
 }
 
 fn frame(candles: &Candles) -> PolarsResult<DataFrame> {

@@ -13,6 +13,7 @@ use super::{Candles, Exchange, HOUR_MS, MarketError, Timeframe};
 use crate::settings::Settings;
 
 use cached::Cached;
+pub use cached::holds_simulated;
 
 /// Where stored candles are shared between machines: `prefix` ends with a slash and is followed by `{SYMBOL}.parquet`.
 #[derive(Debug, Clone)]

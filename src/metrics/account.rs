@@ -66,11 +66,9 @@ impl Account {
         let mut booked: Vec<(i64, f64)> = Vec::new();
         let mut exits = by_exit.into_iter().peekable();
         let mut settle = |until: Option<usize>, equity: &mut f64, exposure: &mut f64, notional: &[f64]| {
-            // An exit at the open of a bar frees its money for an entry at the same open.
+            // An exit at the open of a bar frees its money for an entry at the same open; one within the bar comes later.
             while let Some(i) = exits.next_if(|&i| {
-                until.is_none_or(|bar| {
-                    trades[i].exit_bar < bar || (trades[i].exit_bar == bar && trades[i].entry_bar < bar)
-                })
+                until.is_none_or(|bar| trades[i].exit_bar < bar || (trades[i].exit_bar == bar && at_open(&trades[i])))
             }) {
                 if notional[i] > 0.0 {
                     let profit = notional[i] * trades[i].net_bps / 10_000.0;

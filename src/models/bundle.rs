@@ -205,10 +205,10 @@ impl Bundle {
                 head: name.clone(),
                 source,
             })?;
-            if head.features != plain_names {
+            if head.features != raw.feature_names && head.features != plain_names {
                 return Err(bad(format!("head '{name}' has other features than 'feature_names'")));
             }
-            // The text holds names that the format allows; the pickle holds the real ones.
+            // A text that LightGBM has saved again holds only names that its format allows.
             head.features.clone_from(&raw.feature_names);
             heads.insert(name, head);
         }

@@ -14,6 +14,8 @@ pub use write::{lightgbm_feature_names, to_lightgbm};
 const BASE_SCORE: &str = "huracan_base_score";
 /// Header line with the first round's leaf values, then node values, tree by tree, base score not added.
 const FIRST_VALUES: &str = "huracan_first_values";
+/// Header line with the features' own names, a JSON array with `=` escaped, where the format cannot hold them.
+const OWN_NAMES: &str = "huracan_feature_names";
 /// Header line with the validation loss after each round.
 const VALIDATION_LOSS: &str = "huracan_validation_loss";
 

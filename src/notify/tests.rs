@@ -20,7 +20,10 @@ enum Act {
 }
 
 /// Serves one connection an act, then closes; returns its address and what it was sent.
-fn fake_api(acts: Vec<Act>) -> (String, Arc<Mutex<Vec<(Instant, String)>>>) {
+/// Requests as they came, with their times.
+type Heard = Arc<Mutex<Vec<(Instant, String)>>>;
+
+fn fake_api(acts: Vec<Act>) -> (String, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));

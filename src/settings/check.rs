@@ -166,6 +166,13 @@ fn folds(s: &Settings, faults: &mut Vec<Fault>) {
             format!("set it to at least {window}, or shorten the fold"),
         );
     }
+    if s.folds.step_days < s.folds.test_days {
+        fault(
+            "folds.step_days",
+            format!("is {}, so that test windows of {} days overlap", s.folds.step_days, s.folds.test_days),
+            format!("set it to at least {}: no bar may be traded twice", s.folds.test_days),
+        );
+    }
     let validation_days = s.folds.validation_share * f64::from(s.folds.train_days + s.folds.test_days);
     if validation_days + f64::from(s.folds.purge_days) >= f64::from(s.folds.train_days) {
         fault(

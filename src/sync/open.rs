@@ -96,6 +96,11 @@ impl Remote {
         &self.address
     }
 
+    /// The way to single files, for rooms with a folder of their own there (the candle store).
+    pub fn operator(&self) -> Operator {
+        self.operator.clone()
+    }
+
     pub fn kind(&self) -> RemoteKind {
         self.kind
     }

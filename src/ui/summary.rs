@@ -20,7 +20,7 @@ impl Place {
 /// The result of a day as text: one row a symbol, totals, failures, and where everything lies.
 pub fn summary_table(data: &ReportData, places: &[Place], colour: bool) -> String {
     let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     if colour {
         table.enforce_styling();

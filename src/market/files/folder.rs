@@ -33,7 +33,9 @@ pub fn read_folder(
     let timeframe = match timeframe {
         Some(timeframe) => timeframe,
         None => usual_timeframe(read.iter().filter_map(|(_, _, candles)| candles.as_ref().ok())).ok_or_else(|| {
-            let reason = "no file has bars at a known distance; say --set market.timeframe=1h or the like".into();
+            let unknown = "no file has bars at a known distance; say --set market.timeframe=1h or the like";
+            let faults = read.iter().filter_map(|(_, _, candles)| candles.as_ref().err()).map(ToString::to_string);
+            let reason = std::iter::once(unknown.to_owned()).chain(faults).collect::<Vec<_>>().join("\n");
             MarketError::Folder { path: folder.into(), reason }
         })?,
     };

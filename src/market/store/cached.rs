@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::market::exchange::Origin;
-use crate::market::files::{read_noted, write_noted};
+use crate::market::files::{read_note, read_noted, write_noted};
 use crate::market::{Candles, MarketError, Timeframe};
 
 /// Key of the note in the Parquet file's metadata. It travels with the candles, so that no file can be taken for another's.
@@ -16,6 +16,17 @@ struct Note {
     origin: Origin,
     from_ms: i64,
     to_ms: i64,
+}
+
+/// Whether any Parquet file of `folder` was stored from a simulated market.
+pub fn holds_simulated(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "parquet")).any(
+        |path| {
+            let note = read_note(&path, NOTE).ok().flatten().and_then(|text| serde_json::from_str::<Note>(&text).ok());
+            note.is_some_and(|note| note.origin.simulated)
+        },
+    )
 }
 
 /// Stored candles and the span `[from_ms, to_ms)` in which nothing is missing that the exchange had.

@@ -67,10 +67,10 @@ pub struct TrainingParameters {
     pub more: Map<String, Value>,
 }
 
-/// A UUID that follows from what the model is: training the same model again on the same day gives the same id, so
-/// that a run that is resumed stores nothing twice.
-pub fn model_id(symbol: &str, training_date: &str, digest: &str) -> String {
-    let hash = Sha256::digest(format!("{symbol}\0{training_date}\0{digest}"));
+/// A UUID that follows from what the model is and which run made it: a run that is resumed stores nothing twice, and
+/// two runs of one day each have models of their own.
+pub fn model_id(symbol: &str, run_id: &str, digest: &str) -> String {
+    let hash = Sha256::digest(format!("{symbol}\0{run_id}\0{digest}"));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{
     BASE_SCORE, CATEGORICAL, DEFAULT_LEFT, FIRST_VALUES, MISSING_NAN, MISSING_NONE, MISSING_SHIFT, MISSING_ZERO,
-    VALIDATION_LOSS,
+    OWN_NAMES, VALIDATION_LOSS, lightgbm_feature_names,
 };
 use crate::boost::{Child, Forest, Objective, Tree};
 
@@ -174,7 +174,11 @@ fn feature_names(header: &Block) -> Result<Vec<String>, LightgbmError> {
         let (place, key) = (header.place.clone(), "feature_names".to_owned());
         return Err(LightgbmError::Length { place, key, found: names.len(), expected: last + 1 });
     }
-    Ok(names)
+    let Some(own) = header.values.get(OWN_NAMES) else { return Ok(names) };
+    match serde_json::from_str::<Vec<String>>(own) {
+        Ok(own) if lightgbm_feature_names(&own) == names => Ok(own),
+        _ => header.malformed(format!("{OWN_NAMES} contradicts feature_names; delete the line")),
+    }
 }
 
 fn read_tree(block: &Block, features: usize) -> Result<Tree, LightgbmError> {

@@ -106,6 +106,15 @@ fn the_base_score_stands_in_the_first_round_alone() {
 fn names_that_the_format_cannot_hold_are_changed_and_stay_distinct() {
     let names = ["a b", "a_b", "x=1", "", "a\tb", "π"].map(str::to_owned);
     assert_eq!(lightgbm_feature_names(&names), ["a_b", "a_b_2", "x_1", "_", "a_b_3", "π"]);
+
+    let mut named = forest(1);
+    named.features = ["open interest [usd]", "x=1\n", "π \"q\""].map(str::to_owned).to_vec();
+    named.trees.clear();
+    let text = to_lightgbm(&named, &json!({}));
+    assert!(text.lines().all(|line| line.matches('=').count() < 2), "LightGBM takes such a line for damage: {text}");
+    assert_eq!(from_lightgbm(&text).unwrap().features, named.features);
+    let other = text.replace("open interest", "open imterest");
+    assert!(matches!(from_lightgbm(&other), Err(LightgbmError::Malformed { .. })));
 }
 
 /// A text as LightGBM writes it, one tree with one split.

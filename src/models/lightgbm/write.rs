@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{BASE_SCORE, DEFAULT_LEFT, FIRST_VALUES, MISSING_NAN, MISSING_SHIFT, VALIDATION_LOSS};
+use super::{BASE_SCORE, DEFAULT_LEFT, FIRST_VALUES, MISSING_NAN, MISSING_SHIFT, OWN_NAMES, VALIDATION_LOSS};
 use crate::boost::{Child, Forest, Objective, Tree};
 
 /// Names of our parameters and LightGBM's. LightGBM refuses a text with parameters that it does not know.
@@ -28,7 +28,7 @@ const PARAMETERS: &[(&str, &str)] = &[
 ///
 /// `parameters` is an object with the keys of [`BoostParams`](crate::boost::BoostParams); those that LightGBM knows
 /// go to the text's last section, which it shows but does not predict by. Names of features that the format cannot
-/// hold are written as [`lightgbm_feature_names`] says.
+/// hold are written as [`lightgbm_feature_names`] says, and as they are in a line that only our reader looks at.
 pub fn to_lightgbm(forest: &Forest, parameters: &Value) -> String {
     let names = lightgbm_feature_names(&forest.features);
     let trees: Vec<String> =
@@ -95,6 +95,10 @@ fn header(forest: &Forest, names: &[String]) -> String {
     line(&mut out, "objective", &objective);
     line(&mut out, "feature_names", &names.join(" "));
     line(&mut out, "feature_infos", &feature_infos(forest).join(" "));
+    if *names != forest.features {
+        // LightGBM refuses a line with a second sign of equality.
+        line(&mut out, OWN_NAMES, &Value::from(forest.features.as_slice()).to_string().replace('=', "\\u003d"));
+    }
     line(&mut out, BASE_SCORE, &numbers(&forest.base_score));
     let first = forest.trees.iter().take(per_round).flat_map(|tree| tree.leaf_value.iter().chain(&tree.node_value));
     line(&mut out, FIRST_VALUES, &joined(first.map(|&x| number(x))));

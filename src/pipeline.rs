@@ -1,0 +1,99 @@
+//! One whole day: the twelve steps, in order. Every step can be killed at any instruction and done again.
+
+mod checkpoints;
+mod day;
+mod doctor;
+mod download;
+mod export;
+mod features;
+mod finish;
+mod learn;
+mod records;
+mod report;
+mod save;
+mod stop;
+mod sync;
+mod tables;
+mod universe;
+mod wake;
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use serde_json::Value;
+
+use crate::exit::{Code, Failure};
+use crate::notify::Milestone;
+use crate::settings::Settings;
+
+pub use doctor::doctor;
+pub use tables::{download as download_alone, export as export_alone, report as report_alone};
+pub use tables::{restore as restore_alone, status, sync as sync_alone, universe as universe_alone};
+
+use day::Day;
+
+/// What is asked of a run.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub workdir: PathBuf,
+    /// The day to stand in; today, or the end of a folder's newest candle, where none is given.
+    pub date: Option<NaiveDate>,
+    pub resume: bool,
+    /// Keeps standard output for the result's JSON.
+    pub json: bool,
+    /// Takes the candles that the store holds: no exchange, no universe.
+    pub stored_only: bool,
+}
+
+/// How a command ended well.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub code: u8,
+    pub json: Value,
+}
+
+/// Does one day.
+///
+/// # Errors
+/// With the exit code of the contract; what was done is saved, and `resume` goes on with it.
+pub async fn run(settings: Settings, request: Request) -> Result<Answer, Failure> {
+    // Steps 1 and 2: wake up, and get the tools ready.
+    let mut day = match wake::wake(settings, &request).await? {
+        wake::Woken::Day(day) => day,
+        wake::Woken::Complete(answer) => return Ok(answer),
+    };
+    match steps(&mut day).await {
+        Ok(answer) => day.close(Ok(answer)).await,
+        Err(mut failure) => {
+            let milestone = match failure.code {
+                Code::Killed => Milestone::KillSwitch { why: failure.error.to_string() },
+                _ => Milestone::Failed { step: day.step.clone(), reason: failure.error.to_string() },
+            };
+            day.notifier.tell(&milestone);
+            // A stop that was asked for is no error; the log shows errors to the person, who then need not read twice.
+            if failure.code == Code::Interrupted {
+                tracing::info!(step = day.step, "the run was interrupted");
+            } else {
+                tracing::error!(step = day.step, "the run stopped: {}", failure.error);
+                failure.told = true;
+            }
+            day.close(Err(failure)).await
+        }
+    }
+}
+
+async fn steps(day: &mut Day) -> Result<Answer, Failure> {
+    // Steps 3 and 4: which coins, and their history.
+    let selection = universe::choose(day).await?;
+    let panel = download::gather(day, &selection).await?;
+    // Step 5.
+    let features = features::compute(day, &panel).await?;
+    // Step 6: train walk-forward, practise, judge; then a last model on the latest window.
+    let learned = learn::learn(day, &panel, &features).await?;
+    // Step 7.
+    let saved = save::everything(day, &panel, &features, &learned).await?;
+    let report = report::write(day, &selection, &panel, &learned, &saved).await?;
+    // Steps 8, 9 and 12; 10 and 11 go along with all others.
+    export::everything(day).await?;
+    finish::finish(day, report, &saved).await
+}

@@ -1,0 +1,93 @@
+//! What training has already found, kept by the content that it came from.
+//!
+//! A checkpoint's folder is named by everything that decides a model: the candles, the settings and the program
+//! itself. A run that was cut off, or a second run on the same candles, takes up what lies there; anything else
+//! finds an empty folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::boost::Forest;
+use crate::decide::Prediction;
+use crate::files::{WriteError, write_atomic};
+use crate::folds::Fold;
+
+/// One symbol, trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    pub symbol: String,
+    pub folds: Vec<FoldOutcome>,
+    /// Bars that the last model learned from and chose by.
+    pub latest: Fold,
+    pub train_rows: usize,
+    /// The model that is handed on, by head.
+    pub heads: BTreeMap<String, Forest>,
+    /// Digests of `heads`: a checkpoint that does not have them is not taken.
+    pub digests: BTreeMap<String, String>,
+}
+
+/// One fold, trained and applied to its test window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoldOutcome {
+    pub fold: Fold,
+    pub train_rows: usize,
+    /// Rounds kept, by head.
+    pub rounds: BTreeMap<String, usize>,
+    /// Best validation loss, by head.
+    pub validation_loss: BTreeMap<String, f64>,
+    pub digests: BTreeMap<String, String>,
+    /// One entry a bar of the test window.
+    pub predictions: Vec<Prediction>,
+}
+
+pub struct Checkpoints {
+    root: PathBuf,
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    /// The checkpoints of models that come from these candles and settings by this program.
+    pub fn of(workdir: &Path, panel_digest: &str, settings_digest: &str) -> Self {
+        let root = workdir.join("data/checkpoints");
+        let program = std::env::current_exe().ok().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+        let mut hash = Sha256::new();
+        hash.update(Sha256::digest(program));
+        hash.update(panel_digest);
+        hash.update(settings_digest);
+        let folder = root.join(&crate::text::hex(&hash.finalize())[..32]);
+        Self { root, folder }
+    }
+
+    fn path(&self, symbol: &str) -> PathBuf {
+        self.folder.join(format!("{symbol}.pkl"))
+    }
+
+    /// What was found of a symbol; none where nothing, or nothing whole, lies there.
+    pub fn load(&self, symbol: &str) -> Option<Trained> {
+        let bytes = std::fs::read(self.path(symbol)).ok()?;
+        let trained: Trained = serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new()).ok()?;
+        let whole = trained.symbol == symbol
+            && trained.heads.iter().all(|(name, forest)| trained.digests.get(name) == Some(&forest.digest()));
+        whole.then_some(trained)
+    }
+
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, trained: &Trained) -> Result<(), anyhow::Error> {
+        let bytes = serde_pickle::to_vec(trained, serde_pickle::SerOptions::new())?;
+        write_atomic(&self.path(&trained.symbol), &bytes).map_err(|error: WriteError| error.into())
+    }
+
+    /// Removes the checkpoints of other candles and settings: they will not be asked for again.
+    pub fn sweep(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.root) else { return };
+        for entry in entries.flatten().filter(|entry| entry.path() != self.folder) {
+            if let Err(error) = std::fs::remove_dir_all(entry.path()) {
+                tracing::debug!("{}: {error}", entry.path().display());
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What a run carries from step to step.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::Value;
+
+use super::stop::Stop;
+use super::{Answer, Failure};
+use crate::brain::{Brain, EventRow, Journal, RunLock, RunRow, RunStatus};
+use crate::engine::Device;
+use crate::exit::Code;
+use crate::health::{self, SystemStatus};
+use crate::kill;
+use crate::market::Exchange;
+use crate::notify::Notifier;
+use crate::report;
+use crate::settings::Settings;
+use crate::sync::Remote;
+use crate::ui::{Step, Ui};
+
+/// Time that waiting messages get at the end of a run.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Day {
+    pub settings: Settings,
+    pub workdir: PathBuf,
+    pub date: NaiveDate,
+    pub device: Device,
+    pub run: RunRow,
+    pub brain: Brain,
+    pub journal: Journal,
+    /// None where the stored candles are taken as they are.
+    pub exchange: Option<Exchange>,
+    pub remote: Remote,
+    pub lock: RunLock,
+    pub ui: Ui,
+    pub notifier: Notifier,
+    pub stop: Stop,
+    /// Name of the step at hand.
+    pub step: String,
+    /// The market's time: only bars that closed before it count.
+    pub now_ms: i64,
+    pub simulated: bool,
+    /// Symbols that failed, with step and reason.
+    pub failures: Vec<report::Failure>,
+    pub events: Vec<EventRow>,
+    /// Bars filled flat or missing in the candles in use.
+    pub data_gaps: u64,
+}
+
+impl Day {
+    /// Begins a step: shows it, notes it, and stops here where the kill switch, a signal or a lost lock demands it.
+    pub async fn begin(&mut self, name: &str, total: Option<u64>) -> Result<Step, Failure> {
+        self.step = name.to_owned();
+        self.stop.check()?;
+        self.lock.check()?;
+        self.check_kill_switch()?;
+        self.brain.begin_step(&self.run.run_id, name).await?;
+        tracing::info!(step = name, run_id = self.run.run_id, "step begins");
+        self.write_status("running")?;
+        Ok(self.ui.step(name, total))
+    }
+
+    /// Ends a step, with what it leaves for a resumed run.
+    pub async fn end(&mut self, step: Step, left: Value) -> Result<(), Failure> {
+        let seconds = step.done();
+        tracing::info!(step = self.step, seconds, "step ends");
+        self.brain.finish_step(&self.run.run_id, &self.step, left).await?;
+        Ok(())
+    }
+
+    /// What a step of this run left, when it was done before.
+    pub async fn left(&self, step: &str) -> Result<Option<Value>, Failure> {
+        Ok(self.brain.step_left(&self.run.run_id, step).await?)
+    }
+
+    /// # Errors
+    /// Exit code 5 with the reason that was given for the kill.
+    pub fn check_kill_switch(&self) -> Result<(), Failure> {
+        match kill::status(&self.workdir) {
+            Some(killed) => Err(Failure::new(Code::Killed, format!("the kill switch is {killed}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes a symbol's failure: it is named at the end, and the run goes on.
+    pub fn fail(&mut self, symbol: &str, reason: impl ToString) {
+        let reason = reason.to_string();
+        tracing::warn!(symbol, step = self.step, "{reason}");
+        self.event("error", "symbol_failed", format!("{symbol}: {reason}"));
+        self.failures.push(report::Failure { symbol: symbol.to_owned(), step: self.step.clone(), reason });
+    }
+
+    /// Notes an event for the brain.
+    pub fn event(&mut self, level: &str, kind: &str, message: String) {
+        let mut event = EventRow::now(&self.run.run_id, level, kind, message);
+        event.simulated = self.simulated;
+        self.events.push(event);
+    }
+
+    pub fn write_status(&self, state: &str) -> Result<(), Failure> {
+        let status = SystemStatus {
+            timestamp: Utc::now(),
+            run_id: self.run.run_id.clone(),
+            state: state.to_owned(),
+            step: self.step.clone(),
+            device: self.device.to_string(),
+            simulated: self.simulated,
+        };
+        health::write_status(&self.workdir, &status, &[])?;
+        Ok(())
+    }
+
+    /// Ends the run: its state in the brain, the lock released, waiting messages sent.
+    pub async fn close(self, outcome: Result<Answer, Failure>) -> Result<Answer, Failure> {
+        let (status, error) = match &outcome {
+            Ok(answer) if answer.code == Code::Partial as u8 => (RunStatus::Partial, None),
+            Ok(_) => (RunStatus::Done, None),
+            Err(failure) if failure.code == Code::Interrupted => (RunStatus::Interrupted, None),
+            Err(failure) => (RunStatus::Failed, Some(crate::secret::redact(failure.error.to_string()))),
+        };
+        let told = self.write_status(status.name());
+        let noted = self.brain.store_events(&self.events).await;
+        let ended = self.brain.finish_run(&self.run.run_id, status, error.as_deref()).await;
+        let released = self.lock.release().await;
+        self.notifier.close(PATIENCE).await;
+        self.journal.close().await;
+        self.brain.close().await;
+        let answer = outcome?;
+        told?;
+        noted?;
+        ended?;
+        released?;
+        Ok(answer)
+    }
+}
+
+/// Milliseconds as a time.
+pub fn time(ms: i64) -> DateTime<Utc> {
+    crate::brain::time_of_ms(ms)
+}

@@ -1,0 +1,102 @@
+//! Is everything outside well: for `doctor`, and for the health check of a run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Answer, Failure};
+use crate::brain::Brain;
+use crate::engine::DeviceChoice;
+use crate::exit::{Code, OrExit};
+use crate::health::{self, Check, Status};
+use crate::kill;
+use crate::market::Exchange;
+use crate::notify::Access;
+use crate::settings::Settings;
+use crate::sync::{Credentials, Remote};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const EXCHANGE_REMEDY: &str = "check the network, market.exchange.name, or the folder of market.exchange.path";
+const BRAIN_REMEDY: &str = "check that the database runs, and brain.url";
+
+/// Checks what a run leans on.
+pub async fn components(
+    exchange: Option<&Exchange>,
+    brain: &Brain,
+    remote: &Remote,
+    workdir: &Path,
+    limit: Duration,
+) -> Vec<Check> {
+    let mut checks = vec![
+        health::timed("brain", limit, BRAIN_REMEDY, async { brain.ping().await.map(|_| brain.kind().to_owned()) })
+            .await,
+    ];
+    if let Some(exchange) = exchange {
+        checks.push(exchange_check(exchange, limit).await);
+    }
+    checks.push(health::remote(remote, limit).await);
+    checks.push(health::disk(workdir));
+    checks.push(health::memory());
+    checks.push(health::gpu(false));
+    checks
+}
+
+async fn exchange_check(exchange: &Exchange, limit: Duration) -> Check {
+    health::timed("exchange", limit, EXCHANGE_REMEDY, async {
+        exchange.markets().await.map(|markets| format!("{}: {} markets", exchange.name(), markets.len()))
+    })
+    .await
+}
+
+/// Tests every outside dependency; prints one line each.
+///
+/// # Errors
+/// Exit code 1 where a component failed.
+pub async fn doctor(settings: &Settings, workdir: &Path, json: bool) -> Result<Answer, Failure> {
+    let workdir = std::path::absolute(workdir)?;
+    let mut checks = Vec::new();
+    let brain = health::timed("brain", LIMIT, BRAIN_REMEDY, async {
+        let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
+        brain.ping().await?;
+        let kind = brain.kind().to_owned();
+        brain.close().await;
+        Ok::<_, crate::brain::BrainError>(format!("{kind}, {}", settings.brain_url_redacted()))
+    });
+    checks.push(brain.await);
+    checks.push(match Exchange::open(settings, None) {
+        Ok(exchange) => exchange_check(&exchange, LIMIT).await,
+        Err(error) => Check::new("exchange", Status::Failed, error.to_string()).with_remedy(EXCHANGE_REMEDY),
+    });
+    checks.push(match Remote::open(&settings.sync, &workdir, &Credentials::from_environment()) {
+        Ok(remote) => health::remote(&remote, LIMIT).await,
+        Err(error) => Check::new("remote", Status::Failed, error.to_string())
+            .with_remedy("check sync.remote in the settings and the keys in the environment"),
+    });
+    checks.push(telegram(settings).await);
+    checks.push(health::disk(&workdir));
+    checks.push(health::memory());
+    let wanted = settings.engine.device.parse::<DeviceChoice>().or_exit(Code::Usage)?;
+    checks.push(health::gpu(matches!(wanted, DeviceChoice::Cuda(_))));
+    checks.push(match kill::status(&workdir) {
+        None => Check::new("kill switch", Status::Healthy, "off"),
+        Some(killed) => Check::new("kill switch", Status::Degraded, killed.to_string()).with_remedy("huracan kill off"),
+    });
+    let worst = health::worst(&checks);
+    if !json {
+        println!("{}", health::doctor_table(&checks, crate::ui::colours(&std::io::stdout())));
+    }
+    let code = if worst == Status::Failed { Code::Failed as u8 } else { 0 };
+    Ok(Answer { code, json: json!({ "status": worst, "checks": checks }) })
+}
+
+async fn telegram(settings: &Settings) -> Check {
+    let remedy = "check HURACAN_TELEGRAM_TOKEN and the network";
+    match Access::from_environment() {
+        None => Check::new("telegram", Status::Off, "HURACAN_TELEGRAM_TOKEN is not set"),
+        Some(_) if settings.notify.telegram.chat_id.trim().is_empty() => {
+            Check::new("telegram", Status::Off, "notify.telegram.chat_id is empty")
+        }
+        Some(access) => health::timed("telegram", LIMIT, remedy, async { access.check().await }).await,
+    }
+}

@@ -1,0 +1,57 @@
+//! Step 4: the history of every chosen coin, as one panel.
+
+use serde_json::json;
+
+use super::Failure;
+use super::day::Day;
+use crate::exit::{Code, OrExit};
+use crate::market::{DAY_MS, Panel, Selection, Source, Store, read_folder, store};
+
+/// Brings the candle store up to date and lays the candles on one grid.
+pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Failure> {
+    let step = day.begin("download", Some(selection.chosen.len() as u64)).await?;
+    let mut candles = Vec::new();
+    let (mut failed, mut downloaded, mut cached) = (Vec::new(), 0, 0);
+    match &day.exchange {
+        Some(exchange) => {
+            let remote = store::Remote {
+                operator: day.remote.operator(),
+                prefix: format!("{}/data/candles/", day.settings.sync.root.trim_matches('/')),
+            };
+            let store = Store::new(&day.workdir, &day.settings, exchange, Some(remote));
+            let symbols: Vec<String> = selection.chosen.iter().map(|coin| coin.symbol.clone()).collect();
+            let from_ms = day.now_ms - i64::from(day.settings.market.lookback_days) * DAY_MS;
+            let gathered = store.gather(&symbols, from_ms, day.now_ms, |_, _| step.advance(1)).await;
+            for (symbol, result) in gathered {
+                match result {
+                    Ok(got) => {
+                        downloaded += got.downloaded;
+                        cached += usize::from(got.source == Source::Cache);
+                        candles.push((symbol, got.candles));
+                    }
+                    Err(error) => failed.push((symbol, error.to_string())),
+                }
+            }
+        }
+        None => {
+            let folder = day.workdir.join("data/candles");
+            let (_, files) = read_folder(&folder, Some(day.settings.market.timeframe)).or_exit(Code::BadData)?;
+            for (symbol, read) in files {
+                match read {
+                    Ok(read) => candles.push((symbol, read)),
+                    Err(error) => failed.push((symbol, error.to_string())),
+                }
+            }
+        }
+    }
+    for (symbol, reason) in failed {
+        day.fail(&symbol, reason);
+    }
+    let settings = &day.settings.market;
+    let panel = Panel::new(candles, settings.timeframe, settings.max_gap_bars, day.simulated).or_exit(Code::BadData)?;
+    day.data_gaps = panel.filled.iter().sum::<usize>() as u64;
+    step.note(&format!("{} bars, {cached} of {} coins fresh in the store", panel.bars, panel.symbols.len()));
+    tracing::info!(symbols = panel.symbols.len(), bars = panel.bars, downloaded, cached, "candles");
+    day.end(step, json!({ "symbols": panel.symbols.len(), "downloaded": downloaded, "cached": cached })).await?;
+    Ok(panel)
+}

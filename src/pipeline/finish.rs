@@ -1,0 +1,116 @@
+//! Steps 9, 10 and 12: health, the last upload with its verification, and the summary.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use chrono::Utc;
+use serde_json::{Map, Value, json};
+
+use super::day::Day;
+use super::save::Saved;
+use super::{Answer, Failure, doctor, sync, wake};
+use crate::exit::Code;
+use crate::health::{self, Performance, Status};
+use crate::notify::Milestone;
+use crate::report::ReportData;
+use crate::ui::{Place, colours, summary_table};
+
+/// Longest time that a health check waits.
+const LIMIT: Duration = Duration::from_secs(20);
+
+pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
+    let step = day.begin("health", None).await?;
+    let mut checks = doctor::components(day.exchange.as_ref(), &day.brain, &day.remote, &day.workdir, LIMIT).await;
+    for check in &mut checks {
+        check.data_gaps = day.data_gaps;
+    }
+    let (checks, _) = health::write_checks(&day.workdir, Utc::now(), &checks)?;
+    for check in checks.iter().filter(|check| check.status >= Status::Degraded) {
+        day.event("warn", "health", format!("{}: {}", check.component, check.message));
+        day.notifier.tell(&Milestone::Unhealthy { component: check.component.clone(), message: check.message.clone() });
+    }
+    let unwell = checks.iter().filter(|check| check.status >= Status::Degraded).count();
+    step.note(&format!("{} components, {unwell} unwell", checks.len()));
+    day.end(step, json!({})).await?;
+
+    let step = day.begin("sync", None).await?;
+    let seconds = day.ui.seconds();
+    let performance = Performance {
+        timestamp: Utc::now(),
+        run_id: day.run.run_id.clone(),
+        seconds: seconds.clone(),
+        peak_rss_bytes: health::peak_rss_bytes(),
+        simulated: day.simulated,
+    };
+    health::write_performance(&day.workdir, &performance)?;
+    day.write_status("syncing")?;
+    tracing::info!(
+        trained = saved.approved + saved.rejected,
+        approved = saved.approved,
+        failed = day.failures.len(),
+        models_digest = saved.models_digest,
+        "summary; the upload that follows is noted in the brain"
+    );
+    let run_id = day.run.run_id.clone();
+    let synced = sync::push(&day.brain, &day.remote, &day.workdir, day.date, Some(&run_id), &step).await?;
+    step.note(&format!(
+        "{} uploaded, {} unchanged, {} verified",
+        synced.uploaded, synced.unchanged, synced.verified.right
+    ));
+    for fault in &synced.failed {
+        tracing::error!("sync: {fault}");
+        day.event("error", "sync", fault.clone());
+    }
+    day.end(step, json!({ "uploaded": synced.uploaded, "faults": synced.failed })).await?;
+    if !synced.failed.is_empty() {
+        let message = format!("the remote does not hold everything:\n{}", synced.failed.join("\n"));
+        return Err(Failure::new(Code::Failed, message));
+    }
+    answer(day, report, saved).await
+}
+
+async fn answer(day: &mut Day, mut report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
+    let seconds: Map<String, Value> = day.ui.seconds().into_iter().map(|(step, s)| (step, json!(s))).collect();
+    report.seconds = day.ui.seconds();
+    let failed: Vec<Value> = day
+        .failures
+        .iter()
+        .map(|failure| json!({ "symbol": failure.symbol, "step": failure.step, "reason": failure.reason }))
+        .collect();
+    let code = if failed.is_empty() { 0 } else { Code::Partial as u8 };
+    let json = json!({
+        "run_id": day.run.run_id,
+        "date": day.date,
+        "device": day.device.to_string(),
+        "simulated": day.simulated,
+        "symbols": report.symbols.iter().map(|row| &row.symbol).collect::<Vec<_>>(),
+        "failed": failed,
+        "models": {
+            "trained": saved.approved + saved.rejected,
+            "approved": saved.approved,
+            "rejected": saved.rejected,
+        },
+        "trades": report.totals.trades,
+        "seconds": seconds,
+        "peak_rss_bytes": health::peak_rss_bytes(),
+        "models_digest": saved.models_digest,
+    });
+    day.brain.finish_step(&day.run.run_id, wake::ANSWER, json.clone()).await?;
+    let place = |what: &str, path: &str| Place::new(what, day.workdir.join(path).display().to_string());
+    let places = [
+        place("report", "reports/model_comparison.html"),
+        place("models", "models"),
+        place("exports", "exports"),
+        place("logs", "logs"),
+        Place::new("brain", day.settings.brain_url_redacted()),
+        Place::new("remote", day.remote.address()),
+    ];
+    day.ui.result(&summary_table(&report, &places, colours(&std::io::stdout()) && std::io::stdout().is_terminal()));
+    day.notifier.tell(&Milestone::Finished {
+        date: day.date,
+        seconds: report.seconds.iter().map(|(_, s)| s).sum(),
+        failed_symbols: day.failures.iter().map(|failure| failure.symbol.clone()).collect(),
+        simulated: day.simulated,
+    });
+    Ok(Answer { code, json })
+}

@@ -1,0 +1,221 @@
+//! Trades as rows of the brain: money, regimes, what the price did during and after.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::day::{Day, time};
+use super::learn::{Learned, Model};
+use crate::brain::{AnalysisRow, PostExitRow, TradeRow};
+use crate::features::{CATALOGUE, Features, columns};
+use crate::market::Panel;
+use crate::shadow::{Side, Trade};
+
+/// Bars after an exit at which the price is looked at again.
+const HORIZONS: [usize; 3] = [1, 5, 20];
+/// Features named with every win and loss.
+const FACTORS: usize = 5;
+
+pub struct Records {
+    pub trades: Vec<TradeRow>,
+    pub wins: Vec<AnalysisRow>,
+    pub losses: Vec<AnalysisRow>,
+    pub post_exit: Vec<PostExitRow>,
+}
+
+/// What a model is called in the rows of its trades.
+pub struct ModelName {
+    pub id: String,
+    pub version: String,
+}
+
+/// Makes the rows of every out-of-fold trade; `names` are those of the models, by row of the panel.
+pub fn records(
+    day: &Day,
+    panel: &Panel,
+    features: &Features,
+    learned: &Learned,
+    names: &HashMap<usize, ModelName>,
+) -> Records {
+    // Money is that of the portfolio: a trade that found no leverage left has a size of 0.
+    let key = |trade: &Trade| (trade.symbol, trade.signal_bar);
+    let money: HashMap<_, _> = learned.portfolio.entries.iter().map(|e| (key(&e.trade), e.notional)).collect();
+    let models: HashMap<usize, &Model> = learned.models.iter().map(|model| (model.symbol, model)).collect();
+    let mut records = Records { trades: vec![], wins: vec![], losses: vec![], post_exit: vec![] };
+    for trade in &learned.trades {
+        let Some(name) = names.get(&trade.symbol) else { continue };
+        let notional = money.get(&key(trade)).copied().unwrap_or(0.0);
+        let row = trade_row(day, panel, features, learned, trade, name, notional);
+        let analysis = analysis(panel, features, models.get(&trade.symbol), trade, &row);
+        if row.is_winner { &mut records.wins } else { &mut records.losses }.push(analysis);
+        records.post_exit.extend(HORIZONS.iter().filter_map(|&bars| post_exit(panel, trade, &row, bars)));
+        records.trades.push(row);
+    }
+    records
+}
+
+pub fn regime_name(value: f32) -> Option<String> {
+    let name = match value {
+        0.0 => "TREND",
+        1.0 => "RANGE",
+        2.0 => "PANIC",
+        3.0 => "ILLIQUID",
+        _ => return None,
+    };
+    Some(name.to_owned())
+}
+
+fn trade_row(
+    day: &Day,
+    panel: &Panel,
+    features: &Features,
+    learned: &Learned,
+    trade: &Trade,
+    name: &ModelName,
+    notional: f64,
+) -> TradeRow {
+    let at = |bar: usize| -> DateTime<Utc> { time(panel.time_ms(bar)) };
+    let symbol = &panel.symbols[trade.symbol];
+    let prediction = learned.prediction(trade.symbol, trade.signal_bar);
+    let fold = prediction.map_or(-1, |(fold, _)| fold as i64);
+    let money = |bps: f64| notional * bps / 10_000.0;
+    let feature = |bar: usize, column: usize| features.value(trade.symbol, bar, column);
+    let volatility = feature(trade.signal_bar, columns::VOLATILITY_20);
+    TradeRow {
+        trade_id: TradeRow::id(&day.run.run_id, symbol, at(trade.signal_bar), trade.side, fold),
+        run_id: day.run.run_id.clone(),
+        symbol: symbol.clone(),
+        fold,
+        direction: trade.side,
+        signal_timestamp: at(trade.signal_bar),
+        entry_timestamp: at(trade.entry_bar),
+        entry_price: trade.entry_price,
+        exit_timestamp: at(trade.exit_bar),
+        exit_price: trade.exit_price,
+        stop_price: trade.stop_price,
+        take_price: trade.take_price,
+        position_size: notional,
+        account_currency: day.settings.risk.account_currency.clone(),
+        gross_profit_bps: trade.gross_bps,
+        fee_bps: trade.fee_bps,
+        spread_bps: trade.spread_bps,
+        slippage_bps: trade.slippage_bps,
+        funding_bps: trade.funding_bps,
+        net_bps: trade.net_bps,
+        gross_profit_gbp: money(trade.gross_bps),
+        fees_gbp: money(trade.fee_bps),
+        spread_gbp: money(trade.spread_bps),
+        slippage_gbp: money(trade.slippage_bps),
+        funding_gbp: money(trade.funding_bps),
+        net_profit_gbp: money(trade.net_bps),
+        hold_bars: trade.hold_bars() as i64,
+        hold_minutes: trade.hold_bars() as f64 * panel.timeframe.ms() as f64 / 60_000.0,
+        exit_reason: trade.exit_reason,
+        market_regime: regime_name(feature(trade.signal_bar, columns::MARKET_REGIME)),
+        market_regime_exit: regime_name(feature(trade.exit_bar, columns::MARKET_REGIME)),
+        volatility_bps: (!volatility.is_nan()).then_some(f64::from(volatility) * 10_000.0),
+        is_winner: trade.net_bps > 0.0,
+        model_id: Some(name.id.clone()),
+        model_version: name.version.clone(),
+        prediction: prediction.map(|(_, says)| match trade.side {
+            Side::Long => says.win_long,
+            Side::Short => says.win_short,
+        }),
+        expected_edge_bps: prediction.map(|(_, says)| trade.side.sign() * says.edge_bps),
+        features_at_entry: features_json(features, trade),
+        simulated: day.simulated,
+    }
+}
+
+/// The features that the decision saw; missing ones are left out.
+fn features_json(features: &Features, trade: &Trade) -> Value {
+    let row = features.row(trade.symbol, trade.signal_bar);
+    let map: Map<String, Value> = CATALOGUE
+        .iter()
+        .zip(row)
+        .filter(|(_, value)| !value.is_nan())
+        .map(|(feature, value)| (feature.name.to_owned(), json!(value)))
+        .collect();
+    Value::Object(map)
+}
+
+/// Greatest move for and against the position between two bars, basis points.
+fn extremes(panel: &Panel, trade: &Trade, from: f64, bars: std::ops::Range<usize>) -> (f64, f64) {
+    let (high, low) = (panel.row(&panel.high, trade.symbol), panel.row(&panel.low, trade.symbol));
+    let highest = high[bars.clone()].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let lowest = low[bars].iter().copied().fold(f64::INFINITY, f64::min);
+    let bps = |price: f64| trade.side.sign() * (price / from - 1.0) * 10_000.0;
+    let (a, b) = (bps(highest), bps(lowest));
+    (a.max(b), a.min(b))
+}
+
+fn analysis(panel: &Panel, features: &Features, model: Option<&&Model>, trade: &Trade, row: &TradeRow) -> AnalysisRow {
+    let (best, worst) = extremes(panel, trade, trade.entry_price, trade.entry_bar..trade.exit_bar + 1);
+    let regime = row.market_regime.as_deref().unwrap_or("unknown");
+    let outcome = if row.is_winner { "won" } else { "lost" };
+    // Costs can turn a trade that was right into a loss: that is a reason of its own.
+    let primary_reason = if !row.is_winner && trade.gross_bps > 0.0 {
+        format!(
+            "{outcome}: costs of {:.1} bps ate a gross gain of {:.1} bps",
+            trade.gross_bps - trade.net_bps,
+            trade.gross_bps
+        )
+    } else {
+        format!("{outcome}: {} after {} bars in {regime}", trade.exit_reason, trade.hold_bars())
+    };
+    let importance =
+        model.map(|model| crate::models::bundle::importance_shares(&model.trained.heads)).unwrap_or_default();
+    let factors: Vec<Value> = importance
+        .iter()
+        .take(FACTORS)
+        .filter_map(|(name, share)| {
+            let column = CATALOGUE.iter().position(|feature| feature.name == name)?;
+            let value = features.value(trade.symbol, trade.signal_bar, column);
+            Some(json!({ "feature": name, "importance": share, "value": if value.is_nan() { Value::Null } else { json!(value) } }))
+        })
+        .collect();
+    AnalysisRow {
+        trade_id: row.trade_id.clone(),
+        run_id: row.run_id.clone(),
+        symbol: row.symbol.clone(),
+        direction: row.direction,
+        market_regime: row.market_regime.clone(),
+        exit_reason: row.exit_reason,
+        account_currency: row.account_currency.clone(),
+        net_profit_gbp: row.net_profit_gbp,
+        net_bps: row.net_bps,
+        hold_minutes: row.hold_minutes,
+        primary_reason,
+        contributing_factors: Value::Array(factors),
+        max_favourable_bps: Some(best),
+        max_adverse_bps: Some(worst),
+        features_at_entry: row.features_at_entry.clone(),
+        analysed_at: row.exit_timestamp,
+        simulated: row.simulated,
+    }
+}
+
+fn post_exit(panel: &Panel, trade: &Trade, row: &TradeRow, bars: usize) -> Option<PostExitRow> {
+    let end = trade.exit_bar + bars;
+    if end >= panel.ranges[trade.symbol].end {
+        return None;
+    }
+    let price_after = panel.row(&panel.close, trade.symbol)[end];
+    let (best_bps, worst_bps) = extremes(panel, trade, trade.exit_price, trade.exit_bar + 1..end + 1);
+    Some(PostExitRow {
+        trade_id: row.trade_id.clone(),
+        run_id: row.run_id.clone(),
+        symbol: row.symbol.clone(),
+        direction: row.direction,
+        exit_timestamp: row.exit_timestamp,
+        exit_price: row.exit_price,
+        exit_reason: row.exit_reason,
+        horizon_bars: bars as i64,
+        price_after,
+        move_bps: trade.side.sign() * (price_after / trade.exit_price - 1.0) * 10_000.0,
+        best_bps,
+        worst_bps,
+        simulated: row.simulated,
+    })
+}

@@ -1,0 +1,161 @@
+//! Step 7, continued: the reports that people read.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use serde_json::json;
+
+use super::Failure;
+use super::day::Day;
+use super::learn::{Learned, Model};
+use super::records::regime_name;
+use super::save::Saved;
+use crate::health;
+use crate::market::{Panel, Selection};
+use crate::metrics::Account;
+use crate::models::bundle::importance_shares;
+use crate::report::{self, Costs, Exclusion, Importance, Regime, ReportData, SymbolCurve, SymbolRow, Totals};
+
+/// Features named in the report.
+const FEATURES: usize = 20;
+
+pub async fn write(
+    day: &mut Day,
+    selection: &Selection,
+    panel: &Panel,
+    learned: &Learned,
+    saved: &Saved,
+) -> Result<ReportData, Failure> {
+    let step = day.begin("report", None).await?;
+    let data = data(day, selection, panel, learned, saved);
+    report::write(&day.workdir, &data)?;
+    day.end(step, json!({})).await?;
+    Ok(data)
+}
+
+fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, saved: &Saved) -> ReportData {
+    let m = &learned.portfolio_metrics;
+    let any = m.trades.count > 0;
+    ReportData {
+        run_id: day.run.run_id.clone(),
+        date: day.date,
+        generated_at: Utc::now(),
+        device: day.device.to_string(),
+        simulated: day.simulated,
+        timeframe: panel.timeframe.to_string(),
+        settings_digest: learned.settings_digest.clone(),
+        seconds: day.ui.seconds(),
+        peak_rss_bytes: health::peak_rss_bytes(),
+        totals: Totals {
+            symbols: learned.models.len(),
+            trades: learned.trades.len() as u64,
+            approved: saved.approved,
+            rejected: saved.rejected,
+            failed: day.failures.len(),
+            win_rate: any.then_some(m.trades.win_rate),
+            sharpe: any.then_some(m.sharpe),
+            max_drawdown: any.then_some(m.drawdown.max),
+            total_return: any.then_some(m.total_return),
+        },
+        symbols: learned.models.iter().map(symbol_row).collect(),
+        equity: curve(&learned.portfolio),
+        symbol_equity: learned
+            .models
+            .iter()
+            .map(|model| SymbolCurve { symbol: model.trained.symbol.clone(), points: curve(&model.account) })
+            .collect(),
+        importance: importance(learned),
+        exit_reasons: exit_reasons(learned),
+        costs: costs(day, learned),
+        regimes: regimes(learned),
+        exclusions: selection
+            .excluded
+            .iter()
+            .map(|e| Exclusion { symbol: e.symbol.clone(), reason: e.reason.clone() })
+            .collect(),
+        failures: day.failures.clone(),
+    }
+}
+
+fn symbol_row(model: &Model) -> SymbolRow {
+    let m = &model.metrics;
+    let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
+    SymbolRow {
+        symbol: model.trained.symbol.clone(),
+        folds: model.trained.folds.len(),
+        trades: m.trades.count as u64,
+        win_rate: defined(m.trades.win_rate),
+        sharpe: defined(m.sharpe),
+        sortino: defined(m.sortino),
+        calmar: defined(m.calmar),
+        max_drawdown: defined(m.drawdown.max),
+        total_return: defined(m.total_return),
+        cost_share: defined(m.costs.cost_share),
+        buy_and_hold: model.buy_and_hold.is_finite().then_some(model.buy_and_hold),
+        approved: model.verdict.is_approved(),
+        reasons: model.verdict.reasons(),
+    }
+}
+
+/// Equity as multiples of the start.
+fn curve(account: &Account) -> Vec<(i64, f64)> {
+    account.curve.iter().map(|&(time, equity)| (time, equity / account.start_equity)).collect()
+}
+
+/// Mean share of each feature over the models, the largest first.
+fn importance(learned: &Learned) -> Vec<Importance> {
+    let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+    for model in &learned.models {
+        for (feature, share) in importance_shares(&model.trained.heads) {
+            *sums.entry(feature).or_default() += share.as_f64().unwrap_or(0.0) / learned.models.len() as f64;
+        }
+    }
+    let mut all: Vec<Importance> = sums.into_iter().map(|(feature, share)| Importance { feature, share }).collect();
+    all.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.feature.cmp(&b.feature)));
+    all.truncate(FEATURES);
+    all
+}
+
+fn exit_reasons(learned: &Learned) -> Vec<(String, u64)> {
+    crate::shadow::ExitReason::ALL
+        .into_iter()
+        .map(|reason| {
+            let count = learned.trades.iter().filter(|trade| trade.exit_reason == reason).count();
+            (reason.name().to_owned(), count as u64)
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+fn costs(day: &Day, learned: &Learned) -> Costs {
+    let c = &learned.portfolio_metrics.costs;
+    let gross = learned.portfolio.entries.iter().map(|e| e.notional * e.trade.gross_bps / 10_000.0).sum();
+    Costs {
+        currency: day.settings.risk.account_currency.clone(),
+        gross,
+        fee: c.fees,
+        spread: c.spread,
+        slippage: c.slippage,
+        funding: c.funding,
+        net: gross - c.total(),
+    }
+}
+
+fn regimes(learned: &Learned) -> Vec<Regime> {
+    let mut by_name: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (trade, regime) in learned.trades.iter().zip(&learned.regimes) {
+        by_name.entry(regime_name(*regime).unwrap_or_else(|| "unknown".to_owned())).or_default().push(trade.net_bps);
+    }
+    by_name
+        .into_iter()
+        .map(|(name, net)| {
+            let n = net.len() as f64;
+            Regime {
+                name,
+                trades: net.len() as u64,
+                win_rate: Some(net.iter().filter(|&&bps| bps > 0.0).count() as f64 / n),
+                mean_net_bps: Some(net.iter().sum::<f64>() / n),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,312 @@
+//! Step 7: model files, and everything that was found into the brain and the journal.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use super::Failure;
+use super::day::{Day, time};
+use super::learn::{self, Learned, Model};
+use super::records::{self, ModelName};
+use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
+use crate::features::{self, Features};
+use crate::market::Panel;
+use crate::metrics::Metrics;
+use crate::models::bundle::{Performance, TrainingParameters, importance_shares, model_id};
+use crate::models::{Bundle, Metadata, combined_digest};
+use crate::report::learning::{self, Insight, Snapshot};
+
+/// Version of the way models are made.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const GIT_COMMIT: &str = env!("HURACAN_GIT_COMMIT");
+
+/// What was saved, for the run's answer.
+pub struct Saved {
+    pub models_digest: String,
+    pub approved: usize,
+    pub rejected: usize,
+}
+
+pub async fn everything(
+    day: &mut Day,
+    panel: &Panel,
+    features: &Features,
+    learned: &Learned,
+) -> Result<Saved, Failure> {
+    let step = day.begin("save", Some(learned.models.len() as u64)).await?;
+    let (mut rows, mut performances, mut journal, mut digests) = (vec![], vec![], vec![], vec![]);
+    let mut names = HashMap::new();
+    for (number, model) in learned.models.iter().enumerate() {
+        let bundle = bundle(day, panel, learned, model)?;
+        bundle.save(&day.workdir)?;
+        digests.push(bundle.metadata.digest.clone());
+        names.insert(model.symbol, ModelName { id: bundle.metadata.model_id.clone(), version: VERSION.to_owned() });
+        snapshot(day, number, &bundle).await?;
+        rows.push(model_row(day, panel, model, &bundle));
+        performances.push(performance_row(day, learned, model, &bundle));
+        journal.push(journal_row(day, model, &bundle));
+        step.advance(1);
+    }
+    let records = tokio::task::block_in_place(|| records::records(day, panel, features, learned, &names));
+    let run_id = day.run.run_id.clone();
+    day.brain.store_models(&run_id, &rows, &performances).await?;
+    day.brain.store_trades(&run_id, &records.trades).await?;
+    day.brain.store_analysis(&run_id, &records.wins, &records.losses).await?;
+    day.brain.store_post_exit(&run_id, &records.post_exit).await?;
+    day.brain.store_daily_metrics(&daily_metrics(day, learned)).await?;
+    day.journal.store_trades(&run_id, &records.trades).await?;
+    day.journal.store_models(&run_id, &journal).await?;
+    let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count();
+    let saved = Saved { models_digest: combined_digest(&digests), approved, rejected: learned.models.len() - approved };
+    step.note(&format!("{} models, {} trades", rows.len(), records.trades.len()));
+    day.end(step, json!({ "models": rows.len(), "trades": records.trades.len() })).await?;
+    Ok(saved)
+}
+
+fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<Bundle, Failure> {
+    let trained = &model.trained;
+    let settings = &day.settings;
+    let m = &model.metrics;
+    let training_date = day.date.to_string();
+    let digest = combined_digest(trained.digests.values());
+    let span = |range: &std::ops::Range<usize>| json!({ "from": time(panel.time_ms(range.start)), "to": time(panel.time_ms(range.end)), "bars": range.len() });
+    let folds: Vec<Value> = trained
+        .folds
+        .iter()
+        .map(|outcome| {
+            let fold = &outcome.fold;
+            json!({
+                "index": fold.index,
+                "train": span(&fold.train),
+                "validation": span(&fold.validation),
+                "purge": span(&fold.purge),
+                "test": span(&fold.test),
+                "train_rows": outcome.train_rows,
+                "rounds": outcome.rounds,
+                "validation_loss": outcome.validation_loss,
+                "digests": outcome.digests,
+            })
+        })
+        .collect();
+    let parameters: Map<String, Value> = [learn::WIN_LONG, learn::EDGE]
+        .iter()
+        .map(|head| {
+            let kind = if *head == learn::EDGE { "edge" } else { "win" };
+            Ok((kind.to_owned(), serde_json::to_value(learn::params(&settings.models, head, settings.seed))?))
+        })
+        .collect::<Result<_, serde_json::Error>>()?;
+    let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
+    let metadata = Metadata {
+        model_id: model_id(&trained.symbol, &day.run.run_id, &digest),
+        symbol: trained.symbol.clone(),
+        version: VERSION.to_owned(),
+        training_date,
+        performance_metrics: Performance {
+            sharpe_ratio: defined(m.sharpe),
+            win_rate: defined(m.trades.win_rate),
+            max_drawdown: defined(m.drawdown.max),
+            total_return: defined(m.total_return),
+            more: as_map(json!({
+                "sortino_ratio": defined(m.sortino),
+                "calmar_ratio": defined(m.calmar),
+                "annualised_return": defined(m.annualised_return),
+                "profit_factor": defined(m.trades.profit_factor),
+                "trades": m.trades.count,
+                "cost_share": defined(m.costs.cost_share),
+                "buy_and_hold": model.buy_and_hold.is_finite().then_some(model.buy_and_hold),
+            })),
+        },
+        feature_importance: importance_shares(&trained.heads),
+        training_parameters: TrainingParameters {
+            lookback_days: settings.market.lookback_days,
+            train_test_split: 1.0
+                - settings.folds.validation_share
+                - f64::from(settings.folds.test_days) / f64::from(settings.folds.train_days + settings.folds.test_days),
+            model_type: "LightGBM".to_owned(),
+            more: as_map(json!({
+                "timeframe": panel.timeframe,
+                "seed": settings.seed,
+                "window": span(&trained.latest.train),
+                "validation": span(&trained.latest.validation),
+                "train_rows": trained.train_rows,
+                "models": settings.models,
+                "labels": settings.labels,
+                "folds": settings.folds,
+                "costs": settings.costs,
+                "market_type": settings.market.kind,
+            })),
+        },
+        device: day.device.to_string(),
+        digest,
+        head_digests: trained.digests.clone(),
+        data_digest: learned.panel_digest.clone(),
+        git_commit: GIT_COMMIT.to_owned(),
+        settings_digest: learned.settings_digest.clone(),
+        folds,
+        approved: model.verdict.is_approved(),
+        reasons: model.verdict.reasons(),
+        simulated: day.simulated,
+    };
+    Ok(Bundle {
+        symbol: trained.symbol.clone(),
+        model_type: "LightGBM".to_owned(),
+        heads: trained.heads.clone(),
+        main_head: learn::WIN_LONG.to_owned(),
+        feature_names: features::names(),
+        scaler: None,
+        parameters: Value::Object(parameters),
+        metadata,
+    })
+}
+
+fn as_map(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// What this model's importance says against the symbol's previous one.
+async fn snapshot(day: &Day, number: usize, bundle: &Bundle) -> Result<(), Failure> {
+    let shares = |map: &Map<String, Value>| -> Vec<(String, f64)> {
+        map.iter().filter_map(|(name, share)| Some((name.clone(), share.as_f64()?))).collect()
+    };
+    let previous = day.brain.previous_model(&bundle.symbol, &day.run.run_id).await?;
+    let insights: Vec<Insight> = previous
+        .and_then(|model| model.feature_importance.as_object().map(shares))
+        .map(|old| learning::importance_changes(&old, &shares(&bundle.metadata.feature_importance)))
+        .unwrap_or_default();
+    let snapshot = Snapshot {
+        // A second apart, so that each has a name of its own, and the same one when the step is done again.
+        timestamp: day.run.started + chrono::Duration::seconds(number as i64),
+        symbol: bundle.symbol.clone(),
+        insights,
+        patterns_learned: 0,
+        model_improvements: 0,
+        simulated: day.simulated,
+    };
+    learning::write_snapshot(&day.workdir, &snapshot)?;
+    Ok(())
+}
+
+fn model_row(day: &Day, panel: &Panel, model: &Model, bundle: &Bundle) -> ModelRow {
+    let metadata = &bundle.metadata;
+    let latest = &model.trained.latest;
+    ModelRow {
+        model_id: metadata.model_id.clone(),
+        run_id: day.run.run_id.clone(),
+        symbol: bundle.symbol.clone(),
+        version: metadata.version.clone(),
+        model_type: bundle.model_type.clone(),
+        training_date: day.date,
+        trained_at: day.run.started,
+        train_start: Some(time(panel.time_ms(latest.train.start))),
+        train_end: Some(time(panel.time_ms(latest.validation.end))),
+        train_rows: model.trained.train_rows as i64,
+        folds: model.trained.folds.len() as i64,
+        device: metadata.device.clone(),
+        digest: metadata.digest.clone(),
+        data_digest: metadata.data_digest.clone(),
+        settings_digest: metadata.settings_digest.clone(),
+        git_commit: Some(metadata.git_commit.clone()),
+        approved: metadata.approved,
+        reasons: json!(metadata.reasons),
+        heads: json!(metadata.head_digests),
+        feature_importance: Value::Object(metadata.feature_importance.clone()),
+        parameters: bundle.parameters.clone(),
+        path: format!("models/{}_model.pkl", bundle.symbol),
+        simulated: day.simulated,
+    }
+}
+
+fn performance_row(day: &Day, learned: &Learned, model: &Model, bundle: &Bundle) -> PerformanceRow {
+    let m = &model.metrics;
+    PerformanceRow {
+        run_id: day.run.run_id.clone(),
+        model_id: bundle.metadata.model_id.clone(),
+        symbol: bundle.symbol.clone(),
+        evaluation_date: day.date,
+        scope: "walk_forward".to_owned(),
+        num_trades: m.trades.count as i64,
+        win_rate: m.trades.win_rate,
+        total_return: m.total_return,
+        average_return: m.mean_daily_return,
+        annualised_return: m.annualised_return,
+        sharpe_ratio: m.sharpe,
+        sortino_ratio: m.sortino,
+        calmar_ratio: m.calmar,
+        profit_factor: m.trades.profit_factor,
+        average_win_bps: m.trades.average_win_bps,
+        average_loss_bps: m.trades.average_loss_bps,
+        max_drawdown: m.drawdown.max,
+        average_drawdown: m.drawdown.average,
+        recovery_days: Some(m.drawdown.longest_recovery_days),
+        account_currency: day.settings.risk.account_currency.clone(),
+        net_profit_gbp: model.account.final_equity() - model.account.start_equity,
+        fees_gbp: m.costs.fees,
+        spread_gbp: m.costs.spread,
+        slippage_gbp: m.costs.slippage,
+        funding_gbp: m.costs.funding,
+        cost_share: Some(m.costs.cost_share),
+        buy_and_hold_return: model.buy_and_hold.is_finite().then_some(model.buy_and_hold),
+        approved: model.verdict.is_approved(),
+        reasons: json!(model.verdict.reasons()),
+        more: json!({ "days": m.days, "waits": waits(learned) }),
+        simulated: day.simulated,
+    }
+}
+
+fn journal_row(day: &Day, model: &Model, bundle: &Bundle) -> JournalModelRow {
+    JournalModelRow {
+        model_id: bundle.metadata.model_id.clone(),
+        run_id: day.run.run_id.clone(),
+        symbol: bundle.symbol.clone(),
+        version: VERSION.to_owned(),
+        model_type: bundle.model_type.clone(),
+        trained_at: day.run.started,
+        digest: bundle.metadata.digest.clone(),
+        sharpe_ratio: model.metrics.sharpe,
+        win_rate: model.metrics.trades.win_rate,
+        max_drawdown: model.metrics.drawdown.max,
+        num_trades: model.metrics.trades.count as i64,
+        approved: bundle.metadata.approved,
+        feature_importance: Value::Object(bundle.metadata.feature_importance.clone()),
+        simulated: day.simulated,
+    }
+}
+
+pub fn waits(learned: &Learned) -> Map<String, Value> {
+    learned.waits.iter().map(|(wait, count)| (wait.name().to_owned(), json!(count))).collect()
+}
+
+fn daily_metrics(day: &Day, learned: &Learned) -> DailyMetricsRow {
+    let m: &Metrics = &learned.portfolio_metrics;
+    let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count() as i64;
+    DailyMetricsRow {
+        run_id: day.run.run_id.clone(),
+        date: day.date,
+        symbols: learned.models.len() as i64,
+        models_trained: learned.models.len() as i64,
+        models_approved: approved,
+        models_rejected: learned.models.len() as i64 - approved,
+        patterns_learned: 0,
+        total_trades: m.trades.count as i64,
+        wins: m.trades.wins as i64,
+        losses: (m.trades.count - m.trades.wins) as i64,
+        win_rate: m.trades.win_rate,
+        account_currency: day.settings.risk.account_currency.clone(),
+        total_profit_gbp: learned.portfolio.final_equity() - learned.portfolio.start_equity,
+        fees_gbp: m.costs.fees,
+        spread_gbp: m.costs.spread,
+        slippage_gbp: m.costs.slippage,
+        funding_gbp: m.costs.funding,
+        cost_share: Some(m.costs.cost_share),
+        sharpe_ratio: m.sharpe,
+        max_drawdown: m.drawdown.max,
+        equity_start_gbp: learned.portfolio.start_equity,
+        equity_end_gbp: learned.portfolio.final_equity(),
+        seconds: day.ui.seconds().iter().map(|(_, seconds)| seconds).sum(),
+        more: json!({ "waits": waits(learned), "refused_for_leverage": learned.portfolio.refused }),
+        simulated: day.simulated,
+    }
+}

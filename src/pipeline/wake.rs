@@ -1,0 +1,202 @@
+//! Steps 1 and 2: the dated folder, logs, the brain, the lock, the tools; a new run, or one to go on with.
+
+use std::path::Path;
+
+use chrono::{NaiveDate, NaiveTime, Utc};
+use serde_json::json;
+
+use super::day::Day;
+use super::stop::Stop;
+use super::{Answer, Failure, Request};
+use crate::brain::{Brain, BrainError, Journal, RunRow};
+use crate::engine::DeviceChoice;
+use crate::exit::{Code, OrExit};
+use crate::market::{Exchange, Timeframe, read_folder, store};
+use crate::notify::{Access, Milestone, Notifier};
+use crate::settings::Settings;
+use crate::sync::{Credentials, Remote};
+use crate::ui::Ui;
+use crate::{files, logs};
+
+pub enum Woken {
+    Day(Box<Day>),
+    /// The run to be resumed had already come to its end.
+    Complete(Answer),
+}
+
+pub const STEP: &str = "wake";
+/// Under this name the last step leaves the run's answer.
+pub const ANSWER: &str = "finish";
+
+pub async fn wake(settings: Settings, request: &Request) -> Result<Woken, Failure> {
+    let started = crate::brain::to_millis(Utc::now());
+    let workdir = std::path::absolute(&request.workdir)?;
+    let device = settings.engine.device.parse::<DeviceChoice>().and_then(DeviceChoice::resolve).or_exit(Code::Usage)?;
+    threads(settings.engine.threads);
+
+    let mut now_ms = request.date.map(midnight);
+    let mut exchange = open_exchange(&settings, request, now_ms)?;
+    let market_now = exchange
+        .as_ref()
+        .map_or_else(|| now_ms.unwrap_or_else(|| stored_now(&workdir, settings.market.timeframe)), Exchange::now_ms);
+    let date = request.date.unwrap_or_else(|| super::day::time(market_now).date_naive());
+
+    // The dated folder is the first thing that a run makes.
+    let remote = Remote::open(&settings.sync, &workdir, &Credentials::from_environment())?;
+    remote.create_dated_folder(date).await?;
+    let log = logs::init(&workdir, &settings.logs.level, started)?;
+    tracing::info!(%date, device = %device, log = %log.display(), remote = remote.address(), "waking up");
+
+    let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
+    let lock = match brain.lock(&format!("run of {date}")).await {
+        Ok(lock) => lock,
+        Err(error @ BrainError::Locked { .. }) => return Err(Failure::new(Code::Failed, error)),
+        Err(error) => return Err(error.into()),
+    };
+    let ui = Ui::new(request.json);
+    let simulated =
+        exchange.as_ref().map_or_else(|| store::holds_simulated(&workdir.join("data/candles")), Exchange::simulated);
+    let mut fresh = RunRow::new(uuid::Uuid::new_v4().to_string(), date);
+    fresh.settings_digest = settings.digest();
+    fresh.started = started;
+    fresh.simulated = simulated;
+    fresh.device = device.to_string();
+    fresh.account_currency = settings.risk.account_currency.clone();
+    let run = match begin_or_resume(&brain, request.resume, fresh, &ui).await {
+        Ok(Begun::Run(run)) => run,
+        Ok(Begun::Complete(answer)) => {
+            lock.release().await?;
+            return Ok(Woken::Complete(answer));
+        }
+        Err(failure) => {
+            lock.release().await?;
+            return Err(failure);
+        }
+    };
+    // A resumed run stands at the same moment of the market as before it was cut off.
+    if let Some(left) = brain.step_left(&run.run_id, STEP).await? {
+        now_ms = left["now_ms"].as_i64();
+        exchange = open_exchange(&settings, request, now_ms)?;
+    }
+    logs::set_simulated(simulated);
+    let journal = Journal::open(&workdir.join("data/journal.db")).await?;
+    let notifier = Notifier::start(&settings.notify, Access::from_environment().as_ref());
+    let mut day = Day {
+        now_ms: now_ms.unwrap_or(market_now),
+        workdir,
+        date,
+        device,
+        run,
+        brain,
+        journal,
+        exchange,
+        remote,
+        lock,
+        ui,
+        notifier,
+        stop: Stop::listen()?,
+        step: STEP.to_owned(),
+        simulated,
+        failures: Vec::new(),
+        events: Vec::new(),
+        data_gaps: 0,
+        settings,
+    };
+    if day.simulated {
+        day.ui.say("SIMULATED MARKET: these prices are invented (market.exchange.kind chooses a real one)");
+    }
+    let ready = tools(&mut day).await;
+    match ready {
+        Ok(()) => Ok(Woken::Day(Box::new(day))),
+        Err(failure) => match day.close(Err(failure)).await {
+            Err(failure) => Err(failure),
+            Ok(answer) => Ok(Woken::Complete(answer)),
+        },
+    }
+}
+
+/// Step 2: settings written down, the market asked for, the first message sent.
+async fn tools(day: &mut Day) -> Result<(), Failure> {
+    let step = day.begin(STEP, None).await?;
+    if day.settings.decide.mode != crate::settings::DecideMode::Model {
+        let mode = serde_json::to_value(day.settings.decide.mode)?;
+        let message =
+            format!("decide.mode is {mode}, but there are no voting engines in this version: the model alone decides");
+        tracing::info!("{message}");
+        day.event("info", "decide_mode", message);
+    }
+    let mut effective = serde_json::to_value(&day.settings)?;
+    effective["brain"]["url"] = day.settings.brain_url_redacted().into();
+    let path = day.workdir.join("config/effective_settings.json");
+    files::write_atomic(&path, format!("{effective:#}\n").as_bytes())?;
+    day.notifier.tell(&Milestone::Started { date: day.date, device: day.device.to_string(), simulated: day.simulated });
+    let left = json!({ "now_ms": day.now_ms });
+    day.end(step, left).await
+}
+
+enum Begun {
+    Run(RunRow),
+    Complete(Answer),
+}
+
+/// Begins `fresh`, or takes up the unfinished run of its day.
+async fn begin_or_resume(brain: &Brain, resume: bool, fresh: RunRow, ui: &Ui) -> Result<Begun, Failure> {
+    let date = fresh.date;
+    let latest = brain.latest_run(Some(date)).await?;
+    if let (true, Some(latest)) = (resume, &latest) {
+        if !latest.status.is_unfinished() {
+            if let Some(json) = brain.step_left(&latest.run_id, ANSWER).await? {
+                ui.say(&format!("the run of {date} is complete; nothing is left to resume"));
+                let partial = json["failed"].as_array().is_some_and(|failed| !failed.is_empty());
+                return Ok(Begun::Complete(Answer { code: if partial { Code::Partial as u8 } else { 0 }, json }));
+            }
+        } else if latest.settings_digest != fresh.settings_digest {
+            let message = format!(
+                "the unfinished run of {date} was begun with other settings; give the same ones, or start anew without --resume"
+            );
+            return Err(Failure::new(Code::Usage, message));
+        } else {
+            let step = latest.step.as_deref().unwrap_or(STEP);
+            ui.say(&format!("going on with the run of {date} that stopped in step {step}"));
+            return Ok(Begun::Run(brain.resume_run(&latest.run_id).await?));
+        }
+    }
+    if latest.is_some_and(|run| run.status.is_unfinished()) {
+        ui.say(&format!("an unfinished run of {date} is left as it is; --resume would go on with it"));
+    }
+    brain.begin_run(&fresh).await?;
+    Ok(Begun::Run(fresh))
+}
+
+fn open_exchange(settings: &Settings, request: &Request, now_ms: Option<i64>) -> Result<Option<Exchange>, Failure> {
+    if request.stored_only {
+        return Ok(None);
+    }
+    Exchange::open(settings, now_ms).or_exit(Code::BadData).map(Some)
+}
+
+/// The exchange of the settings, standing at the midnight of `date` or at its own newest moment.
+///
+/// # Errors
+/// Exit code 3 for a folder that cannot be read.
+pub fn exchange(settings: &Settings, date: Option<NaiveDate>) -> Result<Exchange, Failure> {
+    Exchange::open(settings, date.map(midnight)).or_exit(Code::BadData)
+}
+
+/// The end of the newest stored bar; the last midnight where nothing is stored.
+fn stored_now(workdir: &Path, timeframe: Timeframe) -> i64 {
+    let files = read_folder(&workdir.join("data/candles"), Some(timeframe)).map(|(_, files)| files).unwrap_or_default();
+    let newest = files.iter().filter_map(|(_, read)| read.as_ref().ok()?.timestamp.last()).max();
+    newest.map_or_else(|| midnight(Utc::now().date_naive()), |open| open + timeframe.ms())
+}
+
+fn midnight(date: NaiveDate) -> i64 {
+    date.and_time(NaiveTime::MIN).and_utc().timestamp_millis()
+}
+
+/// Sets the number of CPU threads for the whole process; a second run in it (the schedule) keeps them.
+fn threads(count: usize) {
+    if rayon::ThreadPoolBuilder::new().num_threads(count).build_global().is_err() {
+        tracing::debug!("the thread pool stands already");
+    }
+}
