@@ -1,14 +1,14 @@
-//! Throughput of the feature stage on a folder of candles: `features CANDLES [SECONDS]`.
+//! Throughput of the feature stage on a folder of candles: `features CANDLES [SECONDS] [new|reused]`.
 //!
 //! Computes all features of all symbols again and again, on all cores, and prints one JSON object. `values_per_s`
-//! counts every value of every bar that a symbol has; reading the candles and the first round are left out.
+//! counts every value of every bar that a symbol has; reading the candles and the first round are left out. Each result gets new memory, or, by `reused`, the last one's.
 
 use std::error::Error;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use huracan::features::{COUNT, Features, compute};
+use huracan::features::{COUNT, Features, compute, compute_into};
 use huracan::market::{Panel, read_folder};
 use sha2::{Digest, Sha256};
 
@@ -17,14 +17,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let folder = arguments.first().ok_or("usage: features CANDLES [SECONDS]")?;
     let seconds: f64 = arguments.get(1).map_or(Ok(5.0), |s| s.parse())?;
+    let reused = match arguments.get(2).map(String::as_str) {
+        None | Some("new") => false,
+        Some("reused") => true,
+        Some(other) => return Err(format!("{other}: give new or reused").into()),
+    };
     let panel = read_panel(Path::new(folder))?;
     let bars: usize = panel.ranges.iter().map(ExactSizeIterator::len).sum();
 
-    let digest = digest(&compute(&panel));
+    let mut features = compute(&panel);
+    let digest = digest(&features);
     let start = Instant::now();
     let mut rounds = 0;
     while rounds == 0 || start.elapsed().as_secs_f64() < seconds {
-        black_box(compute(black_box(&panel)));
+        if reused {
+            compute_into(black_box(&panel), &mut features);
+        } else {
+            black_box(compute(black_box(&panel)));
+        }
         rounds += 1;
     }
     let rate = (rounds * bars * COUNT) as f64 / start.elapsed().as_secs_f64();
@@ -34,6 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "bars": bars,
         "outputs": COUNT,
         "threads": rayon::current_num_threads(),
+        "memory": if reused { "reused" } else { "new" },
         "rounds": rounds,
         "values_per_s": rate,
         "digest": digest,

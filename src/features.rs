@@ -12,7 +12,7 @@ mod windows;
 use ndarray::ArrayView3;
 
 pub use catalogue::{CATALOGUE, COUNT, Feature, columns, names};
-pub use cpu::{atr_14, compute};
+pub use cpu::{atr_14, compute, compute_into};
 
 /// Features of all symbols, `[symbols × bars × features]` f32 row-major, NaN until enough bars exist.
 #[derive(Debug, Clone, PartialEq)]

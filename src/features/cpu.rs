@@ -15,16 +15,24 @@ const REGIME_LEAST: usize = 50;
 
 /// Computes every feature of every symbol and bar.
 pub fn compute(panel: &Panel) -> Features {
+    let mut features =
+        Features { symbols: 0, bars: 0, values: memory::zeros(panel.symbols.len() * panel.bars * COUNT) };
+    compute_into(panel, &mut features);
+    features
+}
+
+/// [`compute`] into the memory of earlier features, which saves asking for new memory.
+pub fn compute_into(panel: &Panel, features: &mut Features) {
     let (symbols, bars) = (panel.symbols.len(), panel.bars);
     let shared = Shared::new(panel);
-    let mut values = memory::zeros(symbols * bars * COUNT);
-    values.par_chunks_mut((bars * COUNT).max(1)).enumerate().for_each(|(symbol, out)| {
+    (features.symbols, features.bars) = (symbols, bars);
+    features.values.resize(symbols * bars * COUNT, 0.0);
+    features.values.par_chunks_mut((bars * COUNT).max(1)).enumerate().for_each(|(symbol, out)| {
         let range = panel.ranges[symbol].clone();
         out[..range.start * COUNT].fill(f32::NAN);
         out[range.end * COUNT..].fill(f32::NAN);
         dispatch(panel, symbol, &shared, &mut out[range.start * COUNT..range.end * COUNT]);
     });
-    Features { symbols, bars, values }
 }
 
 /// ATR(14) of every symbol and bar in f64, `[symbols × bars]`: the unit of the barriers. NaN in the warm-up.

@@ -163,32 +163,83 @@ pub fn r_squared(x: &[f64], n: usize) -> Vec<f64> {
 #[inline(always)]
 pub fn thirds(x: &[f64], n: usize, least: usize) -> Vec<f64> {
     let mut out = vec![f64::NAN; x.len()];
-    for t in least - 1..x.len().min(n - 1) {
-        let at_most = x[..=t].iter().filter(|&&v| v <= x[t]).count();
-        out[t] = third(at_most as f64 - 1.0, t as f64);
+    let third = |rank: i64, last: i64| f64::from(u8::from(3 * rank >= last) + u8::from(3 * rank >= 2 * last));
+    for t in least - 1..x.len().min(n) {
+        out[t] = third(at_most(&x[..=t], x[t]) - 1, t as i64);
     }
-    in_lanes!(n - 1, x.len(), from, N, {
-        let now = *lanes::<N>(x, from);
-        // Counted in f64, which is exact and as wide as what is compared.
-        let mut at_most = [0.0; N];
-        for k in 0..n {
-            let past = lanes::<N>(x, from - k);
-            for i in 0..N {
-                at_most[i] += if past[i] <= now[i] { 1.0 } else { 0.0 };
-            }
+    let last = n as i64 - 1;
+    let mut brackets = [Bracket::new(last, n), Bracket::new(2 * last, n)];
+    for t in n..x.len() {
+        let window = &x[t + 1 - n..=t];
+        let mut passed = 0;
+        for bracket in &mut brackets {
+            bracket.slide(x[t - n], x[t]);
+            passed += u8::from(!bracket.is_below(x[t], window));
         }
-        for i in 0..N {
-            out[from + i] = third(at_most[i] - 1.0, n as f64 - 1.0);
-        }
-    });
+        out[t] = f64::from(passed);
+    }
     out
 }
 
-/// The third of `last` + 1 ordered values that the one at `rank` is in.
+/// How many entries are at most `value`.
 #[inline(always)]
-fn third(rank: f64, last: f64) -> f64 {
-    let upper = if 3.0 * rank < 2.0 * last { 1.0 } else { 2.0 };
-    if 3.0 * rank < last { 0.0 } else { upper }
+fn at_most(x: &[f64], value: f64) -> i64 {
+    x.iter().map(|&v| if v <= value { 1 } else { 0 }).sum()
+}
+
+/// Two values close around a quantile of a sliding window, each with the number of entries at most as great.
+///
+/// A new entry outside of them is on a known side of the quantile; only one between them has to be counted, and
+/// then takes the place of one of them.
+struct Bracket {
+    /// Three times the quantile's rank.
+    rank: i64,
+    entries: i64,
+    below: (f64, i64),
+    above: (f64, i64),
+}
+
+impl Bracket {
+    fn new(rank: i64, n: usize) -> Self {
+        let entries = n as i64;
+        Self { rank, entries, below: (f64::NEG_INFINITY, 0), above: (f64::INFINITY, entries) }
+    }
+
+    /// Whether a value with so many entries at most as great, itself included, is below the quantile.
+    #[inline(always)]
+    fn counts_below(&self, at_most: i64) -> bool {
+        3 * (at_most - 1) < self.rank
+    }
+
+    /// Moves the window on by one entry.
+    #[inline(always)]
+    fn slide(&mut self, leaves: f64, enters: f64) {
+        for (value, at_most) in [&mut self.below, &mut self.above] {
+            *at_most += i64::from(enters <= *value) - i64::from(leaves <= *value);
+        }
+        if !self.counts_below(self.below.1) {
+            self.above = self.below;
+            self.below = (f64::NEG_INFINITY, 0);
+        } else if self.counts_below(self.above.1) {
+            self.below = self.above;
+            self.above = (f64::INFINITY, self.entries);
+        }
+    }
+
+    /// Whether `value`, the window's newest, is below the quantile.
+    #[inline(always)]
+    fn is_below(&mut self, value: f64, window: &[f64]) -> bool {
+        if value <= self.below.0 {
+            return true;
+        }
+        if value >= self.above.0 {
+            return false;
+        }
+        let at_most = at_most(window, value);
+        let below = self.counts_below(at_most);
+        *(if below { &mut self.below } else { &mut self.above }) = (value, at_most);
+        below
+    }
 }
 
 #[cfg(test)]
