@@ -3,10 +3,17 @@
 mod catalogue;
 mod cpu;
 mod cross;
+mod formulas;
 mod indicators;
 mod memory;
+mod recurrences;
+mod series;
 mod shared;
+mod symbol;
+mod thirds;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod tile_x86;
 mod windows;
 
 use ndarray::ArrayView3;

@@ -1,54 +1,142 @@
-//! Some bars of all features, column by column, on their way into rows: small enough to stay in the cache.
+//! All features of a block, column by column, then as rows on their way to memory.
 
 use std::array::from_fn;
-use std::ops::Range;
 
 use super::catalogue::{CATALOGUE, COUNT};
+use super::series::{BARS, Block};
 
 /// Entries from one column to the next: a little more than the bars, so that columns do not share cache sets.
-const STRIDE: usize = Tile::BARS + 16;
+const STRIDE: usize = BARS + 16;
 
-/// All features of some bars of one symbol, `[features × STRIDE]`.
+/// Bars and features of a square.
+pub const SIDE: usize = 16;
+
+/// The squares of a group of bars; the last overlaps the one before it.
+const SQUARES: usize = COUNT.div_ceil(SIDE);
+
+/// Values in a cache line.
+pub const LINE: usize = 16;
+
+/// Rows of [`SIDE`] bars.
+type Group = [f32; SIDE * COUNT];
+
+/// A machine's ways of moving values.
+pub trait Ways {
+    /// Writes a square of a tile, `columns` being [`SIDE`] features' values from its first bar on, to its place in the
+    /// rows, which begin with the square's first feature. NaN gets one bit pattern.
+    fn turn(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]);
+    /// Writes a line to memory that will not be read soon.
+    fn write(line: &[f32; LINE], to: &mut [f32; LINE]);
+    /// Makes what was written visible to other threads.
+    fn settle();
+}
+
+/// All features of one symbol's block, `[features × STRIDE]`.
 pub struct Tile {
-    bars: Range<usize>,
     values: Vec<f32>,
 }
 
 impl Tile {
-    /// Most bars in a tile.
-    pub const BARS: usize = 128;
-
     pub fn new() -> Self {
-        Self { bars: 0..0, values: vec![0.0; COUNT * STRIDE] }
+        Self { values: vec![0.0; COUNT * STRIDE] }
     }
 
-    /// Takes the symbol's bars `bars` next, at most [`Tile::BARS`].
-    pub fn begin(&mut self, bars: Range<usize>) {
-        self.bars = bars;
-    }
-
-    /// Stores a column: `value` of the series from the feature's warm-up on, NaN before.
-    ///
-    /// An input `(series, k)` gives entry t − k at bar t.
+    /// Stores a column: `value` of the inputs at each bar.
     #[inline(always)]
-    pub fn put<const K: usize>(
-        &mut self,
-        feature: usize,
-        inputs: [(&[f64], usize); K],
-        value: impl Fn([f64; K]) -> f64,
-    ) {
-        let Range { start, end } = self.bars;
-        let warm = CATALOGUE[feature].warm_up.clamp(start, end);
-        let column = &mut self.values[feature * STRIDE..][..end - start];
-        let (before, from) = column.split_at_mut(warm - start);
-        before.fill(f32::NAN);
-        if from.is_empty() {
-            return;
-        }
-        let inputs: [&[f64]; K] = inputs.map(|(series, k)| &series[warm - k..][..from.len()]);
-        for (i, slot) in from.iter_mut().enumerate() {
+    pub fn put<const K: usize>(&mut self, feature: usize, inputs: [&Block; K], value: impl Fn([f64; K]) -> f64) {
+        let column: &mut [f32; BARS] =
+            (&mut self.values[feature * STRIDE..][..BARS]).try_into().expect("a slice of BARS values");
+        for (i, slot) in column.iter_mut().enumerate() {
             *slot = value(from_fn(|k| inputs[k][i])) as f32;
         }
+    }
+
+    /// Stores a column that is ready, of at most as many bars as a block has.
+    #[inline(always)]
+    pub fn copy(&mut self, feature: usize, values: &[f32]) {
+        self.values[feature * STRIDE..][..values.len()].copy_from_slice(values);
+    }
+
+    /// Takes back what was stored for a symbol's first bars, before each feature's warm-up is over.
+    pub fn hide_warm_up(&mut self) {
+        for (column, feature) in self.values.chunks_exact_mut(STRIDE).zip(CATALOGUE) {
+            column[..feature.warm_up].fill(f32::NAN);
+        }
+    }
+
+    /// Writes the first bars as rows, `[bars × features]`.
+    ///
+    /// Memory takes rows more slowly than they are made: while a group is turned, the one before it is on its way.
+    #[inline(always)]
+    pub fn write<W: Ways>(&self, rows: &mut [f32]) {
+        let mut groups: [Group; 2] = [[0.0; SIDE * COUNT]; 2];
+        let whole = rows.len() / (SIDE * COUNT);
+        let (body, rest) = rows.split_at_mut(whole * SIDE * COUNT);
+        let mut targets = body.chunks_exact_mut(SIDE * COUNT);
+        for group in 0..=whole {
+            let [even, odd] = &mut groups;
+            let (now, before) = if group % 2 == 0 { (even, &*odd) } else { (odd, &*even) };
+            let mut sending = if group > 0 { targets.next().map(|to| Sending::new(before, to)) } else { None };
+            for square in 0..SQUARES {
+                if let Some(sending) = &mut sending {
+                    sending.send::<W>((SIDE * COUNT / LINE).div_ceil(SQUARES));
+                }
+                if group < whole {
+                    let feature = (square * SIDE).min(COUNT - SIDE);
+                    let columns = from_fn(|k| {
+                        let from = (feature + k) * STRIDE + group * SIDE;
+                        self.values[from..from + SIDE].try_into().expect("a slice of SIDE values")
+                    });
+                    W::turn(columns, &mut now[feature..]);
+                }
+            }
+        }
+        for (i, row) in rest.chunks_exact_mut(COUNT).enumerate() {
+            for (feature, slot) in row.iter_mut().enumerate() {
+                *slot = canonical(self.values[feature * STRIDE + whole * SIDE + i]);
+            }
+        }
+    }
+}
+
+/// Writes NaN throughout.
+#[inline(always)]
+pub fn blank<W: Ways>(rows: &mut [f32]) {
+    const BLANK: Group = [f32::NAN; SIDE * COUNT];
+    for part in rows.chunks_mut(BLANK.len()) {
+        Sending::new(&BLANK[..part.len()], part).send::<W>(BLANK.len());
+    }
+}
+
+/// A group on its way to memory, by whole lines of it.
+struct Sending<'a> {
+    lines: &'a [[f32; LINE]],
+    to: &'a mut [[f32; LINE]],
+}
+
+impl<'a> Sending<'a> {
+    /// Writes what lies before the first whole line and after the last.
+    #[inline(always)]
+    fn new(group: &'a [f32], to: &'a mut [f32]) -> Self {
+        let before = to.as_ptr().align_offset(LINE * size_of::<f32>()).min(to.len());
+        let (start, to) = to.split_at_mut(before);
+        start.copy_from_slice(&group[..before]);
+        let (lines, end) = group[before..].as_chunks();
+        let (to, to_end) = to.as_chunks_mut();
+        to_end.copy_from_slice(end);
+        Self { lines, to }
+    }
+
+    /// Writes the next `count` lines, or as many as are left.
+    #[inline(always)]
+    fn send<W: Ways>(&mut self, count: usize) {
+        let count = count.min(self.lines.len());
+        let (lines, later) = self.lines.split_at(count);
+        let (to, to_later) = std::mem::take(&mut self.to).split_at_mut(count);
+        for (line, to) in lines.iter().zip(to) {
+            W::write(line, to);
+        }
+        (self.lines, self.to) = (later, to_later);
     }
 }
 
@@ -58,56 +146,24 @@ fn canonical(value: f32) -> f32 {
     if value.is_nan() { f32::NAN } else { value }
 }
 
-/// Writes a tile as rows, `[bars × features]`, to the start of `rows`.
-pub fn lay_out(tile: &Tile, rows: &mut [f32]) {
-    lay_out_bars(tile, 0, rows);
-}
+/// What every machine can do.
+pub struct Plain;
 
-/// The tile's bars from its `first` on, one by one.
-fn lay_out_bars(tile: &Tile, first: usize, rows: &mut [f32]) {
-    for (i, row) in rows.chunks_exact_mut(COUNT).take(tile.bars.len()).enumerate().skip(first) {
-        for (feature, slot) in row.iter_mut().enumerate() {
-            *slot = canonical(tile.values[feature * STRIDE + i]);
-        }
-    }
-}
-
-/// [`lay_out`] by squares of 8 bars and 8 features.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-pub fn lay_out_avx2(tile: &Tile, rows: &mut [f32]) {
-    use std::arch::x86_64::*;
-    const SIDE: usize = 8;
-    let bars = tile.bars.len();
-    assert!(bars <= Tile::BARS && rows.len() >= bars * COUNT && tile.values.len() == COUNT * STRIDE);
-    let (columns, out) = (tile.values.as_ptr(), rows.as_mut_ptr());
-    let nan = _mm256_set1_ps(f32::NAN);
-    for bar in (0..bars / SIDE).map(|i| i * SIDE) {
-        // The last square overlaps the one before it.
-        for feature in (0..COUNT.div_ceil(SIDE)).map(|i| (i * SIDE).min(COUNT - SIDE)) {
-            let v: [__m256; SIDE] = from_fn(|k| {
-                // SAFETY: feature + k < COUNT and bar + 8 ≤ bars ≤ STRIDE, so that the values lie within the tile.
-                let v = unsafe { _mm256_loadu_ps(columns.add((feature + k) * STRIDE + bar)) };
-                _mm256_blendv_ps(v, nan, _mm256_cmp_ps::<_CMP_UNORD_Q>(v, v))
-            });
-            let pairs: [__m256; SIDE] = from_fn(|k| {
-                let (a, b) = (v[k / 2 * 2], v[k / 2 * 2 + 1]);
-                if k % 2 == 0 { _mm256_unpacklo_ps(a, b) } else { _mm256_unpackhi_ps(a, b) }
-            });
-            // Quads 0 to 3 hold bars k and k + 4 of the first four features, 4 to 7 those of the others.
-            let quads: [__m256; SIDE] = from_fn(|k| {
-                let at = k / 4 * 4 + k % 4 / 2;
-                let (a, b) = (pairs[at], pairs[at + 2]);
-                if k % 2 == 0 { _mm256_shuffle_ps::<0x44>(a, b) } else { _mm256_shuffle_ps::<0xee>(a, b) }
-            });
-            for k in 0..SIDE {
-                let (a, b) = (quads[k % 4], quads[k % 4 + 4]);
-                let row =
-                    if k < 4 { _mm256_permute2f128_ps::<0x20>(a, b) } else { _mm256_permute2f128_ps::<0x31>(a, b) };
-                // SAFETY: bar + k < bars and feature + 8 ≤ COUNT, so that the values lie within `rows`.
-                unsafe { _mm256_storeu_ps(out.add((bar + k) * COUNT + feature), row) };
+impl Ways for Plain {
+    #[inline(always)]
+    fn turn(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
+        for (i, row) in rows.chunks_mut(COUNT).enumerate() {
+            for (slot, column) in row.iter_mut().zip(columns) {
+                *slot = canonical(column[i]);
             }
         }
     }
-    lay_out_bars(tile, bars / SIDE * SIDE, rows);
+
+    #[inline(always)]
+    fn write(line: &[f32; LINE], to: &mut [f32; LINE]) {
+        *to = *line;
+    }
+
+    #[inline(always)]
+    fn settle() {}
 }

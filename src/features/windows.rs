@@ -1,313 +1,281 @@
-//! Sums, extremes and deviations over the last n bars, without subtracting what leaves the window: a window
-//! of zeros sums to exactly zero whatever came before it, and no rounding error lives longer than n bars.
+//! Sums, extremes and deviations over the last n bars, each made from the window's own entries alone: a window of
+//! zeros sums to exactly zero whatever came before it, and a value does not depend on where its series began.
 //!
-//! Entries before the first whole window mean nothing. Loops run over [`LANES`] neighbouring bars at once,
-//! their accumulators in registers; each bar's own operations keep their order, so that lanes do not change a bit.
+//! Each bar's operations have a fixed order; neighbouring bars are worked on together, which does not change a bit.
 
-use std::array::from_fn;
+use super::series::{BARS, Block, Entries, PAST, Series, lag, map};
 
 /// Bars worked on at a time.
 const LANES: usize = 16;
 
-/// Sums of the last `n` entries of `K` series of one length: `out[k][t] = x[k][t−n+1] + … + x[k][t]` for t ≥ n − 1.
-///
-/// Blocks of n: the tail of the block before plus the head of this one (van Herk 1992, with + for max).
-#[inline(always)]
-pub fn sums<const K: usize>(x: [&[f64]; K], n: usize) -> [Vec<f64>; K] {
-    let len = x[0].len();
-    let mut out: [Vec<f64>; K] = from_fn(|_| vec![0.0; len]);
-    // Sums of the block's last n − i entries at i; nothing is left at n.
-    let mut tails = vec![[0.0; K]; n + 1];
-    let mut next = vec![[0.0; K]; n + 1];
-    let mut start = 0;
-    while start < len {
-        let width = n.min(len - start);
-        let block: [&[f64]; K] = from_fn(|k| &x[k][start..start + width]);
-        let sums = out.each_mut().map(|series| &mut series[start..start + width]);
-        let mut head = [0.0; K];
-        for (i, older) in tails[1..=width].iter().enumerate() {
-            for k in 0..K {
-                head[k] += block[k][i];
-                sums[k][i] = older[k] + head[k];
-            }
+/// Sums over the last 5, 10, 20 and 50 entries, each of the shorter ones: 10 = 5 + 5, 20 = 10 + 10, 50 = 20 + 20 + 10,
+/// the older part first; 5 from the oldest entry to the newest.
+pub struct Sums {
+    pub of_5: Entries,
+    pub of_10: Entries,
+    pub of_20: Entries,
+}
+
+impl Sums {
+    pub const ZERO: Self = Self { of_5: [0.0; PAST + BARS], of_10: [0.0; PAST + BARS], of_20: [0.0; PAST + BARS] };
+
+    /// Sums of up to 20 entries of `x`.
+    #[inline(always)]
+    pub fn take(&mut self, x: &Entries) {
+        for (slot, x) in self.of_5[4..].iter_mut().zip(x.array_windows()) {
+            let [a, b, c, d, e] = x;
+            *slot = a + b + c + d + e;
         }
-        let mut tail = [0.0; K];
-        for (i, slot) in next[..width].iter_mut().enumerate().rev() {
-            for k in 0..K {
-                tail[k] += block[k][i];
-            }
-            *slot = tail;
-        }
-        std::mem::swap(&mut tails, &mut next);
-        start += width;
+        self.double();
     }
-    out
-}
 
-/// Means of the last `n` entries of `K` series of one length, for t ≥ n − 1.
-#[inline(always)]
-pub fn means<const K: usize>(x: [&[f64]; K], n: usize) -> [Vec<f64>; K] {
-    let mut out = sums(x, n);
-    for series in &mut out {
-        for value in series.iter_mut() {
-            *value /= n as f64;
+    #[inline(always)]
+    fn double(&mut self) {
+        twice::<5>(&self.of_5, &mut self.of_10);
+        twice::<10>(&self.of_10, &mut self.of_20);
+    }
+
+    /// Sums of up to 20 products of an entry of `x` and one of `y`.
+    #[inline(always)]
+    pub fn take_products(&mut self, x: &Entries, y: &Entries) {
+        for ((slot, x), y) in self.of_5[4..].iter_mut().zip(x.array_windows()).zip(y.array_windows()) {
+            let ([a, b, c, d, e], [f, g, h, i, j]) = (x, y);
+            *slot = a * f + b * g + c * h + d * i + e * j;
+        }
+        self.double();
+    }
+
+    /// Sums of 50 entries at the block's bars.
+    #[inline(always)]
+    pub fn of_50(&self, out: &mut Block) {
+        let (oldest, older, newest) = (lag(&self.of_20, 30), lag(&self.of_20, 10), lag(&self.of_10, 0));
+        for (i, slot) in out.iter_mut().enumerate() {
+            *slot = oldest[i] + older[i] + newest[i];
         }
     }
-    out
 }
 
-/// Calls `work(from, lanes)` for groups of [`LANES`] bars that cover `first..len`. The last group overlaps the one
-/// before it; where fewer than [`LANES`] bars exist, bars come singly, with `lanes` 1.
-macro_rules! in_lanes {
-    ($first:expr, $len:expr, $from:ident, $lanes:ident, $work:block) => {{
-        let (first, len) = ($first, $len);
-        let mut at = first;
-        while at < len {
-            if len - first >= LANES {
-                const $lanes: usize = LANES;
-                let $from = at.min(len - LANES);
-                $work
-                at = $from + LANES;
-            } else {
-                const $lanes: usize = 1;
-                let $from = at;
-                $work
-                at += 1;
-            }
-        }
-    }};
-}
-
-/// The `N` entries from `from` on.
+/// Sums of twice as many entries from sums of N.
 #[inline(always)]
-fn lanes<const N: usize>(x: &[f64], from: usize) -> &[f64; N] {
-    x[from..from + N].try_into().expect("a slice of N entries")
+fn twice<const N: usize>(half: &Entries, out: &mut Entries) {
+    for (i, slot) in out[N..].iter_mut().enumerate() {
+        *slot = half[i] + half[i + N];
+    }
 }
 
-/// Sum of squared distances of the last `n` entries from `mean[t]`, for t ≥ n − 1.
+/// Sample standard deviation of N numbers from their sum and that of their squares; 0 where they differ by no more
+/// than rounding.
 #[inline(always)]
-pub fn squared_distances(x: &[f64], mean: &[f64], n: usize) -> Vec<f64> {
-    let mut out = vec![0.0; x.len()];
-    in_lanes!(n - 1, x.len(), from, N, {
-        let mean = *lanes::<N>(mean, from);
-        let mut sum = [0.0; N];
-        for k in (0..n).rev() {
-            let past = lanes::<N>(x, from - k);
-            for i in 0..N {
+pub fn deviation<const N: usize>([sum, squares]: [f64; 2]) -> f64 {
+    let spread = squares - sum * sum * (1.0 / N as f64);
+    let deviation = (spread * (1.0 / (N as f64 - 1.0))).sqrt();
+    if spread > 1e-13 * squares { deviation } else { 0.0 }
+}
+
+/// Sum of squared distances of the last N ≤ [`PAST`] entries from `mean[t]`, the oldest first.
+#[inline(always)]
+pub fn squared_distances<const N: usize>(x: &Series, mean: &Block, out: &mut Block) {
+    for from in (0..BARS).step_by(LANES) {
+        let mean = lanes(mean, from);
+        let mut sum = [0.0; LANES];
+        for k in (0..N).rev() {
+            let past = lanes(x.lag(k), from);
+            for i in 0..LANES {
                 let d = past[i] - mean[i];
                 sum[i] += d * d;
             }
         }
-        out[from..from + N].copy_from_slice(&sum);
-    });
-    out
-}
-
-/// Least (`GREATEST = false`) or greatest of the last `n` entries, for t ≥ n − 1.
-#[inline(always)]
-pub fn extremes<const GREATEST: bool>(x: &[f64], n: usize) -> Vec<f64> {
-    let mut width = 1;
-    let mut out = x.to_vec();
-    let mut next = vec![0.0; x.len()];
-    // Windows of 1, 2, 4, … bars, each from two of half its size; the last step overlaps.
-    while width < n && width < x.len() {
-        let step = width.min(n - width);
-        let (now, past) = (&out[step.min(x.len())..], &out[..x.len().saturating_sub(step)]);
-        for ((slot, &a), &b) in next[step.min(x.len())..].iter_mut().zip(now).zip(past) {
-            *slot = if (a > b) == GREATEST { a } else { b };
-        }
-        std::mem::swap(&mut out, &mut next);
-        width += step;
+        out[from..from + LANES].copy_from_slice(&sum);
     }
-    out
 }
 
-/// R² of the least-squares line through the last `n` entries, for t ≥ n − 1; 0 where all are equal.
+/// Least (`GREATEST = false`) or greatest of windows: those of 4 and 16 entries make up the longer ones, which overlap.
+pub struct Extremes<const GREATEST: bool> {
+    of_4: Entries,
+    of_16: Entries,
+}
+
+impl<const GREATEST: bool> Extremes<GREATEST> {
+    pub const ZERO: Self = Self { of_4: [0.0; PAST + BARS], of_16: [0.0; PAST + BARS] };
+
+    #[inline(always)]
+    fn pick(a: f64, b: f64) -> f64 {
+        if (a > b) == GREATEST { a } else { b }
+    }
+
+    #[inline(always)]
+    fn of([a, b, c, d]: [f64; 4]) -> f64 {
+        Self::pick(Self::pick(a, b), Self::pick(c, d))
+    }
+
+    /// Takes a series.
+    #[inline(always)]
+    pub fn take(&mut self, x: &Series) {
+        for (slot, x) in self.of_4[3..].iter_mut().zip(x.entries.array_windows()) {
+            let [a, b, c, d] = *x;
+            *slot = Self::of([a, b, c, d]);
+        }
+        for (slot, x) in self.of_16[12..].iter_mut().zip(self.of_4.array_windows()) {
+            let [a, _, _, _, b, _, _, _, c, _, _, _, d] = *x;
+            *slot = Self::of([a, b, c, d]);
+        }
+    }
+
+    /// Over the last 14 entries.
+    #[inline(always)]
+    pub fn of_14(&self, out: &mut Block) {
+        map([0, 4, 8, 10].map(|k| lag(&self.of_4, k)), out, Self::of);
+    }
+
+    /// Over the last 20 entries.
+    #[inline(always)]
+    pub fn of_20(&self, out: &mut Block) {
+        map([lag(&self.of_16, 0), lag(&self.of_4, 16)], out, |[a, b]| Self::pick(a, b));
+    }
+
+    /// Over the last 50 entries.
+    #[inline(always)]
+    pub fn of_50(&self, out: &mut Block) {
+        map([0, 16, 32, 34].map(|k| lag(&self.of_16, k)), out, Self::of);
+    }
+}
+
+/// R² of the least-squares line through the last N ≤ [`PAST`] entries; 0 where all are equal.
 #[inline(always)]
-pub fn r_squared(x: &[f64], n: usize) -> Vec<f64> {
-    let mut out = vec![0.0; x.len()];
-    let count = n as f64;
+pub fn r_squared<const N: usize>(x: &Series, out: &mut Block) {
+    let count = N as f64;
     let sum_k = count * (count - 1.0) / 2.0;
     let sum_kk = (count - 1.0) * count * (2.0 * count - 1.0) / 6.0;
     let var_k = count * sum_kk - sum_k * sum_k;
-    in_lanes!(n - 1, x.len(), from, N, {
+    for from in (0..BARS).step_by(LANES) {
         // Distances from the newest entry: the level of the series would swallow its changes.
-        let now = *lanes::<N>(x, from);
-        let (mut sum, mut squares, mut moments) = ([0.0; N], [0.0; N], [0.0; N]);
-        for k in 1..n {
+        let now = lanes(x.lag(0), from);
+        let (mut sum, mut squares, mut moments) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        for k in 1..N {
             let weight = k as f64;
-            let past = lanes::<N>(x, from - k);
-            for i in 0..N {
+            let past = lanes(x.lag(k), from);
+            for i in 0..LANES {
                 let d = past[i] - now[i];
                 sum[i] += d;
                 squares[i] += d * d;
                 moments[i] += weight * d;
             }
         }
-        for i in 0..N {
+        for i in 0..LANES {
             let var_d = count * squares[i] - sum[i] * sum[i];
             let cov = count * moments[i] - sum_k * sum[i];
             let r = cov * cov / (var_k * var_d);
             let r = if r > 1.0 { 1.0 } else { r };
             out[from + i] = if var_d > 0.0 { r } else { 0.0 };
         }
-    });
-    out
+    }
 }
 
-/// Where each entry stands among its last `n` (fewer at the start, at least `least`): 0 below their 1/3
-/// quantile, 1 below the 2/3 quantile, else 2; NaN where there are fewer than `least`.
-///
-/// The quantile interpolates between order statistics, q = x₍h₎ with h = p(m − 1): an entry with c values at
-/// most as great as itself, itself included, lies below q just if c − 1 < h, which needs no sorting.
+/// The entries of [`LANES`] bars from `from` on.
 #[inline(always)]
-pub fn thirds(x: &[f64], n: usize, least: usize) -> Vec<f64> {
-    let mut out = vec![f64::NAN; x.len()];
-    let third = |rank: i64, last: i64| f64::from(u8::from(3 * rank >= last) + u8::from(3 * rank >= 2 * last));
-    for t in least - 1..x.len().min(n) {
-        out[t] = third(at_most(&x[..=t], x[t]) - 1, t as i64);
-    }
-    let last = n as i64 - 1;
-    let mut brackets = [Bracket::new(last, n), Bracket::new(2 * last, n)];
-    for t in n..x.len() {
-        let window = &x[t + 1 - n..=t];
-        let mut passed = 0;
-        for bracket in &mut brackets {
-            bracket.slide(x[t - n], x[t]);
-            passed += u8::from(!bracket.is_below(x[t], window));
-        }
-        out[t] = f64::from(passed);
-    }
-    out
-}
-
-/// How many entries are at most `value`.
-#[inline(always)]
-fn at_most(x: &[f64], value: f64) -> i64 {
-    x.iter().map(|&v| if v <= value { 1 } else { 0 }).sum()
-}
-
-/// Two values close around a quantile of a sliding window, each with the number of entries at most as great.
-///
-/// A new entry outside of them is on a known side of the quantile; only one between them has to be counted, and
-/// then takes the place of one of them.
-struct Bracket {
-    /// Three times the quantile's rank.
-    rank: i64,
-    entries: i64,
-    below: (f64, i64),
-    above: (f64, i64),
-}
-
-impl Bracket {
-    fn new(rank: i64, n: usize) -> Self {
-        let entries = n as i64;
-        Self { rank, entries, below: (f64::NEG_INFINITY, 0), above: (f64::INFINITY, entries) }
-    }
-
-    /// Whether a value with so many entries at most as great, itself included, is below the quantile.
-    #[inline(always)]
-    fn counts_below(&self, at_most: i64) -> bool {
-        3 * (at_most - 1) < self.rank
-    }
-
-    /// Moves the window on by one entry.
-    #[inline(always)]
-    fn slide(&mut self, leaves: f64, enters: f64) {
-        for (value, at_most) in [&mut self.below, &mut self.above] {
-            *at_most += i64::from(enters <= *value) - i64::from(leaves <= *value);
-        }
-        if !self.counts_below(self.below.1) {
-            self.above = self.below;
-            self.below = (f64::NEG_INFINITY, 0);
-        } else if self.counts_below(self.above.1) {
-            self.below = self.above;
-            self.above = (f64::INFINITY, self.entries);
-        }
-    }
-
-    /// Whether `value`, the window's newest, is below the quantile.
-    #[inline(always)]
-    fn is_below(&mut self, value: f64, window: &[f64]) -> bool {
-        if value <= self.below.0 {
-            return true;
-        }
-        if value >= self.above.0 {
-            return false;
-        }
-        let at_most = at_most(window, value);
-        let below = self.counts_below(at_most);
-        *(if below { &mut self.below } else { &mut self.above }) = (value, at_most);
-        below
-    }
+fn lanes(x: &Block, from: usize) -> &[f64; LANES] {
+    x[from..from + LANES].try_into().expect("a slice of LANES entries")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn noise(n: usize) -> Vec<f64> {
-        (0..n as u64).map(|i| crate::arith::uniform(crate::arith::draw(3, 1, i)) - 0.3).collect()
+    /// A series of two blocks' entries, seen from the second, and the entries.
+    fn noise() -> (Series, Vec<f64>) {
+        let values: Vec<f64> =
+            (0..2 * BARS as u64).map(|i| crate::arith::uniform(crate::arith::draw(3, 1, i)) - 0.3).collect();
+        (series(&values), values)
+    }
+
+    fn series(values: &[f64]) -> Series {
+        let mut series = Series::ZERO;
+        series.load(&values[..BARS]);
+        series.carry();
+        series.load(&values[BARS..]);
+        series
+    }
+
+    /// Every bar of the second block with its last `n` entries.
+    fn windows(values: &[f64], n: usize) -> impl Iterator<Item = (usize, &[f64])> {
+        (0..BARS).map(move |i| (i, &values[BARS + i + 1 - n..=BARS + i]))
     }
 
     #[test]
-    fn windows_equal_their_definitions() {
-        for len in [1, 4, 5, 19, 20, 21, 100, 1203] {
-            let x = noise(len);
-            for n in [5, 20] {
-                let ([mean], low, high) = (means([&x], n), extremes::<false>(&x, n), extremes::<true>(&x, n));
-                let (squares, r2) = (squared_distances(&x, &mean, n), r_squared(&x, n));
-                for t in n - 1..len {
-                    let w = &x[t + 1 - n..=t];
-                    let m = w.iter().sum::<f64>() / n as f64;
-                    assert!((mean[t] - m).abs() < 1e-14);
-                    assert_eq!(low[t], w.iter().copied().fold(f64::INFINITY, f64::min));
-                    assert_eq!(high[t], w.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-                    let ss: f64 = w.iter().map(|v| (v - m) * (v - m)).sum();
-                    assert!((squares[t] - ss).abs() < 1e-13);
-                    let k_mean = (n as f64 - 1.0) / 2.0;
-                    let cov: f64 = w.iter().enumerate().map(|(k, v)| (k as f64 - k_mean) * (v - m)).sum();
-                    let var_k: f64 = (0..n).map(|k| (k as f64 - k_mean).powi(2)).sum();
-                    assert!((r2[t] - cov * cov / (var_k * ss)).abs() < 1e-12);
-                }
+    fn sums_equal_their_definitions() {
+        let (x, values) = noise();
+        let mut sums = Sums::ZERO;
+        let mut of_50 = [0.0; BARS];
+        sums.take(&x.entries);
+        sums.of_50(&mut of_50);
+        for (n, got) in [(5, lag(&sums.of_5, 0)), (10, lag(&sums.of_10, 0)), (20, lag(&sums.of_20, 0)), (50, &of_50)] {
+            for (i, w) in windows(&values, n) {
+                assert!((got[i] - w.iter().sum::<f64>()).abs() < 1e-13, "{n} at {i}");
+            }
+        }
+        sums.take_products(&x.entries, &x.entries);
+        for (i, w) in windows(&values, 20) {
+            assert!((lag(&sums.of_20, 0)[i] - w.iter().map(|v| v * v).sum::<f64>()).abs() < 1e-13);
+        }
+    }
+
+    #[test]
+    fn deviations_and_lines_equal_their_definitions() {
+        let (x, values) = noise();
+        let (mut mean, mut squares, mut r2) = ([0.0; BARS], [0.0; BARS], [0.0; BARS]);
+        for (i, w) in windows(&values, 20) {
+            mean[i] = w.iter().sum::<f64>() / 20.0;
+        }
+        squared_distances::<20>(&x, &mean, &mut squares);
+        r_squared::<20>(&x, &mut r2);
+        for (i, w) in windows(&values, 20) {
+            let ss: f64 = w.iter().map(|v| (v - mean[i]) * (v - mean[i])).sum();
+            assert!((squares[i] - ss).abs() < 1e-13);
+            let sums = [w.iter().sum::<f64>(), w.iter().map(|v| v * v).sum()];
+            assert!((deviation::<20>(sums) - (ss / 19.0).sqrt()).abs() < 1e-13);
+            let cov: f64 = w.iter().enumerate().map(|(k, v)| (k as f64 - 9.5) * (v - mean[i])).sum();
+            let var_k: f64 = (0..20).map(|k| (f64::from(k) - 9.5).powi(2)).sum();
+            assert!((r2[i] - cov * cov / (var_k * ss)).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn extremes_equal_their_definitions() {
+        let (x, values) = noise();
+        let (mut low, mut high) = (Extremes::<false>::ZERO, Extremes::<true>::ZERO);
+        low.take(&x);
+        high.take(&x);
+        let least = |w: &[f64]| w.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = |w: &[f64]| w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        for n in [14, 20, 50] {
+            let (mut lowest, mut highest) = ([0.0; BARS], [0.0; BARS]);
+            match n {
+                14 => (low.of_14(&mut lowest), high.of_14(&mut highest)),
+                20 => (low.of_20(&mut lowest), high.of_20(&mut highest)),
+                _ => (low.of_50(&mut lowest), high.of_50(&mut highest)),
+            };
+            for (i, w) in windows(&values, n) {
+                assert_eq!((lowest[i], highest[i]), (least(w), greatest(w)), "{n} at {i}");
             }
         }
     }
 
     #[test]
     fn a_flat_window_is_exactly_flat_after_wild_ones() {
-        let mut x = noise(60);
-        x.iter_mut().for_each(|v| *v *= 1e9);
-        x.extend([0.0; 60]);
-        let [mean] = means([&x], 20);
-        assert_eq!(mean[79..], [0.0; 41]);
-        assert_eq!(squared_distances(&x, &mean, 20)[79..], [0.0; 41]);
-        assert_eq!(r_squared(&x, 20)[79..], [0.0; 41]);
-    }
-
-    #[test]
-    fn thirds_are_those_of_interpolated_quantiles() {
-        let mut x = noise(400);
-        x[100..120].fill(0.25);
-        let quantile = |w: &[f64], p: f64| {
-            let mut w = w.to_vec();
-            w.sort_by(f64::total_cmp);
-            let h = p * (w.len() - 1) as f64;
-            let j = h.floor() as usize;
-            w[j] + (h - j as f64) * (w[(j + 1).min(w.len() - 1)] - w[j])
-        };
-        for (t, got) in thirds(&x, 250, 50).into_iter().enumerate() {
-            let w = &x[(t + 1).saturating_sub(250)..=t];
-            if w.len() < 50 {
-                assert!(got.is_nan());
-                continue;
-            }
-            // Windows of 3k + 1 entries put an entry on the quantile itself, where binary thirds round either way.
-            if w.len() % 3 != 1 {
-                let want =
-                    f64::from(u8::from(x[t] >= quantile(w, 1.0 / 3.0)) + u8::from(x[t] >= quantile(w, 2.0 / 3.0)));
-                assert_eq!(got, want, "bar {t}");
-            }
+        let (_, mut values) = noise();
+        let flat = BARS + 20;
+        values[..flat].iter_mut().for_each(|v| *v *= 1e9);
+        values[flat..].fill(0.0);
+        let x = series(&values);
+        let (mut sums, mut squares, mut r2) = (Sums::ZERO, [0.0; BARS], [0.0; BARS]);
+        sums.take(&x.entries);
+        let of_20 = *lag(&sums.of_20, 0);
+        squared_distances::<20>(&x, &of_20, &mut squares);
+        r_squared::<20>(&x, &mut r2);
+        for series in [of_20, squares, r2] {
+            assert_eq!(series[40..], [0.0; BARS - 40]);
         }
+        // Numbers whose sums are rounded, too, have no deviation where they are all the same.
+        assert_eq!(deviation::<20>([20.0 * 0.1 + 4e-16, 20.0 * 0.01]), 0.0);
     }
 }
