@@ -1,6 +1,7 @@
 //! Gradient-boosted trees for many small tables at once.
 
 mod bins;
+mod codes;
 mod cpu;
 mod forest;
 mod grow;
@@ -8,6 +9,9 @@ mod histogram;
 mod job;
 mod objective;
 mod sample;
+mod split;
+#[cfg(target_arch = "x86_64")]
+mod split_x86;
 mod tree;
 
 pub use bins::{Cuts, MISSING};

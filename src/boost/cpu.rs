@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::grow::{self, Binned, Workspace};
+use super::codes::Codes;
+use super::grow::{self, Binned, Gradients, Workspace};
+use super::histogram::SUM_BITS;
 use super::objective::{self, Quantised};
 use super::sample;
-use super::{BoostError, BoostJob, BoostParams, Cuts, Forest, MOST_CLASSES, Table};
+use super::split::{self, Scan};
+use super::{BoostError, BoostJob, BoostParams, Cuts, Forest, MISSING, MOST_CLASSES, Table};
 
 /// What decides a job's bins and codes: training rows, validation rows, and most bins a feature.
 type BinsOf<'a> = (&'a [u32], &'a [u32], u32);
@@ -28,6 +31,7 @@ pub fn train(
     }
     let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
     groups.sort_unstable();
+    let scan = split::ways()[0];
     let trained: Vec<Vec<(usize, Result<Forest, BoostError>)>> = groups
         .par_iter()
         .map(|members| {
@@ -36,7 +40,7 @@ pub fn train(
             let binned = rows.map(|job| {
                 let cuts = Cuts::new(table, &job.train, job.params.max_bin);
                 let (train, valid) = (cuts.codes(table, &job.train), cuts.codes(table, &job.valid));
-                (cuts, train, valid)
+                Rows { grouped: Codes::new(&cuts, &train), cuts, train, valid }
             });
             members
                 .par_iter()
@@ -44,7 +48,7 @@ pub fn train(
                 .map(|(&i, ready)| {
                     let job = &jobs[i];
                     let result = ready.and_then(|()| match &binned {
-                        Some((cuts, train, valid)) => Ok(boost(job, features, cuts, train, valid)),
+                        Some(rows) => Ok(boost(job, features, rows, scan)),
                         None => Err(BoostError::NoRows { job: job.name.clone() }),
                     });
                     done(job);
@@ -78,11 +82,21 @@ fn check(table: Table<'_>, job: &BoostJob) -> Result<(), BoostError> {
     objective::check_labels(job)
 }
 
-fn boost(job: &BoostJob, features: &[String], cuts: &Cuts, codes: &[u8], valid_codes: &[u8]) -> Forest {
+/// The rows of jobs that share them, in bins.
+struct Rows {
+    cuts: Cuts,
+    grouped: Codes,
+    /// `[rows × features]` row-major.
+    train: Vec<u8>,
+    valid: Vec<u8>,
+}
+
+fn boost(job: &BoostJob, features: &[String], rows: &Rows, scan: Scan) -> Forest {
     let params = &job.params;
     let classes = params.objective.trees_per_round();
+    let Rows { cuts, grouped, train: codes, valid: valid_codes } = rows;
     let width = cuts.cuts.len();
-    let binned = Binned { cuts, codes, features: width };
+    let binned = Binned { cuts, codes: grouped };
     let base = objective::base_scores(params.objective, &job.train_labels);
     let mut scores = base.repeat(job.train.len());
     let mut valid_scores = base.repeat(job.valid.len());
@@ -93,7 +107,8 @@ fn boost(job: &BoostJob, features: &[String], cuts: &Cuts, codes: &[u8], valid_c
         trees: Vec::new(),
         validation_loss: Vec::new(),
     };
-    let mut work = Workspace::default();
+    let mut work = Workspace::new(scan);
+    let mut gradients = Gradients::default();
     let (mut gradient, mut hessian) = (Quantised::default(), Quantised::default());
     let (mut g, mut h, mut losses) = (Vec::new(), Vec::new(), Vec::new());
     let (mut best_loss, mut best_round) = (f64::INFINITY, 0);
@@ -105,12 +120,13 @@ fn boost(job: &BoostJob, features: &[String], cuts: &Cuts, codes: &[u8], valid_c
             let tree_number = round * classes + class;
             let current = before.as_deref().unwrap_or(&scores);
             objective::gradients(params.objective, class, current, &job.train_labels, &mut g, &mut h);
-            gradient.fill(&g);
-            hessian.fill(&h);
+            gradient.fill(&g, SUM_BITS);
+            hessian.fill(&h, SUM_BITS);
+            gradients.take(&gradient, &hessian);
             let drawn = sample::features(params.seed, round, width, params.colsample);
             let takes = |row: usize| sample::takes_row(params.seed, round, row, params.subsample);
             let rows = (0..job.train.len()).filter(|&row| takes(row)).map(|row| row as u32);
-            let grown = grow::grow(&binned, params, &drawn, rows, &gradient, &hessian, &mut work);
+            let grown = grow::grow(&binned, params, &drawn, rows, &gradients, &mut work);
             grew |= !grown.tree.split_feature.is_empty();
             for (leaf, members) in grown.members {
                 for &row in work.rows(members) {
@@ -182,7 +198,7 @@ impl<'a> Walk<'a> {
         let mut node = 0;
         loop {
             let code = codes[tree.split_feature[node] as usize];
-            let left = grow::goes_left(code, self.bins[node], tree.missing_left[node]);
+            let left = if code == MISSING { tree.missing_left[node] } else { code as usize <= self.bins[node] };
             match if left { tree.left[node] } else { tree.right[node] } {
                 super::Child::Node(next) => node = next as usize,
                 super::Child::Leaf(leaf) => return leaf as usize,

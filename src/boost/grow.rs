@@ -1,22 +1,40 @@
 //! Grows one tree level by level in meaning, node by node in time: without a cap on leaves no node's split
 //! depends on another's, so that walking depth first needs a histogram a level and gives the same tree.
 
-use super::histogram::{self, Histogram, Split, SplitRules, Sums};
-use super::objective::Quantised;
-use super::{BoostParams, Child, Cuts, MISSING, Tree};
-use crate::arith;
+use std::ops::Range;
 
-/// The binned training rows of one job.
+use super::codes::{Codes, LANES};
+use super::histogram::{self, Bins, Histogram, Sums};
+use super::objective::Quantised;
+use super::split::{Scan, Search, SplitRules};
+use super::{BoostParams, Child, Cuts, Tree};
+
+/// The training rows of one job, in bins.
 pub struct Binned<'a> {
     pub cuts: &'a Cuts,
-    /// `[rows × features]` row-major.
-    pub codes: &'a [u8],
-    pub features: usize,
+    pub codes: &'a Codes,
+}
+
+/// Each row's gradient and Hessian, as multiples of a unit each.
+#[derive(Default)]
+pub struct Gradients {
+    pub sums: Vec<Sums>,
+    pub gradient_unit: f64,
+    pub hessian_unit: f64,
+}
+
+impl Gradients {
+    /// Puts both side by side.
+    pub fn take(&mut self, gradient: &Quantised, hessian: &Quantised) {
+        (self.gradient_unit, self.hessian_unit) = (gradient.unit, hessian.unit);
+        self.sums.clear();
+        self.sums.extend(gradient.values.iter().zip(&hessian.values).map(|(&g, &h)| Sums::new(g, h)));
+    }
 }
 
 /// Buffers that all trees of a job share.
-#[derive(Default)]
 pub struct Workspace {
+    scan: Scan,
     /// One histogram a level.
     pool: Vec<Histogram>,
     /// Rows of the tree, grouped by node.
@@ -24,19 +42,54 @@ pub struct Workspace {
     spare: Vec<u32>,
 }
 
+impl Workspace {
+    pub fn new(scan: Scan) -> Self {
+        Self { scan, pool: Vec::new(), rows: Vec::new(), spare: Vec::new() }
+    }
+
+    /// Rows of a leaf of the last tree, as given in [`Grown::members`].
+    pub fn rows(&self, range: Range<usize>) -> &[u32] {
+        &self.rows[range]
+    }
+
+    fn histogram(&mut self, groups: usize) -> Histogram {
+        self.pool.pop().unwrap_or_else(|| vec![Box::new([[Sums::default(); LANES]; 256]); groups])
+    }
+}
+
+/// The best split of a node.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Split {
+    feature: u32,
+    /// Bins `0 ..= bin` go left.
+    bin: usize,
+    missing_left: bool,
+    /// In quantised units.
+    gain: f32,
+    left: Sums,
+}
+
 enum Node {
-    Leaf { sums: Sums, begin: usize, end: usize },
+    Leaf { sums: Sums, rows: Range<usize> },
     Inner { split: Split, sums: Sums, count: usize, left: usize, right: usize },
+}
+
+/// Rows that a split sends one way.
+struct Part {
+    splits: bool,
+    sums: Sums,
+    rows: Range<usize>,
 }
 
 struct Growth<'a> {
     binned: &'a Binned<'a>,
     params: &'a BoostParams,
     rules: SplitRules,
-    features: &'a [u32],
-    bins: Vec<usize>,
-    gradient: &'a Quantised,
-    hessian: &'a Quantised,
+    /// In quantised units.
+    min_split_gain: f32,
+    /// Each group's number, and which of its lanes are drawn, for those that have any.
+    drawn: Vec<(usize, [bool; LANES])>,
+    gradients: &'a Gradients,
     nodes: Vec<Node>,
 }
 
@@ -44,7 +97,7 @@ struct Growth<'a> {
 pub struct Grown {
     pub tree: Tree,
     /// `(leaf, rows)`.
-    pub members: Vec<(usize, std::ops::Range<usize>)>,
+    pub members: Vec<(usize, Range<usize>)>,
 }
 
 /// Grows a tree on `rows` (places in the job) with the `features` drawn.
@@ -53,188 +106,222 @@ pub fn grow(
     params: &BoostParams,
     features: &[u32],
     rows: impl Iterator<Item = u32>,
-    gradient: &Quantised,
-    hessian: &Quantised,
+    gradients: &Gradients,
     work: &mut Workspace,
 ) -> Grown {
     work.rows.clear();
     work.rows.extend(rows);
     work.spare.resize(work.rows.len().max(work.spare.len()), 0);
-    let wanted = params.max_depth as usize + 1;
-    work.pool.retain(|histogram| histogram.len() == features.len());
-    while work.pool.len() < wanted {
-        work.pool.push(vec![[Sums::default(); 256]; features.len()]);
-    }
-    let least = arith::round_to_i64(params.min_child_hessian / hessian.unit).max(1);
+    let of_score = gradients.hessian_unit / (gradients.gradient_unit * gradients.gradient_unit);
+    let groups = binned.codes.groups.iter().enumerate();
+    let drawn = groups.map(|(group, it)| {
+        let mut lanes = [false; LANES];
+        for (lane, feature) in lanes.iter_mut().zip(&it.features) {
+            *lane = features.binary_search(feature).is_ok();
+        }
+        (group, lanes)
+    });
     let mut growth = Growth {
         binned,
         params,
         rules: SplitRules {
-            gradient_unit: gradient.unit as f32,
-            hessian_unit: hessian.unit as f32,
-            l2: params.l2 as f32,
-            min_child_hessian: least,
-            min_split_gain: params.min_split_gain as f32,
+            l2: (params.l2 / gradients.hessian_unit) as f32,
+            min_child_hessian: ((params.min_child_hessian / gradients.hessian_unit) as i32).max(1),
         },
-        features,
-        bins: features.iter().map(|&f| binned.cuts.cuts[f as usize].len() + 1).collect(),
-        gradient,
-        hessian,
+        min_split_gain: (params.min_split_gain * of_score) as f32,
+        drawn: drawn.filter(|(_, lanes)| lanes.contains(&true)).collect(),
+        gradients,
         nodes: Vec::new(),
     };
-    let total = work.rows.iter().fold(Sums::default(), |sum, &row| Sums {
-        gradient: sum.gradient + i64::from(gradient.values[row as usize]),
-        hessian: sum.hessian + i64::from(hessian.values[row as usize]),
-    });
+    let total = work.rows.iter().fold(Sums::default(), |sum, &row| sum.plus(gradients.sums[row as usize]));
     let end = work.rows.len();
     if growth.worth_splitting(total, end, 0) {
-        if let Some(mut root) = work.pool.pop() {
-            growth.build(&mut root, &work.rows);
-            growth.node(work, root, total, 0, end, 0);
-        }
+        let mut root = work.histogram(binned.codes.groups.len());
+        growth.build(&mut root, &work.rows);
+        let split = growth.best_split(work.scan, &mut root, None, total);
+        growth.node(work, root, split, total, 0..end, 0);
     } else {
-        growth.nodes.push(Node::Leaf { sums: total, begin: 0, end });
+        growth.nodes.push(Node::Leaf { sums: total, rows: 0..end });
     }
     growth.flatten()
 }
 
 impl Growth<'_> {
     fn worth_splitting(&self, sums: Sums, rows: usize, depth: u32) -> bool {
-        depth < self.params.max_depth && rows >= 2 && sums.hessian / 2 >= self.rules.min_child_hessian
+        depth < self.params.max_depth && rows >= 2 && sums.hessian() / 2 >= self.rules.min_child_hessian
     }
 
     fn build(&self, out: &mut Histogram, rows: &[u32]) {
-        let (codes, width) = (self.binned.codes, self.binned.features);
-        histogram::build(out, codes, width, self.features, rows, &self.gradient.values, &self.hessian.values);
+        for &(group, _) in &self.drawn {
+            histogram::build(&mut out[group], &self.binned.codes.groups[group], rows, &self.gradients.sums);
+        }
     }
 
-    /// Splits the node of rows `begin .. end` as far as it goes; gives back its place and frees its histogram.
+    /// Splits the node of `rows` as far as it goes; gives back its place and frees its histogram.
     fn node(
         &mut self,
         work: &mut Workspace,
         mut own: Histogram,
+        split: Option<Split>,
         sums: Sums,
-        begin: usize,
-        end: usize,
+        rows: Range<usize>,
         depth: u32,
     ) -> usize {
         let place = self.nodes.len();
-        self.nodes.push(Node::Leaf { sums, begin, end });
-        let Some(split) = histogram::best_split(&own, &self.bins, sums, &self.rules) else {
+        self.nodes.push(Node::Leaf { sums, rows: rows.clone() });
+        let Some(split) = split else {
             work.pool.push(own);
             return place;
         };
-        let middle = begin + self.partition(work, &split, begin, end);
-        let (left_rows, right_rows) = (middle - begin, end - middle);
-        let left_splits = self.worth_splitting(split.left, left_rows, depth + 1);
-        let right_splits = self.worth_splitting(split.right, right_rows, depth + 1);
-
-        // The smaller child is added up, the other one is what remains of the parent.
-        let (mut left_histogram, mut right_histogram) = (None, None);
-        if left_splits || right_splits {
-            let smaller_is_left = left_rows <= right_rows;
-            let mut smaller = work.pool.pop().unwrap_or_else(|| vec![[Sums::default(); 256]; self.features.len()]);
-            let range = if smaller_is_left { begin..middle } else { middle..end };
-            self.build(&mut smaller, &work.rows[range]);
-            let larger_splits = if smaller_is_left { right_splits } else { left_splits };
-            if larger_splits {
-                histogram::subtract(&mut own, &smaller);
+        let middle = rows.start + self.partition(work, &split, rows.clone());
+        let part = |sums: Sums, rows: Range<usize>| Part {
+            splits: self.worth_splitting(sums, rows.len(), depth + 1),
+            sums,
+            rows,
+        };
+        let children = [part(split.left, rows.start..middle), part(sums.minus(split.left), middle..rows.end)];
+        let smaller = usize::from(children[0].rows.len() > children[1].rows.len());
+        let mut searched = [None, None];
+        if children.iter().any(|child| child.splits) {
+            // The smaller child is added up, the other one is what remains of the parent.
+            let mut added = work.histogram(own.len());
+            self.build(&mut added, &work.rows[children[smaller].rows.clone()]);
+            if children[1 - smaller].splits {
+                let split = self.best_split(work.scan, &mut own, Some(&added), children[1 - smaller].sums);
+                searched[1 - smaller] = Some((own, split));
+            } else {
+                work.pool.push(own);
             }
-            let (left, right) = if smaller_is_left { (smaller, own) } else { (own, smaller) };
-            for (splits, histogram, slot) in
-                [(left_splits, left, &mut left_histogram), (right_splits, right, &mut right_histogram)]
-            {
-                if splits {
-                    *slot = Some(histogram);
-                } else {
-                    work.pool.push(histogram);
-                }
+            if children[smaller].splits {
+                let split = self.best_split(work.scan, &mut added, None, children[smaller].sums);
+                searched[smaller] = Some((added, split));
+            } else {
+                work.pool.push(added);
             }
         } else {
             work.pool.push(own);
         }
-        let left = self.child(work, left_histogram, split.left, begin, middle, depth + 1);
-        let right = self.child(work, right_histogram, split.right, middle, end, depth + 1);
-        self.nodes[place] = Node::Inner { split, sums, count: end - begin, left, right };
+        let count = rows.len();
+        let [left, right] = [0, 1].map(|which| {
+            let Part { sums, rows, .. } = &children[which];
+            match searched[which].take() {
+                Some((histogram, split)) => self.node(work, histogram, split, *sums, rows.clone(), depth + 1),
+                None => {
+                    self.nodes.push(Node::Leaf { sums: *sums, rows: rows.clone() });
+                    self.nodes.len() - 1
+                }
+            }
+        });
+        self.nodes[place] = Node::Inner { split, sums, count, left, right };
         place
     }
 
-    fn child(
-        &mut self,
-        work: &mut Workspace,
-        histogram: Option<Histogram>,
-        sums: Sums,
-        begin: usize,
-        end: usize,
-        depth: u32,
-    ) -> usize {
-        match histogram {
-            Some(histogram) => self.node(work, histogram, sums, begin, end, depth),
-            None => {
-                self.nodes.push(Node::Leaf { sums, begin, end });
-                self.nodes.len() - 1
+    /// Finds the split with the greatest gain; of equals the first by feature, then bin, then missing right. Where the
+    /// other child's histogram is given, `histogram` is the parent's and loses it first.
+    fn best_split(
+        &self,
+        scan: Scan,
+        histogram: &mut Histogram,
+        other: Option<&Histogram>,
+        total: Sums,
+    ) -> Option<Split> {
+        let parent = self.rules.score(total);
+        let least = parent + self.min_split_gain;
+        let mut best: Option<(f32, u32, u32)> = None;
+        for &(number, ref drawn) in &self.drawn {
+            let group = &self.binned.codes.groups[number];
+            let search = Search { count: group.bins, any_missing: group.any_missing, total, rules: self.rules, least };
+            let lanes = scan(&mut histogram[number], other.map(|other| &*other[number]), search);
+            for (lane, &feature) in group.features.iter().enumerate() {
+                let score = lanes.score[lane];
+                if !drawn[lane] || score <= least {
+                    continue;
+                }
+                if best.is_none_or(|(most, first, _)| score > most || (score == most && feature < first)) {
+                    best = Some((score, feature, lanes.split[lane]));
+                }
             }
         }
+        let (score, feature, split) = best?;
+        let (bin, mut missing_left) = (split as usize / 2, split % 2 == 1);
+        let (group, lane) = self.binned.codes.place(feature);
+        let bins = &histogram[self.binned.codes.group_of(feature)];
+        let missing = bins[group.bins][lane];
+        let mut left = bins[..=bin].iter().fold(Sums::default(), |sum, here| sum.plus(here[lane]));
+        if missing == Sums::default() {
+            // What was never seen missing goes with the heavier child.
+            missing_left = left.hessian() >= total.minus(left).hessian();
+        } else if missing_left {
+            left = left.plus(missing);
+        }
+        let count = self.binned.cuts.cuts[feature as usize].len() + 1;
+        let bin = middle_of_gap(bins, lane, bin, count);
+        Some(Split { feature, bin, missing_left, gain: score - parent, left })
     }
 
     /// Moves the rows that go left to the front, keeping their order; gives back their number.
-    fn partition(&self, work: &mut Workspace, split: &Split, begin: usize, end: usize) -> usize {
-        let feature = self.features[split.drawn] as usize;
-        let width = self.binned.features;
+    fn partition(&self, work: &mut Workspace, split: &Split, rows: Range<usize>) -> usize {
+        let (group, lane) = self.binned.codes.place(split.feature);
+        let missing = group.bins as u8;
+        let has_missing = group.any_missing;
+        let own = &mut work.rows[rows];
+        let spare = &mut work.spare[..own.len()];
         let (mut left, mut right) = (0, 0);
-        for i in begin..end {
-            let row = work.rows[i];
-            let code = self.binned.codes[row as usize * width + feature];
-            if goes_left(code, split.bin, split.missing_left) {
-                work.rows[begin + left] = row;
-                left += 1;
-            } else {
-                work.spare[right] = row;
-                right += 1;
-            }
+        for i in 0..own.len() {
+            let row = own[i];
+            let code = group.codes[row as usize][lane];
+            let is_missing = has_missing & (code == missing);
+            let goes_left = if is_missing { split.missing_left } else { code as usize <= split.bin };
+            own[left] = row;
+            spare[right] = row;
+            left += usize::from(goes_left);
+            right += usize::from(!goes_left);
         }
-        work.rows[begin + left..end].copy_from_slice(&work.spare[..right]);
+        own[left..].copy_from_slice(&spare[..right]);
         left
     }
 
     /// Output of a leaf: −G/(H + λ) × rate, rounded to f32.
     fn output(&self, sums: Sums) -> f64 {
-        let g = sums.gradient as f64 * self.gradient.unit;
-        let h = sums.hessian as f64 * self.hessian.unit;
+        let g = f64::from(sums.gradient()) * self.gradients.gradient_unit;
+        let h = self.weight(sums);
         if h + self.params.l2 <= 0.0 {
             return 0.0;
         }
         f64::from((-g / (h + self.params.l2) * self.params.learning_rate) as f32)
     }
 
+    fn weight(&self, sums: Sums) -> f64 {
+        f64::from(sums.hessian()) * self.gradients.hessian_unit
+    }
+
     /// Numbers nodes and leaves level by level.
     fn flatten(&self) -> Grown {
         let mut tree = Tree::default();
         let mut members = Vec::new();
-        let weight = |sums: &Sums| sums.hessian as f64 * self.hessian.unit;
+        let of_gain = self.gradients.gradient_unit * self.gradients.gradient_unit / self.gradients.hessian_unit;
         let mut level = vec![(0_usize, None::<(usize, bool)>)];
         while !level.is_empty() {
             let mut next = Vec::new();
             for (place, parent) in level {
                 let child = match &self.nodes[place] {
-                    Node::Leaf { sums, begin, end } => {
+                    Node::Leaf { sums, rows } => {
                         tree.leaf_value.push(self.output(*sums));
-                        tree.leaf_weight.push(weight(sums));
-                        tree.leaf_count.push((end - begin) as u32);
-                        members.push((tree.leaf_value.len() - 1, *begin..*end));
+                        tree.leaf_weight.push(self.weight(*sums));
+                        tree.leaf_count.push(rows.len() as u32);
+                        members.push((tree.leaf_value.len() - 1, rows.clone()));
                         Child::Leaf(tree.leaf_value.len() as u32 - 1)
                     }
                     Node::Inner { split, sums, count, left, right } => {
-                        let feature = self.features[split.drawn];
                         let node = tree.split_feature.len();
-                        tree.split_feature.push(feature);
-                        tree.threshold.push(self.binned.cuts.threshold(feature as usize, split.bin));
+                        tree.split_feature.push(split.feature);
+                        tree.threshold.push(self.binned.cuts.threshold(split.feature as usize, split.bin));
                         tree.missing_left.push(split.missing_left);
                         tree.left.push(Child::Leaf(0));
                         tree.right.push(Child::Leaf(0));
-                        tree.split_gain.push(split.gain);
+                        tree.split_gain.push((f64::from(split.gain) * of_gain) as f32);
                         tree.node_value.push(self.output(*sums));
-                        tree.node_weight.push(weight(sums));
+                        tree.node_weight.push(self.weight(*sums));
                         tree.node_count.push(*count as u32);
                         next.push((*left, Some((node, true))));
                         next.push((*right, Some((node, false))));
@@ -253,14 +340,11 @@ impl Growth<'_> {
     }
 }
 
-/// Whether a code goes left at a split.
-pub fn goes_left(code: u8, bin: usize, missing_left: bool) -> bool {
-    if code == MISSING { missing_left } else { code as usize <= bin }
-}
-
-impl Workspace {
-    /// Rows of a leaf of the last tree, as given in [`Grown::members`].
-    pub fn rows(&self, range: std::ops::Range<usize>) -> &[u32] {
-        &self.rows[range]
+/// Bins without rows may go either way: the split is laid in their middle, so that neither side claims what
+/// the node has not seen.
+fn middle_of_gap(bins: &Bins, lane: usize, bin: usize, count: usize) -> usize {
+    match (bin + 1..count).find(|&next| bins[next][lane] != Sums::default()) {
+        Some(next) => bin + (next - 1 - bin) / 2,
+        None => count - 1,
     }
 }

@@ -3,9 +3,6 @@
 use super::{BoostError, BoostJob, Objective};
 use crate::arith;
 
-/// Bits of a quantised gradient or Hessian: 2³¹ rows of them still fit 64 bits.
-const QUANTISED_BITS: i32 = 30;
-
 /// Numbers as multiples of a power of two, so that their sum does not depend on its order.
 #[derive(Debug, Clone, Default)]
 pub struct Quantised {
@@ -15,14 +12,18 @@ pub struct Quantised {
 }
 
 impl Quantised {
-    /// Quantises `values` with the finest power of two that lets the greatest fit.
-    pub fn fill(&mut self, values: &[f64]) {
-        let greatest = values.iter().fold(0.0, |most: f64, v| if v.abs() > most { v.abs() } else { most });
-        let exponent = (QUANTISED_BITS - arith::exponent_above(greatest)).clamp(-1000, 1000);
+    /// Quantises `values` with the finest power of two that lets the sum of all have `sum_bits` ≤ 51 bits, and each 31.
+    pub fn fill(&mut self, values: &[f64], sum_bits: i32) {
+        let mut greatest: f64 = 0.0;
+        for v in values {
+            greatest = if v.abs() > greatest { v.abs() } else { greatest };
+        }
+        let bits = (sum_bits - arith::exponent_above(values.len() as f64)).min(30);
+        let exponent = (bits - arith::exponent_above(greatest)).clamp(-1000, 1000);
         let scale = arith::power_of_two(exponent);
         self.unit = arith::power_of_two(-exponent);
         self.values.clear();
-        self.values.extend(values.iter().map(|v| arith::round_to_i64(v * scale) as i32));
+        self.values.extend(values.iter().map(|v| arith::round_to_i32(v * scale)));
     }
 }
 
@@ -64,7 +65,7 @@ pub fn base_scores(objective: Objective, labels: &[f32]) -> Vec<f64> {
         Objective::Regression => {
             let values: Vec<f64> = labels.iter().map(|&label| f64::from(label)).collect();
             let mut quantised = Quantised::default();
-            quantised.fill(&values);
+            quantised.fill(&values, 51);
             let sum: i64 = quantised.values.iter().map(|&v| i64::from(v)).sum();
             vec![sum as f64 * quantised.unit / n]
         }
@@ -86,31 +87,32 @@ pub fn gradients(
     gradient: &mut Vec<f64>,
     hessian: &mut Vec<f64>,
 ) {
-    gradient.clear();
-    hessian.clear();
+    gradient.resize(labels.len(), 0.0);
+    hessian.resize(labels.len(), 0.0);
+    let slots = gradient.iter_mut().zip(hessian.iter_mut());
     match objective {
         Objective::Binary => {
-            for (&score, &label) in scores.iter().zip(labels) {
+            for (((g, h), &score), &label) in slots.zip(scores).zip(labels) {
                 let p = arith::sigmoid(score);
-                gradient.push(p - f64::from(label));
-                hessian.push(p * (1.0 - p));
+                *g = p - f64::from(label);
+                *h = p * (1.0 - p);
             }
         }
         Objective::Regression => {
-            for (&score, &label) in scores.iter().zip(labels) {
-                gradient.push(score - f64::from(label));
-                hessian.push(1.0);
+            for (((g, h), &score), &label) in slots.zip(scores).zip(labels) {
+                *g = score - f64::from(label);
+                *h = 1.0;
             }
         }
         Objective::Multiclass { classes } => {
             // Friedman 2001: the factor K/(K − 1) makes the diagonal Hessian that of K dependent scores.
             let factor = f64::from(classes) / (f64::from(classes) - 1.0);
             let mut p = vec![0.0; classes as usize];
-            for (row, &label) in scores.chunks_exact(classes as usize).zip(labels) {
+            for (((g, h), row), &label) in slots.zip(scores.chunks_exact(classes as usize)).zip(labels) {
                 p.copy_from_slice(row);
                 arith::softmax(&mut p);
-                gradient.push(p[class] - if label == class as f32 { 1.0 } else { 0.0 });
-                hessian.push(factor * p[class] * (1.0 - p[class]));
+                *g = p[class] - if label == class as f32 { 1.0 } else { 0.0 };
+                *h = factor * p[class] * (1.0 - p[class]);
             }
         }
     }
@@ -190,7 +192,7 @@ mod tests {
     fn quantised_sums_do_not_depend_on_order() {
         let values: Vec<f64> = (0..1000).map(|i| ((i * 37 % 1000) as f64 - 480.3) * 1e-7).collect();
         let mut q = Quantised::default();
-        q.fill(&values);
+        q.fill(&values, 51);
         let (sum, back): (i64, i64) =
             (q.values.iter().map(|&v| i64::from(v)).sum(), q.values.iter().rev().map(|&v| i64::from(v)).sum());
         assert_eq!(sum, back);

@@ -1,0 +1,118 @@
+//! The search for splits with the vectors of x86-64.
+
+use std::arch::x86_64::*;
+
+use super::codes::LANES;
+use super::histogram::{Bins, Sums};
+use super::split::{Best, Search};
+
+/// [`super::split::scan`], one vector a group.
+#[target_feature(enable = "avx512f")]
+pub fn scan_avx512(bins: &mut Bins, other: Option<&Bins>, search: Search) -> Best {
+    match (other, search.any_missing) {
+        (None, false) => scan::<false, false>(bins, &EMPTY, search),
+        (None, true) => scan::<false, true>(bins, &EMPTY, search),
+        (Some(other), false) => scan::<true, false>(bins, other, search),
+        (Some(other), true) => scan::<true, true>(bins, other, search),
+    }
+}
+
+/// Never read.
+static EMPTY: Bins = [[Sums::ZERO; LANES]; 256];
+
+/// Sums of 16 lanes.
+type Wide = [__m512i; 2];
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(sums: &[Sums; LANES]) -> Wide {
+    let at = sums.as_ptr().cast::<i64>();
+    // SAFETY: 16 sums are 16 words.
+    unsafe { [_mm512_loadu_epi64(at), _mm512_loadu_epi64(at.add(8))] }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(sums: &mut [Sums; LANES], values: Wide) {
+    let at = sums.as_mut_ptr().cast::<i64>();
+    // SAFETY: 16 sums are 16 words.
+    unsafe {
+        _mm512_storeu_epi64(at, values[0]);
+        _mm512_storeu_epi64(at.add(8), values[1]);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn plus(a: Wide, b: Wide) -> Wide {
+    [_mm512_add_epi64(a[0], b[0]), _mm512_add_epi64(a[1], b[1])]
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn scan<const SUBTRACT: bool, const MISSING: bool>(bins: &mut Bins, other: &Bins, search: Search) -> Best {
+    let Search { count, total, rules, least, .. } = search;
+    let halves = Halves {
+        lower: _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
+        upper: _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
+        gradient: _mm512_set1_epi32(total.gradient()),
+        hessian: _mm512_set1_epi32(total.hessian()),
+        l2: _mm512_set1_ps(rules.l2),
+        min_child_hessian: _mm512_set1_epi32(rules.min_child_hessian),
+    };
+    let (mut score, mut split) = (_mm512_set1_ps(least), _mm512_setzero_si512());
+    let mut below: Wide = [_mm512_setzero_si512(); 2];
+    let difference = |bins: &mut [Sums; LANES], other: &[Sums; LANES]| {
+        let mut here = load(bins);
+        if SUBTRACT {
+            let less = load(other);
+            here = [_mm512_sub_epi64(here[0], less[0]), _mm512_sub_epi64(here[1], less[1])];
+            store(bins, here);
+        }
+        here
+    };
+    let missing = difference(&mut bins[count], &other[count]);
+    for (bin, (here, other)) in bins[..count].iter_mut().zip(&other[..count]).enumerate() {
+        below = plus(below, difference(here, other));
+        (score, split) = halves.consider(below, score, split, 2 * bin as i32);
+        if MISSING {
+            (score, split) = halves.consider(plus(below, missing), score, split, 2 * bin as i32 + 1);
+        }
+    }
+    let mut best = Best { score: [0.0; LANES], split: [0; LANES] };
+    // SAFETY: both arrays have 16 entries.
+    unsafe {
+        _mm512_storeu_ps(best.score.as_mut_ptr(), score);
+        _mm512_storeu_epi32(best.split.as_mut_ptr().cast(), split);
+    }
+    best
+}
+
+/// What stays the same from bin to bin.
+struct Halves {
+    lower: __m512i,
+    upper: __m512i,
+    gradient: __m512i,
+    hessian: __m512i,
+    l2: __m512,
+    min_child_hessian: __m512i,
+}
+
+impl Halves {
+    /// The better of the best so far and a split of which `left` goes left.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn consider(&self, left: Wide, score: __m512, split: __m512i, number: i32) -> (__m512, __m512i) {
+        let hl = _mm512_permutex2var_epi32(left[0], self.lower, left[1]);
+        let gl = _mm512_permutex2var_epi32(left[0], self.upper, left[1]);
+        let (hr, gr) = (_mm512_sub_epi32(self.hessian, hl), _mm512_sub_epi32(self.gradient, gl));
+        let (gl, gr) = (_mm512_cvtepi32_ps(gl), _mm512_cvtepi32_ps(gr));
+        let dl = _mm512_add_ps(_mm512_cvtepi32_ps(hl), self.l2);
+        let dr = _mm512_add_ps(_mm512_cvtepi32_ps(hr), self.l2);
+        let (left, right) = (_mm512_mul_ps(_mm512_mul_ps(gl, gl), dr), _mm512_mul_ps(_mm512_mul_ps(gr, gr), dl));
+        let here = _mm512_div_ps(_mm512_add_ps(left, right), _mm512_mul_ps(dl, dr));
+        let allowed = _mm512_cmpge_epi32_mask(_mm512_min_epi32(hl, hr), self.min_child_hessian);
+        let better = _mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(allowed, here, score);
+        (_mm512_mask_mov_ps(score, better, here), _mm512_mask_mov_epi32(split, better, _mm512_set1_epi32(number)))
+    }
+}
