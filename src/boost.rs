@@ -19,3 +19,6 @@ pub use cpu::train;
 pub use forest::Forest;
 pub use job::{BoostError, BoostJob, BoostParams, MOST_CLASSES, Objective, Table};
 pub use tree::{Child, Tree};
+
+/// Rows from which on threads share the work of one job or node: sums of integers are the same in any order.
+const MANY_ROWS: usize = 1 << 15;

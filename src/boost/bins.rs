@@ -1,6 +1,8 @@
 //! Quantile bins: cut points of each feature, from the training rows alone, and the codes of rows.
 
-use super::Table;
+use rayon::prelude::*;
+
+use super::{MANY_ROWS, Table};
 
 /// Code of a missing value; bins have codes below it.
 pub const MISSING: u8 = 255;
@@ -19,22 +21,25 @@ impl Cuts {
     /// `rows`, with a cut at 0; ties stay together.
     pub fn new(table: Table<'_>, rows: &[u32], max_bin: u32) -> Self {
         let max_bin = max_bin as usize;
-        let mut values = Vec::with_capacity(rows.len());
-        let cuts = (0..table.features)
-            .map(|feature| {
-                values.clear();
-                let column = rows.iter().map(|&row| table.values[row as usize * table.features + feature]);
-                // −0 and 0 are one value to a comparison, so they must be one to the order.
-                values.extend(column.filter(|v| !v.is_nan()).map(|v| v + 0.0));
-                values.sort_unstable_by(f32::total_cmp);
-                let distinct = values.windows(2).filter(|w| w[0] < w[1]).count() + usize::from(!values.is_empty());
-                if distinct <= max_bin {
-                    values.windows(2).filter(|w| w[0] < w[1]).map(|w| midway(w[0], w[1])).collect()
-                } else {
-                    equal_shares(&values, max_bin)
-                }
-            })
-            .collect();
+        let of_feature = |values: &mut Vec<f32>, feature: usize| -> Vec<f32> {
+            values.clear();
+            let column = rows.iter().map(|&row| table.values[row as usize * table.features + feature]);
+            // −0 and 0 are one value to a comparison, so they must be one to the order.
+            values.extend(column.filter(|v| !v.is_nan()).map(|v| v + 0.0));
+            values.sort_unstable_by(f32::total_cmp);
+            let distinct = values.windows(2).filter(|w| w[0] < w[1]).count() + usize::from(!values.is_empty());
+            if distinct <= max_bin {
+                values.windows(2).filter(|w| w[0] < w[1]).map(|w| midway(w[0], w[1])).collect()
+            } else {
+                equal_shares(values, max_bin)
+            }
+        };
+        let cuts = if rows.len() < MANY_ROWS {
+            let mut values = Vec::with_capacity(rows.len());
+            (0..table.features).map(|feature| of_feature(&mut values, feature)).collect()
+        } else {
+            (0..table.features).into_par_iter().map_init(Vec::new, of_feature).collect()
+        };
         Self { cuts }
     }
 
@@ -49,10 +54,15 @@ impl Cuts {
     /// Codes of `rows`, `[rows × features]` row-major.
     pub fn codes(&self, table: Table<'_>, rows: &[u32]) -> Vec<u8> {
         let mut codes = vec![0; rows.len() * table.features];
-        for (out, &row) in codes.chunks_exact_mut(table.features).zip(rows) {
+        let one = |(out, &row): (&mut [u8], &u32)| {
             for (feature, (code, &value)) in out.iter_mut().zip(table.row(row as usize)).enumerate() {
                 *code = self.code(feature, value);
             }
+        };
+        if rows.len() < MANY_ROWS {
+            codes.chunks_exact_mut(table.features).zip(rows).for_each(one);
+        } else {
+            codes.par_chunks_exact_mut(table.features).zip(rows).for_each(one);
         }
         codes
     }

@@ -1,5 +1,6 @@
 //! Boosting on the CPU: all jobs of a batch in parallel, each from first to last tree on one core.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use rayon::prelude::*;
@@ -82,6 +83,11 @@ fn check(table: Table<'_>, job: &BoostJob) -> Result<(), BoostError> {
     objective::check_labels(job)
 }
 
+thread_local! {
+    /// What the last job on this thread worked in: small jobs would spend much of their time on new memory.
+    static WORK: Cell<Option<Workspace>> = const { Cell::new(None) };
+}
+
 /// The rows of jobs that share them, in bins.
 struct Rows {
     cuts: Cuts,
@@ -107,7 +113,7 @@ fn boost(job: &BoostJob, features: &[String], rows: &Rows, scan: Scan) -> Forest
         trees: Vec::new(),
         validation_loss: Vec::new(),
     };
-    let mut work = Workspace::new(scan);
+    let mut work = WORK.take().unwrap_or_else(|| Workspace::new(scan));
     let mut gradients = Gradients::default();
     let (mut gradient, mut hessian) = (Quantised::default(), Quantised::default());
     let (mut g, mut h, mut losses) = (Vec::new(), Vec::new(), Vec::new());
@@ -166,6 +172,7 @@ fn boost(job: &BoostJob, features: &[String], rows: &Rows, scan: Scan) -> Forest
     if params.early_stopping > 0 && !job.valid.is_empty() {
         forest.trees.truncate((best_round + 1) * classes);
     }
+    WORK.set(Some(work));
     forest
 }
 

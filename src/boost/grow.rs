@@ -3,11 +3,16 @@
 
 use std::ops::Range;
 
-use super::codes::{Codes, LANES};
+use rayon::prelude::*;
+
+use super::codes::{Codes, Group, LANES};
 use super::histogram::{self, Bins, Histogram, Sums};
 use super::objective::Quantised;
 use super::split::{Scan, Search, SplitRules};
-use super::{BoostParams, Child, Cuts, Tree};
+use super::{BoostParams, Child, Cuts, MANY_ROWS, Tree};
+
+/// Rows that a thread parts at a time.
+const PORTION: usize = 1 << 14;
 
 /// The training rows of one job, in bins.
 pub struct Binned<'a> {
@@ -75,7 +80,7 @@ enum Node {
 }
 
 /// Rows that a split sends one way.
-struct Part {
+struct Side {
     splits: bool,
     sums: Sums,
     rows: Range<usize>,
@@ -87,8 +92,8 @@ struct Growth<'a> {
     rules: SplitRules,
     /// In quantised units.
     min_split_gain: f32,
-    /// Each group's number, and which of its lanes are drawn, for those that have any.
-    drawn: Vec<(usize, [bool; LANES])>,
+    /// Which lanes of each group are drawn; none where no lane is.
+    drawn: Vec<Option<[bool; LANES]>>,
     gradients: &'a Gradients,
     nodes: Vec<Node>,
 }
@@ -113,13 +118,13 @@ pub fn grow(
     work.rows.extend(rows);
     work.spare.resize(work.rows.len().max(work.spare.len()), 0);
     let of_score = gradients.hessian_unit / (gradients.gradient_unit * gradients.gradient_unit);
-    let groups = binned.codes.groups.iter().enumerate();
-    let drawn = groups.map(|(group, it)| {
+    work.pool.retain(|histogram| histogram.len() == binned.codes.groups.len());
+    let drawn = binned.codes.groups.iter().map(|group| {
         let mut lanes = [false; LANES];
-        for (lane, feature) in lanes.iter_mut().zip(&it.features) {
+        for (lane, feature) in lanes.iter_mut().zip(&group.features) {
             *lane = features.binary_search(feature).is_ok();
         }
-        (group, lanes)
+        lanes.contains(&true).then_some(lanes)
     });
     let mut growth = Growth {
         binned,
@@ -129,7 +134,7 @@ pub fn grow(
             min_child_hessian: ((params.min_child_hessian / gradients.hessian_unit) as i32).max(1),
         },
         min_split_gain: (params.min_split_gain * of_score) as f32,
-        drawn: drawn.filter(|(_, lanes)| lanes.contains(&true)).collect(),
+        drawn: drawn.collect(),
         gradients,
         nodes: Vec::new(),
     };
@@ -152,8 +157,16 @@ impl Growth<'_> {
     }
 
     fn build(&self, out: &mut Histogram, rows: &[u32]) {
-        for &(group, _) in &self.drawn {
-            histogram::build(&mut out[group], &self.binned.codes.groups[group], rows, &self.gradients.sums);
+        let one = |((out, group), drawn): ((&mut Box<Bins>, &Group), &Option<_>)| {
+            if drawn.is_some() {
+                histogram::build(out, group, rows, &self.gradients.sums);
+            }
+        };
+        let groups = &self.binned.codes.groups;
+        if rows.len() < MANY_ROWS {
+            out.iter_mut().zip(groups).zip(&self.drawn).for_each(one);
+        } else {
+            out.par_iter_mut().zip(groups).zip(&self.drawn).with_max_len(1).for_each(one);
         }
     }
 
@@ -174,12 +187,12 @@ impl Growth<'_> {
             return place;
         };
         let middle = rows.start + self.partition(work, &split, rows.clone());
-        let part = |sums: Sums, rows: Range<usize>| Part {
+        let side = |sums: Sums, rows: Range<usize>| Side {
             splits: self.worth_splitting(sums, rows.len(), depth + 1),
             sums,
             rows,
         };
-        let children = [part(split.left, rows.start..middle), part(sums.minus(split.left), middle..rows.end)];
+        let children = [side(split.left, rows.start..middle), side(sums.minus(split.left), middle..rows.end)];
         let smaller = usize::from(children[0].rows.len() > children[1].rows.len());
         let mut searched = [None, None];
         if children.iter().any(|child| child.splits) {
@@ -203,7 +216,7 @@ impl Growth<'_> {
         }
         let count = rows.len();
         let [left, right] = [0, 1].map(|which| {
-            let Part { sums, rows, .. } = &children[which];
+            let Side { sums, rows, .. } = &children[which];
             match searched[which].take() {
                 Some((histogram, split)) => self.node(work, histogram, split, *sums, rows.clone(), depth + 1),
                 None => {
@@ -228,8 +241,8 @@ impl Growth<'_> {
         let parent = self.rules.score(total);
         let least = parent + self.min_split_gain;
         let mut best: Option<(f32, u32, u32)> = None;
-        for &(number, ref drawn) in &self.drawn {
-            let group = &self.binned.codes.groups[number];
+        for (number, group) in self.binned.codes.groups.iter().enumerate() {
+            let Some(drawn) = &self.drawn[number] else { continue };
             let search = Search { count: group.bins, any_missing: group.any_missing, total, rules: self.rules, least };
             let lanes = scan(&mut histogram[number], other.map(|other| &*other[number]), search);
             for (lane, &feature) in group.features.iter().enumerate() {
@@ -263,21 +276,40 @@ impl Growth<'_> {
     fn partition(&self, work: &mut Workspace, split: &Split, rows: Range<usize>) -> usize {
         let (group, lane) = self.binned.codes.place(split.feature);
         let missing = group.bins as u8;
-        let has_missing = group.any_missing;
+        let goes_left = |row: u32| {
+            let code = group.codes[row as usize][lane];
+            let is_missing = group.any_missing & (code == missing);
+            if is_missing { split.missing_left } else { code as usize <= split.bin }
+        };
         let own = &mut work.rows[rows];
         let spare = &mut work.spare[..own.len()];
-        let (mut left, mut right) = (0, 0);
-        for i in 0..own.len() {
-            let row = own[i];
-            let code = group.codes[row as usize][lane];
-            let is_missing = has_missing & (code == missing);
-            let goes_left = if is_missing { split.missing_left } else { code as usize <= split.bin };
-            own[left] = row;
-            spare[right] = row;
-            left += usize::from(goes_left);
-            right += usize::from(!goes_left);
+        if own.len() < MANY_ROWS {
+            let left = part(own, spare, goes_left);
+            let right = own.len() - left;
+            own[left..].copy_from_slice(&spare[..right]);
+            return left;
         }
-        own[left..].copy_from_slice(&spare[..right]);
+        // Each portion parts its own rows; then all left ones move together, and all right ones.
+        let portions: Vec<usize> = own
+            .par_chunks_mut(PORTION)
+            .zip(spare.par_chunks_mut(PORTION))
+            .map(|(own, spare)| part(own, spare, goes_left))
+            .collect();
+        let left: usize = portions.iter().sum();
+        let mut parted = own.to_vec();
+        let (mut lefts, mut rights) = parted.split_at_mut(left);
+        let mut moves = Vec::with_capacity(portions.len());
+        for ((own, spare), &left) in own.chunks(PORTION).zip(spare.chunks(PORTION)).zip(&portions) {
+            let (to_left, more_lefts) = lefts.split_at_mut(left);
+            let (to_right, more_rights) = rights.split_at_mut(own.len() - left);
+            moves.push((to_left, &own[..left], to_right, &spare[..own.len() - left]));
+            (lefts, rights) = (more_lefts, more_rights);
+        }
+        moves.into_par_iter().for_each(|(to_left, left, to_right, right)| {
+            to_left.copy_from_slice(left);
+            to_right.copy_from_slice(right);
+        });
+        own.copy_from_slice(&parted);
         left
     }
 
@@ -338,6 +370,21 @@ impl Growth<'_> {
         }
         Grown { tree, members }
     }
+}
+
+/// Moves the rows that go left to the front and copies the others to `spare`, both in order; gives back how many go left.
+#[inline(always)]
+fn part(own: &mut [u32], spare: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
+    let (mut left, mut right) = (0, 0);
+    for i in 0..own.len() {
+        let row = own[i];
+        let goes_left = goes_left(row);
+        own[left] = row;
+        spare[right] = row;
+        left += usize::from(goes_left);
+        right += usize::from(!goes_left);
+    }
+    left
 }
 
 /// Bins without rows may go either way: the split is laid in their middle, so that neither side claims what
