@@ -98,7 +98,7 @@ fn among(entries: &[f64]) -> f64 {
     if entries.len() < LEAST {
         return f64::NAN;
     }
-    let rank = at_most(entries, entries[last]) - 1;
+    let rank = at_most(entries, entries[last]).saturating_sub(1);
     f64::from(u8::from(3 * rank >= last) + u8::from(3 * rank >= 2 * last))
 }
 
@@ -120,7 +120,7 @@ impl Quantile {
         }
     }
 
-    /// Whether the window's newest entry, in bucket `own`, is below the quantile.
+    /// Whether the quantile is above the window's newest entry, which is in bucket `own`.
     #[inline(always)]
     fn is_above(&self, own: usize, window: &[f64; WINDOW]) -> bool {
         if own == self.bucket { at_most(window, window[WINDOW - 1]) <= self.rank } else { own < self.bucket }
