@@ -10,7 +10,7 @@ use super::grow::{self, Binned, Gradients, Workspace};
 use super::histogram::SUM_BITS;
 use super::objective::{self, Quantised};
 use super::sample;
-use super::split::{self, Scan};
+use super::split::{self, Ways};
 use super::{BoostError, BoostJob, BoostParams, Cuts, Forest, MISSING, MOST_CLASSES, Table};
 
 /// What decides a job's bins and codes: training rows, validation rows, and most bins a feature.
@@ -32,7 +32,7 @@ pub fn train(
     }
     let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
     groups.sort_unstable();
-    let scan = split::ways()[0];
+    let ways = split::ways()[0];
     let trained: Vec<Vec<(usize, Result<Forest, BoostError>)>> = groups
         .par_iter()
         .map(|members| {
@@ -49,7 +49,7 @@ pub fn train(
                 .map(|(&i, ready)| {
                     let job = &jobs[i];
                     let result = ready.and_then(|()| match &binned {
-                        Some(rows) => Ok(boost(job, features, rows, scan)),
+                        Some(rows) => Ok(boost(job, features, rows, ways)),
                         None => Err(BoostError::NoRows { job: job.name.clone() }),
                     });
                     done(job);
@@ -97,7 +97,7 @@ struct Rows {
     valid: Vec<u8>,
 }
 
-fn boost(job: &BoostJob, features: &[String], rows: &Rows, scan: Scan) -> Forest {
+fn boost(job: &BoostJob, features: &[String], rows: &Rows, ways: Ways) -> Forest {
     let params = &job.params;
     let classes = params.objective.trees_per_round();
     let Rows { cuts, grouped, train: codes, valid: valid_codes } = rows;
@@ -113,7 +113,7 @@ fn boost(job: &BoostJob, features: &[String], rows: &Rows, scan: Scan) -> Forest
         trees: Vec::new(),
         validation_loss: Vec::new(),
     };
-    let mut work = WORK.take().unwrap_or_else(|| Workspace::new(scan));
+    let mut work = WORK.take().unwrap_or_else(|| Workspace::new(ways));
     let mut gradients = Gradients::default();
     let (mut gradient, mut hessian) = (Quantised::default(), Quantised::default());
     let (mut g, mut h, mut losses) = (Vec::new(), Vec::new(), Vec::new());

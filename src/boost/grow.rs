@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::codes::{Codes, Group, LANES};
 use super::histogram::{self, Bins, Histogram, Sums};
 use super::objective::Quantised;
-use super::split::{Scan, Search, SplitRules};
+use super::split::{Best, FEW, Search, SplitRules, Ways};
 use super::{BoostParams, Child, Cuts, MANY_ROWS, Tree};
 
 /// Rows that a thread parts at a time.
@@ -39,7 +39,7 @@ impl Gradients {
 
 /// Buffers that all trees of a job share.
 pub struct Workspace {
-    scan: Scan,
+    ways: Ways,
     /// One histogram a level.
     pool: Vec<Histogram>,
     /// Rows of the tree, grouped by node.
@@ -48,8 +48,8 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    pub fn new(scan: Scan) -> Self {
-        Self { scan, pool: Vec::new(), rows: Vec::new(), spare: Vec::new() }
+    pub fn new(ways: Ways) -> Self {
+        Self { ways, pool: Vec::new(), rows: Vec::new(), spare: Vec::new() }
     }
 
     /// Rows of a leaf of the last tree, as given in [`Grown::members`].
@@ -82,6 +82,7 @@ enum Node {
 /// Rows that a split sends one way.
 struct Side {
     splits: bool,
+    few: bool,
     sums: Sums,
     rows: Range<usize>,
 }
@@ -141,10 +142,15 @@ pub fn grow(
     let total = work.rows.iter().fold(Sums::default(), |sum, &row| sum.plus(gradients.sums[row as usize]));
     let end = work.rows.len();
     if growth.worth_splitting(total, end, 0) {
-        let mut root = work.histogram(binned.codes.groups.len());
-        growth.build(&mut root, &work.rows);
-        let split = growth.best_split(work.scan, &mut root, None, total);
-        growth.node(work, root, split, total, 0..end, 0);
+        let own = if growth.few(end) {
+            None
+        } else {
+            let mut root = work.histogram(binned.codes.groups.len());
+            growth.build(&mut root, &work.rows);
+            Some(root)
+        };
+        let (own, split) = growth.search(work, own, None, total, 0..end);
+        growth.node(work, own, split, total, 0..end, 0);
     } else {
         growth.nodes.push(Node::Leaf { sums: total, rows: 0..end });
     }
@@ -170,11 +176,22 @@ impl Growth<'_> {
         }
     }
 
+    /// Whether so few rows are searched one by one, without a histogram. Weighs the steps of both ways.
+    fn few(&self, rows: usize) -> bool {
+        let groups = self.binned.codes.groups.iter().zip(&self.drawn).filter(|(_, drawn)| drawn.is_some());
+        let (mut bins, mut one_by_one) = (0, 0);
+        for (group, _) in groups {
+            bins += 18 * group.bins;
+            one_by_one += rows * (2 * rows + 20);
+        }
+        rows <= FEW && one_by_one < bins
+    }
+
     /// Splits the node of `rows` as far as it goes; gives back its place and frees its histogram.
     fn node(
         &mut self,
         work: &mut Workspace,
-        mut own: Histogram,
+        mut own: Option<Histogram>,
         split: Option<Split>,
         sums: Sums,
         rows: Range<usize>,
@@ -183,40 +200,40 @@ impl Growth<'_> {
         let place = self.nodes.len();
         self.nodes.push(Node::Leaf { sums, rows: rows.clone() });
         let Some(split) = split else {
-            work.pool.push(own);
+            work.pool.extend(own);
             return place;
         };
         let middle = rows.start + self.partition(work, &split, rows.clone());
         let side = |sums: Sums, rows: Range<usize>| Side {
             splits: self.worth_splitting(sums, rows.len(), depth + 1),
+            few: self.few(rows.len()),
             sums,
             rows,
         };
-        let children = [side(split.left, rows.start..middle), side(sums.minus(split.left), middle..rows.end)];
-        let smaller = usize::from(children[0].rows.len() > children[1].rows.len());
+        let sides = [side(split.left, rows.start..middle), side(sums.minus(split.left), middle..rows.end)];
+        let smaller = usize::from(sides[0].rows.len() > sides[1].rows.len());
+        // The smaller child is added up, the other one is what remains of the parent.
+        let mut added = None;
+        if sides.iter().any(|side| side.splits && !side.few) {
+            let mut histogram = work.histogram(self.binned.codes.groups.len());
+            self.build(&mut histogram, &work.rows[sides[smaller].rows.clone()]);
+            added = Some(histogram);
+        }
         let mut searched = [None, None];
-        if children.iter().any(|child| child.splits) {
-            // The smaller child is added up, the other one is what remains of the parent.
-            let mut added = work.histogram(own.len());
-            self.build(&mut added, &work.rows[children[smaller].rows.clone()]);
-            if children[1 - smaller].splits {
-                let split = self.best_split(work.scan, &mut own, Some(&added), children[1 - smaller].sums);
-                searched[1 - smaller] = Some((own, split));
+        for (which, histogram) in [(1 - smaller, own.take()), (smaller, None)] {
+            let Side { splits, few, sums, ref rows } = sides[which];
+            let histogram = if which == smaller { added.take() } else { histogram };
+            if splits && !few {
+                let other = if which == smaller { None } else { added.as_ref() };
+                searched[which] = Some(self.search(work, histogram, other, sums, rows.clone()));
             } else {
-                work.pool.push(own);
+                work.pool.extend(histogram);
+                searched[which] = splits.then(|| self.search(work, None, None, sums, rows.clone()));
             }
-            if children[smaller].splits {
-                let split = self.best_split(work.scan, &mut added, None, children[smaller].sums);
-                searched[smaller] = Some((added, split));
-            } else {
-                work.pool.push(added);
-            }
-        } else {
-            work.pool.push(own);
         }
         let count = rows.len();
         let [left, right] = [0, 1].map(|which| {
-            let Side { sums, rows, .. } = &children[which];
+            let Side { sums, rows, .. } = &sides[which];
             match searched[which].take() {
                 Some((histogram, split)) => self.node(work, histogram, split, *sums, rows.clone(), depth + 1),
                 None => {
@@ -229,22 +246,57 @@ impl Growth<'_> {
         place
     }
 
-    /// Finds the split with the greatest gain; of equals the first by feature, then bin, then missing right. Where the
-    /// other child's histogram is given, `histogram` is the parent's and loses it first.
-    fn best_split(
+    /// Finds the best split of a node by its histogram, or without one by its rows; gives the histogram back.
+    fn search(
         &self,
-        scan: Scan,
-        histogram: &mut Histogram,
+        work: &Workspace,
+        mut own: Option<Histogram>,
         other: Option<&Histogram>,
         total: Sums,
-    ) -> Option<Split> {
-        let parent = self.rules.score(total);
-        let least = parent + self.min_split_gain;
+        rows: Range<usize>,
+    ) -> (Option<Histogram>, Option<Split>) {
+        let rows = &work.rows[rows];
+        let sums = &self.gradients.sums;
+        let split = match &mut own {
+            Some(own) => {
+                let best = self.best_feature(total, |number, _, search| {
+                    (work.ways.scan)(&mut own[number], other.map(|other| &*other[number]), search)
+                });
+                best.map(|best| {
+                    self.split(total, best, |number, lane, column| {
+                        for (slot, bins) in column.iter_mut().zip(own[number].iter()) {
+                            *slot = bins[lane];
+                        }
+                    })
+                })
+            }
+            None => {
+                let best = self.best_feature(total, |_, group, search| (work.ways.scan_few)(rows, group, sums, search));
+                best.map(|best| {
+                    self.split(total, best, |number, lane, column| {
+                        for &row in rows {
+                            let slot = &mut column[self.binned.codes.groups[number].codes[row as usize][lane] as usize];
+                            *slot = slot.plus(sums[row as usize]);
+                        }
+                    })
+                })
+            }
+        };
+        (own, split)
+    }
+
+    /// Score, feature and split with the greatest gain; of equals the first by feature, then bin, then missing right.
+    fn best_feature(
+        &self,
+        total: Sums,
+        mut search: impl FnMut(usize, &Group, Search) -> Best,
+    ) -> Option<(f32, u32, u32)> {
+        let least = self.rules.score(total) + self.min_split_gain;
         let mut best: Option<(f32, u32, u32)> = None;
         for (number, group) in self.binned.codes.groups.iter().enumerate() {
             let Some(drawn) = &self.drawn[number] else { continue };
-            let search = Search { count: group.bins, any_missing: group.any_missing, total, rules: self.rules, least };
-            let lanes = scan(&mut histogram[number], other.map(|other| &*other[number]), search);
+            let (count, any_missing) = (group.bins, group.any_missing);
+            let lanes = search(number, group, Search { count, any_missing, total, rules: self.rules, least });
             for (lane, &feature) in group.features.iter().enumerate() {
                 let score = lanes.score[lane];
                 if !drawn[lane] || score <= least {
@@ -255,12 +307,22 @@ impl Growth<'_> {
                 }
             }
         }
-        let (score, feature, split) = best?;
+        best
+    }
+
+    /// The split in full; `fill` gives the sums of the feature's bins.
+    fn split(
+        &self,
+        total: Sums,
+        (score, feature, split): (f32, u32, u32),
+        fill: impl FnOnce(usize, usize, &mut [Sums; 256]),
+    ) -> Split {
         let (bin, mut missing_left) = (split as usize / 2, split % 2 == 1);
         let (group, lane) = self.binned.codes.place(feature);
-        let bins = &histogram[self.binned.codes.group_of(feature)];
-        let missing = bins[group.bins][lane];
-        let mut left = bins[..=bin].iter().fold(Sums::default(), |sum, here| sum.plus(here[lane]));
+        let mut column = [Sums::default(); 256];
+        fill(self.binned.codes.group_of(feature), lane, &mut column);
+        let missing = column[group.bins];
+        let mut left = column[..=bin].iter().fold(Sums::default(), |sum, &here| sum.plus(here));
         if missing == Sums::default() {
             // What was never seen missing goes with the heavier child.
             missing_left = left.hessian() >= total.minus(left).hessian();
@@ -268,8 +330,8 @@ impl Growth<'_> {
             left = left.plus(missing);
         }
         let count = self.binned.cuts.cuts[feature as usize].len() + 1;
-        let bin = middle_of_gap(bins, lane, bin, count);
-        Some(Split { feature, bin, missing_left, gain: score - parent, left })
+        let bin = middle_of_gap(&column, bin, count);
+        Split { feature, bin, missing_left, gain: score - self.rules.score(total), left }
     }
 
     /// Moves the rows that go left to the front, keeping their order; gives back their number.
@@ -389,8 +451,8 @@ fn part(own: &mut [u32], spare: &mut [u32], goes_left: impl Fn(u32) -> bool) -> 
 
 /// Bins without rows may go either way: the split is laid in their middle, so that neither side claims what
 /// the node has not seen.
-fn middle_of_gap(bins: &Bins, lane: usize, bin: usize, count: usize) -> usize {
-    match (bin + 1..count).find(|&next| bins[next][lane] != Sums::default()) {
+fn middle_of_gap(column: &[Sums; 256], bin: usize, count: usize) -> usize {
+    match (bin + 1..count).find(|&next| column[next] != Sums::default()) {
         Some(next) => bin + (next - 1 - bin) / 2,
         None => count - 1,
     }

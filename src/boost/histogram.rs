@@ -30,6 +30,12 @@ impl Sums {
         Self(self.0.wrapping_sub(other.0))
     }
 
+    /// Both halves as one word.
+    #[inline(always)]
+    pub fn bits(self) -> i64 {
+        self.0 as i64
+    }
+
     #[inline(always)]
     pub fn gradient(self) -> i32 {
         (self.0 >> 32) as i32

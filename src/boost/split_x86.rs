@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use super::codes::LANES;
+use super::codes::{Group, LANES};
 use super::histogram::{Bins, Sums};
-use super::split::{Best, Search};
+use super::split::{Best, FEW, Search};
 
 /// [`super::split::scan`], one vector a group.
 #[target_feature(enable = "avx512f")]
@@ -51,15 +51,8 @@ fn plus(a: Wide, b: Wide) -> Wide {
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn scan<const SUBTRACT: bool, const MISSING: bool>(bins: &mut Bins, other: &Bins, search: Search) -> Best {
-    let Search { count, total, rules, least, .. } = search;
-    let halves = Halves {
-        lower: _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
-        upper: _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
-        gradient: _mm512_set1_epi32(total.gradient()),
-        hessian: _mm512_set1_epi32(total.hessian()),
-        l2: _mm512_set1_ps(rules.l2),
-        min_child_hessian: _mm512_set1_epi32(rules.min_child_hessian),
-    };
+    let Search { count, least, .. } = search;
+    let halves = Halves::new(search);
     let (mut score, mut split) = (_mm512_set1_ps(least), _mm512_setzero_si512());
     let mut below: Wide = [_mm512_setzero_si512(); 2];
     let difference = |bins: &mut [Sums; LANES], other: &[Sums; LANES]| {
@@ -74,11 +67,18 @@ fn scan<const SUBTRACT: bool, const MISSING: bool>(bins: &mut Bins, other: &Bins
     let missing = difference(&mut bins[count], &other[count]);
     for (bin, (here, other)) in bins[..count].iter_mut().zip(&other[..count]).enumerate() {
         below = plus(below, difference(here, other));
-        (score, split) = halves.consider(below, score, split, 2 * bin as i32);
+        (score, split) = halves.consider::<false>(below, score, split, _mm512_set1_epi32(2 * bin as i32));
         if MISSING {
-            (score, split) = halves.consider(plus(below, missing), score, split, 2 * bin as i32 + 1);
+            let number = _mm512_set1_epi32(2 * bin as i32 + 1);
+            (score, split) = halves.consider::<false>(plus(below, missing), score, split, number);
         }
     }
+    best(score, split)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn best(score: __m512, split: __m512i) -> Best {
     let mut best = Best { score: [0.0; LANES], split: [0; LANES] };
     // SAFETY: both arrays have 16 entries.
     unsafe {
@@ -86,6 +86,57 @@ fn scan<const SUBTRACT: bool, const MISSING: bool>(bins: &mut Bins, other: &Bins
         _mm512_storeu_epi32(best.split.as_mut_ptr().cast(), split);
     }
     best
+}
+
+/// [`super::split::scan_few`], one vector a group.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub fn few_avx512(rows: &[u32], group: &Group, sums: &[Sums], search: Search) -> Best {
+    let halves = Halves::new(search);
+    let mut codes = [_mm_setzero_si128(); FEW];
+    let mut packed = [Sums::ZERO; FEW];
+    for ((codes, packed), &row) in codes.iter_mut().zip(&mut packed).zip(rows) {
+        // SAFETY: a row has 16 codes.
+        *codes = unsafe { _mm_loadu_si128(group.codes[row as usize].as_ptr().cast()) };
+        *packed = sums[row as usize];
+    }
+    let (codes, packed) = (&codes[..rows.len()], &packed[..rows.len()]);
+    let add = |sum: Wide, lanes: __mmask16, sums: Sums| {
+        let sums = _mm512_set1_epi64(sums.bits());
+        [
+            _mm512_mask_add_epi64(sum[0], lanes as u8, sum[0], sums),
+            _mm512_mask_add_epi64(sum[1], (lanes >> 8) as u8, sum[1], sums),
+        ]
+    };
+    let nothing: Wide = [_mm512_setzero_si512(); 2];
+    let mut missing = nothing;
+    if search.any_missing {
+        let code = _mm_set1_epi8(search.count as u8 as i8);
+        for (&codes, &sums) in codes.iter().zip(packed) {
+            missing = add(missing, _mm_cmpeq_epi8_mask(codes, code), sums);
+        }
+    }
+    let (mut score, mut split) = (_mm512_set1_ps(search.least), _mm512_setzero_si512());
+    if search.any_missing {
+        // Only missing values may go left: below the least code there is no row whose code says so.
+        let mut left = missing;
+        for (&codes, &sums) in codes.iter().zip(packed) {
+            left = add(left, _mm_cmpeq_epi8_mask(codes, _mm_setzero_si128()), sums);
+        }
+        (score, split) = halves.consider::<true>(left, score, split, _mm512_set1_epi32(1));
+    }
+    for &own in codes {
+        let mut left = nothing;
+        for (&codes, &sums) in codes.iter().zip(packed) {
+            left = add(left, _mm_cmple_epu8_mask(codes, own), sums);
+        }
+        let number = _mm512_slli_epi32::<1>(_mm512_cvtepu8_epi32(own));
+        (score, split) = halves.consider::<true>(left, score, split, number);
+        if search.any_missing {
+            let number = _mm512_add_epi32(number, _mm512_set1_epi32(1));
+            (score, split) = halves.consider::<true>(plus(left, missing), score, split, number);
+        }
+    }
+    best(score, split)
 }
 
 /// What stays the same from bin to bin.
@@ -99,10 +150,30 @@ struct Halves {
 }
 
 impl Halves {
-    /// The better of the best so far and a split of which `left` goes left.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn consider(&self, left: Wide, score: __m512, split: __m512i, number: i32) -> (__m512, __m512i) {
+    fn new(Search { total, rules, .. }: Search) -> Self {
+        Self {
+            lower: _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
+            upper: _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
+            gradient: _mm512_set1_epi32(total.gradient()),
+            hessian: _mm512_set1_epi32(total.hessian()),
+            l2: _mm512_set1_ps(rules.l2),
+            min_child_hessian: _mm512_set1_epi32(rules.min_child_hessian),
+        }
+    }
+
+    /// The better of the best so far and the splits of these numbers, of which `left` goes left; of equals the lesser
+    /// number, which without ANY_ORDER is the earlier one.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn consider<const ANY_ORDER: bool>(
+        &self,
+        left: Wide,
+        score: __m512,
+        split: __m512i,
+        number: __m512i,
+    ) -> (__m512, __m512i) {
         let hl = _mm512_permutex2var_epi32(left[0], self.lower, left[1]);
         let gl = _mm512_permutex2var_epi32(left[0], self.upper, left[1]);
         let (hr, gr) = (_mm512_sub_epi32(self.hessian, hl), _mm512_sub_epi32(self.gradient, gl));
@@ -112,7 +183,11 @@ impl Halves {
         let (left, right) = (_mm512_mul_ps(_mm512_mul_ps(gl, gl), dr), _mm512_mul_ps(_mm512_mul_ps(gr, gr), dl));
         let here = _mm512_div_ps(_mm512_add_ps(left, right), _mm512_mul_ps(dl, dr));
         let allowed = _mm512_cmpge_epi32_mask(_mm512_min_epi32(hl, hr), self.min_child_hessian);
-        let better = _mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(allowed, here, score);
-        (_mm512_mask_mov_ps(score, better, here), _mm512_mask_mov_epi32(split, better, _mm512_set1_epi32(number)))
+        let mut better = _mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(allowed, here, score);
+        if ANY_ORDER {
+            let equal = _mm512_mask_cmp_ps_mask::<_CMP_EQ_OQ>(allowed, here, score);
+            better |= _mm512_mask_cmplt_epu32_mask(equal, number, split);
+        }
+        (_mm512_mask_mov_ps(score, better, here), _mm512_mask_mov_epi32(split, better, number))
     }
 }
