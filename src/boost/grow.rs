@@ -178,13 +178,16 @@ impl Growth<'_> {
 
     /// Whether so few rows are searched one by one, without a histogram. Weighs the steps of both ways.
     fn few(&self, rows: usize) -> bool {
+        if rows > FEW {
+            return false;
+        }
         let groups = self.binned.codes.groups.iter().zip(&self.drawn).filter(|(_, drawn)| drawn.is_some());
         let (mut bins, mut one_by_one) = (0, 0);
         for (group, _) in groups {
             bins += 18 * group.bins;
             one_by_one += rows * (2 * rows + 20);
         }
-        rows <= FEW && one_by_one < bins
+        one_by_one < bins
     }
 
     /// Splits the node of `rows` as far as it goes; gives back its place and frees its histogram.
