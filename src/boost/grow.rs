@@ -58,7 +58,7 @@ impl Workspace {
     }
 
     fn histogram(&mut self, groups: usize) -> Histogram {
-        self.pool.pop().unwrap_or_else(|| vec![Box::new([[Sums::default(); LANES]; 256]); groups])
+        self.pool.pop().unwrap_or_else(|| vec![Box::new([[Sums::ZERO; LANES]; 256]); groups])
     }
 }
 
@@ -139,7 +139,7 @@ pub fn grow(
         gradients,
         nodes: Vec::new(),
     };
-    let total = work.rows.iter().fold(Sums::default(), |sum, &row| sum.plus(gradients.sums[row as usize]));
+    let total = work.rows.iter().fold(Sums::ZERO, |sum, &row| sum.plus(gradients.sums[row as usize]));
     let end = work.rows.len();
     if growth.worth_splitting(total, end, 0) {
         let own = if growth.few(end) {
@@ -322,11 +322,11 @@ impl Growth<'_> {
     ) -> Split {
         let (bin, mut missing_left) = (split as usize / 2, split % 2 == 1);
         let (group, lane) = self.binned.codes.place(feature);
-        let mut column = [Sums::default(); 256];
+        let mut column = [Sums::ZERO; 256];
         fill(self.binned.codes.group_of(feature), lane, &mut column);
         let missing = column[group.bins];
-        let mut left = column[..=bin].iter().fold(Sums::default(), |sum, &here| sum.plus(here));
-        if missing == Sums::default() {
+        let mut left = column[..=bin].iter().fold(Sums::ZERO, |sum, &here| sum.plus(here));
+        if missing == Sums::ZERO {
             // What was never seen missing goes with the heavier child.
             missing_left = left.hessian() >= total.minus(left).hessian();
         } else if missing_left {
@@ -455,7 +455,7 @@ fn part(own: &mut [u32], spare: &mut [u32], goes_left: impl Fn(u32) -> bool) -> 
 /// Bins without rows may go either way: the split is laid in their middle, so that neither side claims what
 /// the node has not seen.
 fn middle_of_gap(column: &[Sums; 256], bin: usize, count: usize) -> usize {
-    match (bin + 1..count).find(|&next| column[next] != Sums::default()) {
+    match (bin + 1..count).find(|&next| column[next] != Sums::ZERO) {
         Some(next) => bin + (next - 1 - bin) / 2,
         None => count - 1,
     }

@@ -6,7 +6,7 @@
 use super::codes::{Group, LANES};
 
 /// Sum of gradients in the upper half, signed; of Hessians, never negative, in the lower. See [`SUM_BITS`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Sums(u64);
 
@@ -55,7 +55,7 @@ pub type Histogram = Vec<Box<Bins>>;
 
 /// Adds up the bins of `rows`.
 pub fn build(out: &mut Bins, group: &Group, rows: &[u32], sums: &[Sums]) {
-    out[..=group.bins].fill([Sums::default(); LANES]);
+    out[..=group.bins].fill([Sums::ZERO; LANES]);
     let codes = &group.codes[..sums.len()];
     for &row in rows {
         let (row_sums, row_codes) = (sums[row as usize], &codes[row as usize]);

@@ -98,7 +98,7 @@ pub fn ways() -> Vec<Ways> {
 fn scan_few(rows: &[u32], group: &Group, sums: &[Sums], search: Search) -> Best {
     let mut best = Best { score: [search.least; LANES], split: [0; LANES] };
     let of = |row: u32| (&group.codes[row as usize], sums[row as usize]);
-    let mut missing = [Sums::default(); LANES];
+    let mut missing = [Sums::ZERO; LANES];
     for (codes, sums) in rows.iter().map(|&row| of(row)) {
         for (missing, &code) in missing.iter_mut().zip(codes) {
             *missing = missing.plus(if code as usize == search.count { sums } else { Sums::ZERO });
@@ -117,7 +117,7 @@ fn scan_few(rows: &[u32], group: &Group, sums: &[Sums], search: Search) -> Best 
     for &row in rows {
         // A missing value's own code sends everything left, which no rule allows.
         let own = of(row).0;
-        let mut left = [Sums::default(); LANES];
+        let mut left = [Sums::ZERO; LANES];
         for (codes, sums) in rows.iter().map(|&row| of(row)) {
             for ((left, code), own) in left.iter_mut().zip(codes).zip(own) {
                 *left = left.plus(if code <= own { sums } else { Sums::ZERO });
@@ -145,7 +145,7 @@ fn scan(bins: &mut Bins, other: Option<&Bins>, search: Search) -> Best {
         }
     }
     let mut best = Best { score: [search.least; LANES], split: [0; LANES] };
-    let mut below = [Sums::default(); LANES];
+    let mut below = [Sums::ZERO; LANES];
     let missing = bins[count];
     for (bin, here) in bins[..count].iter().enumerate() {
         for lane in 0..LANES {
@@ -191,8 +191,8 @@ mod tests {
 
     /// Bins of a node with few rows for its bins, and its total.
     fn node(seed: u64, rows: u64, count: usize, missing: bool) -> (Box<Bins>, Sums) {
-        let mut bins = Box::new([[Sums::default(); LANES]; 256]);
-        let mut total = Sums::default();
+        let mut bins = Box::new([[Sums::ZERO; LANES]; 256]);
+        let mut total = Sums::ZERO;
         for row in 0..rows {
             let sums =
                 Sums::new((draw(seed, 1, row) % 2_000_001) as i32 - 1_000_000, (draw(seed, 2, row) % 250_000) as i32);
@@ -220,8 +220,8 @@ mod tests {
                     left.hessian() >= rules.min_child_hessian && total.minus(left).hessian() >= rules.min_child_hessian
                 };
                 let lefts = (0..count).flat_map(|bin| {
-                    let below = bins[..=bin].iter().fold(Sums::default(), |sum, here| sum.plus(here[lane]));
-                    [below, below.plus(if missing { bins[count][lane] } else { Sums::default() })]
+                    let below = bins[..=bin].iter().fold(Sums::ZERO, |sum, here| sum.plus(here[lane]));
+                    [below, below.plus(if missing { bins[count][lane] } else { Sums::ZERO })]
                 });
                 let best = lefts.filter(|&left| allowed(left)).map(score).fold(search.least, f32::max);
                 let near = (found[0].score[lane] - best).abs() <= 1e-5 * best;
@@ -270,11 +270,11 @@ mod tests {
                 .collect();
             let group = Group { features: (0..16).collect(), bins: count, any_missing: missing, codes: table };
             let node: Vec<u32> = (0..rows).map(|row| 3 * row as u32 + 1).collect();
-            let total = node.iter().fold(Sums::default(), |sum, &row| sum.plus(sums[row as usize]));
+            let total = node.iter().fold(Sums::ZERO, |sum, &row| sum.plus(sums[row as usize]));
             let rules = SplitRules { l2: 30.0, min_child_hessian: 1 };
             let search = Search { count, any_missing: missing, total, rules, least: rules.score(total) };
             for way in ways() {
-                let mut bins = Box::new([[Sums::default(); LANES]; 256]);
+                let mut bins = Box::new([[Sums::ZERO; LANES]; 256]);
                 super::super::histogram::build(&mut bins, &group, &node, &sums);
                 let want = (way.scan)(&mut bins, None, search);
                 let got = (way.scan_few)(&node, &group, &sums, search);

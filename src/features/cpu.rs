@@ -168,4 +168,20 @@ mod tests {
             assert!(all.iter().all(|rows| *rows == all[all.len() - 1]), "{name}");
         }
     }
+
+    #[test]
+    fn prices_that_stand_still_have_no_width_whatever_they_are() {
+        for price in [100.1, 0.3, 7e-9, 64_123.45, 1.0 / 3.0, 99.999_999] {
+            let mut candles = Candles::default();
+            (0..300).for_each(|i| candles.push(i * 3_600_000, [price; 4], 10.0));
+            let panel = Panel::new(vec![("AAA-USDT".to_owned(), candles)], Timeframe::H1, 24, false).unwrap();
+            let features = compute(&panel);
+            for bar in 70..300 {
+                let value = |column| features.value(0, bar, column);
+                assert_eq!((value(c::BB_WIDTH), value(c::PRICE_VS_BB)), (0.0, 0.5), "{price}, bar {bar}");
+                let still = [c::VOLATILITY_20, c::RET_1_STD_20, c::TREND_STRENGTH, c::LOG_RET_5, c::MACD].map(value);
+                assert_eq!(still, [0.0; 5], "{price}, bar {bar}");
+            }
+        }
+    }
 }

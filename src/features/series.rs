@@ -19,8 +19,7 @@ pub type Block = [f64; BARS];
 pub type Entries = [f64; PAST + BARS];
 
 /// A series that remembers.
-#[derive(Clone)]
-#[repr(C, align(64))]
+#[repr(align(64))]
 pub struct Series {
     pub entries: Entries,
 }
@@ -38,7 +37,7 @@ impl Series {
     /// The block's own entries.
     #[inline(always)]
     pub fn block(&mut self) -> &mut Block {
-        block(&mut self.entries)
+        (&mut self.entries[PAST..]).try_into().expect("a slice of BARS entries")
     }
 
     /// Takes the values of the block's bars, which may be fewer than a block has.
@@ -63,12 +62,6 @@ impl Series {
 #[inline(always)]
 pub fn lag(entries: &Entries, k: usize) -> &Block {
     entries[PAST - k..][..BARS].try_into().expect("a slice of BARS entries")
-}
-
-/// The block's own entries.
-#[inline(always)]
-pub fn block(entries: &mut Entries) -> &mut Block {
-    (&mut entries[PAST..]).try_into().expect("a slice of BARS entries")
 }
 
 /// Stores `value` of the inputs' entries at each bar.
