@@ -151,7 +151,9 @@ fn job(problem: &Problem, (train, valid): &(Range<usize>, Range<usize>), wins: &
             colsample: 1.0,
             early_stopping: 0,
             seed: 7,
+            ..BoostParams::default()
         },
+        ..BoostJob::default()
     }
 }
 

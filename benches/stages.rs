@@ -130,7 +130,9 @@ fn job(panel: &Panel, symbol: usize) -> BoostJob {
             colsample: 1.0,
             early_stopping: 0,
             seed: 7,
+            ..BoostParams::default()
         },
+        ..BoostJob::default()
     }
 }
 

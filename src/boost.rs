@@ -1,23 +1,29 @@
 //! Gradient-boosted trees for many small tables at once.
 
 mod bins;
+mod check;
 mod codes;
 mod cpu;
 mod forest;
 mod grow;
 mod histogram;
 mod job;
+mod loss;
+mod monotone;
 mod objective;
+mod quantised;
 mod sample;
 mod split;
 #[cfg(target_arch = "x86_64")]
 mod split_x86;
 mod tree;
+mod walk;
 
-pub use bins::{Cuts, MISSING};
-pub use cpu::train;
+pub use cpu::{train, train_by};
 pub use forest::Forest;
-pub use job::{BoostError, BoostJob, BoostParams, MOST_CLASSES, Objective, Table};
+pub use job::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOST_CLASSES, Objective, Table};
+pub use loss::mean_loss;
+pub use split::{Ways, ways};
 pub use tree::{Child, Tree};
 
 /// Rows from which on threads share the work of one job or node: sums of integers are the same in any order.

@@ -97,6 +97,7 @@ fn compare(rounds: &str, early_stopping: &str) {
         colsample: 1.0,
         early_stopping: early_stopping.parse().unwrap(),
         seed: 7,
+        ..BoostParams::default()
     };
     let jobs: Vec<BoostJob> = parts
         .iter()
@@ -107,6 +108,7 @@ fn compare(rounds: &str, early_stopping: &str) {
             valid: check.rows.clone(),
             valid_labels: check.labels.clone(),
             params: params.clone(),
+            ..BoostJob::default()
         })
         .collect();
     let batch = Table { values: &values, features: features::COUNT };

@@ -72,6 +72,7 @@ fn random_forest(objective: Objective, rounds: usize, leaves: usize, seed: u64) 
         objective,
         features: ["ret_1", "rsi 14", "macd", "bb,width", "σ"].map(str::to_owned).to_vec(),
         base_score: (0..per_round).map(|_| draws.next() - 0.5).collect(),
+        averaged: false,
         trees: (0..rounds * per_round)
             .map(|i| {
                 // Training can end in trees that are one leaf.
@@ -264,7 +265,9 @@ fn trained_forest(objective: Objective, rows: &[f32]) -> Forest {
             colsample: 0.8,
             early_stopping: 0,
             seed: 7,
+            ..BoostParams::default()
         },
+        ..BoostJob::default()
     };
     let names: Vec<String> = (0..FEATURES).map(|i| format!("f{i}")).collect();
     let table = Table { values: rows, features: FEATURES };

@@ -17,30 +17,19 @@ pub struct Cuts {
 }
 
 impl Cuts {
-    /// Chooses at most `max_bin` bins a feature: one a distinct value where that suffices, else equal shares of
-    /// `rows`, with a cut at 0; ties stay together.
-    pub fn new(table: Table<'_>, rows: &[u32], max_bin: u32) -> Self {
-        let max_bin = max_bin as usize;
-        let of_feature = |values: &mut Vec<f32>, feature: usize| -> Vec<f32> {
-            values.clear();
-            let column = rows.iter().map(|&row| table.values[row as usize * table.features + feature]);
-            // −0 and 0 are one value to a comparison, so they must be one to the order.
-            values.extend(column.filter(|v| !v.is_nan()).map(|v| v + 0.0));
-            values.sort_unstable_by(f32::total_cmp);
-            let distinct = values.windows(2).filter(|w| w[0] < w[1]).count() + usize::from(!values.is_empty());
-            if distinct <= max_bin {
-                values.windows(2).filter(|w| w[0] < w[1]).map(|w| midway(w[0], w[1])).collect()
-            } else {
-                equal_shares(values, max_bin)
-            }
-        };
-        let cuts = if rows.len() < MANY_ROWS {
-            let mut values = Vec::with_capacity(rows.len());
-            (0..table.features).map(|feature| of_feature(&mut values, feature)).collect()
+    /// Chooses at most `max_bin` bins a feature, and gives each row's code, `[features][rows]`.
+    ///
+    /// One bin a distinct value where that suffices, else equal shares of `rows`, with a cut at 0; ties stay together.
+    pub fn new(table: Table<'_>, rows: &[u32], max_bin: u32) -> (Self, Vec<Vec<u8>>) {
+        let one = |work: &mut Column, feature: usize| work.bin(table, rows, feature, max_bin as usize);
+        let both: Vec<(Vec<f32>, Vec<u8>)> = if rows.len() < MANY_ROWS {
+            let mut work = Column::default();
+            (0..table.features).map(|feature| one(&mut work, feature)).collect()
         } else {
-            (0..table.features).into_par_iter().map_init(Vec::new, of_feature).collect()
+            (0..table.features).into_par_iter().map_init(Column::default, one).collect()
         };
-        Self { cuts }
+        let (cuts, codes) = both.into_iter().unzip();
+        (Self { cuts }, codes)
     }
 
     /// Code of one value of `feature`.
@@ -49,22 +38,6 @@ impl Cuts {
             return MISSING;
         }
         self.cuts[feature].partition_point(|&cut| cut < value) as u8
-    }
-
-    /// Codes of `rows`, `[rows × features]` row-major.
-    pub fn codes(&self, table: Table<'_>, rows: &[u32]) -> Vec<u8> {
-        let mut codes = vec![0; rows.len() * table.features];
-        let one = |(out, &row): (&mut [u8], &u32)| {
-            for (feature, (code, &value)) in out.iter_mut().zip(table.row(row as usize)).enumerate() {
-                *code = self.code(feature, value);
-            }
-        };
-        if rows.len() < MANY_ROWS {
-            codes.chunks_exact_mut(table.features).zip(rows).for_each(one);
-        } else {
-            codes.par_chunks_exact_mut(table.features).zip(rows).for_each(one);
-        }
-        codes
     }
 
     /// The threshold of a split that sends bins `0 ..= bin` of `feature` left.
@@ -80,6 +53,60 @@ impl Cuts {
             None => f64::MAX,
         }
     }
+}
+
+/// Working memory for one feature's column.
+#[derive(Default)]
+struct Column {
+    /// A value's order in the upper half, its row's place in the lower.
+    keys: Vec<u64>,
+    /// Ascending.
+    values: Vec<f32>,
+}
+
+impl Column {
+    /// Cuts and codes of one feature.
+    fn bin(&mut self, table: Table<'_>, rows: &[u32], feature: usize, max_bin: usize) -> (Vec<f32>, Vec<u8>) {
+        self.keys.clear();
+        for (place, &row) in rows.iter().enumerate() {
+            let value = table.values[row as usize * table.features + feature];
+            if !value.is_nan() {
+                // −0 and 0 are one value to a comparison, so they must be one to the order.
+                self.keys.push(u64::from(order(value + 0.0)) << 32 | place as u64);
+            }
+        }
+        self.keys.sort_unstable();
+        self.values.clear();
+        self.values.extend(self.keys.iter().map(|key| value((key >> 32) as u32)));
+        let values = &self.values[..];
+        let distinct = values.windows(2).filter(|w| w[0] < w[1]).count() + usize::from(!values.is_empty());
+        let cuts = if distinct <= max_bin {
+            values.windows(2).filter(|w| w[0] < w[1]).map(|w| midway(w[0], w[1])).collect()
+        } else {
+            equal_shares(values, max_bin)
+        };
+        // In their order the values pass one cut after the other: no search is needed.
+        let mut codes = vec![MISSING; rows.len()];
+        let mut code = 0;
+        for (&value, key) in values.iter().zip(&self.keys) {
+            while cuts.get(code).is_some_and(|&cut| cut < value) {
+                code += 1;
+            }
+            codes[*key as u32 as usize] = code as u8;
+        }
+        (cuts, codes)
+    }
+}
+
+/// Maps numbers to whole ones of the same order.
+fn order(value: f32) -> u32 {
+    let bits = value.to_bits();
+    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
+}
+
+/// The number that [`order`] maps to `order`.
+fn value(order: u32) -> f32 {
+    f32::from_bits(if order >> 31 == 1 { order & !(1 << 31) } else { !order })
 }
 
 /// The f32 midway between two values: at least the lower, below the higher.
@@ -168,9 +195,9 @@ mod tests {
     fn few_values_get_a_bin_each_and_missing_has_its_own() {
         let values = [3.0, 1.0, f32::NAN, 2.0, 2.0, -0.0, 0.0];
         let table = Table { values: &values, features: 1 };
-        let cuts = Cuts::new(table, &[0, 1, 2, 3, 4, 5, 6], 255);
+        let (cuts, codes) = Cuts::new(table, &[0, 1, 2, 3, 4, 5, 6], 255);
         assert_eq!(cuts.cuts, [vec![0.5, 1.5, 2.5]]);
-        assert_eq!(cuts.codes(table, &[0, 1, 2, 3, 5, 6]), [3, 1, MISSING, 2, 0, 0]);
+        assert_eq!(codes, [[3, 1, MISSING, 2, 2, 0, 0]]);
         assert_eq!(cuts.code(0, 99.0), 3);
         let threshold = cuts.threshold(0, 1);
         assert!(threshold > 1.5 && threshold < f64::from(1.5_f32.next_up()));
@@ -181,9 +208,10 @@ mod tests {
         let values: Vec<f32> = (0..10_000).map(|i| ((i * 7919) % 10_007 + 1) as f32).collect();
         let table = Table { values: &values, features: 1 };
         let rows: Vec<u32> = (0..10_000).collect();
-        let cuts = Cuts::new(table, &rows, 101);
+        let (cuts, codes) = Cuts::new(table, &rows, 101);
         let mut counts = [0; 256];
-        cuts.codes(table, &rows).iter().for_each(|&code| counts[code as usize] += 1);
+        codes[0].iter().for_each(|&code| counts[code as usize] += 1);
+        assert!(values.iter().zip(&codes[0]).all(|(&value, &code)| cuts.code(0, value) == code));
         assert_eq!(cuts.cuts[0].len(), 99);
         assert!(counts[..100].iter().all(|&c| c == 100), "{counts:?}");
     }
@@ -194,7 +222,8 @@ mod tests {
         values.extend([0.0; 50]);
         values.extend([700.0; 500]);
         let table = Table { values: &values, features: 1 };
-        let cuts = Cuts::new(table, &(0..values.len() as u32).collect::<Vec<_>>(), 64);
+        let (cuts, codes) = Cuts::new(table, &(0..values.len() as u32).collect::<Vec<_>>(), 64);
+        assert!(values.iter().zip(&codes[0]).all(|(&value, &code)| cuts.code(0, value) == code));
         assert!(cuts.cuts[0].len() < 64);
         let code = |v| cuts.code(0, v);
         assert!(code(-3.0) < code(0.0) && code(0.0) < code(1.0));
@@ -207,7 +236,8 @@ mod tests {
     #[test]
     fn an_empty_or_missing_column_has_one_bin() {
         let values = [f32::NAN; 3];
-        let cuts = Cuts::new(Table { values: &values, features: 1 }, &[0, 1, 2], 255);
+        let (cuts, codes) = Cuts::new(Table { values: &values, features: 1 }, &[0, 1, 2], 255);
         assert_eq!(cuts.cuts, [Vec::<f32>::new()]);
+        assert_eq!(codes, [[MISSING; 3]]);
     }
 }

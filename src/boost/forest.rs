@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Child, Objective, Tree};
-use crate::arith;
 
 /// Boosted trees of one model, tree of class `k` in round `r` at `r × trees_per_round + k`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +13,8 @@ pub struct Forest {
     pub features: Vec<String>,
     /// Score before the first tree, one a class.
     pub base_score: Vec<f64>,
+    /// Whether the trees' mean counts, not their sum: a random forest, whose base score is 0.
+    pub averaged: bool,
     /// Trees up to the best round.
     pub trees: Vec<Tree>,
     /// Validation loss after each round that was trained, those after the best included; empty without validation rows.
@@ -33,17 +34,17 @@ impl Forest {
         for (i, tree) in self.trees.iter().enumerate() {
             scores[i % classes] += tree.predict(row);
         }
+        if self.averaged {
+            let rounds = self.rounds() as f64;
+            scores.iter_mut().for_each(|score| *score /= rounds);
+        }
         scores
     }
 
     /// Prediction for one row: a probability (binary), a value (regression), or a probability a class.
     pub fn predict(&self, row: &[f32]) -> Vec<f64> {
         let mut scores = self.raw_scores(row);
-        match self.objective {
-            Objective::Binary => scores[0] = arith::sigmoid(scores[0]),
-            Objective::Regression => {}
-            Objective::Multiclass { .. } => arith::softmax(&mut scores),
-        }
+        self.objective.transform(&mut scores);
         scores
     }
 
@@ -71,6 +72,7 @@ impl Forest {
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("{:?}", self.objective));
+        hash.update(if self.averaged { "mean" } else { "" });
         for name in &self.features {
             hash.update(name.as_bytes());
             hash.update([0]);

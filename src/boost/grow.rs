@@ -1,18 +1,29 @@
-//! Grows one tree level by level in meaning, node by node in time: without a cap on leaves no node's split
-//! depends on another's, so that walking depth first needs a histogram a level and gives the same tree.
+//! Grows one tree: the open node that is next in line is divided, until none is worth it.
+//!
+//! Growing level by level, no node's split depends on another's: walking depth first needs a histogram a level and gives
+//! the same tree. Growing by leaf, the open node with the greatest gain is next.
 
+mod finish;
+mod partition;
+mod search;
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::bins::Cuts;
 use super::codes::{Codes, Group, LANES};
 use super::histogram::{self, Bins, Histogram, Sums};
-use super::objective::Quantised;
-use super::split::{Best, FEW, Search, SplitRules, Ways};
-use super::{BoostParams, Child, Cuts, MANY_ROWS, Tree};
+use super::monotone::Bounds;
+use super::quantised::Quantised;
+use super::split::{FEW, SplitRules, Ways};
+use super::{BoostParams, Ensemble, Growth, MANY_ROWS, Tree, sample};
+use search::Split;
 
-/// Rows that a thread parts at a time.
-const PORTION: usize = 1 << 14;
+/// Most histograms that open leaves keep; those with less to gain are added up anew when their turn comes.
+const KEPT_HISTOGRAMS: usize = 128;
 
 /// The training rows of one job, in bins.
 pub struct Binned<'a> {
@@ -38,9 +49,9 @@ impl Gradients {
 }
 
 /// Buffers that all trees of a job share.
+#[derive(Default)]
 pub struct Workspace {
-    ways: Ways,
-    /// One histogram a level.
+    /// Free histograms.
     pool: Vec<Histogram>,
     /// Rows of the tree, grouped by node.
     rows: Vec<u32>,
@@ -48,10 +59,6 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    pub fn new(ways: Ways) -> Self {
-        Self { ways, pool: Vec::new(), rows: Vec::new(), spare: Vec::new() }
-    }
-
     /// Rows of a leaf of the last tree, as given in [`Grown::members`].
     pub fn rows(&self, range: Range<usize>) -> &[u32] {
         &self.rows[range]
@@ -62,43 +69,6 @@ impl Workspace {
     }
 }
 
-/// The best split of a node.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Split {
-    feature: u32,
-    /// Bins `0 ..= bin` go left.
-    bin: usize,
-    missing_left: bool,
-    /// In quantised units.
-    gain: f32,
-    left: Sums,
-}
-
-enum Node {
-    Leaf { sums: Sums, rows: Range<usize> },
-    Inner { split: Split, sums: Sums, count: usize, left: usize, right: usize },
-}
-
-/// Rows that a split sends one way.
-struct Side {
-    splits: bool,
-    few: bool,
-    sums: Sums,
-    rows: Range<usize>,
-}
-
-struct Growth<'a> {
-    binned: &'a Binned<'a>,
-    params: &'a BoostParams,
-    rules: SplitRules,
-    /// In quantised units.
-    min_split_gain: f32,
-    /// Which lanes of each group are drawn; none where no lane is.
-    drawn: Vec<Option<[bool; LANES]>>,
-    gradients: &'a Gradients,
-    nodes: Vec<Node>,
-}
-
 /// A grown tree, with the leaf that each of its training rows fell into.
 pub struct Grown {
     pub tree: Tree,
@@ -106,63 +76,200 @@ pub struct Grown {
     pub members: Vec<(usize, Range<usize>)>,
 }
 
-/// Grows a tree on `rows` (places in the job) with the `features` drawn.
+/// What is known of a node, leaf or not.
+#[derive(Clone)]
+struct Part {
+    sums: Sums,
+    rows: Range<usize>,
+    depth: u32,
+    /// Between which its outputs must lie.
+    bounds: Bounds,
+    /// Names the node within its tree, for draws.
+    path: u64,
+}
+
+enum Node {
+    Leaf(Part),
+    Inner { split: Split, part: Part, left: usize, right: usize },
+}
+
+/// A leaf that is worth dividing.
+struct Open {
+    place: usize,
+    part: Part,
+    split: Split,
+    /// Its histogram, unless its rows are few or it was given up.
+    own: Option<Histogram>,
+}
+
+/// The order of growth by leaf: the greatest gain, then the first made.
+impl Ord for Open {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.split.gain.total_cmp(&other.split.gain).then(other.place.cmp(&self.place))
+    }
+}
+
+impl PartialOrd for Open {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Open {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Open {}
+
+struct Tending<'a> {
+    binned: &'a Binned<'a>,
+    params: &'a BoostParams,
+    ways: Ways,
+    rules: SplitRules,
+    /// In quantised units.
+    min_split_gain: f32,
+    /// Number of the tree, for draws.
+    tree: usize,
+    /// Which lanes of each group are drawn for the tree; none where no lane is.
+    drawn: Vec<Option<[bool; LANES]>>,
+    /// Features drawn for the tree.
+    features: &'a [u32],
+    /// Direction of each lane of each group, where any feature has one.
+    directions: Option<Vec<[i8; LANES]>>,
+    gradients: &'a Gradients,
+    nodes: Vec<Node>,
+    leaves: u32,
+}
+
+/// Grows a tree on `rows` (places in the job) with the `features` drawn; `tree` numbers it within the job.
+#[allow(clippy::too_many_arguments)]
 pub fn grow(
     binned: &Binned<'_>,
     params: &BoostParams,
+    tree: usize,
     features: &[u32],
     rows: impl Iterator<Item = u32>,
     gradients: &Gradients,
+    ways: Ways,
     work: &mut Workspace,
 ) -> Grown {
     work.rows.clear();
     work.rows.extend(rows);
     work.spare.resize(work.rows.len().max(work.spare.len()), 0);
-    let of_score = gradients.hessian_unit / (gradients.gradient_unit * gradients.gradient_unit);
     work.pool.retain(|histogram| histogram.len() == binned.codes.groups.len());
-    let drawn = binned.codes.groups.iter().map(|group| {
-        let mut lanes = [false; LANES];
-        for (lane, feature) in lanes.iter_mut().zip(&group.features) {
-            *lane = features.binary_search(feature).is_ok();
+    let mut tending = Tending::new(binned, params, tree, features, gradients, ways);
+    let sums = work.rows.iter().fold(Sums::ZERO, |sum, &row| sum.plus(gradients.sums[row as usize]));
+    let root = Part { sums, rows: 0..work.rows.len(), depth: 0, bounds: Bounds::NONE, path: 1 };
+    if let Some(open) = tending.root(work, root) {
+        match params.growth {
+            Growth::Level => tending.by_level(work, open),
+            Growth::Leaf => tending.by_leaf(work, open),
         }
-        lanes.contains(&true).then_some(lanes)
-    });
-    let mut growth = Growth {
-        binned,
-        params,
-        rules: SplitRules {
-            l2: (params.l2 / gradients.hessian_unit) as f32,
-            min_child_hessian: ((params.min_child_hessian / gradients.hessian_unit) as i32).max(1),
-        },
-        min_split_gain: (params.min_split_gain * of_score) as f32,
-        drawn: drawn.collect(),
-        gradients,
-        nodes: Vec::new(),
-    };
-    let total = work.rows.iter().fold(Sums::ZERO, |sum, &row| sum.plus(gradients.sums[row as usize]));
-    let end = work.rows.len();
-    if growth.worth_splitting(total, end, 0) {
-        let own = if growth.few(end) {
-            None
-        } else {
-            let mut root = work.histogram(binned.codes.groups.len());
-            growth.build(&mut root, &work.rows);
-            Some(root)
-        };
-        let (own, split) = growth.search(work, own, None, total, 0..end);
-        growth.node(work, own, split, total, 0..end, 0);
-    } else {
-        growth.nodes.push(Node::Leaf { sums: total, rows: 0..end });
     }
-    growth.flatten()
+    tending.finish()
 }
 
-impl Growth<'_> {
-    fn worth_splitting(&self, sums: Sums, rows: usize, depth: u32) -> bool {
-        depth < self.params.max_depth && rows >= 2 && sums.hessian() / 2 >= self.rules.min_child_hessian
+impl<'a> Tending<'a> {
+    fn new(
+        binned: &'a Binned<'a>,
+        params: &'a BoostParams,
+        tree: usize,
+        features: &'a [u32],
+        gradients: &'a Gradients,
+        ways: Ways,
+    ) -> Self {
+        let of_score = gradients.hessian_unit / (gradients.gradient_unit * gradients.gradient_unit);
+        let drawn = binned.codes.groups.iter().map(|group| {
+            let lanes = group.lanes(|feature| features.binary_search(&feature).is_ok());
+            lanes.contains(&true).then_some(lanes)
+        });
+        let directions = params.monotone.iter().any(|&sign| sign != 0).then(|| {
+            let of_group = |group: &Group| {
+                let mut lanes = [0; LANES];
+                for (lane, &feature) in lanes.iter_mut().zip(&group.features) {
+                    *lane = params.monotone[feature as usize];
+                }
+                lanes
+            };
+            binned.codes.groups.iter().map(of_group).collect()
+        });
+        Self {
+            binned,
+            params,
+            ways,
+            rules: SplitRules {
+                l2: (params.l2 / gradients.hessian_unit) as f32,
+                min_child_hessian: ((params.min_child_hessian / gradients.hessian_unit) as i32).max(1),
+            },
+            min_split_gain: (params.min_split_gain * of_score) as f32,
+            tree,
+            drawn: drawn.collect(),
+            features,
+            directions,
+            gradients,
+            nodes: Vec::new(),
+            leaves: 1,
+        }
     }
 
-    fn build(&self, out: &mut Histogram, rows: &[u32]) {
+    /// Makes the root; gives it back where it is worth dividing.
+    fn root(&mut self, work: &mut Workspace, part: Part) -> Option<Open> {
+        self.nodes.push(Node::Leaf(part.clone()));
+        if !self.worth_splitting(&part) {
+            return None;
+        }
+        let own = if self.few(part.rows.len()) { None } else { Some(self.built(work, &part)) };
+        self.searched(work, 0, part, own, None)
+    }
+
+    fn by_level(&mut self, work: &mut Workspace, root: Open) {
+        let mut open = vec![root];
+        while let Some(next) = open.pop() {
+            let [left, right] = self.divide(work, next);
+            open.extend(right);
+            open.extend(left);
+        }
+    }
+
+    fn by_leaf(&mut self, work: &mut Workspace, root: Open) {
+        let mut open = BinaryHeap::from([root]);
+        let mut kept = 1;
+        while let Some(mut next) = open.pop() {
+            kept -= usize::from(next.own.is_some());
+            if next.own.is_none() && !self.few(next.part.rows.len()) {
+                next.own = Some(self.built(work, &next.part));
+            }
+            for mut child in self.divide(work, next).into_iter().flatten() {
+                if kept >= KEPT_HISTOGRAMS {
+                    work.pool.extend(child.own.take());
+                }
+                kept += usize::from(child.own.is_some());
+                open.push(child);
+            }
+            if self.leaves >= self.params.max_leaves {
+                break;
+            }
+        }
+        work.pool.extend(open.into_iter().filter_map(|open| open.own));
+    }
+
+    fn worth_splitting(&self, part: &Part) -> bool {
+        let deep = match self.params.growth {
+            Growth::Level => part.depth >= self.params.max_depth,
+            Growth::Leaf => {
+                self.leaves >= self.params.max_leaves
+                    || (self.params.max_depth > 0 && part.depth >= self.params.max_depth)
+            }
+        };
+        !deep && part.rows.len() >= 2 && part.sums.hessian() / 2 >= self.rules.min_child_hessian
+    }
+
+    /// The histogram of a node's rows.
+    fn built(&self, work: &mut Workspace, part: &Part) -> Histogram {
+        let mut out = work.histogram(self.binned.codes.groups.len());
+        let rows = &work.rows[part.rows.clone()];
         let one = |((out, group), drawn): ((&mut Box<Bins>, &Group), &Option<_>)| {
             if drawn.is_some() {
                 histogram::build(out, group, rows, &self.gradients.sums);
@@ -174,11 +281,12 @@ impl Growth<'_> {
         } else {
             out.par_iter_mut().zip(groups).zip(&self.drawn).with_max_len(1).for_each(one);
         }
+        out
     }
 
     /// Whether so few rows are searched one by one, without a histogram. Weighs the steps of both ways.
     fn few(&self, rows: usize) -> bool {
-        if rows > FEW {
+        if rows > FEW || self.directions.is_some() {
             return false;
         }
         let groups = self.binned.codes.groups.iter().zip(&self.drawn).filter(|(_, drawn)| drawn.is_some());
@@ -190,273 +298,85 @@ impl Growth<'_> {
         one_by_one < bins
     }
 
-    /// Splits the node of `rows` as far as it goes; gives back its place and frees its histogram.
-    fn node(
-        &mut self,
-        work: &mut Workspace,
-        mut own: Option<Histogram>,
-        split: Option<Split>,
-        sums: Sums,
-        rows: Range<usize>,
-        depth: u32,
-    ) -> usize {
-        let place = self.nodes.len();
-        self.nodes.push(Node::Leaf { sums, rows: rows.clone() });
-        let Some(split) = split else {
-            work.pool.extend(own);
-            return place;
-        };
-        let middle = rows.start + self.partition(work, &split, rows.clone());
-        let side = |sums: Sums, rows: Range<usize>| Side {
-            splits: self.worth_splitting(sums, rows.len(), depth + 1),
-            few: self.few(rows.len()),
+    /// Divides a leaf; gives back those of its children that are worth dividing in turn.
+    fn divide(&mut self, work: &mut Workspace, open: Open) -> [Option<Open>; 2] {
+        let Open { place, part, split, mut own } = open;
+        let middle = part.rows.start + self.partition(work, &split, part.rows.clone());
+        let bounds = part.bounds.of_children(split.outputs, self.direction(split.feature));
+        let child = |which: usize, sums: Sums, rows: Range<usize>| Part {
             sums,
             rows,
+            depth: part.depth + 1,
+            bounds: bounds[which],
+            path: sample::child_path(part.path, which),
         };
-        let sides = [side(split.left, rows.start..middle), side(sums.minus(split.left), middle..rows.end)];
-        let smaller = usize::from(sides[0].rows.len() > sides[1].rows.len());
+        let children = [
+            child(0, split.left, part.rows.start..middle),
+            child(1, part.sums.minus(split.left), middle..part.rows.end),
+        ];
+        self.leaves += 1;
+        let left = self.nodes.len();
+        self.nodes[place] = Node::Inner { split, part, left, right: left + 1 };
+        self.nodes.extend(children.iter().map(|child| Node::Leaf(child.clone())));
+        let splits = children.each_ref().map(|child| self.worth_splitting(child));
+        let by_bins = [0, 1].map(|which| splits[which] && !self.few(children[which].rows.len()));
         // The smaller child is added up, the other one is what remains of the parent.
-        let mut added = None;
-        if sides.iter().any(|side| side.splits && !side.few) {
-            let mut histogram = work.histogram(self.binned.codes.groups.len());
-            self.build(&mut histogram, &work.rows[sides[smaller].rows.clone()]);
-            added = Some(histogram);
+        let smaller = usize::from(children[0].rows.len() > children[1].rows.len());
+        let added = by_bins.contains(&true).then(|| self.built(work, &children[smaller]));
+        let mut opened = [None, None];
+        let [first, second] = children;
+        let mut children = [Some(first), Some(second)];
+        let larger = 1 - smaller;
+        if let Some(part) = children[larger].take().filter(|_| splits[larger]) {
+            let own = if by_bins[larger] { own.take() } else { None };
+            let other = if by_bins[larger] { added.as_ref() } else { None };
+            opened[larger] = self.searched(work, left + larger, part, own, other);
         }
-        let mut searched = [None, None];
-        for (which, histogram) in [(1 - smaller, own.take()), (smaller, None)] {
-            let Side { splits, few, sums, ref rows } = sides[which];
-            let histogram = if which == smaller { added.take() } else { histogram };
-            if splits && !few {
-                let other = if which == smaller { None } else { added.as_ref() };
-                searched[which] = Some(self.search(work, histogram, other, sums, rows.clone()));
+        work.pool.extend(own);
+        if let Some(part) = children[smaller].take().filter(|_| splits[smaller]) {
+            let own = if by_bins[smaller] {
+                added
             } else {
-                work.pool.extend(histogram);
-                searched[which] = splits.then(|| self.search(work, None, None, sums, rows.clone()));
-            }
+                work.pool.extend(added);
+                None
+            };
+            opened[smaller] = self.searched(work, left + smaller, part, own, None);
+        } else {
+            work.pool.extend(added);
         }
-        let count = rows.len();
-        let [left, right] = [0, 1].map(|which| {
-            let Side { sums, rows, .. } = &sides[which];
-            match searched[which].take() {
-                Some((histogram, split)) => self.node(work, histogram, split, *sums, rows.clone(), depth + 1),
-                None => {
-                    self.nodes.push(Node::Leaf { sums: *sums, rows: rows.clone() });
-                    self.nodes.len() - 1
-                }
-            }
-        });
-        self.nodes[place] = Node::Inner { split, sums, count, left, right };
-        place
+        opened
     }
 
-    /// Finds the best split of a node by its histogram, or without one by its rows; gives the histogram back.
-    fn search(
+    /// Whether the prediction may only rise or fall with a feature.
+    fn direction(&self, feature: u32) -> i8 {
+        self.params.monotone.get(feature as usize).copied().unwrap_or(0)
+    }
+
+    /// Searches a leaf's best split; gives the leaf back where there is one, else frees its histogram.
+    fn searched(
         &self,
-        work: &Workspace,
+        work: &mut Workspace,
+        place: usize,
+        part: Part,
         mut own: Option<Histogram>,
         other: Option<&Histogram>,
-        total: Sums,
-        rows: Range<usize>,
-    ) -> (Option<Histogram>, Option<Split>) {
-        let rows = &work.rows[rows];
-        let sums = &self.gradients.sums;
-        let split = match &mut own {
-            Some(own) => {
-                let best = self.best_feature(total, |number, _, search| {
-                    (work.ways.scan)(&mut own[number], other.map(|other| &*other[number]), search)
-                });
-                best.map(|best| {
-                    self.split(total, best, |number, lane, column| {
-                        for (slot, bins) in column.iter_mut().zip(own[number].iter()) {
-                            *slot = bins[lane];
-                        }
-                    })
-                })
-            }
+    ) -> Option<Open> {
+        match self.best_split(&work.rows[part.rows.clone()], own.as_mut(), other, &part) {
+            Some(split) => Some(Open { place, part, split, own }),
             None => {
-                let best = self.best_feature(total, |_, group, search| (work.ways.scan_few)(rows, group, sums, search));
-                best.map(|best| {
-                    self.split(total, best, |number, lane, column| {
-                        for &row in rows {
-                            let slot = &mut column[self.binned.codes.groups[number].codes[row as usize][lane] as usize];
-                            *slot = slot.plus(sums[row as usize]);
-                        }
-                    })
-                })
-            }
-        };
-        (own, split)
-    }
-
-    /// Score, feature and split with the greatest gain; of equals the first by feature, then bin, then missing right.
-    fn best_feature(
-        &self,
-        total: Sums,
-        mut search: impl FnMut(usize, &Group, Search) -> Best,
-    ) -> Option<(f32, u32, u32)> {
-        let least = self.rules.score(total) + self.min_split_gain;
-        let mut best: Option<(f32, u32, u32)> = None;
-        for (number, group) in self.binned.codes.groups.iter().enumerate() {
-            let Some(drawn) = &self.drawn[number] else { continue };
-            let (count, any_missing) = (group.bins, group.any_missing);
-            let lanes = search(number, group, Search { count, any_missing, total, rules: self.rules, least });
-            for (lane, &feature) in group.features.iter().enumerate() {
-                let score = lanes.score[lane];
-                if !drawn[lane] || score <= least {
-                    continue;
-                }
-                if best.is_none_or(|(most, first, _)| score > most || (score == most && feature < first)) {
-                    best = Some((score, feature, lanes.split[lane]));
-                }
+                work.pool.extend(own);
+                None
             }
         }
-        best
-    }
-
-    /// The split in full; `fill` gives the sums of the feature's bins.
-    fn split(
-        &self,
-        total: Sums,
-        (score, feature, split): (f32, u32, u32),
-        fill: impl FnOnce(usize, usize, &mut [Sums; 256]),
-    ) -> Split {
-        let (bin, mut missing_left) = (split as usize / 2, split % 2 == 1);
-        let (group, lane) = self.binned.codes.place(feature);
-        let mut column = [Sums::ZERO; 256];
-        fill(self.binned.codes.group_of(feature), lane, &mut column);
-        let missing = column[group.bins];
-        let mut left = column[..=bin].iter().fold(Sums::ZERO, |sum, &here| sum.plus(here));
-        if missing == Sums::ZERO {
-            // What was never seen missing goes with the heavier child.
-            missing_left = left.hessian() >= total.minus(left).hessian();
-        } else if missing_left {
-            left = left.plus(missing);
-        }
-        let count = self.binned.cuts.cuts[feature as usize].len() + 1;
-        let bin = middle_of_gap(&column, bin, count);
-        Split { feature, bin, missing_left, gain: score - self.rules.score(total), left }
-    }
-
-    /// Moves the rows that go left to the front, keeping their order; gives back their number.
-    fn partition(&self, work: &mut Workspace, split: &Split, rows: Range<usize>) -> usize {
-        let (group, lane) = self.binned.codes.place(split.feature);
-        let missing = group.bins as u8;
-        let goes_left = |row: u32| {
-            let code = group.codes[row as usize][lane];
-            let is_missing = group.any_missing & (code == missing);
-            if is_missing { split.missing_left } else { code as usize <= split.bin }
-        };
-        let own = &mut work.rows[rows];
-        let spare = &mut work.spare[..own.len()];
-        if own.len() < MANY_ROWS {
-            let left = part(own, spare, goes_left);
-            let right = own.len() - left;
-            own[left..].copy_from_slice(&spare[..right]);
-            return left;
-        }
-        // Each portion parts its own rows; then all left ones move together, and all right ones.
-        let portions: Vec<usize> = own
-            .par_chunks_mut(PORTION)
-            .zip(spare.par_chunks_mut(PORTION))
-            .map(|(own, spare)| part(own, spare, goes_left))
-            .collect();
-        let left: usize = portions.iter().sum();
-        let mut parted = own.to_vec();
-        let (mut lefts, mut rights) = parted.split_at_mut(left);
-        let mut moves = Vec::with_capacity(portions.len());
-        for ((own, spare), &left) in own.chunks(PORTION).zip(spare.chunks(PORTION)).zip(&portions) {
-            let (to_left, more_lefts) = lefts.split_at_mut(left);
-            let (to_right, more_rights) = rights.split_at_mut(own.len() - left);
-            moves.push((to_left, &own[..left], to_right, &spare[..own.len() - left]));
-            (lefts, rights) = (more_lefts, more_rights);
-        }
-        moves.into_par_iter().for_each(|(to_left, left, to_right, right)| {
-            to_left.copy_from_slice(left);
-            to_right.copy_from_slice(right);
-        });
-        own.copy_from_slice(&parted);
-        left
-    }
-
-    /// Output of a leaf: −G/(H + λ) × rate, rounded to f32.
-    fn output(&self, sums: Sums) -> f64 {
-        let g = f64::from(sums.gradient()) * self.gradients.gradient_unit;
-        let h = self.weight(sums);
-        if h + self.params.l2 <= 0.0 {
-            return 0.0;
-        }
-        f64::from((-g / (h + self.params.l2) * self.params.learning_rate) as f32)
-    }
-
-    fn weight(&self, sums: Sums) -> f64 {
-        f64::from(sums.hessian()) * self.gradients.hessian_unit
-    }
-
-    /// Numbers nodes and leaves level by level.
-    fn flatten(&self) -> Grown {
-        let mut tree = Tree::default();
-        let mut members = Vec::new();
-        let of_gain = self.gradients.gradient_unit * self.gradients.gradient_unit / self.gradients.hessian_unit;
-        let mut level = vec![(0_usize, None::<(usize, bool)>)];
-        while !level.is_empty() {
-            let mut next = Vec::new();
-            for (place, parent) in level {
-                let child = match &self.nodes[place] {
-                    Node::Leaf { sums, rows } => {
-                        tree.leaf_value.push(self.output(*sums));
-                        tree.leaf_weight.push(self.weight(*sums));
-                        tree.leaf_count.push(rows.len() as u32);
-                        members.push((tree.leaf_value.len() - 1, rows.clone()));
-                        Child::Leaf(tree.leaf_value.len() as u32 - 1)
-                    }
-                    Node::Inner { split, sums, count, left, right } => {
-                        let node = tree.split_feature.len();
-                        tree.split_feature.push(split.feature);
-                        tree.threshold.push(self.binned.cuts.threshold(split.feature as usize, split.bin));
-                        tree.missing_left.push(split.missing_left);
-                        tree.left.push(Child::Leaf(0));
-                        tree.right.push(Child::Leaf(0));
-                        tree.split_gain.push((f64::from(split.gain) * of_gain) as f32);
-                        tree.node_value.push(self.output(*sums));
-                        tree.node_weight.push(self.weight(*sums));
-                        tree.node_count.push(*count as u32);
-                        next.push((*left, Some((node, true))));
-                        next.push((*right, Some((node, false))));
-                        Child::Node(node as u32)
-                    }
-                };
-                match parent {
-                    Some((node, true)) => tree.left[node] = child,
-                    Some((node, false)) => tree.right[node] = child,
-                    None => {}
-                }
-            }
-            level = next;
-        }
-        Grown { tree, members }
     }
 }
 
-/// Moves the rows that go left to the front and copies the others to `spare`, both in order; gives back how many go left.
-#[inline(always)]
-fn part(own: &mut [u32], spare: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
-    let (mut left, mut right) = (0, 0);
-    for i in 0..own.len() {
-        let row = own[i];
-        let goes_left = goes_left(row);
-        own[left] = row;
-        spare[right] = row;
-        left += usize::from(goes_left);
-        right += usize::from(!goes_left);
-    }
-    left
-}
-
-/// Bins without rows may go either way: the split is laid in their middle, so that neither side claims what
-/// the node has not seen.
-fn middle_of_gap(column: &[Sums; 256], bin: usize, count: usize) -> usize {
-    match (bin + 1..count).find(|&next| column[next] != Sums::ZERO) {
-        Some(next) => bin + (next - 1 - bin) / 2,
-        None => count - 1,
+impl BoostParams {
+    /// What each tree's output is shrunk by.
+    pub(super) fn rate(&self) -> f64 {
+        match self.ensemble {
+            Ensemble::Boosting => self.learning_rate,
+            Ensemble::Forest => 1.0,
+        }
     }
 }

@@ -1,201 +1,223 @@
-//! Losses: starting score, gradients and Hessians, validation loss; all sums are sums of integers.
+//! What the labels ask of the trees: the score before the first one, gradients and Hessians.
 
-use super::{BoostError, BoostJob, Objective};
+use super::quantised::{percentile, sum};
+use super::{BoostJob, Objective};
 use crate::arith;
 
-/// Numbers as multiples of a power of two, so that their sum does not depend on its order.
-#[derive(Debug, Clone, Default)]
-pub struct Quantised {
-    pub values: Vec<i32>,
-    /// One unit.
-    pub unit: f64,
-}
-
-impl Quantised {
-    /// Quantises `values` with the finest power of two that lets the sum of all have `sum_bits` ≤ 51 bits, and each 31.
-    pub fn fill(&mut self, values: &[f64], sum_bits: i32) {
-        let mut greatest: f64 = 0.0;
-        for v in values {
-            greatest = if v.abs() > greatest { v.abs() } else { greatest };
-        }
-        let bits = (sum_bits - arith::exponent_above(values.len() as f64)).min(30);
-        let exponent = (bits - arith::exponent_above(greatest)).clamp(-1000, 1000);
-        let scale = arith::power_of_two(exponent);
-        self.unit = arith::power_of_two(-exponent);
-        self.values.clear();
-        self.values.extend(values.iter().map(|v| arith::round_to_i32(v * scale)));
-    }
-}
-
-/// Labels of a job, checked.
-///
-/// # Errors
-/// A label that is not finite, or not one of the objective's.
-pub fn check_labels(job: &BoostJob) -> Result<(), BoostError> {
-    let expected = match job.params.objective {
-        Objective::Binary => "a binary label is 0 or 1".to_owned(),
-        Objective::Regression => "a label is a finite number".to_owned(),
-        Objective::Multiclass { classes } => format!("a class is a whole number from 0 to {}", classes - 1),
-    };
-    let fits = |label: f32| match job.params.objective {
-        Objective::Binary => label == 0.0 || label == 1.0,
-        Objective::Regression => label.is_finite(),
-        Objective::Multiclass { classes } => label >= 0.0 && label < classes as f32 && label.fract() == 0.0,
-    };
-    match job.train_labels.iter().chain(&job.valid_labels).position(|&label| !fits(label)) {
-        None => Ok(()),
-        Some(row) => {
-            let value = job.train_labels.iter().chain(&job.valid_labels).nth(row).copied().unwrap_or_default();
-            Err(BoostError::Label { job: job.name.clone(), row, value: value.to_string(), expected })
-        }
-    }
-}
-
-/// Scores before the first tree, one a class.
-pub fn base_scores(objective: Objective, labels: &[f32]) -> Vec<f64> {
-    let n = labels.len() as f64;
-    // One class alone has an infinite log odds: a bound keeps scores finite.
-    let log_odds_bound = |p: f64| p.clamp(1e-15, 1.0 - 1e-15);
-    match objective {
-        Objective::Binary => {
-            let ones = labels.iter().filter(|&&label| label == 1.0).count() as f64;
-            let p = log_odds_bound(ones / n);
-            vec![arith::ln(p / (1.0 - p))]
-        }
-        Objective::Regression => {
-            let values: Vec<f64> = labels.iter().map(|&label| f64::from(label)).collect();
-            let mut quantised = Quantised::default();
-            quantised.fill(&values, 51);
-            let sum: i64 = quantised.values.iter().map(|&v| i64::from(v)).sum();
-            vec![sum as f64 * quantised.unit / n]
-        }
-        Objective::Multiclass { classes } => (0..classes)
-            .map(|class| {
-                let members = labels.iter().filter(|&&label| label == class as f32).count() as f64;
-                arith::ln(log_odds_bound(members / n))
-            })
-            .collect(),
-    }
-}
-
-/// Gradients and Hessians of the loss by the score of `class`; scores are `[rows × classes]`.
-pub fn gradients(
+/// Training labels and how much each counts.
+pub struct Targets<'a> {
     objective: Objective,
-    class: usize,
-    scores: &[f64],
-    labels: &[f32],
-    gradient: &mut Vec<f64>,
-    hessian: &mut Vec<f64>,
-) {
-    gradient.resize(labels.len(), 0.0);
-    hessian.resize(labels.len(), 0.0);
-    let slots = gradient.iter_mut().zip(hessian.iter_mut());
-    match objective {
-        Objective::Binary => {
-            for (((g, h), &score), &label) in slots.zip(scores).zip(labels) {
-                let p = arith::sigmoid(score);
-                *g = p - f64::from(label);
-                *h = p * (1.0 - p);
+    labels: &'a [f32],
+    /// None where all count alike.
+    weights: Option<Vec<f64>>,
+}
+
+impl<'a> Targets<'a> {
+    /// Of a job that has been checked.
+    pub fn of(job: &'a BoostJob) -> Self {
+        let params = &job.params;
+        let scaled = params.objective == Objective::Binary && params.scale_pos_weight != 1.0;
+        let weights = (scaled || !job.train_weights.is_empty()).then(|| {
+            let weight = |row: usize| job.train_weights.get(row).map_or(1.0, |&weight| f64::from(weight));
+            let side = |label: f32| if scaled && label == 1.0 { params.scale_pos_weight } else { 1.0 };
+            job.train_labels.iter().enumerate().map(|(row, &label)| weight(row) * side(label)).collect()
+        });
+        Self { objective: params.objective, labels: &job.train_labels, weights }
+    }
+
+    /// Scores before the first tree, one a class.
+    pub fn base_scores(&self) -> Vec<f64> {
+        // One class alone has an infinite log odds: a bound keeps scores finite.
+        let bounded = |p: f64| p.clamp(1e-15, 1.0 - 1e-15);
+        match self.objective {
+            Objective::Binary => {
+                let p = bounded(self.share(1.0));
+                vec![arith::ln(p / (1.0 - p))]
+            }
+            Objective::Multiclass { classes } => {
+                (0..classes).map(|class| arith::ln(bounded(self.share(class as f32)))).collect()
+            }
+            Objective::Regression => {
+                let values: Vec<f64> = match &self.weights {
+                    None => self.labels.iter().map(|&label| f64::from(label)).collect(),
+                    Some(weights) => self.labels.iter().zip(weights).map(|(&label, w)| f64::from(label) * w).collect(),
+                };
+                vec![sum(&values) / self.total()]
+            }
+            Objective::Quantile { alpha } => vec![self.label_percentile(alpha)],
+            // The mean would start far off where a few labels are huge.
+            Objective::Huber { .. } => vec![self.label_percentile(0.5)],
+        }
+    }
+
+    /// Share of the weight that has this label.
+    fn share(&self, label: f32) -> f64 {
+        match &self.weights {
+            None => self.labels.iter().filter(|&&l| l == label).count() as f64 / self.total(),
+            Some(weights) => {
+                let own: Vec<f64> =
+                    self.labels.iter().zip(weights).map(|(&l, &w)| if l == label { w } else { 0.0 }).collect();
+                sum(&own) / self.total()
             }
         }
-        Objective::Regression => {
-            for (((g, h), &score), &label) in slots.zip(scores).zip(labels) {
-                *g = score - f64::from(label);
-                *h = 1.0;
+    }
+
+    fn total(&self) -> f64 {
+        self.weights.as_ref().map_or(self.labels.len() as f64, |weights| sum(weights))
+    }
+
+    fn label_percentile(&self, alpha: f64) -> f64 {
+        let labels: Vec<f64> = self.labels.iter().map(|&label| f64::from(label)).collect();
+        percentile(&labels, self.weights.as_deref(), alpha)
+    }
+
+    /// Gradients and Hessians of the loss by the score of `class`, times the weight. `predicted` is `[rows × classes]`:
+    /// what [`predicted`] made of the scores before the round.
+    pub fn gradients(&self, class: usize, predicted: &[f64], gradient: &mut Vec<f64>, hessian: &mut Vec<f64>) {
+        gradient.resize(self.labels.len(), 0.0);
+        hessian.resize(self.labels.len(), 0.0);
+        let slots = gradient.iter_mut().zip(hessian.iter_mut());
+        match self.objective {
+            Objective::Binary => {
+                for (((g, h), &score), &label) in slots.zip(predicted).zip(self.labels) {
+                    let p = arith::sigmoid(score);
+                    *g = p - f64::from(label);
+                    *h = p * (1.0 - p);
+                }
+            }
+            Objective::Regression => {
+                for (((g, h), &score), &label) in slots.zip(predicted).zip(self.labels) {
+                    *g = score - f64::from(label);
+                    *h = 1.0;
+                }
+            }
+            Objective::Multiclass { classes } => {
+                // Friedman 2001: the factor K/(K − 1) makes the diagonal Hessian that of K dependent scores.
+                let factor = f64::from(classes) / (f64::from(classes) - 1.0);
+                for (((g, h), p), &label) in slots.zip(predicted.chunks_exact(classes as usize)).zip(self.labels) {
+                    let p = p[class];
+                    *g = p - if label == class as f32 { 1.0 } else { 0.0 };
+                    *h = factor * p * (1.0 - p);
+                }
+            }
+            Objective::Quantile { alpha } => {
+                for (((g, h), &score), &label) in slots.zip(predicted).zip(self.labels) {
+                    *g = if score >= f64::from(label) { 1.0 - alpha } else { -alpha };
+                    *h = 1.0;
+                }
+            }
+            Objective::Huber { delta } => {
+                for (((g, h), &score), &label) in slots.zip(predicted).zip(self.labels) {
+                    *g = (score - f64::from(label)).clamp(-delta, delta);
+                    *h = 1.0;
+                }
             }
         }
-        Objective::Multiclass { classes } => {
-            // Friedman 2001: the factor K/(K − 1) makes the diagonal Hessian that of K dependent scores.
-            let factor = f64::from(classes) / (f64::from(classes) - 1.0);
-            let mut p = vec![0.0; classes as usize];
-            for (((g, h), row), &label) in slots.zip(scores.chunks_exact(classes as usize)).zip(labels) {
-                p.copy_from_slice(row);
-                arith::softmax(&mut p);
-                *g = p[class] - if label == class as f32 { 1.0 } else { 0.0 };
-                *h = factor * p[class] * (1.0 - p[class]);
+        if let Some(weights) = &self.weights {
+            for ((g, h), &weight) in gradient.iter_mut().zip(hessian.iter_mut()).zip(weights) {
+                *g *= weight;
+                *h *= weight;
             }
         }
+    }
+
+    /// The best output of a leaf of these rows where a Newton step is not it: the pinball loss has no curvature, and its
+    /// best output is a percentile of what is left to explain. Scores are those before the tree.
+    pub fn renewed_output(&self, scores: &[f64], rows: &[u32]) -> Option<f64> {
+        let Objective::Quantile { alpha } = self.objective else { return None };
+        let left = |&row: &u32| f64::from(self.labels[row as usize]) - scores[row as usize];
+        let residuals: Vec<f64> = rows.iter().map(left).collect();
+        let weights: Option<Vec<f64>> =
+            self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row as usize]).collect());
+        Some(percentile(&residuals, weights.as_deref(), alpha))
     }
 }
 
-/// Mean loss: log loss for classes, squared error for values.
-///
-/// Every row's loss is rounded to a multiple of 2⁻⁴⁰ of the power of two above the greatest.
-pub fn mean_loss(objective: Objective, scores: &[f64], labels: &[f32], losses: &mut Vec<f64>) -> f64 {
-    losses.clear();
-    match objective {
-        Objective::Binary => losses.extend(scores.iter().zip(labels).map(|(&score, &label)| {
-            // ln(1 + e⁻ᵐ) with m the margin on the right side, without overflow.
-            let margin = if label == 1.0 { score } else { -score };
-            if margin > 0.0 {
-                arith::ln(1.0 + arith::exp(-margin))
-            } else {
-                arith::ln(1.0 + arith::exp(margin)) - margin
-            }
-        })),
-        Objective::Regression => losses.extend(scores.iter().zip(labels).map(|(&score, &label)| {
-            let d = score - f64::from(label);
-            d * d
-        })),
-        Objective::Multiclass { classes } => {
-            let mut p = vec![0.0; classes as usize];
-            losses.extend(scores.chunks_exact(classes as usize).zip(labels).map(|(row, &label)| {
-                p.copy_from_slice(row);
-                arith::softmax(&mut p);
-                let hit = p[label as usize];
-                -arith::ln(if hit < 1e-300 { 1e-300 } else { hit })
-            }));
-        }
+/// What a round's gradients follow from, `[rows × classes]`: probabilities where classes share a softmax, else the scores.
+pub fn predicted(objective: Objective, scores: &[f64], out: &mut Vec<f64>) {
+    out.clear();
+    out.extend_from_slice(scores);
+    if let Objective::Multiclass { classes } = objective {
+        out.chunks_exact_mut(classes as usize).for_each(arith::softmax);
     }
-    let greatest = losses.iter().fold(0.0, |most: f64, &loss| if loss > most { loss } else { most });
-    let exponent = (40 - arith::exponent_above(greatest)).clamp(-1000, 1000);
-    let scale = arith::power_of_two(exponent);
-    let sum: i128 = losses.iter().map(|loss| i128::from(arith::round_to_i64(loss * scale))).sum();
-    sum as f64 * arith::power_of_two(-exponent) / labels.len() as f64
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::loss::mean_loss;
     use super::*;
+    use crate::boost::BoostParams;
+
+    fn job(objective: Objective, labels: &[f32], weights: &[f32]) -> BoostJob {
+        BoostJob {
+            train_labels: labels.to_vec(),
+            train_weights: weights.to_vec(),
+            params: BoostParams { objective, ..BoostParams::default() },
+            ..BoostJob::default()
+        }
+    }
 
     #[test]
     fn gradients_are_the_slopes_of_the_loss() {
-        let labels = [1.0, 0.0, 2.0];
         let eps = 1e-5;
-        for objective in [Objective::Binary, Objective::Regression, Objective::Multiclass { classes: 3 }] {
-            let labels = if objective == Objective::Binary { [1.0, 0.0, 1.0] } else { labels };
+        let weights = [1.0, 0.5, 2.0];
+        for objective in [
+            Objective::Binary,
+            Objective::Regression,
+            Objective::Multiclass { classes: 3 },
+            Objective::Quantile { alpha: 0.3 },
+            Objective::Huber { delta: 0.8 },
+        ] {
+            let labels = if objective == Objective::Binary { [1.0, 0.0, 1.0] } else { [1.0, 0.0, 2.0] };
+            let job = job(objective, &labels, &weights);
+            let targets = Targets::of(&job);
             let k = objective.trees_per_round();
             let scores: Vec<f64> = (0..3 * k).map(|i| (i as f64 * 0.7).sin()).collect();
+            let mut before = vec![];
+            predicted(objective, &scores, &mut before);
             for class in 0..k {
                 let (mut g, mut h) = (vec![], vec![]);
-                gradients(objective, class, &scores, &labels, &mut g, &mut h);
+                targets.gradients(class, &before, &mut g, &mut h);
                 for row in 0..3 {
                     let loss = |d: f64| {
                         let mut moved = scores.clone();
                         moved[row * k + class] += d;
-                        3.0 * mean_loss(objective, &moved, &labels, &mut vec![])
+                        let total: f32 = weights.iter().sum();
+                        f64::from(total) * mean_loss(objective, &moved, &labels, &weights, &mut vec![])
                     };
                     // Squared error is counted without the half that its gradient has.
                     let unit = if objective == Objective::Regression { 2.0 } else { 1.0 };
                     let slope = (loss(eps) - loss(-eps)) / (2.0 * eps) / unit;
                     assert!((slope - g[row]).abs() < 1e-5, "{objective:?} {slope} {}", g[row]);
-                    let factor = if k > 1 { 1.5 } else { 1.0 };
-                    let wide = 1e-3;
-                    let curve = (loss(wide) + loss(-wide) - 2.0 * loss(0.0)) / (wide * wide) / unit;
-                    assert!((curve * factor - h[row]).abs() < 1e-4, "{objective:?} {curve} {}", h[row]);
+                    let linear = match objective {
+                        Objective::Quantile { .. } => true,
+                        Objective::Huber { delta } => g[row].abs() >= delta * f64::from(weights[row]),
+                        _ => false,
+                    };
+                    if !linear {
+                        let factor = if k > 1 { 1.5 } else { 1.0 };
+                        let wide = 1e-3;
+                        let curve = (loss(wide) + loss(-wide) - 2.0 * loss(0.0)) / (wide * wide) / unit;
+                        assert!((curve * factor - h[row]).abs() < 1e-4, "{objective:?} {curve} {}", h[row]);
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn quantised_sums_do_not_depend_on_order() {
-        let values: Vec<f64> = (0..1000).map(|i| ((i * 37 % 1000) as f64 - 480.3) * 1e-7).collect();
-        let mut q = Quantised::default();
-        q.fill(&values, 51);
-        let (sum, back): (i64, i64) =
-            (q.values.iter().map(|&v| i64::from(v)).sum(), q.values.iter().rev().map(|&v| i64::from(v)).sum());
-        assert_eq!(sum, back);
-        assert!((sum as f64 * q.unit - values.iter().sum::<f64>()).abs() < 1e-9);
+    fn the_base_score_is_the_best_constant_and_a_weight_is_a_number_of_copies() {
+        let (labels, weights) = ([0.0, 1.0, 2.0, 7.0], [1.0, 3.0, 0.0, 2.0]);
+        let copies = [0.0, 1.0, 1.0, 1.0, 7.0, 7.0];
+        for objective in [Objective::Regression, Objective::Quantile { alpha: 0.4 }, Objective::Huber { delta: 1.0 }] {
+            let weighted = Targets::of(&job(objective, &labels, &weights)).base_scores();
+            assert_eq!(weighted, Targets::of(&job(objective, &copies, &[])).base_scores(), "{objective:?}");
+        }
+        assert_eq!(Targets::of(&job(Objective::Regression, &labels, &weights)).base_scores(), [17.0 / 6.0]);
+        let scaled = BoostParams { scale_pos_weight: 3.0, ..BoostParams::default() };
+        let binary = BoostJob { params: scaled, ..job(Objective::Binary, &[1.0, 0.0, 0.0, 0.0], &[]) };
+        assert!(Targets::of(&binary).base_scores()[0].abs() < 1e-12);
+        let classes = job(Objective::Multiclass { classes: 2 }, &[0.0, 1.0], &[1.0, 3.0]);
+        assert_eq!(Targets::of(&classes).base_scores(), [arith::ln(0.25), arith::ln(0.75)]);
     }
 }

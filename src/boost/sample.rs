@@ -4,6 +4,7 @@ use crate::arith::{draw, uniform};
 
 const ROWS: u64 = 1;
 const FEATURES: u64 = 2;
+const NODES: u64 = 3;
 
 /// Whether training row `row` (its place in the job) is drawn for `tree`.
 pub fn takes_row(seed: u64, tree: usize, row: usize, share: f64) -> bool {
@@ -12,14 +13,29 @@ pub fn takes_row(seed: u64, tree: usize, row: usize, share: f64) -> bool {
 
 /// The features drawn for `tree`, ascending: the ⌈share × features⌉ with the least draws.
 pub fn features(seed: u64, tree: usize, features: usize, share: f64) -> Vec<u32> {
-    let count = ((share * features as f64).ceil() as usize).clamp(1, features);
-    let mut order: Vec<u32> = (0..features as u32).collect();
-    if count < features {
-        order.sort_unstable_by_key(|&f| (draw(seed ^ FEATURES, tree as u64, u64::from(f)), f));
-        order.truncate(count);
-        order.sort_unstable();
+    least((0..features as u32).collect(), share, |f| draw(seed ^ FEATURES, tree as u64, u64::from(f)))
+}
+
+/// The features drawn for a node, named by its path, from those drawn for its tree, in the same way.
+pub fn features_of_node(seed: u64, tree: usize, path: u64, features: &[u32], share: f64) -> Vec<u32> {
+    let node = draw(seed ^ NODES, tree as u64, path);
+    least(features.to_vec(), share, |f| draw(node, 0, u64::from(f)))
+}
+
+/// The path of a node's left (0) or right (1) child.
+pub fn child_path(path: u64, which: usize) -> u64 {
+    draw(path, 0, which as u64)
+}
+
+/// The ⌈share × all⌉ with the least draws, in their order.
+fn least(mut all: Vec<u32>, share: f64, drawn: impl Fn(u32) -> u64) -> Vec<u32> {
+    let count = ((share * all.len() as f64).ceil() as usize).clamp(1, all.len());
+    if count < all.len() {
+        all.sort_unstable_by_key(|&f| (drawn(f), f));
+        all.truncate(count);
+        all.sort_unstable();
     }
-    order
+    all
 }
 
 #[cfg(test)]
@@ -33,5 +49,8 @@ mod tests {
         assert_eq!(features(7, 3, 62, 0.8).len(), 50);
         assert_ne!(features(7, 3, 62, 0.8), features(7, 4, 62, 0.8));
         assert_eq!(features(7, 3, 5, 1.0), [0, 1, 2, 3, 4]);
+        let own: Vec<u32> = (10..50).collect();
+        let [left, right] = [0, 1].map(|which| features_of_node(7, 3, child_path(1, which), &own, 0.25));
+        assert!(left.len() == 10 && left.iter().all(|f| own.contains(f)) && left != right);
     }
 }

@@ -54,8 +54,10 @@ pub const FEW: usize = 64;
 /// The searches of one kind of machine.
 #[derive(Clone, Copy)]
 pub struct Ways {
-    pub scan: Scan,
-    pub scan_few: ScanFew,
+    /// The instructions that it takes, for people.
+    pub name: &'static str,
+    pub(super) scan: Scan,
+    pub(super) scan_few: ScanFew,
 }
 
 /// Every way to search that this machine has, the fastest first; all give the same bits.
@@ -78,6 +80,7 @@ pub fn ways() -> Vec<Ways> {
             use super::split_x86;
             // SAFETY: the processor has just been found to have all of them.
             ways.push(Ways {
+                name: "AVX-512",
                 scan: |bins, other, search| unsafe { split_x86::scan_avx512(bins, other, search) },
                 scan_few: |rows, group, sums, search| unsafe { split_x86::few_avx512(rows, group, sums, search) },
             });
@@ -85,12 +88,13 @@ pub fn ways() -> Vec<Ways> {
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has just been found to have it.
             ways.push(Ways {
+                name: "AVX2",
                 scan: |bins, other, search| unsafe { avx2(bins, other, search) },
                 scan_few: |rows, group, sums, search| unsafe { few_avx2(rows, group, sums, search) },
             });
         }
     }
-    ways.push(Ways { scan, scan_few });
+    ways.push(Ways { name: "plain", scan, scan_few });
     ways
 }
 

@@ -115,6 +115,7 @@ impl Train {
             colsample: self.colsample,
             early_stopping: self.early_stopping,
             seed: self.seed,
+            ..BoostParams::default()
         };
         let columns = Columns { target: self.target.clone(), group: self.group.clone() };
         huracan::commands::boost::train(&self.table, self.valid.as_deref(), &columns, learns, &params, &self.out)

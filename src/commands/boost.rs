@@ -83,6 +83,7 @@ pub fn train(
             valid: vec![],
             valid_labels: vec![],
             params: params.clone(),
+            ..BoostJob::default()
         });
         let (rows, labels) = if row < train_rows {
             (&mut job.train, &mut job.train_labels)

@@ -240,6 +240,7 @@ fn job(
         valid,
         valid_labels,
         params: params(settings, head, seed),
+        ..BoostJob::default()
     }
 }
 
@@ -258,6 +259,7 @@ pub fn params(settings: &Models, head: &str, seed: u64) -> BoostParams {
         colsample: settings.colsample,
         early_stopping: settings.early_stopping,
         seed,
+        ..BoostParams::default()
     }
 }
 

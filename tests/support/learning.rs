@@ -56,6 +56,7 @@ pub fn params(objective: Objective) -> BoostParams {
         colsample: 0.8,
         early_stopping: 8,
         seed: 7,
+        ..BoostParams::default()
     }
 }
 
@@ -79,7 +80,15 @@ pub fn jobs(panel: &Panel, learned: &Learned, symbol: usize, fold: &Fold) -> Vec
             };
             let ((train, train_labels), (valid, valid_labels)) = (rows(&fold.train), rows(&fold.validation));
             let name = format!("{} {head}", panel.symbols[symbol]);
-            BoostJob { name, train, train_labels, valid, valid_labels, params: params(objective) }
+            BoostJob {
+                name,
+                train,
+                train_labels,
+                valid,
+                valid_labels,
+                params: params(objective),
+                ..BoostJob::default()
+            }
         })
         .collect()
 }

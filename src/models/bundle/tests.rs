@@ -20,6 +20,7 @@ fn forest(objective: Objective, shift: f64) -> Forest {
         objective,
         features: vec!["ret 1".into(), "rsi_14".into()],
         base_score: vec![0.3],
+        averaged: false,
         trees: vec![tree],
         validation_loss: vec![0.7],
     }

@@ -64,7 +64,7 @@ pub fn from_lightgbm(text: &str) -> Result<Forest, LightgbmError> {
     let base_score = take_base_score(&header, &mut trees, per_round)?;
     let validation_loss =
         if header.values.contains_key(VALIDATION_LOSS) { header.all(VALIDATION_LOSS)? } else { vec![] };
-    Ok(Forest { objective, features, base_score, trees, validation_loss })
+    Ok(Forest { objective, features, base_score, averaged: false, trees, validation_loss })
 }
 
 /// `key=value` lines of the header or of one tree.

@@ -38,6 +38,7 @@ fn forest(classes: u32) -> Forest {
         objective,
         features: vec!["a".into(), "b".into()],
         base_score: (0..classes).map(|k| 0.1 * f64::from(k + 1)).collect(),
+        averaged: false,
         trees: (0..2 * u64::from(classes)).map(|i| tree(&[(i, 0.3, 0.1), (i + 300, -0.7, 1e-9)], 2)).collect(),
         validation_loss: vec![0.7, 0.65],
     }
@@ -60,6 +61,7 @@ proptest! {
             objective: if classes == 1 { Objective::Regression } else { Objective::Multiclass { classes } },
             features: (0..4).map(|i| format!("f{i}")).collect(),
             base_score: base[..classes as usize].to_vec(),
+            averaged: false,
             trees: draws[..whole].iter().map(|draws| tree(draws, 4)).collect(),
             validation_loss: loss,
         };

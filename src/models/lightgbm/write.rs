@@ -90,6 +90,8 @@ fn header(forest: &Forest, names: &[String]) -> String {
     let objective = match forest.objective {
         Objective::Binary => "binary sigmoid:1".to_owned(),
         Objective::Regression => "regression".to_owned(),
+        Objective::Quantile { alpha } => format!("quantile alpha:{alpha}"),
+        Objective::Huber { delta } => format!("huber alpha:{delta}"),
         Objective::Multiclass { classes } => format!("multiclass num_class:{classes}"),
     };
     line(&mut out, "objective", &objective);
@@ -175,6 +177,12 @@ fn parameter_section(out: &mut String, objective: Objective, parameters: &Value)
     match objective {
         Objective::Binary => lines.push(("objective", "binary".to_owned())),
         Objective::Regression => lines.push(("objective", "regression".to_owned())),
+        Objective::Quantile { alpha } => {
+            lines.extend([("objective", "quantile".to_owned()), ("alpha", alpha.to_string())]);
+        }
+        Objective::Huber { delta } => {
+            lines.extend([("objective", "huber".to_owned()), ("alpha", delta.to_string())]);
+        }
         Objective::Multiclass { classes } => {
             lines.extend([("objective", "multiclass".to_owned()), ("num_class", classes.to_string())]);
         }
