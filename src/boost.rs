@@ -11,6 +11,7 @@ mod job;
 mod loss;
 mod monotone;
 mod objective;
+mod predict;
 mod quantised;
 mod sample;
 mod split;
@@ -23,6 +24,7 @@ pub use cpu::{train, train_by};
 pub use forest::Forest;
 pub use job::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOST_CLASSES, Objective, Table};
 pub use loss::mean_loss;
+pub use predict::{PredictJob, predict};
 pub use split::{Ways, ways};
 pub use tree::{Child, Tree};
 
