@@ -14,6 +14,7 @@ mod objective;
 mod predict;
 mod quantised;
 mod sample;
+mod search;
 mod split;
 #[cfg(target_arch = "x86_64")]
 mod split_x86;
@@ -24,7 +25,8 @@ pub use cpu::{train, train_by};
 pub use forest::Forest;
 pub use job::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOST_CLASSES, Objective, Table};
 pub use loss::mean_loss;
-pub use predict::{PredictJob, predict};
+pub use predict::{PredictJob, predict, raw_scores};
+pub use search::{Chosen, Grid, Search, search};
 pub use split::{Ways, ways};
 pub use tree::{Child, Tree};
 

@@ -90,6 +90,18 @@ enum Command {
     /// Train or use boosted trees on any numeric table
     #[command(subcommand)]
     Boost(boost::Boost),
+    /// Train a model again from its recorded inputs, another way; equal digests or exit code 1
+    #[command(
+        after_help = "The model's walk-forward folds and its last heads are trained from the candles that its metadata name, with\nplain instructions instead of this machine's vectors.\n\nExample:\n  huracan verify models/BTC-USDT_model.pkl"
+    )]
+    Verify {
+        /// A model (.pkl)
+        #[arg(value_name = "MODEL")]
+        model: PathBuf,
+        /// Folder of the candles that it learned from [default: data/candles below --workdir]
+        #[arg(long, value_name = "DIR")]
+        candles: Option<PathBuf>,
+    },
     /// Shadow trading alone, on given signals or on the models' own
     Backtest {
         /// Folder of candle files, one a symbol

@@ -15,6 +15,7 @@ mod stop;
 mod sync;
 mod tables;
 mod universe;
+mod verify;
 mod wake;
 
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ use crate::settings::Settings;
 pub use doctor::doctor;
 pub use tables::{download as download_alone, export as export_alone, report as report_alone};
 pub use tables::{restore as restore_alone, status, sync as sync_alone, universe as universe_alone};
+
+pub use verify::{Check, Verified, verify};
 
 use day::Day;
 

@@ -119,20 +119,73 @@ pub struct Models {
     pub kind: ModelKind,
     pub rounds: u32,
     pub learning_rate: f64,
+    pub growth: TreeGrowth,
     pub max_depth: u32,
+    pub max_leaves: u32,
     pub max_bin: u32,
     pub l2: f64,
     pub min_child_hessian: f64,
     pub min_split_gain: f64,
     pub subsample: f64,
     pub colsample: f64,
+    pub colsample_node: f64,
     pub early_stopping: u32,
+    pub edge_loss: EdgeLoss,
+    pub edge_huber_bps: f64,
+    pub edge_quantile: f64,
+    pub search: ModelSearch,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelKind {
     Gbdt,
+    Forest,
+}
+
+/// Which leaf of a growing tree is split next.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum TreeGrowth {
+    Level,
+    Leaf,
+}
+
+/// What the head `edge_bps` learns by.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum EdgeLoss {
+    Squared,
+    Huber,
+    Quantile,
+}
+
+/// Hyperparameters by successive halving.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub struct ModelSearch {
+    pub configurations: usize,
+    pub halving: usize,
+    pub rungs: u32,
+    pub pool: bool,
+    pub grid: SearchGrid,
+}
+
+/// Values that a configuration draws from.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub struct SearchGrid {
+    pub learning_rate: Vec<f64>,
+    pub max_depth: Vec<u32>,
+    pub l2: Vec<f64>,
+    pub min_child_hessian: Vec<f64>,
+    pub subsample: Vec<f64>,
+    pub colsample: Vec<f64>,
+}
+
+impl ModelSearch {
+    /// Whether there is anything to choose from.
+    pub fn wanted(&self) -> bool {
+        self.configurations > 1
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]

@@ -131,6 +131,7 @@ fn bundle(symbol: &str, heads: BTreeMap<String, Forest>, main_head: &str) -> Bun
             digest,
             head_digests,
             data_digest: String::new(),
+            inputs: None,
             git_commit: "unknown".to_owned(),
             settings_digest: String::new(),
             folds: vec![],

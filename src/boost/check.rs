@@ -6,11 +6,11 @@ use super::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOS
 const MOST_LEAVES: u32 = 1 << 16;
 
 impl BoostJob {
-    /// Checks the job against the table that holds its rows.
+    /// Checks the job, to be trained with `params`, against the table that holds its rows.
     ///
     /// # Errors
     /// The first fault found.
-    pub fn check(&self, table: Table<'_>) -> Result<(), BoostError> {
+    pub fn check(&self, params: &BoostParams, table: Table<'_>) -> Result<(), BoostError> {
         let job = || self.name.clone();
         if table.features == 0 {
             return Err(BoostError::NoFeatures { job: job() });
@@ -48,23 +48,23 @@ impl BoostJob {
                 return Err(BoostError::NoWeight { job: job() });
             }
         }
-        self.params.check(&self.name)?;
-        let constraints = self.params.monotone.len();
+        params.check(&self.name)?;
+        let constraints = params.monotone.len();
         if constraints != 0 && constraints != table.features {
             return Err(BoostError::Monotone { job: job(), features: table.features, constraints });
         }
-        self.check_labels()
+        self.check_labels(params.objective)
     }
 
-    fn check_labels(&self) -> Result<(), BoostError> {
-        let expected = match self.params.objective {
+    fn check_labels(&self, objective: Objective) -> Result<(), BoostError> {
+        let expected = match objective {
             Objective::Binary => "a binary label is 0 or 1".to_owned(),
             Objective::Regression | Objective::Quantile { .. } | Objective::Huber { .. } => {
                 "a label is a finite number".to_owned()
             }
             Objective::Multiclass { classes } => format!("a class is a whole number from 0 to {}", classes - 1),
         };
-        let fits = |label: f32| match self.params.objective {
+        let fits = |label: f32| match objective {
             Objective::Binary => label == 0.0 || label == 1.0,
             Objective::Regression | Objective::Quantile { .. } | Objective::Huber { .. } => label.is_finite(),
             Objective::Multiclass { classes } => label >= 0.0 && label < classes as f32 && label.fract() == 0.0,

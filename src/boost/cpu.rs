@@ -15,7 +15,7 @@ use super::quantised::Quantised;
 use super::sample;
 use super::split::{Ways, ways};
 use super::walk::Walk;
-use super::{BoostError, BoostJob, Ensemble, Forest, Table, Tree};
+use super::{BoostError, BoostJob, BoostParams, Ensemble, Forest, Table, Tree};
 
 /// What decides a job's bins and codes: training rows, validation rows, and most bins a feature.
 type BinsOf<'a> = (&'a [u32], &'a [u32], u32);
@@ -40,35 +40,61 @@ pub fn train_by(
     jobs: &[BoostJob],
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
+    let tasks: Vec<Task> = jobs.iter().map(|job| Task { job, params: &job.params }).collect();
+    let finish = |task: &Task, forest| {
+        done(task.job);
+        forest
+    };
+    train_for(ways, table, features, &tasks, &|| true, &finish)
+}
+
+/// A job, trained with these parameters instead of its own.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    pub job: &'a BoostJob,
+    pub params: &'a BoostParams,
+}
+
+/// Trains every task of a batch, and keeps of each only what `finish` makes of it, on the thread that trained it: many
+/// more models can be tried than would fit into memory. From where `wanted` says no, tasks are stopped before they begin.
+pub fn train_for<T: Send>(
+    ways: Ways,
+    table: Table<'_>,
+    features: &[String],
+    tasks: &[Task<'_>],
+    wanted: &(dyn Fn() -> bool + Sync),
+    finish: &(dyn Fn(&Task<'_>, Result<Forest, BoostError>) -> T + Sync),
+) -> Vec<T> {
     // Heads and configurations of one symbol and fold learn from the same rows: their bins are made once.
     let mut groups: HashMap<BinsOf<'_>, Vec<usize>> = HashMap::new();
-    for (i, job) in jobs.iter().enumerate() {
-        groups.entry((&job.train, &job.valid, job.params.max_bin)).or_default().push(i);
+    for (i, Task { job, params }) in tasks.iter().enumerate() {
+        groups.entry((&job.train, &job.valid, params.max_bin)).or_default().push(i);
     }
     let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
     groups.sort_unstable();
-    let trained: Vec<Vec<(usize, Result<Forest, BoostError>)>> = groups
+    let trained: Vec<Vec<(usize, T)>> = groups
         .par_iter()
         .map(|members| {
-            let ready: Vec<Result<(), BoostError>> = members.iter().map(|&i| jobs[i].check(table)).collect();
+            let ready: Vec<Result<(), BoostError>> =
+                members.iter().map(|&i| tasks[i].job.check(tasks[i].params, table)).collect();
             let first = members.iter().zip(&ready).find(|(_, ready)| ready.is_ok());
-            let rows = first.map(|(&i, _)| Rows::new(table, &jobs[i]));
+            let rows = first.map(|(&i, _)| Rows::new(table, &tasks[i]));
             members
                 .par_iter()
                 .zip(ready)
                 .map(|(&i, ready)| {
-                    let job = &jobs[i];
+                    let task = &tasks[i];
                     let result = ready.and_then(|()| match &rows {
-                        Some(rows) => Ok(boost(job, features, rows, ways)),
-                        None => Err(BoostError::NoRows { job: job.name.clone() }),
+                        _ if !wanted() => Err(BoostError::Stopped { job: task.job.name.clone() }),
+                        Some(rows) => Ok(boost(task, features, rows, ways)),
+                        None => Err(BoostError::NoRows { job: task.job.name.clone() }),
                     });
-                    done(job);
-                    (i, result)
+                    (i, finish(task, result))
                 })
                 .collect()
         })
         .collect();
-    let mut results: Vec<(usize, Result<Forest, BoostError>)> = trained.into_iter().flatten().collect();
+    let mut results: Vec<(usize, T)> = trained.into_iter().flatten().collect();
     results.sort_unstable_by_key(|(i, _)| *i);
     results.into_iter().map(|(_, result)| result).collect()
 }
@@ -86,21 +112,20 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(table: Table<'_>, job: &BoostJob) -> Self {
-        let (cuts, columns) = Cuts::new(table, &job.train, job.params.max_bin);
+    fn new(table: Table<'_>, Task { job, params }: &Task<'_>) -> Self {
+        let (cuts, columns) = Cuts::new(table, &job.train, params.max_bin);
         let train = Codes::from_columns(&cuts, columns);
         let valid = Codes::of_rows(&cuts, table, &job.valid);
         Self { cuts, train, valid }
     }
 }
 
-fn boost(job: &BoostJob, features: &[String], rows: &Rows, ways: Ways) -> Forest {
-    let params = &job.params;
+fn boost(&Task { job, params }: &Task<'_>, features: &[String], rows: &Rows, ways: Ways) -> Forest {
     let averaged = params.ensemble == Ensemble::Forest;
     let classes = params.objective.trees_per_round();
     let width = rows.cuts.cuts.len();
     let binned = Binned { cuts: &rows.cuts, codes: &rows.train };
-    let targets = Targets::of(job);
+    let targets = Targets::of(job, params);
     let base = targets.base_scores();
     let mut scores = base.repeat(job.train.len());
     let mut valid_scores = if averaged { vec![0.0; job.valid.len() * classes] } else { base.repeat(job.valid.len()) };

@@ -1,7 +1,7 @@
 //! What the labels ask of the trees: the score before the first one, gradients and Hessians.
 
 use super::quantised::{percentile, sum};
-use super::{BoostJob, Objective};
+use super::{BoostJob, BoostParams, Objective};
 use crate::arith;
 
 /// Training labels and how much each counts.
@@ -13,9 +13,8 @@ pub struct Targets<'a> {
 }
 
 impl<'a> Targets<'a> {
-    /// Of a job that has been checked.
-    pub fn of(job: &'a BoostJob) -> Self {
-        let params = &job.params;
+    /// Of a job that has been checked, to be trained with `params`.
+    pub fn of(job: &'a BoostJob, params: &BoostParams) -> Self {
         let scaled = params.objective == Objective::Binary && params.scale_pos_weight != 1.0;
         let weights = (scaled || !job.train_weights.is_empty()).then(|| {
             let weight = |row: usize| job.train_weights.get(row).map_or(1.0, |&weight| f64::from(weight));
@@ -146,7 +145,6 @@ pub fn predicted(objective: Objective, scores: &[f64], out: &mut Vec<f64>) {
 mod tests {
     use super::super::loss::mean_loss;
     use super::*;
-    use crate::boost::BoostParams;
 
     fn job(objective: Objective, labels: &[f32], weights: &[f32]) -> BoostJob {
         BoostJob {
@@ -170,7 +168,7 @@ mod tests {
         ] {
             let labels = if objective == Objective::Binary { [1.0, 0.0, 1.0] } else { [1.0, 0.0, 2.0] };
             let job = job(objective, &labels, &weights);
-            let targets = Targets::of(&job);
+            let targets = Targets::of(&job, &job.params);
             let k = objective.trees_per_round();
             let scores: Vec<f64> = (0..3 * k).map(|i| (i as f64 * 0.7).sin()).collect();
             let mut before = vec![];
@@ -209,15 +207,16 @@ mod tests {
     fn the_base_score_is_the_best_constant_and_a_weight_is_a_number_of_copies() {
         let (labels, weights) = ([0.0, 1.0, 2.0, 7.0], [1.0, 3.0, 0.0, 2.0]);
         let copies = [0.0, 1.0, 1.0, 1.0, 7.0, 7.0];
+        let base = |job: &BoostJob| Targets::of(job, &job.params).base_scores();
         for objective in [Objective::Regression, Objective::Quantile { alpha: 0.4 }, Objective::Huber { delta: 1.0 }] {
-            let weighted = Targets::of(&job(objective, &labels, &weights)).base_scores();
-            assert_eq!(weighted, Targets::of(&job(objective, &copies, &[])).base_scores(), "{objective:?}");
+            let weighted = base(&job(objective, &labels, &weights));
+            assert_eq!(weighted, base(&job(objective, &copies, &[])), "{objective:?}");
         }
-        assert_eq!(Targets::of(&job(Objective::Regression, &labels, &weights)).base_scores(), [17.0 / 6.0]);
+        assert_eq!(base(&job(Objective::Regression, &labels, &weights)), [17.0 / 6.0]);
         let scaled = BoostParams { scale_pos_weight: 3.0, ..BoostParams::default() };
         let binary = BoostJob { params: scaled, ..job(Objective::Binary, &[1.0, 0.0, 0.0, 0.0], &[]) };
-        assert!(Targets::of(&binary).base_scores()[0].abs() < 1e-12);
+        assert!(base(&binary)[0].abs() < 1e-12);
         let classes = job(Objective::Multiclass { classes: 2 }, &[0.0, 1.0], &[1.0, 3.0]);
-        assert_eq!(Targets::of(&classes).base_scores(), [arith::ln(0.25), arith::ln(0.75)]);
+        assert_eq!(base(&classes), [arith::ln(0.25), arith::ln(0.75)]);
     }
 }

@@ -30,6 +30,15 @@ pub struct PredictJob<'a> {
 ///
 /// Every forest must know the table's features and every row must be one of the table's; anything else panics.
 pub fn predict(table: Table<'_>, jobs: &[PredictJob<'_>]) -> Vec<Vec<f64>> {
+    of_jobs(table, jobs, true)
+}
+
+/// The raw scores of each job's rows, `[rows × classes]`; otherwise as [`predict`].
+pub fn raw_scores(table: Table<'_>, jobs: &[PredictJob<'_>]) -> Vec<Vec<f64>> {
+    of_jobs(table, jobs, false)
+}
+
+fn of_jobs(table: Table<'_>, jobs: &[PredictJob<'_>], transform: bool) -> Vec<Vec<f64>> {
     let one = |job: &PredictJob<'_>| {
         let forest = job.forest;
         assert_eq!(forest.features.len(), table.features, "a forest predicts rows of its own features");
@@ -43,7 +52,9 @@ pub fn predict(table: Table<'_>, jobs: &[PredictJob<'_>]) -> Vec<Vec<f64>> {
                     let rounds = forest.rounds() as f64;
                     scores.iter_mut().for_each(|score| *score /= rounds);
                 }
-                scores.chunks_exact_mut(classes).for_each(|row| forest.objective.transform(row));
+                if transform {
+                    scores.chunks_exact_mut(classes).for_each(|row| forest.objective.transform(row));
+                }
             }
         };
         if job.rows.len() <= PORTION {
@@ -132,19 +143,14 @@ impl<'a> Laid<'a> {
                 Shape::Complete { levels, nodes, leaves } => {
                     let nodes = &self.nodes[nodes..nodes + (1 << levels) - 1];
                     let leaves = &self.leaves[leaves..leaves + (1 << levels)];
-                    let mut groups = starts.chunks_exact(LANES);
-                    let mut row = 0;
-                    for group in &mut groups {
-                        let at = walk::<LANES>(table.values, group, nodes, levels);
-                        for at in at {
-                            scores[row * classes + class] += leaves[at];
-                            row += 1;
-                        }
+                    let (groups, rest) = starts.as_chunks::<LANES>();
+                    let mut own = scores.iter_mut().skip(class).step_by(classes);
+                    let mut add = |leaf: usize| own.next().into_iter().for_each(|score| *score += leaves[leaf]);
+                    for group in groups {
+                        walk(table.values, group, nodes, levels).into_iter().for_each(&mut add);
                     }
-                    for start in groups.remainder() {
-                        let [at] = walk::<1>(table.values, std::slice::from_ref(start), nodes, levels);
-                        scores[row * classes + class] += leaves[at];
-                        row += 1;
+                    for &start in rest {
+                        walk(table.values, &[start], nodes, levels).into_iter().for_each(&mut add);
                     }
                 }
                 Shape::Deep(tree) => {
@@ -160,19 +166,18 @@ impl<'a> Laid<'a> {
 
 /// The leaves that `N` rows, whose values begin at `starts`, fall into.
 #[inline(always)]
-fn walk<const N: usize>(values: &[f32], starts: &[usize], nodes: &[Node], levels: u32) -> [usize; N] {
+fn walk<const N: usize>(values: &[f32], starts: &[usize; N], nodes: &[Node], levels: u32) -> [usize; N] {
     let mut at = [0_usize; N];
     for _ in 0..levels {
-        for lane in 0..N {
+        for (at, &start) in at.iter_mut().zip(starts) {
             // SAFETY: a step leads from one of the 2ˡ − 1 nodes above level l to one of the 2ˡ below them, so that at
             // every level but the last `at` is a node; `add` has checked the rows, and `new` the features.
             let (node, value) = unsafe {
-                let node = *nodes.get_unchecked(at[lane]);
-                let feature = (node.feature & !MISSING_RIGHT) as usize;
-                (node, *values.get_unchecked(starts.get_unchecked(lane) + feature))
+                let node = *nodes.get_unchecked(*at);
+                (node, *values.get_unchecked(start + (node.feature & !MISSING_RIGHT) as usize))
             };
             let right = (value > node.cut) | (value.is_nan() & (node.feature >= MISSING_RIGHT));
-            at[lane] = 2 * at[lane] + 1 + usize::from(right);
+            *at = 2 * *at + 1 + usize::from(right);
         }
     }
     at.map(|at| at + 1 - (1 << levels))

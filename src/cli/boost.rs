@@ -3,16 +3,26 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
 
-use huracan::boost::{BoostParams, Objective};
-use huracan::commands::boost::{Columns, Learns};
+use huracan::boost::{BoostParams, Ensemble, Growth, Objective};
+use huracan::commands::boost::{Asked, Columns, Learns, Training};
+use huracan::exit::Failure;
+use huracan::ui::Ui;
 
 #[derive(Subcommand)]
 pub enum Boost {
     /// Train one model, or one for each value of a column in one batch
-    Train(Train),
-    /// Add a model's predictions to a table
+    #[command(
+        after_help = "Examples:\n  huracan boost train --table rows.parquet --target win --objective binary --out model.txt\n  huracan boost train --table rows.parquet --valid later.parquet --target win --group symbol --objective binary \\\n      --early-stopping 25 --search 30 --out models\n  huracan boost train --table rows.parquet --target edge --objective quantile --alpha 0.4 --growth leaf --out q.txt\n  huracan boost train --table rows.parquet --target win --objective binary --boosting forest --rounds 300 \\\n      --max-depth 12 --subsample 0.6 --colsample-node 0.3 --out forest.txt"
+    )]
+    Train(Box<Train>),
+    /// Add a model's predictions to a table, and with --contributions what each feature had to do with them
     Predict(Predict),
+    /// Show which features a model relies on: gain, splits, and on a table SHAP values and permutation
+    Importance(Importance),
+    /// Write a model in the format of another library
+    Convert(Convert),
 }
 
 #[derive(Args)]
@@ -26,20 +36,38 @@ pub struct Train {
     /// One model for every value of this column; OUT is then a folder
     #[arg(long, value_name = "COL")]
     group: Option<String>,
+    /// Column that says how much each row counts
+    #[arg(long, value_name = "COL")]
+    weight: Option<String>,
     /// Table that chooses the number of rounds
     #[arg(long, value_name = "FILE")]
     valid: Option<PathBuf>,
     #[arg(long, value_enum)]
     objective: ObjectiveName,
+    /// Share of labels below the prediction, for --objective quantile
+    #[arg(long, value_name = "X", default_value_t = 0.5)]
+    alpha: f64,
+    /// Errors beyond this, in the target's unit, pull no harder, for --objective huber
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    delta: f64,
+    /// Boosted trees, or a random forest
+    #[arg(long, value_enum, default_value_t = EnsembleName::Gbdt)]
+    boosting: EnsembleName,
     /// Most rounds
     #[arg(long, value_name = "N", default_value_t = 100)]
     rounds: u32,
     /// Shrinkage of each tree
     #[arg(long, value_name = "X", default_value_t = 0.1)]
     learning_rate: f64,
-    /// Levels of a tree
+    /// Split all leaves of a level, or the leaf with the greatest gain first
+    #[arg(long, value_enum, default_value_t = GrowthName::Level)]
+    growth: GrowthName,
+    /// Levels of a tree; growing by leaf, 0 sets no limit
     #[arg(long, value_name = "N", default_value_t = 6)]
     max_depth: u32,
+    /// Most leaves of a tree, for --growth leaf
+    #[arg(long, value_name = "N", default_value_t = 31)]
+    max_leaves: u32,
     /// Quantile bins a feature, missing apart
     #[arg(long, value_name = "N", default_value_t = 255)]
     max_bin: u32,
@@ -58,9 +86,21 @@ pub struct Train {
     /// Share of features drawn for each tree
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     colsample: f64,
+    /// Share of the tree's features drawn for each split
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    colsample_node: f64,
+    /// Weight of label 1 against label 0, for --objective binary
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    scale_pos_weight: f64,
+    /// Features with which the prediction may only rise (1) or fall (-1)
+    #[arg(long, value_name = "COL=1,COL=-1", value_delimiter = ',', value_parser = direction)]
+    monotone: Vec<(String, i8)>,
     /// Rounds without a better validation loss before stopping; 0 never stops
     #[arg(long, value_name = "N", default_value_t = 0)]
     early_stopping: u32,
+    /// Try so many configurations by successive halving, and keep what is best on the validation table
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    search: usize,
     /// Of every random draw
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
@@ -83,47 +123,168 @@ pub struct Predict {
     /// Predict each row by the model of its value in this column
     #[arg(long, value_name = "COL")]
     group: Option<String>,
+    /// Also add what each feature adds to the raw score: exact SHAP values
+    #[arg(long)]
+    contributions: bool,
     /// Where the table with its predictions goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Args)]
+pub struct Importance {
+    /// Model (.txt or .pkl)
+    #[arg(long, value_name = "M")]
+    model: PathBuf,
+    /// Head of a .pkl [default: its main one]
+    #[arg(long, value_name = "NAME")]
+    head: Option<String>,
+    /// Rows to tell importance by; best not those that the model learned from
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
+    /// Column that the model predicts: with it, how much worse the loss gets when a feature is shuffled
+    #[arg(long, value_name = "COL", requires = "table")]
+    target: Option<String>,
+    /// Column that says how much each row counts
+    #[arg(long, value_name = "COL", requires = "target")]
+    weight: Option<String>,
+    /// Times that each feature is shuffled
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    repeats: u32,
+    /// Of every shuffle
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    seed: u64,
+    /// Also write the table (.csv or .parquet)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Convert {
+    /// Model (.txt or .pkl)
+    #[arg(long, value_name = "M")]
+    model: PathBuf,
+    /// Head of a .pkl [default: its main one]
+    #[arg(long, value_name = "NAME")]
+    head: Option<String>,
+    /// Model file: .txt is LightGBM's text, .json XGBoost's
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ObjectiveName {
+    /// Log loss on labels 0 and 1
     Binary,
+    /// Squared error
     Regression,
+    /// Softmax over classes 0, 1, 2, …
     Multiclass,
+    /// Pinball loss; see --alpha
+    Quantile,
+    /// Squared error, linear beyond --delta
+    Huber,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EnsembleName {
+    /// Each tree mends what those before it get wrong
+    Gbdt,
+    /// The mean of trees that each learn by themselves; draw rows or features for it
+    Forest,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum GrowthName {
+    Level,
+    Leaf,
+}
+
+/// `COL=1` or `COL=-1`.
+fn direction(text: &str) -> Result<(String, i8), String> {
+    match text.rsplit_once('=') {
+        Some((name, "1" | "+1")) => Ok((name.to_owned(), 1)),
+        Some((name, "-1")) => Ok((name.to_owned(), -1)),
+        _ => Err("write FEATURE=1 or FEATURE=-1".to_owned()),
+    }
 }
 
 impl Train {
-    pub fn run(&self) -> Result<serde_json::Value, huracan::exit::Failure> {
-        let learns = match self.objective {
-            ObjectiveName::Binary => Learns::Binary,
-            ObjectiveName::Regression => Learns::Regression,
-            ObjectiveName::Multiclass => Learns::Multiclass,
+    pub fn run(&self, ui: &Ui) -> Result<Value, Failure> {
+        let training = Training {
+            table: self.table.clone(),
+            valid: self.valid.clone(),
+            columns: Columns { target: self.target.clone(), group: self.group.clone(), weight: self.weight.clone() },
+            learns: match self.objective {
+                ObjectiveName::Binary => Learns::Known(Objective::Binary),
+                ObjectiveName::Regression => Learns::Known(Objective::Regression),
+                ObjectiveName::Multiclass => Learns::Multiclass,
+                ObjectiveName::Quantile => Learns::Known(Objective::Quantile { alpha: self.alpha }),
+                ObjectiveName::Huber => Learns::Known(Objective::Huber { delta: self.delta }),
+            },
+            params: self.params(),
+            monotone: self.monotone.clone(),
+            search: self.search,
+            out: self.out.clone(),
         };
-        let params = BoostParams {
-            objective: Objective::Binary,
+        huracan::commands::boost::train(&training, ui)
+    }
+
+    fn params(&self) -> BoostParams {
+        BoostParams {
+            ensemble: match self.boosting {
+                EnsembleName::Gbdt => Ensemble::Boosting,
+                EnsembleName::Forest => Ensemble::Forest,
+            },
+            growth: match self.growth {
+                GrowthName::Level => Growth::Level,
+                GrowthName::Leaf => Growth::Leaf,
+            },
             rounds: self.rounds,
             learning_rate: self.learning_rate,
             max_depth: self.max_depth,
+            max_leaves: self.max_leaves,
             max_bin: self.max_bin,
             l2: self.l2,
             min_child_hessian: self.min_child_hessian,
             min_split_gain: self.min_split_gain,
             subsample: self.subsample,
             colsample: self.colsample,
+            colsample_node: self.colsample_node,
+            scale_pos_weight: self.scale_pos_weight,
             early_stopping: self.early_stopping,
             seed: self.seed,
-            ..BoostParams::default()
-        };
-        let columns = Columns { target: self.target.clone(), group: self.group.clone() };
-        huracan::commands::boost::train(&self.table, self.valid.as_deref(), &columns, learns, &params, &self.out)
+            // The table says how many classes and features there are.
+            objective: Objective::Binary,
+            monotone: Vec::new(),
+        }
     }
 }
 
 impl Predict {
-    pub fn run(&self) -> Result<serde_json::Value, huracan::exit::Failure> {
-        huracan::commands::boost::predict(&self.table, &self.model, self.group.as_deref(), &self.out)
+    pub fn run(&self) -> Result<Value, Failure> {
+        let (table, model, group) = (&self.table, &self.model, self.group.as_deref());
+        huracan::commands::boost::predict(table, model, group, self.contributions, &self.out)
+    }
+}
+
+impl Importance {
+    pub fn run(&self) -> Result<huracan::commands::boost::Ranking, Failure> {
+        huracan::commands::boost::importance(&Asked {
+            model: self.model.clone(),
+            head: self.head.clone(),
+            table: self.table.clone(),
+            target: self.target.clone(),
+            weight: self.weight.clone(),
+            repeats: self.repeats,
+            seed: self.seed,
+            out: self.out.clone(),
+        })
+    }
+}
+
+impl Convert {
+    pub fn run(&self) -> Result<Value, Failure> {
+        huracan::commands::boost::convert(&self.model, self.head.as_deref(), &self.out)
     }
 }

@@ -38,15 +38,33 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             }
             Ok(if plan.too_short.is_empty() { 0 } else { Code::Partial as u8 })
         }
-        Command::Boost(boost) => {
-            let answer = match boost {
-                Boost::Train(args) => {
-                    threads(args.threads)?;
-                    args.run()?
+        Command::Boost(boost) => match boost {
+            Boost::Train(args) => {
+                threads(args.threads)?;
+                show(cli, &args.run(&ui::Ui::new(cli.common.json))?)
+            }
+            Boost::Predict(args) => show(cli, &args.run()?),
+            Boost::Convert(args) => show(cli, &args.run()?),
+            Boost::Importance(args) => {
+                let ranking = args.run()?;
+                if cli.common.json {
+                    println!("{}", serde_json::to_string(&ranking)?);
+                } else {
+                    show_ranking(&ranking);
                 }
-                Boost::Predict(args) => args.run()?,
-            };
-            show(cli, &answer)
+                Ok(0)
+            }
+        },
+        Command::Verify { model, candles } => {
+            let settings = cli.settings(Purpose::Tables)?;
+            threads(settings.engine.threads)?;
+            let verified = pipeline::verify(&settings, &cli.common.workdir, model, candles.as_deref())?;
+            if cli.common.json {
+                println!("{}", serde_json::to_string(&verified)?);
+            } else {
+                show_verified(&verified);
+            }
+            Ok(if verified.equal { 0 } else { Code::Failed as u8 })
         }
         Command::Backtest { candles, signals, trades } => {
             let settings = cli.settings(Purpose::Tables)?;
@@ -211,6 +229,37 @@ fn show(cli: &Cli, answer: &Value) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+fn show_verified(verified: &pipeline::Verified) {
+    let short = |digest: &str| digest.chars().take(16).collect::<String>();
+    let rows = verified.checks.iter().map(|check| {
+        let equal = if check.is_equal() { "equal" } else { "DIFFERENT" };
+        vec![check.of.clone(), check.head.clone(), short(&check.recorded), short(&check.found), equal.to_owned()]
+    });
+    table(vec!["of", "head", "recorded", "trained again", ""], rows.collect());
+    println!("{}: trained on {}, again on {}", verified.symbol, verified.recorded_device, verified.device);
+    if verified.equal {
+        println!("equal in all {} digests", verified.checks.len());
+        return;
+    }
+    if verified.recorded_commit != verified.commit {
+        println!("made by commit {}, checked by {}", verified.recorded_commit, verified.commit);
+    }
+    println!("NOT EQUAL: this is not the model that its inputs give");
+}
+
+fn show_ranking(ranking: &commands::boost::Ranking) {
+    let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.6}"));
+    let rows = ranking.features.iter().map(|one| {
+        let permutation = match one.permutation_deviation {
+            Some(deviation) => format!("{} ± {deviation:.6}", number(one.permutation)),
+            None => number(None),
+        };
+        let gain = format!("{:.2} %", 100.0 * one.gain);
+        vec![one.feature.clone(), gain, one.splits.to_string(), number(one.shap), permutation]
+    });
+    table(vec!["feature", "gain", "splits", "mean |SHAP|", "loss when shuffled"], rows.collect());
 }
 
 fn table(heading: Vec<&str>, rows: Vec<Vec<String>>) {

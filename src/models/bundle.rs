@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-pub use metadata::{Metadata, Performance, TrainingParameters, model_id};
+pub use metadata::{Inputs, Metadata, Performance, TrainingParameters, model_id};
 
 use super::lightgbm::{LightgbmError, from_lightgbm, lightgbm_feature_names, to_lightgbm};
 use crate::boost::Forest;
@@ -33,7 +33,8 @@ pub struct Bundle {
     pub feature_names: Vec<String>,
     /// None where features go to the model as they are.
     pub scaler: Option<Scaler>,
-    /// Hyperparameters, an object with the keys of [`BoostParams`](crate::boost::BoostParams).
+    /// Hyperparameters of each head, an object with the keys of [`BoostParams`](crate::boost::BoostParams); or one such
+    /// object for all heads.
     pub parameters: Value,
     pub metadata: Metadata,
 }
@@ -138,7 +139,7 @@ impl Bundle {
         self.check().map_err(|reason| BundleError::Inconsistent { symbol: self.symbol.clone(), reason })?;
         let inconsistent = |reason: String| BundleError::Inconsistent { symbol: self.symbol.clone(), reason };
         let texts: BTreeMap<&String, String> =
-            self.heads.iter().map(|(name, head)| (name, to_lightgbm(head, &self.parameters))).collect();
+            self.heads.iter().map(|(name, head)| (name, to_lightgbm(head, self.parameters_of(name)))).collect();
         let metadata = serde_json::to_value(&self.metadata).map_err(|error| inconsistent(error.to_string()))?;
         let content = json!({
             "format": FORMAT,
@@ -160,6 +161,10 @@ impl Bundle {
         write(&paths.text, texts[&self.main_head].as_bytes())?;
         write(&paths.metadata, format!("{metadata:#}\n").as_bytes())?;
         Ok(paths)
+    }
+
+    fn parameters_of(&self, head: &str) -> &Value {
+        self.parameters.get(head).unwrap_or(&self.parameters)
     }
 
     fn check(&self) -> Result<(), String> {

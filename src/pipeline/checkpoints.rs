@@ -7,13 +7,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::boost::Forest;
+use crate::boost::{BoostParams, Chosen, Forest};
 use crate::decide::Prediction;
 use crate::files::{WriteError, write_atomic};
 use crate::folds::Fold;
+
+/// No symbol's name holds a slash or begins with a point.
+const TUNING: &str = ".tuning.pkl";
 
 /// One symbol, trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,8 @@ pub struct Trained {
     pub train_rows: usize,
     /// The model that is handed on, by head.
     pub heads: BTreeMap<String, Forest>,
+    /// What each head was trained with.
+    pub params: BTreeMap<String, BoostParams>,
     /// Digests of `heads`: a checkpoint that does not have them is not taken.
     pub digests: BTreeMap<String, String>,
 }
@@ -38,9 +44,24 @@ pub struct FoldOutcome {
     pub rounds: BTreeMap<String, usize>,
     /// Best validation loss, by head.
     pub validation_loss: BTreeMap<String, f64>,
+    /// Loss on the test window, by head.
+    pub test_loss: BTreeMap<String, f64>,
     pub digests: BTreeMap<String, String>,
+    /// What each head was trained with.
+    pub params: BTreeMap<String, BoostParams>,
+    /// What the search of hyperparameters chose and gained, by head.
+    pub tuned: BTreeMap<String, Tuned>,
     /// One entry a bar of the test window.
     pub predictions: Vec<Prediction>,
+}
+
+/// Hyperparameters chosen by search, held against those of the settings on the fold's test window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tuned {
+    pub chosen: Chosen,
+    pub test_loss: f64,
+    /// With the settings' own parameters.
+    pub own_test_loss: f64,
 }
 
 pub struct Checkpoints {
@@ -79,6 +100,19 @@ impl Checkpoints {
     pub fn save(&self, trained: &Trained) -> Result<(), anyhow::Error> {
         let bytes = serde_pickle::to_vec(trained, serde_pickle::SerOptions::new())?;
         write_atomic(&self.path(&trained.symbol), &bytes).map_err(|error: WriteError| error.into())
+    }
+
+    /// What the search of hyperparameters chose; none where nothing, or nothing whole, lies there.
+    pub fn load_tuning<T: DeserializeOwned>(&self) -> Option<T> {
+        let bytes = std::fs::read(self.folder.join(TUNING)).ok()?;
+        serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new()).ok()
+    }
+
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save_tuning(&self, tuning: &impl Serialize) -> Result<(), anyhow::Error> {
+        let bytes = serde_pickle::to_vec(tuning, serde_pickle::SerOptions::new())?;
+        write_atomic(&self.folder.join(TUNING), &bytes).map_err(|error: WriteError| error.into())
     }
 
     /// Removes the checkpoints of other candles and settings: they will not be asked for again.

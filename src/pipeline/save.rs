@@ -6,19 +6,19 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::day::{Day, time};
-use super::learn::{self, Learned, Model};
+use super::learn::{Learned, Model, jobs};
 use super::records::{self, ModelName};
 use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
 use crate::features::{self, Features};
 use crate::market::Panel;
 use crate::metrics::Metrics;
-use crate::models::bundle::{Performance, TrainingParameters, importance_shares, model_id};
+use crate::models::bundle::{Inputs, Performance, TrainingParameters, importance_shares, model_id};
 use crate::models::{Bundle, Metadata, combined_digest};
 use crate::report::learning::{self, Insight, Snapshot};
 
 /// Version of the way models are made.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const GIT_COMMIT: &str = env!("HURACAN_GIT_COMMIT");
+pub const GIT_COMMIT: &str = env!("HURACAN_GIT_COMMIT");
 
 /// What was saved, for the run's answer.
 pub struct Saved {
@@ -84,17 +84,14 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
                 "train_rows": outcome.train_rows,
                 "rounds": outcome.rounds,
                 "validation_loss": outcome.validation_loss,
+                "test_loss": outcome.test_loss,
                 "digests": outcome.digests,
+                "parameters": outcome.params,
+                "search": outcome.tuned,
             })
         })
         .collect();
-    let parameters: Map<String, Value> = [learn::WIN_LONG, learn::EDGE]
-        .iter()
-        .map(|head| {
-            let kind = if *head == learn::EDGE { "edge" } else { "win" };
-            Ok((kind.to_owned(), serde_json::to_value(learn::params(&settings.models, head, settings.seed))?))
-        })
-        .collect::<Result<_, serde_json::Error>>()?;
+    let parameters = serde_json::to_value(&trained.params)?;
     let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
     let metadata = Metadata {
         model_id: model_id(&trained.symbol, &day.run.run_id, &digest),
@@ -140,6 +137,13 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
         digest,
         head_digests: trained.digests.clone(),
         data_digest: learned.panel_digest.clone(),
+        inputs: Some(Inputs {
+            symbols: panel.symbols.clone(),
+            timeframe: panel.timeframe,
+            max_gap_bars: settings.market.max_gap_bars,
+            from: time(panel.time_ms(0)),
+            to: time(panel.time_ms(panel.bars)),
+        }),
         git_commit: GIT_COMMIT.to_owned(),
         settings_digest: learned.settings_digest.clone(),
         folds,
@@ -151,10 +155,10 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
         symbol: trained.symbol.clone(),
         model_type: "LightGBM".to_owned(),
         heads: trained.heads.clone(),
-        main_head: learn::WIN_LONG.to_owned(),
+        main_head: jobs::WIN_LONG.to_owned(),
         feature_names: features::names(),
         scaler: None,
-        parameters: Value::Object(parameters),
+        parameters,
         metadata,
     })
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
-use super::{ExchangeKind, Purpose, Settings};
+use super::{ExchangeKind, ModelKind, ModelSearch, Purpose, Settings, TreeGrowth};
 use crate::market::{DAY_MS, Timeframe};
 
 /// One thing wrong with the settings.
@@ -53,8 +53,13 @@ pub(super) const WHOLE: &[&str] = &[
     "folds.step_days",
     "models.rounds",
     "models.max_depth",
+    "models.max_leaves",
     "models.max_bin",
     "models.early_stopping",
+    "models.search.configurations",
+    "models.search.halving",
+    "models.search.rungs",
+    "models.search.grid.max_depth",
     "approve.min_trades",
     "brain.connections",
     "brain.feature_days",
@@ -68,7 +73,9 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("market.exchange.kind", &["simulated", "files", "ccxt"]),
     ("market.exchange.name", &["binance", "coinbase", "kraken"]),
     ("market.type", &["spot", "perp"]),
-    ("models.kind", &["gbdt"]),
+    ("models.kind", &["gbdt", "forest"]),
+    ("models.growth", &["level", "leaf"]),
+    ("models.edge_loss", &["squared", "huber", "quantile"]),
     ("decide.mode", &["consensus", "model", "both"]),
     ("sync.remote.kind", &["folder", "s3", "dropbox"]),
     ("logs.level", &["error", "warn", "info", "debug", "trace"]),
@@ -112,6 +119,14 @@ pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Faul
     }
     let mut fault = |key: &str, problem: String, remedy: String| faults.push(Fault::new(key, problem, remedy));
 
+    let m = &s.models;
+    if m.kind == ModelKind::Forest && m.subsample >= 1.0 && m.colsample >= 1.0 && m.colsample_node >= 1.0 {
+        fault(
+            "models.subsample",
+            "is 1, as are both colsample: all trees of the forest would be one".into(),
+            "draw rows or features: lower one of them".into(),
+        );
+    }
     if s.market.exchange.kind == ExchangeKind::Files && s.market.exchange.path.as_os_str().is_empty() {
         fault("market.exchange.path", "is empty".into(), "name the folder of candle files".into());
     }
@@ -186,6 +201,23 @@ fn folds(s: &Settings, faults: &mut Vec<Fault>) {
     }
 }
 
+fn search(s: &ModelSearch, within: &mut dyn FnMut(&str, f64, f64, f64)) {
+    within("models.search.configurations", s.configurations as f64, 0.0, 10_000.0);
+    within("models.search.halving", s.halving as f64, 2.0, 100.0);
+    within("models.search.rungs", f64::from(s.rungs), 1.0, 10.0);
+    let mut all = |key: &str, values: &[f64], low: f64, high: f64| {
+        values.iter().for_each(|&value| within(&format!("models.search.grid.{key}"), value, low, high));
+    };
+    let grid = &s.grid;
+    let depths: Vec<f64> = grid.max_depth.iter().map(|&depth| f64::from(depth)).collect();
+    all("learning_rate", &grid.learning_rate, 1e-6, 1.0);
+    all("max_depth", &depths, 1.0, 20.0);
+    all("l2", &grid.l2, 0.0, 1e9);
+    all("min_child_hessian", &grid.min_child_hessian, 0.0, 1e9);
+    all("subsample", &grid.subsample, 0.01, 1.0);
+    all("colsample", &grid.colsample, 0.01, 1.0);
+}
+
 fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     let mut within = |key: &str, value: f64, low: f64, high: f64| {
         if !(low..=high).contains(&value) {
@@ -212,13 +244,19 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("folds.validation_share", s.folds.validation_share, 0.01, 0.5);
     within("models.rounds", f64::from(s.models.rounds), 1.0, 100_000.0);
     within("models.learning_rate", s.models.learning_rate, 1e-6, 1.0);
-    within("models.max_depth", f64::from(s.models.max_depth), 1.0, 12.0);
+    let least_depth = if s.models.growth == TreeGrowth::Leaf { 0.0 } else { 1.0 };
+    within("models.max_depth", f64::from(s.models.max_depth), least_depth, 20.0);
+    within("models.max_leaves", f64::from(s.models.max_leaves), 2.0, 65_536.0);
     within("models.max_bin", f64::from(s.models.max_bin), 2.0, 255.0);
     within("models.l2", s.models.l2, 0.0, 1e9);
     within("models.min_child_hessian", s.models.min_child_hessian, 0.0, 1e9);
     within("models.min_split_gain", s.models.min_split_gain, 0.0, 1e9);
     within("models.subsample", s.models.subsample, 0.01, 1.0);
     within("models.colsample", s.models.colsample, 0.01, 1.0);
+    within("models.colsample_node", s.models.colsample_node, 0.01, 1.0);
+    within("models.edge_huber_bps", s.models.edge_huber_bps, 1e-6, 1e6);
+    within("models.edge_quantile", s.models.edge_quantile, 0.001, 0.999);
+    search(&s.models.search, &mut within);
     within("costs.fee_bps", s.costs.fee_bps, 0.0, 1e4);
     within("costs.spread_bps", s.costs.spread_bps, 0.0, 1e4);
     within("costs.slippage_k", s.costs.slippage_k, 0.0, 1e6);

@@ -237,6 +237,24 @@ fn coerce(slot: &Json, value: Value, key: &str) -> Result<Json, Fault> {
         }
         Json::String(_) if given.is_object() || given.is_array() => Err(wrong("one value")),
         Json::String(_) => Ok(text.into()),
+        Json::Array(known) if known.first().is_some_and(Json::is_number) => {
+            let parts: Vec<String> = match &given {
+                Json::Array(list) => {
+                    list.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect()
+                }
+                Json::Number(one) => vec![one.to_string()],
+                Json::String(list) => list.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect(),
+                _ => return Err(wrong("a list of numbers")),
+            };
+            let number = |text: &String| -> Option<Json> {
+                if check::WHOLE.contains(&key) {
+                    return text.parse::<u32>().ok().map(Json::from);
+                }
+                text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Json::from)
+            };
+            let expected = if check::WHOLE.contains(&key) { "a list of whole numbers" } else { "a list of numbers" };
+            parts.iter().map(|part| number(part).ok_or_else(|| wrong(expected))).collect()
+        }
         Json::Array(_) => match given {
             Json::Array(list) if list.iter().all(Json::is_string) => Ok(Json::Array(list)),
             Json::String(list) => Ok(list.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()),
@@ -263,6 +281,28 @@ mod tests {
         let daily = load(&Sources { files: vec![daily.into()], ..Sources::default() }).unwrap();
         assert_eq!(daily.market.timeframe.to_string(), "1d");
         assert_eq!(daily.market.lookback_days, 150);
+    }
+
+    #[test]
+    fn lists_of_numbers_are_read_from_every_layer() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "models:\n  search:\n    grid:\n      l2: [2, 0.5]\n      max_depth: [3]\n")
+            .unwrap();
+        let settings = load(&Sources {
+            files: vec![file.path().into()],
+            overrides: vec!["models.search.grid.subsample=0.5, 1".into(), "models.search.grid.colsample=0.7".into()],
+            ..Sources::default()
+        })
+        .unwrap();
+        let grid = settings.models.search.grid;
+        assert_eq!((grid.l2, grid.max_depth), (vec![2.0, 0.5], vec![3]));
+        assert_eq!((grid.subsample, grid.colsample), (vec![0.5, 1.0], vec![0.7]));
+        let text =
+            sets(&["models.search.grid.max_depth=2.5", "models.search.grid.l2=much", "models.search.grid.colsample=3"]);
+        let text = text.unwrap_err().to_string();
+        for key in ["grid.max_depth", "grid.l2", "grid.colsample"] {
+            assert!(text.contains(key), "{key} is missing in:\n{text}");
+        }
     }
 
     #[test]

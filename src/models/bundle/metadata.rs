@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+
+use crate::market::Timeframe;
 
 /// Everything recorded of a model: where it came from, how it was trained, how it did, and whether it may be traded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,9 @@ pub struct Metadata {
     pub head_digests: BTreeMap<String, String>,
     /// SHA-256 (hex) of the candles.
     pub data_digest: String,
+    /// Which candles these were; none in models of older versions.
+    #[serde(default)]
+    pub inputs: Option<Inputs>,
     /// Commit of the program, `unknown` outside a repository.
     pub git_commit: String,
     /// SHA-256 (hex) of the settings that can change a model.
@@ -41,6 +47,20 @@ pub struct Metadata {
     pub reasons: Vec<String>,
     /// True where the candles come from the simulated market.
     pub simulated: bool,
+}
+
+/// The candles that a model learned from, its own and those of other symbols that its features look at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// `BASE-QUOTE`, ascending.
+    pub symbols: Vec<String>,
+    pub timeframe: Timeframe,
+    /// Longer gaps dropped the history before them.
+    pub max_gap_bars: u32,
+    /// Open of the first bar.
+    pub from: DateTime<Utc>,
+    /// Close of the last bar.
+    pub to: DateTime<Utc>,
 }
 
 /// Metrics of the out-of-fold trades; null where one is undefined.

@@ -61,6 +61,7 @@ fn bundle(symbol: &str) -> Bundle {
             digest,
             head_digests,
             data_digest: "d".to_owned(),
+            inputs: None,
             git_commit: "unknown".to_owned(),
             settings_digest: "s".to_owned(),
             folds: vec![json!({"fold": 0})],

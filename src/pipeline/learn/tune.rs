@@ -1,0 +1,145 @@
+//! Hyperparameters of every fold and head, chosen before anything is trained for good.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::Failure;
+use super::super::checkpoints::Checkpoints;
+use super::super::day::Day;
+use super::jobs::{self, HEADS};
+use crate::boost::{self, BoostError, BoostJob, BoostParams, Chosen, Grid, Search, Table};
+use crate::exit::Code;
+use crate::features::{self, COUNT, Features};
+use crate::folds::Fold;
+use crate::kill;
+use crate::labels::Labels;
+use crate::market::Panel;
+use crate::settings::{Models, Settings};
+
+/// What the search chose for one symbol, fold and head.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Entry {
+    symbol: String,
+    fold: usize,
+    head: String,
+    chosen: Chosen,
+}
+
+/// Parameters of every fold and head: those of the settings, or what the search chose.
+pub struct Tuning {
+    chosen: HashMap<(String, usize, String), Chosen>,
+}
+
+impl Tuning {
+    /// What the search chose, where it was made.
+    pub fn chosen(&self, symbol: &str, fold: &Fold, head: &str) -> Option<&Chosen> {
+        self.chosen.get(&(symbol.to_owned(), fold.index, head.to_owned()))
+    }
+
+    /// Parameters to train with.
+    pub fn params(&self, settings: &Settings, symbol: &str, fold: &Fold, head: &str) -> BoostParams {
+        match self.chosen(symbol, fold, head) {
+            Some(chosen) => chosen.params.clone(),
+            None => jobs::params(&settings.models, head, settings.seed),
+        }
+    }
+}
+
+/// Searches for all symbols, folds and heads at once where the settings ask for it; what an earlier run of the same
+/// candles and settings chose is taken up.
+pub async fn tune(
+    day: &mut Day,
+    panel: &Panel,
+    features: &Features,
+    labels: &Labels,
+    plans: &[(usize, Vec<Fold>)],
+    checkpoints: &Checkpoints,
+) -> Result<Tuning, Failure> {
+    if !day.settings.models.search.wanted() {
+        return Ok(Tuning { chosen: HashMap::new() });
+    }
+    let plan = plan(&day.settings.models, day.settings.seed);
+    let (mut batch, mut pools, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+    for (symbol, folds) in plans {
+        for fold in folds {
+            for head in HEADS {
+                let params = jobs::params(&day.settings.models, head, day.settings.seed);
+                batch.push(jobs::job(panel, labels, *symbol, fold, head, params));
+                pools.push(pool(day.settings.models.search.pool, fold, head, &batch));
+                owners.push((panel.symbols[*symbol].clone(), fold.index, head.to_owned()));
+            }
+        }
+    }
+    let models = (batch.len() * plan.models()) as u64;
+    let step = day.begin("tune", Some(models)).await?;
+    let entries = match checkpoints.load_tuning::<Vec<Entry>>() {
+        Some(entries) => {
+            step.advance(models);
+            entries
+        }
+        None => {
+            let (stop, workdir) = (day.stop.clone(), day.workdir.clone());
+            let go_on = || {
+                step.advance(1);
+                !stop.is_asked() && kill::status(&workdir).is_none()
+            };
+            let results = tokio::task::block_in_place(|| {
+                let table = Table { values: &features.values, features: COUNT };
+                boost::search(table, &features::names(), &batch, &pools, &plan, &go_on)
+            });
+            day.stop.check()?;
+            day.check_kill_switch()?;
+            let entries = entries(owners, results)?;
+            checkpoints.save_tuning(&entries)?;
+            entries
+        }
+    };
+    let moved = entries.iter().filter(|entry| entry.chosen.loss < entry.chosen.own_loss).count();
+    step.note(&format!("{} configurations, {moved} of {} heads left their own", plan.configurations, entries.len()));
+    day.end(step, serde_json::json!({ "models": models, "moved": moved })).await?;
+    let by_owner = |entry: Entry| ((entry.symbol, entry.fold, entry.head), entry.chosen);
+    Ok(Tuning { chosen: entries.into_iter().map(by_owner).collect() })
+}
+
+/// Jobs of one head whose folds choose by the very same bars may choose together: no bar that one of them has yet to
+/// be tested on is among them.
+fn pool(together: bool, fold: &Fold, head: &str, batch: &[BoostJob]) -> String {
+    if together { format!("{head} {:?} {:?}", fold.validation, fold.test) } else { batch.len().to_string() }
+}
+
+/// Jobs that cannot be trained fail there, with their own reason; here they only have nothing to choose.
+fn entries(
+    owners: Vec<(String, usize, String)>,
+    results: Vec<Result<Chosen, BoostError>>,
+) -> Result<Vec<Entry>, Failure> {
+    let mut entries = Vec::with_capacity(owners.len());
+    for ((symbol, fold, head), result) in owners.into_iter().zip(results) {
+        match result {
+            Ok(chosen) => entries.push(Entry { symbol, fold, head, chosen }),
+            Err(BoostError::Parameter { job, key, value, expected }) => {
+                return Err(Failure::new(Code::Usage, format!("{job}: {key} is {value}; {expected}")));
+            }
+            Err(error) => tracing::warn!(symbol, fold, head, "no search: {error}"),
+        }
+    }
+    Ok(entries)
+}
+
+fn plan(models: &Models, seed: u64) -> Search {
+    let (search, grid) = (&models.search, models.search.grid.clone());
+    Search {
+        grid: Grid {
+            learning_rate: grid.learning_rate,
+            max_depth: grid.max_depth,
+            l2: grid.l2,
+            min_child_hessian: grid.min_child_hessian,
+            subsample: grid.subsample,
+            colsample: grid.colsample,
+        },
+        configurations: search.configurations,
+        halving: search.halving,
+        rungs: search.rungs,
+        seed,
+    }
+}
