@@ -7,6 +7,7 @@ mod cpu;
 mod forest;
 mod grow;
 mod histogram;
+mod importance;
 mod job;
 mod loss;
 mod monotone;
@@ -23,6 +24,7 @@ mod walk;
 
 pub use cpu::{train, train_by};
 pub use forest::Forest;
+pub use importance::{Permuted, contributions, mean_absolute, permutation};
 pub use job::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOST_CLASSES, Objective, Table};
 pub use loss::mean_loss;
 pub use predict::{PredictJob, predict, raw_scores};
