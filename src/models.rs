@@ -1,6 +1,7 @@
 //! Finished models: the bundle that the trading bot loads, interchange with LightGBM, and the verdict on a model.
 
 pub mod bundle;
+mod interchange;
 pub mod lightgbm;
 pub mod verdict;
 
