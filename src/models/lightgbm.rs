@@ -3,7 +3,13 @@
 //! The format has no base score, so that it is added to the first round's trees. The unchanged values stand in
 //! header lines of our own (`huracan_…`), which LightGBM ignores and drops when it saves: our reader takes them back,
 //! so that a forest written and read again is equal to the bit. A text of LightGBM's own reads with base score 0.
+//!
+//! The `alpha` of the quantile and Huber losses (our `delta`) stands in the parameters after the trees, and nowhere else:
+//! LightGBM writes it there in six digits, we in as many as it takes, and LightGBM keeps ours when it saves the model.
+//! A random forest is marked by the header line `average_output`. LightGBM loads and predicts with it as it is, but
+//! trains on by it only where the parameters draw rows or features for each tree.
 
+mod parameters;
 mod read;
 mod write;
 

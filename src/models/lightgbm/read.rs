@@ -9,6 +9,8 @@ use super::{
 };
 use crate::boost::{Child, Forest, Objective, Tree};
 
+/// Header line, without a value, of a forest whose trees are averaged.
+const AVERAGED: &str = "average_output";
 /// What LightGBM takes for zero: values at most this far from it.
 const ZERO: f64 = 1e-35_f32 as f64;
 
@@ -35,25 +37,27 @@ pub enum LightgbmError {
 
 /// Reads a model text of LightGBM (v3, v4) or of [`to_lightgbm`](super::to_lightgbm).
 ///
-/// Binary, multiclass, and the regressions that predict the plain sum of trees. A missing value goes the way that
+/// Binary, multiclass, and the regressions that predict the plain sum of trees, or their mean in a random forest:
+/// `quantile` and `huber` by name, `regression_l1`, `fair` and `mape` as [`Objective::Regression`]. A missing value goes the way that
 /// LightGBM would send it: the default way where the split's missing type is NaN, the way of 0 where it is None.
 ///
 /// # Errors
-/// A damaged text, and what a [`Forest`] cannot stand for: categorical splits, linear trees, averaged forests, other
-/// objectives, and splits that send zeros another way than their threshold says.
+/// A damaged text, and what a [`Forest`] cannot stand for: categorical splits, linear trees, other objectives, and
+/// splits that send zeros another way than their threshold says.
 pub fn from_lightgbm(text: &str) -> Result<Forest, LightgbmError> {
     let mut lines = text.lines().map(|line| line.strip_suffix('\r').unwrap_or(line));
     if lines.next() != Some("tree") {
         return Err(LightgbmError::NotAModel);
     }
-    let mut blocks = split_blocks(lines)?.into_iter();
+    let mut blocks = split_blocks(&mut lines)?.into_iter();
+    let parameters = parameters(lines);
     // The first block is always there: it is the header.
     let header = blocks.next().unwrap_or_else(|| Block { place: "header".to_owned(), values: HashMap::new() });
     let version = header.get("version")?;
     if !["v3", "v4"].contains(&version) {
         return Err(LightgbmError::Version { version: version.to_owned() });
     }
-    let objective = objective(&header)?;
+    let objective = objective(&header, &parameters)?;
     let features = feature_names(&header)?;
     let mut trees = blocks.map(|block| read_tree(&block, features.len())).collect::<Result<Vec<_>, _>>()?;
     let per_round = objective.trees_per_round();
@@ -64,7 +68,8 @@ pub fn from_lightgbm(text: &str) -> Result<Forest, LightgbmError> {
     let base_score = take_base_score(&header, &mut trees, per_round)?;
     let validation_loss =
         if header.values.contains_key(VALIDATION_LOSS) { header.all(VALIDATION_LOSS)? } else { vec![] };
-    Ok(Forest { objective, features, base_score, averaged: false, trees, validation_loss })
+    let averaged = header.values.contains_key(AVERAGED);
+    Ok(Forest { objective, features, base_score, averaged, trees, validation_loss })
 }
 
 /// `key=value` lines of the header or of one tree.
@@ -73,7 +78,8 @@ struct Block<'a> {
     values: HashMap<&'a str, &'a str>,
 }
 
-fn split_blocks<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Block<'a>>, LightgbmError> {
+/// The blocks up to the end of the trees; what follows stays in `lines`.
+fn split_blocks<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Result<Vec<Block<'a>>, LightgbmError> {
     let mut blocks = vec![Block { place: "header".to_owned(), values: HashMap::new() }];
     for line in lines {
         if line == "end of trees" {
@@ -91,6 +97,13 @@ fn split_blocks<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Block<'a
         }
     }
     Err(LightgbmError::CutOff)
+}
+
+/// `[key: value]` lines of the section after the trees; none where the section is missing.
+fn parameters<'a>(lines: impl Iterator<Item = &'a str>) -> Block<'a> {
+    let section = lines.skip_while(|line| *line != "parameters:").take_while(|line| *line != "end of parameters");
+    let values = section.filter_map(|line| line.strip_prefix('[')?.strip_suffix(']')?.split_once(": ")).collect();
+    Block { place: "parameters".to_owned(), values }
 }
 
 impl<'a> Block<'a> {
@@ -138,11 +151,8 @@ impl<'a> Block<'a> {
     }
 }
 
-fn objective(header: &Block) -> Result<Objective, LightgbmError> {
-    const REMEDY: &str = "train with objective binary, regression or multiclass and boosting gbdt";
-    if header.values.contains_key("average_output") {
-        return header.unsupported("a forest that averages its trees".to_owned(), REMEDY);
-    }
+fn objective(header: &Block, parameters: &Block) -> Result<Objective, LightgbmError> {
+    const REMEDY: &str = "train with objective binary, regression, quantile, huber or multiclass";
     let line = header.get("objective")?;
     let mut words = line.split_ascii_whitespace();
     let name = words.next().unwrap_or("");
@@ -150,9 +160,16 @@ fn objective(header: &Block) -> Result<Objective, LightgbmError> {
     let objective = match name {
         "binary" if options.get("sigmoid").is_none_or(|s| s.parse() == Ok(1.0)) => Objective::Binary,
         "multiclass" => Objective::Multiclass { classes: header.one("num_class")? },
-        "regression" | "regression_l1" | "huber" | "fair" | "quantile" | "mape" if !options.contains_key("sqrt") => {
-            Objective::Regression
-        }
+        _ if options.contains_key("sqrt") => return header.unsupported(format!("objective '{line}'"), REMEDY),
+        "quantile" => match parameters.one("alpha")? {
+            alpha if alpha > 0.0 && alpha < 1.0 => Objective::Quantile { alpha },
+            alpha => return parameters.malformed(format!("alpha is {alpha}; that of quantile is between 0 and 1")),
+        },
+        "huber" => match parameters.one("alpha")? {
+            delta if delta > 0.0 && f64::is_finite(delta) => Objective::Huber { delta },
+            delta => return parameters.malformed(format!("alpha is {delta}; that of huber is above 0")),
+        },
+        "regression" | "regression_l1" | "fair" | "mape" => Objective::Regression,
         _ => return header.unsupported(format!("objective '{line}'"), REMEDY),
     };
     if objective == (Objective::Multiclass { classes: 0 }) {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::boost::{Child, Forest, Objective, Tree};
+use crate::boost::{BoostParams, Child, Forest, Growth, Objective, Tree};
 
 /// A tree grown by splitting leaves at random, from a list of draws.
 fn tree(draws: &[(u64, f64, f64)], features: u32) -> Tree {
@@ -48,20 +48,33 @@ fn any_number() -> impl Strategy<Value = f64> {
     prop_oneof![any::<f64>().prop_filter("finite", |x| x.is_finite() && x.abs() < 1e300), -1.0..1.0f64, Just(0.0)]
 }
 
+fn any_objective() -> impl Strategy<Value = Objective> {
+    let share = (1e-300..1.0f64).prop_filter("below 1", |share| *share < 1.0);
+    prop_oneof![
+        Just(Objective::Binary),
+        Just(Objective::Regression),
+        (1u32..4).prop_map(|classes| Objective::Multiclass { classes }),
+        share.prop_map(|alpha| Objective::Quantile { alpha }),
+        any_number().prop_filter("above 0", |x| *x > 0.0).prop_map(|delta| Objective::Huber { delta }),
+    ]
+}
+
 proptest! {
     #[test]
     fn a_forest_written_and_read_again_is_equal_to_the_bit(
         draws in prop::collection::vec(prop::collection::vec((any::<u64>(), any_number(), -9.0..9.0f64), 0..12), 0..4),
-        classes in 1u32..4,
+        objective in any_objective(),
+        averaged in any::<bool>(),
         base in prop::collection::vec(any_number(), 3),
         loss in prop::collection::vec(0.0..1.0f64, 0..4),
     ) {
-        let whole = draws.len() - draws.len() % classes as usize;
+        let classes = objective.trees_per_round();
+        let whole = draws.len() - draws.len() % classes;
         let forest = Forest {
-            objective: if classes == 1 { Objective::Regression } else { Objective::Multiclass { classes } },
+            objective,
             features: (0..4).map(|i| format!("f{i}")).collect(),
-            base_score: base[..classes as usize].to_vec(),
-            averaged: false,
+            base_score: if averaged { vec![0.0; classes] } else { base[..classes].to_vec() },
+            averaged,
             trees: draws[..whole].iter().map(|draws| tree(draws, 4)).collect(),
             validation_loss: loss,
         };
@@ -142,6 +155,84 @@ fn a_missing_value_goes_the_way_that_lightgbm_sends_it() {
     }
 }
 
+/// The text of a forest as LightGBM names its objective, with the parameters that follow the trees.
+fn with_parameters(objective: &str, parameters: &str) -> String {
+    foreign("8", "0.5").replace("binary sigmoid:1", objective) + "\nparameters:\n" + parameters + "end of parameters\n"
+}
+
+#[test]
+fn the_alpha_of_a_loss_is_read_from_the_parameters_and_must_fit_it() {
+    let read = |objective, parameters| from_lightgbm(&with_parameters(objective, parameters)).map(|f| f.objective);
+    assert_eq!(read("quantile", "[boosting: gbdt]\n[alpha: 0.05]\n"), Ok(Objective::Quantile { alpha: 0.05 }));
+    assert_eq!(read("huber", "[alpha: 1e-07]\n[seed: 1]\n"), Ok(Objective::Huber { delta: 1e-7 }));
+    for plain in ["regression", "regression_l1", "fair", "mape"] {
+        assert_eq!(read(plain, "[alpha: 0.05]\n"), Ok(Objective::Regression), "{plain}");
+    }
+    let faults = [
+        ("quantile", "[alpha: 1]\n", "alpha is 1; that of quantile"),
+        ("quantile", "[alpha: 0]\n", "alpha is 0; that of quantile"),
+        ("quantile", "[alpha: nan]\n", "alpha is NaN"),
+        ("huber", "[alpha: -2]\n", "alpha is -2; that of huber"),
+        ("huber", "[alpha: inf]\n", "alpha is inf"),
+        ("huber", "[alpha: ]\n", "'alpha' holds ''"),
+        ("quantile", "[alpha_2: 0.5]\n", "'alpha' is missing"),
+    ];
+    for (objective, parameters, part) in faults {
+        let error = read(objective, parameters).unwrap_err().to_string();
+        assert!(error.starts_with("parameters: ") && error.contains(part), "{objective} {parameters}: {error}");
+    }
+    assert!(from_lightgbm(&foreign("8", "0.5").replace("binary sigmoid:1", "quantile")).is_err(), "no section at all");
+}
+
+#[test]
+fn a_random_forest_is_marked_and_says_how_it_drew() {
+    let mut averaged = forest(2);
+    averaged.averaged = true;
+    averaged.base_score = vec![0.0, 0.0];
+    let text = to_lightgbm(&averaged, &json!({"subsample": 0.5, "learning_rate": 0.1}));
+    assert!(text.contains("\naverage_output\n"));
+    assert!(text.contains("[boosting: rf]") && text.contains("[bagging_freq: 1]"), "LightGBM trains on by these");
+    assert_eq!(from_lightgbm(&text).unwrap(), averaged);
+    let boosted = to_lightgbm(&forest(2), &json!({"subsample": 1.0}));
+    assert!(!boosted.contains("average_output") && !boosted.contains("bagging_freq"));
+}
+
+#[test]
+fn parameters_go_by_lightgbms_names() {
+    let section = |objective, parameters: Value| {
+        let text = to_lightgbm(&Forest { objective, ..forest(1) }, &parameters);
+        let start = text.find("parameters:").unwrap();
+        (text[..start].to_owned(), text[start..text.find("\nend of parameters").unwrap()].to_owned())
+    };
+    let params = BoostParams {
+        growth: Growth::Leaf,
+        max_leaves: 40,
+        colsample_node: 0.7,
+        scale_pos_weight: 2.5,
+        monotone: vec![1, -1],
+        ..BoostParams::default()
+    };
+    let (header, lines) = section(Objective::Binary, serde_json::to_value(&params).unwrap());
+    assert!(header.contains("\nmonotone_constraints=1 -1\n"));
+    for line in
+        ["num_leaves: 40", "feature_fraction_bynode: 0.7", "scale_pos_weight: 2.5", "monotone_constraints: 1,-1"]
+    {
+        assert!(lines.contains(&format!("[{line}]\n")), "{line} in {lines}");
+    }
+    let (_, by_level) = section(Objective::Binary, serde_json::to_value(BoostParams::default()).unwrap());
+    assert!(by_level.contains("[max_depth: 6]\n") && by_level.contains("[num_leaves: 64]\n"), "{by_level}");
+    let (_, deep) = section(Objective::Binary, json!({"growth": "level", "max_depth": 20}));
+    assert!(deep.contains("[num_leaves: 131072]\n"), "LightGBM's most: {deep}");
+    // LightGBM refuses a text with another number of constraints, and any list for the quantile objective.
+    for harmful in [json!([1, 0, 0]), json!([0, 0])] {
+        let (header, lines) = section(Objective::Quantile { alpha: 0.25 }, json!({"monotone": harmful}));
+        assert!(!header.contains("monotone") && !lines.contains("monotone"), "{harmful}");
+        assert!(header.contains("\nobjective=quantile\n") && lines.contains("[alpha: 0.25]\n"));
+    }
+    let (header, lines) = section(Objective::Huber { delta: 1e-7 }, Value::Null);
+    assert!(header.contains("\nobjective=huber\n") && lines.contains("[alpha: 1e-7]\n"));
+}
+
 #[test]
 fn what_a_forest_cannot_stand_for_is_refused_by_name() {
     let text = foreign("8", "0.5");
@@ -157,7 +248,8 @@ fn what_a_forest_cannot_stand_for_is_refused_by_name() {
     refused("is_linear=0", "is_linear=1", "linear tree");
     refused("binary sigmoid:1", "poisson", "objective 'poisson'");
     refused("binary sigmoid:1", "binary sigmoid:2", "sigmoid:2");
-    refused("label_index=0", "average_output", "averages");
+    refused("binary sigmoid:1", "quantile sqrt", "objective 'quantile sqrt'");
+    refused("binary sigmoid:1", "multiclassova", "objective 'multiclassova'");
     refused("num_tree_per_iteration=1", "num_tree_per_iteration=3", "3 trees a round");
     refused("left_child=-1", "left_child=0", "two ways lead to");
     refused("left_child=-1", "left_child=-2", "two ways lead to");

@@ -1,39 +1,26 @@
 //! A forest as LightGBM's model text.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt::Write;
 
 use serde_json::Value;
 
+use super::parameters::{self, objective_name};
 use super::{BASE_SCORE, DEFAULT_LEFT, FIRST_VALUES, MISSING_NAN, MISSING_SHIFT, OWN_NAMES, VALIDATION_LOSS};
 use crate::boost::{Child, Forest, Objective, Tree};
-
-/// Names of our parameters and LightGBM's. LightGBM refuses a text with parameters that it does not know.
-const PARAMETERS: &[(&str, &str)] = &[
-    ("rounds", "num_iterations"),
-    ("learning_rate", "learning_rate"),
-    ("max_depth", "max_depth"),
-    ("max_bin", "max_bin"),
-    ("l2", "lambda_l2"),
-    ("min_child_hessian", "min_sum_hessian_in_leaf"),
-    ("min_split_gain", "min_gain_to_split"),
-    ("subsample", "bagging_fraction"),
-    ("colsample", "feature_fraction"),
-    ("early_stopping", "early_stopping_round"),
-    ("seed", "seed"),
-];
+use crate::models::interchange::{distinct_names, written_trees};
 
 /// The model text of a forest; every number reads back to the same bits.
 ///
 /// `parameters` is an object with the keys of [`BoostParams`](crate::boost::BoostParams); those that LightGBM knows
-/// go to the text's last section, which it shows but does not predict by. Names of features that the format cannot
-/// hold are written as [`lightgbm_feature_names`] says, and as they are in a line that only our reader looks at.
+/// go to the text's last section, which it shows, and trains on by, but does not predict by. Names of features that the
+/// format cannot hold are written as [`lightgbm_feature_names`] says, and as they are in a line that only our reader
+/// looks at.
 pub fn to_lightgbm(forest: &Forest, parameters: &Value) -> String {
     let names = lightgbm_feature_names(&forest.features);
+    let monotone = parameters::monotone(parameters, names.len());
     let trees: Vec<String> =
         written_trees(forest).iter().enumerate().map(|(i, tree)| tree_block(i, tree, forest)).collect();
-    let mut out = header(forest, &names);
+    let mut out = header(forest, &names, monotone.as_deref());
     line(&mut out, "tree_sizes", &joined(trees.iter().map(String::len)));
     out.push('\n');
     for tree in &trees {
@@ -41,7 +28,7 @@ pub fn to_lightgbm(forest: &Forest, parameters: &Value) -> String {
     }
     out.push_str("end of trees\n\n");
     importances(&mut out, forest, &names);
-    parameter_section(&mut out, forest.objective, parameters);
+    out.push_str(&parameters::section(forest, parameters, monotone.as_deref()));
     out.push_str("\npandas_categorical:null\n");
     out
 }
@@ -49,53 +36,30 @@ pub fn to_lightgbm(forest: &Forest, parameters: &Value) -> String {
 /// Feature names as the text holds them: whitespace, control characters and the signs that LightGBM refuses in names
 /// (`" , : [ ] { } =`) become `_`, and a name that is then taken gets a number.
 pub fn lightgbm_feature_names(names: &[String]) -> Vec<String> {
-    let mut taken = HashSet::new();
-    names
-        .iter()
-        .map(|name| {
-            let mut plain: String = name
-                .chars()
-                .map(|c| if c.is_whitespace() || c.is_control() || "\",:[]{}=".contains(c) { '_' } else { c })
-                .collect();
-            if plain.is_empty() {
-                plain.push('_');
-            }
-            let stem = plain.clone();
-            let mut number = 2;
-            while !taken.insert(plain.clone()) {
-                plain = format!("{stem}_{number}");
-                number += 1;
-            }
-            plain
-        })
-        .collect()
+    distinct_names(names, |c| c.is_whitespace() || c.is_control() || "\",:[]{}=".contains(c))
 }
 
-/// The forest's trees, or a constant a class where there are none: LightGBM needs a tree a class.
-fn written_trees(forest: &Forest) -> Cow<'_, [Tree]> {
-    if !forest.trees.is_empty() {
-        return Cow::Borrowed(&forest.trees);
-    }
-    let constant = Tree { leaf_value: vec![0.0], leaf_weight: vec![0.0], leaf_count: vec![0], ..Tree::default() };
-    Cow::Owned(vec![constant; forest.objective.trees_per_round()])
-}
-
-fn header(forest: &Forest, names: &[String]) -> String {
+fn header(forest: &Forest, names: &[String], monotone: Option<&[i64]>) -> String {
     let per_round = forest.objective.trees_per_round();
     let mut out = String::from("tree\nversion=v4\n");
     line(&mut out, "num_class", &per_round.to_string());
     line(&mut out, "num_tree_per_iteration", &per_round.to_string());
     line(&mut out, "label_index", "0");
     line(&mut out, "max_feature_idx", &names.len().saturating_sub(1).to_string());
+    // The alpha of the quantile and Huber losses stands among the parameters alone.
     let objective = match forest.objective {
         Objective::Binary => "binary sigmoid:1".to_owned(),
-        Objective::Regression => "regression".to_owned(),
-        Objective::Quantile { alpha } => format!("quantile alpha:{alpha}"),
-        Objective::Huber { delta } => format!("huber alpha:{delta}"),
         Objective::Multiclass { classes } => format!("multiclass num_class:{classes}"),
+        plain => objective_name(plain).to_owned(),
     };
     line(&mut out, "objective", &objective);
+    if forest.averaged {
+        out.push_str("average_output\n");
+    }
     line(&mut out, "feature_names", &names.join(" "));
+    if let Some(signs) = monotone {
+        line(&mut out, "monotone_constraints", &joined(signs));
+    }
     line(&mut out, "feature_infos", &feature_infos(forest).join(" "));
     if *names != forest.features {
         // LightGBM refuses a line with a second sign of equality.
@@ -172,33 +136,6 @@ fn importances(out: &mut String, forest: &Forest, names: &[String]) {
     out.push('\n');
 }
 
-fn parameter_section(out: &mut String, objective: Objective, parameters: &Value) {
-    let mut lines = vec![("boosting", "gbdt".to_owned())];
-    match objective {
-        Objective::Binary => lines.push(("objective", "binary".to_owned())),
-        Objective::Regression => lines.push(("objective", "regression".to_owned())),
-        Objective::Quantile { alpha } => {
-            lines.extend([("objective", "quantile".to_owned()), ("alpha", alpha.to_string())]);
-        }
-        Objective::Huber { delta } => {
-            lines.extend([("objective", "huber".to_owned()), ("alpha", delta.to_string())]);
-        }
-        Objective::Multiclass { classes } => {
-            lines.extend([("objective", "multiclass".to_owned()), ("num_class", classes.to_string())]);
-        }
-    }
-    for (ours, theirs) in PARAMETERS {
-        if let Some(value) = parameters.get(ours).filter(|value| value.is_number()) {
-            lines.push((theirs, value.to_string()));
-        }
-    }
-    out.push_str("parameters:\n");
-    for (key, value) in lines {
-        let _ = writeln!(out, "[{key}: {value}]");
-    }
-    out.push_str("\nend of parameters\n");
-}
-
 fn line(out: &mut String, key: &str, value: &str) {
     out.push_str(key);
     out.push('=');
@@ -210,7 +147,7 @@ fn numbers(values: &[f64]) -> String {
     joined(values.iter().map(|&x| number(x)))
 }
 
-fn joined<T: std::fmt::Display>(values: impl IntoIterator<Item = T>) -> String {
+pub(super) fn joined<T: std::fmt::Display>(values: impl IntoIterator<Item = T>) -> String {
     let mut out = String::new();
     for (i, value) in values.into_iter().enumerate() {
         if i > 0 {
@@ -222,7 +159,7 @@ fn joined<T: std::fmt::Display>(values: impl IntoIterator<Item = T>) -> String {
 }
 
 /// The fewest digits that read back to the same bits, at most 17.
-fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     let plain = x == 0.0 || (1e-5..1e17).contains(&x.abs()) || !x.is_finite();
     if plain { format!("{x}") } else { format!("{x:e}") }
 }
