@@ -17,7 +17,7 @@ pub fn convert(model: &Path, head: Option<&str>, out: &Path) -> Result<Value, Fa
     let ending = out.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let (format, text) = match ending {
         "txt" => ("LightGBM", to_lightgbm(&forest, &json!({}))),
-        "json" => ("XGBoost", to_xgboost(&forest)),
+        "json" => ("XGBoost", to_xgboost(&forest).or_exit(Code::BadData)?),
         _ => {
             let message = format!("{}: name it .txt for LightGBM or .json for XGBoost", out.display());
             return Err(Failure::new(Code::Usage, message));

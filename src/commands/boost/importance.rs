@@ -64,7 +64,9 @@ pub fn importance(asked: &Asked) -> Result<Ranking, Failure> {
             return Err(Failure::new(Code::BadData, format!("{}: the table has no rows", path.display())));
         }
         rows = Some(all.len());
-        shap = Some(boost::mean_absolute(&forest, &boost::contributions(&forest, view, &all)));
+        let contributions = boost::contributions(&forest, view, &all);
+        let classes = forest.objective.trees_per_round();
+        shap = Some(boost::mean_absolute(&contributions, classes, forest.features.len()));
         if let Some(target) = &asked.target {
             let columns = Columns { target: target.clone(), group: None, weight: asked.weight.clone() };
             let Learnable { labels, weights, .. } = Learnable::new(&given, &columns, Some(&forest.features))?;
