@@ -150,8 +150,9 @@ impl Paths {
 
     /// What an edge does at `points`, where the row is still on the path above.
     ///
-    /// A feature's factor at t is t + (1 − t)·cover if the row follows all of the path's splits on it, and (1 − t)·cover
-    /// if not; its gain is the factor's derivative, less the share of it that is in every factor, over the factor.
+    /// A feature's factor at t is t·hot + (1 − t)·cover, hot being 1 for a row that follows all of the path's splits on it
+    /// and 0 for others. It gets (hot − cover) over this factor of what a leaf's product is: (1 − cover)/factor while the
+    /// row follows, and −1/(1 − t) once it does not, whatever the cover.
     fn factors_of(&self, edge: &Edge, points: &[Point]) -> Factors {
         let above = self.edges[edge.above as usize].cover;
         let mut factors = Factors::default();

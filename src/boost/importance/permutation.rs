@@ -138,7 +138,7 @@ fn trees_by_feature(forest: &Forest) -> Vec<Vec<usize>> {
 
 /// The place that each place takes its value from.
 fn shuffled(rows: usize, seed: u64, feature: usize, repeat: u32) -> Vec<u32> {
-    let stream = (feature as u64) << 32 | u64::from(repeat);
+    let stream = ((feature as u64) << 32) | u64::from(repeat);
     let mut places: Vec<(u64, u32)> =
         (0..rows as u32).map(|place| (arith::draw(seed, stream, u64::from(place)), place)).collect();
     places.sort_unstable();

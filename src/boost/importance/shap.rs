@@ -8,7 +8,7 @@ use crate::boost::{Forest, Table, Tree};
 /// Rows that a thread takes at a time: a tree's factors stay in the cache, and so do the sums of the rows.
 const BLOCK: usize = 16;
 
-/// Inner nodes whose paths are held at once, some 300 bytes each and four points.
+/// Inner nodes whose paths are held at once: some 400 bytes each, and 256 more for every four points after the first.
 const MOST_NODES: usize = 1 << 15;
 
 /// Each feature's share in each row's raw scores, by path-dependent SHAP values:
@@ -17,14 +17,14 @@ const MOST_NODES: usize = 1 << 15;
 /// `rows` are rows of `table`. A feature that is not known is averaged over as the training rows went: a node weighs its
 /// children by their row counts, evenly where both are 0. The values are those that the algorithm of Lundberg, Erion and
 /// Lee (2018, algorithm 2) defines, as LightGBM's `pred_contrib` and the shap package give them. They are had another way,
-/// since unwinding a path that asks for many features loses all digits: the Shapley value is the integral over t of the
-/// game's derivative along the diagonal of its multilinear extension (Owen 1972), for a leaf
+/// since unwinding a path loses digits with every feature that it asks for, at 100 features all of them: the Shapley value
+/// is the integral over t of the game's derivative along the diagonal of its multilinear extension (Owen 1972), for a leaf
 ///
 /// φᵢ = value · ∫ (hotᵢ − coverᵢ) ∏_{j≠i} (t·hotⱼ + (1 − t)·coverⱼ) dt
 ///
 /// with hot 1 where the row follows all of the path's splits on a feature and 0 otherwise, and cover the product of the
-/// shares of rows that do. Quadrature by Gauss and Legendre is exact for this polynomial and adds up only what has one
-/// sign (Wettenstein, Mitchell and Yu 2026); sums over leaves are carried up the tree (Yu et al. 2022).
+/// shares of rows that do. Gauss–Legendre quadrature is exact for this polynomial, and its products have no terms that
+/// cancel (Wettenstein, Mitchell and Yu 2026); sums over leaves are carried up the tree (Yu et al. 2022).
 ///
 /// A row's values have the same bits whatever the threads and the other rows.
 ///
