@@ -5,102 +5,14 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use huracan::arith;
-use huracan::boost::{self, BoostJob, BoostParams, Child, Forest, Objective, Table, Tree};
+use huracan::boost::{Forest, Objective};
 use huracan::models::bundle::{Metadata, Performance, TrainingParameters, importance_shares, model_id};
 use huracan::models::{Bundle, combined_digest, from_lightgbm, load_forest, to_lightgbm};
 use serde_json::{Value, json};
+use support::forests::{
+    assert_agree, averaged, predictions, random_forest, read_f32, read_f64, table, trained_forests, write_f32,
+};
 use support::python;
-
-const FEATURES: usize = 5;
-
-/// Numbers in [0, 1) from a counter.
-struct Draws(u64);
-
-impl Draws {
-    fn next(&mut self) -> f64 {
-        self.0 += 1;
-        arith::uniform(arith::draw(11, 5, self.0))
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() * n as f64) as usize
-    }
-}
-
-/// A tree of `leaves` leaves with random splits, missing directions and values.
-fn random_tree(draws: &mut Draws, leaves: usize) -> Tree {
-    let mut tree = Tree { leaf_value: vec![draws.next() - 0.5], ..Tree::default() };
-    while tree.leaf_value.len() < leaves {
-        let leaf = Child::Leaf(draws.below(tree.leaf_value.len()) as u32);
-        let node = Child::Node(tree.left.len() as u32);
-        tree.left.iter_mut().chain(&mut tree.right).filter(|child| **child == leaf).for_each(|child| *child = node);
-        tree.split_feature.push(draws.below(FEATURES) as u32);
-        // Some cuts fall on values of the table, where "at most" decides.
-        let cut = 4.0 * draws.next() - 2.0;
-        tree.threshold.push(if draws.next() < 0.5 { cut } else { (4.0 * cut).round() / 4.0 });
-        tree.missing_left.push(draws.next() < 0.5);
-        tree.left.push(leaf);
-        tree.right.push(Child::Leaf(tree.leaf_value.len() as u32));
-        tree.split_gain.push(draws.next() as f32);
-        tree.node_value.push(draws.next() - 0.5);
-        tree.leaf_value.push(draws.next() - 0.5);
-    }
-    let nodes = tree.left.len();
-    tree.node_weight = vec![1.0; nodes];
-    tree.leaf_weight = vec![1.0; leaves];
-    tree.leaf_count = vec![10; leaves];
-    // LightGBM's SHAP values weigh by counts: a node has the rows of its leaves.
-    tree.node_count = vec![0; nodes];
-    for node in (0..nodes).rev() {
-        tree.node_count[node] = count(&tree, tree.left[node]) + count(&tree, tree.right[node]);
-    }
-    tree
-}
-
-fn count(tree: &Tree, child: Child) -> u32 {
-    match child {
-        Child::Leaf(leaf) => tree.leaf_count[leaf as usize],
-        Child::Node(node) => count(tree, tree.left[node as usize]) + count(tree, tree.right[node as usize]),
-    }
-}
-
-fn random_forest(objective: Objective, rounds: usize, leaves: usize, seed: u64) -> Forest {
-    let mut draws = Draws(seed << 32);
-    let per_round = objective.trees_per_round();
-    Forest {
-        objective,
-        features: ["ret_1", "rsi 14", "macd", "bb,width", "σ"].map(str::to_owned).to_vec(),
-        base_score: (0..per_round).map(|_| draws.next() - 0.5).collect(),
-        averaged: false,
-        trees: (0..rounds * per_round)
-            .map(|i| {
-                // Training can end in trees that are one leaf.
-                let leaves = if i % 4 == 3 { 1 } else { leaves };
-                random_tree(&mut draws, leaves)
-            })
-            .collect(),
-        validation_loss: vec![],
-    }
-}
-
-/// Rows with a third of the values missing, some on the cuts of [`random_tree`], some infinite, some zero.
-fn table(rows: usize) -> Vec<f32> {
-    let mut draws = Draws(1 << 60);
-    (0..rows * FEATURES)
-        .map(|_| {
-            let value = 4.0 * draws.next() - 2.0;
-            match draws.below(12) {
-                0..4 => f32::NAN,
-                4..6 => ((4.0 * value).round() / 4.0) as f32,
-                6 => 0.0,
-                7 if value > 1.5 => f32::INFINITY,
-                7 if value < -1.5 => f32::NEG_INFINITY,
-                _ => value as f32,
-            }
-        })
-        .collect()
-}
 
 fn bundle(symbol: &str, heads: BTreeMap<String, Forest>, main_head: &str) -> Bundle {
     let head_digests: BTreeMap<String, String> = heads.iter().map(|(name, f)| (name.clone(), f.digest())).collect();
@@ -155,36 +67,33 @@ struct Case {
 /// Has LightGBM score every case on `rows` (`[rows × features]`, row-major) and requires our predictions within 1e-6.
 fn assert_lightgbm_agrees(python: &Path, folder: &Path, rows: &[f32], cases: &[Case]) {
     let table = folder.join("rows.f4");
-    std::fs::write(&table, rows.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>()).unwrap();
+    write_f32(&table, rows);
     let out = |i: usize| folder.join(format!("{i}.f8"));
     let jobs: Vec<Value> = cases
         .iter()
         .enumerate()
         .map(|(i, case)| {
             json!({"model": case.model, "head": case.head, "metadata": case.metadata, "rows": table, "out": out(i),
-                "features": case.forest.features.len()})
+                "features": case.forest.features.len(), "parameters": lightgbm_parameters(&case.forest)})
         })
         .collect();
     let job = folder.join("job.json");
     std::fs::write(&job, Value::from(jobs).to_string()).unwrap();
     assert_eq!(python::run(python, "score.py", &[&job]).trim(), cases.len().to_string());
     for (i, case) in cases.iter().enumerate() {
-        let theirs = read_f64(&out(i));
-        let width = case.forest.features.len();
-        let ours: Vec<f64> = rows.chunks(width).flat_map(|row| case.forest.predict(row)).collect();
-        assert_eq!(ours.len(), theirs.len(), "{}", case.name);
-        for (at, (a, b)) in ours.iter().zip(&theirs).enumerate() {
-            assert!((a - b).abs() <= 1e-6, "{}, prediction {at}: ours {a}, LightGBM's {b}", case.name);
-        }
-        let spread = ours.iter().copied().fold(f64::MIN, f64::max) - ours.iter().copied().fold(f64::MAX, f64::min);
-        let constant = case.forest.trees.iter().all(|tree| tree.split_feature.is_empty());
-        assert!(constant || spread > 0.01, "{}: equal predictions prove nothing", case.name);
+        assert_agree(&case.name, &case.forest, &predictions(&case.forest, rows), &read_f64(&out(i)), 1e-6);
     }
 }
 
-fn read_f64(path: &Path) -> Vec<f64> {
-    let bytes = std::fs::read(path).unwrap();
-    bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
+/// What LightGBM must say of a model's training, in its own words.
+fn lightgbm_parameters(forest: &Forest) -> Value {
+    let mut expected = json!({"boosting": if forest.averaged { "rf" } else { "gbdt" }});
+    match forest.objective {
+        Objective::Quantile { alpha } | Objective::Huber { delta: alpha } => expected["alpha"] = json!(alpha),
+        Objective::Multiclass { classes } => expected["num_class"] = json!(classes),
+        Objective::Binary | Objective::Regression => {}
+    }
+    expected
 }
 
 #[test]
@@ -192,6 +101,9 @@ fn lightgbm_loads_our_models_and_predicts_the_same_with_missing_values() {
     let Some(python) = python::python_with("lightgbm") else { return };
     let folder = tempfile::tempdir().unwrap();
     let multiclass = |classes| Objective::Multiclass { classes };
+    let (quantile, huber) = (Objective::Quantile { alpha: 0.3 }, Objective::Huber { delta: 1.5 });
+    let parameters = json!({"rounds": 3, "learning_rate": 0.1, "growth": "leaf", "max_leaves": 31, "subsample": 0.5,
+        "colsample_node": 0.5, "scale_pos_weight": 1.0, "monotone": [1, 0, -1, 0, 0]});
     let cases: Vec<Case> = [
         ("binary", random_forest(Objective::Binary, 9, 31, 1)),
         ("binary, one round", random_forest(Objective::Binary, 1, 2, 2)),
@@ -201,12 +113,17 @@ fn lightgbm_loads_our_models_and_predicts_the_same_with_missing_values() {
         ("seven classes", random_forest(multiclass(7), 6, 20, 6)),
         ("no trees, binary", random_forest(Objective::Binary, 0, 1, 7)),
         ("no trees, three classes", random_forest(multiclass(3), 0, 1, 8)),
+        ("quantile", random_forest(quantile, 7, 31, 9)),
+        ("huber", random_forest(huber, 7, 31, 10)),
+        ("averaged, binary", averaged(random_forest(Objective::Binary, 9, 31, 11))),
+        ("averaged, three classes", averaged(random_forest(multiclass(3), 6, 20, 12))),
+        ("averaged, quantile", averaged(random_forest(quantile, 3, 31, 13))),
     ]
     .into_iter()
     .enumerate()
     .map(|(i, (name, forest))| {
         let model = folder.path().join(format!("{i}.txt"));
-        std::fs::write(&model, to_lightgbm(&forest, &json!({"rounds": 3, "learning_rate": 0.1}))).unwrap();
+        std::fs::write(&model, to_lightgbm(&forest, &parameters)).unwrap();
         Case { name: name.to_owned(), model, head: None, metadata: None, forest }
     })
     .collect();
@@ -235,61 +152,20 @@ fn any_python_loads_the_bundle_and_scores_every_head() {
     assert_lightgbm_agrees(&python, folder.path(), &table(600), &cases);
 }
 
-/// A forest trained on `rows`, whose labels follow from the first two features and from what is missing.
-fn trained_forest(objective: Objective, rows: &[f32]) -> Forest {
-    let count = rows.len() / FEATURES;
-    let label = |row: &[f32]| {
-        let value = |v: f32, missing: f32| if v.is_nan() { missing } else { v.clamp(-2.0, 2.0) };
-        let score = value(row[0], 1.2) - value(row[1], -0.4) * value(row[2], 0.9);
-        match objective {
-            Objective::Binary => f32::from(u8::from(score > 0.0)),
-            Objective::Regression => 40.0 * score,
-            Objective::Multiclass { classes } => (score + 2.0).clamp(0.0, classes as f32 - 1.0).floor(),
-        }
-    };
-    let job = BoostJob {
-        name: format!("{objective:?}"),
-        train: (0..count as u32).collect(),
-        train_labels: rows.chunks(FEATURES).map(label).collect(),
-        valid: vec![],
-        valid_labels: vec![],
-        params: BoostParams {
-            objective,
-            rounds: 40,
-            learning_rate: 0.1,
-            max_depth: 5,
-            max_bin: 255,
-            l2: 1.0,
-            min_child_hessian: 1.0,
-            min_split_gain: 0.0,
-            subsample: 0.8,
-            colsample: 0.8,
-            early_stopping: 0,
-            seed: 7,
-            ..BoostParams::default()
-        },
-        ..BoostJob::default()
-    };
-    let names: Vec<String> = (0..FEATURES).map(|i| format!("f{i}")).collect();
-    let table = Table { values: rows, features: FEATURES };
-    boost::train(table, &names, &[job], &|_| {}).remove(0).unwrap()
-}
-
 #[test]
 fn models_trained_here_on_missing_values_predict_the_same_in_lightgbm() {
     let Some(python) = python::python_with("lightgbm") else { return };
     let folder = tempfile::tempdir().unwrap();
     let rows = table(3000);
-    let cases: Vec<Case> = [Objective::Binary, Objective::Regression, Objective::Multiclass { classes: 4 }]
+    let cases: Vec<Case> = trained_forests(&rows)
         .into_iter()
         .enumerate()
-        .map(|(i, objective)| {
-            let forest = trained_forest(objective, &rows);
-            assert!(forest.trees.iter().any(|tree| tree.missing_left.contains(&true)), "no missing value goes left");
-            assert!(forest.trees.iter().any(|tree| tree.missing_left.contains(&false)), "none goes right");
+        .map(|(i, (name, forest))| {
             let model = folder.path().join(format!("trained-{i}.txt"));
-            std::fs::write(&model, to_lightgbm(&forest, &Value::Null)).unwrap();
-            Case { name: format!("trained, {objective:?}"), model, head: None, metadata: None, forest }
+            let text = to_lightgbm(&forest, &Value::Null);
+            assert_eq!(from_lightgbm(&text).unwrap().digest(), forest.digest(), "{name}");
+            std::fs::write(&model, text).unwrap();
+            Case { name, model, head: None, metadata: None, forest }
         })
         .collect();
     assert_lightgbm_agrees(&python, folder.path(), &rows, &cases);
@@ -300,18 +176,19 @@ fn models_that_lightgbm_trains_on_missing_values_read_and_predict_the_same() {
     let Some(python) = python::python_with("lightgbm") else { return };
     let folder = tempfile::tempdir().unwrap();
     let names = python::run(&python, "train.py", &[folder.path()]);
-    let rows: Vec<f32> = std::fs::read(folder.path().join("rows.f4"))
-        .unwrap()
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-        .collect();
+    let rows = read_f32(&folder.path().join("rows.f4"));
     assert!(rows.iter().filter(|v| v.is_nan()).count() > 1000);
-    assert!(names.split_whitespace().count() >= 8, "{names}");
+    assert!(names.split_whitespace().count() >= 17, "{names}");
+    let losses = [("quantile", Objective::Quantile { alpha: 0.25 }), ("huber", Objective::Huber { delta: 1.5 })];
     for name in names.split_whitespace() {
         let forest = load_forest(&folder.path().join(format!("{name}.txt")), None).unwrap();
         let theirs = read_f64(&folder.path().join(format!("{name}.f8")));
-        let ours: Vec<f64> = rows.chunks(forest.features.len()).flat_map(|row| forest.predict(row)).collect();
+        let ours = predictions(&forest, &rows);
         assert_eq!(ours.len(), theirs.len(), "{name}");
+        assert_eq!(forest.averaged, name.starts_with("forest_"), "{name}");
+        if let Some((_, objective)) = losses.iter().find(|(loss, _)| name.ends_with(loss)) {
+            assert_eq!(forest.objective, *objective, "{name}");
+        }
         for (a, b) in ours.iter().zip(&theirs) {
             assert!((a - b).abs() <= 1e-9 * b.abs().max(1.0), "{name}: ours {a}, LightGBM's {b}");
         }

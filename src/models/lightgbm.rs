@@ -3,6 +3,7 @@
 //! The format has no base score, so that it is added to the first round's trees. The unchanged values stand in
 //! header lines of our own (`huracan_…`), which LightGBM ignores and drops when it saves: our reader takes them back,
 //! so that a forest written and read again is equal to the bit. A text of LightGBM's own reads with base score 0.
+//! When it predicts, LightGBM takes values at most 1e-35 from zero for zero, which a forest does not.
 //!
 //! The `alpha` of the quantile and Huber losses (our `delta`) stands in the parameters after the trees, and nowhere else:
 //! LightGBM writes it there in six digits, we in as many as it takes, and LightGBM keeps ours when it saves the model.

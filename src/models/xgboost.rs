@@ -2,8 +2,8 @@
 //!
 //! XGBoost keeps and adds up f32, so that predictions agree with ours within rounding: some 1e-7 of the largest score.
 //!
-//! - The base score is added to the first round's leaves, and XGBoost's own is the one that changes nothing: its
-//!   probability of 0.5 could not say that of classes which are rare beyond the digits of f32.
+//! - The base score is added to the first round's leaves, and XGBoost's own is the one that changes nothing: said as a
+//!   probability in f32, the log odds of a label that is all but certain would be lost.
 //! - A random forest is one round of trees grown side by side, their leaves divided by the number of trees a class.
 //! - `reg:pseudohubererror` stands for the Huber loss, which XGBoost does not have: its gradient, too, levels off at
 //!   `delta`, but bends on the way there. Predictions are the plain sum; the name only counts for who trains on.

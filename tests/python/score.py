@@ -1,7 +1,8 @@
 """Scores models with LightGBM: score.py JOB.json
 
-JOB holds a list of {model, head, rows, features, out, text}: `model` is a pickle of Huracan (then `head` names the head) or a model
-text; `rows` is a file of float32, row-major; predictions go to `out` as float64. No module of Huracan's is imported.
+JOB holds a list of {model, head, metadata, rows, features, parameters, out}: `model` is a pickle of Huracan (then `head`
+names the head) or a model text; `rows` is a file of float32, row-major; predictions go to `out` as float64. LightGBM must
+find each of `parameters` in the model. No module of Huracan's is imported.
 """
 
 import json
@@ -48,7 +49,10 @@ def main():
         model.dump_model()
         again = lightgbm.Booster(model_str=model.model_to_string())
         assert numpy.array_equal(again.predict(rows), predicted), "LightGBM reads its own copy differently"
+        assert again.params == model.params, "LightGBM saves other parameters than it read"
         assert model.num_feature() == job["features"]
+        for key, value in job["parameters"].items():
+            assert model.params[key] == value, (key, model.params)
         contributions = model.predict(rows[:20], pred_contrib=True)
         classes = model.num_model_per_iteration()
         raw = model.predict(rows[:20], raw_score=True).reshape(20, classes)

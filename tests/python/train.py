@@ -11,21 +11,33 @@ import lightgbm
 import numpy
 
 FEATURES = 6
+FOREST = {"boosting": "rf", "bagging_fraction": 0.7, "bagging_freq": 1}
 MODELS = {
     "binary": {"objective": "binary"},
     "binary_no_missing": {"objective": "binary", "use_missing": False},
     "binary_bagged": {"objective": "binary", "bagging_fraction": 0.7, "bagging_freq": 1, "feature_fraction": 0.6},
     "regression": {"objective": "regression", "num_leaves": 63, "min_data_in_leaf": 1},
-    "regression_huber": {"objective": "huber"},
+    "regression_huber": {"objective": "huber", "alpha": 1.5},
+    "regression_quantile": {"objective": "quantile", "alpha": 0.25},
+    "regression_l1": {"objective": "regression_l1"},
+    "regression_fair": {"objective": "fair"},
+    "regression_mape": {"objective": "mape"},
+    "regression_monotone": {"objective": "regression", "monotone_constraints": [1, -1, 0, 0, 0, 0]},
     "regression_constant": {"objective": "regression", "min_data_in_leaf": 100000},
     "multiclass": {"objective": "multiclass", "num_class": 4},
     "dart": {"objective": "binary", "boosting": "dart"},
+    "forest_binary": {"objective": "binary", **FOREST},
+    "forest_multiclass": {"objective": "multiclass", "num_class": 4, **FOREST},
+    "forest_quantile": {"objective": "quantile", "alpha": 0.25, **FOREST},
+    "forest_huber": {"objective": "huber", "alpha": 1.5, **FOREST},
 }
 REFUSED = {
     "categorical": ({"objective": "binary"}, [5]),
     "linear": ({"objective": "regression", "linear_tree": True}, "auto"),
-    "forest": ({"objective": "binary", "boosting": "rf", "bagging_fraction": 0.7, "bagging_freq": 1}, "auto"),
     "poisson": ({"objective": "poisson"}, "auto"),
+    "one_against_all": ({"objective": "multiclassova", "num_class": 4}, "auto"),
+    "cross_entropy": ({"objective": "cross_entropy"}, "auto"),
+    "square_root": ({"objective": "quantile", "alpha": 0.25, "reg_sqrt": True}, "auto"),
 }
 
 
@@ -44,9 +56,9 @@ def table():
 
 
 def target(score, objective):
-    if objective == "binary":
+    if objective in ("binary", "cross_entropy"):
         return (score > 0).astype(float)
-    if objective == "multiclass":
+    if objective in ("multiclass", "multiclassova"):
         return numpy.digitize(score, [-1, 0, 1]).astype(float)
     return numpy.abs(score) if objective == "poisson" else score
 
