@@ -22,6 +22,7 @@ mod split_x86;
 mod tree;
 mod walk;
 
+pub use bins::Cuts;
 pub use cpu::{train, train_by};
 pub use forest::Forest;
 pub use importance::{Permuted, contributions, mean_absolute, permutation};
