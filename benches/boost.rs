@@ -1,10 +1,12 @@
 //! Boosting on real candles, for a race with other programs:
 //!
-//! boost prepare CANDLES PROBLEM DATA    writes the rows, labels and jobs of a problem to the folder DATA
-//! boost train DATA [JOBS]               trains them (the first JOBS of them) and prints one JSON object
+//! boost prepare CANDLES PROBLEM DATA    writes a problem to the folder DATA (its files: benches/peers/problem.rs)
+//! boost train DATA [MODELS]             trains its models (the first MODELS of them) and prints one JSON object
+//! boost losses DATA                     trains them and prints each one's validation loss, as one JSON array
 //!
 //! Problems: `many` (a model a symbol, 2,880 rows, depth 6, 100 rounds), `tiny` (20,000 models of 110 rows, depth 4,
-//! 50 rounds), `large` (one model on all rows, depth 6, 100 rounds). The label is whether a long trade won.
+//! 50 rounds), `large` (one model on all rows, depth 6, 100 rounds); and to compare losses `hourly` and `minutes` (up to
+//! four models a symbol, each validated on the rows after its own). The label is whether a long trade won.
 
 use std::error::Error;
 use std::fs;
@@ -12,24 +14,19 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
-use huracan::boost::{self, BoostJob, BoostParams, Objective, Table};
+use huracan::boost::{self, BoostJob, Objective};
 use huracan::features::{self, COUNT};
 use huracan::market::{Panel, read_folder};
 use huracan::settings::Settings;
 use huracan::shadow::{Rules, Side};
 use huracan::{arith, labels};
-use serde::{Deserialize, Serialize};
+use problem::{Data, Model, Problem};
 
-/// What a race is about; ranges are rows of the table.
-#[derive(Serialize, Deserialize)]
-struct Problem {
-    name: String,
-    features: usize,
-    depth: u32,
-    rounds: u32,
-    /// Training and validation rows of each job; the latter may be none.
-    jobs: Vec<(Range<usize>, Range<usize>)>,
-}
+#[path = "peers/problem.rs"]
+mod problem;
+
+/// Rows between the last that a model learns from and the first that it is validated on: longer than any label.
+const GAP: usize = 96;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo adds options of its own to the arguments of a benchmark.
@@ -38,8 +35,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments[..] {
         ["prepare", candles, problem, data] => prepare(Path::new(candles), problem, Path::new(data)),
         ["train", data] => train(Path::new(data), usize::MAX),
-        ["train", data, jobs] => train(Path::new(data), jobs.parse()?),
-        _ => Err("usage: boost prepare CANDLES many|tiny|large DATA, or boost train DATA [JOBS]".into()),
+        ["train", data, models] => train(Path::new(data), models.parse()?),
+        ["losses", data] => losses(Path::new(data)),
+        _ => Err("usage: boost prepare CANDLES many|tiny|large|hourly|minutes DATA, boost train DATA [MODELS], \
+                  or boost losses DATA"
+            .into()),
     }
 }
 
@@ -49,75 +49,93 @@ fn prepare(candles: &Path, name: &str, data: &Path) -> Result<(), Box<dyn Error>
     let panel = Panel::new(files?, timeframe, 24, false)?;
     let settings = Settings::defaults();
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, timeframe);
-    let values = features::compute(&panel);
+    let features = features::compute(&panel);
     let outcomes = labels::compute(&panel, &features::atr_14(&panel), &rules);
 
     // All rows that have a label and whose features have begun, symbol by symbol.
-    let (mut rows, mut wins, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
-    for symbol in 0..panel.symbols.len() {
+    let (mut values, mut wins, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
+    for (symbol, name) in panel.symbols.iter().enumerate() {
         let first = wins.len();
         for bar in panel.ranges[symbol].clone().skip(70) {
             if let Some(label) = outcomes.get(symbol, bar, Side::Long) {
-                rows.extend(values.row(symbol, bar).iter().flat_map(|v| v.to_le_bytes()));
+                values.extend_from_slice(features.row(symbol, bar));
                 wins.push(if label.return_bps > 0.0 { 1.0_f32 } else { 0.0 });
             }
         }
-        symbols.push(first..wins.len());
+        symbols.push((name.clone(), first..wins.len()));
     }
-    let (depth, rounds, jobs) = match name {
-        "many" => (6, 100, symbols.iter().filter(|rows| rows.len() >= 3600).map(newest).collect()),
+    let (depth, rounds, models) = match name {
+        "many" => (6, 100, symbols.iter().filter(|(_, rows)| rows.len() >= 3600).map(newest).collect()),
         "tiny" => (4, 50, tiny(&symbols)),
-        "large" => (6, 100, vec![(0..wins.len() / 10 * 9, wins.len() / 10 * 9..wins.len())]),
-        other => return Err(format!("{other}: many, tiny or large").into()),
+        "large" => (6, 100, vec![model("all", 0..wins.len() / 10 * 9, wins.len() / 10 * 9..wins.len())]),
+        "hourly" => (6, 100, symbols.iter().flat_map(|symbol| folds(symbol, 2880, 700)).collect()),
+        "minutes" => (6, 100, symbols.iter().flat_map(|symbol| folds(symbol, 20_000, 5000)).collect()),
+        other => return Err(format!("{other}: many, tiny, large, hourly or minutes").into()),
     };
-    let problem = Problem { name: name.to_owned(), features: COUNT, depth, rounds, jobs };
-    fs::create_dir_all(data)?;
-    fs::write(data.join("values.f32"), rows)?;
-    fs::write(data.join("labels.f32"), wins.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
-    fs::write(data.join("problem.json"), serde_json::to_vec(&problem)?)?;
-    Ok(())
+    let problem = Problem {
+        name: name.to_owned(),
+        objective: Objective::Binary,
+        features: COUNT,
+        rounds,
+        learning_rate: 0.05,
+        depth,
+        max_bin: 255,
+        l2: 1.0,
+        min_child_hessian: 1.0,
+        models,
+    };
+    Data { problem, values, labels: wins }.write(data)
+}
+
+fn model(table: &str, train: Range<usize>, valid: Range<usize>) -> Model {
+    Model { table: table.to_owned(), train, valid }
 }
 
 /// The newest 720 rows to validate on, and the 2,880 before them, a day apart.
-fn newest(rows: &Range<usize>) -> (Range<usize>, Range<usize>) {
-    (rows.end - 3600..rows.end - 720, rows.end - 696..rows.end)
+fn newest((symbol, rows): &(String, Range<usize>)) -> Model {
+    model(symbol, rows.end - 3600..rows.end - 720, rows.end - 696..rows.end)
 }
 
 /// 20,000 windows of 110 rows, each drawn from the symbols' rows.
-fn tiny(symbols: &[Range<usize>]) -> Vec<(Range<usize>, Range<usize>)> {
-    let long: Vec<&Range<usize>> = symbols.iter().filter(|rows| rows.len() > 110).collect();
-    let windows = (0..20_000).map(|job| {
-        let rows = long[job % long.len()];
-        let from = rows.start + arith::draw(7, 0, job as u64) as usize % (rows.len() - 110);
-        (from..from + 110, 0..0)
+fn tiny(symbols: &[(String, Range<usize>)]) -> Vec<Model> {
+    let long: Vec<&(String, Range<usize>)> = symbols.iter().filter(|(_, rows)| rows.len() > 110).collect();
+    let windows = (0..20_000).map(|number| {
+        let (symbol, rows) = long[number % long.len()];
+        let from = rows.start + arith::draw(7, 0, number as u64) as usize % (rows.len() - 110);
+        model(symbol, from..from + 110, 0..0)
     });
     windows.collect()
 }
 
-fn train(data: &Path, most: usize) -> Result<(), Box<dyn Error>> {
-    let problem: Problem = serde_json::from_slice(&fs::read(data.join("problem.json"))?)?;
-    let values = read_floats(&data.join("values.f32"))?;
-    let wins = read_floats(&data.join("labels.f32"))?;
-    let names: Vec<String> = features::names();
+/// Up to four models, from the newest rows back: no row validates two of them.
+fn folds((symbol, rows): &(String, Range<usize>), train: usize, valid: usize) -> Vec<Model> {
+    let ends = (0..4).map(|fold| rows.len().saturating_sub(fold * valid));
+    ends.filter(|&end| end >= train + GAP + valid)
+        .map(|end| {
+            let checked = rows.start + end - valid;
+            model(symbol, checked - GAP - train..checked - GAP, checked..rows.start + end)
+        })
+        .collect()
+}
+
+fn train(folder: &Path, most: usize) -> Result<(), Box<dyn Error>> {
+    let data = Data::read(folder)?;
+    let names = data.feature_names();
+    let models = &data.problem.models[..most.min(data.problem.models.len())];
     let start = Instant::now();
-    let table = Table { values: &values, features: problem.features };
-    let jobs: Vec<BoostJob> = problem.jobs.iter().take(most).map(|rows| job(&problem, rows, &wins)).collect();
-    let forests = boost::train(table, &names, &jobs, &|_| ());
+    let jobs: Vec<BoostJob> = models.iter().map(|model| data.job(model)).collect();
+    let forests = boost::train(data.table(), &names, &jobs, &|_| ());
     let seconds = start.elapsed().as_secs_f64();
     let mut losses = Vec::new();
-    for (forest, (_, valid)) in forests.into_iter().zip(&problem.jobs) {
+    for (forest, model) in forests.into_iter().zip(models) {
         let forest = forest?;
-        let loss = |row: usize| {
-            let p = forest.predict(table.row(row))[0];
-            -(if wins[row] == 1.0 { p } else { 1.0 - p }).max(1e-15).ln()
-        };
-        if !valid.is_empty() {
-            losses.push(valid.clone().map(loss).sum::<f64>() / valid.len() as f64);
+        if !model.valid.is_empty() {
+            losses.push(data.loss(model, &forest));
         }
     }
     let result = serde_json::json!({
         "program": "huracan",
-        "problem": problem.name,
+        "problem": data.problem.name,
         "models": jobs.len(),
         "threads": rayon::current_num_threads(),
         "seconds": seconds,
@@ -129,37 +147,10 @@ fn train(data: &Path, most: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn job(problem: &Problem, (train, valid): &(Range<usize>, Range<usize>), wins: &[f32]) -> BoostJob {
-    let rows = |range: &Range<usize>| range.clone().map(|row| row as u32).collect();
-    BoostJob {
-        name: format!("rows {}..{}", train.start, train.end),
-        train: rows(train),
-        train_labels: wins[train.clone()].to_vec(),
-        // Rounds are not stopped early, so that both sides do the same work.
-        valid: Vec::new(),
-        valid_labels: wins[valid.start..valid.start].to_vec(),
-        params: BoostParams {
-            objective: Objective::Binary,
-            rounds: problem.rounds,
-            learning_rate: 0.05,
-            max_depth: problem.depth,
-            max_bin: 255,
-            l2: 1.0,
-            min_child_hessian: 1.0,
-            min_split_gain: 0.0,
-            subsample: 1.0,
-            colsample: 1.0,
-            early_stopping: 0,
-            seed: 7,
-            ..BoostParams::default()
-        },
-        ..BoostJob::default()
-    }
-}
-
-fn read_floats(path: &Path) -> Result<Vec<f32>, Box<dyn Error>> {
-    let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect())
+fn losses(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let data = Data::read(folder)?;
+    println!("{}", serde_json::to_string(&data.losses()?)?);
+    Ok(())
 }
 
 /// Most memory that this process has had so far, in MB; none where the system does not tell.

@@ -1,11 +1,11 @@
-"""LightGBM or XGBoost on a problem that `boost prepare` wrote (see benches/boost.rs):
+"""LightGBM or XGBoost on a problem that `boost prepare` wrote (its files: benches/peers/problem.rs):
 
-boost_peers.py DATA lightgbm|xgboost [--jobs N] [--threads N | --processes N]
+boost_peers.py DATA lightgbm|xgboost [--models N] [--threads N | --processes N]
 
-Trains the first N jobs, either one after the other with so many threads, or dealt to so many processes of one thread
-each, from the same files and with the same settings: 2^depth leaves, no other leaf limit, 255 bins. Prints one JSON
-object. `seconds` covers making the library's table and training, not reading files; `peak_mb` is that of the largest
-process.
+Trains the first N models, either one after the other with so many threads, or dealt to so many processes of one thread
+each, from the same files and with the same settings: 2^depth leaves, no other leaf limit. Prints one JSON object.
+`seconds` covers making the library's table and training, not reading files; `peak_mb` is that of the largest process;
+`losses` has each model's validation loss.
 """
 
 import argparse
@@ -18,93 +18,129 @@ import time
 import numpy
 
 
-def load(data):
-    with open(os.path.join(data, "problem.json")) as file:
+def load(folder):
+    with open(os.path.join(folder, "problem.json")) as file:
         problem = json.load(file)
-    values = numpy.fromfile(os.path.join(data, "values.f32"), "<f4").reshape(-1, problem["features"])
-    labels = numpy.fromfile(os.path.join(data, "labels.f32"), "<f4")
+    values = numpy.fromfile(os.path.join(folder, "values.f32"), "<f4").reshape(-1, problem["features"])
+    labels = numpy.fromfile(os.path.join(folder, "labels.f32"), "<f4")
     return problem, values, labels
 
 
-def rows(job, part):
-    return slice(job[part]["start"], job[part]["end"])
+def rows(model, part):
+    return slice(model[part]["start"], model[part]["end"])
+
+
+def kind(problem):
+    """The objective's name, and its classes: one where there is one score."""
+    objective = problem["objective"]
+    if isinstance(objective, str):
+        return objective, 1
+    return "multiclass", objective["multiclass"]["classes"]
 
 
 def lightgbm_model(problem, values, labels, threads):
     import lightgbm
 
+    objective, classes = kind(problem)
     params = {
-        "objective": "binary",
-        "learning_rate": 0.05,
+        "objective": objective,
+        "num_class": classes,
+        "learning_rate": problem["learning_rate"],
         "max_depth": problem["depth"],
         "num_leaves": 2 ** problem["depth"],
-        "max_bin": 255,
+        "max_bin": problem["max_bin"],
         "min_data_in_bin": 1,
         "feature_pre_filter": False,
-        "lambda_l2": 1.0,
-        "min_sum_hessian_in_leaf": 1.0,
+        "lambda_l2": problem["l2"],
+        "min_sum_hessian_in_leaf": problem["min_child_hessian"],
         "min_data_in_leaf": 1,
         "num_threads": threads,
         "verbose": -1,
     }
     booster = lightgbm.train(params, lightgbm.Dataset(values, labels, params=params), problem["rounds"])
-    return lambda rows: booster.predict(rows, num_threads=threads)
+    return lambda rows: booster.predict(rows, raw_score=True, num_threads=threads)
 
 
 def xgboost_model(problem, values, labels, threads):
     import xgboost
 
+    objective, classes = kind(problem)
+    # The softmax's Hessian is p(1 − p) times 2 here, and times K/(K − 1) on the other sides. What is held against it, and
+    # the step, are scaled alike: gains and leaves are then the others'.
+    scale = 1.0 if classes == 1 else 2.0 * (classes - 1) / classes
     params = {
-        "objective": "binary:logistic",
-        "eta": 0.05,
+        "objective": {
+            "binary": "binary:logistic",
+            "regression": "reg:squarederror",
+            "multiclass": "multi:softprob",
+        }[objective],
+        "eta": problem["learning_rate"] * scale,
         "max_depth": problem["depth"],
-        "max_bin": 255,
-        "lambda": 1.0,
-        "min_child_weight": 1.0,
+        "max_bin": problem["max_bin"],
+        "lambda": problem["l2"] * scale,
+        "min_child_weight": problem["min_child_hessian"] * scale,
         "tree_method": "hist",
         "nthread": threads,
     }
-    table = xgboost.QuantileDMatrix(values, labels, max_bin=255, nthread=threads)
+    if classes > 1:
+        params["num_class"] = classes
+    table = xgboost.QuantileDMatrix(values, labels, max_bin=problem["max_bin"], nthread=threads)
     booster = xgboost.train(params, table, problem["rounds"])
-    return lambda rows: booster.inplace_predict(rows)
+    return lambda rows: booster.inplace_predict(rows, predict_type="margin")
 
 
 MODELS = {"lightgbm": lightgbm_model, "xgboost": xgboost_model}
 
 
-def work(data, peer, jobs, threads):
-    """Trains `jobs`; gives the seconds of training, the losses, and the most memory in MB."""
-    problem, values, labels = load(data)
-    seconds, losses = 0.0, []
-    for number in jobs:
-        job = problem["jobs"][number]
+def loss(problem, scores, labels):
+    """Mean loss of raw scores: squared error, or log loss."""
+    objective, _ = kind(problem)
+    scores = numpy.asarray(scores, "f8")
+    if objective == "regression":
+        return float(numpy.mean((scores - labels) ** 2))
+    if objective == "binary":
+        return float(numpy.mean(numpy.logaddexp(0, numpy.where(labels == 1, -scores, scores))))
+    own = scores[numpy.arange(len(labels)), labels.astype(int)]
+    return float(numpy.mean(numpy.logaddexp.reduce(scores, axis=1) - own))
+
+
+def work(folder, peer, models, threads):
+    """Trains some models; gives the seconds of training, each one's loss, and the most memory in MB."""
+    problem, values, labels = load(folder)
+    seconds, losses = 0.0, {}
+    for number in models:
+        model = problem["models"][number]
+        train, valid = rows(model, "train"), rows(model, "valid")
         start = time.perf_counter()
-        predict = MODELS[peer](problem, values[rows(job, 0)], labels[rows(job, 0)], threads)
+        scores = MODELS[peer](problem, values[train], labels[train], threads)
         seconds += time.perf_counter() - start
-        won = labels[rows(job, 1)]
-        if len(won):
-            p = numpy.clip(predict(values[rows(job, 1)]), 1e-15, 1 - 1e-15)
-            losses.append(float(-numpy.mean(won * numpy.log(p) + (1 - won) * numpy.log(1 - p))))
+        if valid.start < valid.stop:
+            losses[number] = loss(problem, scores(values[valid]), labels[valid])
     return seconds, losses, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def deal(folder, peer, count, processes, threads):
+    """Trains the first models in so many processes; gives the longest's seconds, the losses in order, the most memory."""
+    with concurrent.futures.ProcessPoolExecutor(processes) as pool:
+        shares = [range(k, count, processes) for k in range(processes)]
+        parts = list(pool.map(work, *zip(*((folder, peer, share, threads) for share in shares))))
+    losses = {number: loss for part in parts for number, loss in part[1].items()}
+    return max(part[0] for part in parts), [losses[n] for n in sorted(losses)], max(part[2] for part in parts)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("peer", choices=MODELS)
-    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--models", type=int)
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--threads", type=int)
     way.add_argument("--processes", type=int)
     options = parser.parse_args()
     problem, _, _ = load(options.data)
-    count = min(options.jobs or len(problem["jobs"]), len(problem["jobs"]))
+    count = min(options.models or len(problem["models"]), len(problem["models"]))
     processes, threads = (options.processes, 1) if options.processes else (1, options.threads or os.cpu_count())
-    with concurrent.futures.ProcessPoolExecutor(processes) as pool:
-        shares = [range(k, count, processes) for k in range(processes)]
-        parts = list(pool.map(work, *zip(*((options.data, options.peer, share, threads) for share in shares))))
-    seconds = max(part[0] for part in parts)
-    losses = [loss for part in parts for loss in part[1]]
+    seconds, losses, peak_mb = deal(options.data, options.peer, count, processes, threads)
     print(json.dumps({
         "program": options.peer,
         "problem": problem["name"],
@@ -113,8 +149,9 @@ def main():
         "processes": processes,
         "seconds": seconds,
         "models_per_s": count / seconds,
-        "peak_mb": max(part[2] for part in parts),
+        "peak_mb": peak_mb,
         "loss": sum(losses) / len(losses) if losses else None,
+        "losses": losses,
     }))
 
 
