@@ -123,8 +123,7 @@ impl Tending<'_> {
         } else if missing_left {
             left = left.plus(missing);
         }
-        let count = self.binned.cuts.cuts[feature as usize].len() + 1;
-        let bin = middle_of_gap(&column, bin, count);
+        let bin = middle_of_gap(&column, bin, &self.binned.cuts.cuts[feature as usize]);
         let output = |sums: Sums| part.bounds.output(sums, self.rules.l2);
         let outputs = [output(left), output(part.sums.minus(left))];
         Split { feature, bin, missing_left, gain: score - self.own_score(part), left, outputs }
@@ -142,11 +141,35 @@ impl Group {
     }
 }
 
-/// Bins without rows may go either way: the split is laid in their middle, so that neither side claims what
-/// the node has not seen.
-fn middle_of_gap(column: &[Sums; 256], bin: usize, count: usize) -> usize {
-    match (bin + 1..count).find(|&next| column[next] != Sums::ZERO) {
-        Some(next) => bin + (next - 1 - bin) / 2,
-        None => count - 1,
+/// Bins without rows may go either way: of the cuts between the two sides the one nearest to the middle of their values,
+/// so that neither side claims what the node has not seen. Of two equally near the lower.
+fn middle_of_gap(column: &[Sums; 256], bin: usize, cuts: &[f32]) -> usize {
+    let Some(next) = (bin + 1..=cuts.len()).find(|&next| column[next] != Sums::ZERO) else { return cuts.len() };
+    let middle = f64::from(cuts[bin]) / 2.0 + f64::from(cuts[next - 1]) / 2.0;
+    let above = bin + cuts[bin..next - 1].partition_point(|&cut| f64::from(cut) < middle);
+    let below = above.saturating_sub(1).max(bin);
+    if middle - f64::from(cuts[below]) <= f64::from(cuts[above]) - middle { below } else { above }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_split_lies_in_the_middle_of_the_values_that_no_row_has() {
+        let cuts = [0.0, 1.0, 2.0, 3.0, 10.0];
+        let split = |bins: &[usize], bin: usize| {
+            let mut column = [Sums::ZERO; 256];
+            bins.iter().for_each(|&bin| column[bin] = Sums::new(-1, 1));
+            middle_of_gap(&column, bin, &cuts)
+        };
+        assert_eq!(split(&[0, 1, 2], 1), 1);
+        assert_eq!(split(&[0, 3], 0), 1);
+        assert_eq!(split(&[0, 4], 0), 1);
+        // 5 is the middle of 0 and 10.
+        assert_eq!(split(&[0, 5], 0), 3);
+        assert_eq!(split(&[1, 5], 1), 3);
+        // Present from missing.
+        assert_eq!(split(&[0, 2], 2), cuts.len());
     }
 }
