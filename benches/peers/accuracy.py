@@ -1,19 +1,25 @@
 """Validation losses beside those of LightGBM and XGBoost (benches/peers/accuracy runs both steps):
 
-accuracy.py tables FOLDER [--share S]     writes scikit-learn's bundled tables as problems, each to its own folder
-accuracy.py race PROBLEM…                 compares; each folder holds a problem and `ours.json`, our losses
+accuracy.py tables FOLDER [--share S]              writes scikit-learn's bundled tables as problems, each to its own folder
+accuracy.py race BENCH PROBLEM… [--seeds N]        compares; BENCH is the program of benches/boost.rs
 
 `tables` shuffles a table anew for each split and validates on a quarter of it: 200 times, digits 20 times, which has more
 rows. On 20 splits chance moves the mean of the small ones by 2 to 3 %.
 
-`race` prints one line a problem. `ours is` compares the mean losses, with the peer of the lower one. `spread` is what chance
+Candles have an order, and cannot be shuffled. Their models are trained N times (6), each time without another twentieth of
+their training rows, the same for all three programs: trees of so noisy a table differ as much by chance as by program.
+
+`race` prints one line a problem. `ours is` compares the mean losses, with the peer of the lower one; `spread` is what chance
 makes of that figure: two standard errors of the difference over the splits. A problem is worse where ours is more than 1 %
-higher beyond its spread; so are the symbols of the candles one by one, which are named below the table.
+higher beyond its spread. Of the candles' symbols, named below the table where they are worse, the spread is the standard
+deviation from seed to seed.
 """
 
 import argparse
 import json
 import os
+import subprocess
+import tempfile
 
 import boost_peers
 import numpy
@@ -22,7 +28,15 @@ import numpy
 MEAN, SINGLE = 0.003, 0.01
 
 
-def write(folder, name, objective, values, labels, splits):
+def write(folder, problem, values, labels):
+    os.makedirs(folder, exist_ok=True)
+    values.astype("<f4").tofile(os.path.join(folder, "values.f32"))
+    labels.astype("<f4").tofile(os.path.join(folder, "labels.f32"))
+    with open(os.path.join(folder, "problem.json"), "w") as file:
+        json.dump(problem, file)
+
+
+def write_table(folder, name, objective, values, labels, splits):
     """A problem of shuffled splits. Rows are written once a split, so that every part is a range of rows."""
     rows, features = values.shape
     valid = rows // 4
@@ -45,11 +59,7 @@ def write(folder, name, objective, values, labels, splits):
         "min_child_hessian": 1.0,
         "models": models,
     }
-    os.makedirs(folder, exist_ok=True)
-    values[order].astype("<f4").tofile(os.path.join(folder, "values.f32"))
-    labels[order].astype("<f4").tofile(os.path.join(folder, "labels.f32"))
-    with open(os.path.join(folder, "problem.json"), "w") as file:
-        json.dump(problem, file)
+    write(folder, problem, values[order], labels[order])
 
 
 def write_tables(folder, share):
@@ -63,14 +73,40 @@ def write_tables(folder, share):
     }
     for name, (loader, objective, splits) in tables.items():
         values, labels = loader(return_X_y=True)
-        write(os.path.join(folder, name), name, objective, values, labels, round(splits * share))
+        write_table(os.path.join(folder, name), name, objective, values, labels, round(splits * share))
 
 
-def compare(ours, peers):
-    """Our relative distance from the better peer, and its standard deviation over the splits."""
-    best = min(peers, key=numpy.mean)
-    scale = numpy.mean(best)
-    return numpy.mean(ours) / scale - 1, numpy.std(ours - best) / scale
+def write_without_some(folder, source, seed):
+    """The problem of `source` with a twentieth of each model's training rows left out."""
+    problem, values, labels = boost_peers.load(source)
+    draw = numpy.random.default_rng(seed)
+    models, order, end = [], [], 0
+    for model in problem["models"]:
+        train, valid = (numpy.arange(len(labels))[boost_peers.rows(model, part)] for part in ("train", "valid"))
+        kept = numpy.sort(draw.choice(train, len(train) * 19 // 20, replace=False))
+        start, middle, end = end, end + len(kept), end + len(kept) + len(valid)
+        models.append({
+            "table": model["table"],
+            "train": {"start": start, "end": middle},
+            "valid": {"start": middle, "end": end},
+        })
+        order += [kept, valid]
+    order = numpy.concatenate(order)
+    write(folder, {**problem, "models": models}, values[order], labels[order])
+
+
+def losses(bench, folder):
+    """Validation losses, `[ours and each peer][models]`."""
+    said = subprocess.run([bench, "losses", folder], check=True, stdout=subprocess.PIPE).stdout
+    ours = json.loads(said)
+    peers = [boost_peers.deal(folder, peer, len(ours), os.cpu_count(), 1)[1] for peer in boost_peers.MODELS]
+    return numpy.array([ours, *peers])
+
+
+def distances(found):
+    """How far ours are above those of the peer with the lower mean, as shares of that mean: `[models or seeds]`."""
+    best = min(found[1:], key=numpy.mean)
+    return (found[0] - best) / numpy.mean(best)
 
 
 def verdict(distance, spread):
@@ -81,32 +117,39 @@ def verdict(distance, spread):
     return "better" if distance < -spread else "equal"
 
 
-def race(folders):
+def race(bench, folders, seeds):
     columns = f"{'problem':<14}{'rows':>7}{'features':>9}{'splits':>7}{'ours':>12}{'LightGBM':>12}{'XGBoost':>12}"
     print(f"{columns}{'ours is':>9}{'spread':>8}  verdict")
-    distances, worse = [], []
+    all_distances, worse = [], []
     for folder in folders:
-        problem, _, labels = boost_peers.load(folder)
-        with open(os.path.join(folder, "ours.json")) as file:
-            ours = numpy.array(json.load(file))
-        models, cores = problem["models"], os.cpu_count()
-        peers = [numpy.array(boost_peers.deal(folder, p, len(models), cores, 1)[1]) for p in boost_peers.MODELS]
-        distance, deviation = compare(ours, peers)
-        distances.append(distance)
-        spread = 2 * deviation / numpy.sqrt(len(models))
+        problem, _, _ = boost_peers.load(folder)
+        models = problem["models"]
         table = numpy.array([model["table"] for model in models])
-        for name in sorted(set(table)):
-            own = table == name
-            alone, _ = compare(ours[own], [peer[own] for peer in peers])
-            # Four splits say little of their own deviation: that of all splits of the problem counts.
-            chance = 2 * deviation / numpy.sqrt(own.sum())
-            if verdict(alone, chance) == "WORSE":
-                worse.append(f"{problem['name']} {name}: {alone:+.2%}, spread {chance:.2%}")
+        if len(set(table)) == 1:
+            found = losses(bench, folder)[None]
+        else:
+            found = []
+            for seed in range(seeds):
+                with tempfile.TemporaryDirectory() as drawn:
+                    write_without_some(drawn, folder, seed)
+                    found.append(losses(bench, drawn))
+            found = numpy.array(found)
+            for name in sorted(set(table)):
+                own = distances(found[:, :, table == name].mean(2).T)
+                if verdict(own.mean(), own.std()) == "WORSE":
+                    worse.append(f"{problem['name']} {name}: {own.mean():+.2%}, spread {own.std():.2%}")
+        mean = found.mean(0)
+        distance = distances(mean)
+        spread = 2 * distance.std() / numpy.sqrt(len(models))
+        all_distances.append(distance.mean())
+        judged = verdict(distance.mean(), spread)
+        if judged == "WORSE":
+            worse.append(problem["name"])
         rows = models[0]["train"]["end"] - models[0]["train"]["start"]
-        means = "".join(f"{numpy.mean(losses):>12.6g}" for losses in (ours, *peers))
+        means = "".join(f"{loss:>12.6g}" for loss in mean.mean(1))
         sizes = f"{problem['name']:<14}{rows:>7}{problem['features']:>9}{len(models):>7}"
-        print(f"{sizes}{means}{distance:>+9.2%}{spread:>8.2%}  {verdict(distance, spread)}", flush=True)
-    mean = numpy.mean(distances)
+        print(f"{sizes}{means}{distance.mean():>+9.2%}{spread:>8.2%}  {judged}", flush=True)
+    mean = numpy.mean(all_distances)
     print(f"mean of all: {mean:+.2%}, {'kept' if mean <= MEAN else 'NOT KEPT'}: at most {MEAN:+.1%}")
     print("single tables: " + ("; ".join(worse) or f"none worse by more than {SINGLE:.0%} beyond its spread"))
 
@@ -117,12 +160,15 @@ def main():
     tables = steps.add_parser("tables")
     tables.add_argument("folder")
     tables.add_argument("--share", type=float, default=1.0, help="of the splits")
-    steps.add_parser("race").add_argument("problems", nargs="+")
+    racing = steps.add_parser("race")
+    racing.add_argument("bench")
+    racing.add_argument("problems", nargs="+")
+    racing.add_argument("--seeds", type=int, default=6)
     options = parser.parse_args()
     if options.step == "tables":
         write_tables(options.folder, options.share)
     else:
-        race(options.problems)
+        race(options.bench, options.problems, options.seeds)
 
 
 if __name__ == "__main__":
