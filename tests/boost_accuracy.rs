@@ -174,7 +174,7 @@ fn losses_on_bundled_tables_are_within_a_third_of_a_percent_of_lightgbms() {
         let said: Value = serde_json::from_str(&said).unwrap();
         let theirs: Vec<f64> = said["losses"].as_array().unwrap().iter().map(|loss| loss.as_f64().unwrap()).collect();
         assert_eq!(ours.len(), theirs.len());
-        let (distance, spread) = compare(&ours, &theirs);
+        let (distance, spread) = distance_and_spread(&ours, &theirs);
         println!("{table}: {:+.2} % of LightGBM's loss, spread {:.2} %", 100.0 * distance, 100.0 * spread);
         assert!(distance <= ALLOWED_ALONE + spread, "{table}: {distance} above LightGBM's loss, spread {spread}");
         distances.push(distance);
@@ -184,7 +184,7 @@ fn losses_on_bundled_tables_are_within_a_third_of_a_percent_of_lightgbms() {
 }
 
 /// How far the mean of our losses is above theirs, as a share of theirs, and two standard errors of that.
-fn compare(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
+fn distance_and_spread(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
     let count = ours.len() as f64;
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / count;
     let differences: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| a - b).collect();
