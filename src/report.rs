@@ -40,6 +40,8 @@ pub struct ReportData {
     pub exit_reasons: Vec<(String, u64)>,
     pub costs: Costs,
     pub regimes: Vec<Regime>,
+    /// What the search of hyperparameters gained and cost, by head; empty without one.
+    pub search: Vec<SearchRow>,
     pub exclusions: Vec<Exclusion>,
     pub failures: Vec<Failure>,
 }
@@ -109,6 +111,22 @@ pub struct Regime {
     pub trades: u64,
     pub win_rate: Option<f64>,
     pub mean_net_bps: Option<f64>,
+}
+
+/// The hyperparameters that the search chose for a head, against those of the settings. A gain is the share by which the
+/// loss fell, the mean over all folds; below 0 it rose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchRow {
+    pub head: String,
+    /// Folds of all symbols, and those of them that left the settings' own parameters.
+    pub folds: usize,
+    pub moved: usize,
+    /// On the rows that it was chosen by: flattering.
+    pub validation_gain: f64,
+    /// On the test windows, which no choice has seen.
+    pub test_gain: f64,
+    /// Rounds trained for each round of the settings' own parameters.
+    pub cost: f64,
 }
 
 /// A coin that the universe left out.

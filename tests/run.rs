@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt;
 use huracan::arith::{draw, uniform};
 use huracan::brain::{self, Brain};
+use huracan::models::Bundle;
 use serde_json::Value;
 
 /// A small market and few rounds: a day takes a second or two, and every step has something to do.
@@ -281,4 +282,63 @@ fn a_bad_file_fails_its_symbol_alone_and_is_named() {
     assert_eq!(answer["models"]["trained"], 2);
     let failed = answer["failed"][0].to_string();
     assert!(failed.contains("CCC-USDT") && failed.contains("row 77") && failed.contains("low"), "{failed}");
+}
+
+fn verify(workdir: &Path, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
+    command.args(["verify", "--json", "--workdir"]).arg(workdir).args(more);
+    command.output().unwrap()
+}
+
+#[test]
+fn a_model_is_what_its_recorded_inputs_give_and_any_other_is_found_out() {
+    let workdir = tempfile::tempdir().unwrap();
+    let search =
+        ["models.search.configurations=5", "models.search.rungs=2", "models.kind=forest", "models.edge_loss=huber"];
+    let more: Vec<&str> = search.iter().flat_map(|setting| ["--set", *setting]).collect();
+    let output = day(workdir.path(), &more);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let report = std::fs::read(workdir.path().join("reports/training_report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    let searched = report["search"].as_array().unwrap();
+    assert_eq!(searched.len(), 3, "one row a head");
+    assert!(
+        searched.iter().all(|row| row["validation_gain"].as_f64() >= Some(0.0) && row["cost"].as_f64() > Some(1.0))
+    );
+    let moved: u64 = searched.iter().map(|row| row["moved"].as_u64().unwrap()).sum();
+    assert!(moved > 0, "five configurations and none better: {report}");
+
+    let models: Vec<PathBuf> = files(&workdir.path().join("models"))
+        .into_iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "pkl"))
+        .collect();
+    let model = models[0].to_str().unwrap();
+    let verified = verify(workdir.path(), &[model]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
+    let said = answer(&verified);
+    assert_eq!(said["equal"], true);
+    assert!(said["checks"].as_array().unwrap().len() >= 6, "{said}");
+    assert!(said["device"].as_str().unwrap().contains("plain"));
+
+    // Parameters that did not make this model.
+    let mut bundle = Bundle::load(&models[0]).unwrap();
+    bundle.parameters["win_long"]["seed"] = 8.into();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let forged = bundle.save(elsewhere.path()).unwrap().pickle;
+    let candles = workdir.path().join("data/candles");
+    let arguments = [forged.to_str().unwrap(), "--candles", candles.to_str().unwrap()];
+    let found = verify(elsewhere.path(), &arguments);
+    assert_eq!(found.status.code(), Some(1), "{}", text(&found));
+    let unequal = |check: &&Value| check["recorded"] != check["found"];
+    let said = answer(&found);
+    let unequal: Vec<&Value> = said["checks"].as_array().unwrap().iter().filter(unequal).collect();
+    assert_eq!(unequal.len(), 1, "{said}");
+    assert_eq!((&unequal[0]["of"], &unequal[0]["head"]), (&"model".into(), &"win_long".into()));
+
+    // Candles that are not those it learned from.
+    assert_eq!(verify(elsewhere.path(), &[model]).status.code(), Some(3));
+    std::fs::remove_file(files(&candles).pop().unwrap()).unwrap();
+    let gone = verify(workdir.path(), &[model]);
+    assert_eq!(gone.status.code(), Some(3));
+    assert!(text(&gone).contains("no candles of"), "{}", text(&gone));
 }

@@ -9,7 +9,9 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use huracan::boost::{BoostError, BoostJob, BoostParams, Forest, Objective, Table, mean_loss, train};
+use huracan::boost::{
+    BoostError, BoostJob, BoostParams, Forest, Objective, PredictJob, Table, mean_loss, raw_scores, train,
+};
 use serde::{Deserialize, Serialize};
 
 /// What is learned, and the settings that all programs share.
@@ -104,7 +106,8 @@ impl Data {
 
     /// Mean loss of a trained model on its validation rows; NaN where it has none.
     pub fn loss(&self, model: &Model, forest: &Forest) -> f64 {
-        let scores: Vec<f64> = model.valid.clone().flat_map(|row| forest.raw_scores(self.table().row(row))).collect();
-        mean_loss(self.problem.objective, &scores, &self.labels[model.valid.clone()], &[], &mut Vec::new())
+        let rows: Vec<u32> = model.valid.clone().map(|row| row as u32).collect();
+        let scores = &raw_scores(self.table(), &[PredictJob { forest, rows: &rows }])[0];
+        mean_loss(self.problem.objective, scores, &self.labels[model.valid.clone()], &[], &mut Vec::new())
     }
 }

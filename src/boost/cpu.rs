@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::bins::Cuts;
 use super::codes::Codes;
-use super::grow::{self, Binned, Gradients, Workspace};
+use super::grow::{self, Binned, Gradients, Grown, Workspace};
 use super::histogram::SUM_BITS;
 use super::loss::mean_loss;
-use super::objective::{Targets, predicted};
+use super::objective::{Targets, probabilities};
 use super::quantised::Quantised;
 use super::sample;
 use super::split::{Ways, ways};
@@ -120,107 +120,196 @@ impl Rows {
     }
 }
 
-fn boost(&Task { job, params }: &Task<'_>, features: &[String], rows: &Rows, ways: Ways) -> Forest {
-    let averaged = params.ensemble == Ensemble::Forest;
-    let classes = params.objective.trees_per_round();
-    let width = rows.cuts.cuts.len();
-    let binned = Binned { cuts: &rows.cuts, codes: &rows.train };
-    let targets = Targets::of(job, params);
-    let base = targets.base_scores();
-    let mut scores = base.repeat(job.train.len());
-    let mut valid_scores = if averaged { vec![0.0; job.valid.len() * classes] } else { base.repeat(job.valid.len()) };
-    let mut forest = Forest {
-        objective: params.objective,
-        features: features.to_vec(),
-        base_score: if averaged { vec![0.0; classes] } else { base.clone() },
-        averaged,
-        trees: Vec::new(),
-        validation_loss: Vec::new(),
-    };
+fn boost(task: &Task<'_>, features: &[String], rows: &Rows, ways: Ways) -> Forest {
     let mut work = WORK.take().unwrap_or_default();
-    let mut gradients = Gradients::default();
-    let (mut gradient, mut hessian) = (Quantised::default(), Quantised::default());
-    let (mut g, mut h, mut before, mut losses) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut best_loss, mut best_round) = (f64::INFINITY, 0);
-    for round in 0..params.rounds as usize {
-        let mut grew = false;
-        // All classes of a round answer to the scores before it.
-        predicted(params.objective, &scores, &mut before);
-        for class in 0..classes {
-            // The trees of a forest all answer to the base score.
-            if !(averaged && round > 0 && classes == 1) {
-                targets.gradients(class, &before, &mut g, &mut h);
-                gradient.fill(&g, SUM_BITS);
-                hessian.fill(&h, SUM_BITS);
-                gradients.take(&gradient, &hessian);
-            }
-            let drawn = sample::features(params.seed, round, width, params.colsample);
-            let takes = |row: usize| sample::takes_row(params.seed, round, row, params.subsample);
-            let all = (0..job.train.len()).filter(|&row| takes(row)).map(|row| row as u32);
-            let tree_number = round * classes + class;
-            let grown = grow::grow(&binned, params, tree_number, &drawn, all, &gradients, ways, &mut work);
-            grew |= !grown.tree.split_feature.is_empty();
-            let mut tree = grown.tree;
-            for (leaf, members) in &grown.members {
-                if let Some(output) = targets.renewed_output(&scores, work.rows(members.clone())) {
-                    tree.leaf_value[*leaf] = f64::from((output * params.rate()) as f32);
-                }
-            }
-            if averaged {
-                tree.leaf_value.iter_mut().chain(&mut tree.node_value).for_each(|value| *value += base[class]);
-            } else {
-                for (leaf, members) in grown.members {
-                    for &row in work.rows(members) {
-                        scores[row as usize * classes + class] += tree.leaf_value[leaf];
-                    }
-                }
-                if params.subsample < 1.0 {
-                    let walk = Walk::new(&tree, &rows.cuts, &rows.train);
-                    for row in (0..job.train.len()).filter(|&row| !takes(row)) {
-                        scores[row * classes + class] += tree.leaf_value[walk.leaf(row)];
-                    }
-                }
-            }
-            score_valid(&tree, rows, class, classes, &mut valid_scores);
-            forest.trees.push(tree);
-        }
-        if !grew && !averaged {
-            // Nothing is left to gain; a round of bare leaves would only shift the base.
-            forest.trees.truncate(round * classes);
+    let mut training = Training::new(task, rows);
+    for round in 0..task.params.rounds as usize {
+        if !training.grow(round, ways, &mut work) || training.stops(round) {
             break;
         }
-        if !job.valid.is_empty() {
-            let counted: Vec<f64>;
-            let said = if averaged {
-                counted = valid_scores.iter().map(|score| score / (round + 1) as f64).collect();
-                &counted
-            } else {
-                &valid_scores
-            };
-            let loss = mean_loss(params.objective, said, &job.valid_labels, &job.valid_weights, &mut losses);
-            forest.validation_loss.push(loss);
-            if loss < best_loss {
-                (best_loss, best_round) = (loss, round);
+    }
+    WORK.set(Some(work));
+    training.forest(features)
+}
+
+/// A model, as far as it has been trained.
+struct Training<'a> {
+    job: &'a BoostJob,
+    params: &'a BoostParams,
+    rows: &'a Rows,
+    targets: Targets<'a>,
+    classes: usize,
+    /// Whether each tree answers to the base score alone, and their mean counts.
+    averaged: bool,
+    base: Vec<f64>,
+    /// `[rows × classes]` of the training rows.
+    scores: Vec<f64>,
+    /// Of the validation rows; in an averaged forest the sum of the trees so far.
+    valid_scores: Vec<f64>,
+    trees: Vec<Tree>,
+    validation_loss: Vec<f64>,
+    best_loss: f64,
+    best_round: usize,
+    gradients: Gradients,
+    buffers: Buffers,
+}
+
+/// Memory that rounds use again.
+#[derive(Default)]
+struct Buffers {
+    probabilities: Vec<f64>,
+    gradient: Vec<f64>,
+    hessian: Vec<f64>,
+    quantised: [Quantised; 2],
+    losses: Vec<f64>,
+}
+
+impl<'a> Training<'a> {
+    fn new(&Task { job, params }: &Task<'a>, rows: &'a Rows) -> Self {
+        let averaged = params.ensemble == Ensemble::Forest;
+        let classes = params.objective.trees_per_round();
+        let targets = Targets::of(job, params);
+        let base = targets.base_scores();
+        let valid = if averaged { vec![0.0; classes] } else { base.clone() };
+        Self {
+            scores: base.repeat(job.train.len()),
+            valid_scores: valid.repeat(job.valid.len()),
+            trees: Vec::new(),
+            validation_loss: Vec::new(),
+            best_loss: f64::INFINITY,
+            best_round: 0,
+            gradients: Gradients::default(),
+            buffers: Buffers::default(),
+            job,
+            params,
+            rows,
+            targets,
+            classes,
+            averaged,
+            base,
+        }
+    }
+
+    /// Grows a tree a class; gives back whether there is anything left to learn.
+    fn grow(&mut self, round: usize, ways: Ways, work: &mut Workspace) -> bool {
+        let mut grew = self.averaged;
+        // All classes of a round answer to the scores before it.
+        if self.classes > 1 && !(self.averaged && round > 0) {
+            probabilities(self.classes, &self.scores, &mut self.buffers.probabilities);
+        }
+        let drawn = sample::features(self.params.seed, round, self.rows.cuts.cuts.len(), self.params.colsample);
+        for class in 0..self.classes {
+            // The one gradient of a forest's trees stays as it was.
+            if !(self.averaged && self.classes == 1 && round > 0) {
+                self.take_gradients(class);
             }
-            if params.early_stopping > 0 && round - best_round >= params.early_stopping as usize {
-                break;
+            let drawn_rows = (0..self.job.train.len()).filter(|&row| self.takes(round, row)).map(|row| row as u32);
+            let binned = Binned { cuts: &self.rows.cuts, codes: &self.rows.train };
+            let number = round * self.classes + class;
+            let mut grown = grow::grow(&binned, self.params, number, &drawn, drawn_rows, &self.gradients, ways, work);
+            grew |= !grown.tree.split_feature.is_empty();
+            self.renew(&mut grown, work);
+            if self.averaged {
+                let values = grown.tree.leaf_value.iter_mut().chain(&mut grown.tree.node_value);
+                values.for_each(|value| *value += self.base[class]);
+            } else {
+                self.score_train(round, class, &grown, work);
+            }
+            self.score_valid(class, &grown.tree);
+            self.trees.push(grown.tree);
+        }
+        if !grew {
+            // Nothing is left to gain; a round of bare leaves would only shift the base.
+            self.trees.truncate(round * self.classes);
+        }
+        grew
+    }
+
+    fn takes(&self, round: usize, row: usize) -> bool {
+        sample::takes_row(self.params.seed, round, row, self.params.subsample)
+    }
+
+    fn take_gradients(&mut self, class: usize) {
+        let Buffers { probabilities, gradient, hessian, quantised: [g, h], .. } = &mut self.buffers;
+        let before = if self.classes > 1 { probabilities } else { &self.scores };
+        self.targets.gradients(class, before, gradient, hessian);
+        g.fill(gradient, SUM_BITS);
+        h.fill(hessian, SUM_BITS);
+        self.gradients.take(g, h);
+    }
+
+    /// Sets leaves anew whose best output is no Newton step.
+    fn renew(&self, grown: &mut Grown, work: &Workspace) {
+        for (leaf, members) in &grown.members {
+            if let Some(output) = self.targets.renewed_output(&self.scores, work.rows(members.clone())) {
+                grown.tree.leaf_value[*leaf] = f64::from((output * self.params.rate()) as f32);
             }
         }
     }
-    if params.early_stopping > 0 && !job.valid.is_empty() {
-        forest.trees.truncate((best_round + 1) * classes);
-    }
-    WORK.set(Some(work));
-    forest
-}
 
-/// Adds a tree's outputs to the scores of the validation rows.
-fn score_valid(tree: &Tree, rows: &Rows, class: usize, classes: usize, scores: &mut [f64]) {
-    if scores.is_empty() {
-        return;
+    /// Adds a tree's outputs to the scores of the training rows, those included that were not drawn for it.
+    fn score_train(&mut self, round: usize, class: usize, grown: &Grown, work: &Workspace) {
+        for (leaf, members) in &grown.members {
+            for &row in work.rows(members.clone()) {
+                self.scores[row as usize * self.classes + class] += grown.tree.leaf_value[*leaf];
+            }
+        }
+        if self.params.subsample < 1.0 {
+            let walk = Walk::new(&grown.tree, &self.rows.cuts, &self.rows.train);
+            let &BoostParams { seed, subsample, .. } = self.params;
+            for row in (0..self.job.train.len()).filter(|&row| !sample::takes_row(seed, round, row, subsample)) {
+                self.scores[row * self.classes + class] += grown.tree.leaf_value[walk.leaf(row)];
+            }
+        }
     }
-    let walk = Walk::new(tree, &rows.cuts, &rows.valid);
-    for (row, score) in scores.iter_mut().skip(class).step_by(classes).enumerate() {
-        *score += tree.leaf_value[walk.leaf(row)];
+
+    /// Adds a tree's outputs to the scores of the validation rows.
+    fn score_valid(&mut self, class: usize, tree: &Tree) {
+        if self.valid_scores.is_empty() {
+            return;
+        }
+        let walk = Walk::new(tree, &self.rows.cuts, &self.rows.valid);
+        for (row, score) in self.valid_scores.iter_mut().skip(class).step_by(self.classes).enumerate() {
+            *score += tree.leaf_value[walk.leaf(row)];
+        }
+    }
+
+    /// Notes the validation loss after a round; gives back whether there is no hope of a better one.
+    fn stops(&mut self, round: usize) -> bool {
+        let BoostJob { valid_labels, valid_weights, .. } = self.job;
+        if valid_labels.is_empty() {
+            return false;
+        }
+        let means: Vec<f64>;
+        let said = if self.averaged {
+            means = self.valid_scores.iter().map(|score| score / (round + 1) as f64).collect();
+            &means
+        } else {
+            &self.valid_scores
+        };
+        let losses = &mut self.buffers.losses;
+        let loss = mean_loss(self.params.objective, said, valid_labels, valid_weights, losses);
+        self.validation_loss.push(loss);
+        if loss < self.best_loss {
+            (self.best_loss, self.best_round) = (loss, round);
+        }
+        let patience = self.params.early_stopping as usize;
+        patience > 0 && round - self.best_round >= patience
+    }
+
+    /// What was trained, up to the best round where rounds are chosen.
+    fn forest(mut self, features: &[String]) -> Forest {
+        if self.params.early_stopping > 0 && !self.validation_loss.is_empty() {
+            self.trees.truncate((self.best_round + 1) * self.classes);
+        }
+        Forest {
+            objective: self.params.objective,
+            features: features.to_vec(),
+            // The trees of an averaged forest carry it.
+            base_score: if self.averaged { vec![0.0; self.classes] } else { self.base },
+            averaged: self.averaged,
+            trees: self.trees,
+            validation_loss: self.validation_loss,
+        }
     }
 }

@@ -27,6 +27,11 @@ impl Forest {
         self.trees.len() / self.objective.trees_per_round()
     }
 
+    /// What the sum of a class's trees is divided by: their number where their mean counts, else 1.
+    pub fn shared_by(&self) -> f64 {
+        if self.averaged { self.rounds().max(1) as f64 } else { 1.0 }
+    }
+
     /// Raw scores of one row, one a class.
     pub fn raw_scores(&self, row: &[f32]) -> Vec<f64> {
         let mut scores = self.base_score.clone();
@@ -34,10 +39,8 @@ impl Forest {
         for (i, tree) in self.trees.iter().enumerate() {
             scores[i % classes] += tree.predict(row);
         }
-        if self.averaged {
-            let rounds = self.rounds() as f64;
-            scores.iter_mut().for_each(|score| *score /= rounds);
-        }
+        let shared = self.shared_by();
+        scores.iter_mut().for_each(|score| *score /= shared);
         scores
     }
 

@@ -70,22 +70,22 @@ impl<'a> Targets<'a> {
         percentile(&labels, self.weights.as_deref(), alpha)
     }
 
-    /// Gradients and Hessians of the loss by the score of `class`, times the weight. `predicted` is `[rows × classes]`:
-    /// what [`predicted`] made of the scores before the round.
-    pub fn gradients(&self, class: usize, predicted: &[f64], gradient: &mut Vec<f64>, hessian: &mut Vec<f64>) {
+    /// Gradients and Hessians of the loss by the score of `class`, times the weight. `before` is `[rows × classes]`:
+    /// the scores before the round, or what [`probabilities`] made of them where classes share a softmax.
+    pub fn gradients(&self, class: usize, before: &[f64], gradient: &mut Vec<f64>, hessian: &mut Vec<f64>) {
         gradient.resize(self.labels.len(), 0.0);
         hessian.resize(self.labels.len(), 0.0);
         let slots = gradient.iter_mut().zip(hessian.iter_mut());
         match self.objective {
             Objective::Binary => {
-                for (((g, h), &score), &label) in slots.zip(predicted).zip(self.labels) {
+                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
                     let p = arith::sigmoid(score);
                     *g = p - f64::from(label);
                     *h = p * (1.0 - p);
                 }
             }
             Objective::Regression => {
-                for (((g, h), &score), &label) in slots.zip(predicted).zip(self.labels) {
+                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
                     *g = score - f64::from(label);
                     *h = 1.0;
                 }
@@ -93,20 +93,20 @@ impl<'a> Targets<'a> {
             Objective::Multiclass { classes } => {
                 // Friedman 2001: the factor K/(K − 1) makes the diagonal Hessian that of K dependent scores.
                 let factor = f64::from(classes) / (f64::from(classes) - 1.0);
-                for (((g, h), p), &label) in slots.zip(predicted.chunks_exact(classes as usize)).zip(self.labels) {
+                for (((g, h), p), &label) in slots.zip(before.chunks_exact(classes as usize)).zip(self.labels) {
                     let p = p[class];
                     *g = p - if label == class as f32 { 1.0 } else { 0.0 };
                     *h = factor * p * (1.0 - p);
                 }
             }
             Objective::Quantile { alpha } => {
-                for (((g, h), &score), &label) in slots.zip(predicted).zip(self.labels) {
+                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
                     *g = if score >= f64::from(label) { 1.0 - alpha } else { -alpha };
                     *h = 1.0;
                 }
             }
             Objective::Huber { delta } => {
-                for (((g, h), &score), &label) in slots.zip(predicted).zip(self.labels) {
+                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
                     *g = (score - f64::from(label)).clamp(-delta, delta);
                     *h = 1.0;
                 }
@@ -132,13 +132,11 @@ impl<'a> Targets<'a> {
     }
 }
 
-/// What a round's gradients follow from, `[rows × classes]`: probabilities where classes share a softmax, else the scores.
-pub fn predicted(objective: Objective, scores: &[f64], out: &mut Vec<f64>) {
+/// Each row's probabilities by its scores, both `[rows × classes]`.
+pub fn probabilities(classes: usize, scores: &[f64], out: &mut Vec<f64>) {
     out.clear();
     out.extend_from_slice(scores);
-    if let Objective::Multiclass { classes } = objective {
-        out.chunks_exact_mut(classes as usize).for_each(arith::softmax);
-    }
+    out.chunks_exact_mut(classes).for_each(arith::softmax);
 }
 
 #[cfg(test)]
@@ -171,8 +169,10 @@ mod tests {
             let targets = Targets::of(&job, &job.params);
             let k = objective.trees_per_round();
             let scores: Vec<f64> = (0..3 * k).map(|i| (i as f64 * 0.7).sin()).collect();
-            let mut before = vec![];
-            predicted(objective, &scores, &mut before);
+            let mut before = scores.clone();
+            if k > 1 {
+                probabilities(k, &scores, &mut before);
+            }
             for class in 0..k {
                 let (mut g, mut h) = (vec![], vec![]);
                 targets.gradients(class, &before, &mut g, &mut h);

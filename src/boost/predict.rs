@@ -43,15 +43,12 @@ fn of_jobs(table: Table<'_>, jobs: &[PredictJob<'_>], transform: bool) -> Vec<Ve
         let forest = job.forest;
         assert_eq!(forest.features.len(), table.features, "a forest predicts rows of its own features");
         let classes = forest.objective.trees_per_round();
-        let laid = Laid::new(forest);
+        let (laid, shared) = (Laid::new(forest), forest.shared_by());
         let mut scores = forest.base_score.repeat(job.rows.len());
         let portion = |(scores, rows): (&mut [f64], &[u32])| {
             for (scores, rows) in scores.chunks_mut(BLOCK * classes).zip(rows.chunks(BLOCK)) {
                 laid.add(table, rows, classes, scores);
-                if forest.averaged {
-                    let rounds = forest.rounds() as f64;
-                    scores.iter_mut().for_each(|score| *score /= rounds);
-                }
+                scores.iter_mut().for_each(|score| *score /= shared);
                 if transform {
                     scores.chunks_exact_mut(classes).for_each(|row| forest.objective.transform(row));
                 }

@@ -6,6 +6,7 @@ use chrono::Utc;
 use serde_json::json;
 
 use super::Failure;
+use super::checkpoints::Tuned;
 use super::day::Day;
 use super::learn::{Learned, Model};
 use super::records::regime_name;
@@ -14,7 +15,9 @@ use crate::health;
 use crate::market::{Panel, Selection};
 use crate::metrics::Account;
 use crate::models::bundle::importance_shares;
-use crate::report::{self, Costs, Exclusion, Importance, Regime, ReportData, SymbolCurve, SymbolRow, Totals};
+use crate::report::{
+    self, Costs, Exclusion, Importance, Regime, ReportData, SearchRow, SymbolCurve, SymbolRow, Totals,
+};
 
 /// Features named in the report.
 const FEATURES: usize = 20;
@@ -68,6 +71,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         exit_reasons: exit_reasons(learned),
         costs: costs(day, learned),
         regimes: regimes(learned),
+        search: search(learned),
         exclusions: selection
             .excluded
             .iter()
@@ -139,6 +143,34 @@ fn costs(day: &Day, learned: &Learned) -> Costs {
         funding: c.funding,
         net: gross - c.total(),
     }
+}
+
+/// What the search gained and cost, by head.
+fn search(learned: &Learned) -> Vec<SearchRow> {
+    let mut by_head: BTreeMap<&str, Vec<&Tuned>> = BTreeMap::new();
+    for fold in learned.models.iter().flat_map(|model| &model.trained.folds) {
+        fold.tuned.iter().for_each(|(head, tuned)| by_head.entry(head).or_default().push(tuned));
+    }
+    by_head
+        .into_iter()
+        .map(|(head, all)| {
+            let mean = |of: fn(&Tuned) -> f64| all.iter().map(|tuned| of(tuned)).sum::<f64>() / all.len() as f64;
+            let rounds = |of: fn(&Tuned) -> u64| all.iter().map(|tuned| of(tuned)).sum::<u64>() as f64;
+            SearchRow {
+                head: head.to_owned(),
+                folds: all.len(),
+                moved: all.iter().filter(|tuned| tuned.chosen.moved).count(),
+                validation_gain: mean(|tuned| fall(tuned.chosen.own_loss, tuned.chosen.loss)),
+                test_gain: mean(|tuned| fall(tuned.own_test_loss, tuned.test_loss)),
+                cost: rounds(|tuned| tuned.chosen.rounds) / rounds(|tuned| tuned.chosen.own_rounds).max(1.0),
+            }
+        })
+        .collect()
+}
+
+/// The share by which a loss fell; 0 where there was none.
+fn fall(from: f64, to: f64) -> f64 {
+    if from > 0.0 { 1.0 - to / from } else { 0.0 }
 }
 
 fn regimes(learned: &Learned) -> Vec<Regime> {

@@ -90,6 +90,24 @@ pub fn example() -> ReportData {
             Regime { name: "RANGE".into(), trades: 1010, win_rate: Some(0.49), mean_net_bps: Some(-1.8) },
             Regime { name: "ILLIQUID".into(), trades: 0, win_rate: None, mean_net_bps: None },
         ],
+        search: vec![
+            SearchRow {
+                head: "edge_bps".into(),
+                folds: 28,
+                moved: 28,
+                validation_gain: 0.013,
+                test_gain: -0.002,
+                cost: 31.4,
+            },
+            SearchRow {
+                head: "win_long".into(),
+                folds: 28,
+                moved: 21,
+                validation_gain: 0.021,
+                test_gain: 0.006,
+                cost: 28.9,
+            },
+        ],
         exclusions: vec![
             Exclusion { symbol: "NEW-USDT".into(), reason: "12 days old, wanted 30".into() },
             Exclusion { symbol: "THIN-USDT".into(), reason: "daily volume $14 000, wanted $1 000 000".into() },

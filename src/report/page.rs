@@ -30,6 +30,7 @@ struct Page<'a> {
     features: Vec<Bar>,
     steps: Vec<Bar>,
     regimes: Vec<[String; 4]>,
+    search: Vec<[String; 5]>,
 }
 
 struct Tile {
@@ -82,6 +83,7 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         features: features(data),
         steps: steps(data),
         regimes: regimes(data),
+        search: search(data),
     };
     Ok(page.render()?)
 }
@@ -195,6 +197,19 @@ fn bars(rows: Vec<(String, f64, String, &'static str)>) -> Vec<Bar> {
             Bar { name, value, length: format!("{share:.1}"), tone }
         })
         .collect()
+}
+
+fn search(data: &ReportData) -> Vec<[String; 5]> {
+    let cells = |row: &super::SearchRow| {
+        [
+            row.head.clone(),
+            format!("{} of {}", row.moved, row.folds),
+            signed_percent(Some(row.validation_gain)),
+            signed_percent(Some(row.test_gain)),
+            format!("{:.1}×", row.cost),
+        ]
+    };
+    data.search.iter().map(cells).collect()
 }
 
 fn regimes(data: &ReportData) -> Vec<[String; 4]> {

@@ -43,6 +43,7 @@ fn text_from_outside_is_escaped_everywhere() {
     data.importance[0].feature = evil.into();
     data.exit_reasons[0].0 = evil.into();
     data.regimes[0].name = evil.into();
+    data.search[0].head = evil.into();
     data.failures[0].reason = evil.into();
     data.exclusions[0].reason = evil.into();
     data.symbols[1].reasons[0] = evil.into();
@@ -71,7 +72,18 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
     assert_eq!(html.matches("aria-label=\"Drawdown of the portfolio over time\"").count(), 2);
     assert_eq!(html.matches("class=\"spark\"").count(), 8);
     assert_eq!(html.matches("\"pill yes\"").count(), 3);
-    for word in ["slippage", "take profit", "BAD-USDT", "NEW-USDT", "rsi_14", "TREND", "1\u{202f}240"] {
+    for word in [
+        "slippage",
+        "take profit",
+        "BAD-USDT",
+        "NEW-USDT",
+        "rsi_14",
+        "TREND",
+        "1\u{202f}240",
+        "win_long",
+        "−0.2%",
+        "31.4×",
+    ] {
         assert!(html.contains(word), "{word}");
     }
 }
@@ -87,7 +99,9 @@ fn a_day_without_trades_still_makes_a_page() {
     data.totals = Totals::default();
     data.costs = Costs::default();
     data.seconds.clear();
+    data.search.clear();
     let html = page(&data);
     assert!(html.contains("No symbol was trained.") && html.contains("No equity curve"));
+    assert!(!html.contains("Hyperparameters"), "a day without a search says nothing of one");
     assert!(!html.contains("NaN"));
 }

@@ -115,7 +115,7 @@ impl<'a> Sums<'a> {
 
     /// Raw scores, `[rows × classes]`.
     fn scores(&self, totals: &[i64], scores: &mut Vec<f64>) {
-        let shared = if self.forest.averaged { self.forest.rounds().max(1) as f64 } else { 1.0 };
+        let shared = self.forest.shared_by();
         let base = self.forest.base_score.iter().cycle();
         scores.clear();
         scores.extend(totals.iter().zip(base).map(|(&total, base)| (base + total as f64 * self.unit) / shared));

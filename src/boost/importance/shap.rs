@@ -69,7 +69,7 @@ pub fn contributions(forest: &Forest, table: Table<'_>, rows: &[u32]) -> Vec<f64
             },
         );
     }
-    let shared = if forest.averaged { forest.rounds().max(1) as f64 } else { 1.0 };
+    let shared = forest.shared_by();
     for row in values.chunks_exact_mut(per_row) {
         for (values, expected) in row.chunks_exact_mut(features + 1).zip(&expected) {
             values[features] = *expected;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use polars::prelude::*;
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::group_file;
@@ -88,7 +89,8 @@ pub fn predict(
     }
     if contributions {
         let wide = features.len() + 1;
-        let shared: Vec<Vec<f64>> = jobs.iter().map(|job| boost::contributions(job.forest, view, job.rows)).collect();
+        let shared: Vec<Vec<f64>> =
+            jobs.par_iter().map(|job| boost::contributions(job.forest, view, job.rows)).collect();
         let names = features.iter().map(String::as_str).chain(["base"]);
         for (place, name) in names.enumerate() {
             for class in 0..classes {

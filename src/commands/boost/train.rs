@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::group_file;
 use super::learnable::{Columns, Learnable};
-use crate::boost::{self, BoostError, BoostJob, BoostParams, Chosen, Forest, Grid, Objective, Search};
+use crate::boost::{self, BoostError, BoostJob, BoostParams, Chosen, Forest, Objective, Search};
 use crate::commands::table;
 use crate::exit::{Code, Failure, OrExit};
 use crate::files::write_atomic;
@@ -218,26 +218,6 @@ fn constraints(given: &[(String, i8)], features: &[String]) -> Result<Vec<i8>, F
         all[place] = *direction;
     }
     Ok(all)
-}
-
-impl Default for Search {
-    /// 30 configurations of a grid that suits small, noisy tables; a third goes on to each of two further rungs.
-    fn default() -> Self {
-        Self {
-            grid: Grid {
-                learning_rate: vec![0.02, 0.05, 0.1, 0.2],
-                max_depth: vec![2, 3, 4, 6, 8],
-                l2: vec![0.1, 1.0, 10.0, 100.0],
-                min_child_hessian: vec![1e-3, 1.0, 5.0, 20.0],
-                subsample: vec![0.5, 0.8, 1.0],
-                colsample: vec![0.3, 0.6, 0.8, 1.0],
-            },
-            configurations: 30,
-            halving: 3,
-            rungs: 3,
-            seed: 7,
-        }
-    }
 }
 
 fn summary(job: &BoostJob, forest: &Forest, target: &Path, found: Option<&Chosen>) -> Value {

@@ -38,8 +38,9 @@ pub enum LightgbmError {
 /// Reads a model text of LightGBM (v3, v4) or of [`to_lightgbm`](super::to_lightgbm).
 ///
 /// Binary, multiclass, and the regressions that predict the plain sum of trees, or their mean in a random forest:
-/// `quantile` and `huber` by name, `regression_l1`, `fair` and `mape` as [`Objective::Regression`]. A missing value goes the way that
-/// LightGBM would send it: the default way where the split's missing type is NaN, the way of 0 where it is None.
+/// `quantile` and `huber` by name, `regression_l1`, `fair` and `mape` as [`Objective::Regression`]. A missing value goes
+/// the way that LightGBM would send it: the default way where the split's missing type is NaN, the way of 0 where it is
+/// None.
 ///
 /// # Errors
 /// A damaged text, and what a [`Forest`] cannot stand for: categorical splits, linear trees, other objectives, and

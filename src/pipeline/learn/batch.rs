@@ -22,12 +22,14 @@ pub struct Inputs<'a> {
     pub tuning: &'a Tuning,
 }
 
-/// One head of one fold, trained.
+/// One head of one fold, trained, and what it says of the fold's test window.
 struct Head {
     job: BoostJob,
     forest: Forest,
-    /// With the settings' own parameters, where the search chose others.
-    own: Option<Forest>,
+    /// Raw scores, one a bar of the test window.
+    scores: Vec<f64>,
+    /// Those of a forest with the settings' own parameters, where the search chose others.
+    own_scores: Option<Vec<f64>>,
 }
 
 /// Trains some symbols, each with its folds; results stand in their order. `done` is called after each model that is
@@ -38,7 +40,7 @@ pub fn train(
     done: &(dyn Fn() + Sync),
 ) -> Vec<Result<Trained, String>> {
     let Inputs { settings, panel, labels, tuning, .. } = *inputs;
-    let (mut kept, mut untuned) = (Vec::new(), Vec::new());
+    let (mut kept, mut tests, mut untuned) = (Vec::new(), Vec::new(), Vec::new());
     for (symbol, folds) in batch {
         for fold in folds {
             for head in HEADS {
@@ -50,6 +52,7 @@ pub fn train(
                     untuned.push((kept.len(), BoostJob { params: own, ..job.clone() }));
                 }
                 kept.push(job);
+                tests.push(fold.test.clone().map(|bar| (symbol * panel.bars + bar) as u32).collect::<Vec<u32>>());
             }
         }
     }
@@ -58,30 +61,51 @@ pub fn train(
     let results = boost::train(table, &names, &kept, &|_| done());
     let (places, untuned): (Vec<usize>, Vec<BoostJob>) = untuned.into_iter().unzip();
     let own = boost::train(table, &names, &untuned, &|_| ());
-    let mut own: HashMap<usize, Result<Forest, BoostError>> = places.into_iter().zip(own).collect();
-    let mut heads = kept.into_iter().zip(results).enumerate().map(|(place, (job, forest))| {
-        let own = own.remove(&place).transpose().map_err(|error| error.to_string())?;
-        Ok(Head { job, forest: forest.map_err(|error| error.to_string())?, own })
+
+    let told = scores(table, results.iter().zip(&tests));
+    let own_told = scores(table, own.iter().zip(places.iter().map(|&place| &tests[place])));
+    let mut own_told: HashMap<usize, Result<Vec<f64>, String>> = places.into_iter().zip(own_told).collect();
+    let mut heads = kept.into_iter().zip(results).zip(told).enumerate().map(|(place, ((job, forest), scores))| {
+        let forest = forest.map_err(|error| error.to_string())?;
+        Ok(Head { job, forest, scores: scores?, own_scores: own_told.remove(&place).transpose()? })
     });
     batch
         .iter()
         .map(|(symbol, folds)| {
             let taken: Vec<Result<Head, String>> = heads.by_ref().take(folds.len() * HEADS.len()).collect();
             let taken: Vec<Head> = taken.into_iter().collect::<Result<_, _>>()?;
-            Ok(trained(inputs, table, *symbol, folds, taken))
+            Ok(trained(inputs, *symbol, folds, taken))
         })
         .collect()
 }
 
+/// Raw scores of every forest that could be trained for its rows, all in one batch; else why there is none.
+fn scores<'a>(
+    table: Table<'_>,
+    forests: impl Iterator<Item = (&'a Result<Forest, BoostError>, &'a Vec<u32>)>,
+) -> Vec<Result<Vec<f64>, String>> {
+    let (mut jobs, mut faults) = (Vec::new(), Vec::new());
+    for (forest, rows) in forests {
+        faults.push(forest.as_ref().err().map(BoostError::to_string));
+        jobs.extend(forest.as_ref().ok().map(|forest| PredictJob { forest, rows }));
+    }
+    let mut scores = boost::raw_scores(table, &jobs).into_iter();
+    let one = |fault: Option<String>| match fault {
+        Some(fault) => Err(fault),
+        None => Ok(scores.next().unwrap_or_default()),
+    };
+    faults.into_iter().map(one).collect()
+}
+
 /// Puts a symbol's heads together, fold by fold.
-fn trained(inputs: &Inputs<'_>, table: Table<'_>, symbol: usize, folds: &[Fold], heads: Vec<Head>) -> Trained {
+fn trained(inputs: &Inputs<'_>, symbol: usize, folds: &[Fold], heads: Vec<Head>) -> Trained {
     let mut outcomes = Vec::with_capacity(folds.len());
     let mut heads = heads.into_iter();
     let mut last: Option<(usize, BTreeMap<String, Head>)> = None;
     for fold in folds {
         let own: BTreeMap<String, Head> =
             HEADS.iter().map(|head| (*head).to_owned()).zip(heads.by_ref().take(HEADS.len())).collect();
-        outcomes.push(outcome(inputs, table, symbol, fold, &own));
+        outcomes.push(outcome(inputs, symbol, fold, &own));
         let rows = own.values().next().map_or(0, |head| head.job.train.len());
         last = Some((rows, own));
     }
@@ -99,52 +123,42 @@ fn trained(inputs: &Inputs<'_>, table: Table<'_>, symbol: usize, folds: &[Fold],
 }
 
 /// What a fold's heads say of its test window, and how far they are from its labels.
-fn outcome(
-    inputs: &Inputs<'_>,
-    table: Table<'_>,
-    symbol: usize,
-    fold: &Fold,
-    heads: &BTreeMap<String, Head>,
-) -> FoldOutcome {
-    let of = |name: &str, rows: &[u32], forest: &Forest| {
-        let scores = boost::raw_scores(table, &[PredictJob { forest, rows }]).remove(0);
-        let (labelled, labels) = jobs::labelled(inputs.panel, inputs.labels, symbol, &fold.test, name);
-        // Bars without a label stand at the end of the data.
-        let loss = mean_loss(forest.objective, &scores[..labelled.len()], &labels, &[], &mut Vec::new());
-        (scores, (!labels.is_empty()).then_some(loss))
-    };
-    let cells: Vec<u32> = fold.test.clone().map(|bar| (symbol * inputs.panel.bars + bar) as u32).collect();
-    let said: BTreeMap<&str, (Vec<f64>, Option<f64>)> =
-        heads.iter().map(|(name, head)| (name.as_str(), of(name, &cells, &head.forest))).collect();
-    let prediction = |i: usize| {
+fn outcome(inputs: &Inputs<'_>, symbol: usize, fold: &Fold, heads: &BTreeMap<String, Head>) -> FoldOutcome {
+    let prediction = |bar: usize| {
         let says = |head: &str| {
-            let mut score = [said[head].0[i]];
+            let mut score = [heads[head].scores[bar]];
             heads[head].forest.objective.transform(&mut score);
             score[0]
         };
         Prediction { win_long: says(WIN_LONG), win_short: says(WIN_SHORT), edge_bps: says(EDGE) }
     };
-    let tuned = |(name, head): (&String, &Head)| {
-        let chosen = inputs.tuning.chosen(&inputs.panel.symbols[symbol], fold, name)?;
-        let test_loss = said[name.as_str()].1?;
-        let own_test_loss = match &head.own {
-            Some(own) => of(name, &cells, own).1?,
-            None => test_loss,
-        };
-        Some((name.clone(), Tuned { chosen: chosen.clone(), test_loss, own_test_loss }))
+    let loss = |name: &str, scores: &[f64]| {
+        // Bars without a label stand at the end of the data.
+        let (_, labels) = jobs::labelled(inputs.panel, inputs.labels, symbol, &fold.test, name);
+        let scores = &scores[..labels.len()];
+        let loss = mean_loss(heads[name].forest.objective, scores, &labels, &[], &mut Vec::new());
+        (!labels.is_empty()).then_some(loss)
     };
-    let each = |what: &dyn Fn(&Head) -> Option<f64>| {
-        heads.iter().filter_map(|(name, head)| Some((name.clone(), what(head)?))).collect()
+    let tuned = |name: &str, head: &Head| {
+        let chosen = inputs.tuning.chosen(&inputs.panel.symbols[symbol], fold, name)?.clone();
+        let test_loss = loss(name, &head.scores)?;
+        let own_test_loss = head.own_scores.as_ref().map_or(Some(test_loss), |own| loss(name, own))?;
+        Some(Tuned { chosen, test_loss, own_test_loss })
     };
     FoldOutcome {
         fold: fold.clone(),
         train_rows: heads.values().next().map_or(0, |head| head.job.train.len()),
-        rounds: heads.iter().map(|(name, head)| (name.clone(), head.forest.rounds())).collect(),
-        validation_loss: each(&|head| head.forest.validation_loss.iter().copied().reduce(f64::min)),
-        test_loss: said.iter().filter_map(|(name, (_, loss))| Some(((*name).to_owned(), (*loss)?))).collect(),
-        digests: heads.iter().map(|(name, head)| (name.clone(), head.forest.digest())).collect(),
-        params: heads.iter().map(|(name, head)| (name.clone(), head.job.params.clone())).collect(),
-        tuned: heads.iter().filter_map(tuned).collect(),
-        predictions: (0..cells.len()).map(prediction).collect(),
+        rounds: each(heads, |_, head| Some(head.forest.rounds())),
+        validation_loss: each(heads, |_, head| head.forest.validation_loss.iter().copied().reduce(f64::min)),
+        test_loss: each(heads, |name, head| loss(name, &head.scores)),
+        digests: each(heads, |_, head| Some(head.forest.digest())),
+        params: each(heads, |_, head| Some(head.job.params.clone())),
+        tuned: each(heads, tuned),
+        predictions: (0..fold.test.len()).map(prediction).collect(),
     }
+}
+
+/// Something of each head that has it, by name.
+fn each<T>(heads: &BTreeMap<String, Head>, of: impl Fn(&str, &Head) -> Option<T>) -> BTreeMap<String, T> {
+    heads.iter().filter_map(|(name, head)| Some((name.clone(), of(name, head)?))).collect()
 }

@@ -95,7 +95,7 @@ pub async fn tune(
             entries
         }
     };
-    let moved = entries.iter().filter(|entry| entry.chosen.loss < entry.chosen.own_loss).count();
+    let moved = entries.iter().filter(|entry| entry.chosen.moved).count();
     step.note(&format!("{} configurations, {moved} of {} heads left their own", plan.configurations, entries.len()));
     day.end(step, serde_json::json!({ "models": models, "moved": moved })).await?;
     let by_owner = |entry: Entry| ((entry.symbol, entry.fold, entry.head), entry.chosen);
