@@ -3,6 +3,8 @@
 //! boost prepare CANDLES PROBLEM DATA    writes a problem to the folder DATA (its files: benches/peers/problem.rs)
 //! boost train DATA [MODELS]             trains its models (the first MODELS of them) and prints one JSON object
 //! boost losses DATA                     trains them and prints each one's validation loss, as one JSON array
+//! boost predict DATA [MODELS]           trains them, then has each predict the table's first 20,000 rows, and prints the
+//!                                       seconds of that alone
 //!
 //! Problems: `many` (a model a symbol, 2,880 rows, depth 6, 100 rounds), `tiny` (20,000 models of 110 rows, depth 4,
 //! 50 rounds), `large` (one model on all rows, depth 6, 100 rounds); and to compare losses `hourly` and `minutes` (up to
@@ -10,11 +12,12 @@
 
 use std::error::Error;
 use std::fs;
+use std::hint::black_box;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
-use huracan::boost::{self, BoostJob, Objective};
+use huracan::boost::{self, BoostJob, Forest, Objective, PredictJob};
 use huracan::features::{self, COUNT};
 use huracan::market::{Panel, read_folder};
 use huracan::settings::Settings;
@@ -24,6 +27,9 @@ use problem::{Data, Model, Problem};
 
 #[path = "peers/problem.rs"]
 mod problem;
+
+/// Rows that each model predicts; those of `boost_peers.py`.
+const PREDICTED: usize = 20_000;
 
 /// Rows between the last that a model learns from and the first that it is validated on: longer than any label.
 const GAP: usize = 96;
@@ -36,9 +42,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["prepare", candles, problem, data] => prepare(Path::new(candles), problem, Path::new(data)),
         ["train", data] => train(Path::new(data), usize::MAX),
         ["train", data, models] => train(Path::new(data), models.parse()?),
+        ["predict", data] => predict(Path::new(data), usize::MAX),
+        ["predict", data, models] => predict(Path::new(data), models.parse()?),
         ["losses", data] => losses(Path::new(data)),
         _ => Err("usage: boost prepare CANDLES many|tiny|large|hourly|minutes DATA, boost train DATA [MODELS], \
-                  or boost losses DATA"
+                  boost predict DATA [MODELS], or boost losses DATA"
             .into()),
     }
 }
@@ -133,18 +141,37 @@ fn train(folder: &Path, most: usize) -> Result<(), Box<dyn Error>> {
             losses.push(data.loss(model, &forest));
         }
     }
+    let loss = if losses.is_empty() { None } else { Some(losses.iter().sum::<f64>() / losses.len() as f64) };
+    tell(&data.problem.name, jobs.len(), seconds, loss);
+    Ok(())
+}
+
+fn predict(folder: &Path, most: usize) -> Result<(), Box<dyn Error>> {
+    let data = Data::read(folder)?;
+    let models = &data.problem.models[..most.min(data.problem.models.len())];
+    let jobs: Vec<BoostJob> = models.iter().map(|model| data.job(model)).collect();
+    let forests = boost::train(data.table(), &data.feature_names(), &jobs, &|_| ());
+    let forests: Vec<Forest> = forests.into_iter().collect::<Result<_, _>>()?;
+    let rows: Vec<u32> = (0..PREDICTED.min(data.table().rows()) as u32).collect();
+    let start = Instant::now();
+    let jobs: Vec<PredictJob> = forests.iter().map(|forest| PredictJob { forest, rows: &rows }).collect();
+    black_box(boost::predict(data.table(), &jobs));
+    tell("predict", jobs.len(), start.elapsed().as_secs_f64(), None);
+    Ok(())
+}
+
+fn tell(problem: &str, models: usize, seconds: f64, loss: Option<f64>) {
     let result = serde_json::json!({
         "program": "huracan",
-        "problem": data.problem.name,
-        "models": jobs.len(),
+        "problem": problem,
+        "models": models,
         "threads": rayon::current_num_threads(),
         "seconds": seconds,
-        "models_per_s": jobs.len() as f64 / seconds,
+        "models_per_s": models as f64 / seconds,
         "peak_mb": peak_mb(),
-        "loss": if losses.is_empty() { None } else { Some(losses.iter().sum::<f64>() / losses.len() as f64) },
+        "loss": loss,
     });
     println!("{result}");
-    Ok(())
 }
 
 fn losses(folder: &Path) -> Result<(), Box<dyn Error>> {

@@ -1,11 +1,12 @@
 """LightGBM or XGBoost on a problem that `boost prepare` wrote (its files: benches/peers/problem.rs):
 
-boost_peers.py DATA lightgbm|xgboost [--models N] [--threads N | --processes N]
+boost_peers.py DATA lightgbm|xgboost [--models N] [--threads N | --processes N] [--predict]
 
 Trains the first N models, either one after the other with so many threads, or dealt to so many processes of one thread
 each, from the same files and with the same settings: 2^depth leaves, no other leaf limit. Prints one JSON object.
 `seconds` covers making the library's table and training, not reading files; `peak_mb` is that of the largest process;
-`losses` has each model's validation loss.
+`losses` has each model's validation loss. With --predict, `seconds` is the time in which each trained model predicts the
+table's first 20,000 rows.
 """
 
 import argparse
@@ -104,8 +105,12 @@ def loss(problem, scores, labels):
     return float(numpy.mean(numpy.logaddexp.reduce(scores, axis=1) - own))
 
 
-def work(folder, peer, models, threads):
-    """Trains some models; gives the seconds of training, each one's loss, and the most memory in MB."""
+#: Rows that each model predicts; those of benches/boost.rs.
+PREDICTED = 20_000
+
+
+def work(folder, peer, models, threads, predict=False):
+    """Trains some models; gives the seconds of training, or of predicting, each one's loss, and the most memory in MB."""
     problem, values, labels = load(folder)
     seconds, losses = 0.0, {}
     for number in models:
@@ -113,17 +118,20 @@ def work(folder, peer, models, threads):
         train, valid = rows(model, "train"), rows(model, "valid")
         start = time.perf_counter()
         scores = MODELS[peer](problem, values[train], labels[train], threads)
+        if predict:
+            start = time.perf_counter()
+            scores(values[:PREDICTED])
         seconds += time.perf_counter() - start
         if valid.start < valid.stop:
             losses[number] = loss(problem, scores(values[valid]), labels[valid])
     return seconds, losses, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def deal(folder, peer, count, processes, threads):
+def deal(folder, peer, count, processes, threads, predict=False):
     """Trains the first models in so many processes; gives the longest's seconds, the losses in order, the most memory."""
     with concurrent.futures.ProcessPoolExecutor(processes) as pool:
         shares = [range(k, count, processes) for k in range(processes)]
-        parts = list(pool.map(work, *zip(*((folder, peer, share, threads) for share in shares))))
+        parts = list(pool.map(work, *zip(*((folder, peer, share, threads, predict) for share in shares))))
     losses = {number: loss for part in parts for number, loss in part[1].items()}
     return max(part[0] for part in parts), [losses[n] for n in sorted(losses)], max(part[2] for part in parts)
 
@@ -136,14 +144,15 @@ def main():
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--threads", type=int)
     way.add_argument("--processes", type=int)
+    parser.add_argument("--predict", action="store_true")
     options = parser.parse_args()
     problem, _, _ = load(options.data)
     count = min(options.models or len(problem["models"]), len(problem["models"]))
     processes, threads = (options.processes, 1) if options.processes else (1, options.threads or os.cpu_count())
-    seconds, losses, peak_mb = deal(options.data, options.peer, count, processes, threads)
+    seconds, losses, peak_mb = deal(options.data, options.peer, count, processes, threads, options.predict)
     print(json.dumps({
         "program": options.peer,
-        "problem": problem["name"],
+        "problem": "predict" if options.predict else problem["name"],
         "models": count,
         "threads": processes * threads,
         "processes": processes,
