@@ -1,5 +1,7 @@
 //! From predictions to signals: who would trade, and why the others wait.
 
+pub mod votes;
+
 use std::collections::BTreeMap;
 
 use crate::market::Panel;

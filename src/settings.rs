@@ -1,6 +1,7 @@
 //! Every setting of a run, typed; `config/settings.yaml` holds the same keys with unit, default and reason.
 
 mod check;
+mod engines;
 mod layers;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use check::{Fault, SettingsError};
+pub use engines::Engines;
 pub use layers::{Purpose, Sources, load};
 
 use crate::market::Timeframe;
@@ -191,6 +193,12 @@ impl ModelSearch {
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct Decide {
     pub mode: DecideMode,
+    pub threshold: f64,
+    pub threshold_bars: u32,
+    pub reliability_bars: u32,
+    pub record_bars: u32,
+    pub record_min: u32,
+    pub engines: Engines,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
@@ -216,8 +224,15 @@ pub struct Costs {
 pub struct Risk {
     pub per_trade: f64,
     pub daily_stop: f64,
+    pub drawdown_stop: f64,
     pub max_leverage: f64,
     pub max_coin_share: f64,
+    pub streak_losses: u32,
+    pub streak_factor: f64,
+    pub streak_wins: u32,
+    pub volatility_percentile: f64,
+    pub volatility_days: u32,
+    pub defence_factor: f64,
     pub account_currency: String,
     pub quote_per_account: f64,
     pub equity: f64,
@@ -229,6 +244,7 @@ pub struct Approve {
     pub min_win_rate: f64,
     pub max_drawdown: f64,
     pub min_trades: u32,
+    pub min_deflated_sharpe: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]

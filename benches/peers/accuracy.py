@@ -6,7 +6,7 @@ accuracy.py race BENCH PROBLEM… [--seeds N]        compares; BENCH is the prog
 `tables` shuffles a table anew for each split and validates on a quarter of it: 200 times, digits 20 times, which has more
 rows. On 20 splits chance moves the mean of the small ones by 2 to 3 %.
 
-Candles have an order, and cannot be shuffled. Their models are trained N times (6), each time without another twentieth of
+Candles have an order, and cannot be shuffled. Their models are trained N times (24), each time without another twentieth of
 their training rows, the same for all three programs: trees of so noisy a table differ as much by chance as by program.
 
 `race` prints one line a problem. `ours is` compares the mean losses, with the peer of the lower one; `spread` is what chance
@@ -163,7 +163,7 @@ def main():
     racing = steps.add_parser("race")
     racing.add_argument("bench")
     racing.add_argument("problems", nargs="+")
-    racing.add_argument("--seeds", type=int, default=6)
+    racing.add_argument("--seeds", type=int, default=24)
     options = parser.parse_args()
     if options.step == "tables":
         write_tables(options.folder, options.share)

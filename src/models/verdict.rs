@@ -145,7 +145,8 @@ impl fmt::Display for Failure {
 mod tests {
     use super::*;
 
-    const LIMITS: Approve = Approve { min_sharpe: 0.5, min_win_rate: 0.45, max_drawdown: 0.2, min_trades: 30 };
+    const LIMITS: Approve =
+        Approve { min_sharpe: 0.5, min_win_rate: 0.45, max_drawdown: 0.2, min_trades: 30, min_deflated_sharpe: 0.0 };
     const AT_THE_LIMITS: Outcome = Outcome { sharpe: 0.5, win_rate: 0.45, max_drawdown: 0.2, trades: 30 };
 
     #[test]

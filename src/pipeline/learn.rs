@@ -125,7 +125,7 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
 
     let step = day.begin("practise", Some(trained.len() as u64)).await?;
     let learned = tokio::task::block_in_place(|| {
-        practise::practise(day, panel, &atr, &rules, trained, panel_digest, settings_digest, features)
+        practise::practise(&day.settings, panel, &atr, &rules, trained, panel_digest, settings_digest, features)
     });
     for model in &learned.models {
         let m = &model.metrics;

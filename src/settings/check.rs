@@ -60,6 +60,13 @@ pub(super) const WHOLE: &[&str] = &[
     "models.search.halving",
     "models.search.rungs",
     "models.search.grid.max_depth",
+    "decide.threshold_bars",
+    "decide.reliability_bars",
+    "decide.record_bars",
+    "decide.record_min",
+    "risk.streak_losses",
+    "risk.streak_wins",
+    "risk.volatility_days",
     "approve.min_trades",
     "brain.connections",
     "brain.feature_days",
@@ -257,6 +264,11 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("models.edge_huber_bps", s.models.edge_huber_bps, 1e-6, 1e6);
     within("models.edge_quantile", s.models.edge_quantile, 0.001, 0.999);
     search(&s.models.search, &mut within);
+    within("decide.threshold", s.decide.threshold, 0.0, 100.0);
+    within("decide.threshold_bars", f64::from(s.decide.threshold_bars), 2.0, 100_000.0);
+    within("decide.reliability_bars", f64::from(s.decide.reliability_bars), 1.0, 1e6);
+    within("decide.record_bars", f64::from(s.decide.record_bars), 1.0, 1e6);
+    within("decide.record_min", f64::from(s.decide.record_min), 1.0, 1e6);
     within("costs.fee_bps", s.costs.fee_bps, 0.0, 1e4);
     within("costs.spread_bps", s.costs.spread_bps, 0.0, 1e4);
     within("costs.slippage_k", s.costs.slippage_k, 0.0, 1e6);
@@ -266,12 +278,20 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("costs.notional", s.costs.notional, tiny, 1e12);
     within("risk.per_trade", s.risk.per_trade, 1e-6, 0.1);
     within("risk.daily_stop", s.risk.daily_stop, 1e-6, 1.0);
+    within("risk.drawdown_stop", s.risk.drawdown_stop, 1e-6, 1.0);
+    within("risk.streak_losses", f64::from(s.risk.streak_losses), 1.0, 1e6);
+    within("risk.streak_factor", s.risk.streak_factor, 0.0, 1.0);
+    within("risk.streak_wins", f64::from(s.risk.streak_wins), 1.0, 1e6);
+    within("risk.volatility_percentile", s.risk.volatility_percentile, 0.5, 1.0);
+    within("risk.volatility_days", f64::from(s.risk.volatility_days), 2.0, 20_000.0);
+    within("risk.defence_factor", s.risk.defence_factor, 0.0, 1.0);
     within("risk.max_leverage", s.risk.max_leverage, 0.01, 100.0);
     within("risk.max_coin_share", s.risk.max_coin_share, 1e-3, 100.0);
     within("risk.quote_per_account", s.risk.quote_per_account, 1e-9, 1e9);
     within("risk.equity", s.risk.equity, 0.01, 1e15);
     within("approve.min_sharpe", s.approve.min_sharpe, -100.0, 100.0);
     within("approve.min_win_rate", s.approve.min_win_rate, 0.0, 1.0);
+    within("approve.min_deflated_sharpe", s.approve.min_deflated_sharpe, 0.0, 1.0);
     within("approve.max_drawdown", s.approve.max_drawdown, 0.0, 1.0);
     within("brain.connections", f64::from(s.brain.connections), 1.0, 100.0);
     within("sync.concurrency", s.sync.concurrency as f64, 1.0, 256.0);

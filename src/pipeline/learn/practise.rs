@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::checkpoints::Trained;
-use super::super::day::Day;
 use super::{Learned, Model};
 use crate::decide::{self, Prediction};
 use crate::features::{self, Features};
 use crate::market::{DAY_MS, Panel};
 use crate::metrics::{Account, Metrics, Sizing};
 use crate::models::verdict::{Outcome, Verdict};
+use crate::settings::Settings;
 use crate::shadow::{self, Rules, Trade};
 
 /// Trades every symbol's out-of-fold predictions, and judges its model.
 #[allow(clippy::too_many_arguments)]
 pub fn practise(
-    day: &Day,
+    settings: &Settings,
     panel: &Panel,
     atr: &[f64],
     rules: &Rules,
@@ -25,7 +25,6 @@ pub fn practise(
     settings_digest: String,
     features: &Features,
 ) -> Learned {
-    let settings = &day.settings;
     let predictions: Vec<(usize, usize, Prediction)> = trained
         .iter()
         .flat_map(|(&symbol, trained)| trained.folds.iter().map(move |outcome| (symbol, outcome)))
