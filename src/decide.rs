@@ -1,58 +1,22 @@
-//! From predictions to signals: who would trade, and why the others wait.
+//! From predictions and votes to signals: who would trade, and why the others wait.
 
+mod consensus;
+mod gate;
+mod summary;
 pub mod votes;
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
+pub use consensus::{Consensus, Opinion, compute as consensus};
+pub use gate::{Evidence, Prediction, Wait, gate};
+pub use summary::{Summary, Voice};
+pub use votes::{VOTERS, Voter, Votes};
+
 use crate::market::Panel;
-use crate::settings::Costs;
+use crate::settings::{DecideMode, Settings};
 use crate::shadow::{Rules, Side, Signals};
-
-/// What the heads of a model say of one bar.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Prediction {
-    /// Probability that a long trade makes money.
-    pub win_long: f64,
-    /// Probability that a short trade makes money.
-    pub win_short: f64,
-    /// Expected result before costs of being long, basis points; negative favours the short side.
-    pub edge_bps: f64,
-}
-
-/// Why a bar is not traded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wait {
-    /// The expected edge does not beat costs and safety margin.
-    EdgeBelowCosts,
-    /// The side of the edge is not the likelier winner.
-    HeadsDisagree,
-}
-
-impl Wait {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::EdgeBelowCosts => "edge_below_costs",
-            Self::HeadsDisagree => "heads_disagree",
-        }
-    }
-}
-
-/// Decides one bar: trade the side of the edge if the edge beats fees, spread, slippage and funding by the
-/// safety margin, and that side is also the likelier to win.
-///
-/// # Errors
-/// The reason to wait.
-pub fn gate(prediction: &Prediction, cost_bps: f64, safety_margin_bps: f64) -> Result<Side, Wait> {
-    let side = if prediction.edge_bps >= 0.0 { Side::Long } else { Side::Short };
-    if prediction.edge_bps.abs() <= cost_bps + safety_margin_bps {
-        return Err(Wait::EdgeBelowCosts);
-    }
-    let (own, other) = match side {
-        Side::Long => (prediction.win_long, prediction.win_short),
-        Side::Short => (prediction.win_short, prediction.win_long),
-    };
-    if own > other { Ok(side) } else { Err(Wait::HeadsDisagree) }
-}
 
 /// Costs that a trade signalled at `bar` must expect: both ways of fee, spread and slippage at this bar's
 /// turnover, and funding for the longest hold.
@@ -62,35 +26,49 @@ pub fn expected_cost_bps(panel: &Panel, symbol: usize, bar: usize, rules: &Rules
     2.0 * rules.fee_bps + rules.spread_bps + 2.0 * slippage + rules.funding_bps_per_bar * rules.max_hold as f64
 }
 
-/// Turns predictions `(symbol, bar, prediction)` into signals, and counts the reasons to wait.
-pub fn signals(
+/// One bar that is to be decided, and what the model says of it, where one speaks.
+pub type Question = (usize, usize, Option<Prediction>);
+
+/// What was decided for all bars asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decisions {
+    pub signals: Signals,
+    /// How often each reason to wait was the first that held.
+    pub waits: BTreeMap<Wait, usize>,
+}
+
+/// Decides `(symbol, bar, prediction)` each, by `decide.mode`.
+///
+/// `atr` is `[symbols × bars]`: a bar without one has no stop, and waits.
+pub fn decide(
     panel: &Panel,
-    predictions: &[(usize, usize, Prediction)],
+    questions: &[Question],
+    consensus: &Consensus,
+    atr: &[f64],
     rules: &Rules,
-    costs: &Costs,
-) -> (Signals, BTreeMap<Wait, usize>) {
+    settings: &Settings,
+) -> Decisions {
+    let mode = settings.decide.mode;
+    let margin_bps = settings.costs.safety_margin_bps;
+    let decided: Vec<Result<Side, Wait>> = questions
+        .par_iter()
+        .map(|&(symbol, bar, prediction)| {
+            let atr = atr[symbol * panel.bars + bar];
+            if atr.is_nan() || atr <= 0.0 || bar + 1 >= panel.ranges[symbol].end {
+                return Err(Wait::NoStop);
+            }
+            let opinion = (mode != DecideMode::Model).then(|| consensus.at(symbol, bar));
+            let cost_bps = expected_cost_bps(panel, symbol, bar, rules);
+            gate(mode, &Evidence { prediction, opinion, cost_bps }, margin_bps)
+        })
+        .collect();
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
     let mut waits = BTreeMap::new();
-    for (symbol, bar, prediction) in predictions {
-        let cost = expected_cost_bps(panel, *symbol, *bar, rules);
-        match gate(prediction, cost, costs.safety_margin_bps) {
+    for (&(symbol, bar, _), decision) in questions.iter().zip(decided) {
+        match decision {
             Ok(side) => signals.side[symbol * panel.bars + bar] = side.sign() as i8,
             Err(wait) => *waits.entry(wait).or_insert(0) += 1,
         }
     }
-    (signals, waits)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_gate_wants_an_edge_beyond_costs_and_heads_that_agree() {
-        let says = |win_long, win_short, edge_bps| gate(&Prediction { win_long, win_short, edge_bps }, 10.0, 3.0);
-        assert_eq!(says(0.6, 0.3, 13.1), Ok(Side::Long));
-        assert_eq!(says(0.6, 0.3, 13.0), Err(Wait::EdgeBelowCosts));
-        assert_eq!(says(0.2, 0.5, -20.0), Ok(Side::Short));
-        assert_eq!(says(0.5, 0.5, -20.0), Err(Wait::HeadsDisagree));
-    }
+    Decisions { signals, waits }
 }

@@ -40,6 +40,12 @@ pub struct ReportData {
     pub exit_reasons: Vec<(String, u64)>,
     pub costs: Costs,
     pub regimes: Vec<Regime>,
+    /// How the bars of the test windows were decided.
+    #[serde(default)]
+    pub decisions: Decisions,
+    /// The voting engines, in their order.
+    #[serde(default)]
+    pub engines: Vec<EngineRow>,
     /// What the search of hyperparameters gained and cost, by head; empty without one.
     pub search: Vec<SearchRow>,
     pub exclusions: Vec<Exclusion>,
@@ -108,6 +114,36 @@ pub struct Costs {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Regime {
     pub name: String,
+    pub trades: u64,
+    pub win_rate: Option<f64>,
+    pub mean_net_bps: Option<f64>,
+}
+
+/// Who decided, how often the consensus would have traded, and why bars waited.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decisions {
+    /// `consensus`, `model` or `both`.
+    pub mode: String,
+    pub bars: u64,
+    /// Bars that were traded, or would have been but for a position that was open already.
+    pub signals: u64,
+    /// Bars whose consensus score exceeds its threshold, to buy and to sell.
+    pub beyond_buy: u64,
+    pub beyond_sell: u64,
+    /// Mean confidence of those, per cent.
+    pub confidence: Option<f64>,
+    /// Reason to wait and its number of bars.
+    #[serde(with = "as_map")]
+    pub waits: Vec<(String, u64)>,
+}
+
+/// One voting engine: how often the market proved its votes right, and the trades that it voted for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EngineRow {
+    pub engine: String,
+    pub family: String,
+    /// Share of its votes, by strength, over the newest known outcomes; mean of all symbols.
+    pub hit_rate: Option<f64>,
     pub trades: u64,
     pub win_rate: Option<f64>,
     pub mean_net_bps: Option<f64>,

@@ -209,6 +209,16 @@ pub enum DecideMode {
     Both,
 }
 
+impl DecideMode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Consensus => "consensus",
+            Self::Model => "model",
+            Self::Both => "both",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct Costs {
     pub fee_bps: f64,

@@ -1,5 +1,6 @@
 //! `huracan backtest`: shadow trading alone, on given signals or on the models' own.
 
+use std::ops::Range;
 use std::path::Path;
 
 use polars::prelude::*;
@@ -7,12 +8,13 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::{candles, signals, table, time_text};
-use crate::decide::{self, Prediction};
+use crate::decide::{self, Decisions, Prediction, Question, votes};
 use crate::exit::{Code, Failure, OrExit};
 use crate::features::{self, Features};
+use crate::labels;
 use crate::market::Panel;
 use crate::models::Bundle;
-use crate::settings::Settings;
+use crate::settings::{DecideMode, Settings};
 use crate::shadow::{self, Rules, Trade};
 
 /// Trades every symbol of a folder's candles and writes one row a trade.
@@ -31,15 +33,16 @@ pub fn run(
     let panel = candles::read_panel(folder, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
     let own = signals.is_none();
+    let atr = features::atr_14(&panel);
     let (signals, waits) = match signals {
         Some(path) => (signals::read(path, &panel).or_exit(Code::BadData)?, Default::default()),
         None => {
-            let predictions = own_predictions(&panel, &features::compute(&panel), workdir)?;
-            decide::signals(&panel, &predictions, &rules, &settings.costs)
+            let decided = own_decisions(settings, &panel, &atr, &rules, workdir)?;
+            (decided.signals, decided.waits)
         }
     };
     let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
-    let trades = shadow::simulate(&panel, &signals, &features::atr_14(&panel), &windows, &rules);
+    let trades = shadow::simulate(&panel, &signals, &atr, &windows, &rules);
     table::write(out, frame(&panel, &trades)?).or_exit(Code::Failed)?;
     let net: f64 = trades.iter().map(|trade| trade.net_bps).sum();
     let waits: serde_json::Map<String, Value> =
@@ -48,7 +51,7 @@ pub fn run(
         "simulated": panel.simulated,
         "symbols": panel.symbols.len(),
         // Whose decisions these are: a model's own include bars that it was trained on.
-        "decided_by": if own { "models of the workdir, bars of their training included" } else { "given signals" },
+        "decided_by": if own { voices(settings.decide.mode) } else { "given signals" },
         "signals": signals.count(),
         "waits": waits,
         "trades": trades.len(),
@@ -58,12 +61,36 @@ pub fn run(
     }))
 }
 
-/// Predictions of the models below `workdir` for every bar of the symbols that have one.
-fn own_predictions(
+fn voices(mode: DecideMode) -> &'static str {
+    match mode {
+        DecideMode::Consensus => "consensus of the voting engines",
+        DecideMode::Model => "models of the workdir, bars of their training included",
+        DecideMode::Both => "models of the workdir, bars of their training included, and the consensus",
+    }
+}
+
+/// Decides every bar by `decide.mode`; without models where the consensus decides alone.
+fn own_decisions(
+    settings: &Settings,
     panel: &Panel,
-    features: &Features,
+    atr: &[f64],
+    rules: &Rules,
     workdir: &Path,
-) -> Result<Vec<(usize, usize, Prediction)>, Failure> {
+) -> Result<Decisions, Failure> {
+    let questions = if settings.decide.mode == DecideMode::Consensus {
+        let bars = |(symbol, range): (usize, &Range<usize>)| range.clone().map(move |bar| (symbol, bar, None));
+        panel.ranges.iter().enumerate().flat_map(bars).collect()
+    } else {
+        own_predictions(panel, &features::compute(panel), workdir)?
+    };
+    let votes = votes::compute(panel, &settings.decide.engines);
+    let labels = labels::compute(panel, atr, rules);
+    let consensus = decide::consensus(panel, &votes, &labels, &settings.decide, settings.labels.horizon_bars());
+    Ok(decide::decide(panel, &questions, &consensus, atr, rules, settings))
+}
+
+/// Predictions of the models below `workdir` for every bar of the symbols that have one.
+fn own_predictions(panel: &Panel, features: &Features, workdir: &Path) -> Result<Vec<Question>, Failure> {
     let mut predictions = Vec::new();
     for (symbol, name) in panel.symbols.iter().enumerate() {
         let path = workdir.join("models").join(format!("{name}_model.pkl"));
@@ -88,14 +115,15 @@ fn own_predictions(
                     win_short: win_short.predict(row)[0],
                     edge_bps: edge.predict(row)[0],
                 };
-                (symbol, bar, says)
+                (symbol, bar, Some(says))
             })
             .collect();
         predictions.extend(own);
     }
     if predictions.is_empty() {
         let message = format!(
-            "{} has no model of these symbols; give --signals, or train first",
+            "{} has no model of these symbols; give --signals, train first, or let the consensus decide alone: \
+             --set decide.mode=consensus",
             workdir.join("models").display()
         );
         return Err(Failure::new(Code::BadData, message));

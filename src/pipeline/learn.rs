@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Failure;
 use super::checkpoints::{Checkpoints, Trained};
 use super::day::Day;
-use crate::decide::{Prediction, Wait};
+use crate::decide::{Prediction, Summary, Voice, Wait};
 use crate::exit::Code;
 use crate::features::{self, Features};
 use crate::folds::{self, Fold};
@@ -50,6 +50,9 @@ pub struct Learned {
     pub trades: Vec<Trade>,
     /// `market_regime` at each trade's signal.
     pub regimes: Vec<f32>,
+    /// What the engines said at each trade's signal.
+    pub voices: Vec<Voice>,
+    pub consensus: Summary,
     pub waits: BTreeMap<Wait, usize>,
     /// One account that took all symbols' trades under the leverage limit.
     pub portfolio: Account,
@@ -125,7 +128,9 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
 
     let step = day.begin("practise", Some(trained.len() as u64)).await?;
     let learned = tokio::task::block_in_place(|| {
-        practise::practise(&day.settings, panel, &atr, &rules, trained, panel_digest, settings_digest, features)
+        let inputs =
+            practise::Inputs { settings: &day.settings, panel, features, labels: &labels, atr: &atr, rules: &rules };
+        practise::practise(&inputs, trained, panel_digest, settings_digest)
     });
     for model in &learned.models {
         let m = &model.metrics;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::day::{Day, time};
 use super::learn::{Learned, Model};
 use crate::brain::{AnalysisRow, PostExitRow, TradeRow};
+use crate::decide::{Voice, Voter};
 use crate::features::{CATALOGUE, Features, columns};
 use crate::market::Panel;
 use crate::shadow::{Side, Trade};
@@ -43,10 +44,10 @@ pub fn records(
     let money: HashMap<_, _> = learned.portfolio.entries.iter().map(|e| (key(&e.trade), e.notional)).collect();
     let models: HashMap<usize, &Model> = learned.models.iter().map(|model| (model.symbol, model)).collect();
     let mut records = Records { trades: vec![], wins: vec![], losses: vec![], post_exit: vec![] };
-    for trade in &learned.trades {
+    for (trade, voice) in learned.trades.iter().zip(&learned.voices) {
         let Some(name) = names.get(&trade.symbol) else { continue };
         let notional = money.get(&key(trade)).copied().unwrap_or(0.0);
-        let row = trade_row(day, panel, features, learned, trade, name, notional);
+        let row = trade_row(day, panel, features, learned, trade, voice, name, notional);
         let analysis = analysis(panel, features, models.get(&trade.symbol), trade, &row);
         if row.is_winner { &mut records.wins } else { &mut records.losses }.push(analysis);
         records.post_exit.extend(HORIZONS.iter().filter_map(|&bars| post_exit(panel, trade, &row, bars)));
@@ -66,12 +67,14 @@ pub fn regime_name(value: f32) -> Option<String> {
     Some(name.to_owned())
 }
 
+#[allow(clippy::too_many_arguments)]
 fn trade_row(
     day: &Day,
     panel: &Panel,
     features: &Features,
     learned: &Learned,
     trade: &Trade,
+    voice: &Voice,
     name: &ModelName,
     notional: f64,
 ) -> TradeRow {
@@ -123,9 +126,23 @@ fn trade_row(
             Side::Short => says.win_short,
         }),
         expected_edge_bps: prediction.map(|(_, says)| trade.side.sign() * says.edge_bps),
+        consensus_score: known(voice.opinion.score),
+        consensus_threshold: known(voice.opinion.threshold),
+        confidence: known(voice.opinion.confidence),
+        votes: votes_json(voice),
         features_at_entry: features_json(features, trade),
         simulated: day.simulated,
     }
+}
+
+fn known(value: f32) -> Option<f64> {
+    (!value.is_nan()).then_some(f64::from(value))
+}
+
+/// The votes at the signal; engines that could not say are left out.
+fn votes_json(voice: &Voice) -> Value {
+    let said = Voter::ALL.iter().zip(&voice.votes).filter(|(_, vote)| !vote.is_nan());
+    Value::Object(said.map(|(voter, vote)| (voter.name().to_owned(), json!(vote))).collect())
 }
 
 /// The features that the decision saw; missing ones are left out.

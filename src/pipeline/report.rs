@@ -11,12 +11,14 @@ use super::day::Day;
 use super::learn::{Learned, Model};
 use super::records::regime_name;
 use super::save::Saved;
+use crate::decide::Voter;
 use crate::health;
 use crate::market::{Panel, Selection};
 use crate::metrics::Account;
 use crate::models::bundle::importance_shares;
 use crate::report::{
-    self, Costs, Exclusion, Importance, Regime, ReportData, SearchRow, SymbolCurve, SymbolRow, Totals,
+    self, Costs, Decisions, EngineRow, Exclusion, Importance, Regime, ReportData, SearchRow, SymbolCurve, SymbolRow,
+    Totals,
 };
 
 /// Features named in the report.
@@ -71,6 +73,8 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         exit_reasons: exit_reasons(learned),
         costs: costs(day, learned),
         regimes: regimes(learned),
+        decisions: decisions(day, learned),
+        engines: engines(learned),
         search: search(learned),
         exclusions: selection
             .excluded
@@ -143,6 +147,41 @@ fn costs(day: &Day, learned: &Learned) -> Costs {
         funding: c.funding,
         net: gross - c.total(),
     }
+}
+
+fn decisions(day: &Day, learned: &Learned) -> Decisions {
+    let summary = &learned.consensus;
+    let waiting: usize = learned.waits.values().sum();
+    Decisions {
+        mode: day.settings.decide.mode.name().to_owned(),
+        bars: summary.bars as u64,
+        signals: (summary.bars - waiting) as u64,
+        beyond_buy: summary.beyond[0] as u64,
+        beyond_sell: summary.beyond[1] as u64,
+        confidence: (!summary.confidence.is_nan()).then_some(summary.confidence),
+        waits: learned.waits.iter().map(|(wait, &count)| (wait.name().to_owned(), count as u64)).collect(),
+    }
+}
+
+/// Each engine with the trades that it voted for.
+fn engines(learned: &Learned) -> Vec<EngineRow> {
+    let mut supported: Vec<Vec<f64>> = vec![vec![]; Voter::ALL.len()];
+    for (trade, voice) in learned.trades.iter().zip(&learned.voices) {
+        voice.supporters(trade.side.sign()).for_each(|engine| supported[engine].push(trade.net_bps));
+    }
+    let row = |(place, voter): (usize, Voter)| {
+        let nets = &supported[place];
+        let share = |sum: f64| (!nets.is_empty()).then(|| sum / nets.len() as f64);
+        EngineRow {
+            engine: voter.name().to_owned(),
+            family: voter.family().name().to_owned(),
+            hit_rate: Some(learned.consensus.hit_rates[place]),
+            trades: nets.len() as u64,
+            win_rate: share(nets.iter().filter(|net| **net > 0.0).count() as f64),
+            mean_net_bps: share(nets.iter().sum()),
+        }
+    };
+    Voter::ALL.into_iter().enumerate().map(row).collect()
 }
 
 /// What the search gained and cost, by head.

@@ -118,13 +118,6 @@ pub async fn wake(settings: Settings, request: &Request) -> Result<Woken, Failur
 /// Step 2: settings written down, the market asked for, the first message sent.
 async fn tools(day: &mut Day) -> Result<(), Failure> {
     let step = day.begin(STEP, None).await?;
-    if day.settings.decide.mode != crate::settings::DecideMode::Model {
-        let mode = serde_json::to_value(day.settings.decide.mode)?;
-        let message =
-            format!("decide.mode is {mode}, but there are no voting engines in this version: the model alone decides");
-        tracing::info!("{message}");
-        day.event("info", "decide_mode", message);
-    }
     let mut effective = serde_json::to_value(&day.settings)?;
     effective["brain"]["url"] = day.settings.brain_url_redacted().into();
     let path = day.workdir.join("config/effective_settings.json");

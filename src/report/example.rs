@@ -90,6 +90,30 @@ pub fn example() -> ReportData {
             Regime { name: "RANGE".into(), trades: 1010, win_rate: Some(0.49), mean_net_bps: Some(-1.8) },
             Regime { name: "ILLIQUID".into(), trades: 0, win_rate: None, mean_net_bps: None },
         ],
+        decisions: Decisions {
+            mode: "both".into(),
+            bars: 57_600,
+            signals: 2_154,
+            beyond_buy: 12_300,
+            beyond_sell: 11_900,
+            confidence: Some(47.5),
+            waits: vec![
+                ("score_below_threshold".into(), 33_400),
+                ("edge_below_costs".into(), 17_046),
+                ("consensus_disagrees".into(), 5_000),
+            ],
+        },
+        engines: vec![
+            EngineRow {
+                engine: "ema_cross".into(),
+                family: "trend".into(),
+                hit_rate: Some(0.523),
+                trades: 1_210,
+                win_rate: Some(0.51),
+                mean_net_bps: Some(3.4),
+            },
+            EngineRow { engine: "money_flow_index".into(), family: "momentum".into(), ..EngineRow::default() },
+        ],
         search: vec![
             SearchRow {
                 head: "edge_bps".into(),

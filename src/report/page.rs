@@ -30,6 +30,9 @@ struct Page<'a> {
     features: Vec<Bar>,
     steps: Vec<Bar>,
     regimes: Vec<[String; 4]>,
+    waits: Vec<Bar>,
+    consensus: String,
+    engines: Vec<[String; 6]>,
     search: Vec<[String; 5]>,
 }
 
@@ -83,6 +86,9 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         features: features(data),
         steps: steps(data),
         regimes: regimes(data),
+        waits: waits(data),
+        consensus: consensus(data),
+        engines: engines(data),
         search: search(data),
     };
     Ok(page.render()?)
@@ -197,6 +203,37 @@ fn bars(rows: Vec<(String, f64, String, &'static str)>) -> Vec<Bar> {
             Bar { name, value, length: format!("{share:.1}"), tone }
         })
         .collect()
+}
+
+fn waits(data: &ReportData) -> Vec<Bar> {
+    let all = data.decisions.bars.max(1) as f64;
+    let row = |(reason, count): &(String, u64)| {
+        let value = format!("{} ({})", grouped(*count as f64), percent(Some(*count as f64 / all)));
+        (reason.replace('_', " "), *count as f64, value, "")
+    };
+    let traded = ("signal".to_owned(), data.decisions.signals);
+    bars(data.decisions.waits.iter().chain([&traded]).map(row).collect())
+}
+
+/// The consensus in a sentence.
+fn consensus(data: &ReportData) -> String {
+    let decisions = &data.decisions;
+    let share = |count: u64| percent(Some(count as f64 / decisions.bars.max(1) as f64));
+    let (buy, sell) = (share(decisions.beyond_buy), share(decisions.beyond_sell));
+    let confidence = percent(decisions.confidence.map(|confidence| confidence / 100.0));
+    format!(
+        "The score exceeds its threshold to buy in {buy} of the bars, to sell in {sell}; mean confidence there {confidence}."
+    )
+}
+
+fn engines(data: &ReportData) -> Vec<[String; 6]> {
+    let words = |name: &str| name.replace('_', " ");
+    let cells = |row: &super::EngineRow| {
+        let net = row.mean_net_bps.map_or("–".into(), |bps| minus(format!("{bps:+.1} bps")));
+        let trades = grouped(row.trades as f64);
+        [words(&row.engine), words(&row.family), percent(row.hit_rate), trades, percent(row.win_rate), net]
+    };
+    data.engines.iter().map(cells).collect()
 }
 
 fn search(data: &ReportData) -> Vec<[String; 5]> {

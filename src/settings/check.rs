@@ -265,7 +265,7 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("models.edge_quantile", s.models.edge_quantile, 0.001, 0.999);
     search(&s.models.search, &mut within);
     within("decide.threshold", s.decide.threshold, 0.0, 100.0);
-    within("decide.threshold_bars", f64::from(s.decide.threshold_bars), 2.0, 100_000.0);
+    within("decide.threshold_bars", f64::from(s.decide.threshold_bars), 2.0, 2000.0);
     within("decide.reliability_bars", f64::from(s.decide.reliability_bars), 1.0, 1e6);
     within("decide.record_bars", f64::from(s.decide.record_bars), 1.0, 1e6);
     within("decide.record_min", f64::from(s.decide.record_min), 1.0, 1e6);

@@ -101,6 +101,10 @@ pub fn trades(run_id: &str, count: usize) -> Vec<TradeRow> {
                 model_version: "1.0.0".to_owned(),
                 prediction: Some(0.61),
                 expected_edge_bps: None,
+                consensus_score: Some(0.25),
+                consensus_threshold: None,
+                confidence: Some(52.5),
+                votes: json!({ "ema_cross": 0.5, "rsi": -1 }),
                 features_at_entry: json!({ "rsi_14": 31.5, "atr_14": null, "a_first": 1 }),
                 simulated: true,
             }

@@ -54,6 +54,13 @@ row! {
         /// What the model gave: probability of a win on this side.
         pub prediction: Option<f64>,
         pub expected_edge_bps: Option<f64>,
+        /// Consensus score of the voting engines at the signal, and what it had to exceed.
+        pub consensus_score: Option<f64>,
+        pub consensus_threshold: Option<f64>,
+        /// Per cent.
+        pub confidence: Option<f64>,
+        /// Engine → vote at the signal.
+        pub votes: serde_json::Value,
         /// Feature name → value at the signal.
         pub features_at_entry: serde_json::Value,
         pub simulated: bool,

@@ -5,34 +5,44 @@ use std::ops::Range;
 
 use super::super::checkpoints::Trained;
 use super::{Learned, Model};
-use crate::decide::{self, Prediction};
+use crate::decide::{self, Decisions, Question, Summary, Voice, votes};
 use crate::features::{self, Features};
+use crate::labels::Labels;
 use crate::market::{DAY_MS, Panel};
 use crate::metrics::{Account, Metrics, Sizing};
 use crate::models::verdict::{Outcome, Verdict};
 use crate::settings::Settings;
 use crate::shadow::{self, Rules, Trade};
 
+/// What practising looks at.
+pub struct Inputs<'a> {
+    pub settings: &'a Settings,
+    pub panel: &'a Panel,
+    pub features: &'a Features,
+    pub labels: &'a Labels,
+    /// `[symbols × bars]`.
+    pub atr: &'a [f64],
+    pub rules: &'a Rules,
+}
+
 /// Trades every symbol's out-of-fold predictions, and judges its model.
-#[allow(clippy::too_many_arguments)]
 pub fn practise(
-    settings: &Settings,
-    panel: &Panel,
-    atr: &[f64],
-    rules: &Rules,
+    inputs: &Inputs<'_>,
     trained: BTreeMap<usize, Trained>,
     panel_digest: String,
     settings_digest: String,
-    features: &Features,
 ) -> Learned {
-    let predictions: Vec<(usize, usize, Prediction)> = trained
+    let Inputs { settings, panel, features, labels, atr, rules } = *inputs;
+    let questions: Vec<Question> = trained
         .iter()
         .flat_map(|(&symbol, trained)| trained.folds.iter().map(move |outcome| (symbol, outcome)))
         .flat_map(|(symbol, outcome)| {
-            outcome.fold.test.clone().zip(&outcome.predictions).map(move |(bar, says)| (symbol, bar, *says))
+            outcome.fold.test.clone().zip(&outcome.predictions).map(move |(bar, says)| (symbol, bar, Some(*says)))
         })
         .collect();
-    let (signals, waits) = decide::signals(panel, &predictions, rules, &settings.costs);
+    let votes = votes::compute(panel, &settings.decide.engines);
+    let consensus = decide::consensus(panel, &votes, labels, &settings.decide, settings.labels.horizon_bars());
+    let Decisions { signals, waits } = decide::decide(panel, &questions, &consensus, atr, rules, settings);
     let windows: Vec<Vec<Range<usize>>> = (0..panel.symbols.len())
         .map(|symbol| {
             trained.get(&symbol).map_or_else(Vec::new, |t| t.folds.iter().map(|o| o.fold.test.clone()).collect())
@@ -65,7 +75,20 @@ pub fn practise(
     let portfolio_metrics = Metrics::of(&portfolio);
     let regimes =
         trades.iter().map(|t| features.value(t.symbol, t.signal_bar, features::columns::MARKET_REGIME)).collect();
-    Learned { models, trades, regimes, waits, portfolio, portfolio_metrics, settings_digest, panel_digest }
+    let voices = trades.iter().map(|t| Voice::of(&consensus, &votes, t.symbol, t.signal_bar)).collect();
+    let consensus = Summary::of(&consensus, questions.iter().map(|&(symbol, bar, _)| (symbol, bar)));
+    Learned {
+        models,
+        trades,
+        regimes,
+        voices,
+        consensus,
+        waits,
+        portfolio,
+        portfolio_metrics,
+        settings_digest,
+        panel_digest,
+    }
 }
 
 /// Start of every day (ms) that the windows touch, ascending.
