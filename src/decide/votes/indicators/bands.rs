@@ -10,7 +10,7 @@ pub fn mean_and_deviation(x: &[f64], n: usize) -> [Vec<f64>; 2] {
     let share = 1.0 / n as f64;
     for (squares, mean) in deviation.iter_mut().zip(&mean) {
         // The mean of equal prices is off by its rounding, and so are they from it.
-        let flat = *squares <= 1e-29 * n as f64 * (mean * mean);
+        let flat = *squares <= 1e-26 * n as f64 * (mean * mean);
         *squares = if flat { 0.0 } else { (*squares * share).sqrt() };
     }
     [mean, deviation]
