@@ -1,14 +1,19 @@
 //! Momentum engines: what has gained, and what money flows into, goes on gaining.
 
-use super::grade::{between, graded};
+use super::grade::between;
 use super::indicators;
 use super::symbol::Symbol;
 use crate::settings::engines::{Oscillator, OverAtr};
 
-/// Rate of change against the ATR as a share of the price.
+/// Rate of change, as a price distance in ATR.
 pub fn rate_of_change(s: &Symbol, p: &OverAtr) -> Vec<f64> {
     let change = indicators::rate_of_change(s.close, p.bars);
-    s.each(|t| graded(change[t], 100.0 * p.full_atr * (s.atr[t] / s.close[t])))
+    s.each(|t| {
+        if t < p.bars {
+            return f64::NAN;
+        }
+        s.in_atr(t, change[t] * 0.01 * s.close[t - p.bars], p.full_atr)
+    })
 }
 
 /// Money-flow index, full votes at its bounds; 0 where no money flowed.

@@ -23,6 +23,9 @@ pub fn atr_squeeze(s: &Symbol, p: &AtrSqueeze) -> Vec<f64> {
     let atr = indicators::wilder(&s.true_range, p.bars);
     let (mut squeezed, mut age) = (false, p.fade_bars);
     s.each(|t| {
+        if t < p.bars {
+            return f64::NAN;
+        }
         let now = p.deviations * deviation[t] < p.multiplier * atr[t];
         age = if squeezed && !now { 0 } else { (age + 1).min(p.fade_bars) };
         squeezed = now;
