@@ -243,7 +243,8 @@ pub(super) fn approve(order: Order, standing: &Standing, limits: &Limits) -> Res
     ];
     let (room, bound) = rooms.into_iter().fold(rooms[0], |least, room| if room.0 < least.0 { room } else { least });
     let factor = streak_factor * defence_factor;
-    let scaled = |amount: Money| Money::down(amount.value() * factor);
+    // Never more than the amount: beyond nine thousand million a number may round up.
+    let scaled = |amount: Money| Money::down(amount.value() * factor).min(amount);
     if defence_factor <= 0.0 {
         return refuse(Refusal::VolatilityBreaker, wanted, room);
     }

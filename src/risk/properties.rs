@@ -81,7 +81,8 @@ impl Wild {
                 let low = open.min(close) * (1.0 - 0.05 * self.draw(6, symbol, bar));
                 candles.push(bar as i64 * HOUR_MS, [open, high, low, close], 1e6);
             }
-            (format!("{symbol:04}-X"), candles)
+            // Every two symbols are one coin.
+            (format!("{:04}-{}", symbol / 2, symbol % 2), candles)
         };
         Panel::new((0..self.symbols).map(candles).collect(), Timeframe::H1, 1, false).unwrap()
     }
@@ -220,6 +221,7 @@ impl Auditor<'_> {
         for taken in &ledger.taken {
             let trade = &self.trades[taken.approved.order().trade];
             let profit = taken.approved.notional().value() * trade.net_bps / 10_000.0;
+            assert_eq!(taken.exit_bar, trade.exit_bar);
             assert!((taken.profit.value() - profit).abs() <= 1e-6 + profit.abs() * 1e-12);
         }
 
@@ -298,10 +300,16 @@ impl Auditor<'_> {
             assert!((approved.equity().value() - equity).abs() <= near, "{} {equity}", approved.equity().value());
             assert!(notional >= LEAST_NOTIONAL);
             let equity = approved.equity().value();
+            // To the last millionth, by the equity that the order was given.
+            let exactly = |share: f64| Money::down(equity * share);
+            let all: Money = open.iter().map(|t| t.approved.notional()).sum();
+            assert!(all + approved.notional() <= exactly(limits.max_leverage), "leverage");
+            assert!(approved.risk() <= exactly(limits.per_trade), "risk per trade");
             let distance = (trade.entry_price - trade.stop_price).abs() / trade.entry_price;
             assert!(notional * distance <= equity * limits.per_trade + near, "risk per trade");
+            assert!(approved.risk().value() >= notional * distance * (1.0 - 1e-12), "rounded up");
             assert!(sum(&|t| t.approved.notional().value()) + notional <= equity * limits.max_leverage + near, "leverage");
-            let coin: f64 = sum(&|t| if of(t).symbol == trade.symbol { t.approved.notional().value() } else { 0.0 });
+            let coin: f64 = sum(&|t| if of(t).symbol / 2 == trade.symbol / 2 { t.approved.notional().value() } else { 0.0 });
             assert!(coin + notional <= equity * limits.max_coin_share + near, "coin share");
             let stops = sum(&|t| {
                 t.approved.notional().value() * (of(t).entry_price - of(t).stop_price).abs() / of(t).entry_price
