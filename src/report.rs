@@ -40,6 +40,9 @@ pub struct ReportData {
     pub exit_reasons: Vec<(String, u64)>,
     pub costs: Costs,
     pub regimes: Vec<Regime>,
+    /// What the portfolio took and refused, and what stopped it.
+    #[serde(default)]
+    pub risk: RiskSummary,
     /// What the search of hyperparameters gained and cost, by head; empty without one.
     pub search: Vec<SearchRow>,
     pub exclusions: Vec<Exclusion>,
@@ -111,6 +114,30 @@ pub struct Regime {
     pub trades: u64,
     pub win_rate: Option<f64>,
     pub mean_net_bps: Option<f64>,
+}
+
+/// What risk made of the trades, for the portfolio.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RiskSummary {
+    pub taken: usize,
+    pub refused: usize,
+    /// Refusals by reason, in the order in which the questions are asked.
+    pub refusals: Vec<(String, usize)>,
+    /// How often each breaker tripped.
+    pub trips: Vec<(String, usize)>,
+    pub breakers: Vec<BreakerSpan>,
+    /// The most that was used of each cap, share of the equity at that moment.
+    pub peak_leverage: f64,
+    pub peak_coin_share: f64,
+    pub peak_open_risk: f64,
+}
+
+/// The time for which a breaker held, ms, UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerSpan {
+    pub breaker: String,
+    pub from_ms: i64,
+    pub to_ms: i64,
 }
 
 /// The hyperparameters that the search chose for a head, against those of the settings. A gain is the share by which the

@@ -11,12 +11,20 @@ struct Step {
 }
 
 /// Every change of the library's tables, oldest first. A step that has been released is never edited: add one.
-const BRAIN: &[Step] = &[Step {
-    version: 1,
-    description: "brain",
-    postgres: include_str!("../../migrations/postgres/0001_brain.sql"),
-    sqlite: include_str!("../../migrations/sqlite/0001_brain.sql"),
-}];
+const BRAIN: &[Step] = &[
+    Step {
+        version: 1,
+        description: "brain",
+        postgres: include_str!("../../migrations/postgres/0001_brain.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0001_brain.sql"),
+    },
+    Step {
+        version: 2,
+        description: "risk",
+        postgres: include_str!("../../migrations/postgres/0002_risk.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0002_risk.sql"),
+    },
+];
 
 const JOURNAL: &[(i64, &str, &str)] = &[(1, "journal", include_str!("../../migrations/journal/0001_journal.sql"))];
 

@@ -83,14 +83,8 @@ impl<'a> Breakers<'a> {
     pub fn come_to(&mut self, bar: usize, equity: Money) {
         let number = day_of(self.panel, bar);
         if number != self.day.number {
-            self.day = Day {
-                number,
-                start_equity: equity,
-                booked: Money::ZERO,
-                high: equity,
-                stopped: false,
-                fallen: false,
-            };
+            self.day =
+                Day { number, start_equity: equity, booked: Money::ZERO, high: equity, stopped: false, fallen: false };
         }
     }
 

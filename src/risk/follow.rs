@@ -153,13 +153,13 @@ impl Follower<'_> {
         if self.killed.is_none() {
             self.killed = (self.kill)().map(|why| (order.bar, why));
         }
-        if let Some((_, why)) = &self.killed {
-            return Err(RiskRefused::unsized_one(order, Refusal::KillSwitch, equity, Some(why.clone())));
+        if self.killed.is_some() {
+            return Err(RiskRefused::unsized_one(order, Refusal::KillSwitch, equity));
         }
         if equity > Money::ZERO
             && let Some(reason) = self.breakers.refusal()
         {
-            return Err(RiskRefused::unsized_one(order, reason, equity, None));
+            return Err(RiskRefused::unsized_one(order, reason, equity));
         }
         let defence = match self.limits.breakers {
             Some(breakers) if self.defence.get(order.bar) == Some(&true) => breakers.defence_factor,
@@ -226,6 +226,7 @@ impl Follower<'_> {
             taken: self.taken,
             refused: self.refused,
             breakers,
+            killed: self.killed.map(|(_, why)| why),
             high_water: self.high_water,
             peaks: self.peaks,
             account,

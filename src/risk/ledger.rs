@@ -32,6 +32,8 @@ pub struct Ledger {
     pub refused: Vec<RiskRefused>,
     /// By the bar in which they tripped.
     pub breakers: Vec<BreakerEvent>,
+    /// What the kill switch said, where it ended entries.
+    pub killed: Option<String>,
     /// Highest equity at any close, or at the start.
     pub high_water: Money,
     pub peaks: Peaks,

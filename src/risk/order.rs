@@ -184,7 +184,7 @@ impl RiskApproved {
 }
 
 /// An order that a rule forbids.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RiskRefused {
     pub order: Order,
     pub reason: Refusal,
@@ -193,13 +193,11 @@ pub struct RiskRefused {
     /// What the caps left of it.
     pub room: Money,
     pub equity: Money,
-    /// The kill switch's own reason.
-    pub why: Option<String>,
 }
 
 impl RiskRefused {
-    pub(super) fn unsized_one(order: Order, reason: Refusal, equity: Money, why: Option<String>) -> Self {
-        Self { order, reason, wanted: Money::ZERO, room: Money::ZERO, equity, why }
+    pub(super) fn unsized_one(order: Order, reason: Refusal, equity: Money) -> Self {
+        Self { order, reason, wanted: Money::ZERO, room: Money::ZERO, equity }
     }
 }
 
@@ -220,7 +218,7 @@ pub(super) struct Standing {
 /// factors of the breakers.
 pub(super) fn approve(order: Order, standing: &Standing, limits: &Limits) -> Result<RiskApproved, RiskRefused> {
     let Standing { equity, streak_factor, defence_factor, .. } = *standing;
-    let refuse = |reason, wanted, room| Err(RiskRefused { order, reason, wanted, room, equity, why: None });
+    let refuse = |reason, wanted, room| Err(RiskRefused { order, reason, wanted, room, equity });
     if equity <= Money::ZERO {
         return refuse(Refusal::NoEquity, Money::ZERO, Money::ZERO);
     }

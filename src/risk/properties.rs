@@ -95,7 +95,8 @@ impl Wild {
                     let cell = symbol * self.bars + bar;
                     signals.side[cell] = if self.draw(8, symbol, bar) < 0.5 { -1 } else { 1 };
                     let (low, high) = self.stops;
-                    signals.stop_bps[cell] = low * crate::arith::exp(crate::arith::ln(high / low) * self.draw(9, symbol, bar));
+                    signals.stop_bps[cell] =
+                        low * crate::arith::exp(crate::arith::ln(high / low) * self.draw(9, symbol, bar));
                     signals.take_bps[cell] = signals.stop_bps[cell] * (0.2 + 2.0 * self.draw(10, symbol, bar));
                 }
             }
@@ -132,7 +133,8 @@ impl Wild {
         auditor.audit(self.kill_after);
 
         let alone = follow_alone(&panel, &trades, &days, &self.limits);
-        let of_breakers = |refused: &&RiskRefused| refused.reason < Refusal::StopDistance && refused.reason != Refusal::NoEquity;
+        let of_breakers =
+            |refused: &&RiskRefused| refused.reason < Refusal::StopDistance && refused.reason != Refusal::NoEquity;
         assert_eq!((alone.refused.iter().find(of_breakers), alone.breakers.len()), (None, 0));
         assert_eq!(alone.taken.len() + alone.refused.len(), trades.len());
     }
@@ -289,7 +291,10 @@ impl Auditor<'_> {
                     Refusal::CoinShare | Refusal::Leverage | Refusal::OpenRisk => {
                         let least = LEAST_NOTIONAL / (b.streak_factor * b.defence_factor);
                         assert!(decision.room < least + near || decision.room <= decision.wanted * LEAST_SHARE + near);
-                        assert!(!open.is_empty() || equity > start || decision.wanted < least, "{reason}: nothing is open");
+                        assert!(
+                            !open.is_empty() || equity > start || decision.wanted < least,
+                            "{reason}: nothing is open"
+                        );
                     }
                 }
                 continue;
@@ -308,8 +313,12 @@ impl Auditor<'_> {
             let distance = (trade.entry_price - trade.stop_price).abs() / trade.entry_price;
             assert!(notional * distance <= equity * limits.per_trade + near, "risk per trade");
             assert!(approved.risk().value() >= notional * distance * (1.0 - 1e-12), "rounded up");
-            assert!(sum(&|t| t.approved.notional().value()) + notional <= equity * limits.max_leverage + near, "leverage");
-            let coin: f64 = sum(&|t| if of(t).symbol / 2 == trade.symbol / 2 { t.approved.notional().value() } else { 0.0 });
+            assert!(
+                sum(&|t| t.approved.notional().value()) + notional <= equity * limits.max_leverage + near,
+                "leverage"
+            );
+            let coin: f64 =
+                sum(&|t| if of(t).symbol / 2 == trade.symbol / 2 { t.approved.notional().value() } else { 0.0 });
             assert!(coin + notional <= equity * limits.max_coin_share + near, "coin share");
             let stops = sum(&|t| {
                 t.approved.notional().value() * (of(t).entry_price - of(t).stop_price).abs() / of(t).entry_price
