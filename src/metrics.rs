@@ -9,7 +9,7 @@ mod trades;
 
 use serde::Serialize;
 
-pub use account::{Account, Sizing, size_of};
+pub use account::{Account, Entry};
 pub use drawdown::{Drawdowns, drawdowns};
 pub use ratios::{DAYS_PER_YEAR, annualised_return, calmar, sharpe, sortino};
 pub use trades::{CostTotals, TradeStatistics};

@@ -46,6 +46,9 @@ pub struct ReportData {
     /// The voting engines, in their order.
     #[serde(default)]
     pub engines: Vec<EngineRow>,
+    /// What the portfolio took and refused, and what stopped it.
+    #[serde(default)]
+    pub risk: RiskSummary,
     /// What the search of hyperparameters gained and cost, by head; empty without one.
     pub search: Vec<SearchRow>,
     pub exclusions: Vec<Exclusion>,
@@ -133,7 +136,6 @@ pub struct Decisions {
     /// Mean confidence of those, per cent.
     pub confidence: Option<f64>,
     /// Reason to wait and its number of bars.
-    #[serde(with = "as_map")]
     pub waits: Vec<(String, u64)>,
 }
 
@@ -147,6 +149,30 @@ pub struct EngineRow {
     pub trades: u64,
     pub win_rate: Option<f64>,
     pub mean_net_bps: Option<f64>,
+}
+
+/// What risk made of the trades, for the portfolio.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RiskSummary {
+    pub taken: usize,
+    pub refused: usize,
+    /// Refusals by reason, in the order in which the questions are asked.
+    pub refusals: Vec<(String, usize)>,
+    /// How often each breaker tripped.
+    pub trips: Vec<(String, usize)>,
+    pub breakers: Vec<BreakerSpan>,
+    /// The most that was used of each cap, share of the equity at that moment.
+    pub peak_leverage: f64,
+    pub peak_coin_share: f64,
+    pub peak_open_risk: f64,
+}
+
+/// The time for which a breaker held, ms, UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerSpan {
+    pub breaker: String,
+    pub from_ms: i64,
+    pub to_ms: i64,
 }
 
 /// The hyperparameters that the search chose for a head, against those of the settings. A gain is the share by which the

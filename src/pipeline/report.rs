@@ -10,6 +10,7 @@ use super::checkpoints::Tuned;
 use super::day::Day;
 use super::learn::{Learned, Model};
 use super::records::regime_name;
+use super::risk;
 use super::save::Saved;
 use crate::decide::Voter;
 use crate::health;
@@ -63,7 +64,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
             total_return: any.then_some(m.total_return),
         },
         symbols: learned.models.iter().map(symbol_row).collect(),
-        equity: curve(&learned.portfolio),
+        equity: curve(&learned.ledger.account),
         symbol_equity: learned
             .models
             .iter()
@@ -75,6 +76,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         regimes: regimes(learned),
         decisions: decisions(day, learned),
         engines: engines(learned),
+        risk: risk::summary(panel, learned),
         search: search(learned),
         exclusions: selection
             .excluded
@@ -137,7 +139,7 @@ fn exit_reasons(learned: &Learned) -> Vec<(String, u64)> {
 
 fn costs(day: &Day, learned: &Learned) -> Costs {
     let c = &learned.portfolio_metrics.costs;
-    let gross = learned.portfolio.entries.iter().map(|e| e.notional * e.trade.gross_bps / 10_000.0).sum();
+    let gross = learned.ledger.account.entries.iter().map(|e| e.notional * e.trade.gross_bps / 10_000.0).sum();
     Costs {
         currency: day.settings.risk.account_currency.clone(),
         gross,

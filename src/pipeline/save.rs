@@ -8,6 +8,7 @@ use super::Failure;
 use super::day::{Day, time};
 use super::learn::{Learned, Model, jobs};
 use super::records::{self, ModelName};
+use super::risk;
 use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
 use crate::features::{self, Features};
 use crate::market::Panel;
@@ -53,7 +54,9 @@ pub async fn everything(
     day.brain.store_trades(&run_id, &records.trades).await?;
     day.brain.store_analysis(&run_id, &records.wins, &records.losses).await?;
     day.brain.store_post_exit(&run_id, &records.post_exit).await?;
-    day.brain.store_daily_metrics(&daily_metrics(day, learned)).await?;
+    let (refusals, breakers) = risk::rows(day, panel, learned);
+    day.brain.store_risk(&run_id, &refusals, &breakers).await?;
+    day.brain.store_daily_metrics(&daily_metrics(day, panel, learned)).await?;
     day.journal.store_trades(&run_id, &records.trades).await?;
     day.journal.store_models(&run_id, &journal).await?;
     let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count();
@@ -283,7 +286,7 @@ pub fn waits(learned: &Learned) -> Map<String, Value> {
     learned.waits.iter().map(|(wait, count)| (wait.name().to_owned(), json!(count))).collect()
 }
 
-fn daily_metrics(day: &Day, learned: &Learned) -> DailyMetricsRow {
+fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned) -> DailyMetricsRow {
     let m: &Metrics = &learned.portfolio_metrics;
     let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count() as i64;
     DailyMetricsRow {
@@ -299,7 +302,7 @@ fn daily_metrics(day: &Day, learned: &Learned) -> DailyMetricsRow {
         losses: (m.trades.count - m.trades.wins) as i64,
         win_rate: m.trades.win_rate,
         account_currency: day.settings.risk.account_currency.clone(),
-        total_profit_gbp: learned.portfolio.final_equity() - learned.portfolio.start_equity,
+        total_profit_gbp: (learned.ledger.equity() - learned.ledger.start_equity).value(),
         fees_gbp: m.costs.fees,
         spread_gbp: m.costs.spread,
         slippage_gbp: m.costs.slippage,
@@ -307,10 +310,10 @@ fn daily_metrics(day: &Day, learned: &Learned) -> DailyMetricsRow {
         cost_share: Some(m.costs.cost_share),
         sharpe_ratio: m.sharpe,
         max_drawdown: m.drawdown.max,
-        equity_start_gbp: learned.portfolio.start_equity,
-        equity_end_gbp: learned.portfolio.final_equity(),
+        equity_start_gbp: learned.ledger.start_equity.value(),
+        equity_end_gbp: learned.ledger.equity().value(),
         seconds: day.ui.seconds().iter().map(|(_, seconds)| seconds).sum(),
-        more: json!({ "waits": waits(learned), "refused_for_leverage": learned.portfolio.refused }),
+        more: json!({ "waits": waits(learned), "risk": risk::summary(panel, learned) }),
         simulated: day.simulated,
     }
 }

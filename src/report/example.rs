@@ -114,6 +114,19 @@ pub fn example() -> ReportData {
             },
             EngineRow { engine: "money_flow_index".into(), family: "momentum".into(), ..EngineRow::default() },
         ],
+        risk: RiskSummary {
+            taken: 1_641,
+            refused: 343,
+            refusals: vec![("daily_stop".into(), 12), ("leverage".into(), 331)],
+            trips: vec![("daily_stop".into(), 2)],
+            breakers: vec![
+                BreakerSpan { breaker: "daily_stop".into(), from_ms: start, to_ms: start + 7_200_000 },
+                BreakerSpan { breaker: "daily_stop".into(), from_ms: start + 90_000_000, to_ms: start + 93_600_000 },
+            ],
+            peak_leverage: 2.0,
+            peak_coin_share: 0.25,
+            peak_open_risk: 0.021,
+        },
         search: vec![
             SearchRow {
                 head: "edge_bps".into(),

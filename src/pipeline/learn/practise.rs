@@ -9,8 +9,9 @@ use crate::decide::{self, Decisions, Question, Summary, Voice, votes};
 use crate::features::{self, Features};
 use crate::labels::Labels;
 use crate::market::{DAY_MS, Panel};
-use crate::metrics::{Account, Metrics, Sizing};
+use crate::metrics::Metrics;
 use crate::models::verdict::{Outcome, Verdict};
+use crate::risk::{self, Limits};
 use crate::settings::Settings;
 use crate::shadow::{self, Rules, Trade};
 
@@ -31,6 +32,7 @@ pub fn practise(
     trained: BTreeMap<usize, Trained>,
     panel_digest: String,
     settings_digest: String,
+    kill: &dyn Fn() -> Option<String>,
 ) -> Learned {
     let Inputs { settings, panel, features, labels, atr, rules } = *inputs;
     let questions: Vec<Question> = trained
@@ -49,15 +51,12 @@ pub fn practise(
         })
         .collect();
     let trades = shadow::simulate(panel, &signals, atr, &windows, rules);
-    let sizing = Sizing::from(&settings.risk);
-    let account = |trades: &[Trade], windows: &[Range<usize>]| {
-        Account::follow(panel, trades, &days(panel, windows), settings.risk.equity, &sizing)
-    };
+    let limits = Limits::of(&settings.risk);
     let models = trained
         .into_iter()
         .map(|(symbol, trained)| {
             let own: Vec<Trade> = trades.iter().filter(|trade| trade.symbol == symbol).copied().collect();
-            let account = account(&own, &windows[symbol]);
+            let account = risk::follow_alone(panel, &own, &days(panel, &windows[symbol]), &limits).account;
             let metrics = Metrics::of(&account);
             let outcome = Outcome {
                 sharpe: if metrics.trades.count > 0 { metrics.sharpe } else { f64::NAN },
@@ -71,8 +70,11 @@ pub fn practise(
         })
         .collect();
     let all: Vec<Range<usize>> = windows.iter().flatten().cloned().collect();
-    let portfolio = account(&trades, &all);
-    let portfolio_metrics = Metrics::of(&portfolio);
+    let volatility = risk::mean_volatility(panel.symbols.len(), panel.bars, |symbol, bar| {
+        f64::from(features.value(symbol, bar, features::columns::VOLATILITY_20))
+    });
+    let ledger = risk::follow(panel, &trades, &days(panel, &all), &limits, &volatility, kill);
+    let portfolio_metrics = Metrics::of(&ledger.account);
     let regimes =
         trades.iter().map(|t| features.value(t.symbol, t.signal_bar, features::columns::MARKET_REGIME)).collect();
     let voices = trades.iter().map(|t| Voice::of(&consensus, &votes, t.symbol, t.signal_bar)).collect();
@@ -84,7 +86,7 @@ pub fn practise(
         voices,
         consensus,
         waits,
-        portfolio,
+        ledger,
         portfolio_metrics,
         settings_digest,
         panel_digest,
