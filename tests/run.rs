@@ -255,8 +255,7 @@ fn comes_to(child: &mut std::process::Child, workdir: &Path, step: &str) -> bool
 #[tokio::test]
 async fn the_kill_switch_ends_a_run_at_work_within_a_second_and_it_goes_on_when_it_is_off() {
     let workdir = tempfile::tempdir().unwrap();
-    let long =
-        ["market.simulated.symbols=40", "universe.top_n=16", "models.rounds=200", "models.early_stopping=0"];
+    let long = ["market.simulated.symbols=40", "universe.top_n=16", "models.rounds=200", "models.early_stopping=0"];
     let mut more: Vec<&str> = long.iter().flat_map(|setting| ["--set", *setting]).collect();
     more.push("--resume");
     let switch = |arguments: &[&str]| {
