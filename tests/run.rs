@@ -255,7 +255,7 @@ fn comes_to(child: &mut std::process::Child, workdir: &Path, step: &str) -> bool
 #[tokio::test]
 async fn the_kill_switch_ends_a_run_at_work_within_a_second_and_it_goes_on_when_it_is_off() {
     let workdir = tempfile::tempdir().unwrap();
-    let long = ["market.simulated.symbols=40", "universe.top_n=16", "models.rounds=100"];
+    let long = ["market.simulated.symbols=40", "universe.top_n=16", "models.rounds=200", "models.early_stopping=0"];
     let mut more: Vec<&str> = long.iter().flat_map(|setting| ["--set", *setting]).collect();
     more.push("--resume");
     let switch = |arguments: &[&str]| {
@@ -264,7 +264,7 @@ async fn the_kill_switch_ends_a_run_at_work_within_a_second_and_it_goes_on_when_
         assert!(status.success());
     };
     // In the midst of a batch, at its beginning, and in steps that nothing can interrupt.
-    for (step, deeper) in [("train", 500), ("download", 0), ("features", 0), ("train", 0), ("train", 2000)] {
+    for (step, deeper) in [("train", 500), ("download", 0), ("features", 0), ("train", 0), ("train", 800)] {
         let _ = std::fs::remove_file(workdir.path().join("monitoring/system_status.json"));
         let mut child = command(workdir.path(), &more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         assert!(comes_to(&mut child, workdir.path(), step), "ended before {step}");

@@ -52,11 +52,12 @@ pub fn practise(
         .collect();
     let trades = shadow::simulate(panel, &signals, atr, &windows, rules);
     let limits = Limits::of(&settings.risk);
+    let mut own: Vec<Vec<Trade>> = vec![Vec::new(); panel.symbols.len()];
+    trades.iter().for_each(|trade| own[trade.symbol].push(*trade));
     let models = trained
         .into_iter()
         .map(|(symbol, trained)| {
-            let own: Vec<Trade> = trades.iter().filter(|trade| trade.symbol == symbol).copied().collect();
-            let account = risk::follow_alone(panel, &own, &days(panel, &windows[symbol]), &limits).account;
+            let account = risk::follow_alone(panel, &own[symbol], &days(panel, &windows[symbol]), &limits).account;
             let metrics = Metrics::of(&account);
             let outcome = Outcome {
                 sharpe: if metrics.trades.count > 0 { metrics.sharpe } else { f64::NAN },
