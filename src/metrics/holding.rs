@@ -165,8 +165,8 @@ mod tests {
     #[test]
     fn a_portfolio_holds_equal_parts_and_waits_for_its_coins() {
         let panel = panel(&[|t| if t < 10 { 100.0 } else { 150.0 }, |t| if t < 80 { 100.0 } else { 90.0 }]);
-        let first = Holding::of(&panel, 0, &[0..48], &RULES).unwrap();
-        let second = Holding::of(&panel, 1, &[48..96], &RULES).unwrap();
+        let first = Holding::of(&panel, 0, &[0..24, 24..48], &RULES).unwrap();
+        let second = Holding::of(&panel, 1, &[48..72, 72..96], &RULES).unwrap();
         let both = Holding::portfolio([&first, &second]).unwrap();
         let worth: Vec<f64> = both.curve.iter().map(|point| point.1).collect();
         let (a, b) = (1.5 - 2.0 * ONE_WAY, 0.9 - 2.0 * ONE_WAY);
@@ -182,9 +182,9 @@ mod tests {
     fn without_windows_or_prices_nothing_can_be_held() {
         let mut panel = panel(&[|_| 100.0]);
         assert_eq!(Holding::of(&panel, 0, &[], &RULES), None);
-        assert_eq!(Holding::of(&panel, 0, &[5..5], &RULES), None);
+        assert_eq!(Holding::of(&panel, 0, &[5..5, 9..9], &RULES), None);
         assert_eq!(Holding::portfolio([]), None);
         panel.close[7] = f64::NAN;
-        assert_eq!(Holding::of(&panel, 0, &[0..24], &RULES), None);
+        assert_eq!(Holding::of(&panel, 0, &[0..12, 12..24], &RULES), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Student's t distribution.
 
-/// P(T ≤ t) of Student's t with whole degrees of freedom, within about 1e-13 up to ten thousand degrees, 1e-12 up to a million; NaN without degrees.
+/// P(T ≤ t) of Student's t with whole degrees of freedom, within 1e-13 up to ten thousand degrees, and 2e-17 a degree beyond; NaN without degrees.
 ///
 /// The finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4: with θ = atan(t/√ν), P(|T| ≤ t) is
 /// sin θ (1 + ½cos²θ + (1·3)/(2·4)cos⁴θ + … + cos^(ν−2)θ) for even ν, and

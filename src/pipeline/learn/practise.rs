@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::super::checkpoints::Trained;
+use super::judge::{self, Judged};
 use super::{Learned, Model};
 use crate::decide::{self, Prediction};
 use crate::features::{self, Features};
 use crate::market::{DAY_MS, Panel};
-use crate::metrics::{Account, Metrics, Sizing};
-use crate::models::verdict::{Outcome, Verdict};
+use crate::metrics::{Account, Holding, Metrics, Sizing};
 use crate::settings::Settings;
 use crate::shadow::{self, Rules, Trade};
 
@@ -43,29 +45,36 @@ pub fn practise(
     let account = |trades: &[Trade], windows: &[Range<usize>]| {
         Account::follow(panel, trades, &days(panel, windows), settings.risk.equity, &sizing)
     };
-    let models = trained
-        .into_iter()
+    let models: Vec<Model> = trained
+        .into_par_iter()
         .map(|(symbol, trained)| {
             let own: Vec<Trade> = trades.iter().filter(|trade| trade.symbol == symbol).copied().collect();
             let account = account(&own, &windows[symbol]);
-            let metrics = Metrics::of(&account);
-            let outcome = Outcome {
-                sharpe: if metrics.trades.count > 0 { metrics.sharpe } else { f64::NAN },
-                win_rate: if metrics.trades.count > 0 { metrics.trades.win_rate } else { f64::NAN },
-                max_drawdown: metrics.drawdown.max,
-                trades: metrics.trades.count,
-            };
-            let verdict = Verdict::judge((), &outcome, &settings.approve);
-            let buy_and_hold = buy_and_hold(panel, symbol, &windows[symbol]);
-            Model { symbol, trained, account, metrics, buy_and_hold, verdict }
+            let Judged { metrics, evidence, holding, verdict } =
+                judge::model(settings, panel, rules, symbol, &windows[symbol], &account);
+            Model { symbol, trained, account, metrics, evidence, holding, verdict }
         })
         .collect();
     let all: Vec<Range<usize>> = windows.iter().flatten().cloned().collect();
     let portfolio = account(&trades, &all);
     let portfolio_metrics = Metrics::of(&portfolio);
-    let regimes =
+    let portfolio_evidence = judge::portfolio(settings, &portfolio);
+    let portfolio_holding = Holding::portfolio(models.iter().filter_map(|model| model.holding.as_ref()));
+    let regimes: Vec<f32> =
         trades.iter().map(|t| features.value(t.symbol, t.signal_bar, features::columns::MARKET_REGIME)).collect();
-    Learned { models, trades, regimes, waits, portfolio, portfolio_metrics, settings_digest, panel_digest }
+    let breakdowns = judge::breakdowns(panel, &trades, &regimes, &portfolio);
+    Learned {
+        models,
+        trades,
+        waits,
+        portfolio,
+        portfolio_metrics,
+        portfolio_evidence,
+        portfolio_holding,
+        breakdowns,
+        settings_digest,
+        panel_digest,
+    }
 }
 
 /// Start of every day (ms) that the windows touch, ascending.
@@ -82,14 +91,4 @@ fn days(panel: &Panel, windows: &[Range<usize>]) -> Vec<i64> {
     days.sort_unstable();
     days.dedup();
     days
-}
-
-fn buy_and_hold(panel: &Panel, symbol: usize, windows: &[Range<usize>]) -> f64 {
-    let (open, close) = (panel.row(&panel.open, symbol), panel.row(&panel.close, symbol));
-    match (windows.first(), windows.last()) {
-        (Some(first), Some(last)) if !first.is_empty() && !last.is_empty() => {
-            close[last.end - 1] / open[first.start] - 1.0
-        }
-        _ => f64::NAN,
-    }
 }
