@@ -33,7 +33,7 @@ def trade_figures(trades, tries):
     won, lost = net[net > 0].sum(), -net[net <= 0].sum()
     sharpe = net.mean() / net.std(ddof=1)
     skewness, kurtosis = stats.skew(net), stats.kurtosis(net, fisher=False)
-    # SciPy's own generator of the expected maximum does not exist: the formula, with SciPy's quantiles.
+    # SciPy has no expected maximum: the formula, with its quantiles.
     luck = 0.0
     if tries > 1:
         luck = (1 - EULER_MASCHERONI) * special.ndtri(1 - 1 / tries) + EULER_MASCHERONI * special.ndtri(
@@ -41,7 +41,10 @@ def trade_figures(trades, tries):
         )
     benchmark = luck / math.sqrt(len(net) - 1)
     spread = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2
-    standard = lambda against, spread: (sharpe - against) * math.sqrt(len(net) - 1) / math.sqrt(spread)
+
+    def standard(against, spread):
+        return (sharpe - against) * math.sqrt(len(net) - 1) / math.sqrt(spread)
+
     return {
         "win_rate": (net > 0).mean(),
         "profit_factor": won / lost if lost > 0 else won,
