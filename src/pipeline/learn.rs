@@ -2,6 +2,7 @@
 
 mod batch;
 pub mod jobs;
+pub mod judge;
 mod practise;
 mod tune;
 
@@ -18,7 +19,7 @@ use crate::features::{self, Features};
 use crate::folds::{self, Fold};
 use crate::labels;
 use crate::market::Panel;
-use crate::metrics::{Account, Metrics};
+use crate::metrics::{Account, Breakdown, Evidence, Holding, Metrics};
 use crate::models::verdict::Verdict;
 use crate::notify::Milestone;
 use crate::risk::Ledger;
@@ -39,8 +40,9 @@ pub struct Model {
     /// An account of its own that took every out-of-fold trade of this symbol.
     pub account: Account,
     pub metrics: Metrics,
-    /// Return of holding the coin over the test windows.
-    pub buy_and_hold: f64,
+    pub evidence: Evidence,
+    /// Holding the coin over the test windows.
+    pub holding: Option<Holding>,
     pub verdict: Verdict<()>,
 }
 
@@ -49,8 +51,6 @@ pub struct Learned {
     pub models: Vec<Model>,
     /// Out-of-fold trades of all symbols, by entry, then symbol.
     pub trades: Vec<Trade>,
-    /// `market_regime` at each trade's signal.
-    pub regimes: Vec<f32>,
     /// What the engines said at each trade's signal.
     pub voices: Vec<Voice>,
     pub consensus: Summary,
@@ -58,6 +58,11 @@ pub struct Learned {
     /// One account that was asked to take all symbols' trades, under every rule of risk.
     pub ledger: Ledger,
     pub portfolio_metrics: Metrics,
+    pub portfolio_evidence: Evidence,
+    /// Holding all coins over their test windows, with equal money each.
+    pub portfolio_holding: Option<Holding>,
+    /// Trades by what they have in common: `symbol`, `regime`.
+    pub breakdowns: Vec<(&'static str, Breakdown)>,
     pub settings_digest: String,
     pub panel_digest: String,
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::day::{Day, time};
-use super::learn::{Learned, Model, jobs};
+use super::learn::{Learned, Model, jobs, judge};
 use super::records::{self, ModelName};
 use super::risk;
 use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
@@ -113,8 +113,11 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
                 "profit_factor": defined(m.trades.profit_factor),
                 "trades": m.trades.count,
                 "cost_share": defined(m.costs.cost_share),
-                "buy_and_hold": model.buy_and_hold.is_finite().then_some(model.buy_and_hold),
-            })),
+                "buy_and_hold": model.holding.as_ref().map(|holding| holding.total_return),
+            }))
+            .into_iter()
+            .chain(judge::figures(m, &model.evidence, model.holding.as_ref()))
+            .collect(),
         },
         feature_importance: importance_shares(&trained.heads),
         training_parameters: TrainingParameters {
@@ -255,10 +258,15 @@ fn performance_row(day: &Day, learned: &Learned, model: &Model, bundle: &Bundle)
         slippage_gbp: m.costs.slippage,
         funding_gbp: m.costs.funding,
         cost_share: Some(m.costs.cost_share),
-        buy_and_hold_return: model.buy_and_hold.is_finite().then_some(model.buy_and_hold),
+        buy_and_hold_return: model.holding.as_ref().map(|holding| holding.total_return),
         approved: model.verdict.is_approved(),
         reasons: json!(model.verdict.reasons()),
-        more: json!({ "days": m.days, "waits": waits(learned) }),
+        more: Value::Object(
+            [("waits".to_owned(), json!(waits(learned)))]
+                .into_iter()
+                .chain(judge::figures(m, &model.evidence, model.holding.as_ref()))
+                .collect(),
+        ),
         simulated: day.simulated,
     }
 }
@@ -313,7 +321,17 @@ fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned) -> DailyMetricsRow
         equity_start_gbp: learned.ledger.start_equity.value(),
         equity_end_gbp: learned.ledger.equity().value(),
         seconds: day.ui.seconds().iter().map(|(_, seconds)| seconds).sum(),
-        more: json!({ "waits": waits(learned), "risk": risk::summary(panel, learned) }),
+        more: Value::Object(
+            [
+                ("waits".to_owned(), json!(waits(learned))),
+                ("risk".to_owned(), json!(risk::summary(panel, learned))),
+                ("buy_and_hold".to_owned(), json!(learned.portfolio_holding.as_ref().map(|h| h.total_return))),
+                ("groups".to_owned(), learned.breakdowns.iter().map(|(by, groups)| (*by, json!(groups))).collect()),
+            ]
+            .into_iter()
+            .chain(judge::figures(m, &learned.portfolio_evidence, learned.portfolio_holding.as_ref()))
+            .collect(),
+        ),
         simulated: day.simulated,
     }
 }

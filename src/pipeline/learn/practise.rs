@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::super::checkpoints::Trained;
+use super::judge::{self, Judged};
 use super::{Learned, Model};
 use crate::decide::{self, Decisions, Question, Summary, Voice, votes};
 use crate::features::{self, Features};
 use crate::labels::Labels;
 use crate::market::{DAY_MS, Panel};
-use crate::metrics::Metrics;
-use crate::models::verdict::{Outcome, Verdict};
+use crate::metrics::{Holding, Metrics};
 use crate::risk::{self, Limits};
 use crate::settings::Settings;
 use crate::shadow::{self, Rules, Trade};
@@ -54,20 +56,13 @@ pub fn practise(
     let limits = Limits::of(&settings.risk);
     let mut own: Vec<Vec<Trade>> = vec![Vec::new(); panel.symbols.len()];
     trades.iter().for_each(|trade| own[trade.symbol].push(*trade));
-    let models = trained
-        .into_iter()
+    let models: Vec<Model> = trained
+        .into_par_iter()
         .map(|(symbol, trained)| {
             let account = risk::follow_alone(panel, &own[symbol], &days(panel, &windows[symbol]), &limits).account;
-            let metrics = Metrics::of(&account);
-            let outcome = Outcome {
-                sharpe: if metrics.trades.count > 0 { metrics.sharpe } else { f64::NAN },
-                win_rate: if metrics.trades.count > 0 { metrics.trades.win_rate } else { f64::NAN },
-                max_drawdown: metrics.drawdown.max,
-                trades: metrics.trades.count,
-            };
-            let verdict = Verdict::judge((), &outcome, &settings.approve);
-            let buy_and_hold = buy_and_hold(panel, symbol, &windows[symbol]);
-            Model { symbol, trained, account, metrics, buy_and_hold, verdict }
+            let Judged { metrics, evidence, holding, verdict } =
+                judge::model(settings, panel, rules, symbol, &windows[symbol], &account);
+            Model { symbol, trained, account, metrics, evidence, holding, verdict }
         })
         .collect();
     let all: Vec<Range<usize>> = windows.iter().flatten().cloned().collect();
@@ -76,19 +71,24 @@ pub fn practise(
     });
     let ledger = risk::follow(panel, &trades, &days(panel, &all), &limits, &volatility, kill);
     let portfolio_metrics = Metrics::of(&ledger.account);
-    let regimes =
+    let portfolio_evidence = judge::portfolio(settings, &ledger.account);
+    let portfolio_holding = Holding::portfolio(models.iter().filter_map(|model| model.holding.as_ref()));
+    let regimes: Vec<f32> =
         trades.iter().map(|t| features.value(t.symbol, t.signal_bar, features::columns::MARKET_REGIME)).collect();
-    let voices = trades.iter().map(|t| Voice::of(&consensus, &votes, t.symbol, t.signal_bar)).collect();
+    let voices: Vec<Voice> = trades.iter().map(|t| Voice::of(&consensus, &votes, t.symbol, t.signal_bar)).collect();
+    let breakdowns = judge::breakdowns(panel, &trades, &regimes, &voices, &ledger.account);
     let consensus = Summary::of(&consensus, questions.iter().map(|&(symbol, bar, _)| (symbol, bar)));
     Learned {
         models,
         trades,
-        regimes,
         voices,
         consensus,
         waits,
         ledger,
         portfolio_metrics,
+        portfolio_evidence,
+        portfolio_holding,
+        breakdowns,
         settings_digest,
         panel_digest,
     }
@@ -108,14 +108,4 @@ fn days(panel: &Panel, windows: &[Range<usize>]) -> Vec<i64> {
     days.sort_unstable();
     days.dedup();
     days
-}
-
-fn buy_and_hold(panel: &Panel, symbol: usize, windows: &[Range<usize>]) -> f64 {
-    let (open, close) = (panel.row(&panel.open, symbol), panel.row(&panel.close, symbol));
-    match (windows.first(), windows.last()) {
-        (Some(first), Some(last)) if !first.is_empty() && !last.is_empty() => {
-            close[last.end - 1] / open[first.start] - 1.0
-        }
-        _ => f64::NAN,
-    }
 }
