@@ -45,18 +45,18 @@ fn simulated(
     simulate(panel, &signals, atr, windows, &Rules { stop_atr, take_atr, max_hold, ..*rules })
 }
 
-/// Sums in the order of the trades of one symbol.
+/// What the trades of one symbol add up to.
 fn sums(trades: &[Trade], symbol: usize) -> Tally {
     let mut tally = Tally::default();
     for trade in trades.iter().filter(|trade| trade.symbol == symbol) {
+        let [net, gross] = [trade.net_bps, trade.gross_bps].map(|bps| (bps * 1024.0).round() as i64);
         tally.trades += 1;
-        tally.wins += u64::from(trade.net_bps > 0.0);
-        tally.hold_bars += trade.hold_bars() as u64;
-        tally.net_bps += trade.net_bps;
-        tally.gross_bps += trade.gross_bps;
-        tally.profit_bps += trade.net_bps.max(0.0);
-        tally.loss_bps += (-trade.net_bps).max(0.0);
-        tally.net_squares += trade.net_bps * trade.net_bps;
+        tally.wins += u64::from(net > 0);
+        tally.hold_bars += (trade.exit_bar - trade.entry_bar) as u64;
+        tally.net += net;
+        tally.gross += gross;
+        tally.profit += if net > 0 { net } else { 0 };
+        tally.net_squares += (net * net / 1024) as u64;
     }
     tally
 }
@@ -107,7 +107,7 @@ proptest! {
             let mut days = vec![0_i64; surface.days];
             for trade in &want {
                 let day = (panel.time_ms(trade.exit_bar) - panel.time_ms(0)).div_euclid(86_400_000) as usize;
-                days[day] += (trade.net_bps * 65_536.0).round() as i64;
+                days[day] += (trade.net_bps * 1024.0).round() as i64;
             }
             for symbol in 0..symbols {
                 let got = surface.by_symbol[symbol * grid.len() + setting];
@@ -197,13 +197,12 @@ fn figures_of_a_setting_are_those_worked_out_by_hand() {
         trades: 4,
         wins: 2,
         hold_bars: 10,
-        net_bps: 60.0,
-        gross_bps: 100.0,
-        profit_bps: 130.0,
-        loss_bps: 70.0,
-        net_squares: 13_800.0,
+        net: 60 * 1024,
+        gross: 100 * 1024,
+        profit: 130 * 1024,
+        net_squares: 13_800 * 1024,
     };
-    let days = [50, 30, 0, -20].map(|bps: i64| bps * 65_536);
+    let days = [50, 30, 0, -20].map(|bps: i64| bps * 1024);
     let judged = sweep::Judged::new(&tally, &days);
     assert_eq!((judged.trades, judged.win_rate, judged.hold_bars), (4, 0.5, 2.5));
     assert_eq!((judged.net_bps, judged.gross_bps, judged.cost_bps), (15.0, 25.0, 10.0));

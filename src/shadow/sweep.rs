@@ -18,9 +18,9 @@ use rayon::prelude::*;
 
 use super::{Bars, Exit, Position, Rules, Trade};
 use crate::market::{DAY_MS, Panel};
-use entries::{Active, Entries, bar_of, code_of, reason_of};
+use entries::{Active, Entries, REFUSED, bar_of, code_of, reason_of};
 pub use grid::{Grid, GridError, Setting};
-pub use tally::{Judged, Tally};
+pub use tally::{Judged, PARTS, Tally, parts};
 use walk::{LANES, Walker};
 
 /// Most bars of a panel: a bar and what happened in it share one number of 32 bits.
@@ -50,7 +50,7 @@ pub struct Surface {
     pub by_symbol: Vec<Tally>,
     /// Calendar days (UTC) from the panel's first bar to its last.
     pub days: usize,
-    /// `[settings × days]`: net result of the trades that ended in a day, all symbols together, in 2⁻¹⁶ basis points.
+    /// `[settings × days]`: net result of the trades that ended in a day, all symbols together, in [`parts`].
     pub net_of_day: Vec<i64>,
 }
 
@@ -131,8 +131,8 @@ pub fn sweep(task: Task<'_>, done: &(dyn Fn(usize, usize) + Sync)) -> Result<Sur
                             for (lane, &(setting, levels)) in group.iter().enumerate() {
                                 let at = place * each.len() + setting;
                                 let net_of_day = &mut own_days[at * days..(at + 1) * days];
-                                let trades = walker.trades(lane);
-                                tallies[at].add(trades, &entries, &active, levels, day_of_bar, net_of_day);
+                                let steps = walker.steps(lane);
+                                tallies[at].add_all(steps, &entries, &active, levels, day_of_bar, net_of_day);
                             }
                         }
                     }
@@ -182,7 +182,7 @@ pub fn trades(task: Task<'_>, setting: usize) -> Result<Vec<Trade>, GridError> {
             entries.fill(&task, symbol, window.clone(), lowest);
             active.fill(&entries, &task, symbol, window.clone(), task.grid.thresholds[threshold]);
             walker.walk(&entries, &active, &own);
-            for made in walker.trades(0) {
+            for made in walker.steps(0).filter(|made| code_of(made.end) != REFUSED) {
                 let signal = window.start + entries.bar[made.signal as usize] as usize;
                 let atr = task.atr[symbol * task.panel.bars + signal];
                 let side = entries.side[made.signal as usize];

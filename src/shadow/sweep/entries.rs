@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::Task;
+use super::tally::parts;
 use crate::shadow::rules::gross_bps;
 use crate::shadow::{Bars, ExitReason, Position, Rules, Side};
 
@@ -45,11 +46,11 @@ const fn end(bar: usize, code: u32) -> u32 {
     (bar as u32) << 3 | code
 }
 
-/// Result of a trade, basis points.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// Result of a trade, in [`parts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Outcome {
-    pub net_bps: f64,
-    pub gross_bps: f64,
+    pub net: i32,
+    pub gross: i32,
 }
 
 /// The signals of one symbol's window at its lowest threshold, and the ends of their trades that no threshold changes.
@@ -71,6 +72,7 @@ pub(super) struct Entries {
     /// `[holds × row]`; the ends themselves are known from the bar.
     time_outcome: Vec<Outcome>,
     end_outcome: Vec<Outcome>,
+    no_outcome: Vec<Outcome>,
     holds: Vec<usize>,
     slippage: Vec<f64>,
     below: Reaches,
@@ -118,7 +120,8 @@ impl Market<'_> {
     fn outcome(&self, side: Side, entry: usize, bar: usize, price: f64) -> Outcome {
         let gross_bps = gross_bps(side, self.bars.open[entry], price);
         let slippage_bps = self.slippage[entry] + self.slippage[bar];
-        Outcome { net_bps: self.rules.net_bps(gross_bps, slippage_bps, bar - entry), gross_bps }
+        let net_bps = self.rules.net_bps(gross_bps, slippage_bps, bar - entry);
+        Outcome { net: parts(net_bps), gross: parts(gross_bps) }
     }
 }
 
@@ -163,6 +166,11 @@ impl Entries {
 
     pub fn end_outcome(&self) -> &[Outcome] {
         &self.end_outcome
+    }
+
+    /// All 0: what a refused signal is worth.
+    pub fn no_outcome(&self) -> &[Outcome] {
+        &self.no_outcome
     }
 
     /// Takes up one symbol's window, its signals being those that reach `lowest`.
@@ -233,6 +241,7 @@ impl Entries {
         self.holds.extend_from_slice(holds);
         self.time_outcome.clear();
         self.time_outcome.resize(holds.len() * row, Outcome::default());
+        self.no_outcome.resize(row, Outcome::default());
         self.end_outcome.clear();
         self.end_outcome.resize(row, Outcome::default());
         for signal in 0..self.bar.len() {

@@ -1,50 +1,70 @@
 //! What a setting's trades were worth.
 
-use super::entries::{Active, Entries, Outcome, bar_of, code_of};
+use super::entries::{Active, Entries, Outcome, REFUSED, bar_of, code_of};
 use super::grid::Levels;
 use super::walk::Made;
 use crate::arith::round_to_i64;
 
-/// Parts of a basis point that the sums of days count in: integers, so that no order of adding changes them.
-const PARTS: f64 = 65_536.0;
-/// A single trade counts for at most ±2²⁴ basis points in the sum of its day.
-const MOST_PARTS: f64 = 1_099_511_627_776.0;
-
-/// Sums over the trades of one setting.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// Sums over the trades of one setting. All are sums of integers, equal in whatever order they are made; results count
+/// in parts of 2⁻¹⁰ basis points ([`parts`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     pub trades: u64,
-    /// Trades with a net result above 0.
+    /// Trades with a net result of at least one part.
     pub wins: u64,
     pub hold_bars: u64,
-    pub net_bps: f64,
-    pub gross_bps: f64,
+    pub net: i64,
+    pub gross: i64,
     /// Net results above 0.
-    pub profit_bps: f64,
-    /// Net results below 0, as a positive number.
-    pub loss_bps: f64,
-    /// Squares of net results.
-    pub net_squares: f64,
+    pub profit: i64,
+    /// Squares of net results, in parts of 2⁻¹⁰ square basis points, each rounded down.
+    pub net_squares: u64,
+}
+
+/// Parts in a basis point.
+pub const PARTS: f64 = 1024.0;
+/// A single trade counts for at most ±2¹⁸ basis points: 26 times the stake.
+const MOST_PARTS: f64 = 268_435_456.0;
+
+/// A result in parts of 2⁻¹⁰ basis points, the nearest; 0 for a result that is no number.
+pub fn parts(bps: f64) -> i32 {
+    let parts = bps * PARTS;
+    let parts = if parts > MOST_PARTS { MOST_PARTS } else { parts };
+    let parts = if parts < -MOST_PARTS { -MOST_PARTS } else { parts };
+    round_to_i64(parts) as i32
 }
 
 impl Tally {
-    pub(super) fn plus(&self, other: &Self) -> Self {
+    /// Both together.
+    pub fn plus(&self, other: &Self) -> Self {
         Self {
             trades: self.trades + other.trades,
             wins: self.wins + other.wins,
             hold_bars: self.hold_bars + other.hold_bars,
-            net_bps: self.net_bps + other.net_bps,
-            gross_bps: self.gross_bps + other.gross_bps,
-            profit_bps: self.profit_bps + other.profit_bps,
-            loss_bps: self.loss_bps + other.loss_bps,
+            net: self.net + other.net,
+            gross: self.gross + other.gross,
+            profit: self.profit + other.profit,
             net_squares: self.net_squares + other.net_squares,
         }
     }
 
-    /// Adds trades in their order; `day_of_bar` is the window's, `net_of_day` the setting's.
-    pub(super) fn add(
+    /// Adds a trade.
+    #[inline(always)]
+    pub fn add(&mut self, net: i32, gross: i32, hold_bars: u64) {
+        let wide = i64::from(net);
+        self.trades += 1;
+        self.wins += u64::from(net > 0);
+        self.hold_bars += hold_bars;
+        self.net += wide;
+        self.gross += i64::from(gross);
+        self.profit += wide.max(0);
+        self.net_squares += (wide * wide) as u64 >> 10;
+    }
+
+    /// Adds the trades among `steps`; `day_of_bar` is the window's, `net_of_day` the setting's.
+    pub(super) fn add_all(
         &mut self,
-        made: &[Made],
+        steps: impl Iterator<Item = Made>,
         entries: &Entries,
         active: &Active,
         levels: Levels,
@@ -54,36 +74,23 @@ impl Tally {
         let (stop, take) = (entries.stop_outcome(levels.stop), entries.take_outcome(levels.take));
         let (time, end) = (entries.time_outcome(levels.hold), entries.end_outcome());
         // By the code of the end.
-        let outcomes: [&[Outcome]; 8] = [end, &active.reversal_outcome, time, stop, take, stop, take, end];
+        let outcomes: [&[Outcome]; 8] =
+            [entries.no_outcome(), &active.reversal_outcome, time, stop, take, stop, take, end];
         let mut sum = *self;
-        let mut bars = 0;
-        for trade in made {
-            let signal = trade.signal as usize;
-            let Outcome { net_bps, gross_bps } = outcomes[code_of(trade.end) as usize][signal];
-            let exit = bar_of(trade.end);
-            bars += exit as u64 - u64::from(entries.bar[signal]);
-            sum.wins += u64::from(net_bps > 0.0);
-            sum.net_bps += net_bps;
-            sum.gross_bps += gross_bps;
-            sum.profit_bps += if net_bps > 0.0 { net_bps } else { 0.0 };
-            sum.loss_bps += if net_bps < 0.0 { -net_bps } else { 0.0 };
-            sum.net_squares += net_bps * net_bps;
-            net_of_day[day_of_bar[exit] as usize] += parts(net_bps);
+        let mut refused = 0;
+        for made in steps {
+            let signal = made.signal as usize;
+            let Outcome { net, gross } = outcomes[code_of(made.end) as usize][signal];
+            let exit = bar_of(made.end);
+            refused += u64::from(code_of(made.end) == REFUSED);
+            // Entered at the open after the signal's bar.
+            sum.add(net, gross, exit as u64 - u64::from(entries.bar[signal]) - 1);
+            net_of_day[day_of_bar[exit] as usize] += i64::from(net);
         }
-        sum.trades += made.len() as u64;
-        // Entered at the open after the signal's bar.
-        sum.hold_bars += bars - made.len() as u64;
+        // A refused signal adds 0 to all other sums: it ends at the open that it was not entered at.
+        sum.trades -= refused;
         *self = sum;
     }
-}
-
-/// Basis points in [`PARTS`].
-#[inline(always)]
-fn parts(net_bps: f64) -> i64 {
-    let parts = net_bps * PARTS;
-    let parts = if parts > MOST_PARTS { MOST_PARTS } else { parts };
-    let parts = if parts < -MOST_PARTS { -MOST_PARTS } else { parts };
-    round_to_i64(parts)
 }
 
 /// What a user chooses a setting by. NaN where there is nothing to divide by.
@@ -114,28 +121,33 @@ impl Judged {
     /// `net_of_day` as in [`Surface`](super::Surface).
     pub fn new(tally: &Tally, net_of_day: &[i64]) -> Self {
         let trades = tally.trades as f64;
-        let mean = tally.net_bps / trades;
-        let spread = (tally.net_squares - tally.net_bps * mean) / (trades - 1.0);
+        let (net, gross, profit) = (bps(tally.net), bps(tally.gross), bps(tally.profit));
+        let mean = net / trades;
+        let spread = (tally.net_squares as f64 / PARTS - net * mean) / (trades - 1.0);
         Self {
             trades: tally.trades,
             win_rate: tally.wins as f64 / trades,
             net_bps: mean,
-            gross_bps: tally.gross_bps / trades,
-            cost_bps: (tally.gross_bps - tally.net_bps) / trades,
+            gross_bps: gross / trades,
+            cost_bps: (gross - net) / trades,
             hold_bars: tally.hold_bars as f64 / trades,
-            total_net_bps: tally.net_bps,
+            total_net_bps: net,
             deviation_bps: if tally.trades > 1 { if spread > 0.0 { spread.sqrt() } else { 0.0 } } else { f64::NAN },
-            profit_factor: tally.profit_bps / tally.loss_bps,
+            profit_factor: profit / (profit - net),
             t_statistic: t_statistic(net_of_day),
             worst_fall_bps: worst_fall(net_of_day),
         }
     }
 }
 
+fn bps(parts: i64) -> f64 {
+    parts as f64 / PARTS
+}
+
 fn t_statistic(net_of_day: &[i64]) -> f64 {
     let days = net_of_day.len() as f64;
-    let mean = net_of_day.iter().map(|&net| net as f64 / PARTS).sum::<f64>() / days;
-    let squares: f64 = net_of_day.iter().map(|&net| net as f64 / PARTS - mean).map(|off| off * off).sum();
+    let mean = net_of_day.iter().map(|&net| bps(net)).sum::<f64>() / days;
+    let squares: f64 = net_of_day.iter().map(|&net| bps(net) - mean).map(|off| off * off).sum();
     let error = (squares / (days - 1.0) / days).sqrt();
     if error > 0.0 { mean / error } else { f64::NAN }
 }
@@ -147,5 +159,5 @@ fn worst_fall(net_of_day: &[i64]) -> f64 {
         highest = highest.max(sum);
         worst = worst.max(highest - sum);
     }
-    worst as f64 / PARTS
+    bps(worst)
 }
