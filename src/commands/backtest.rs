@@ -59,7 +59,7 @@ pub fn run(
 }
 
 /// Predictions of the models below `workdir` for every bar of the symbols that have one.
-fn own_predictions(
+pub(super) fn own_predictions(
     panel: &Panel,
     features: &Features,
     workdir: &Path,

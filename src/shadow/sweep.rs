@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use super::{Bars, Exit, Position, Rules, Trade};
 use crate::market::{DAY_MS, Panel};
 use entries::{Active, Entries, REFUSED, bar_of, code_of, reason_of};
-pub use grid::{Grid, GridError, Setting};
+pub use grid::{Grid, GridError, MOST_SETTINGS, Setting};
 pub use tally::{Judged, PARTS, Tally, parts};
 use walk::{LANES, Walker};
 

@@ -12,7 +12,8 @@ pub struct Market {
 }
 
 pub fn market(seed: u64, symbols: usize, count: usize, often: f64, gap: f64) -> Market {
-    let candles = (0..symbols).map(|symbol| (format!("S{symbol}-USDT"), candles(draw(seed, 1, symbol as u64), count, gap)));
+    let candles =
+        (0..symbols).map(|symbol| (format!("S{symbol}-USDT"), candles(draw(seed, 1, symbol as u64), count, gap)));
     let panel = Panel::new(candles.collect(), Timeframe::H1, 0, false).unwrap();
     let cells = || 0..(symbols * count) as u64;
     let noise = |kind: u64, cell: u64| uniform(draw(seed, 2 + kind, cell));

@@ -33,12 +33,13 @@ pub fn trades(market: &Market, symbol: usize, window: Range<usize>, setting: Set
         [&market.panel.open, &market.panel.high, &market.panel.low, &market.panel.close].map(|column| cut(column));
     let atr = cut(&market.atr);
     // Some(true) asks for a long trade, Some(false) for a short one.
-    let asks: Vec<Option<bool>> = market.scores[at + window.start..at + window.end]
-        .iter()
-        .map(|&score| {
-            if score.is_nan() || score == 0.0 || score.abs() < setting.threshold { None } else { Some(score > 0.0) }
-        })
-        .collect();
+    let asks: Vec<Option<bool>> =
+        market.scores[at + window.start..at + window.end]
+            .iter()
+            .map(|&score| {
+                if score.is_nan() || score == 0.0 || score.abs() < setting.threshold { None } else { Some(score > 0.0) }
+            })
+            .collect();
 
     let mut done = Vec::new();
     let mut holding: Option<Open> = None;

@@ -249,8 +249,7 @@ impl Entries {
             for (level, &hold) in holds.iter().enumerate() {
                 let bar = entry.saturating_add(hold);
                 if bar < market.count {
-                    self.time_outcome[level * row + signal] =
-                        market.outcome(side, entry, bar, market.bars.open[bar]);
+                    self.time_outcome[level * row + signal] = market.outcome(side, entry, bar, market.bars.open[bar]);
                 }
             }
             let last = market.count - 1;
@@ -291,8 +290,7 @@ impl Barrier<'_> {
                 continue;
             }
             let position = Position::enter(bars, self.entry - 1, self.side, distance, distance, 0.0);
-            let beyond =
-                |price: f64| if STOP { position.beyond_stop(price) } else { position.beyond_take(price) };
+            let beyond = |price: f64| if STOP { position.beyond_stop(price) } else { position.beyond_take(price) };
             if bar == self.entry {
                 // The open of the entry bar is the entry itself.
                 if beyond(extreme[bar]) {

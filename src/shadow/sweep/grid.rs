@@ -1,5 +1,8 @@
 //! The settings of a sweep.
 
+/// Most settings of a grid.
+pub const MOST_SETTINGS: usize = 1 << 22;
+
 /// Every combination of these is traded; each list ascends, without repeats.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grid {
@@ -33,6 +36,8 @@ pub enum GridError {
     Order { list: &'static str, before: String, value: String },
     #[error("the panel has {bars} bars; a sweep takes at most {}", super::MOST_BARS)]
     TooManyBars { bars: usize },
+    #[error("{settings} settings ({lists}) are more than the {MOST_SETTINGS} of a sweep; give shorter lists")]
+    TooMany { settings: u128, lists: String },
 }
 
 /// Where a setting stands in the lists of its threshold.
@@ -92,7 +97,17 @@ impl Grid {
         let distance = "a finite number above 0";
         list("stops", &self.stop_atr, distance, |value| value.is_finite() && value > 0.0)?;
         list("takes", &self.take_atr, distance, |value| value.is_finite() && value > 0.0)?;
-        list("holds", &self.max_hold, "a whole number of bars, 1 or above", |value| value >= 1)
+        list("holds", &self.max_hold, "a whole number of bars, 1 or above", |value| value >= 1)?;
+        let lengths = [self.thresholds.len(), self.stop_atr.len(), self.take_atr.len(), self.max_hold.len()];
+        let settings = lengths.iter().fold(1_u128, |product, &length| product.saturating_mul(length as u128));
+        if settings > MOST_SETTINGS as u128 {
+            let lists = format!(
+                "{} thresholds × {} stops × {} takes × {} holds",
+                lengths[0], lengths[1], lengths[2], lengths[3]
+            );
+            return Err(GridError::TooMany { settings, lists });
+        }
+        Ok(())
     }
 }
 
