@@ -41,10 +41,11 @@ pub struct Backtest {
 pub const EXAMPLES: &str = "Examples:
   huracan backtest --candles candles/1h --signals signals.csv --trades trades.csv
   huracan backtest --candles candles/1h --signals scores.csv --sweep --out sweep
-  huracan backtest --candles candles/1h --sweep --thresholds 0,3,6 --stops 1:3:5 --takes 1:6:11 --holds 12,24,none --out sweep.parquet
+  huracan backtest --candles candles/1h --sweep --stops 1:3:5 --holds 12,24,none --out s.parquet
 
-A sweep shows the best settings, and how many tries they were chosen from. The best of many tries looks better than
-it is: choose on one stretch of candles, and test the choice once on another.";
+A sweep shows the best settings, and how many tries they were chosen from. The best of many
+tries looks better than it is: choose on one stretch of candles, and test the choice once on
+another.";
 
 impl Backtest {
     /// What to sweep, if a sweep is asked for.
