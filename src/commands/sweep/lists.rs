@@ -126,7 +126,11 @@ pub(super) fn threshold(value: f32) -> f64 {
 
 pub(super) fn threshold_text(value: f32) -> String {
     let text = value.to_string();
-    if text.len() <= 6 { text } else { format!("{value:.4}") }
+    match value {
+        _ if text.len() <= 6 => text,
+        tiny if tiny < 0.001 => format!("{value:.1e}"),
+        _ => format!("{value:.4}"),
+    }
 }
 
 pub(super) fn distance_text(value: f64) -> String {
