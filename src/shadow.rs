@@ -3,6 +3,7 @@
 mod cpu;
 mod rules;
 mod signals;
+pub mod sweep;
 mod trade;
 
 pub use cpu::simulate;
