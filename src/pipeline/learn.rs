@@ -3,6 +3,7 @@
 mod batch;
 pub mod jobs;
 mod practise;
+pub mod study;
 mod tune;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,65 @@
+//! The stages whose past must not know the future, each replaceable: a test puts a cheat in the place of one, and the
+//! audit must find it.
+
+use std::ops::Range;
+
+use crate::boost::{self, BoostError, BoostJob, BoostParams, Cuts, Forest, Table};
+use crate::decide::votes::{self, Votes};
+use crate::decide::{self, Prediction};
+use crate::exit::Failure;
+use crate::features::{self, Features};
+use crate::folds::{self, Fold, TooShort};
+use crate::labels::{self, Labels};
+use crate::market::{Panel, Timeframe};
+use crate::pipeline::learn::jobs;
+use crate::pipeline::{Study, study};
+use crate::settings::{Engines, Folds, Settings};
+use crate::shadow::{self, Rules, Signals, Trade};
+
+/// What a decision looks at.
+pub struct Decision<'a> {
+    pub settings: &'a Settings,
+    pub panel: &'a Panel,
+    pub features: &'a Features,
+    pub votes: &'a Votes,
+    pub rules: &'a Rules,
+    /// (symbol, bar, what its heads say).
+    pub predictions: &'a [(usize, usize, Prediction)],
+}
+
+/// One function a stage, from candles to trades.
+#[derive(Clone, Copy)]
+pub struct Stages {
+    pub features: fn(&Panel) -> Features,
+    /// ATR(14) in f64, the unit of the barriers.
+    pub atr: fn(&Panel) -> Vec<f64>,
+    pub labels: fn(&Panel, &[f64], &Rules) -> Labels,
+    pub votes: fn(&Panel, &Engines) -> Votes,
+    pub folds: fn(&Range<usize>, &Folds, Timeframe) -> Result<Vec<Fold>, TooShort>,
+    pub job: fn(&Panel, &Labels, usize, &Fold, &str, BoostParams) -> BoostJob,
+    pub bins: fn(Table<'_>, &BoostJob) -> (Cuts, Vec<Vec<u8>>),
+    pub train: fn(Table<'_>, &[BoostJob]) -> Vec<Result<Forest, BoostError>>,
+    pub signals: fn(&Decision<'_>) -> Signals,
+    pub trades: fn(&Panel, &Signals, &[f64], &[Vec<Range<usize>>], &Rules) -> Vec<Trade>,
+    /// The whole walk-forward of some symbols, as a run does it.
+    pub walk: fn(&Settings, &Panel, &[usize]) -> Result<Study, Failure>,
+}
+
+impl Stages {
+    /// Those of a run.
+    pub fn of_a_run() -> Self {
+        Self {
+            features: features::compute,
+            atr: features::atr_14,
+            labels: labels::compute,
+            votes: votes::compute,
+            folds: folds::plan,
+            job: jobs::job,
+            bins: |table, job| Cuts::new(table, &job.train, job.params.max_bin),
+            train: |table, jobs| boost::train(table, &features::names(), jobs, &|_| ()),
+            signals: |d| decide::signals(d.panel, d.predictions, d.rules, &d.settings.costs).0,
+            trades: shadow::simulate,
+            walk: |settings, panel, symbols| study(settings, panel, symbols, &|| ()),
+        }
+    }
+}
