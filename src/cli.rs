@@ -1,5 +1,6 @@
 //! Command line: what can be asked, and how answers and errors are shown.
 
+mod audit;
 mod boost;
 mod dispatch;
 
@@ -115,6 +116,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         trades: PathBuf,
     },
+    /// Can these results be believed: look-ahead, recursion, noise and power, on your candles and settings
+    #[command(after_help = audit::HELP)]
+    Audit(audit::Audit),
     /// What is running, or how the last run went
     Status,
     /// Test every outside dependency, with a remedy for each failure

@@ -40,7 +40,7 @@ pub fn shuffled(panel: &Panel, seed: u64) -> Panel {
 pub fn planted(panel: &Panel, seed: u64, edge: f64) -> Planted {
     let symbols: Vec<Rebuilt> =
         (0..panel.symbols.len()).into_par_iter().map(|symbol| rebuilt(panel, symbol, seed, edge)).collect();
-    let column = |pick: fn(&Rebuilt) -> &Vec<f64>| symbols.iter().flat_map(|symbol| pick(symbol)).copied().collect();
+    let column = |pick: fn(&Rebuilt) -> &Vec<f64>| symbols.iter().flat_map(pick).copied().collect();
     let panel = Panel {
         open: column(|s| &s.open),
         high: column(|s| &s.high),

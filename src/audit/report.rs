@@ -7,6 +7,7 @@ use super::look_ahead::{LookAhead, STAGES};
 use super::noise::{self, Noise};
 use super::power::{self, Power};
 use super::recursion::{RUNNING, Recursion};
+use crate::text::thousands;
 
 /// All that an audit found; a check that was not asked for is not there.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,7 +55,7 @@ impl Audit {
                 let Some(compared) = found.stages.get(stage) else { continue };
                 let values = match compared.values {
                     0 => "nothing to compare".to_owned(),
-                    values => format!("{values} values, {} changed", compared.changed),
+                    values => format!("{} values, {} changed", thousands(values), thousands(compared.changed)),
                 };
                 lines.push(format!("look-ahead, {stage}: {values}"));
                 lines.extend(compared.examples.iter().map(|example| format!("  changed: {example}")));
@@ -94,14 +95,15 @@ fn look_ahead_row(found: &LookAhead) -> Row {
     Row {
         check: "look-ahead",
         compared: format!(
-            "{values} values before {} cuts with {} other futures, {} symbols",
+            "{} values before {} cuts with {} other futures, {} symbols",
+            thousands(values),
             found.cuts.len(),
             found.futures.len(),
             found.symbols
         ),
         found: match changed {
             0 => "every bit unchanged".to_owned(),
-            _ => format!("{changed} changed: {}", guilty.join(", ")),
+            _ => format!("{} changed: {}", thousands(changed), guilty.join(", ")),
         },
         verdict: found.judgement(),
     }
@@ -121,7 +123,7 @@ fn recursion_row(found: &Recursion) -> Row {
         check: "recursion",
         compared: format!(
             "{} values with histories of the warm-up + {} bars",
-            found.compared,
+            thousands(found.compared),
             found.histories.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
         ),
         found: parts.join("; "),

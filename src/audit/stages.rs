@@ -27,6 +27,15 @@ pub struct Decision<'a> {
     pub predictions: &'a [(usize, usize, Prediction)],
 }
 
+/// Folds of a symbol's bars.
+pub type Plan = Result<Vec<Fold>, TooShort>;
+/// Cut points of a job's features, and the codes of its training rows, `[features][rows]`.
+pub type Binned = (Cuts, Vec<Vec<u8>>);
+/// A forest a job.
+pub type Grown = Vec<Result<Forest, BoostError>>;
+/// Panel, signals, ATR, windows of each symbol, rules.
+pub type Trading = fn(&Panel, &Signals, &[f64], &[Vec<Range<usize>>], &Rules) -> Vec<Trade>;
+
 /// One function a stage, from candles to trades.
 #[derive(Clone, Copy)]
 pub struct Stages {
@@ -35,12 +44,12 @@ pub struct Stages {
     pub atr: fn(&Panel) -> Vec<f64>,
     pub labels: fn(&Panel, &[f64], &Rules) -> Labels,
     pub votes: fn(&Panel, &Engines) -> Votes,
-    pub folds: fn(&Range<usize>, &Folds, Timeframe) -> Result<Vec<Fold>, TooShort>,
+    pub folds: fn(&Range<usize>, &Folds, Timeframe) -> Plan,
     pub job: fn(&Panel, &Labels, usize, &Fold, &str, BoostParams) -> BoostJob,
-    pub bins: fn(Table<'_>, &BoostJob) -> (Cuts, Vec<Vec<u8>>),
-    pub train: fn(Table<'_>, &[BoostJob]) -> Vec<Result<Forest, BoostError>>,
+    pub bins: fn(Table<'_>, &BoostJob) -> Binned,
+    pub train: fn(Table<'_>, &[BoostJob]) -> Grown,
     pub signals: fn(&Decision<'_>) -> Signals,
-    pub trades: fn(&Panel, &Signals, &[f64], &[Vec<Range<usize>>], &Rules) -> Vec<Trade>,
+    pub trades: Trading,
     /// The whole walk-forward of some symbols, as a run does it.
     pub walk: fn(&Settings, &Panel, &[usize]) -> Result<Study, Failure>,
 }

@@ -72,6 +72,11 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             let workdir = &cli.common.workdir;
             show(cli, &commands::backtest::run(&settings, workdir, candles, signals.as_deref(), trades)?)
         }
+        Command::Audit(args) => {
+            let settings = cli.settings(Purpose::Training)?;
+            threads(settings.engine.threads)?;
+            args.run(&settings, cli.common.json)
+        }
         Command::Run(args) => day(cli, args, false),
         Command::Train(args) => day(cli, args, true),
         Command::Schedule => schedule(cli),

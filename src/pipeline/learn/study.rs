@@ -25,8 +25,11 @@ pub struct Study {
     pub failed: Vec<(String, String)>,
 }
 
+/// Symbols with their folds, and symbols without one, with the reason.
+type Plans = (Vec<(usize, Vec<Fold>)>, Vec<(String, String)>);
+
 /// Folds of these symbols whose test window is whole, and the symbols that have none, with the reason.
-fn plan(settings: &Settings, panel: &Panel, symbols: &[usize]) -> (Vec<(usize, Vec<Fold>)>, Vec<(String, String)>) {
+fn plan(settings: &Settings, panel: &Panel, symbols: &[usize]) -> Plans {
     let (mut plans, mut failed) = (Vec::new(), Vec::new());
     for &symbol in symbols {
         match folds::plan(&panel.ranges[symbol], &settings.folds, panel.timeframe) {
