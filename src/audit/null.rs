@@ -1,13 +1,15 @@
 //! Candles in which nothing can be predicted, and candles in which something known can.
 //!
 //! A bar's *shape* is its open, high, low and close as logarithms over the close before, with the value traded in it.
-//! Shapes are drawn from a symbol's own bars without putting any back, so that their distribution stays: sizes of
-//! moves, wicks, gaps, fat tails, turnover. Their order goes, and with it every pattern in time. Two more things are
+//! Each bar of a shuffled symbol has a shape drawn from the symbol's own, so that their distribution stays: sizes of
+//! moves, wicks, gaps, fat tails, turnover. Their order goes, and with it every pattern in time. Three more things are
 //! needed for a world without an edge:
 //!
-//! - A symbol's drift is taken off each shape, so that its mean simple return is 0. Drawing in another order keeps the
-//!   drift of the whole history, and a coin that doubled would still be worth holding.
-//! - Symbols with the same bars are shuffled by the same draw. What moved together still does, so that features across
+//! - Shapes are drawn with replacement. A mere permutation has a fixed end: whoever knows how far the price has strayed
+//!   knows where it must return to, and a model that sees price levels earns by it.
+//! - A symbol's drift is taken off each shape, so that its mean simple return is 0. Another order keeps the drift of
+//!   the whole history, and a coin that doubled would still be worth holding.
+//! - Symbols with the same bars are shuffled by the same draws. What moved together still does, so that features across
 //!   symbols see what they see in real candles, and a value of another coin's future would still be worth something to
 //!   whoever peeked at it.
 
@@ -29,7 +31,7 @@ pub struct Planted {
     pub signal: Vec<f64>,
 }
 
-/// The panel's bars in another order, without drift: see above.
+/// The panel with bars drawn from its own, without drift: see above.
 pub fn shuffled(panel: &Panel, seed: u64) -> Panel {
     planted(panel, seed, 0.0).panel
 }
@@ -117,7 +119,7 @@ fn rebuilt(panel: &Panel, symbol: usize, seed: u64, edge: f64) -> Rebuilt {
     let mean = shapes.iter().map(|shape| shape.close).sum::<f64>() / count;
     let squares: f64 = shapes.iter().map(|shape| (shape.close - mean) * (shape.close - mean)).sum();
     let sigma = (squares / count).sqrt();
-    for (place, source) in order(panel, &range, seed).into_iter().enumerate() {
+    for (place, source) in drawn_shapes(panel, &range, seed).into_iter().enumerate() {
         let bar = range.start + 1 + place;
         let shape = shapes[source];
         let signal = out.signal[bar - 1];
@@ -138,14 +140,12 @@ fn rebuilt(panel: &Panel, symbol: usize, seed: u64, edge: f64) -> Rebuilt {
 }
 
 /// Which shape comes at each place: bars of equal time and range get equal draws, whatever the symbol.
-fn order(panel: &Panel, range: &std::ops::Range<usize>, seed: u64) -> Vec<usize> {
-    let stream = draw(seed, range.start as u64, range.end as u64);
-    let mut order: Vec<usize> = (0..range.len() - 1).collect();
-    order.sort_by_key(|&place| {
-        let time = panel.time_ms(range.start + 1 + place) as u64;
-        (draw(stream, 0, time), place)
-    });
-    order
+fn drawn_shapes(panel: &Panel, range: &std::ops::Range<usize>, seed: u64) -> Vec<usize> {
+    let stream = draw(seed, panel.time_ms(range.start) as u64, range.len() as u64);
+    let shapes = range.len() - 1;
+    (range.start + 1..range.end)
+        .map(|bar| (uniform(draw(stream, 0, panel.time_ms(bar) as u64)) * shapes as f64) as usize)
+        .collect()
 }
 
 /// The pattern at the last of these closes.

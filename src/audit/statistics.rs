@@ -113,3 +113,46 @@ fn ln_gamma(x: f64) -> f64 {
     let at = x + 7.5;
     0.5 * ln(2.0 * std::f64::consts::PI) + (x + 0.5) * ln(at) - at + ln(sum)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_those_of_scipy() {
+        // scipy.stats.binomtest(found, all).proportion_ci(0.95, "exact")
+        for (found, all, low, high) in [
+            (0, 50, 0.0, 0.071_121_736_464_204_58),
+            (3, 100, 0.006_229_971_538_306_227, 0.085_176_052_974_280_29),
+            (50, 50, 0.928_878_263_535_795_4, 1.0),
+            (8, 1000, 0.003_459_976_165_329_141, 0.015_702_049_179_076_22),
+            (517, 1000, 0.485_516_869_976_870_44, 0.548_382_779_275_520_3),
+        ] {
+            let interval = clopper_pearson(found, all, 0.95);
+            assert!(
+                (interval.0 - low).abs() < 1e-9 && (interval.1 - high).abs() < 1e-9,
+                "{found} of {all}: {interval:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_mean_test_is_that_of_scipy() {
+        // scipy.stats.ttest_1samp(values, 0, alternative="greater")
+        let many: Vec<f64> = (0..400).map(|i| f64::from(i * 37 % 101) / 50.0 - 0.9).collect();
+        let cases: [(&[f64], f64, f64); 4] = [
+            (&[1.0, 2.0, 4.0], 2.645_751_311_064_591, 0.059_041_448_155_901_54),
+            (&[-3.0, 1.0, 0.5, 2.0, -0.25], 0.059_131_239_598_908_265, 0.477_841_922_884_737_26),
+            (&[10.0, 10.0, 10.0, 11.0, 11.0, 11.0, 11.0], 52.325_901_807_804_5, 1.634_849_905_302_580_3e-9),
+            (&many, 3.359_207_408_562_699, 0.000_428_450_336_191_666_9),
+        ];
+        for (values, t, p) in cases {
+            let found = mean_test(values);
+            assert!((found.t - t).abs() < 1e-9 * t && (found.p - p).abs() < 1e-8 * p, "{found:?}");
+        }
+        for still in [&[][..], &[2.0], &[0.5, 0.5]] {
+            assert_eq!((mean_test(still).t, mean_test(still).p), (0.0, 1.0));
+        }
+        assert!((mean_test(&[-1.0, -2.0, -4.0]).p - 0.940_958_551_844_098_5).abs() < 1e-9);
+    }
+}
