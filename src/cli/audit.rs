@@ -23,19 +23,21 @@ const POWER_SYMBOLS: usize = 40;
 pub const HELP: &str = "\
 The four checks, each of which can fail:
 
-  look-ahead   Everything after a cut in time is replaced (moves permuted, prices spiked, volume × 1000, bars removed).
-               Every feature, label, fold, bin, forest, prediction, vote, signal and trade before it must keep its bits.
-               A change means that something knew the future: no result can be believed.
-  recursion    Features of the same bars are computed with long and with short histories. Those that differ are named with
-               the size of the effect. Averages forget their start, and are harmless after the bars named; a running sum
-               never does, so that a bot with a shorter history sees another level. Any other that never forgets fails.
-  noise        The walk-forward on shuffled bars, where nothing can be predicted: what is approved there is luck. At most
-               1 % may be. Fails when the whole 95 % interval lies above that; 'unclear' asks for more --symbols.
-  power        The same with an edge of known size planted: what is approved is found. 90 % must be found where the best
-               rule's own trades stand 5 standard errors from zero, and nowhere less than 0.7 of what a t-test on these
-               trades finds at the false-approval rate of the noise.
+  look-ahead  Everything after a cut in time is replaced: moves permuted, prices spiked, volume × 1000,
+              bars removed. Every feature, label, fold, bin, forest, prediction, vote, signal and trade
+              before it must keep its bits. A change means that something knew the future.
+  recursion   Features of the same bars are computed with long and with short histories; those that
+              differ are named with the size of the effect. Averages forget their start within the bars
+              named. Running sums never do: a bot with a shorter history sees another level. Any other
+              value that never forgets fails.
+  noise       The walk-forward on shuffled bars, where nothing can be predicted: what is approved there
+              is luck. At most 1 % may be. Fails when the whole 95 % interval lies above that; 'unclear'
+              asks for more --symbols.
+  power       The same with an edge of known size planted: what is approved is found. 90 % must be found
+              where the best rule's own trades stand 5 standard errors from zero, and nowhere less than
+              0.7 of what a t-test on these trades finds at the false-approval rate of the noise.
 
-Some minutes on 2 cores by default; --full takes about an hour and a half there. Exit code 1 if a check fails.
+Some minutes on 2 cores; --full takes an hour or two there. Exit code 1 if a check fails.
 
 Examples:
   huracan audit
