@@ -1,5 +1,6 @@
 //! Command line: what can be asked, and how answers and errors are shown.
 
+mod audit;
 mod backtest;
 mod boost;
 mod dispatch;
@@ -106,6 +107,9 @@ enum Command {
     /// Shadow trading alone, on given signals or on the models' own; --sweep tries thousands of settings at once
     #[command(after_help = backtest::EXAMPLES)]
     Backtest(backtest::Backtest),
+    /// Can these results be believed: look-ahead, recursion, noise and power, on your candles and settings
+    #[command(after_help = audit::HELP)]
+    Audit(audit::Audit),
     /// What is running, or how the last run went
     Status,
     /// Test every outside dependency, with a remedy for each failure

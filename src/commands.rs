@@ -1,5 +1,6 @@
 //! The commands that take what they are given: no universe, no database, no remote.
 
+pub mod audit;
 pub mod backtest;
 pub mod boost;
 mod candles;

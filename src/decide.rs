@@ -54,7 +54,7 @@ pub fn decide(
         .par_iter()
         .map(|&(symbol, bar, prediction)| {
             let atr = atr[symbol * panel.bars + bar];
-            if atr.is_nan() || atr <= 0.0 || bar + 1 >= panel.ranges[symbol].end {
+            if atr.is_nan() || atr <= 0.0 {
                 return Err(Wait::NoStop);
             }
             let opinion = (mode != DecideMode::Model).then(|| consensus.at(symbol, bar));

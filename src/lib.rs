@@ -1,6 +1,7 @@
 //! Huracan trains every symbol's trading models at once; see `docs/` and the README.
 
 pub mod arith;
+pub mod audit;
 pub mod boost;
 pub mod brain;
 pub mod commands;

@@ -1,13 +1,13 @@
 //! One whole day: the twelve steps, in order. Every step can be killed at any instruction and done again.
 
-mod checkpoints;
+pub(crate) mod checkpoints;
 mod day;
 mod doctor;
 mod download;
 mod export;
 mod features;
 mod finish;
-mod learn;
+pub(crate) mod learn;
 mod records;
 mod report;
 mod risk;
@@ -28,7 +28,10 @@ use crate::exit::{Code, Failure};
 use crate::notify::Milestone;
 use crate::settings::Settings;
 
+pub use checkpoints::{FoldOutcome, Trained};
 pub use doctor::doctor;
+pub use learn::Model;
+pub use learn::study::{Study, study};
 pub use tables::{download as download_alone, export as export_alone, report as report_alone};
 pub use tables::{restore as restore_alone, status, sync as sync_alone, universe as universe_alone};
 

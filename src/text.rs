@@ -9,6 +9,19 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// A whole number with its thousands apart: 1,234,567.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// The word nearest to `given` by edit distance, if one is near enough to be meant.
 pub fn nearest_word<'a>(given: &str, words: &[&'a str]) -> Option<&'a str> {
     let nearest = words.iter().map(|word| (edit_distance(given, word), *word)).min()?;
@@ -40,5 +53,6 @@ mod tests {
         assert_eq!(nearest_word("timefrme", &["timeframe", "quote"]), Some("timeframe"));
         assert_eq!(nearest_word("zzz", &["timeframe", "quote"]), None);
         assert_eq!(hex(&[0, 255, 16]), "00ff10");
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 }

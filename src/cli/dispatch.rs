@@ -68,6 +68,11 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             Ok(if verified.equal { 0 } else { Code::Failed as u8 })
         }
         Command::Backtest(args) => backtest(cli, args),
+        Command::Audit(args) => {
+            let settings = cli.settings(Purpose::Training)?;
+            threads(settings.engine.threads)?;
+            args.run(&settings, cli.common.json)
+        }
         Command::Run(args) => day(cli, args, false),
         Command::Train(args) => day(cli, args, true),
         Command::Schedule => schedule(cli),

@@ -31,7 +31,7 @@ pub enum Wait {
     HeadsDisagree,
     /// Model and consensus want opposite sides.
     ConsensusDisagrees,
-    /// Nothing can be entered: the bar is the last one, or has no ATR for a stop.
+    /// The bar has no ATR, and so no distance for a stop.
     NoStop,
 }
 

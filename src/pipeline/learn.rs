@@ -4,6 +4,7 @@ mod batch;
 pub mod jobs;
 pub mod judge;
 mod practise;
+pub mod study;
 mod tune;
 
 use std::collections::BTreeMap;

@@ -110,7 +110,9 @@ fn trained(inputs: &Inputs<'_>, symbol: usize, folds: &[Fold], heads: Vec<Head>)
         let rows = own.values().next().map_or(0, |head| head.job.train.len());
         last = Some((rows, own));
     }
-    let latest = outcomes.pop().map_or_else(|| folds[folds.len() - 1].clone(), |outcome| outcome.fold);
+    // The window without a test part, where there is one, is the last model's own, and no outcome.
+    let untested = outcomes.pop_if(|outcome| outcome.fold.test.is_empty());
+    let latest = untested.map_or_else(|| folds[folds.len() - 1].clone(), |outcome| outcome.fold);
     let (train_rows, heads) = last.unwrap_or_default();
     Trained {
         symbol: inputs.panel.symbols[symbol].clone(),

@@ -31,6 +31,11 @@ pub struct Tuning {
 }
 
 impl Tuning {
+    fn of(entries: Vec<Entry>) -> Self {
+        let by_owner = |entry: Entry| ((entry.symbol, entry.fold, entry.head), entry.chosen);
+        Self { chosen: entries.into_iter().map(by_owner).collect() }
+    }
+
     /// What the search chose, where it was made.
     pub fn chosen(&self, symbol: &str, fold: &Fold, head: &str) -> Option<&Chosen> {
         self.chosen.get(&(symbol.to_owned(), fold.index, head.to_owned()))
@@ -56,20 +61,10 @@ pub async fn tune(
     checkpoints: &Checkpoints,
 ) -> Result<Tuning, Failure> {
     if !day.settings.models.search.wanted() {
-        return Ok(Tuning { chosen: HashMap::new() });
+        return Ok(Tuning::of(Vec::new()));
     }
     let plan = plan(&day.settings.models, day.settings.seed);
-    let (mut batch, mut pools, mut owners) = (Vec::new(), Vec::new(), Vec::new());
-    for (symbol, folds) in plans {
-        for fold in folds {
-            for head in HEADS {
-                let params = jobs::params(&day.settings.models, head, day.settings.seed);
-                batch.push(jobs::job(panel, labels, *symbol, fold, head, params));
-                pools.push(pool(day.settings.models.search.pool, fold, head, &batch));
-                owners.push((panel.symbols[*symbol].clone(), fold.index, head.to_owned()));
-            }
-        }
-    }
+    let Asked { batch, pools, owners } = Asked::of(&day.settings, panel, labels, plans);
     let models = (batch.len() * plan.models()) as u64;
     let step = day.begin("tune", Some(models)).await?;
     let entries = match checkpoints.load_tuning::<Vec<Entry>>() {
@@ -96,8 +91,52 @@ pub async fn tune(
     let moved = entries.iter().filter(|entry| entry.chosen.moved).count();
     step.note(&format!("{} configurations, {moved} of {} heads left their own", plan.configurations, entries.len()));
     day.end(step, serde_json::json!({ "models": models, "moved": moved })).await?;
-    let by_owner = |entry: Entry| ((entry.symbol, entry.fold, entry.head), entry.chosen);
-    Ok(Tuning { chosen: entries.into_iter().map(by_owner).collect() })
+    Ok(Tuning::of(entries))
+}
+
+/// [`tune`] in memory alone.
+///
+/// # Errors
+/// Settings of the search that no job can be trained with.
+pub fn search(
+    settings: &Settings,
+    panel: &Panel,
+    features: &Features,
+    labels: &Labels,
+    plans: &[(usize, Vec<Fold>)],
+) -> Result<Tuning, Failure> {
+    if !settings.models.search.wanted() {
+        return Ok(Tuning::of(Vec::new()));
+    }
+    let Asked { batch, pools, owners } = Asked::of(settings, panel, labels, plans);
+    let table = Table { values: &features.values, features: COUNT };
+    let plan = plan(&settings.models, settings.seed);
+    let results = boost::search(table, &features::names(), &batch, &pools, &plan, &|| true);
+    Ok(Tuning::of(entries(owners, results)?))
+}
+
+/// Whose hyperparameters are searched: jobs with the settings' own, who chooses together, and whose each job is.
+struct Asked {
+    batch: Vec<BoostJob>,
+    pools: Vec<String>,
+    owners: Vec<(String, usize, String)>,
+}
+
+impl Asked {
+    fn of(settings: &Settings, panel: &Panel, labels: &Labels, plans: &[(usize, Vec<Fold>)]) -> Self {
+        let (mut batch, mut pools, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+        for (symbol, folds) in plans {
+            for fold in folds {
+                for head in HEADS {
+                    let params = jobs::params(&settings.models, head, settings.seed);
+                    batch.push(jobs::job(panel, labels, *symbol, fold, head, params));
+                    pools.push(pool(settings.models.search.pool, fold, head, &batch));
+                    owners.push((panel.symbols[*symbol].clone(), fold.index, head.to_owned()));
+                }
+            }
+        }
+        Self { batch, pools, owners }
+    }
 }
 
 /// Jobs of one head whose folds choose by the very same bars may choose together: no bar that one of them has yet to

@@ -2,8 +2,10 @@
 //!
 //! A coin's log return in a bar is β·factor + own noise + the planted edge. Factor and noise are normal draws whose
 //! scale is the product of a mean-reverting log volatility, a regime's multiplier (the factor's alone) and a
-//! heavy-tailed mixture. Each bar is drawn in sub-steps, whose extremes are its high and low. Every timeframe has a
-//! path of its own.
+//! heavy-tailed mixture. Each bar is drawn in sub-steps; its high and low are those that prices reach on their way
+//! between them, so that a stop at a price is filled where the price has been: with the extremes of the sub-steps alone,
+//! every stop would be filled short of where prices leapt, and trades without any skill would earn some 5 bps each.
+//! Every timeframe has a path of its own.
 
 use super::coins::Coin;
 use crate::arith::{draw, exp, ln, uniform};
@@ -16,6 +18,8 @@ const STEPS: usize = 4;
 /// Standard deviation of the factor's hourly return in a plain regime.
 const FACTOR_SIGMA: f64 = 0.0045;
 const FACTOR_STREAM: u64 = 1;
+/// Turns a coin's stream into that of its extremes: they were added without changing any other draw.
+const BETWEEN: u64 = 1 << 40;
 /// Prices stay where f64 and a reader can follow them.
 const PRICES: (f64, f64) = (1e-9, 1e9);
 
@@ -111,6 +115,8 @@ pub(super) struct Factor {
     steps: Vec<[f64; STEPS]>,
     /// The factor's volatility in each bar, about 1 in the long run: busy markets trade more.
     scale: Vec<f64>,
+    /// Variance of each sub-step of a bar.
+    variance: Vec<f64>,
 }
 
 impl Factor {
@@ -120,7 +126,11 @@ impl Factor {
         let sub_sigma = FACTOR_SIGMA * (hours / STEPS as f64).sqrt();
         let mut volatility = LogVolatility::new(hours, 96.0, 0.40);
         let mut regime = 2;
-        let mut factor = Self { steps: Vec::with_capacity(bars), scale: Vec::with_capacity(bars) };
+        let mut factor = Self {
+            steps: Vec::with_capacity(bars),
+            scale: Vec::with_capacity(bars),
+            variance: Vec::with_capacity(bars),
+        };
         for bar in 0..bars {
             let mut draws = Draws::new(seed, FACTOR_STREAM, bar as u64);
             regime = next_regime(regime, hours, draws.uniform(), draws.uniform());
@@ -130,6 +140,7 @@ impl Factor {
             let drift = drift * hours / 24.0 / STEPS as f64;
             factor.steps.push(std::array::from_fn(|_| drift + size * draws.normal()));
             factor.scale.push(scale);
+            factor.variance.push(size * size);
         }
         factor
     }
@@ -170,7 +181,8 @@ pub(super) fn candles(world: World, coin: &Coin, factor: &Factor, from_ms: i64, 
     let mut memory = Memory::default();
     let mut price = coin.first_price;
     let mut out = Candles::default();
-    for (bar, (factor_steps, factor_scale)) in factor.steps.iter().zip(&factor.scale).enumerate().skip(first) {
+    let bars = factor.steps.iter().zip(&factor.scale).zip(&factor.variance);
+    for (bar, ((factor_steps, factor_scale), factor_variance)) in bars.enumerate().skip(first) {
         let time = EPOCH_MS + bar as i64 * step_ms;
         if time + step_ms > to_ms {
             break;
@@ -180,10 +192,15 @@ pub(super) fn candles(world: World, coin: &Coin, factor: &Factor, from_ms: i64, 
         let planted = world.edge * 0.35 * memory.signal() * bar_sigma / STEPS as f64;
         let open = price;
         let (mut high, mut low, mut total) = (open, open, 0.0);
+        let variance = coin.beta * coin.beta * factor_variance + size * size;
+        let mut between = Draws::new(world.seed, coin.stream ^ BETWEEN, bar as u64);
         for factor_step in factor_steps {
             let step = coin.beta * factor_step + size * draws.normal() + planted;
             total += step;
-            price = (price * exp(step)).clamp(PRICES.0, PRICES.1);
+            let [up, down] = extremes(step, variance, between.uniform(), between.uniform());
+            let reached = |log: f64| (price * exp(log)).clamp(PRICES.0, PRICES.1);
+            (high, low) = (high.max(reached(up)), low.min(reached(down)));
+            price = reached(step);
             high = high.max(price);
             low = low.min(price);
         }
@@ -196,6 +213,13 @@ pub(super) fn candles(world: World, coin: &Coin, factor: &Factor, from_ms: i64, 
         }
     }
     out
+}
+
+/// Highest and lowest point, above and below the start, of a Brownian path that ends at `step` after `variance`: each
+/// drawn by its exact law, P(max > m) = exp(−2m(m − step)/variance).
+fn extremes(step: f64, variance: f64, high: f64, low: f64) -> [f64; 2] {
+    let reach = |uniform: f64| (step * step - 2.0 * variance * ln(1.0 - uniform)).sqrt();
+    [(step + reach(high)) / 2.0, (step - reach(low)) / 2.0]
 }
 
 /// Turnover over the day: most at 15:00 UTC, least twelve hours away; less on weekends.

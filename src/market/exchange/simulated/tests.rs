@@ -139,3 +139,32 @@ fn the_listing_has_young_thin_and_delisted_coins_and_delisted_ones_end() {
     let unknown = market.candles("NOPE-USDT", Timeframe::H1, 0, NOW);
     assert!(matches!(unknown, Err(MarketError::UnknownSymbol { .. })));
 }
+
+#[test]
+fn trades_without_skill_earn_nothing_before_costs() {
+    use crate::shadow::{Rules, Signals, simulate};
+    let mut settings = Settings::defaults();
+    settings.market.simulated.symbols = 24;
+    let now = EPOCH_MS + 300 * DAY_MS;
+    let market = Simulated::new(&settings, Some(now));
+    let candles = market
+        .markets()
+        .into_iter()
+        .map(|info| (info.symbol.clone(), market.candles(&info.symbol, Timeframe::H1, 0, now).unwrap()))
+        .collect();
+    let panel = crate::market::Panel::new(candles, Timeframe::H1, 24, true).unwrap();
+    let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, Timeframe::H1);
+    let mut signals = Signals::none(panel.symbols.len(), panel.bars);
+    for (cell, side) in signals.side.iter_mut().enumerate() {
+        // As many long as short, so that the market's own drift cancels.
+        *side = match crate::arith::draw(3, 4, cell as u64) % 40 {
+            0 => 1,
+            1 => -1,
+            _ => 0,
+        };
+    }
+    let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
+    let trades = simulate(&panel, &signals, &crate::features::atr_14(&panel), &windows, &rules);
+    let mean = trades.iter().map(|trade| trade.gross_bps).sum::<f64>() / trades.len() as f64;
+    assert!(trades.len() > 5000 && mean.abs() < 3.5, "{mean} bps over {} trades", trades.len());
+}

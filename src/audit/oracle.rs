@@ -1,0 +1,46 @@
+//! The best rule for a planted pattern: it knows what was planted, and trades by the same rules and costs as any model.
+
+use std::ops::Range;
+
+use super::null::Planted;
+use super::statistics::{MeanTest, mean_test};
+use super::worlds::World;
+use crate::features;
+use crate::folds;
+use crate::settings::Settings;
+use crate::shadow::{self, Rules, Signals};
+
+/// Least strengths of the signal at which the rule trades, among which the best is found.
+pub const THRESHOLDS: [f64; 6] = [0.2, 0.4, 0.6, 0.8, 0.9, 1.0];
+
+/// What the rule's own trades say of each counted symbol, for every one of [`THRESHOLDS`]: their net result against 0.
+pub fn tests(settings: &Settings, world: &World, planted: &Planted) -> Vec<Vec<MeanTest>> {
+    let panel = &planted.panel;
+    let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
+    let atr = features::atr_14(panel);
+    let mut windows: Vec<Vec<Range<usize>>> = vec![Vec::new(); panel.symbols.len()];
+    for &symbol in &world.counted {
+        let plan = folds::plan(&panel.ranges[symbol], &settings.folds, panel.timeframe).unwrap_or_default();
+        windows[symbol] = plan.into_iter().map(|fold| fold.test).collect();
+    }
+    let at = |threshold: f64| -> Vec<MeanTest> {
+        let mut signals = Signals::none(panel.symbols.len(), panel.bars);
+        for (side, &signal) in signals.side.iter_mut().zip(&planted.signal) {
+            // NaN is at no threshold.
+            *side = if signal >= threshold { 1 } else { -i8::from(signal <= -threshold) };
+        }
+        let mut net: Vec<Vec<f64>> = vec![Vec::new(); panel.symbols.len()];
+        for trade in shadow::simulate(panel, &signals, &atr, &windows, &rules) {
+            net[trade.symbol].push(trade.net_bps);
+        }
+        world.counted.iter().map(|&symbol| mean_test(&net[symbol])).collect()
+    };
+    THRESHOLDS.iter().map(|&threshold| at(threshold)).collect()
+}
+
+/// The threshold whose trades stand farthest from zero in the mean over all symbols, and what they say of each.
+pub fn best(tests: Vec<Vec<MeanTest>>) -> (f64, Vec<MeanTest>) {
+    let strength = |tests: &[MeanTest]| tests.iter().map(|test| test.t).sum::<f64>();
+    let pairs = THRESHOLDS.into_iter().zip(tests);
+    pairs.max_by(|a, b| strength(&a.1).total_cmp(&strength(&b.1))).unwrap_or((THRESHOLDS[0], Vec::new()))
+}

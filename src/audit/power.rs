@@ -1,0 +1,187 @@
+//! How often a planted edge is found, held against what its best rule's own trades would show.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::null::{self, Planted};
+use super::oracle;
+use super::statistics::{MeanTest, clopper_pearson};
+use super::walk::{self, Outcome};
+use super::worlds::{Source, World, Worlds};
+use super::{CONFIDENCE, Judgement, noise};
+use crate::exit::Failure;
+use crate::settings::Settings;
+use crate::ui::Step;
+
+/// Distances of the best rule's mean net result from zero, in standard errors, at which power is measured.
+pub const TARGETS: [f64; 7] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0];
+/// The distance at which [`LEAST_FOUND`] is asked.
+pub const CLEAR: f64 = 5.0;
+/// Share of symbols that must be found where the edge is clear.
+pub const LEAST_FOUND: f64 = 0.9;
+/// Least share found over what the t-test finds.
+pub const LEAST_RATIO: f64 = 0.7;
+
+/// Power at one size of the edge.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Point {
+    /// Mean distance of the best rule that was asked for.
+    pub target: f64,
+    /// Move of a bar's close at the signal's full strength, in standard deviations of a bar's return.
+    pub edge: f64,
+    pub symbols: usize,
+    /// Signal strength from which the best rule trades.
+    pub threshold: f64,
+    /// Mean over symbols of the best rule's own trades: distance from zero in standard errors, net result, number.
+    pub best_t: f64,
+    pub best_net_bps: f64,
+    pub best_trades: f64,
+    /// Share of symbols that a one-sided t-test on these trades would find at the false-approval rate of the noise.
+    pub t_test_share: f64,
+    /// Share of symbols approved, with its interval.
+    pub share: f64,
+    pub interval: (f64, f64),
+    /// share over t_test_share; NaN where the t-test finds none.
+    pub ratio: f64,
+    /// Means over symbols.
+    pub trades: f64,
+    pub net_bps: f64,
+    /// Correlation of the predicted edge with the signal.
+    pub correlation: f64,
+    pub missed: BTreeMap<&'static str, usize>,
+    /// Every symbol's own outcome.
+    #[serde(skip)]
+    pub outcomes: Vec<Outcome>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Power {
+    /// False-approval rate at which the t-test is held: that of the noise, at least one of its symbols.
+    pub false_rate: f64,
+    pub points: Vec<Point>,
+}
+
+/// Plants edges of several sizes into `symbols` shuffled symbols each.
+///
+/// # Errors
+/// Candles or settings that cannot be studied.
+pub fn run(
+    source: Source<'_>,
+    settings: &Settings,
+    symbols: usize,
+    false_rate: f64,
+    targets: &[f64],
+    step: &Step,
+) -> Result<Power, Failure> {
+    let mut sizes: Vec<(f64, f64)> = Vec::new();
+    let mut points: Vec<(Vec<Outcome>, Vec<Vec<MeanTest>>)> = Vec::new();
+    for world in Worlds::new(source, settings, symbols)? {
+        let world = world?;
+        if sizes.is_empty() {
+            sizes = targets.iter().filter_map(|&target| Some((target, edge_of(settings, &world, target)?))).collect();
+            let each = walk::models(settings, &world) / world.counted.len();
+            step.total((sizes.len() * symbols * each) as u64);
+            points = sizes.iter().map(|_| (Vec::new(), vec![Vec::new(); oracle::THRESHOLDS.len()])).collect();
+        }
+        for ((target, edge), (outcomes, tests)) in sizes.iter().zip(&mut points) {
+            step.note(&format!("edge {edge:.3} σ ({target} standard errors), {} of {symbols} symbols", outcomes.len()));
+            let planted = null::planted(&world.panel, world.seed, *edge);
+            outcomes.extend(walk::outcomes(settings, &world, &planted, &|| step.advance(1))?);
+            for (all, own) in tests.iter_mut().zip(oracle::tests(settings, &world, &planted)) {
+                all.extend(own);
+            }
+        }
+    }
+    let points = sizes.iter().zip(points).map(|(&size, (outcomes, tests))| point(size, &outcomes, tests, false_rate));
+    Ok(Power { false_rate, points: points.collect() })
+}
+
+/// The edge at which the best rule's trades stand `target` standard errors from zero in the mean over the world's
+/// symbols; none where no edge does.
+fn edge_of(settings: &Settings, world: &World, target: f64) -> Option<f64> {
+    let distance = |edge: f64| {
+        let planted: Planted = null::planted(&world.panel, world.seed, edge);
+        mean(oracle::best(oracle::tests(settings, world, &planted)).1.iter().map(|test| test.t))
+    };
+    let mut high = 0.05;
+    while distance(high) < target {
+        high *= 2.0;
+        if high > 4.0 {
+            return None;
+        }
+    }
+    let mut low = high / 2.0;
+    if distance(low) > target {
+        low = 0.0;
+    }
+    for _ in 0..6 {
+        let middle = (low + high) / 2.0;
+        if distance(middle) < target { low = middle } else { high = middle }
+    }
+    Some((low + high) / 2.0)
+}
+
+fn point((target, edge): (f64, f64), outcomes: &[Outcome], tests: Vec<Vec<MeanTest>>, false_rate: f64) -> Point {
+    let (threshold, best) = oracle::best(tests);
+    let symbols = outcomes.len();
+    let approved = outcomes.iter().filter(|outcome| outcome.approved).count();
+    let share = approved as f64 / symbols as f64;
+    let t_test_share = best.iter().filter(|test| test.p <= false_rate).count() as f64 / symbols as f64;
+    let known = |values: Vec<f64>| mean(values.into_iter().filter(|value| value.is_finite()));
+    Point {
+        target,
+        edge,
+        symbols,
+        threshold,
+        best_t: mean(best.iter().map(|test| test.t)),
+        best_net_bps: mean(best.iter().map(|test| test.mean)),
+        best_trades: mean(best.iter().map(|test| test.count as f64)),
+        t_test_share,
+        share,
+        interval: clopper_pearson(approved, symbols, CONFIDENCE),
+        ratio: share / t_test_share,
+        trades: mean(outcomes.iter().map(|outcome| outcome.trades as f64)),
+        net_bps: known(outcomes.iter().map(|outcome| outcome.net_bps).collect()),
+        correlation: known(outcomes.iter().map(|outcome| outcome.correlation).collect()),
+        missed: noise::missed(outcomes),
+        outcomes: outcomes.to_vec(),
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+impl Power {
+    /// Passed if enough is found at every point at or beyond [`CLEAR`], and nowhere too little beside the t-test.
+    pub fn judgement(&self) -> Judgement {
+        let faults = self.faults();
+        match (self.points.iter().any(|point| point.target >= CLEAR), faults.is_empty()) {
+            (_, false) => Judgement::Fail,
+            (true, true) => Judgement::Pass,
+            (false, true) => Judgement::Unclear,
+        }
+    }
+
+    /// What falls short, in words.
+    pub fn faults(&self) -> Vec<String> {
+        let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+        let mut faults = Vec::new();
+        for point in &self.points {
+            if point.target >= CLEAR && point.share < LEAST_FOUND {
+                let (found, wanted) = (percent(point.share), percent(LEAST_FOUND));
+                faults.push(format!("at {:.1} standard errors {found} are found, not {wanted}", point.best_t));
+            }
+            if point.ratio < LEAST_RATIO {
+                let (found, t_test) = (percent(point.share), percent(point.t_test_share));
+                faults.push(format!(
+                    "at {:.1} standard errors {found} are found where a t-test finds {t_test}",
+                    point.best_t
+                ));
+            }
+        }
+        faults
+    }
+}

@@ -1,0 +1,173 @@
+//! What an audit found, as rows of one table.
+
+use serde::Serialize;
+
+use super::Judgement;
+use super::look_ahead::{LookAhead, STAGES};
+use super::noise::{self, Noise};
+use super::power::{self, Power};
+use super::recursion::{RUNNING, Recursion};
+use crate::text::thousands;
+
+/// All that an audit found; a check that was not asked for is not there.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Audit {
+    /// Whether the audited candles are invented.
+    pub simulated: bool,
+    pub symbols: usize,
+    pub timeframe: String,
+    pub settings_digest: String,
+    pub look_ahead: Option<LookAhead>,
+    pub recursion: Option<Recursion>,
+    pub noise: Option<Noise>,
+    pub power: Option<Power>,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    pub check: &'static str,
+    /// What was compared with what.
+    pub compared: String,
+    pub found: String,
+    pub verdict: Judgement,
+}
+
+impl Audit {
+    /// Whether any check failed.
+    pub fn failed(&self) -> bool {
+        self.rows().iter().any(|row| row.verdict == Judgement::Fail)
+    }
+
+    /// One row a check, in their order.
+    pub fn rows(&self) -> Vec<Row> {
+        let look_ahead = self.look_ahead.iter().map(look_ahead_row);
+        let recursion = self.recursion.iter().map(recursion_row);
+        let noise = self.noise.iter().map(noise_row);
+        look_ahead.chain(recursion).chain(noise).chain(self.power.iter().map(power_row)).collect()
+    }
+
+    /// What stands behind the rows, a line each.
+    pub fn details(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(found) = &self.look_ahead {
+            for stage in STAGES {
+                let Some(compared) = found.stages.get(stage) else { continue };
+                let values = match compared.values {
+                    0 => "nothing to compare".to_owned(),
+                    values => format!("{} values, {} changed", thousands(values), thousands(compared.changed)),
+                };
+                lines.push(format!("look-ahead, {stage}: {values}"));
+                lines.extend(compared.examples.iter().map(|example| format!("  changed: {example}")));
+            }
+        }
+        if let Some(found) = &self.recursion {
+            for one in &found.dependent {
+                let worst = one.effects.iter().copied().fold(0.0, f64::max);
+                let last = one.effects.last().copied().unwrap_or(0.0);
+                let fate = match one.harmless_after {
+                    Some(bars) => format!("harmless (below 1e-6) {bars} bars beyond the warm-up"),
+                    None if RUNNING.contains(&one.name.as_str()) => {
+                        format!("a running sum: never forgets its start (still {last:.1e})")
+                    }
+                    None => format!("NOT harmless: still {last:.1e} with the longest history"),
+                };
+                lines.push(format!("recursion, {}: differs by up to {worst:.1e} of its size; {fate}", one.name));
+            }
+        }
+        if let Some(found) = &self.noise {
+            for (metric, count) in &found.missed {
+                lines.push(format!("noise, {count} of {} missed {metric}", found.symbols));
+            }
+        }
+        if let Some(found) = &self.power {
+            lines.extend(found.faults().into_iter().map(|fault| format!("power, {fault}")));
+        }
+        lines
+    }
+}
+
+fn look_ahead_row(found: &LookAhead) -> Row {
+    let (values, changed) =
+        found.stages.values().fold((0, 0), |(values, changed), one| (values + one.values, changed + one.changed));
+    let guilty: Vec<&str> =
+        STAGES.into_iter().filter(|stage| found.stages.get(stage).is_some_and(|one| one.changed > 0)).collect();
+    Row {
+        check: "look-ahead",
+        compared: format!(
+            "{} values before {} cuts with {} other futures, {} symbols",
+            thousands(values),
+            found.cuts.len(),
+            found.futures.len(),
+            found.symbols
+        ),
+        found: match changed {
+            0 => "every bit unchanged".to_owned(),
+            _ => format!("{} changed: {}", thousands(changed), guilty.join(", ")),
+        },
+        verdict: found.judgement(),
+    }
+}
+
+fn recursion_row(found: &Recursion) -> Row {
+    let forgetting = found.dependent.iter().filter_map(|one| one.harmless_after).max();
+    let running: Vec<&str> =
+        found.dependent.iter().filter(|one| one.harmless_after.is_none()).map(|one| one.name.as_str()).collect();
+    let decaying = found.dependent.len() - running.len();
+    let mut parts = vec![format!("{} independent", found.independent)];
+    parts.extend(forgetting.map(|bars| format!("{decaying} forget their start within {bars} bars")));
+    if !running.is_empty() {
+        parts.push(format!("never: {}", running.join(", ")));
+    }
+    Row {
+        check: "recursion",
+        compared: format!(
+            "{} values with histories of the warm-up + {} bars",
+            thousands(found.compared),
+            found.histories.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+        ),
+        found: parts.join("; "),
+        verdict: found.judgement(),
+    }
+}
+
+fn noise_row(found: &Noise) -> Row {
+    let percent = |share: f64| format!("{:.1}", 100.0 * share);
+    Row {
+        check: "noise",
+        compared: format!(
+            "walk-forward of {} shuffled symbols; at most {} % approved",
+            found.symbols,
+            percent(noise::LIMIT)
+        ),
+        found: format!(
+            "{} approved: {} % (95 %: {} to {} %)",
+            found.approved,
+            percent(found.share),
+            percent(found.interval.0),
+            percent(found.interval.1)
+        ),
+        verdict: found.judgement(),
+    }
+}
+
+fn power_row(found: &Power) -> Row {
+    let symbols = found.points.first().map_or(0, |point| point.symbols);
+    let clear = found.points.iter().find(|point| point.target >= power::CLEAR);
+    let least = found.points.iter().map(|point| point.ratio).filter(|ratio| ratio.is_finite()).reduce(f64::min);
+    let mut parts = Vec::new();
+    parts.extend(
+        clear.map(|point| format!("{:.0} % found at {:.1} standard errors", 100.0 * point.share, point.best_t)),
+    );
+    parts.extend(least.map(|ratio| format!("at least {ratio:.2} of what a t-test finds")));
+    Row {
+        check: "power",
+        compared: format!(
+            "{symbols} symbols with an edge planted, {} sizes; 90 % at 5 standard errors, never below 0.7 of a t-test at {:.1} % false",
+            found.points.len(),
+            100.0 * found.false_rate
+        ),
+        found: parts.join("; "),
+        verdict: found.judgement(),
+    }
+}

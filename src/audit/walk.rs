@@ -1,0 +1,99 @@
+//! One walk-forward over a shuffled world, and what the verdicts say.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::null::Planted;
+use super::statistics::mean_test;
+use super::worlds::World;
+use crate::exit::Failure;
+use crate::models::verdict::Verdict;
+use crate::pipeline::learn::study;
+use crate::pipeline::{Model, study};
+use crate::settings::Settings;
+
+/// What became of one symbol.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    pub symbol: String,
+    pub approved: bool,
+    /// Thresholds that were missed.
+    pub missed: Vec<&'static str>,
+    pub trades: usize,
+    pub win_rate: f64,
+    pub sharpe: f64,
+    /// Mean net result of its trades over its standard error.
+    pub t: f64,
+    /// Mean net result of its trades, basis points.
+    pub net_bps: f64,
+    /// Correlation of the predicted edge with the planted signal over the test windows; NaN where either stands still.
+    pub correlation: f64,
+}
+
+/// Studies a world; one outcome a counted symbol, in their order. A symbol that could not be trained is not approved.
+pub fn outcomes(
+    settings: &Settings,
+    world: &World,
+    planted: &Planted,
+    done: &(dyn Fn() + Sync),
+) -> Result<Vec<Outcome>, Failure> {
+    let found = study(settings, &planted.panel, &world.counted, done)?;
+    let models: BTreeMap<usize, &Model> = found.models.iter().map(|model| (model.symbol, model)).collect();
+    let one = |&symbol: &usize| match models.get(&symbol) {
+        Some(model) => outcome(model, planted, symbol),
+        None => Outcome {
+            symbol: planted.panel.symbols[symbol].clone(),
+            approved: false,
+            missed: vec!["not trained"],
+            trades: 0,
+            win_rate: f64::NAN,
+            sharpe: f64::NAN,
+            t: 0.0,
+            net_bps: f64::NAN,
+            correlation: f64::NAN,
+        },
+    };
+    Ok(world.counted.iter().map(one).collect())
+}
+
+/// Models that [`outcomes`] trains.
+pub fn models(settings: &Settings, world: &World) -> usize {
+    study::models(settings, &world.panel, &world.counted)
+}
+
+fn outcome(model: &Model, planted: &Planted, symbol: usize) -> Outcome {
+    let missed = match &model.verdict {
+        Verdict::Approved(_) => Vec::new(),
+        Verdict::Rejected(rejected) => rejected.failures().iter().map(|failure| failure.metric).collect(),
+    };
+    let signal = planted.panel.row(&planted.signal, symbol);
+    let told = model.trained.folds.iter().flat_map(|outcome| {
+        outcome.fold.test.clone().zip(&outcome.predictions).map(|(bar, says)| (signal[bar], says.edge_bps))
+    });
+    Outcome {
+        symbol: planted.panel.symbols[symbol].clone(),
+        approved: model.verdict.is_approved(),
+        missed,
+        trades: model.metrics.trades.count,
+        win_rate: model.metrics.trades.win_rate,
+        sharpe: model.metrics.sharpe,
+        t: mean_test(&model.account.entries.iter().map(|entry| entry.trade.net_bps).collect::<Vec<_>>()).t,
+        net_bps: model.metrics.trades.average_bps,
+        correlation: correlation(&told.collect::<Vec<_>>()),
+    }
+}
+
+/// Pearson's, of the pairs that are both numbers.
+fn correlation(pairs: &[(f64, f64)]) -> f64 {
+    let known: Vec<(f64, f64)> = pairs.iter().copied().filter(|(a, b)| a.is_finite() && b.is_finite()).collect();
+    let n = known.len() as f64;
+    let (mean_a, mean_b) = (known.iter().map(|p| p.0).sum::<f64>() / n, known.iter().map(|p| p.1).sum::<f64>() / n);
+    let (mut both, mut a, mut b) = (0.0, 0.0, 0.0);
+    for (x, y) in known {
+        both += (x - mean_a) * (y - mean_b);
+        a += (x - mean_a) * (x - mean_a);
+        b += (y - mean_b) * (y - mean_b);
+    }
+    both / (a * b).sqrt()
+}

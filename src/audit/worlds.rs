@@ -1,0 +1,196 @@
+//! The panels that noise and power are measured on: parts of the user's candles, or simulated markets.
+
+use std::collections::BTreeSet;
+
+use crate::arith::draw;
+use crate::exit::{Code, Failure, OrExit};
+use crate::folds;
+use crate::market::{Candles, DAY_MS, Panel, Simulated};
+use crate::settings::Settings;
+
+/// Symbols of one world at most: the features of a hundred hourly symbols over 240 days take 143 MB.
+const MOST_SYMBOLS: usize = 100;
+/// Coins that a simulated market lists for [`MOST_SYMBOLS`] that trade enough and are old enough.
+const LISTED: usize = 150;
+/// 2023-01-01 UTC, the simulated market's first bar, and the days in which its lasting coins are listed.
+const FIRST_MS: i64 = 1_672_531_200_000;
+const LISTING_DAYS: i64 = 61;
+/// Stream of the worlds' seeds.
+const AUDIT: u64 = 0x61_7564_6974;
+/// The coins that others are held against: every part of a market has them.
+const REFERENCES: [&str; 2] = ["BTC", "ETH"];
+
+/// Where worlds come from.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// Candles of the user's.
+    Candles(&'a Panel),
+    /// Markets of `market.simulated`, each with a seed of its own, before anything is planted.
+    Simulated,
+}
+
+/// Some symbols on one grid, not yet shuffled.
+pub struct World {
+    pub panel: Panel,
+    /// Symbols that count: those with a fold, each counted once over all worlds of one seed.
+    pub counted: Vec<usize>,
+    /// Of this world's shuffling.
+    pub seed: u64,
+}
+
+/// As many worlds as hold `symbols` symbols together, made one by one: only one need be in memory.
+pub struct Worlds<'a> {
+    source: Source<'a>,
+    settings: &'a Settings,
+    /// Symbols of each part of the user's candles that count.
+    parts: Vec<Vec<usize>>,
+    left: usize,
+    next: usize,
+}
+
+impl<'a> Worlds<'a> {
+    /// # Errors
+    /// Candles of which no symbol has enough history for one fold.
+    pub fn new(source: Source<'a>, settings: &'a Settings, symbols: usize) -> Result<Self, Failure> {
+        let parts = match source {
+            Source::Simulated => Vec::new(),
+            Source::Candles(panel) => {
+                let plan = |symbol: usize| folds::plan(&panel.ranges[symbol], &settings.folds, panel.timeframe);
+                let whole: Vec<usize> = (0..panel.symbols.len()).filter(|&symbol| plan(symbol).is_ok()).collect();
+                if whole.is_empty() {
+                    let longest = (0..panel.symbols.len()).max_by_key(|&symbol| panel.ranges[symbol].len());
+                    let reason = longest.and_then(|symbol| plan(symbol).err()).map(|error| error.to_string());
+                    let reason = reason.unwrap_or_default();
+                    let message = format!("no symbol has enough history to be studied; of the longest: {reason}");
+                    return Err(Failure::new(Code::BadData, message));
+                }
+                whole.chunks(MOST_SYMBOLS).map(<[usize]>::to_vec).collect()
+            }
+        };
+        Ok(Self { source, settings, parts, left: symbols, next: 0 })
+    }
+
+    fn make(&self, number: usize) -> Result<World, Failure> {
+        let seed = draw(self.settings.seed, AUDIT, number as u64);
+        let mut world = match self.source {
+            Source::Simulated => simulated(self.settings, seed)?,
+            Source::Candles(panel) => {
+                let (copy, part) = (number / self.parts.len(), number % self.parts.len());
+                // Parts of one copy are shuffled by the same draws.
+                let seed = draw(self.settings.seed, AUDIT, copy as u64);
+                part_of(panel, &self.parts[part], seed)?
+            }
+        };
+        world.counted.truncate(self.left);
+        Ok(world)
+    }
+}
+
+impl Iterator for Worlds<'_> {
+    type Item = Result<World, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        let world = self.make(self.next);
+        self.next += 1;
+        self.left = world.as_ref().map_or(0, |world| self.left - world.counted.len());
+        Some(world)
+    }
+}
+
+/// Coins of one simulated market that a run would choose: old enough, traded enough.
+fn simulated(settings: &Settings, seed: u64) -> Result<World, Failure> {
+    let mut own = settings.clone();
+    own.seed = seed;
+    (own.market.simulated.edge, own.market.simulated.symbols) = (0.0, LISTED);
+    let days = i64::from(settings.market.lookback_days);
+    let now_ms = FIRST_MS + (LISTING_DAYS + days) * DAY_MS;
+    let market = Simulated::new(&own, Some(now_ms));
+    let from_ms = now_ms - days * DAY_MS;
+    let mut candles = Vec::new();
+    for info in market.markets() {
+        let old = info.listed_ms.is_some_and(|listed| listed <= from_ms);
+        let traded = info.daily_volume_usd.is_some_and(|usd| usd >= settings.universe.min_daily_volume_usd);
+        if info.active && old && traded {
+            let bars =
+                market.candles(&info.symbol, settings.market.timeframe, from_ms, now_ms).or_exit(Code::Failed)?;
+            candles.push((info.symbol, bars));
+        }
+    }
+    let panel = Panel::new(candles, settings.market.timeframe, 0, true).or_exit(Code::Failed)?;
+    let plan = |symbol: &usize| folds::plan(&panel.ranges[*symbol], &settings.folds, panel.timeframe);
+    let mut counted: Vec<usize> = (0..panel.symbols.len()).filter(|symbol| plan(symbol).is_ok()).collect();
+    counted.truncate(MOST_SYMBOLS);
+    if counted.is_empty() {
+        let message = format!(
+            "the simulated market has no coin with one fold in market.lookback_days = {days}; raise it, or shorten folds.train_days"
+        );
+        return Err(Failure::new(Code::Usage, message));
+    }
+    Ok(World { panel, counted, seed })
+}
+
+fn is_reference(panel: &Panel, symbol: usize) -> bool {
+    REFERENCES.iter().any(|coin| panel.symbols[symbol].split('-').next() == Some(*coin))
+}
+
+/// Some symbols of a panel, and the references beside them.
+fn part_of(panel: &Panel, symbols: &[usize], seed: u64) -> Result<World, Failure> {
+    let own: BTreeSet<usize> = symbols.iter().copied().collect();
+    let beside = (0..panel.symbols.len()).filter(|&symbol| is_reference(panel, symbol));
+    let all: BTreeSet<usize> = own.iter().copied().chain(beside).collect();
+    let counted = all.iter().enumerate().filter(|(_, symbol)| own.contains(symbol)).map(|(place, _)| place).collect();
+    let bars = 0..panel.bars;
+    Ok(World { panel: part(panel, all.into_iter(), bars)?, counted, seed })
+}
+
+/// Symbols on which look-ahead and recursion are tried: the references, and others from all over the panel; fewer of
+/// long histories.
+///
+/// # Errors
+/// Candles of which no symbol has enough history for one fold.
+pub fn sample(source: Source<'_>, settings: &Settings) -> Result<Panel, Failure> {
+    const CELLS: usize = 60_000;
+    let world;
+    let (panel, counted) = match source {
+        Source::Candles(panel) => {
+            let worlds = Worlds::new(source, settings, panel.symbols.len())?;
+            (panel, worlds.parts.concat())
+        }
+        Source::Simulated => {
+            world = simulated(settings, draw(settings.seed, AUDIT, 0))?;
+            (&world.panel, world.counted.clone())
+        }
+    };
+    let wanted = (CELLS / panel.bars.max(1)).clamp(3, 8);
+    let mut chosen: BTreeSet<usize> = counted.iter().copied().filter(|&symbol| is_reference(panel, symbol)).collect();
+    let others: Vec<usize> = counted.into_iter().filter(|symbol| !chosen.contains(symbol)).collect();
+    let step = (others.len() / (wanted - chosen.len().min(wanted - 1))).max(1);
+    chosen.extend(others.into_iter().step_by(step).take(wanted - chosen.len()));
+    part(panel, chosen.into_iter(), 0..panel.bars)
+}
+
+/// The part of a panel that holds only `symbols` and `bars`; symbols without a bar there are left out.
+///
+/// # Errors
+/// A part without any bar.
+pub fn part(
+    panel: &Panel,
+    symbols: impl Iterator<Item = usize>,
+    bars: std::ops::Range<usize>,
+) -> Result<Panel, Failure> {
+    let candles = symbols.map(|symbol| {
+        let own = &panel.ranges[symbol];
+        let range = own.start.max(bars.start)..own.end.min(bars.end);
+        let at = |column: &[f64], bar: usize| column[symbol * panel.bars + bar];
+        let mut candles = Candles::default();
+        for bar in range {
+            let prices = [&panel.open, &panel.high, &panel.low, &panel.close].map(|column| at(column, bar));
+            candles.push(panel.time_ms(bar), prices, at(&panel.volume, bar));
+        }
+        (panel.symbols[symbol].clone(), candles)
+    });
+    Panel::new(candles.collect(), panel.timeframe, 0, panel.simulated).or_exit(Code::BadData)
+}

@@ -1,0 +1,169 @@
+//! Arguments of `huracan audit`, and its table.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+
+use huracan::audit::power::TARGETS;
+use huracan::audit::report;
+use huracan::audit::{Check, Request};
+use huracan::commands;
+use huracan::exit::{Code, Failure};
+use huracan::settings::Settings;
+use huracan::ui::Ui;
+
+/// The issue's own size.
+const FULL: usize = 1000;
+/// Sizes that a laptop's two cores do in some minutes.
+const NOISE_SYMBOLS: usize = 100;
+const POWER_SYMBOLS: usize = 40;
+
+pub const HELP: &str = "\
+The four checks, each of which can fail:
+
+  look-ahead  Everything after a cut in time is replaced: moves permuted, prices spiked, volume × 1000,
+              bars removed. Every feature, label, fold, bin, forest, prediction, vote, signal and trade
+              before it must keep its bits. A change means that something knew the future.
+  recursion   Features of the same bars are computed with long and with short histories; those that
+              differ are named with the size of the effect. Averages forget their start within the bars
+              named. Running sums never do: a bot with a shorter history sees another level. Any other
+              value that never forgets fails.
+  noise       The walk-forward on shuffled bars, where nothing can be predicted: what is approved there
+              is luck. At most 1 % may be. Fails when the whole 95 % interval lies above that; 'unclear'
+              asks for more --symbols.
+  power       The same with an edge of known size planted: what is approved is found. 90 % must be found
+              where the best rule's own trades stand 5 standard errors from zero, and nowhere less than
+              0.7 of what a t-test on these trades finds at the false-approval rate of the noise.
+
+Some minutes on 2 cores; --full takes an hour or two there. Exit code 1 if a check fails.
+
+Examples:
+  huracan audit
+  huracan audit --candles candles/1h --out audit
+  huracan audit --candles candles/1d --config config/daily.yaml --only look-ahead,recursion
+  huracan audit --only noise,power --full --out audit";
+
+#[derive(Args)]
+pub struct Audit {
+    /// Folder of candle files, one a symbol [default: simulated markets]
+    #[arg(long, value_name = "DIR")]
+    candles: Option<PathBuf>,
+    /// Only these checks: look-ahead, recursion, noise, power
+    #[arg(long, value_name = "CHECKS", value_enum, value_delimiter = ',')]
+    only: Vec<Name>,
+    /// Symbols of noise, and of each size of the planted edge [default: 100 and 40]. Fewer candles than that are shuffled
+    /// several times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    symbols: Option<u32>,
+    /// The same as --symbols 1000
+    #[arg(long, conflicts_with = "symbols")]
+    full: bool,
+    /// Sizes of the planted edge: distances of the best rule's own trades from zero, in standard errors
+    #[arg(long, value_name = "T,T…", value_delimiter = ',', default_values_t = TARGETS)]
+    edges: Vec<f64>,
+    /// Folder for audit.html with the power curve, audit.json and power.svg
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    LookAhead,
+    Recursion,
+    Noise,
+    Power,
+}
+
+impl From<Name> for Check {
+    fn from(name: Name) -> Self {
+        match name {
+            Name::LookAhead => Self::LookAhead,
+            Name::Recursion => Self::Recursion,
+            Name::Noise => Self::Noise,
+            Name::Power => Self::Power,
+        }
+    }
+}
+
+impl Audit {
+    /// Audits and shows the table; gives back the exit code.
+    pub fn run(&self, settings: &Settings, json: bool) -> Result<u8, Failure> {
+        if let Some(edge) = self.edges.iter().find(|edge| !(**edge > 0.0 && **edge <= 100.0)) {
+            return Err(Failure::new(Code::Usage, format!("--edges has {edge}; give distances above 0, up to 100")));
+        }
+        let symbols = if self.full { Some(FULL) } else { self.symbols.map(|symbols| symbols as usize) };
+        let request = Request {
+            checks: match self.only.as_slice() {
+                [] => Check::ALL.to_vec(),
+                only => only.iter().map(|&name| name.into()).collect(),
+            },
+            noise_symbols: symbols.unwrap_or(NOISE_SYMBOLS),
+            power_symbols: symbols.unwrap_or(POWER_SYMBOLS),
+            targets: self.edges.clone(),
+        };
+        let ui = Ui::new(json);
+        let audit = commands::audit::run(settings, self.candles.as_deref(), &request, self.out.as_deref(), &ui)?;
+        if json {
+            println!("{}", commands::audit::as_json(&audit));
+        } else {
+            println!("{}", text(&audit));
+            if let Some(out) = &self.out {
+                println!("the power curve and every figure: {}", out.join("audit.html").display());
+            }
+        }
+        Ok(if audit.failed() { Code::Failed as u8 } else { 0 })
+    }
+}
+
+/// The table, then what stands behind it.
+fn text(audit: &report::Audit) -> String {
+    let mut text = String::new();
+    if audit.simulated {
+        text.push_str("SIMULATED MARKET: these candles are invented; your own are audited with --candles.\n");
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["check", "what was compared", "found", "verdict"]);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    if !std::io::stdout().is_terminal() {
+        table.set_width(120);
+    }
+    for row in audit.rows() {
+        table.add_row([row.check.to_owned(), row.compared, row.found, row.verdict.word().to_owned()]);
+    }
+    text.push_str(&table.to_string());
+    if let Some(power) = &audit.power {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED).set_header([
+            "edge, σ a bar",
+            "best rule: std. errors",
+            "net, bps",
+            "trades",
+            "t-test finds",
+            "models approved",
+            "their trades",
+            "net, bps",
+        ]);
+        for p in &power.points {
+            let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+            table.add_row([
+                format!("{:.3}", p.edge),
+                format!("{:.2}", p.best_t),
+                format!("{:.1}", p.best_net_bps),
+                format!("{:.0}", p.best_trades),
+                percent(p.t_test_share),
+                percent(p.share),
+                format!("{:.0}", p.trades),
+                format!("{:.1}", p.net_bps),
+            ]);
+        }
+        text.push('\n');
+        text.push_str(&table.to_string());
+    }
+    for line in audit.details() {
+        text.push('\n');
+        text.push_str(&line);
+    }
+    text
+}
