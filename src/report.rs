@@ -40,6 +40,9 @@ pub struct ReportData {
     pub exit_reasons: Vec<(String, u64)>,
     pub costs: Costs,
     pub regimes: Vec<Regime>,
+    /// What the search for patterns found; empty where there was none.
+    #[serde(default)]
+    pub patterns: Patterns,
     /// What the search of hyperparameters gained and cost, by head; empty without one.
     pub search: Vec<SearchRow>,
     pub exclusions: Vec<Exclusion>,
@@ -127,6 +130,40 @@ pub struct SearchRow {
     pub test_gain: f64,
     /// Rounds trained for each round of the settings' own parameters.
     pub cost: f64,
+}
+
+/// Candidates of the search for patterns, the learned ones first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Patterns {
+    /// Patterns that could have been looked at.
+    pub tests: f64,
+    pub list: Vec<PatternEntry>,
+}
+
+/// A condition on features and how trades on one side fare under it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PatternEntry {
+    /// A coin, or `all coins`.
+    pub symbol: String,
+    pub side: String,
+    pub conditions: String,
+    pub train: PatternSide,
+    pub test: PatternSide,
+    /// Expected share of false ones among all that are as telling: on the training windows, then on the test windows.
+    pub q_value: f64,
+    pub test_q_value: f64,
+    /// Whether the test windows confirm it.
+    pub learned: bool,
+}
+
+/// A pattern on the windows of one kind, beside what all bars of these earned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PatternSide {
+    pub rows: u64,
+    pub win_rate: Option<f64>,
+    pub base_win_rate: Option<f64>,
+    pub mean_net_bps: Option<f64>,
+    pub base_net_bps: Option<f64>,
 }
 
 /// A coin that the universe left out.

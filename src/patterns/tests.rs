@@ -56,7 +56,7 @@ impl Market {
     }
 
     fn label(&mut self, symbol: usize, returns: &[f64], drifts: &[f64]) {
-        for bar in 0..BARS {
+        for (bar, drift) in drifts.iter().enumerate() {
             for (side, sign) in [1.0, -1.0].into_iter().enumerate() {
                 let (mut gain, mut at) = (0.0, bar);
                 let ended = loop {
@@ -64,7 +64,7 @@ impl Market {
                     if at >= BARS {
                         break false;
                     }
-                    gain += sign * (returns[at] + drifts[bar]);
+                    gain += sign * (returns[at] + drift);
                     if gain <= -3.0 || gain >= 5.0 || at - bar == HOLD {
                         break true;
                     }
@@ -146,7 +146,7 @@ fn counts_and_the_statistic_are_those_worked_out_by_hand() {
     let outcomes = Outcomes { return_bps: &return_bps, exit_bar: &exit_bar, bars };
     let columns = columns(1);
     let table = Table { values: &values, bars, features: 1, columns: &columns };
-    let rows = Rows::new(&outcomes, &[0], &[0..256], usize::MAX, 1);
+    let rows = Rows::new(&outcomes, &[0], std::slice::from_ref(&(0..256)), usize::MAX, 1);
     assert_eq!((rows.words(), rows.width), (4, 1));
     let items = Items::new(&table, &rows, 2);
     let masks = items.masks(&table, &rows);
@@ -208,8 +208,8 @@ fn p_values_without_a_pattern_are_uniform_or_greater() {
     for seed in 0..150 {
         let market = Market::new(5000 + seed, 1, |_| 0.0);
         let (table, outcomes) = (market.table(), market.outcomes());
-        for (part, windows) in [vec![0..TRAIN], vec![TESTS]].iter().enumerate() {
-            let rows = Rows::new(&outcomes, &[0], windows, usize::MAX, REACH);
+        for (part, window) in [0..TRAIN, TESTS].iter().enumerate() {
+            let rows = Rows::new(&outcomes, &[0], std::slice::from_ref(window), usize::MAX, REACH);
             let items = Items::new(&table, &rows, 3);
             let masks = items.masks(&table, &rows);
             let base = Base::of(&rows, &rows.labelled);
@@ -271,7 +271,7 @@ fn what_is_discovered_does_not_depend_on_the_test_windows() {
     market.values[TESTS.start * FEATURES..].reverse();
     assert_eq!(before, discovered(market.mine(&one(), &settings())));
     // A label of the training window that ends in a test window is not looked at.
-    let rows = |end: usize| Rows::new(&market.outcomes(), &[0], &[0..TRAIN], end, REACH);
+    let rows = |end: usize| Rows::new(&market.outcomes(), &[0], std::slice::from_ref(&(0..TRAIN)), end, REACH);
     let count = |rows: Rows| rows.labelled.iter().map(|word| word.count_ones()).sum::<u32>();
     assert_eq!(count(rows(TESTS.start)), TRAIN as u32);
     assert!(count(rows(TRAIN)) < TRAIN as u32);

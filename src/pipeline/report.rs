@@ -9,6 +9,7 @@ use super::Failure;
 use super::checkpoints::Tuned;
 use super::day::Day;
 use super::learn::{Learned, Model};
+use super::patterns::Library;
 use super::records::regime_name;
 use super::save::Saved;
 use crate::health;
@@ -28,9 +29,10 @@ pub async fn write(
     panel: &Panel,
     learned: &Learned,
     saved: &Saved,
+    patterns: &Library,
 ) -> Result<ReportData, Failure> {
     let step = day.begin("report", None).await?;
-    let data = data(day, selection, panel, learned, saved);
+    let data = ReportData { patterns: patterns.report(), ..data(day, selection, panel, learned, saved) };
     report::write(&day.workdir, &data)?;
     day.end(step, json!({})).await?;
     Ok(data)
@@ -71,6 +73,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         exit_reasons: exit_reasons(learned),
         costs: costs(day, learned),
         regimes: regimes(learned),
+        patterns: report::Patterns::default(),
         search: search(learned),
         exclusions: selection
             .excluded
