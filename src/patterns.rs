@@ -17,6 +17,7 @@
 //! the number of threads.
 
 mod conditions;
+mod confirm;
 mod describe;
 mod excess;
 mod items;
@@ -40,10 +41,9 @@ pub use describe::side;
 pub use rows::Outcomes;
 pub use significance::{q_values, student_tail};
 
-use excess::{Base, Scratch};
+use excess::Base;
 use items::Items;
-use prune::{Free, Ground};
-use rows::{Rows, SIDES};
+use rows::Rows;
 use search::Found;
 
 /// Features by coin and bar, and which of them patterns may speak of.
@@ -93,6 +93,9 @@ pub struct Pattern {
     pub test_p_value: f64,
     /// Over all candidates of the run.
     pub test_q_value: f64,
+    /// Whether it passed the discovery level. What did not is a lead, or was learned by an earlier run: measured, and
+    /// no more.
+    pub candidate: bool,
     /// Confirmed: the test windows say the same, of win rate and of mean return.
     pub learned: bool,
 }
@@ -135,6 +138,28 @@ pub struct Mined {
     pub tests: f64,
 }
 
+/// A pattern that an earlier run has learned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub scope: usize,
+    pub side: Side,
+    /// Feature and name of each condition.
+    pub conditions: Vec<(String, String)>,
+}
+
+/// What a search looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    pub table: Table<'a>,
+    pub outcomes: Outcomes<'a>,
+    pub scopes: &'a [Scope],
+    /// Measured once more, whatever the search finds: patterns are not to be told by their good days alone.
+    pub known: &'a [Known],
+    /// Most bars that a label looks ahead.
+    pub reach: usize,
+    pub settings: &'a Patterns,
+}
+
 /// One scope's windows as bits, and what the search found on them.
 struct Searched<'a> {
     train: Rows,
@@ -144,15 +169,16 @@ struct Searched<'a> {
     found: Vec<Found>,
 }
 
-/// Searches every scope and confirms what was found; `reach` is the most bars that a label looks ahead.
+/// Searches every scope and confirms what was found.
 ///
 /// Discovery sees no outcome of a test window: rows whose label ends within one are left out.
-pub fn mine(table: &Table<'_>, outcomes: &Outcomes<'_>, scopes: &[Scope], reach: usize, settings: &Patterns) -> Mined {
+pub fn mine(inputs: &Inputs<'_>) -> Mined {
+    let Inputs { table, outcomes, scopes, reach, settings, .. } = inputs;
     let searched: Vec<Searched<'_>> = scopes
         .par_iter()
         .map(|scope| {
             let end = scope.tests.iter().map(|test| test.start).min().unwrap_or(usize::MAX);
-            let train = Rows::new(outcomes, &scope.symbols, std::slice::from_ref(&scope.train), end, reach);
+            let train = Rows::new(outcomes, &scope.symbols, std::slice::from_ref(&scope.train), end, *reach);
             let base = Base::of(&train, &train.labelled);
             let items = Items::new(table, &train, settings.bins);
             let masks = items.masks(table, &train);
@@ -166,12 +192,11 @@ pub fn mine(table: &Table<'_>, outcomes: &Outcomes<'_>, scopes: &[Scope], reach:
         .zip(&searched)
         .zip(&q)
         .enumerate()
-        .flat_map_iter(|(at, ((scope, searched), q))| {
-            candidates(table, outcomes, at, scope, searched, q, reach, settings)
-        })
+        .flat_map_iter(|(at, ((scope, searched), q))| confirm::kept(inputs, at, scope, searched, q))
         .collect();
-    let p: Vec<f64> = patterns.iter().map(|pattern| pattern.test_p_value).collect();
-    for (pattern, q) in patterns.iter_mut().zip(q_values(&p, p.len() as f64)) {
+    let candidates: Vec<&mut Pattern> = patterns.iter_mut().filter(|pattern| pattern.candidate).collect();
+    let p: Vec<f64> = candidates.iter().map(|pattern| pattern.test_p_value).collect();
+    for (pattern, q) in candidates.into_iter().zip(q_values(&p, p.len() as f64)) {
         pattern.test_q_value = q;
         pattern.learned = q <= settings.confirm_level && pattern.test.mean_bps > pattern.test.base_mean_bps;
     }
@@ -196,68 +221,4 @@ fn discovery(scopes: &[Scope], searched: &[Searched<'_>], depth: usize) -> (Vec<
     }
     let mut q = q_values(&p, tests).into_iter();
     (searched.iter().map(|searched| q.by_ref().take(searched.found.len()).collect()).collect(), tests)
-}
-
-/// A scope's candidates with their record on the test windows; q-values of these are still to come.
-#[allow(clippy::too_many_arguments)]
-fn candidates(
-    table: &Table<'_>,
-    outcomes: &Outcomes<'_>,
-    at: usize,
-    scope: &Scope,
-    searched: &Searched<'_>,
-    q: &[f64],
-    reach: usize,
-    settings: &Patterns,
-) -> Vec<Pattern> {
-    let Searched { train, base, items, masks, found } = searched;
-    let ground = Ground { rows: train, base, masks };
-    let earns = |found: &Found| {
-        let mask = ground.mask(found.items());
-        train.mean_bps(outcomes, &mask, found.side) > train.base_mean_bps(outcomes, &mask, found.side)
-    };
-    let passed: Vec<(Found, f64)> = found
-        .iter()
-        .zip(q)
-        .filter(|(found, q)| **q <= settings.discovery_level && earns(found))
-        .map(|(found, q)| (*found, *q))
-        .collect();
-    let kept = ground.prune(passed.iter().map(|(found, _)| *found).collect(), settings);
-    if kept.is_empty() {
-        return vec![];
-    }
-    let test = Rows::new(outcomes, &scope.symbols, &scope.tests, usize::MAX, reach);
-    let test_base = Base::of(&test, &test.labelled);
-    let test_masks = items.masks(table, &test);
-    let ground_of_test = Ground { rows: &test, base: &test_base, masks: &test_masks };
-    let (mut scratch, mut free) = (Scratch::default(), Free::new(&ground_of_test));
-    kept.into_iter()
-        .map(|one| {
-            let record = |ground: &Ground<'_>, scratch: &mut Scratch| {
-                let mask = ground.mask(one.items());
-                let excess = ground.base.excess(ground.rows, &mask, scratch)[one.side];
-                Record {
-                    rows: u64::from(excess.rows),
-                    wins: u64::from(excess.wins),
-                    base_win_rate: ground.base.rate_for(&excess),
-                    mean_bps: ground.rows.mean_bps(outcomes, &mask, one.side),
-                    base_mean_bps: ground.rows.base_mean_bps(outcomes, &mask, one.side),
-                }
-            };
-            let test_p_value = free.excess(&one, &mut scratch).p_value();
-            free.cover(&one);
-            Pattern {
-                scope: at,
-                side: SIDES[one.side],
-                conditions: one.items().map(|item| items.condition(item)).collect(),
-                train: record(&ground, &mut scratch),
-                test: record(&ground_of_test, &mut scratch),
-                p_value: one.p_value,
-                q_value: passed.iter().find(|(found, _)| *found == one).map_or(1.0, |(_, q)| *q),
-                test_p_value,
-                test_q_value: 1.0,
-                learned: false,
-            }
-        })
-        .collect()
 }

@@ -132,7 +132,7 @@ pub struct SearchRow {
     pub cost: f64,
 }
 
-/// Candidates of the search for patterns, the learned ones first.
+/// What the search for patterns found, the learned ones first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Patterns {
     /// Patterns that could have been looked at.
@@ -152,6 +152,8 @@ pub struct PatternEntry {
     /// Expected share of false ones among all that are as telling: on the training windows, then on the test windows.
     pub q_value: f64,
     pub test_q_value: f64,
+    /// Whether it passed the discovery level on the training windows; if not, it is a lead, or was learned before.
+    pub candidate: bool,
     /// Whether the test windows confirm it.
     pub learned: bool,
 }

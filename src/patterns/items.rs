@@ -83,6 +83,14 @@ impl<'a> Items<'a> {
         polynomial[depth]
     }
 
+    /// The item of a feature with a name.
+    pub fn find(&self, feature: &str, name: &str) -> Option<usize> {
+        self.list.iter().position(|&Item { column, bin }| {
+            let of = &self.columns[column];
+            of.name == feature && names::name(of.cut, self.count, bin) == name
+        })
+    }
+
     /// What an item says; its range only where it is that of a single coin.
     pub fn condition(&self, item: usize) -> Condition {
         let Item { column, bin } = self.list[item];

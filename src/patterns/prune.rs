@@ -67,22 +67,37 @@ impl Ground<'_> {
         })
     }
 
-    /// Leaves at most `settings.most` of a coin's candidates, the most telling first: each of their conditions adds
-    /// something, and each beats the rest of the market on the rows that no pattern before it covers. So a pattern that
-    /// owes its excess to another one goes, and so does the other side of it: where long wins here, short wins
-    /// elsewhere.
-    pub fn prune(&self, mut found: Vec<Found>, settings: &Patterns) -> Vec<Found> {
-        found.sort_by(Found::rank);
+    /// Leaves at most `settings.most` of a coin's candidates and `settings.leads` of those that missed the discovery
+    /// level, candidates before leads and the most telling first: each of their conditions adds something, and each
+    /// beats the rest of the market on the rows that no pattern before it covers. So a pattern that owes its excess to
+    /// another one goes, and so does the other side of it: where long wins here, short wins elsewhere.
+    ///
+    /// Each comes with its q-value. `earns` says whether its mean return is above the base.
+    pub fn prune(
+        &self,
+        mut found: Vec<(Found, f64)>,
+        earns: impl Fn(&Found) -> bool,
+        settings: &Patterns,
+    ) -> Vec<(Found, f64)> {
+        let is_lead = |q: f64| q > settings.discovery_level;
+        found.sort_by(|(a, qa), (b, qb)| is_lead(*qa).cmp(&is_lead(*qb)).then(a.rank(b)));
         found.truncate(MOST);
         let (mut kept, mut scratch, mut free) = (Vec::new(), Scratch::default(), Free::new(self));
-        for one in found {
-            if kept.len() == settings.most {
-                break;
+        let mut room = [settings.most, settings.leads];
+        for (one, q) in found {
+            let room = &mut room[usize::from(is_lead(q))];
+            if *room == 0 {
+                continue;
             }
             let beyond = free.excess(&one, &mut scratch);
-            if beyond.rows >= settings.min_rows && beyond.p_value() <= LEVEL && self.adds(&one, &mut scratch) {
+            if beyond.rows >= settings.min_rows
+                && beyond.p_value() <= LEVEL
+                && earns(&one)
+                && self.adds(&one, &mut scratch)
+            {
                 free.cover(&one);
-                kept.push(one);
+                kept.push((one, q));
+                *room -= 1;
             }
         }
         kept

@@ -29,7 +29,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn new(items: &[usize], side: usize, excess: Excess) -> Self {
+    pub fn new(items: &[usize], side: usize, excess: Excess) -> Self {
         let mut own = [NONE; 3];
         own.iter_mut().zip(items).for_each(|(slot, &item)| *slot = item as u16);
         Self { items: own, depth: items.len(), side, excess, p_value: excess.p_value() }
@@ -37,6 +37,10 @@ impl Found {
 
     pub fn items(&self) -> impl Iterator<Item = usize> + '_ {
         self.items[..self.depth].iter().map(|&item| usize::from(item))
+    }
+
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.items == other.items && self.side == other.side
     }
 
     /// The most telling first; of equals that with fewer conditions, then the first in the order of the items.

@@ -1,5 +1,6 @@
 //! The search on simulated markets, where it is known what there is to find.
 
+use super::excess::Scratch;
 use super::*;
 use crate::arith::{draw, uniform};
 
@@ -87,7 +88,12 @@ impl Market {
     }
 
     fn mine(&self, scopes: &[Scope], settings: &Patterns) -> Mined {
-        mine(&self.table(), &self.outcomes(), scopes, REACH, settings)
+        self.mine_knowing(&[], scopes, settings)
+    }
+
+    fn mine_knowing(&self, known: &[Known], scopes: &[Scope], settings: &Patterns) -> Mined {
+        let (table, outcomes) = (self.table(), self.outcomes());
+        mine(&Inputs { table, outcomes, scopes, known, reach: REACH, settings })
     }
 }
 
@@ -106,6 +112,7 @@ fn settings() -> Patterns {
         discovery_level: 0.2,
         confirm_level: 0.1,
         most: 10,
+        leads: 0,
     }
 }
 
@@ -289,6 +296,31 @@ fn all_coins_together_find_what_one_alone_cannot() {
 }
 
 #[test]
+fn leads_and_known_patterns_are_measured_and_never_learned() {
+    let market = Market::new(1014, 1, |_| 0.0);
+    let condition = |feature: &str, name: &str| (feature.to_owned(), name.to_owned());
+    let known = |conditions: Vec<(String, String)>| Known { scope: 0, side: Side::Short, conditions };
+    let known = [
+        known(vec![condition("f5", "low"), condition("f3", "mid")]),
+        known(vec![condition("f5", "a bin of other settings")]),
+    ];
+    assert_eq!(market.mine(&one(), &settings()).patterns, []);
+    let mined = market.mine_knowing(&known, &one(), &Patterns { leads: 2, ..settings() });
+    assert_eq!(mined.patterns.len(), 3);
+    assert!(mined.patterns.iter().all(|p| !p.candidate && !p.learned && p.test_q_value == 1.0 && p.test.rows > 0));
+    let last = &mined.patterns[2];
+    assert_eq!((last.conditions_text().as_str(), last.side), ("f3 mid + f5 low", Side::Short));
+    // A lead changes nothing of what is learned.
+    let market = Market::new(7, 1, planted(0.4));
+    let learned = |leads: usize| {
+        let mined = market.mine_knowing(&known, &one(), &Patterns { leads, ..settings() });
+        mined.patterns.into_iter().filter(|pattern| pattern.candidate).collect::<Vec<_>>()
+    };
+    assert!(!learned(0).is_empty());
+    assert_eq!(learned(0), learned(5));
+}
+
+#[test]
 fn patterns_are_told_in_words() {
     let condition =
         |feature: &str, name: &str| Condition { feature: feature.into(), name: name.into(), from: None, to: None };
@@ -302,6 +334,7 @@ fn patterns_are_told_in_words() {
         q_value: 0.01,
         test_p_value: 0.5,
         test_q_value: 0.5,
+        candidate: false,
         learned: false,
     };
     assert_eq!(

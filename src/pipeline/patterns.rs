@@ -1,22 +1,23 @@
 //! Step 6, continued: under which conditions trades win, into the pattern library.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Failure;
 use super::day::Day;
 use super::learn::Learned;
-use crate::brain::PatternRow;
+use crate::brain::{PATTERN_LIBRARY, PatternRow};
 use crate::features::{self, COUNT, Features};
 use crate::labels;
 use crate::market::Panel;
-use crate::patterns::{self, Mined, Outcomes, Pattern, Scope, Table};
+use crate::patterns::{self, Inputs, Known, Mined, Outcomes, Pattern, Scope, Table};
 use crate::report::learning::Insight;
 use crate::report::{PatternEntry, PatternSide, Patterns};
-use crate::shadow::Rules;
+use crate::shadow::{Rules, Side};
 
 /// Name of the scope of all coins.
 const ALL: &str = "*";
@@ -35,25 +36,49 @@ pub async fn mine(day: &mut Day, panel: &Panel, features: &Features, learned: &L
         return Ok(Library::default());
     }
     let step = day.begin("patterns", None).await?;
-    let library = tokio::task::block_in_place(|| search(day, panel, features, learned));
+    let scopes = scopes(panel, learned, day.settings.patterns.pooled);
+    let known = known(day, &scopes).await?;
+    let mined = tokio::task::block_in_place(|| search(day, panel, features, &scopes, &known));
+    let library = Library { scopes, mined };
     let rows: Vec<PatternRow> = library.mined.patterns.iter().map(|pattern| library.row(day, pattern)).collect();
     day.brain.store_patterns(&day.run.run_id, &rows).await?;
-    step.note(&format!("{} learned of {} candidates", library.learned().count(), rows.len()));
-    let left = json!({ "tests": library.mined.tests, "candidates": rows.len(), "learned": library.learned().count() });
+    let candidates = library.mined.patterns.iter().filter(|pattern| pattern.candidate).count();
+    step.note(&format!("{} learned of {candidates} candidates", library.learned().count()));
+    let left = json!({ "tests": library.mined.tests, "candidates": candidates, "learned": library.learned().count() });
     day.end(step, left).await?;
     Ok(library)
 }
 
-fn search(day: &Day, panel: &Panel, features: &Features, learned: &Learned) -> Library {
+fn search(day: &Day, panel: &Panel, features: &Features, scopes: &[Scope], known: &[Known]) -> Mined {
     let settings = &day.settings;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
     let labels = labels::compute(panel, &features::atr_14(panel), &rules);
     let columns = patterns::catalogue();
     let table = Table { values: &features.values, bars: panel.bars, features: COUNT, columns: &columns };
     let outcomes = Outcomes { return_bps: &labels.return_bps, exit_bar: &labels.exit_bar, bars: panel.bars };
-    let scopes = scopes(panel, learned, settings.patterns.pooled);
-    let mined = patterns::mine(&table, &outcomes, &scopes, settings.labels.horizon_bars(), &settings.patterns);
-    Library { scopes, mined }
+    let reach = settings.labels.horizon_bars();
+    patterns::mine(&Inputs { table, outcomes, scopes, known, reach, settings: &settings.patterns })
+}
+
+/// What earlier runs have learned of these scopes, each pattern once.
+async fn known(day: &Day, scopes: &[Scope]) -> Result<Vec<Known>, Failure> {
+    let (mut known, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut rows = day.brain.stream_all(&PATTERN_LIBRARY);
+    while let Some(row) = rows.try_next().await? {
+        let ours = row.confirmed && row.run_id != day.run.run_id && row.simulated == day.simulated;
+        let scope = scopes.iter().position(|scope| scope.name == row.symbol);
+        let (Some(scope), Some(side), true) = (scope, row.direction, ours) else { continue };
+        let conditions = row.conditions.as_object().into_iter().flatten();
+        let conditions: Vec<(String, String)> =
+            conditions.filter_map(|(feature, is)| Some((feature.clone(), is["is"].as_str()?.to_owned()))).collect();
+        // Bins of another number have other names, or the same ones for other values.
+        if id(&scopes[scope], side, &conditions, day.settings.patterns.bins) == row.pattern_id
+            && seen.insert(row.pattern_id)
+        {
+            known.push(Known { scope, side, conditions });
+        }
+    }
+    Ok(known)
 }
 
 /// Each coin: the training windows of the first half of its folds to discover on, the test windows from there on to
@@ -112,7 +137,7 @@ impl Library {
     fn row(&self, day: &Day, pattern: &Pattern) -> PatternRow {
         let scope = &self.scopes[pattern.scope];
         PatternRow {
-            pattern_id: id(scope, pattern, day.settings.patterns.bins),
+            pattern_id: id(scope, pattern.side, &names(pattern), day.settings.patterns.bins),
             run_id: day.run.run_id.clone(),
             symbol: scope.name.clone(),
             direction: Some(pattern.side),
@@ -152,6 +177,7 @@ impl Library {
             test: side(&pattern.test),
             q_value: pattern.q_value,
             test_q_value: pattern.test_q_value,
+            candidate: pattern.candidate,
             learned: pattern.learned,
         };
         Patterns { tests: self.mined.tests, list: patterns.iter().map(entry).collect() }
@@ -163,10 +189,14 @@ fn defined(value: f64) -> Option<f64> {
 }
 
 /// Equal for equal conditions of a coin and side, in every run: cut points move from day to day and are no part of it.
-fn id(scope: &Scope, pattern: &Pattern, bins: usize) -> String {
-    let conditions: Vec<[&str; 2]> = pattern.conditions.iter().map(|c| [c.feature.as_str(), c.name.as_str()]).collect();
-    let key = json!([scope.name, patterns::side(pattern.side), bins, conditions]);
+fn id(scope: &Scope, side: Side, conditions: &[(String, String)], bins: usize) -> String {
+    let key = json!([scope.name, patterns::side(side), bins, conditions]);
     crate::text::hex(&Sha256::digest(key.to_string().as_bytes())[..12])
+}
+
+/// Feature and name of each condition.
+fn names(pattern: &Pattern) -> Vec<(String, String)> {
+    pattern.conditions.iter().map(|condition| (condition.feature.clone(), condition.name.clone())).collect()
 }
 
 /// Feature → `{is, from, to}`; from (inclusive) and to (exclusive) are null where open, or where each coin has its own.

@@ -144,6 +144,7 @@ fn pattern(symbol: &str, conditions: &str, win_rate: f64, learned: bool) -> Patt
         test: side(208, win_rate - 0.04),
         q_value: 0.0021,
         test_q_value: if learned { 0.034 } else { 0.41 },
+        candidate: true,
         learned,
     }
 }

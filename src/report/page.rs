@@ -242,7 +242,7 @@ fn patterns_note(data: &ReportData) -> String {
     let learned = patterns.list.iter().filter(|entry| entry.learned).count();
     format!(
         "{learned} of {} candidates held on the test windows; {} patterns could have been looked at, and all of them count.",
-        patterns.list.len(),
+        patterns.list.iter().filter(|entry| entry.candidate).count(),
         grouped(patterns.tests)
     )
 }

@@ -73,6 +73,7 @@ pub(super) const WHOLE: &[&str] = &[
     "patterns.min_rows",
     "patterns.beam",
     "patterns.most",
+    "patterns.leads",
     "brain.connections",
     "brain.feature_days",
     "sync.concurrency",
@@ -305,6 +306,7 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("patterns.discovery_level", s.patterns.discovery_level, 1e-6, 0.5);
     within("patterns.confirm_level", s.patterns.confirm_level, 1e-6, 0.5);
     within("patterns.most", s.patterns.most as f64, 1.0, 1000.0);
+    within("patterns.leads", s.patterns.leads as f64, 0.0, 1000.0);
     within("brain.connections", f64::from(s.brain.connections), 1.0, 100.0);
     within("sync.concurrency", s.sync.concurrency as f64, 1.0, 256.0);
     within("engine.threads", s.engine.threads as f64, 0.0, 4096.0);

@@ -22,4 +22,6 @@ pub struct Patterns {
     pub confirm_level: f64,
     /// Most candidates of a coin.
     pub most: usize,
+    /// Most patterns of a coin that are recorded though they missed the discovery level.
+    pub leads: usize,
 }
