@@ -86,10 +86,11 @@ impl Base {
             for coin in 0..coins {
                 let at = (block * coins + coin) * width;
                 let mut counts = [0_u32; 3];
-                for word in at..at + width {
-                    let bits = mask[word];
-                    counts[0] += (rows.won[0][word] & bits).count_ones();
-                    counts[1] += (rows.won[1][word] & bits).count_ones();
+                let words = at..at + width;
+                let won = rows.won[0][words.clone()].iter().zip(&rows.won[1][words.clone()]);
+                for (bits, (long, short)) in mask[words].iter().zip(won) {
+                    counts[0] += (long & bits).count_ones();
+                    counts[1] += (short & bits).count_ones();
                     counts[2] += bits.count_ones();
                 }
                 for side in 0..2 {
