@@ -190,7 +190,7 @@ fn a_planted_pattern_is_found_confirmed_and_told_once() {
     }
     println!("planted: learned in {learned} of {runs}, and nothing else in {exact}");
     assert!(learned >= 16, "{learned} of {runs}");
-    assert!(exact >= 12, "{exact} of {runs}");
+    assert!(exact >= 17, "{exact} of {runs}");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn data_without_a_pattern_teach_nothing() {
         learned += usize::from(mined.patterns.iter().any(|pattern| pattern.learned));
     }
     println!("no pattern: a candidate in {candidates}, a learned one in {learned} of {runs} runs");
-    assert!(learned as f64 <= 0.1 * runs as f64, "{learned} of {runs}");
+    assert!(learned as f64 <= 0.05 * runs as f64, "{learned} of {runs}");
     assert!(candidates as f64 <= 0.25 * runs as f64, "{candidates} of {runs}");
 }
 
@@ -310,6 +310,13 @@ fn leads_and_known_patterns_are_measured_and_never_learned() {
     assert!(mined.patterns.iter().all(|p| !p.candidate && !p.learned && p.test_q_value == 1.0 && p.test.rows > 0));
     let last = &mined.patterns[2];
     assert_eq!((last.conditions_text().as_str(), last.side), ("f3 mid + f5 low", Side::Short));
+    // A known pattern that was not chosen is no candidate, however sure.
+    let market = Market::new(19, 1, planted(0.4));
+    let part = Known { scope: 0, side: Side::Long, conditions: vec![condition("f1", "high")] };
+    let mined = market.mine_knowing(&[part], &one(), &Patterns { most: 1, ..settings() });
+    let [first, last] = mined.patterns.as_slice() else { panic!("{mined:?}") };
+    assert!(first.candidate && last.conditions_text() == "f1 high" && !last.candidate);
+    assert!(last.q_value <= settings().discovery_level, "{last:?}");
     // A lead changes nothing of what is learned.
     let market = Market::new(7, 1, planted(0.4));
     let learned = |leads: usize| {
