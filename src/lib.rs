@@ -20,6 +20,7 @@ pub mod market;
 pub mod metrics;
 pub mod models;
 pub mod notify;
+pub mod patterns;
 pub mod pipeline;
 pub mod report;
 pub mod risk;

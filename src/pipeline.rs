@@ -8,6 +8,7 @@ mod export;
 mod features;
 mod finish;
 pub(crate) mod learn;
+mod patterns;
 mod records;
 mod report;
 mod risk;
@@ -105,9 +106,10 @@ async fn steps(day: &mut Day) -> Result<Answer, Failure> {
     let features = features::compute(day, &panel).await?;
     // Step 6: train walk-forward, practise, judge; then a last model on the latest window.
     let learned = learn::learn(day, &panel, &features).await?;
+    let patterns = patterns::mine(day, &panel, &features, &learned).await?;
     // Step 7.
-    let saved = save::everything(day, &panel, &features, &learned).await?;
-    let report = report::write(day, &selection, &panel, &learned, &saved).await?;
+    let saved = save::everything(day, &panel, &features, &learned, &patterns).await?;
+    let report = report::write(day, &selection, &panel, &learned, &saved, &patterns).await?;
     // Steps 8, 9 and 12; 10 and 11 go along with all others.
     export::everything(day).await?;
     finish::finish(day, report, &saved).await

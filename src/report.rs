@@ -53,6 +53,9 @@ pub struct ReportData {
     /// What the portfolio took and refused, and what stopped it.
     #[serde(default)]
     pub risk: RiskSummary,
+    /// What the search for patterns found; empty where there was none.
+    #[serde(default)]
+    pub patterns: Patterns,
     /// What the search of hyperparameters gained and cost, by head; empty without one.
     pub search: Vec<SearchRow>,
     pub exclusions: Vec<Exclusion>,
@@ -261,6 +264,42 @@ pub struct SearchRow {
     pub test_gain: f64,
     /// Rounds trained for each round of the settings' own parameters.
     pub cost: f64,
+}
+
+/// What the search for patterns found, the learned ones first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Patterns {
+    /// Patterns that could have been looked at.
+    pub tests: f64,
+    pub list: Vec<PatternEntry>,
+}
+
+/// A condition on features and how trades on one side fare under it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PatternEntry {
+    /// A coin, or `all coins`.
+    pub symbol: String,
+    pub side: String,
+    pub conditions: String,
+    pub train: PatternSide,
+    pub test: PatternSide,
+    /// Expected share of false ones among all that are as telling: on the training windows, then on the test windows.
+    pub q_value: f64,
+    pub test_q_value: f64,
+    /// Whether it passed the discovery level on the training windows; if not, it is a lead, or was learned before.
+    pub candidate: bool,
+    /// Whether the test windows confirm it.
+    pub learned: bool,
+}
+
+/// A pattern on the windows of one kind, beside what all bars of these earned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PatternSide {
+    pub rows: u64,
+    pub win_rate: Option<f64>,
+    pub base_win_rate: Option<f64>,
+    pub mean_net_bps: Option<f64>,
+    pub base_net_bps: Option<f64>,
 }
 
 /// A coin that the universe left out.

@@ -3,6 +3,7 @@
 mod check;
 pub mod engines;
 mod layers;
+mod patterns;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 pub use check::{Fault, SettingsError};
 pub use engines::Engines;
 pub use layers::{Purpose, Sources, load};
+pub use patterns::Patterns;
 
 use crate::market::Timeframe;
 
@@ -28,6 +30,7 @@ pub struct Settings {
     pub costs: Costs,
     pub risk: Risk,
     pub approve: Approve,
+    pub patterns: Patterns,
     pub brain: Brain,
     pub sync: Sync,
     pub notify: Notify,
@@ -340,7 +343,7 @@ impl Settings {
     pub fn digest(&self) -> String {
         let mut value = serde_json::to_value(self).expect("settings are plain data");
         if let Some(map) = value.as_object_mut() {
-            for key in ["brain", "sync", "notify", "schedule", "engine", "logs"] {
+            for key in ["patterns", "brain", "sync", "notify", "schedule", "engine", "logs"] {
                 map.remove(key);
             }
         }

@@ -11,6 +11,7 @@ use super::Failure;
 use super::checkpoints::Tuned;
 use super::day::Day;
 use super::learn::{Learned, Model};
+use super::patterns::Library;
 use super::risk;
 use super::save::Saved;
 use crate::decide::Voter;
@@ -31,9 +32,10 @@ pub async fn write(
     panel: &Panel,
     learned: &Learned,
     saved: &Saved,
+    patterns: &Library,
 ) -> Result<ReportData, Failure> {
     let step = day.begin("report", None).await?;
-    let data = data(day, selection, panel, learned, saved);
+    let data = ReportData { patterns: patterns.report(), ..data(day, selection, panel, learned, saved) };
     report::write(&day.workdir, &data)?;
     day.end(step, json!({})).await?;
     Ok(data)
@@ -80,6 +82,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         decisions: decisions(day, learned),
         engines: engines(learned),
         risk: risk::summary(panel, learned),
+        patterns: report::Patterns::default(),
         search: search(learned),
         exclusions: selection
             .excluded

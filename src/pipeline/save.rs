@@ -1,21 +1,22 @@
 //! Step 7: model files, and everything that was found into the brain and the journal.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::day::{Day, time};
 use super::learn::{Learned, Model, jobs, judge};
+use super::patterns::Library;
 use super::records::{self, ModelName};
 use super::risk;
-use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
+use crate::brain::{DailyMetricsRow, JournalModelRow, MODEL_PERFORMANCE, ModelRow, PerformanceRow};
 use crate::features::{self, Features};
 use crate::market::Panel;
 use crate::metrics::Metrics;
 use crate::models::bundle::{Inputs, Performance, TrainingParameters, importance_shares, model_id};
 use crate::models::{Bundle, Metadata, combined_digest};
-use crate::report::learning::{self, Insight, Snapshot};
+use crate::report::learning::{self, Figure, Insight, Snapshot};
 
 /// Version of the way models are made.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -33,6 +34,7 @@ pub async fn everything(
     panel: &Panel,
     features: &Features,
     learned: &Learned,
+    patterns: &Library,
 ) -> Result<Saved, Failure> {
     let step = day.begin("save", Some(learned.models.len() as u64)).await?;
     let (mut rows, mut performances, mut journal, mut digests) = (vec![], vec![], vec![], vec![]);
@@ -42,12 +44,14 @@ pub async fn everything(
         bundle.save(&day.workdir)?;
         digests.push(bundle.metadata.digest.clone());
         names.insert(model.symbol, ModelName { id: bundle.metadata.model_id.clone(), version: VERSION.to_owned() });
-        snapshot(day, number, &bundle).await?;
+        let performance = performance_row(day, learned, model, &bundle);
+        snapshot(day, number, &bundle, &performance, patterns).await?;
         rows.push(model_row(day, panel, model, &bundle));
-        performances.push(performance_row(day, learned, model, &bundle));
+        performances.push(performance);
         journal.push(journal_row(day, model, &bundle));
         step.advance(1);
     }
+    snapshot_of_all(day, rows.len(), patterns)?;
     let records = tokio::task::block_in_place(|| records::records(day, panel, features, learned, &names));
     let run_id = day.run.run_id.clone();
     day.brain.store_models(&run_id, &rows, &performances).await?;
@@ -56,7 +60,7 @@ pub async fn everything(
     day.brain.store_post_exit(&run_id, &records.post_exit).await?;
     let (refusals, breakers) = risk::rows(day, panel, learned);
     day.brain.store_risk(&run_id, &refusals, &breakers).await?;
-    day.brain.store_daily_metrics(&daily_metrics(day, panel, learned)).await?;
+    day.brain.store_daily_metrics(&daily_metrics(day, panel, learned, patterns)).await?;
     day.journal.store_trades(&run_id, &records.trades).await?;
     day.journal.store_models(&run_id, &journal).await?;
     let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count();
@@ -176,27 +180,63 @@ fn as_map(value: Value) -> Map<String, Value> {
     }
 }
 
-/// What this model's importance says against the symbol's previous one.
-async fn snapshot(day: &Day, number: usize, bundle: &Bundle) -> Result<(), Failure> {
+/// What was learned of a coin: its patterns, and its model against the previous one.
+async fn snapshot(
+    day: &Day,
+    number: usize,
+    bundle: &Bundle,
+    performance: &PerformanceRow,
+    patterns: &Library,
+) -> Result<(), Failure> {
     let shares = |map: &Map<String, Value>| -> Vec<(String, f64)> {
         map.iter().filter_map(|(name, share)| Some((name.clone(), share.as_f64()?))).collect()
     };
-    let previous = day.brain.previous_model(&bundle.symbol, &day.run.run_id).await?;
-    let insights: Vec<Insight> = previous
-        .and_then(|model| model.feature_importance.as_object().map(shares))
-        .map(|old| learning::importance_changes(&old, &shares(&bundle.metadata.feature_importance)))
-        .unwrap_or_default();
-    let snapshot = Snapshot {
-        // A second apart, so that each has a name of its own, and the same one when the step is done again.
-        timestamp: day.run.started + chrono::Duration::seconds(number as i64),
-        symbol: bundle.symbol.clone(),
-        insights,
-        patterns_learned: 0,
-        model_improvements: 0,
-        simulated: day.simulated,
-    };
-    learning::write_snapshot(&day.workdir, &snapshot)?;
+    let mut insights = patterns.insights(&bundle.symbol);
+    if let Some(previous) = day.brain.previous_model(&bundle.symbol, &day.run.run_id).await? {
+        if let Some(old) = previous.feature_importance.as_object().map(shares) {
+            insights.extend(learning::importance_changes(&old, &shares(&bundle.metadata.feature_importance)));
+        }
+        let before = day.brain.rows(&MODEL_PERFORMANCE, &previous.run_id).await?;
+        if let Some(before) = before.iter().find(|row| row.model_id == previous.model_id) {
+            insights.extend(learning::improvements(&figures(before), &figures(performance)));
+        }
+    }
+    write_snapshot(day, number, &bundle.symbol, insights)
+}
+
+/// What all coins together have taught, where they have.
+fn snapshot_of_all(day: &Day, number: usize, patterns: &Library) -> Result<(), Failure> {
+    let insights = patterns.insights_of_all();
+    if insights.is_empty() { Ok(()) } else { write_snapshot(day, number, "*", insights) }
+}
+
+fn write_snapshot(day: &Day, number: usize, symbol: &str, insights: Vec<Insight>) -> Result<(), Failure> {
+    // A second apart, so that each has a name of its own, and the same one when the step is done again.
+    let timestamp = day.run.started + chrono::Duration::seconds(number as i64);
+    learning::write_snapshot(&day.workdir, &Snapshot::new(timestamp, symbol, insights, day.simulated))?;
     Ok(())
+}
+
+/// What a model is held against the previous one by.
+fn figures(row: &PerformanceRow) -> Vec<Figure> {
+    let mut figures = vec![
+        Figure::high("sharpe_ratio", row.sharpe_ratio),
+        Figure::high("total_return", row.total_return),
+        Figure::high("win_rate", row.win_rate),
+        Figure::low("max_drawdown", row.max_drawdown),
+    ];
+    let losses = row.more["test_loss"].as_object().into_iter().flatten();
+    figures.extend(losses.filter_map(|(head, loss)| Some(Figure::low(&format!("test_loss {head}"), loss.as_f64()?))));
+    figures
+}
+
+/// Mean loss of each head over the test windows.
+fn test_losses(model: &Model) -> BTreeMap<&str, f64> {
+    let mut all: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (head, loss) in model.trained.folds.iter().flat_map(|fold| &fold.test_loss) {
+        all.entry(head).or_default().push(*loss);
+    }
+    all.into_iter().map(|(head, losses)| (head, losses.iter().sum::<f64>() / losses.len() as f64)).collect()
 }
 
 fn model_row(day: &Day, panel: &Panel, model: &Model, bundle: &Bundle) -> ModelRow {
@@ -262,7 +302,7 @@ fn performance_row(day: &Day, learned: &Learned, model: &Model, bundle: &Bundle)
         approved: model.verdict.is_approved(),
         reasons: json!(model.verdict.reasons()),
         more: Value::Object(
-            [("waits".to_owned(), json!(waits(learned)))]
+            [("waits".to_owned(), json!(waits(learned))), ("test_loss".to_owned(), json!(test_losses(model)))]
                 .into_iter()
                 .chain(judge::figures(m, &model.evidence, model.holding.as_ref()))
                 .collect(),
@@ -294,7 +334,7 @@ pub fn waits(learned: &Learned) -> Map<String, Value> {
     learned.waits.iter().map(|(wait, count)| (wait.name().to_owned(), json!(count))).collect()
 }
 
-fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned) -> DailyMetricsRow {
+fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned, patterns: &Library) -> DailyMetricsRow {
     let m: &Metrics = &learned.portfolio_metrics;
     let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count() as i64;
     DailyMetricsRow {
@@ -304,7 +344,7 @@ fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned) -> DailyMetricsRow
         models_trained: learned.models.len() as i64,
         models_approved: approved,
         models_rejected: learned.models.len() as i64 - approved,
-        patterns_learned: 0,
+        patterns_learned: patterns.learned().count() as i64,
         total_trades: m.trades.count as i64,
         wins: m.trades.wins as i64,
         losses: (m.trades.count - m.trades.wins) as i64,

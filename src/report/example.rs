@@ -131,6 +131,14 @@ pub fn example() -> ReportData {
             peak_coin_share: 0.25,
             peak_open_risk: 0.021,
         },
+        patterns: Patterns {
+            tests: 38_412_960.0,
+            list: vec![
+                pattern("all coins", "rsi_14 high + volatility_20 low", 0.65, true),
+                pattern("SOL-USDT", "hour_of_day 18–23 + ret_5 low + close_vs_max_50 mid", 0.58, true),
+                pattern("<b>EVIL</b>-USDT", "adx_14 high", 0.44, false),
+            ],
+        },
         search: vec![
             SearchRow {
                 head: "edge_bps".into(),
@@ -185,6 +193,27 @@ fn luck(sharpe: f64) -> Luck {
         t_statistic: Some(1.4 * sharpe),
         skewness: Some(-0.2),
         kurtosis: Some(4.1),
+    }
+}
+
+fn pattern(symbol: &str, conditions: &str, win_rate: f64, learned: bool) -> PatternEntry {
+    let side = |rows: u64, win_rate: f64| PatternSide {
+        rows,
+        win_rate: Some(win_rate),
+        base_win_rate: Some(0.41),
+        mean_net_bps: Some(100.0 * (win_rate - 0.45)),
+        base_net_bps: Some(-6.2),
+    };
+    PatternEntry {
+        symbol: symbol.into(),
+        side: "long".into(),
+        conditions: conditions.into(),
+        train: side(1312, win_rate),
+        test: side(208, win_rate - 0.04),
+        q_value: 0.0021,
+        test_q_value: if learned { 0.034 } else { 0.41 },
+        candidate: true,
+        learned,
     }
 }
 

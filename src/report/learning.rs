@@ -11,6 +11,8 @@ use crate::files::{WriteError, write_new};
 const RELATIVE: f64 = 0.2;
 /// Smallest absolute one: shares below a per cent come and go.
 const ABSOLUTE: f64 = 0.01;
+/// Smallest improvement worth telling, as a share of the old value.
+const IMPROVEMENT: f64 = 0.01;
 /// Changes told of one model at most.
 const MOST: usize = 20;
 
@@ -44,6 +46,59 @@ pub enum Insight {
         old_value: f64,
         new_value: f64,
     },
+}
+
+impl Snapshot {
+    /// Counts patterns and improvements among the insights.
+    pub fn new(timestamp: DateTime<Utc>, symbol: &str, insights: Vec<Insight>, simulated: bool) -> Self {
+        let count = |is: fn(&Insight) -> bool| insights.iter().filter(|insight| is(insight)).count() as u64;
+        Self {
+            timestamp,
+            symbol: symbol.to_owned(),
+            patterns_learned: count(|insight| matches!(insight, Insight::PatternDiscovery { .. })),
+            model_improvements: count(|insight| matches!(insight, Insight::ModelImprovement { .. })),
+            insights,
+            simulated,
+        }
+    }
+}
+
+/// A model's figure of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    metric: String,
+    value: f64,
+    high_is_better: bool,
+}
+
+impl Figure {
+    /// One of which more is better; NaN where it is not defined.
+    pub fn high(metric: &str, value: f64) -> Self {
+        Self { metric: metric.to_owned(), value, high_is_better: true }
+    }
+
+    /// One of which less is better.
+    pub fn low(metric: &str, value: f64) -> Self {
+        Self { high_is_better: false, ..Self::high(metric, value) }
+    }
+}
+
+/// The figures that are better than those of the previous model, by at least one per cent of what they were.
+///
+/// Each model is measured on its own test windows: the newer one's end later.
+pub fn improvements(old: &[Figure], new: &[Figure]) -> Vec<Insight> {
+    new.iter()
+        .filter_map(|new| {
+            let old = old.iter().find(|old| old.metric == new.metric)?;
+            let gain = if new.high_is_better { new.value - old.value } else { old.value - new.value };
+            // Also false where one of them is NaN.
+            (gain > 0.0 && gain >= IMPROVEMENT * old.value.abs()).then(|| Insight::ModelImprovement {
+                metric: new.metric.clone(),
+                old_value: old.value,
+                new_value: new.value,
+            })
+        })
+        .collect()
 }
 
 /// The features whose importance (share of all gain) changed most against the previous model, largest first.
@@ -120,6 +175,30 @@ mod tests {
                 "new_importance": 0.12, "change": "+50%"})
         );
         assert_eq!((&told[0]["change"], &told[1]["change"]), (&"new".into(), &"-100%".into()));
+    }
+
+    #[test]
+    fn an_improvement_is_a_higher_ratio_or_a_lower_loss_and_both_must_be_known() {
+        let figures = |sharpe, drawdown, win_rate| {
+            [
+                Figure::high("sharpe_ratio", sharpe),
+                Figure::low("max_drawdown", drawdown),
+                Figure::high("win_rate", win_rate),
+            ]
+        };
+        let told = improvements(&figures(-0.5, 0.2, 0.5), &figures(0.25, 0.15, 0.504));
+        let improvement = |metric: &str, old_value, new_value| Insight::ModelImprovement {
+            metric: metric.into(),
+            old_value,
+            new_value,
+        };
+        assert_eq!(told, [improvement("sharpe_ratio", -0.5, 0.25), improvement("max_drawdown", 0.2, 0.15)]);
+        assert_eq!(improvements(&figures(0.25, 0.15, f64::NAN), &figures(0.25, 0.2, 0.6)), []);
+        assert_eq!(improvements(&[], &figures(1.0, 0.1, 0.5)), []);
+        let time = "2025-11-08T02:00:00Z".parse().unwrap();
+        let pattern = Insight::PatternDiscovery { description: "High RSI".into(), confidence: 0.85 };
+        let snapshot = Snapshot::new(time, "BTC-USDT", [told, vec![pattern]].concat(), true);
+        assert_eq!((snapshot.patterns_learned, snapshot.model_improvements), (1, 2));
     }
 
     #[test]

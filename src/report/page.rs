@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::chart::{Kind, curve, drawdown, spark};
-use super::{ReportData, ReportError, SymbolRow};
+use super::{PatternEntry, PatternSide, ReportData, ReportError, SymbolRow};
 
 /// Sizes of a chart for a wide screen and for a phone: text stays readable on both.
 const WIDE: (u32, u32) = (1080, 300);
@@ -34,6 +34,8 @@ struct Page<'a> {
     waits: Vec<Bar>,
     consensus: String,
     engines: Vec<[String; 7]>,
+    patterns: Vec<PatternRow<'a>>,
+    patterns_note: String,
     search: Vec<[String; 5]>,
 }
 
@@ -66,6 +68,13 @@ struct Row<'a> {
     deflated: String,
     deflated_note: String,
     holding_sharpe: String,
+}
+
+struct PatternRow<'a> {
+    entry: &'a PatternEntry,
+    /// Bars, win rate and that of all bars, net return and that of all bars: on the training, then on the test windows.
+    parts: [[String; 3]; 2],
+    q_value: String,
 }
 
 struct Bar {
@@ -101,6 +110,8 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         waits: waits(data),
         consensus: consensus(data),
         engines: engines(data),
+        patterns: data.patterns.list.iter().filter(|entry| entry.learned).map(PatternRow::of).collect(),
+        patterns_note: patterns_note(data),
         search: search(data),
     };
     Ok(page.render()?)
@@ -270,6 +281,30 @@ fn search(data: &ReportData) -> Vec<[String; 5]> {
         ]
     };
     data.search.iter().map(cells).collect()
+}
+
+impl<'a> PatternRow<'a> {
+    fn of(entry: &'a PatternEntry) -> Self {
+        let bps = |value: Option<f64>| value.map_or("–".into(), |bps| minus(format!("{bps:+.1}")));
+        let part = |side: &PatternSide| {
+            [
+                grouped(side.rows as f64),
+                format!("{} ({})", percent(side.win_rate), percent(side.base_win_rate)),
+                format!("{} ({})", bps(side.mean_net_bps), bps(side.base_net_bps)),
+            ]
+        };
+        Self { entry, parts: [part(&entry.train), part(&entry.test)], q_value: format!("{:.3}", entry.test_q_value) }
+    }
+}
+
+fn patterns_note(data: &ReportData) -> String {
+    let patterns = &data.patterns;
+    let learned = patterns.list.iter().filter(|entry| entry.learned).count();
+    format!(
+        "{learned} of {} candidates held on the test windows; {} patterns could have been looked at, and all of them count.",
+        patterns.list.iter().filter(|entry| entry.candidate).count(),
+        grouped(patterns.tests)
+    )
 }
 
 fn group_rows(groups: &[super::Group]) -> Vec<[String; 8]> {

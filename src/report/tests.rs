@@ -46,6 +46,9 @@ fn text_from_outside_is_escaped_everywhere() {
     data.search[0].head = evil.into();
     data.groups[0].by = evil.into();
     data.groups[0].groups[0].name = evil.into();
+    data.patterns.list[0].symbol = evil.into();
+    data.patterns.list[0].side = evil.into();
+    data.patterns.list[0].conditions = evil.into();
     data.failures[0].reason = evil.into();
     data.exclusions[0].reason = evil.into();
     data.symbols[1].reasons[0] = evil.into();
@@ -88,8 +91,11 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "−0.3 to 3.7",
         "Sharpe −0.40",
         "0.964",
-        "Trades by engine",
-        "macd_cross",
+        "Trades by weekday",
+        "Monday",
+        "rsi_14 high + volatility_20 low",
+        "65.0% (41.0%)",
+        "2 of 3 candidates held on the test windows; 38\u{202f}412\u{202f}960 patterns",
     ] {
         assert!(html.contains(word), "{word}");
     }
@@ -107,8 +113,10 @@ fn a_day_without_trades_still_makes_a_page() {
     data.costs = Costs::default();
     data.seconds.clear();
     data.search.clear();
+    data.patterns = Patterns::default();
     let html = page(&data);
     assert!(html.contains("No symbol was trained.") && html.contains("No equity curve"));
+    assert!(!html.contains("Patterns learned"), "a day without a search for patterns says nothing of one");
     assert!(!html.contains("Hyperparameters"), "a day without a search says nothing of one");
     assert!(!html.contains("NaN"));
 }

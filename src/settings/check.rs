@@ -73,6 +73,12 @@ const WHOLE: &[&str] = &[
     "risk.streak_wins",
     "risk.volatility_days",
     "approve.min_trades",
+    "patterns.bins",
+    "patterns.depth",
+    "patterns.min_rows",
+    "patterns.beam",
+    "patterns.most",
+    "patterns.leads",
     "brain.connections",
     "brain.feature_days",
     "sync.concurrency",
@@ -329,6 +335,14 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("approve.min_win_rate", s.approve.min_win_rate, 0.0, 1.0);
     within("approve.min_deflated_sharpe", s.approve.min_deflated_sharpe, 0.0, 1.0);
     within("approve.max_drawdown", s.approve.max_drawdown, 0.0, 1.0);
+    within("patterns.bins", s.patterns.bins as f64, 2.0, 20.0);
+    within("patterns.depth", s.patterns.depth as f64, 1.0, 3.0);
+    within("patterns.min_rows", f64::from(s.patterns.min_rows), 10.0, 1e9);
+    within("patterns.beam", s.patterns.beam as f64, 0.0, 100_000.0);
+    within("patterns.discovery_level", s.patterns.discovery_level, 1e-6, 0.5);
+    within("patterns.confirm_level", s.patterns.confirm_level, 1e-6, 0.5);
+    within("patterns.most", s.patterns.most as f64, 1.0, 1000.0);
+    within("patterns.leads", s.patterns.leads as f64, 0.0, 1000.0);
     within("brain.connections", f64::from(s.brain.connections), 1.0, 100.0);
     within("sync.concurrency", s.sync.concurrency as f64, 1.0, 256.0);
     within("engine.threads", s.engine.threads as f64, 0.0, 4096.0);

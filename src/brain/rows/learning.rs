@@ -15,7 +15,7 @@ row! {
         pub symbol: String,
         pub direction: Option<Side>,
         pub pattern_description: String,
-        /// Feature → range.
+        /// Feature → `{is, from, to}`.
         pub conditions: serde_json::Value,
         /// On the training windows.
         pub total_occurrences: i64,

@@ -1,0 +1,206 @@
+//! Step 6, continued: under which conditions trades win, into the pattern library.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use futures::TryStreamExt;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Failure;
+use super::day::Day;
+use super::learn::Learned;
+use crate::brain::{PATTERN_LIBRARY, PatternRow};
+use crate::features::{self, COUNT, Features};
+use crate::labels;
+use crate::market::Panel;
+use crate::patterns::{self, Inputs, Known, Mined, Outcomes, Pattern, Scope, Table};
+use crate::report::learning::Insight;
+use crate::report::{PatternEntry, PatternSide, Patterns};
+use crate::shadow::{Rules, Side};
+
+/// Name of the scope of all coins.
+const ALL: &str = "*";
+
+/// The patterns of a run, and where each was found.
+#[derive(Default)]
+pub struct Library {
+    scopes: Vec<Scope>,
+    mined: Mined,
+}
+
+/// Searches the labels of all coins and stores what was found. A run that does it again replaces its own rows.
+pub async fn mine(day: &mut Day, panel: &Panel, features: &Features, learned: &Learned) -> Result<Library, Failure> {
+    if !day.settings.patterns.enabled {
+        day.brain.store_patterns(&day.run.run_id, &[]).await?;
+        return Ok(Library::default());
+    }
+    let step = day.begin("patterns", None).await?;
+    let scopes = scopes(panel, learned, day.settings.patterns.pooled);
+    let known = known(day, &scopes).await?;
+    let mined = tokio::task::block_in_place(|| search(day, panel, features, &scopes, &known));
+    let library = Library { scopes, mined };
+    let rows: Vec<PatternRow> = library.mined.patterns.iter().map(|pattern| library.row(day, pattern)).collect();
+    day.brain.store_patterns(&day.run.run_id, &rows).await?;
+    let candidates = library.mined.patterns.iter().filter(|pattern| pattern.candidate).count();
+    step.note(&format!("{} learned of {candidates} candidates", library.learned().count()));
+    let left = json!({ "tests": library.mined.tests, "candidates": candidates, "learned": library.learned().count() });
+    day.end(step, left).await?;
+    Ok(library)
+}
+
+fn search(day: &Day, panel: &Panel, features: &Features, scopes: &[Scope], known: &[Known]) -> Mined {
+    let settings = &day.settings;
+    let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
+    let labels = labels::compute(panel, &features::atr_14(panel), &rules);
+    let columns = patterns::catalogue();
+    let table = Table { values: &features.values, bars: panel.bars, features: COUNT, columns: &columns };
+    let outcomes = Outcomes { return_bps: &labels.return_bps, exit_bar: &labels.exit_bar, bars: panel.bars };
+    let reach = settings.labels.horizon_bars();
+    patterns::mine(&Inputs { table, outcomes, scopes, known, reach, settings: &settings.patterns })
+}
+
+/// What earlier runs have learned of these scopes, each pattern once.
+async fn known(day: &Day, scopes: &[Scope]) -> Result<Vec<Known>, Failure> {
+    let (mut known, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut rows = day.brain.stream_all(&PATTERN_LIBRARY);
+    while let Some(row) = rows.try_next().await? {
+        let ours = row.confirmed && row.run_id != day.run.run_id && row.simulated == day.simulated;
+        let scope = scopes.iter().position(|scope| scope.name == row.symbol);
+        let (Some(scope), Some(side), true) = (scope, row.direction, ours) else { continue };
+        let conditions = row.conditions.as_object().into_iter().flatten();
+        let conditions: Vec<(String, String)> =
+            conditions.filter_map(|(feature, is)| Some((feature.clone(), is["is"].as_str()?.to_owned()))).collect();
+        // Bins of another number have other names, or the same ones for other values.
+        if id(&scopes[scope], side, &conditions, day.settings.patterns.bins) == row.pattern_id
+            && seen.insert(row.pattern_id)
+        {
+            known.push(Known { scope, side, conditions });
+        }
+    }
+    Ok(known)
+}
+
+/// Each coin: the training windows of the first half of its folds to discover on, the test windows from there on to
+/// confirm on. All coins whose windows are those of most coins, as one.
+fn scopes(panel: &Panel, learned: &Learned, pooled: bool) -> Vec<Scope> {
+    let mut scopes: Vec<Scope> = learned
+        .models
+        .iter()
+        .filter_map(|model| {
+            let folds = &model.trained.folds;
+            let first = &folds.first()?.fold;
+            let middle = (folds.len() - 1) / 2;
+            Some(Scope {
+                name: panel.symbols[model.symbol].clone(),
+                symbols: vec![model.symbol],
+                train: first.train.start..folds[middle].fold.validation.end,
+                tests: folds[middle..].iter().map(|outcome| outcome.fold.test.clone()).collect(),
+            })
+        })
+        .collect();
+    let mut alike: BTreeMap<(usize, usize, Vec<usize>), Vec<usize>> = BTreeMap::new();
+    for (at, scope) in scopes.iter().enumerate() {
+        let ends = |range: &Range<usize>| [range.start, range.end];
+        let key = (scope.train.start, scope.train.end, scope.tests.iter().flat_map(ends).collect());
+        alike.entry(key).or_default().push(at);
+    }
+    let largest = alike.into_values().max_by(|a, b| a.len().cmp(&b.len()).then(b.cmp(a))).unwrap_or_default();
+    if pooled && largest.len() > 1 {
+        let symbols = largest.iter().map(|&at| scopes[at].symbols[0]).collect();
+        scopes.push(Scope { name: ALL.to_owned(), symbols, ..scopes[largest[0]].clone() });
+    }
+    scopes
+}
+
+impl Library {
+    pub fn learned(&self) -> impl Iterator<Item = &Pattern> {
+        self.mined.patterns.iter().filter(|pattern| pattern.learned)
+    }
+
+    /// What was learned of one coin, as insights; the confidence is the share of such claims that is expected to hold.
+    pub fn insights(&self, symbol: &str) -> Vec<Insight> {
+        self.learned()
+            .filter(|pattern| self.scopes[pattern.scope].name == symbol)
+            .map(|pattern| Insight::PatternDiscovery {
+                description: pattern.insight(),
+                confidence: 1.0 - pattern.test_q_value,
+            })
+            .collect()
+    }
+
+    /// What was learned of all coins together.
+    pub fn insights_of_all(&self) -> Vec<Insight> {
+        self.insights(ALL)
+    }
+
+    fn row(&self, day: &Day, pattern: &Pattern) -> PatternRow {
+        let scope = &self.scopes[pattern.scope];
+        PatternRow {
+            pattern_id: id(scope, pattern.side, &names(pattern), day.settings.patterns.bins),
+            run_id: day.run.run_id.clone(),
+            symbol: scope.name.clone(),
+            direction: Some(pattern.side),
+            pattern_description: pattern.title(scope),
+            conditions: conditions(pattern),
+            total_occurrences: pattern.train.rows as i64,
+            wins: pattern.train.wins as i64,
+            win_rate: pattern.train.win_rate(),
+            avg_profit_bps: pattern.train.mean_bps,
+            test_occurrences: pattern.test.rows as i64,
+            test_win_rate: pattern.test.win_rate(),
+            test_avg_profit_bps: pattern.test.mean_bps,
+            p_value: Some(pattern.p_value),
+            q_value: Some(pattern.q_value),
+            confirmed: pattern.learned,
+            discovered_at: day.run.started,
+            simulated: day.simulated,
+        }
+    }
+
+    /// For the report: the learned patterns first, of all coins before those of one.
+    pub fn report(&self) -> Patterns {
+        let mut patterns: Vec<&Pattern> = self.mined.patterns.iter().collect();
+        patterns.sort_by_key(|pattern| (!pattern.learned, self.scopes[pattern.scope].symbols.len() == 1));
+        let side = |record: &patterns::Record| PatternSide {
+            rows: record.rows,
+            win_rate: defined(record.win_rate()),
+            base_win_rate: defined(record.base_win_rate),
+            mean_net_bps: defined(record.mean_bps),
+            base_net_bps: defined(record.base_mean_bps),
+        };
+        let entry = |pattern: &&Pattern| PatternEntry {
+            symbol: self.scopes[pattern.scope].title().to_owned(),
+            side: patterns::side(pattern.side).to_owned(),
+            conditions: pattern.conditions_text(),
+            train: side(&pattern.train),
+            test: side(&pattern.test),
+            q_value: pattern.q_value,
+            test_q_value: pattern.test_q_value,
+            candidate: pattern.candidate,
+            learned: pattern.learned,
+        };
+        Patterns { tests: self.mined.tests, list: patterns.iter().map(entry).collect() }
+    }
+}
+
+fn defined(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+/// Equal for equal conditions of a coin and side, in every run: cut points move from day to day and are no part of it.
+fn id(scope: &Scope, side: Side, conditions: &[(String, String)], bins: usize) -> String {
+    let key = json!([scope.name, patterns::side(side), bins, conditions]);
+    crate::text::hex(&Sha256::digest(key.to_string().as_bytes())[..12])
+}
+
+/// Feature and name of each condition.
+fn names(pattern: &Pattern) -> Vec<(String, String)> {
+    pattern.conditions.iter().map(|condition| (condition.feature.clone(), condition.name.clone())).collect()
+}
+
+/// Feature → `{is, from, to}`; from (inclusive) and to (exclusive) are null where open, or where each coin has its own.
+fn conditions(pattern: &Pattern) -> Value {
+    let one = |c: &patterns::Condition| (c.feature.clone(), json!({ "is": c.name, "from": c.from, "to": c.to }));
+    Value::Object(pattern.conditions.iter().map(one).collect::<Map<String, Value>>())
+}
