@@ -32,6 +32,9 @@ struct Page<'a> {
     regimes: Vec<[String; 8]>,
     groups: Vec<(&'a str, Vec<[String; 8]>)>,
     waits: Vec<Bar>,
+    refusals: Vec<Bar>,
+    breakers: Vec<[String; 3]>,
+    caps: String,
     consensus: String,
     engines: Vec<[String; 7]>,
     patterns: Vec<PatternRow<'a>>,
@@ -108,6 +111,9 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
             .map(|breakdown| (breakdown.by.as_str(), group_rows(&breakdown.groups)))
             .collect(),
         waits: waits(data),
+        refusals: refusals(data),
+        breakers: breakers(data),
+        caps: caps(data),
         consensus: consensus(data),
         engines: engines(data),
         patterns: data.patterns.list.iter().filter(|entry| entry.learned).map(PatternRow::of).collect(),
@@ -246,6 +252,42 @@ fn waits(data: &ReportData) -> Vec<Bar> {
     };
     let traded = ("signal".to_owned(), data.decisions.signals);
     bars(data.decisions.waits.iter().chain([&traded]).map(row).collect())
+}
+
+/// What became of the trades that the portfolio was asked to take.
+fn refusals(data: &ReportData) -> Vec<Bar> {
+    let risk = &data.risk;
+    let all = (risk.taken + risk.refused).max(1) as f64;
+    let row = |(reason, count): (&str, usize)| {
+        let value = format!("{} ({})", grouped(count as f64), percent(Some(count as f64 / all)));
+        (reason.replace('_', " "), count as f64, value, "")
+    };
+    let refused = risk.refusals.iter().map(|(reason, count)| (reason.as_str(), *count));
+    bars(std::iter::once(("taken", risk.taken)).chain(refused).map(row).collect())
+}
+
+/// Each breaker: how often it tripped, and the hours for which it held.
+fn breakers(data: &ReportData) -> Vec<[String; 3]> {
+    let risk = &data.risk;
+    let hours = |name: &str| {
+        let spans = risk.breakers.iter().filter(|span| span.breaker == name);
+        spans.map(|span| (span.to_ms - span.from_ms) as f64 / 3_600_000.0).sum::<f64>()
+    };
+    let row = |(name, times): &(String, usize)| {
+        [name.replace('_', " "), grouped(*times as f64), format!("{} h", grouped(hours(name)))]
+    };
+    risk.trips.iter().map(row).collect()
+}
+
+/// How much of each cap was used at most, in a sentence.
+fn caps(data: &ReportData) -> String {
+    let risk = &data.risk;
+    format!(
+        "At most {:.2} times the equity in all coins, {} of it in one coin, {} of it lost if every stop were hit.",
+        risk.peak_leverage,
+        percent(Some(risk.peak_coin_share)),
+        percent(Some(risk.peak_open_risk))
+    )
 }
 
 /// The consensus in a sentence.

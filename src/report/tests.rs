@@ -46,6 +46,11 @@ fn text_from_outside_is_escaped_everywhere() {
     data.search[0].head = evil.into();
     data.groups[0].by = evil.into();
     data.groups[0].groups[0].name = evil.into();
+    data.decisions.mode = evil.into();
+    data.decisions.waits[0].0 = evil.into();
+    data.engines[0].engine = evil.into();
+    data.risk.refusals[0].0 = evil.into();
+    data.risk.trips[0].0 = evil.into();
     data.patterns.list[0].symbol = evil.into();
     data.patterns.list[0].side = evil.into();
     data.patterns.list[0].conditions = evil.into();
@@ -95,6 +100,13 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "Monday",
         "rsi_14 high + volatility_20 low",
         "65.0% (41.0%)",
+        "consensus disagrees",
+        "2\u{202f}154",
+        "ema cross",
+        "in 21.4% of the bars, to sell in 20.7%; mean confidence there 47.5%",
+        "331 (16.7%)",
+        "At most 2.00 times the equity in all coins, 25.0% of it in one coin",
+        "<td>3 h</td>",
         "2 of 3 candidates held on the test windows; 38\u{202f}412\u{202f}960 patterns",
     ] {
         assert!(html.contains(word), "{word}");
