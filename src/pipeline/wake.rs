@@ -9,7 +9,7 @@ use super::day::Day;
 use super::stop::Stop;
 use super::{Answer, Failure, Request};
 use crate::brain::{Brain, BrainError, Journal, RunRow};
-use crate::engine::DeviceChoice;
+use crate::engine::{Device, DeviceChoice};
 use crate::exit::{Code, OrExit};
 use crate::market::{Exchange, Timeframe, read_folder, store};
 use crate::notify::{Access, Milestone, Notifier};
@@ -31,7 +31,8 @@ pub const ANSWER: &str = "finish";
 pub async fn wake(settings: Settings, request: &Request) -> Result<Woken, Failure> {
     let started = crate::brain::to_millis(Utc::now());
     let workdir = std::path::absolute(&request.workdir)?;
-    let device = settings.engine.device.parse::<DeviceChoice>().and_then(DeviceChoice::resolve).or_exit(Code::Usage)?;
+    let choice = settings.engine.device.parse::<DeviceChoice>();
+    let device = choice.and_then(DeviceChoice::resolve).and_then(Device::for_a_day).or_exit(Code::Usage)?;
     threads(settings.engine.threads);
 
     let mut now_ms = request.date.map(midnight);
