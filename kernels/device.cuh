@@ -32,6 +32,7 @@ using i64 = long long;
     type* name = reinterpret_cast<type*>(huracan_dynamic_shared)
 
 #define DEVICE __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
 
 #endif
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #define DEVICE static inline
+#define DEVICE_MEMBER inline
 #define __device__
 #define __forceinline__ inline
 
