@@ -3,6 +3,7 @@
 mod catalogue;
 mod cpu;
 mod cross;
+pub mod device;
 mod formulas;
 mod indicators;
 mod memory;

@@ -198,3 +198,31 @@ fn trades_of_many_configurations_are_those_of_the_cpu() {
         }
     });
 }
+
+fn same_features(place: &str, panel: &Panel, want: &features::Features, got: &features::Features) {
+    assert_eq!((want.symbols, want.bars, want.values.len()), (got.symbols, got.bars, got.values.len()), "{place}");
+    let different = want.values.iter().zip(&got.values).position(|(want, got)| want.to_bits() != got.to_bits());
+    if let Some(at) = different {
+        let (cell, feature) = (at / features::COUNT, features::CATALOGUE[at % features::COUNT].name);
+        let (symbol, bar) = (&panel.symbols[cell / panel.bars], cell % panel.bars);
+        panic!("{feature} of {symbol}, bar {bar}: {:?} for {:?}, {place}", got.values[at], want.values[at]);
+    }
+}
+
+#[test]
+fn features_are_those_of_the_cpu() {
+    everywhere(|place, panel, engine| {
+        let got = features::device::compute(&engine.stage("features"), panel).unwrap();
+        same_features(place, panel, &features::compute(panel), &got);
+        let atr = features::device::atr_14(&engine.stage("features"), panel).unwrap();
+        assert_eq!(bits(&features::atr_14(panel)), bits(&atr), "{place}");
+    });
+}
+
+#[test]
+fn features_of_a_batch_that_memory_splits_are_the_same() {
+    let panel = made_up();
+    let small = Engine::emulated(4, 10 << 20).unwrap();
+    let got = features::device::compute(&small.stage("features"), &panel).unwrap();
+    same_features("split", &panel, &features::compute(&panel), &got);
+}

@@ -80,6 +80,7 @@ struct Arena {
     Site sites[MOST_SITES];
     void* dynamic;
     std::size_t dynamic_bytes;
+    const Kernel* kernel;
     const Request* request;
     Report* report;
     unsigned count, running, waiting, first_waiting, holding, barrier_result, garbage;
@@ -291,6 +292,14 @@ void settle(unsigned base, unsigned mask, Vote vote) {
     }
 }
 
+// Each kernel declares its own shared arrays.
+void forget_sites(Arena* a) {
+    for (Site& s : a->sites) {
+        std::free(s.memory);
+        s = {};
+    }
+}
+
 }  // namespace
 
 void enlist(Kernel* kernel) {
@@ -401,9 +410,7 @@ void huracan_arena_free(Arena* a) {
         return;
     }
     munmap(a->stacks, MOST_THREADS * STACK_BYTES);
-    for (Site& s : a->sites) {
-        std::free(s.memory);
-    }
+    forget_sites(a);
     std::free(a->dynamic);
     std::free(a);
 }
@@ -419,6 +426,10 @@ int huracan_run_block(Arena* a, const Request* request, Report* report) {
     std::memset(a->in_warp, 0, sizeof(a->in_warp));
     a->random = request->seed;
     a->garbage = static_cast<unsigned>(next_random() & 0xffu) | 0x81u;
+    if (a->kernel != request->kernel) {
+        forget_sites(a);
+        a->kernel = request->kernel;
+    }
     for (Site& s : a->sites) {
         s.live = false;
     }

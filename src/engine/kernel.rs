@@ -54,10 +54,10 @@ macro_rules! sources {
 }
 
 /// What kernels include.
-const HEADERS: &[Source] = sources!["arith.cuh", "device.cuh", "trade.cuh"];
+const HEADERS: &[Source] = sources!["arith.cuh", "device.cuh", "features.cuh", "trade.cuh"];
 
 /// Every file that holds kernels.
-pub const FILES: &[Source] = sources!["labels.cu", "selftest.cu", "shadow.cu"];
+pub const FILES: &[Source] = sources!["features.cu", "labels.cu", "selftest.cu", "shadow.cu"];
 
 /// The text of `file` (without `.cu`) with what it includes in place, each once; none where there is no such file.
 pub fn whole_text(file: &str) -> Option<String> {

@@ -16,7 +16,7 @@ pub struct Shared {
 impl Shared {
     pub fn new(panel: &Panel) -> Self {
         let coin = |name: &str| {
-            let symbol = panel.symbols.iter().position(|s| s.split('-').next() == Some(name));
+            let symbol = coin(panel, name);
             Reference::new(
                 symbol.map_or_else(|| vec![f64::NAN; panel.bars], |symbol| coin_returns(panel, symbol)),
                 Measure::Correlation,
@@ -28,6 +28,11 @@ impl Shared {
         );
         Self { references: [btc, eth, market], calendar }
     }
+}
+
+/// Row of the first symbol whose base is `name`.
+pub fn coin(panel: &Panel, name: &str) -> Option<usize> {
+    panel.symbols.iter().position(|s| s.split('-').next() == Some(name))
 }
 
 /// `ret_1` of one symbol on the grid; NaN where it has none.
@@ -68,7 +73,8 @@ fn market_returns(panel: &Panel) -> Vec<f64> {
     market
 }
 
-fn calendar(panel: &Panel) -> [Vec<f32>; 3] {
+/// Hour of the day, day of the week and weekend of each bar's open.
+pub fn calendar(panel: &Panel) -> [Vec<f32>; 3] {
     let times = || (0..panel.bars).map(|bar| panel.time_ms(bar));
     // 1970-01-01 was a Thursday, day 3 of a week that begins on Monday.
     let day = |time: i64| (time.div_euclid(DAY_MS) + 3).rem_euclid(7);
