@@ -46,6 +46,8 @@ KERNEL(features_market, 128, const double* close, const u32* ranges, double* sum
     }
     double sum = sums[bar];
     double count = counts[bar];
+    // More at a time would spill registers on sm_80: a division keeps many.
+    #pragma unroll 2
     for (u32 symbol = 0; symbol < symbols; ++symbol) {
         if (bar > ranges[symbol * 2u] && bar < ranges[symbol * 2u + 1u]) {
             const double* now = close + static_cast<u64>(symbol) * bars + bar;
