@@ -1,7 +1,7 @@
 // All features of all symbols and bars: twin of src/features/.
 //
-// Five kernels, one after the other: logarithms and volatility; the market's mean return; what returns are held against;
-// the recurrences, a warp a symbol; then the rows, a block a tile of 128 bars, windows in parallel over time.
+// One after the other: the market's mean return, and what returns are held against; logarithms and volatility; the
+// recurrences, a warp a symbol; then the rows, a block a tile of 128 bars, windows in parallel over time.
 // A symbol's "own" bar 0 is its first. What lies before it is 0, as on the CPU, and never reaches a visible value.
 #include "features.cuh"
 
@@ -38,22 +38,33 @@ KERNEL(features_volatility, 128, const double* close, const u32* ranges, double*
     }
 }
 
-// Adds `ret_1` of the symbols that have one to `sums` and 1 to `counts`, `[bars]`, in the symbols' order; one thread a bar.
-KERNEL(features_market, 128, const double* close, const u32* ranges, double* sums, double* counts, u32 symbols, u32 bars) {
+// `ret_1` of all symbols, `[symbols x bars]`, 0 where a symbol has none; blocks of x bars, y symbols.
+KERNEL(features_returns, 128, const double* close, const u32* ranges, double* returns, u32 bars) {
     const u32 bar = thread_in_grid();
-    if (bar == 0u || bar >= bars) {
+    if (bar >= bars) {
+        return;
+    }
+    const u32 symbol = blockIdx.y;
+    const u64 cell = static_cast<u64>(symbol) * bars + bar;
+    const bool there = bar > ranges[symbol * 2u] && bar < ranges[symbol * 2u + 1u];
+    returns[cell] = there ? close[cell] / close[cell - 1u] - 1.0 : 0.0;
+}
+
+// Adds `ret_1` of the symbols that have one to `sums` and 1 to `counts`, `[bars]`, in the symbols' order; one thread a bar.
+// Without the division, many loads are under way at a time.
+KERNEL(features_market, 128, const double* returns, const u32* ranges, double* sums, double* counts, u32 symbols, u32 bars) {
+    const u32 bar = thread_in_grid();
+    if (bar >= bars) {
         return;
     }
     double sum = sums[bar];
     double count = counts[bar];
-    // More at a time would spill registers on sm_80: a division keeps many.
-    #pragma unroll 2
+    #pragma unroll 8
     for (u32 symbol = 0; symbol < symbols; ++symbol) {
-        if (bar > ranges[symbol * 2u] && bar < ranges[symbol * 2u + 1u]) {
-            const double* now = close + static_cast<u64>(symbol) * bars + bar;
-            sum += now[0] / now[-1] - 1.0;
-            count += 1.0;
-        }
+        const bool there = bar > ranges[symbol * 2u] && bar < ranges[symbol * 2u + 1u];
+        const double own = returns[static_cast<u64>(symbol) * bars + bar];
+        sum = there ? sum + own : sum;
+        count = there ? count + 1.0 : count;
     }
     sums[bar] = sum;
     counts[bar] = count;

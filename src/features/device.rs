@@ -9,6 +9,7 @@ use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
 use crate::market::{DevicePanel, Panel};
 
 const VOLATILITY: Kernel = kernel("features_volatility", true);
+const RETURNS: Kernel = kernel("features_returns", false);
 const MARKET: Kernel = kernel("features_market", false);
 const COIN_RETURNS: Kernel = kernel("features_coin_returns", false);
 const MARKET_RETURNS: Kernel = kernel("features_market_returns", false);
@@ -148,7 +149,11 @@ fn market_returns(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineEr
         let ranges: Vec<u32> =
             panel.ranges[symbols.clone()].iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
         let ranges = stage.upload(&ranges)?;
-        let launch = stage.launch(&MARKET, shape).read(&close).read(&ranges).write(&mut sums).write(&mut counts);
+        let mut returns = stage.zeros::<f64>(close.len())?;
+        let each = Shape { blocks: [shape.blocks[0], symbols.len() as u32, 1], ..shape };
+        let launch = stage.launch(&RETURNS, each).read(&close).read(&ranges).write(&mut returns);
+        launch.value(bars as u32).run()?;
+        let launch = stage.launch(&MARKET, shape).read(&returns).read(&ranges).write(&mut sums).write(&mut counts);
         launch.value(symbols.len() as u32).value(bars as u32).run()?;
     }
     let mut returns = stage.zeros::<f64>(bars)?;
