@@ -238,6 +238,7 @@ KERNEL(features_recurrences, 32, const double* high, const double* low, const do
             }
         }
         __syncwarp(ALL_LANES);
+        // The next bars' values come after the next barrier, and so do not meet these.
         if (there) {
             const double signal = got[features::C_SIGNAL * STRIDE];
             smooth_row[features::S_EMA_5 * static_cast<u64>(bars) + t] = static_cast<float>(got[features::C_EMA_5 * STRIDE]);
@@ -253,8 +254,6 @@ KERNEL(features_recurrences, 32, const double* high, const double* low, const do
             exact_row[features::E_HISTOGRAM * static_cast<u64>(bars) + t] = macd - signal;
             exact_row[features::E_ATR * static_cast<u64>(bars) + t] = got[features::C_RANGE_MEAN * STRIDE];
         }
-        // The next bars' entries overwrite what has just been read.
-        __syncwarp(ALL_LANES);
     }
 }
 
@@ -408,7 +407,6 @@ KERNEL(features_rows, 128, const double* open, const double* high, const double*
     const double returns_50 = of_50(&work_a[e]);
     const double return_squares_20 = of_20(&work_b[e]);
     const double own_scale = 1.0 / arith::root(spread_50(returns_50, of_50(&work_b[e])));
-    __syncthreads();
 
     // What the returns have to do with Bitcoin's, Ethereum's and the market's.
     for (u32 reference = 0; reference < 3u; ++reference) {

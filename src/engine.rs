@@ -4,6 +4,7 @@
 //! compiled as C++. The CPU has no engine; its code lies beside each stage's kernels and gives the same bits.
 
 mod buffer;
+mod compute;
 mod cuda;
 #[cfg(feature = "emulated")]
 mod emulated;
@@ -17,6 +18,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 pub use buffer::{DeviceBuffer, Element, ElementKind};
+pub use compute::Compute;
 pub use cuda::{Compiled, GpuInfo, compile, gpus};
 pub use error::{EngineError, Loss};
 pub use kernel::{FILES, Kernel, Shape, Source, whole_text};
@@ -49,8 +51,8 @@ pub enum DeviceError {
     Unknown,
     #[error("{0} cannot be used: {1}; use --device cpu or auto")]
     NotThere(DeviceChoice, String),
-    #[error("not every step of a day runs on {0} yet; use --device cpu or auto")]
-    NotWhole(Device),
+    #[error("this command computes on the CPU alone, not on {0}; use --device cpu or auto")]
+    CpuAlone(Device),
     #[error("this program was built without the emulated device (feature `emulated`); use --device cpu or auto")]
     NotBuilt,
 }
@@ -111,14 +113,14 @@ impl DeviceChoice {
 }
 
 impl Device {
-    /// The device, if a whole day can be computed on it.
+    /// The device, for what has no kernels.
     ///
     /// # Errors
-    /// [`DeviceError::NotWhole`] for every device that lacks kernels of some step.
-    pub fn for_a_day(self) -> Result<Self, DeviceError> {
+    /// [`DeviceError::CpuAlone`] for every device but the CPU.
+    pub fn cpu_alone(self) -> Result<Self, DeviceError> {
         match self {
             Self::Cpu => Ok(self),
-            Self::Cuda(_) | Self::Emulated => Err(DeviceError::NotWhole(self)),
+            Self::Cuda(_) | Self::Emulated => Err(DeviceError::CpuAlone(self)),
         }
     }
 }

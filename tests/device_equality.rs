@@ -67,6 +67,10 @@ fn made_up() -> Panel {
         .collect();
     all.push(("BTC-USDT".into(), walk(100, 11, 3000)));
     all.push(("ETH-USDT".into(), walk(101, 400, 2000)));
+    // The mean of equal prices is not always that price.
+    let mut still = Candles::default();
+    (0..300).for_each(|i| still.push(i * HOUR_MS, [100.1; 4], 10.0));
+    all.push(("STILL-USDT".into(), still));
     Panel::new(all, Timeframe::H1, 24, true).unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::catalogue::{CATALOGUE, COUNT, columns};
 use super::{Features, shared};
 use crate::engine::memory::Need;
-use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
+use crate::engine::{Compute, DeviceBuffer, EngineError, Kernel, Shape, Stage};
 use crate::market::{DevicePanel, Panel};
 
 const VOLATILITY: Kernel = kernel("features_volatility", true);
@@ -31,6 +31,22 @@ const SUMMED: usize = 64;
 
 const fn kernel(name: &'static str, barriers: bool) -> Kernel {
     Kernel { file: "features", name, barriers }
+}
+
+/// Features on the device of a run, or on the CPU.
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
+pub fn compute_on(compute: &Compute, panel: &Panel) -> Result<Features, EngineError> {
+    compute.run("features", |stage| self::compute(stage, panel), || super::compute(panel))
+}
+
+/// ATR(14) on the device of a run, or on the CPU.
+///
+/// # Errors
+/// As [`compute_on`].
+pub fn atr_14_on(compute: &Compute, panel: &Panel) -> Result<Vec<f64>, EngineError> {
+    compute.run("atr", |stage| atr_14(stage, panel), || super::atr_14(panel))
 }
 
 /// [`compute`](super::compute) on a device, all symbols in one batch, or in as few as its memory allows.

@@ -2,12 +2,20 @@
 
 use super::Labels;
 use crate::engine::memory::Need;
-use crate::engine::{EngineError, Kernel, Shape, Stage};
+use crate::engine::{Compute, EngineError, Kernel, Shape, Stage};
 use crate::market::{DevicePanel, Panel};
 use crate::shadow::device::DeviceRules;
 use crate::shadow::{ExitReason, Rules};
 
 const UNIT_TRADES: Kernel = Kernel { file: "labels", name: "labels_unit_trades", barriers: false };
+
+/// Labels on the device of a run, or on the CPU.
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
+pub fn compute_on(compute: &Compute, panel: &Panel, atr: &[f64], rules: &Rules) -> Result<Labels, EngineError> {
+    compute.run("labels", |stage| self::compute(stage, panel, atr, rules), || super::compute(panel, atr, rules))
+}
 
 /// [`compute`](super::compute) on a device, all symbols in one launch, or in as few as its memory allows.
 ///

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{ExitReason, Rules, Side, Signals, Trade};
 use crate::engine::memory::Need;
-use crate::engine::{Element, ElementKind, EngineError, Kernel, Shape, Stage};
+use crate::engine::{Compute, Element, ElementKind, EngineError, Kernel, Shape, Stage};
 use crate::market::{DevicePanel, Panel};
 
 const SIMULATE: Kernel = Kernel { file: "shadow", name: "shadow_simulate", barriers: false };
@@ -95,6 +95,25 @@ impl DeviceTrade {
             net_bps: self.net_bps,
         }
     }
+}
+
+/// The trades of one configuration on the device of a run, or on the CPU.
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
+pub fn simulate_on(
+    compute: &Compute,
+    panel: &Panel,
+    signals: &Signals,
+    atr: &[f64],
+    windows: &[Vec<Range<usize>>],
+    rules: &Rules,
+) -> Result<Vec<Trade>, EngineError> {
+    let on_device = |stage: &Stage<'_>| {
+        let mut trades = simulate(stage, panel, &[(signals, rules)], atr, windows)?;
+        Ok(trades.pop().unwrap_or_default())
+    };
+    compute.run("shadow", on_device, || super::simulate(panel, signals, atr, windows, rules))
 }
 
 /// [`simulate`](super::simulate) of every configuration, signals and rules, on a device: the trades of each, in the CPU's

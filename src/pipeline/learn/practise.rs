@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::super::checkpoints::Trained;
 use super::{Learned, Model};
 use crate::decide::{self, Decisions, Question, Summary, Voice, votes};
+use crate::engine::{Compute, EngineError};
 use crate::features::{self, Features};
 use crate::labels::Labels;
 use crate::market::{DAY_MS, Panel};
@@ -23,16 +24,20 @@ pub struct Inputs<'a> {
     /// `[symbols × bars]`.
     pub atr: &'a [f64],
     pub rules: &'a Rules,
+    pub compute: &'a Compute,
 }
 
 /// Trades every symbol's out-of-fold predictions, and judges its model.
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
 pub fn practise(
     inputs: &Inputs<'_>,
     trained: BTreeMap<usize, Trained>,
     panel_digest: String,
     settings_digest: String,
-) -> Learned {
-    let Inputs { settings, panel, features, labels, atr, rules } = *inputs;
+) -> Result<Learned, EngineError> {
+    let Inputs { settings, panel, features, labels, atr, rules, compute } = *inputs;
     let questions: Vec<Question> = trained
         .iter()
         .flat_map(|(&symbol, trained)| trained.folds.iter().map(move |outcome| (symbol, outcome)))
@@ -48,7 +53,7 @@ pub fn practise(
             trained.get(&symbol).map_or_else(Vec::new, |t| t.folds.iter().map(|o| o.fold.test.clone()).collect())
         })
         .collect();
-    let trades = shadow::simulate(panel, &signals, atr, &windows, rules);
+    let trades = shadow::device::simulate_on(compute, panel, &signals, atr, &windows, rules)?;
     let sizing = Sizing::from(&settings.risk);
     let account = |trades: &[Trade], windows: &[Range<usize>]| {
         Account::follow(panel, trades, &days(panel, windows), settings.risk.equity, &sizing)
@@ -77,7 +82,7 @@ pub fn practise(
         trades.iter().map(|t| features.value(t.symbol, t.signal_bar, features::columns::MARKET_REGIME)).collect();
     let voices = trades.iter().map(|t| Voice::of(&consensus, &votes, t.symbol, t.signal_bar)).collect();
     let consensus = Summary::of(&consensus, questions.iter().map(|&(symbol, bar, _)| (symbol, bar)));
-    Learned {
+    Ok(Learned {
         models,
         trades,
         regimes,
@@ -88,7 +93,7 @@ pub fn practise(
         portfolio_metrics,
         settings_digest,
         panel_digest,
-    }
+    })
 }
 
 /// Start of every day (ms) that the windows touch, ascending.
