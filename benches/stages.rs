@@ -7,6 +7,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use huracan::arith::{draw, uniform};
 use huracan::boost::{self, BoostJob, BoostParams, Objective, Table};
+use huracan::decide::votes;
 use huracan::features::{self, COUNT};
 use huracan::labels;
 use huracan::market::{Candles, HOUR_MS, Panel, Timeframe};
@@ -68,6 +69,15 @@ fn label(c: &mut Criterion) {
     let mut group = c.benchmark_group("labels");
     group.throughput(Throughput::Elements((SYMBOLS * BARS * 2) as u64));
     group.bench_function("both sides", |b| b.iter(|| labels::compute(black_box(&panel), &atr, &rules)));
+    group.finish();
+}
+
+fn vote(c: &mut Criterion) {
+    let panel = panel();
+    let engines = Settings::defaults().decide.engines;
+    let mut group = c.benchmark_group("votes");
+    group.throughput(Throughput::Elements((SYMBOLS * BARS * votes::VOTERS) as u64));
+    group.bench_function("23 engines", |b| b.iter(|| votes::compute(black_box(&panel), &engines)));
     group.finish();
 }
 
@@ -136,5 +146,5 @@ fn job(panel: &Panel, symbol: usize) -> BoostJob {
     }
 }
 
-criterion_group!(stages, compute_features, label, simulate, train);
+criterion_group!(stages, compute_features, label, vote, simulate, train);
 criterion_main!(stages);

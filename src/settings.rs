@@ -1,7 +1,7 @@
 //! Every setting of a run, typed; `config/settings.yaml` holds the same keys with unit, default and reason.
 
 mod check;
-mod engines;
+pub mod engines;
 mod layers;
 
 use std::collections::BTreeSet;

@@ -144,7 +144,7 @@ impl Shared {
 
 /// `ret_1` of a coin on the grid; NaN where it has none, or is not there.
 fn coin_returns(stage: &Stage<'_>, panel: &Panel, name: &str) -> Result<Vec<f64>, EngineError> {
-    let Some(symbol) = shared::coin(panel, name) else { return Ok(vec![f64::NAN; panel.bars]) };
+    let Some(symbol) = shared::symbol_of(panel, name) else { return Ok(vec![f64::NAN; panel.bars]) };
     let Range { start, end } = panel.ranges[symbol];
     let close = stage.upload(panel.row(&panel.close, symbol))?;
     let mut returns = stage.zeros::<f64>(panel.bars)?;

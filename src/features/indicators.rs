@@ -35,7 +35,7 @@ pub fn loss([now, before]: [f64; 2]) -> f64 {
 
 /// +DM, and −DM with both arguments turned round: how much further the one side moved than the other.
 #[inline(always)]
-fn movement(this: f64, other: f64) -> f64 {
+pub fn movement(this: f64, other: f64) -> f64 {
     if (this > 0.0) & (this > other) { this } else { 0.0 }
 }
 
@@ -59,9 +59,14 @@ pub fn directional([plus, minus, range]: [f64; 3]) -> f64 {
 /// Fast %K of the stochastic oscillator from a close and its window's extremes; 0 where the window is flat.
 #[inline(always)]
 pub fn fast_k([close, low, high]: [f64; 3]) -> f64 {
-    let range = high - low;
-    let place = (close - low) / range * 100.0;
-    if range.abs() <= 1e-14 * (high.abs() + low.abs()) { 0.0 } else { place }
+    let place = (close - low) / (high - low) * 100.0;
+    if flat([low, high]) { 0.0 } else { place }
+}
+
+/// Whether a window's extremes differ by no more than rounding.
+#[inline(always)]
+pub fn flat([low, high]: [f64; 2]) -> bool {
+    (high - low).abs() <= 1e-14 * (high.abs() + low.abs())
 }
 
 /// What OBV adds at a bar: plus or minus its volume, by the direction of the close. All of the first bar's volume,

@@ -16,9 +16,8 @@ pub struct Shared {
 impl Shared {
     pub fn new(panel: &Panel) -> Self {
         let coin = |name: &str| {
-            let symbol = coin(panel, name);
             Reference::new(
-                symbol.map_or_else(|| vec![f64::NAN; panel.bars], |symbol| coin_returns(panel, symbol)),
+                symbol_of(panel, name).map_or_else(|| vec![f64::NAN; panel.bars], |symbol| coin_returns(panel, symbol)),
                 Measure::Correlation,
             )
         };
@@ -30,9 +29,9 @@ impl Shared {
     }
 }
 
-/// Row of the first symbol whose base is `name`.
-pub fn coin(panel: &Panel, name: &str) -> Option<usize> {
-    panel.symbols.iter().position(|s| s.split('-').next() == Some(name))
+/// Row of a coin, whatever its quote currency; the first one of several.
+pub fn symbol_of(panel: &Panel, coin: &str) -> Option<usize> {
+    panel.symbols.iter().position(|symbol| symbol.split('-').next() == Some(coin))
 }
 
 /// `ret_1` of one symbol on the grid; NaN where it has none.

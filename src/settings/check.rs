@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
+use super::engines;
 use super::{ExchangeKind, ModelKind, ModelSearch, Purpose, Settings, TreeGrowth};
 use crate::market::{DAY_MS, Timeframe};
 
@@ -38,8 +39,12 @@ impl fmt::Display for SettingsError {
     }
 }
 
-/// Numbers that must be whole.
-pub(super) const WHOLE: &[&str] = &[
+/// Whether a setting's number must be whole.
+pub(super) fn whole(key: &str) -> bool {
+    WHOLE.contains(&key) || engines::WHOLE.contains(&key)
+}
+
+const WHOLE: &[&str] = &[
     "market.exchange.retries",
     "market.exchange.concurrency",
     "market.lookback_days",
@@ -121,6 +126,7 @@ fn reset(schema: &Json, tree: &mut Json, key: &str) {
 /// Checks ranges and impossible combinations.
 pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Fault>) {
     ranges(s, faults);
+    engines::combinations(&s.decide.engines, faults);
     if purpose == Purpose::Training {
         folds(s, faults);
     }
@@ -269,6 +275,7 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("decide.reliability_bars", f64::from(s.decide.reliability_bars), 1.0, 1e6);
     within("decide.record_bars", f64::from(s.decide.record_bars), 1.0, 1e6);
     within("decide.record_min", f64::from(s.decide.record_min), 1.0, 1e6);
+    engines::ranges(&s.decide.engines, &mut within);
     within("costs.fee_bps", s.costs.fee_bps, 0.0, 1e4);
     within("costs.spread_bps", s.costs.spread_bps, 0.0, 1e4);
     within("costs.slippage_k", s.costs.slippage_k, 0.0, 1e6);

@@ -217,13 +217,13 @@ fn coerce(slot: &Json, value: Value, key: &str) -> Result<Json, Fault> {
             "false" | "no" | "off" => Ok(false.into()),
             _ => Err(wrong("true or false")),
         },
-        // Whether a number must be whole is decided by the typed settings: see check::WHOLE.
+        // Whether a number must be whole is decided by the typed settings: see check::whole.
         Json::Number(_) if key == "brain.feature_days" && text == "all" => Ok("all".into()),
         Json::Number(_) => {
             if given.is_object() || given.is_array() {
                 return Err(wrong("a number"));
             }
-            if check::WHOLE.contains(&key) {
+            if check::whole(key) {
                 let whole = text.parse::<u64>().map_err(|_| wrong("a whole number, 0 or more"))?;
                 if key != "seed" && whole > u64::from(u32::MAX) {
                     return Err(wrong("a whole number below 4294967296"));
@@ -247,12 +247,12 @@ fn coerce(slot: &Json, value: Value, key: &str) -> Result<Json, Fault> {
                 _ => return Err(wrong("a list of numbers")),
             };
             let number = |text: &String| -> Option<Json> {
-                if check::WHOLE.contains(&key) {
+                if check::whole(key) {
                     return text.parse::<u32>().ok().map(Json::from);
                 }
                 text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Json::from)
             };
-            let expected = if check::WHOLE.contains(&key) { "a list of whole numbers" } else { "a list of numbers" };
+            let expected = if check::whole(key) { "a list of whole numbers" } else { "a list of numbers" };
             parts.iter().map(|part| number(part).ok_or_else(|| wrong(expected))).collect()
         }
         Json::Array(_) => match given {
@@ -348,6 +348,38 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }
+    }
+
+    #[test]
+    fn faults_of_voting_engines_are_found_with_all_others() {
+        let error = sets(&[
+            "decide.engines.off=rsi, emacross",
+            "decide.engines.ema_cross.fast_bars=20",
+            "decide.engines.sma_cross.slow_bars=50.5",
+            "decide.engines.rsi.low=80",
+            "decide.engines.adx.weak=60",
+            "decide.engines.bitcoin_lead.bars=50",
+            "decide.engines.vwap.bars=0",
+            "decide.engines.cci.full=0",
+            "decide.engines.williams_r.high=20",
+        ]);
+        let error = error.unwrap_err();
+        let text = error.to_string();
+        for part in [
+            "off: names no engine: 'emacross'; did you mean 'ema_cross'?",
+            "ema_cross.fast_bars: is 20; set it below slow_bars, which is 20",
+            "sma_cross.slow_bars",
+            "rsi.low: is 80",
+            "adx.weak: is 60",
+            "bitcoin_lead.bars: is 50",
+            "vwap.bars: is 0; give a value from 1 to 5000",
+            "cci.full",
+            "williams_r.high",
+        ] {
+            assert!(text.contains(part), "{part} is missing in:\n{text}");
+        }
+        assert_eq!(error.faults.len(), 9, "{text}");
+        assert_eq!(sets(&["decide.engines.off=rsi, adx"]).unwrap().decide.engines.off, ["rsi", "adx"]);
     }
 
     #[test]
