@@ -134,7 +134,7 @@ pub struct Engine {
 enum Inner {
     #[cfg(feature = "emulated")]
     Emulated(emulated::Emulated),
-    Cuda(cuda::Gpu),
+    Cuda(Box<cuda::Gpu>),
 }
 
 /// What a device has for the kernels.
@@ -156,7 +156,7 @@ impl Engine {
     pub fn open(device: Device, cache: &Path) -> Result<Option<Self>, EngineError> {
         let inner = match device {
             Device::Cpu => return Ok(None),
-            Device::Cuda(index) => Inner::Cuda(cuda::Gpu::open(index, cache)?),
+            Device::Cuda(index) => Inner::Cuda(Box::new(cuda::Gpu::open(index, cache)?)),
             #[cfg(feature = "emulated")]
             Device::Emulated => Inner::Emulated(emulated::Emulated::open()?),
             #[cfg(not(feature = "emulated"))]

@@ -160,12 +160,16 @@ fn signals(panel: &Panel, seed: u64) -> Signals {
     signals
 }
 
-/// Two windows apart where a symbol has bars for them, one or none where it has not.
+/// Three windows, one of them apart, where a symbol has bars for them; two or none where it has not.
 fn windows(panel: &Panel) -> Vec<Vec<Range<usize>>> {
-    let cut = |Range { start, end }: Range<usize>| match end - start {
-        0..3 => vec![],
-        3..60 => vec![start..end],
-        len => vec![start..start + len / 3, start + len / 3..start + len / 2, start + len / 2 + 7..end],
+    let cut = |Range { start, end }: Range<usize>| {
+        let len = end - start;
+        let three = [start..start + len / 3, start + len / 3..start + len / 2, start + len / 2 + 7..end];
+        match len {
+            0..3 => Vec::new(),
+            3..60 => vec![start..start + len / 2, start + len / 2..end],
+            _ => three.to_vec(),
+        }
     };
     panel.ranges.iter().cloned().map(cut).collect()
 }

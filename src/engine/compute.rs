@@ -15,7 +15,7 @@ pub struct Compute {
 
 enum State {
     Cpu,
-    Engine(Engine),
+    Engine(Box<Engine>),
     /// Why the device is used no more.
     FellBack(String),
 }
@@ -33,7 +33,7 @@ impl Compute {
     pub fn open(device: Device, cache: &Path, falls_back: bool) -> Result<Self, EngineError> {
         let state = match Engine::open(device, cache) {
             Ok(None) => State::Cpu,
-            Ok(Some(engine)) => State::Engine(engine),
+            Ok(Some(engine)) => State::Engine(Box::new(engine)),
             Err(error) if falls_back && error.can_fall_back() => State::fell_back(&error),
             Err(error) => return Err(error),
         };
@@ -42,7 +42,7 @@ impl Compute {
 
     /// On an engine that is open already.
     pub fn on(engine: Engine, falls_back: bool) -> Self {
-        Self { device: engine.device(), falls_back, state: RwLock::new(State::Engine(engine)) }
+        Self { device: engine.device(), falls_back, state: RwLock::new(State::Engine(Box::new(engine))) }
     }
 
     /// The device that was asked for.

@@ -27,8 +27,8 @@ pub struct Launch<'a> {
     kernel: &'a Kernel,
     shape: Shape,
     given: Vec<Given>,
-    /// Boxed, since the device reads values where they lie.
-    values: Vec<Box<[u64; VALUE_BYTES / 8]>>,
+    /// Of values their bytes, of buffers the pointer.
+    values: Vec<[u64; VALUE_BYTES / 8]>,
     /// Keep CUDA's streams in step: what was written is seen, and nothing is overwritten while it is read.
     guards: Vec<SyncOnDrop<'a>>,
 }
@@ -71,7 +71,7 @@ impl<'a> Launch<'a> {
     /// A number or structure handed over as it is, of at most 256 bytes.
     pub fn value<T: Element>(mut self, value: T) -> Self {
         const { assert!(size_of::<T>() <= VALUE_BYTES && align_of::<T>() <= 8, "pass a buffer instead") };
-        let mut slot = Box::new([0_u64; VALUE_BYTES / 8]);
+        let mut slot = [0_u64; VALUE_BYTES / 8];
         // SAFETY: the slot is large enough and aligned, and `T` is plain data.
         unsafe { slot.as_mut_ptr().cast::<T>().write(value) };
         self.values.push(slot);
@@ -80,7 +80,7 @@ impl<'a> Launch<'a> {
     }
 
     fn push_pointer<T: Element>(&mut self, pointer: u64, writable: bool) {
-        let mut slot = Box::new([0_u64; VALUE_BYTES / 8]);
+        let mut slot = [0_u64; VALUE_BYTES / 8];
         slot[0] = pointer;
         self.values.push(slot);
         self.given.push(Given { bytes: size_of::<T>() as u32, pointer: true, writable, kind: T::KIND });

@@ -27,7 +27,7 @@ pub fn parts(stage: &'static str, free_bytes: u64, need: Need, jobs: usize) -> R
     if one > usable {
         return Err(EngineError::TooLarge { stage, needed_bytes: one, free_bytes });
     }
-    let most = if need.job_bytes == 0 { jobs as u64 } else { (usable - need.fixed_bytes) / need.job_bytes };
+    let most = (usable - need.fixed_bytes).checked_div(need.job_bytes).unwrap_or(jobs as u64);
     let most = most.clamp(1, jobs as u64) as usize;
     let count = jobs.div_ceil(most);
     Ok((0..count).map(|k| jobs * k / count..jobs * (k + 1) / count).collect())
