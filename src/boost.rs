@@ -23,7 +23,7 @@ mod tree;
 mod walk;
 
 pub use bins::Cuts;
-pub use cpu::{train, train_by};
+pub use cpu::{train, train_by, train_while};
 pub use forest::Forest;
 pub use importance::{Permuted, contributions, mean_absolute, permutation};
 pub use job::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOST_CLASSES, Objective, Table};

@@ -1,5 +1,6 @@
 //! Command line: what can be asked, and how answers and errors are shown.
 
+mod backtest;
 mod boost;
 mod dispatch;
 
@@ -102,19 +103,9 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         candles: Option<PathBuf>,
     },
-    /// Shadow trading alone, on given signals or on the models' own
-    Backtest {
-        /// Folder of candle files, one a symbol
-        #[arg(long, value_name = "DIR")]
-        candles: PathBuf,
-        /// Table of symbol, timestamp, side (-1, 0, 1) and, if wanted, stop_bps, take_bps, size;
-        /// without it the models of --workdir decide
-        #[arg(long, value_name = "FILE")]
-        signals: Option<PathBuf>,
-        /// Where the trades go (.csv or .parquet)
-        #[arg(long, value_name = "FILE")]
-        trades: PathBuf,
-    },
+    /// Shadow trading alone, on given signals or on the models' own; --sweep tries thousands of settings at once
+    #[command(after_help = backtest::EXAMPLES)]
+    Backtest(backtest::Backtest),
     /// What is running, or how the last run went
     Status,
     /// Test every outside dependency, with a remedy for each failure

@@ -7,6 +7,7 @@ pub mod features;
 pub mod folds;
 pub mod labels;
 mod signals;
+pub mod sweep;
 mod table;
 
 pub use candles::read_panel;

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use files::{Performance, SystemStatus, write_checks, write_performance, write_status};
-pub use local::{disk, gpu, memory, peak_rss_bytes};
+pub use local::{disk, free_memory, gpu, memory, peak_rss_bytes};
 pub use table::doctor_table;
 
 use crate::sync::Remote;

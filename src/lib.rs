@@ -21,6 +21,7 @@ pub mod models;
 pub mod notify;
 pub mod pipeline;
 pub mod report;
+pub mod risk;
 pub mod secret;
 pub mod settings;
 pub mod shadow;

@@ -1,18 +1,45 @@
-//! How good trades were: returns, risk, drawdown, trade statistics and costs.
+//! How good trades were: returns, risk, drawdown, trade statistics and costs; how much of it may be luck; and what doing
+//! nothing would have earned.
 //!
 //! The market never closes: a year has 365 days, and a day without a trade is a return of 0.
 
 mod account;
+mod bootstrap;
+mod calmar;
+mod costs;
 mod drawdown;
-mod ratios;
+mod evidence;
+mod groups;
+mod holding;
+mod luck;
+mod moments;
+mod normal;
+mod returns;
+mod sharpe;
+mod sortino;
+mod student;
 mod trades;
 
 use serde::Serialize;
 
-pub use account::{Account, Sizing, size_of};
+pub use account::{Account, Entry};
+pub use bootstrap::{Interval, sharpe_interval};
+pub use calmar::calmar;
+pub use costs::CostTotals;
 pub use drawdown::{Drawdowns, drawdowns};
-pub use ratios::{DAYS_PER_YEAR, annualised_return, calmar, sharpe, sortino};
-pub use trades::{CostTotals, TradeStatistics};
+pub use evidence::Evidence;
+pub use groups::{Breakdown, GroupStatistics, with_refused};
+pub use holding::Holding;
+pub use luck::{
+    deflated_sharpe, expected_maximum, probabilistic_sharpe, published_deflated_sharpe, variance_without_skill,
+};
+pub use moments::{Moments, deviation};
+pub use normal::{normal_cdf, normal_quantile};
+pub use returns::{DAYS_PER_YEAR, annualised_return, mean};
+pub use sharpe::sharpe;
+pub use sortino::sortino;
+pub use student::student_cdf;
+pub use trades::TradeStatistics;
 
 /// Everything step 6C asks of a model's or the portfolio's trades.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -42,7 +69,7 @@ impl Metrics {
         let drawdown = drawdowns(&account.curve);
         Self {
             total_return,
-            mean_daily_return: ratios::mean(&daily),
+            mean_daily_return: mean(&daily),
             annualised_return: annual,
             sharpe: sharpe(&daily),
             sortino: sortino(&daily),

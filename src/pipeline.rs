@@ -10,6 +10,7 @@ mod finish;
 mod learn;
 mod records;
 mod report;
+mod risk;
 mod save;
 mod stop;
 mod sync;
@@ -34,6 +35,7 @@ pub use tables::{restore as restore_alone, status, sync as sync_alone, universe 
 pub use verify::{Check, Verified, verify};
 
 use day::Day;
+use stop::Stop;
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]
@@ -61,11 +63,18 @@ pub struct Answer {
 /// With the exit code of the contract; what was done is saved, and `resume` goes on with it.
 pub async fn run(settings: Settings, request: Request) -> Result<Answer, Failure> {
     // Steps 1 and 2: wake up, and get the tools ready.
-    let mut day = match wake::wake(settings, &request).await? {
+    let stop = Stop::watching(request.workdir.clone());
+    let mut day = match wake::wake(settings, &request, &stop).await? {
         wake::Woken::Day(day) => day,
         wake::Woken::Complete(answer) => return Ok(answer),
     };
-    match steps(&mut day).await {
+    // What waits when the kill switch is turned is dropped where it stands; what computes looks at `stop` itself.
+    let outcome = tokio::select! {
+        biased;
+        failure = stop.killed() => Err(failure),
+        outcome = steps(&mut day) => outcome,
+    };
+    match outcome {
         Ok(answer) => day.close(Ok(answer)).await,
         Err(mut failure) => {
             let milestone = match failure.code {

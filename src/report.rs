@@ -39,13 +39,20 @@ pub struct ReportData {
     /// Exit reason and its number of trades.
     pub exit_reasons: Vec<(String, u64)>,
     pub costs: Costs,
-    pub regimes: Vec<Regime>,
+    /// Trades by market regime at entry.
+    pub regimes: Vec<Group>,
+    /// The same figures for other parts of the trades: a name such as `symbol`, and its groups.
+    #[serde(default)]
+    pub groups: Vec<Breakdown>,
     /// How the bars of the test windows were decided.
     #[serde(default)]
     pub decisions: Decisions,
     /// The voting engines, in their order.
     #[serde(default)]
     pub engines: Vec<EngineRow>,
+    /// What the portfolio took and refused, and what stopped it.
+    #[serde(default)]
+    pub risk: RiskSummary,
     /// What the search of hyperparameters gained and cost, by head; empty without one.
     pub search: Vec<SearchRow>,
     pub exclusions: Vec<Exclusion>,
@@ -63,6 +70,49 @@ pub struct Totals {
     pub sharpe: Option<f64>,
     pub max_drawdown: Option<f64>,
     pub total_return: Option<f64>,
+    /// From the portfolio's days.
+    #[serde(default)]
+    pub luck: Luck,
+    /// Holding all coins over the same days, with equal money each.
+    #[serde(default)]
+    pub holding: Held,
+}
+
+/// How much of a result may be luck.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Luck {
+    /// Configurations that the result was chosen from.
+    pub tries: usize,
+    /// Probability that the true Sharpe ratio beats that of luck: as published, and as the verdict goes by.
+    pub probabilistic_sharpe: Option<f64>,
+    pub published_deflated_sharpe: Option<f64>,
+    pub deflated_sharpe: Option<f64>,
+    /// 95 % bootstrap interval of the annualised Sharpe ratio.
+    pub sharpe_low: Option<f64>,
+    pub sharpe_high: Option<f64>,
+    pub t_statistic: Option<f64>,
+    pub skewness: Option<f64>,
+    pub kurtosis: Option<f64>,
+}
+
+/// What holding would have earned over the same days, beyond its return.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Held {
+    pub total_return: Option<f64>,
+    pub sharpe: Option<f64>,
+    pub max_drawdown: Option<f64>,
+}
+
+/// Shares of the gross profit that each cost ate.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CostShares {
+    pub fee: Option<f64>,
+    pub spread: Option<f64>,
+    pub slippage: Option<f64>,
+    pub funding: Option<f64>,
 }
 
 /// A symbol's out-of-fold result; none where a number is not defined (no trades, zero deviation).
@@ -79,8 +129,16 @@ pub struct SymbolRow {
     pub total_return: Option<f64>,
     /// Costs over gross profit.
     pub cost_share: Option<f64>,
+    #[serde(default)]
+    pub cost_shares: CostShares,
     /// Return of holding the coin over the same test windows.
     pub buy_and_hold: Option<f64>,
+    #[serde(default)]
+    pub holding_sharpe: Option<f64>,
+    #[serde(default)]
+    pub holding_max_drawdown: Option<f64>,
+    #[serde(default)]
+    pub luck: Luck,
     pub approved: bool,
     /// Why it was rejected.
     pub reasons: Vec<String>,
@@ -111,12 +169,27 @@ pub struct Costs {
     pub net: f64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Regime {
+/// What the trades of one group were worth.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Group {
     pub name: String,
     pub trades: u64,
     pub win_rate: Option<f64>,
     pub mean_net_bps: Option<f64>,
+    pub profit_factor: Option<f64>,
+    /// In the currency of the costs.
+    pub net_profit: Option<f64>,
+    /// Costs over gross profit.
+    pub cost_share: Option<f64>,
+    /// Student's t of the mean net result: beyond ±2 it is hardly luck, for one group looked at.
+    pub t_statistic: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Breakdown {
+    pub by: String,
+    pub groups: Vec<Group>,
 }
 
 /// Who decided, how often the consensus would have traded, and why bars waited.
@@ -133,7 +206,6 @@ pub struct Decisions {
     /// Mean confidence of those, per cent.
     pub confidence: Option<f64>,
     /// Reason to wait and its number of bars.
-    #[serde(with = "as_map")]
     pub waits: Vec<(String, u64)>,
 }
 
@@ -147,6 +219,32 @@ pub struct EngineRow {
     pub trades: u64,
     pub win_rate: Option<f64>,
     pub mean_net_bps: Option<f64>,
+    /// Student's t of the mean net result.
+    pub t_statistic: Option<f64>,
+}
+
+/// What risk made of the trades, for the portfolio.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RiskSummary {
+    pub taken: usize,
+    pub refused: usize,
+    /// Refusals by reason, in the order in which the questions are asked.
+    pub refusals: Vec<(String, usize)>,
+    /// How often each breaker tripped.
+    pub trips: Vec<(String, usize)>,
+    pub breakers: Vec<BreakerSpan>,
+    /// The most that was used of each cap, share of the equity at that moment.
+    pub peak_leverage: f64,
+    pub peak_coin_share: f64,
+    pub peak_open_risk: f64,
+}
+
+/// The time for which a breaker held, ms, UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerSpan {
+    pub breaker: String,
+    pub from_ms: i64,
+    pub to_ms: i64,
 }
 
 /// The hyperparameters that the search chose for a head, against those of the settings. A gain is the share by which the

@@ -4,6 +4,7 @@ mod cpu;
 pub mod device;
 mod rules;
 mod signals;
+pub mod sweep;
 mod trade;
 
 pub use cpu::simulate;

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use huracan::brain::{
     Brain, BrainError, Column, DAILY_METRICS, EVENTS, EventRow, FeatureBlock, Kind, LOSS_ANALYSIS, MODEL_PERFORMANCE,
-    MODELS, PATTERN_LIBRARY, POST_EXIT_TRACKING, RunRow, RunStatus, SHADOW_TRADES, TRADE_MEMORY, TradeRow,
-    UNIVERSE_SELECTIONS, Value, WIN_ANALYSIS, time_of_ms,
+    MODELS, PATTERN_LIBRARY, POST_EXIT_TRACKING, RISK_BREAKERS, RISK_REFUSALS, RunRow, RunStatus, SHADOW_TRADES,
+    TRADE_MEMORY, TradeRow, UNIVERSE_SELECTIONS, Value, WIN_ANALYSIS, time_of_ms,
 };
 
 /// An empty library and the folder it may lie in.
@@ -118,6 +118,11 @@ async fn every_table_gives_back_what_it_was_given(bed: Bed) {
     read.sort_by_key(|row| losses.iter().position(|loss| loss.trade_id == row.trade_id));
     assert_eq!(read, losses);
 
+    let (refusals, breakers) = (rows::refusals(&trades), rows::breakers("run-1"));
+    brain.store_risk("run-1", &refusals, &breakers).await.expect("stores");
+    assert_eq!(brain.rows(&RISK_REFUSALS, "run-1").await.expect("reads"), refusals);
+    assert_eq!(brain.rows(&RISK_BREAKERS, "run-1").await.expect("reads"), breakers);
+
     let after = rows::post_exit(&trades);
     brain.store_post_exit("run-1", &after).await.expect("stores");
     let mut read = brain.rows(&POST_EXIT_TRACKING, "run-1").await.expect("reads");
@@ -142,7 +147,10 @@ async fn a_step_done_twice_leaves_the_same_rows(bed: Bed) {
         brain.store_patterns("run-1", &rows::patterns("run-1")).await.expect("stores");
         brain.store_analysis("run-1", &wins, &losses).await.expect("stores");
         brain.store_post_exit("run-1", &rows::post_exit(&trades)).await.expect("stores");
+        brain.store_risk("run-1", &rows::refusals(&trades), &rows::breakers("run-1")).await.expect("stores");
     }
+    assert_eq!(brain.rows(&RISK_REFUSALS, "run-1").await.expect("reads").len(), 700);
+    assert_eq!(brain.rows(&RISK_BREAKERS, "run-1").await.expect("reads").len(), 3);
     assert_eq!(brain.rows(&TRADE_MEMORY, "run-1").await.expect("reads"), trades);
     assert_eq!(brain.rows(&SHADOW_TRADES, "run-1").await.expect("reads").len(), 700);
     assert_eq!(brain.rows(&UNIVERSE_SELECTIONS, "run-1").await.expect("reads").len(), 2);
@@ -399,6 +407,8 @@ async fn the_tables_are_those_of_the_contract(bed: Bed) {
         "models",
         "pattern_library",
         "post_exit_tracking",
+        "risk_breakers",
+        "risk_refusals",
         "run_lock",
         "runs",
         "shadow_trades",

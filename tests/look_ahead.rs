@@ -7,7 +7,7 @@ mod learning;
 
 use huracan::arith::{draw, uniform};
 use huracan::boost::{BoostJob, Cuts, Forest};
-use huracan::decide;
+use huracan::decide::{self, Consensus, Decisions, Question, votes};
 use huracan::features::CATALOGUE;
 use huracan::folds::{Fold, plan};
 use huracan::market::Panel;
@@ -126,7 +126,14 @@ fn signals(
         .zip(forests.chunks(3))
         .flat_map(|(&symbol, heads)| learning::predictions(&learned.features, heads, symbol, bars.clone()))
         .collect();
-    decide::signals(panel, &predictions, rules, &settings.costs).0
+    let questions: Vec<_> = predictions.into_iter().map(|(symbol, bar, says)| (symbol, bar, Some(says))).collect();
+    let consensus = consensus(panel, learned, settings);
+    decide::decide(panel, &questions, &consensus, &learned.atr, rules, settings).signals
+}
+
+fn consensus(panel: &Panel, learned: &Learned, settings: &Settings) -> Consensus {
+    let votes = votes::compute(panel, &settings.decide.engines);
+    decide::consensus(panel, &votes, &learned.labels, &settings.decide, settings.labels.horizon_bars())
 }
 
 /// Trades that ended by `cut`, with every number as bits.
@@ -284,26 +291,28 @@ fn no_label_of_a_part_of_a_fold_is_decided_in_the_next_part() {
 #[test]
 fn a_decision_counts_costs_by_its_own_bar() {
     let panel = simulated_panel(6, 40);
-    let settings = learning::settings(&[]);
+    let settings = learning::settings(&["decide.mode=model"]);
     let rules = learning::rules(&settings);
+    let learned = Learned::new(&panel, &rules);
+    let consensus = consensus(&panel, &learned, &settings);
+    let decided = |panel: &Panel, questions: &[Question]| {
+        decide::decide(panel, questions, &consensus, &learned.atr, &rules, &settings)
+    };
     // Edges about as great as the costs, so that any change of a cost changes decisions.
     let mut predictions = Vec::new();
     for (symbol, range) in panel.ranges.iter().enumerate() {
         for bar in range.clone() {
             let cost = decide::expected_cost_bps(&panel, symbol, bar, &rules) + settings.costs.safety_margin_bps;
             let nudge = if bar % 2 == 0 { 1e-9 } else { -1e-9 };
-            predictions.push((
-                symbol,
-                bar,
-                decide::Prediction { win_long: 0.6, win_short: 0.4, edge_bps: cost + nudge },
-            ));
+            let says = decide::Prediction { win_long: 0.6, win_short: 0.4, edge_bps: cost + nudge };
+            predictions.push((symbol, bar, Some(says)));
         }
     }
-    let (before, waits) = decide::signals(&panel, &predictions, &rules, &settings.costs);
+    let Decisions { signals: before, waits } = decided(&panel, &predictions);
     assert!(before.count() > 1000 && waits.values().sum::<usize>() > 1000);
     for cut in (100..panel.bars - 1).step_by(50) {
         for future in [Future::Scrambled, Future::Shifted] {
-            let (after, _) = decide::signals(&changed(&panel, cut, future), &predictions, &rules, &settings.costs);
+            let after = decided(&changed(&panel, cut, future), &predictions).signals;
             for (symbol, name) in panel.symbols.iter().enumerate() {
                 let own = |signals: &Signals| signals.side[symbol * panel.bars..][..=cut].to_vec();
                 assert_eq!(own(&before), own(&after), "{name}, cut {cut}, {future:?}");

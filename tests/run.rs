@@ -237,6 +237,76 @@ fn the_kill_switch_stops_a_run_with_its_reason() {
     assert_eq!(day(workdir.path(), &["--resume"]).status.code(), Some(0));
 }
 
+/// Waits until the run says that it is in `step`; false where it ended before.
+fn comes_to(child: &mut std::process::Child, workdir: &Path, step: &str) -> bool {
+    loop {
+        let status = std::fs::read(workdir.join("monitoring/system_status.json")).unwrap_or_default();
+        let status: Value = serde_json::from_slice(&status).unwrap_or_default();
+        if status["step"] == step {
+            return true;
+        }
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[tokio::test]
+async fn the_kill_switch_ends_a_run_at_work_within_a_second_and_it_goes_on_when_it_is_off() {
+    let workdir = tempfile::tempdir().unwrap();
+    let long = ["market.simulated.symbols=40", "universe.top_n=16", "models.rounds=200", "models.early_stopping=0"];
+    let mut more: Vec<&str> = long.iter().flat_map(|setting| ["--set", *setting]).collect();
+    more.push("--resume");
+    let switch = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
+        let status = command.args(["kill", "--workdir"]).arg(workdir.path()).args(arguments).output().unwrap().status;
+        assert!(status.success());
+    };
+    // In the midst of a batch, at its beginning, and in steps that nothing can interrupt.
+    for (step, deeper) in [("train", 500), ("download", 0), ("features", 0), ("train", 0), ("train", 800)] {
+        let _ = std::fs::remove_file(workdir.path().join("monitoring/system_status.json"));
+        let mut child = command(workdir.path(), &more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        assert!(comes_to(&mut child, workdir.path(), step), "ended before {step}");
+        std::thread::sleep(Duration::from_millis(deeper));
+        switch(&["on", "--why", "wild prices"]);
+        let begun = Instant::now();
+        let output = child.wait_with_output().unwrap();
+        let took = begun.elapsed();
+        println!("killed {deeper} ms into {step}: ended after {} ms", took.as_millis());
+        assert_eq!(output.status.code(), Some(5), "{step}: {}", text(&output));
+        assert!(text(&output).contains("wild prices"), "{}", text(&output));
+        // Within a second; the rest is for machines that do other things at the same time.
+        assert!(took < Duration::from_secs(3), "{took:?} in {step}");
+        switch(&["off"]);
+    }
+    let output = day(workdir.path(), &more);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("going on with the run"), "{}", text(&output));
+
+    // What risk decided stands in the brain, joined to the trades, and the same counts in the report.
+    let run_id = answer(&output)["run_id"].as_str().unwrap().to_owned();
+    let brain = Brain::open("sqlite://data/brain.db", workdir.path(), 2).await.unwrap();
+    let trades = brain.rows(&brain::SHADOW_TRADES, &run_id).await.unwrap();
+    let refusals = brain.rows(&brain::RISK_REFUSALS, &run_id).await.unwrap();
+    let breakers = brain.rows(&brain::RISK_BREAKERS, &run_id).await.unwrap();
+    let daily = brain.rows(&brain::DAILY_METRICS, &run_id).await.unwrap();
+    brain.close().await;
+    let report = std::fs::read(workdir.path().join("reports/training_report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    let risk = &report["risk"];
+    assert_eq!(risk, &daily[0].more["risk"]);
+    assert_eq!(risk["refused"], refusals.len());
+    assert_eq!(risk["taken"].as_u64().unwrap() as usize + refusals.len(), trades.len());
+    assert_eq!(risk["breakers"].as_array().unwrap().len(), breakers.len());
+    assert!(!refusals.is_empty() && !breakers.is_empty(), "{risk}");
+    for refusal in &refusals {
+        let trade = trades.iter().find(|trade| trade.trade_id == refusal.trade_id).unwrap();
+        assert_eq!((trade.position_size, trade.entry_timestamp), (0.0, refusal.entry_timestamp));
+    }
+    assert_eq!(trades.iter().filter(|trade| trade.position_size == 0.0).count(), refusals.len());
+}
+
 #[tokio::test]
 async fn a_day_on_postgresql_ends_with_the_same_digest_and_rows() {
     let Some(url) = postgres::fresh_database().await else { return };

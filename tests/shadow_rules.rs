@@ -163,7 +163,7 @@ fn a_signal_that_cannot_be_traded_is_named_by_its_row() {
     let late: Vec<&str> = late.lines().enumerate().filter(|(i, _)| !(1..6).contains(i)).map(|(_, line)| line).collect();
     write(folder.path(), "candles/B-USDT.csv", &(late.join("\n") + "\n"));
     let first = "A-USDT,2024-01-01T00:00:00Z,1,100,100,1000";
-    let cases: [(&str, &[&str]); 14] = [
+    let cases: [(&str, &[&str]); 22] = [
         ("X-USDT,2024-01-01T03:00:00Z,1,100,100,1000", &["row 1", "unknown symbol 'X-USDT'"]),
         ("A-USDT,2024-01-01T03:30:00Z,1,100,100,1000", &["row 1", "A-USDT", "2024-01-01T03:30:00Z"]),
         ("A-USDT,2031-01-01T03:00:00Z,1,100,100,1000", &["row 1", "A-USDT", "2031-01-01T03:00:00Z"]),
@@ -177,6 +177,14 @@ fn a_signal_that_cannot_be_traded_is_named_by_its_row() {
         ("A-USDT,2024-01-01T03:00:00Z,1,100,-5,1000", &["row 1", "take_bps is -5"]),
         ("A-USDT,2024-01-01T03:00:00Z,1,100,100,inf", &["row 1", "size is inf"]),
         ("A-USDT,2024-01-01T03:00:00Z,1,100,100,0", &["row 1", "size is 0"]),
+        ("A-USDT,2024-01-01T03:00:00Z,1,100,100,-1000", &["row 1", "size is -1000"]),
+        ("A-USDT,2024-01-01T03:00:00Z,1,-100,100,1000", &["row 1", "stop_bps is -100", "its own side"]),
+        ("A-USDT,2024-01-01T03:00:00Z,-1,inf,100,1000", &["row 1", "stop_bps is inf"]),
+        ("A-USDT,2024-01-01T03:00:00Z,1,10000,100,1000", &["row 1", "stop_bps is 10000", "long", "below 10000"]),
+        ("A-USDT,2024-01-01T03:00:00Z,-1,100,20000,1000", &["row 1", "take_bps is 20000", "short", "below 10000"]),
+        ("A-USDT,2024-01-01T03:00:00Z,inf,100,100,1000", &["row 1", "side is inf"]),
+        ("A-USDT,2024-01-01T03:00:00Z,NaN,100,100,1000", &["row 1", "side is NaN"]),
+        ("A-USDT,,1,100,100,1000", &["row 1", "timestamp"]),
         ("A-USDT,yesterday,1,100,100,1000", &["row 1", "yesterday"]),
     ];
     for (bad, words) in cases {
@@ -186,6 +194,11 @@ fn a_signal_that_cannot_be_traded_is_named_by_its_row() {
         ran.expect(3, words);
         assert!(ran.err.contains("signals.csv"), "{}", ran.err);
         assert!(!folder.path().join("out.csv").exists(), "trades were written all the same: {bad}");
+    }
+    // A long trade's take and a short trade's stop may lie as far away as they like.
+    for far in ["A-USDT,2024-01-01T03:00:00Z,1,100,20000,1000", "A-USDT,2024-01-01T03:00:00Z,-1,20000,100,1000"] {
+        write(folder.path(), "signals.csv", &format!("symbol,timestamp,side,stop_bps,take_bps,size\n{far}\n"));
+        huracan(folder.path(), "backtest --candles candles --signals signals.csv --trades far.csv").expect(0, &[]);
     }
     for (text, words) in [
         ("symbol,timestamp\nA-USDT,2024-01-01T00:00:00Z\n", ["'side' is missing", "signals.csv"]),

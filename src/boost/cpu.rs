@@ -40,12 +40,35 @@ pub fn train_by(
     jobs: &[BoostJob],
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
+    train_all(ways, table, features, jobs, &|| true, done)
+}
+
+/// [`train`] that can be stopped: from where `wanted`, which is asked before every tree, says no, models that are not
+/// finished come back as [`BoostError::Stopped`].
+pub fn train_while(
+    table: Table<'_>,
+    features: &[String],
+    jobs: &[BoostJob],
+    wanted: &(dyn Fn() -> bool + Sync),
+    done: &(dyn Fn(&BoostJob) + Sync),
+) -> Vec<Result<Forest, BoostError>> {
+    train_all(ways()[0], table, features, jobs, wanted, done)
+}
+
+fn train_all(
+    ways: Ways,
+    table: Table<'_>,
+    features: &[String],
+    jobs: &[BoostJob],
+    wanted: &(dyn Fn() -> bool + Sync),
+    done: &(dyn Fn(&BoostJob) + Sync),
+) -> Vec<Result<Forest, BoostError>> {
     let tasks: Vec<Task> = jobs.iter().map(|job| Task { job, params: &job.params }).collect();
     let finish = |task: &Task, forest| {
         done(task.job);
         forest
     };
-    train_for(ways, table, features, &tasks, &|| true, &finish)
+    train_for(ways, table, features, &tasks, wanted, &finish)
 }
 
 /// A job, trained with these parameters instead of its own.
@@ -56,7 +79,7 @@ pub struct Task<'a> {
 }
 
 /// Trains every task of a batch, and keeps of each only what `finish` makes of it, on the thread that trained it: many
-/// more models can be tried than would fit into memory. From where `wanted` says no, tasks are stopped before they begin.
+/// more models can be tried than would fit into memory. From where `wanted`, which is asked before every tree, says no, tasks that are not finished are stopped.
 pub fn train_for<T: Send>(
     ways: Ways,
     table: Table<'_>,
@@ -78,16 +101,17 @@ pub fn train_for<T: Send>(
             let ready: Vec<Result<(), BoostError>> =
                 members.iter().map(|&i| tasks[i].job.check(tasks[i].params, table)).collect();
             let first = members.iter().zip(&ready).find(|(_, ready)| ready.is_ok());
-            let rows = first.map(|(&i, _)| Rows::new(table, &tasks[i]));
+            let rows = first.filter(|_| wanted()).map(|(&i, _)| Rows::new(table, &tasks[i]));
             members
                 .par_iter()
                 .zip(ready)
                 .map(|(&i, ready)| {
                     let task = &tasks[i];
-                    let result = ready.and_then(|()| match &rows {
-                        _ if !wanted() => Err(BoostError::Stopped { job: task.job.name.clone() }),
-                        Some(rows) => Ok(boost(task, features, rows, ways)),
-                        None => Err(BoostError::NoRows { job: task.job.name.clone() }),
+                    let stopped = || BoostError::Stopped { job: task.job.name.clone() };
+                    // A job that is ready has rows, unless they were no longer wanted.
+                    let result = ready.and_then(|()| {
+                        let rows = rows.as_ref().ok_or_else(stopped)?;
+                        boost(task, features, rows, ways, wanted).ok_or_else(stopped)
                     });
                     (i, finish(task, result))
                 })
@@ -120,16 +144,25 @@ impl Rows {
     }
 }
 
-fn boost(task: &Task<'_>, features: &[String], rows: &Rows, ways: Ways) -> Forest {
+/// Trains one model; none where it was stopped.
+fn boost(
+    task: &Task<'_>,
+    features: &[String],
+    rows: &Rows,
+    ways: Ways,
+    wanted: &(dyn Fn() -> bool + Sync),
+) -> Option<Forest> {
     let mut work = WORK.take().unwrap_or_default();
     let mut training = Training::new(task, rows);
+    let mut stopped = !wanted();
     for round in 0..task.params.rounds as usize {
-        if !training.grow(round, ways, &mut work) || training.stops(round) {
+        stopped = stopped || !wanted();
+        if stopped || !training.grow(round, ways, &mut work) || training.stops(round) {
             break;
         }
     }
     WORK.set(Some(work));
-    training.forest(features)
+    (!stopped).then(|| training.forest(features))
 }
 
 /// A model, as far as it has been trained.

@@ -182,7 +182,7 @@ pub enum BoostError {
     Monotone { job: String, features: usize, constraints: usize },
     #[error("{job}: row {row} is outside the table of {rows} rows")]
     Row { job: String, row: u32, rows: usize },
-    #[error("{job}: stopped before it was trained")]
+    #[error("{job}: stopped before it was finished")]
     Stopped { job: String },
     #[error("{job}: no validation rows, by which alone parameters can be chosen")]
     NoValidation { job: String },

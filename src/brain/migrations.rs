@@ -24,6 +24,12 @@ const BRAIN: &[Step] = &[
         postgres: include_str!("../../migrations/postgres/0002_consensus.sql"),
         sqlite: include_str!("../../migrations/sqlite/0002_consensus.sql"),
     },
+    Step {
+        version: 3,
+        description: "risk",
+        postgres: include_str!("../../migrations/postgres/0003_risk.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0003_risk.sql"),
+    },
 ];
 
 const JOURNAL: &[(i64, &str, &str)] = &[(1, "journal", include_str!("../../migrations/journal/0001_journal.sql"))];

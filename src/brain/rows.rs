@@ -3,12 +3,14 @@
 mod learning;
 mod model;
 mod operation;
+mod risk;
 mod run;
 mod trade;
 
 pub use learning::{AnalysisRow, PatternRow, PostExitRow};
 pub use model::{DailyMetricsRow, ModelRow, PerformanceRow};
 pub use operation::{EventRow, SyncRow};
+pub use risk::{BreakerRow, RefusalRow};
 pub use run::{RunRow, RunStatus, UniverseRow};
 pub use trade::TradeRow;
 
@@ -25,5 +27,7 @@ pub const PATTERN_LIBRARY: Table<PatternRow> = Table::new("pattern_library", "ru
 pub const WIN_ANALYSIS: Table<AnalysisRow> = Table::new("win_analysis", "symbol, trade_id");
 pub const LOSS_ANALYSIS: Table<AnalysisRow> = Table::new("loss_analysis", "symbol, trade_id");
 pub const POST_EXIT_TRACKING: Table<PostExitRow> = Table::new("post_exit_tracking", "symbol, trade_id, horizon_bars");
+pub const RISK_REFUSALS: Table<RefusalRow> = Table::new("risk_refusals", "entry_timestamp, symbol, trade_id");
+pub const RISK_BREAKERS: Table<BreakerRow> = Table::new("risk_breakers", "from_time, breaker, to_time");
 pub const SYNC_MANIFEST: Table<SyncRow> = Table::new("sync_manifest", "remote_path");
 pub const EVENTS: Table<EventRow> = Table::new("events", "time, event_id");

@@ -71,6 +71,19 @@ impl Brain {
         self.replace(&POST_EXIT_TRACKING, run_id, rows).await
     }
 
+    /// What risk refused of the run's trades, and when its breakers held.
+    pub async fn store_risk(
+        &self,
+        run_id: &str,
+        refusals: &[RefusalRow],
+        breakers: &[BreakerRow],
+    ) -> Result<(), BrainError> {
+        let mut tx = self.store.begin().await?;
+        replace_in(&mut tx, &RISK_REFUSALS, run_id, refusals).await?;
+        replace_in(&mut tx, &RISK_BREAKERS, run_id, breakers).await?;
+        tx.commit().await
+    }
+
     /// Notes files as they now are on the remote, in place of what was known of them.
     pub async fn store_synced(&self, rows: &[SyncRow]) -> Result<(), BrainError> {
         let mut tx = self.store.begin().await?;

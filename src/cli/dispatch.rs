@@ -9,6 +9,7 @@ use huracan::exit::{Code, Failure, OrExit};
 use huracan::settings::Purpose;
 use huracan::{commands, kill, pipeline, ui};
 
+use super::backtest::Backtest;
 use super::boost::Boost;
 use super::{Cli, Command, KillAction, RunArgs};
 
@@ -66,12 +67,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             }
             Ok(if verified.equal { 0 } else { Code::Failed as u8 })
         }
-        Command::Backtest { candles, signals, trades } => {
-            let settings = cli.settings(Purpose::Tables)?;
-            threads(settings.engine.threads)?;
-            let workdir = &cli.common.workdir;
-            show(cli, &commands::backtest::run(&settings, workdir, candles, signals.as_deref(), trades)?)
-        }
+        Command::Backtest(args) => backtest(cli, args),
         Command::Run(args) => day(cli, args, false),
         Command::Train(args) => day(cli, args, true),
         Command::Schedule => schedule(cli),
@@ -146,6 +142,26 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
 /// The runtime of the steps that wait for others: databases, exchanges, remotes.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?)
+}
+
+fn backtest(cli: &Cli, args: &Backtest) -> Result<u8, Failure> {
+    let settings = cli.settings(Purpose::Tables)?;
+    threads(settings.engine.threads)?;
+    let workdir = &cli.common.workdir;
+    if let Some(request) = args.request() {
+        let swept = commands::sweep::run(&settings, workdir, &request, &ui::Ui::new(cli.common.json))?;
+        if cli.common.json {
+            println!("{}", swept.answer);
+        } else {
+            if !swept.rows.is_empty() {
+                table(swept.heading, swept.rows);
+            }
+            swept.remarks.iter().for_each(|remark| println!("{remark}"));
+        }
+        return Ok(0);
+    }
+    let trades = args.trades.as_deref().ok_or_else(|| Failure::new(Code::Usage, "give --trades FILE"))?;
+    show(cli, &commands::backtest::run(&settings, workdir, &args.candles, args.signals.as_deref(), trades)?)
 }
 
 fn day(cli: &Cli, args: &RunArgs, stored_only: bool) -> Result<u8, Failure> {

@@ -61,7 +61,7 @@ pub fn run(
     }))
 }
 
-fn voices(mode: DecideMode) -> &'static str {
+pub(super) fn voices(mode: DecideMode) -> &'static str {
     match mode {
         DecideMode::Consensus => "consensus of the voting engines",
         DecideMode::Model => "models of the workdir, bars of their training included",
@@ -90,7 +90,7 @@ fn own_decisions(
 }
 
 /// Predictions of the models below `workdir` for every bar of the symbols that have one.
-fn own_predictions(panel: &Panel, features: &Features, workdir: &Path) -> Result<Vec<Question>, Failure> {
+pub(super) fn own_predictions(panel: &Panel, features: &Features, workdir: &Path) -> Result<Vec<Question>, Failure> {
     let mut predictions = Vec::new();
     for (symbol, name) in panel.symbols.iter().enumerate() {
         let path = workdir.join("models").join(format!("{name}_model.pkl"));

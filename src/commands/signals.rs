@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::table::{self, TableError};
+use super::table::{self, Table, TableError};
 use super::time_text;
 use crate::market::Panel;
-use crate::shadow::{SignalError, Signals};
+use crate::shadow::{Side, SignalError, Signals};
 
 /// A file of signals that cannot be traded.
 #[derive(Debug, thiserror::Error)]
@@ -20,31 +20,14 @@ pub enum SignalFileError {
 /// Reads `symbol, timestamp, side` (−1, 0, +1) and, where there are such columns, `stop_bps, take_bps, size`.
 pub fn read(path: &Path, panel: &Panel) -> Result<Signals, SignalFileError> {
     let table = table::read(path)?;
-    let (symbols, times, sides) = (table.texts("symbol")?, table.times("timestamp")?, table.numbers("side")?);
+    let cells = cells(&table, panel)?;
+    let sides = table.numbers("side")?;
     let optional = |name| if table.has(name) { table.numbers(name).map(Some) } else { Ok(None) };
     let (stops, takes, sizes) = (optional("stop_bps")?, optional("take_bps")?, optional("size")?);
     let fault = |fault| SignalFileError::Row { path: path.display().to_string(), fault };
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
-    let mut seen: HashMap<usize, usize> = HashMap::new();
-    for row in 0..symbols.len() {
-        let name = &symbols[row];
-        let symbol =
-            panel.symbol(name).ok_or_else(|| fault(SignalError::UnknownSymbol { row, symbol: name.clone() }))?;
-        let bar = panel.bar_at(times[row]).filter(|bar| panel.ranges[symbol].contains(bar)).ok_or_else(|| {
-            fault(SignalError::UnknownTime { row, symbol: name.clone(), time: time_text(times[row]) })
-        })?;
-        let cell = symbol * panel.bars + bar;
-        if let Some(&first) = seen.get(&cell) {
-            let time = time_text(times[row]);
-            return Err(fault(SignalError::Twice { row, first, symbol: name.clone(), time }));
-        }
-        seen.insert(cell, row);
-        signals.side[cell] = match sides[row] {
-            1.0 => 1,
-            -1.0 => -1,
-            0.0 => 0,
-            side => return Err(fault(SignalError::Side { row, side: side.to_string() })),
-        };
+    for (row, &cell) in cells.iter().enumerate() {
+        signals.side[cell] = side_of(row, sides[row]).map_err(fault)?;
         let given = [
             ("stop_bps", &stops, &mut signals.stop_bps),
             ("take_bps", &takes, &mut signals.take_bps),
@@ -57,8 +40,73 @@ pub fn read(path: &Path, panel: &Panel) -> Result<Signals, SignalFileError> {
             if !value.is_nan() && sides[row] != 0.0 && !(value.is_finite() && value > 0.0) {
                 return Err(fault(SignalError::Number { row, column, value }));
             }
+            // A long trade's stop and a short trade's take lie below the entry.
+            let below = column == if sides[row] > 0.0 { "stop_bps" } else { "take_bps" };
+            if below && column != "size" && sides[row] != 0.0 && value >= 10_000.0 {
+                let side = if sides[row] > 0.0 { Side::Long } else { Side::Short };
+                return Err(fault(SignalError::NoPrice { row, column, value, side }));
+            }
             out[cell] = value;
         }
     }
     Ok(signals)
+}
+
+/// Scores of a file, `[symbols × bars]`, NaN where it says nothing.
+pub struct Scores {
+    pub values: Vec<f32>,
+    /// The column that they come from.
+    pub column: &'static str,
+    /// Columns of single trades, which a sweep does not use.
+    pub unused: Vec<&'static str>,
+}
+
+/// Reads `symbol, timestamp, score`, or a `side` of −1, 0 or +1 as the score.
+pub fn read_scores(path: &Path, panel: &Panel) -> Result<Scores, SignalFileError> {
+    let table = table::read(path)?;
+    let cells = cells(&table, panel)?;
+    let column = if table.has("score") { "score" } else { "side" };
+    let says = table.numbers(column)?;
+    let fault = |fault| SignalFileError::Row { path: path.display().to_string(), fault };
+    let mut values = vec![f32::NAN; panel.symbols.len() * panel.bars];
+    for (row, &cell) in cells.iter().enumerate() {
+        values[cell] =
+            if column == "side" { f32::from(side_of(row, says[row]).map_err(fault)?) } else { says[row] as f32 };
+        if !values[cell].is_finite() {
+            return Err(fault(SignalError::Score { row, value: says[row] }));
+        }
+    }
+    let unused = ["stop_bps", "take_bps", "size"].into_iter().filter(|name| table.has(name)).collect();
+    Ok(Scores { values, column, unused })
+}
+
+/// The place of each row's symbol and bar in `[symbols × bars]`.
+fn cells(table: &Table, panel: &Panel) -> Result<Vec<usize>, SignalFileError> {
+    let (symbols, times) = (table.texts("symbol")?, table.times("timestamp")?);
+    let fault = |fault| SignalFileError::Row { path: table.path.display().to_string(), fault };
+    let mut seen: HashMap<usize, usize> = HashMap::new();
+    let mut place = |row: usize| {
+        let name = &symbols[row];
+        let symbol =
+            panel.symbol(name).ok_or_else(|| fault(SignalError::UnknownSymbol { row, symbol: name.clone() }))?;
+        let bar = panel.bar_at(times[row]).filter(|bar| panel.ranges[symbol].contains(bar)).ok_or_else(|| {
+            fault(SignalError::UnknownTime { row, symbol: name.clone(), time: time_text(times[row]) })
+        })?;
+        let cell = symbol * panel.bars + bar;
+        if let Some(first) = seen.insert(cell, row) {
+            let time = time_text(times[row]);
+            return Err(fault(SignalError::Twice { row, first, symbol: name.clone(), time }));
+        }
+        Ok(cell)
+    };
+    (0..symbols.len()).map(&mut place).collect()
+}
+
+fn side_of(row: usize, side: f64) -> Result<i8, SignalError> {
+    match side {
+        1.0 => Ok(1),
+        -1.0 => Ok(-1),
+        0.0 => Ok(0),
+        side => Err(SignalError::Side { row, side: side.to_string() }),
+    }
 }

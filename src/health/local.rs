@@ -36,13 +36,15 @@ pub fn disk(workdir: &Path) -> Check {
 
 /// Memory that is free, within the container's limit where there is one.
 pub fn memory() -> Check {
-    let system = System::new_with_specifics(RefreshKind::nothing().with_memory(MemoryRefreshKind::everything()));
-    let mut free = system.available_memory();
-    if let Some(limits) = system.cgroup_limits() {
-        free = free.min(limits.free_memory);
-    }
     let remedy = "stop other programs, or study fewer symbols (universe.top_n)";
-    judged("memory", free as f64 / GIB, MEMORY_WANTED, remedy)
+    judged("memory", free_memory() as f64 / GIB, MEMORY_WANTED, remedy)
+}
+
+/// Bytes of [`memory`].
+pub fn free_memory() -> u64 {
+    let system = System::new_with_specifics(RefreshKind::nothing().with_memory(MemoryRefreshKind::everything()));
+    let free = system.available_memory();
+    system.cgroup_limits().map_or(free, |limits| free.min(limits.free_memory))
 }
 
 fn judged(component: &str, free_gib: f64, wanted_gib: f64, remedy: &str) -> Check {

@@ -35,7 +35,7 @@ pub fn drawdowns(curve: &[(i64, f64)]) -> Drawdowns {
     }
     Drawdowns {
         max: depths.iter().copied().fold(0.0, f64::max),
-        average: super::ratios::mean(&depths),
+        average: super::returns::mean(&depths),
         longest_recovery_days: longest as f64 / DAY_MS as f64,
     }
 }

@@ -14,6 +14,8 @@ pub struct Outcome {
     /// Largest fall from a peak, a positive share of equity.
     pub max_drawdown: f64,
     pub trades: usize,
+    /// Probability that the true Sharpe ratio beats that of luck; NaN where it is undefined.
+    pub deflated_sharpe: f64,
 }
 
 /// A threshold that was missed.
@@ -50,7 +52,8 @@ pub enum Verdict<T> {
 }
 
 impl<T> Verdict<T> {
-    /// Judges `item` by its outcome: a value equal to its limit passes, an undefined one does not.
+    /// Judges `item` by its outcome: a value equal to its limit passes, an undefined one does not. A least deflated Sharpe
+    /// ratio of 0 asks nothing.
     pub fn judge(item: T, outcome: &Outcome, limits: &Approve) -> Self {
         let least = |metric, setting, value, limit| Failure { metric, setting, value, limit, at_most: false };
         let checks = [
@@ -65,7 +68,14 @@ impl<T> Verdict<T> {
             },
             least("trades", "approve.min_trades", outcome.trades as f64, f64::from(limits.min_trades)),
         ];
-        let failures: Vec<Failure> = checks.into_iter().filter(|check| !check.passes()).collect();
+        let luck = least(
+            "deflated_sharpe",
+            "approve.min_deflated_sharpe",
+            outcome.deflated_sharpe,
+            limits.min_deflated_sharpe,
+        );
+        let asked = (limits.min_deflated_sharpe > 0.0).then_some(luck);
+        let failures: Vec<Failure> = checks.into_iter().chain(asked).filter(|check| !check.passes()).collect();
         if failures.is_empty() {
             Self::Approved(Approved { item })
         } else {
@@ -146,8 +156,9 @@ mod tests {
     use super::*;
 
     const LIMITS: Approve =
-        Approve { min_sharpe: 0.5, min_win_rate: 0.45, max_drawdown: 0.2, min_trades: 30, min_deflated_sharpe: 0.0 };
-    const AT_THE_LIMITS: Outcome = Outcome { sharpe: 0.5, win_rate: 0.45, max_drawdown: 0.2, trades: 30 };
+        Approve { min_sharpe: 0.5, min_win_rate: 0.45, max_drawdown: 0.2, min_trades: 30, min_deflated_sharpe: 0.99 };
+    const AT_THE_LIMITS: Outcome =
+        Outcome { sharpe: 0.5, win_rate: 0.45, max_drawdown: 0.2, trades: 30, deflated_sharpe: 0.99 };
 
     #[test]
     fn values_at_their_limits_are_approved() {
@@ -159,7 +170,8 @@ mod tests {
 
     #[test]
     fn every_missed_threshold_is_named_with_value_and_limit() {
-        let outcome = Outcome { sharpe: -0.25, win_rate: 0.41236, max_drawdown: 0.35, trades: 12 };
+        let outcome =
+            Outcome { sharpe: -0.25, win_rate: 0.41236, max_drawdown: 0.35, trades: 12, deflated_sharpe: 0.31 };
         let verdict = Verdict::judge((), &outcome, &LIMITS);
         assert!(!verdict.is_approved());
         assert_eq!(
@@ -169,6 +181,7 @@ mod tests {
                 "win_rate 0.4124 is below 0.45 (approve.min_win_rate)",
                 "max_drawdown 0.35 is above 0.2 (approve.max_drawdown)",
                 "trades 12 is below 30 (approve.min_trades)",
+                "deflated_sharpe 0.31 is below 0.99 (approve.min_deflated_sharpe)",
             ]
         );
     }
@@ -180,6 +193,7 @@ mod tests {
             Outcome { win_rate: 0.449, ..AT_THE_LIMITS },
             Outcome { max_drawdown: 0.201, ..AT_THE_LIMITS },
             Outcome { trades: 29, ..AT_THE_LIMITS },
+            Outcome { deflated_sharpe: 0.989, ..AT_THE_LIMITS },
         ] {
             assert_eq!(Verdict::judge((), &outcome, &LIMITS).reasons().len(), 1, "{outcome:?}");
         }
@@ -187,10 +201,26 @@ mod tests {
 
     #[test]
     fn undefined_metrics_are_rejected_in_words() {
-        let outcome = Outcome { sharpe: f64::NAN, win_rate: f64::NAN, max_drawdown: 0.0, trades: 0 };
+        let undefined = f64::NAN;
+        let outcome = Outcome {
+            sharpe: undefined,
+            win_rate: undefined,
+            max_drawdown: 0.0,
+            trades: 0,
+            deflated_sharpe: undefined,
+        };
         let reasons = Verdict::judge((), &outcome, &LIMITS).reasons();
         assert_eq!(reasons[0], "sharpe is undefined; approve.min_sharpe is 0.5");
-        assert_eq!(reasons.len(), 3);
+        assert_eq!(reasons[3], "deflated_sharpe is undefined; approve.min_deflated_sharpe is 0.99");
+        assert_eq!(reasons.len(), 4);
+    }
+
+    #[test]
+    fn a_deflated_sharpe_ratio_is_asked_for_only_above_0() {
+        let limits = Approve { min_deflated_sharpe: 0.0, ..LIMITS };
+        let outcome = Outcome { deflated_sharpe: f64::NAN, ..AT_THE_LIMITS };
+        assert!(Verdict::judge((), &outcome, &limits).is_approved());
+        assert!(!Verdict::judge((), &outcome, &LIMITS).is_approved());
     }
 
     #[test]

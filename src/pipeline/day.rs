@@ -22,6 +22,8 @@ use crate::ui::{Step, Ui};
 
 /// Time that waiting messages get at the end of a run.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same after a kill, which ends the process within a second.
+const HASTE: Duration = Duration::from_millis(400);
 
 pub struct Day {
     pub settings: Settings,
@@ -139,7 +141,8 @@ impl Day {
         let noted = self.brain.store_events(&self.events).await;
         let ended = self.brain.finish_run(&self.run.run_id, status, error.as_deref()).await;
         let released = self.lock.release().await;
-        self.notifier.close(PATIENCE).await;
+        let killed = outcome.as_ref().is_err_and(|failure| failure.code == Code::Killed);
+        self.notifier.close(if killed { HASTE } else { PATIENCE }).await;
         self.journal.close().await;
         self.brain.close().await;
         let answer = outcome?;

@@ -2,6 +2,7 @@
 
 mod batch;
 pub mod jobs;
+pub mod judge;
 mod practise;
 mod tune;
 
@@ -18,9 +19,10 @@ use crate::features::{self, Features};
 use crate::folds::{self, Fold};
 use crate::labels;
 use crate::market::Panel;
-use crate::metrics::{Account, Metrics};
+use crate::metrics::{Account, Breakdown, Evidence, Holding, Metrics};
 use crate::models::verdict::Verdict;
 use crate::notify::Milestone;
+use crate::risk::Ledger;
 use crate::shadow::{Rules, Trade};
 
 use batch::Inputs;
@@ -38,8 +40,9 @@ pub struct Model {
     /// An account of its own that took every out-of-fold trade of this symbol.
     pub account: Account,
     pub metrics: Metrics,
-    /// Return of holding the coin over the test windows.
-    pub buy_and_hold: f64,
+    pub evidence: Evidence,
+    /// Holding the coin over the test windows.
+    pub holding: Option<Holding>,
     pub verdict: Verdict<()>,
 }
 
@@ -48,15 +51,18 @@ pub struct Learned {
     pub models: Vec<Model>,
     /// Out-of-fold trades of all symbols, by entry, then symbol.
     pub trades: Vec<Trade>,
-    /// `market_regime` at each trade's signal.
-    pub regimes: Vec<f32>,
     /// What the engines said at each trade's signal.
     pub voices: Vec<Voice>,
     pub consensus: Summary,
     pub waits: BTreeMap<Wait, usize>,
-    /// One account that took all symbols' trades under the leverage limit.
-    pub portfolio: Account,
+    /// One account that was asked to take all symbols' trades, under every rule of risk.
+    pub ledger: Ledger,
     pub portfolio_metrics: Metrics,
+    pub portfolio_evidence: Evidence,
+    /// Holding all coins over their test windows, with equal money each.
+    pub portfolio_holding: Option<Holding>,
+    /// Trades by what they have in common: `symbol`, `regime`.
+    pub breakdowns: Vec<(&'static str, Breakdown)>,
     pub settings_digest: String,
     pub panel_digest: String,
 }
@@ -102,9 +108,10 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
             let symbol = panel.symbols[*symbol].clone();
             day.notifier.tell(&Milestone::Training { symbol, number: trained.len() + 1, total });
         }
+        let stop = day.stop.clone();
         let results = tokio::task::block_in_place(|| {
             let inputs = Inputs { settings: &day.settings, panel, features, labels: &labels, tuning: &tuning };
-            batch::train(&inputs, batch, &|| step.advance(1))
+            batch::train(&inputs, batch, &|| !stop.is_asked(), &|| step.advance(1))
         });
         for ((symbol, _), result) in batch.iter().zip(results) {
             match result {
@@ -112,10 +119,13 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
                     checkpoints.save(&found)?;
                     trained.insert(*symbol, found);
                 }
+                // What was stopped has not failed.
+                Err(_) if day.stop.is_asked() => {}
                 Err(reason) => day.fail(&panel.symbols[*symbol], reason),
             }
         }
     }
+    day.stop.check()?;
     if trained.is_empty() {
         let reasons: Vec<String> =
             day.failures.iter().take(5).map(|failure| format!("{}: {}", failure.symbol, failure.reason)).collect();
@@ -127,6 +137,7 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
     day.end(step, json!({ "models": jobs, "reused": reused })).await?;
 
     let step = day.begin("practise", Some(trained.len() as u64)).await?;
+    let stop = day.stop.clone();
     let learned = tokio::task::block_in_place(|| {
         let inputs = practise::Inputs {
             settings: &day.settings,
@@ -137,8 +148,10 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
             rules: &rules,
             compute: &day.compute,
         };
-        practise::practise(&inputs, trained, panel_digest, settings_digest)
+        practise::practise(&inputs, trained, panel_digest, settings_digest, &|| stop.why_killed())
     })?;
+    // A portfolio that the kill switch cut short is no result.
+    day.stop.check()?;
     for model in &learned.models {
         let m = &model.metrics;
         tracing::info!(

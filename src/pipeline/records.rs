@@ -39,9 +39,9 @@ pub fn records(
     learned: &Learned,
     names: &HashMap<usize, ModelName>,
 ) -> Records {
-    // Money is that of the portfolio: a trade that found no leverage left has a size of 0.
+    // Money is that of the portfolio: a trade that risk refused has a size of 0.
     let key = |trade: &Trade| (trade.symbol, trade.signal_bar);
-    let money: HashMap<_, _> = learned.portfolio.entries.iter().map(|e| (key(&e.trade), e.notional)).collect();
+    let money: HashMap<_, _> = learned.ledger.account.entries.iter().map(|e| (key(&e.trade), e.notional)).collect();
     let models: HashMap<usize, &Model> = learned.models.iter().map(|model| (model.symbol, model)).collect();
     let mut records = Records { trades: vec![], wins: vec![], losses: vec![], post_exit: vec![] };
     for (trade, voice) in learned.trades.iter().zip(&learned.voices) {

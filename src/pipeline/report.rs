@@ -1,5 +1,7 @@
 //! Step 7, continued: the reports that people read.
 
+mod judged;
+
 use std::collections::BTreeMap;
 
 use chrono::Utc;
@@ -9,7 +11,7 @@ use super::Failure;
 use super::checkpoints::Tuned;
 use super::day::Day;
 use super::learn::{Learned, Model};
-use super::records::regime_name;
+use super::risk;
 use super::save::Saved;
 use crate::decide::Voter;
 use crate::health;
@@ -17,8 +19,7 @@ use crate::market::{Panel, Selection};
 use crate::metrics::Account;
 use crate::models::bundle::importance_shares;
 use crate::report::{
-    self, Costs, Decisions, EngineRow, Exclusion, Importance, Regime, ReportData, SearchRow, SymbolCurve, SymbolRow,
-    Totals,
+    self, Costs, Decisions, EngineRow, Exclusion, Importance, ReportData, SearchRow, SymbolCurve, SymbolRow, Totals,
 };
 
 /// Features named in the report.
@@ -61,9 +62,11 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
             sharpe: any.then_some(m.sharpe),
             max_drawdown: any.then_some(m.drawdown.max),
             total_return: any.then_some(m.total_return),
+            luck: judged::luck(&learned.portfolio_evidence),
+            holding: judged::held(learned.portfolio_holding.as_ref()),
         },
         symbols: learned.models.iter().map(symbol_row).collect(),
-        equity: curve(&learned.portfolio),
+        equity: curve(&learned.ledger.account),
         symbol_equity: learned
             .models
             .iter()
@@ -72,9 +75,11 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         importance: importance(learned),
         exit_reasons: exit_reasons(learned),
         costs: costs(day, learned),
-        regimes: regimes(learned),
+        regimes: judged::groups(learned, "regime"),
+        groups: judged::other_groups(learned, "regime"),
         decisions: decisions(day, learned),
         engines: engines(learned),
+        risk: risk::summary(panel, learned),
         search: search(learned),
         exclusions: selection
             .excluded
@@ -88,6 +93,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
 fn symbol_row(model: &Model) -> SymbolRow {
     let m = &model.metrics;
     let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
+    let held = judged::held(model.holding.as_ref());
     SymbolRow {
         symbol: model.trained.symbol.clone(),
         folds: model.trained.folds.len(),
@@ -99,7 +105,11 @@ fn symbol_row(model: &Model) -> SymbolRow {
         max_drawdown: defined(m.drawdown.max),
         total_return: defined(m.total_return),
         cost_share: defined(m.costs.cost_share),
-        buy_and_hold: model.buy_and_hold.is_finite().then_some(model.buy_and_hold),
+        cost_shares: judged::cost_shares(m),
+        buy_and_hold: held.total_return,
+        holding_sharpe: held.sharpe,
+        holding_max_drawdown: held.max_drawdown,
+        luck: judged::luck(&model.evidence),
         approved: model.verdict.is_approved(),
         reasons: model.verdict.reasons(),
     }
@@ -137,7 +147,7 @@ fn exit_reasons(learned: &Learned) -> Vec<(String, u64)> {
 
 fn costs(day: &Day, learned: &Learned) -> Costs {
     let c = &learned.portfolio_metrics.costs;
-    let gross = learned.portfolio.entries.iter().map(|e| e.notional * e.trade.gross_bps / 10_000.0).sum();
+    let gross = learned.ledger.account.entries.iter().map(|e| e.notional * e.trade.gross_bps / 10_000.0).sum();
     Costs {
         currency: day.settings.risk.account_currency.clone(),
         gross,
@@ -165,20 +175,17 @@ fn decisions(day: &Day, learned: &Learned) -> Decisions {
 
 /// Each engine with the trades that it voted for.
 fn engines(learned: &Learned) -> Vec<EngineRow> {
-    let mut supported: Vec<Vec<f64>> = vec![vec![]; Voter::ALL.len()];
-    for (trade, voice) in learned.trades.iter().zip(&learned.voices) {
-        voice.supporters(trade.side.sign()).for_each(|engine| supported[engine].push(trade.net_bps));
-    }
+    let groups = judged::groups(learned, "engine");
     let row = |(place, voter): (usize, Voter)| {
-        let nets = &supported[place];
-        let share = |sum: f64| (!nets.is_empty()).then(|| sum / nets.len() as f64);
+        let own = groups.iter().find(|group| group.name == voter.name()).cloned().unwrap_or_default();
         EngineRow {
             engine: voter.name().to_owned(),
             family: voter.family().name().to_owned(),
             hit_rate: Some(learned.consensus.hit_rates[place]),
-            trades: nets.len() as u64,
-            win_rate: share(nets.iter().filter(|net| **net > 0.0).count() as f64),
-            mean_net_bps: share(nets.iter().sum()),
+            trades: own.trades,
+            win_rate: own.win_rate,
+            mean_net_bps: own.mean_net_bps,
+            t_statistic: own.t_statistic,
         }
     };
     Voter::ALL.into_iter().enumerate().map(row).collect()
@@ -210,23 +217,4 @@ fn search(learned: &Learned) -> Vec<SearchRow> {
 /// The share by which a loss fell; 0 where there was none.
 fn fall(from: f64, to: f64) -> f64 {
     if from > 0.0 { 1.0 - to / from } else { 0.0 }
-}
-
-fn regimes(learned: &Learned) -> Vec<Regime> {
-    let mut by_name: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for (trade, regime) in learned.trades.iter().zip(&learned.regimes) {
-        by_name.entry(regime_name(*regime).unwrap_or_else(|| "unknown".to_owned())).or_default().push(trade.net_bps);
-    }
-    by_name
-        .into_iter()
-        .map(|(name, net)| {
-            let n = net.len() as f64;
-            Regime {
-                name,
-                trades: net.len() as u64,
-                win_rate: Some(net.iter().filter(|&&bps| bps > 0.0).count() as f64 / n),
-                mean_net_bps: Some(net.iter().sum::<f64>() / n),
-            }
-        })
-        .collect()
 }

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::day::{Day, time};
-use super::learn::{Learned, Model, jobs};
+use super::learn::{Learned, Model, jobs, judge};
 use super::records::{self, ModelName};
+use super::risk;
 use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
 use crate::features::{self, Features};
 use crate::market::Panel;
@@ -53,7 +54,9 @@ pub async fn everything(
     day.brain.store_trades(&run_id, &records.trades).await?;
     day.brain.store_analysis(&run_id, &records.wins, &records.losses).await?;
     day.brain.store_post_exit(&run_id, &records.post_exit).await?;
-    day.brain.store_daily_metrics(&daily_metrics(day, learned)).await?;
+    let (refusals, breakers) = risk::rows(day, panel, learned);
+    day.brain.store_risk(&run_id, &refusals, &breakers).await?;
+    day.brain.store_daily_metrics(&daily_metrics(day, panel, learned)).await?;
     day.journal.store_trades(&run_id, &records.trades).await?;
     day.journal.store_models(&run_id, &journal).await?;
     let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count();
@@ -110,8 +113,11 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
                 "profit_factor": defined(m.trades.profit_factor),
                 "trades": m.trades.count,
                 "cost_share": defined(m.costs.cost_share),
-                "buy_and_hold": model.buy_and_hold.is_finite().then_some(model.buy_and_hold),
-            })),
+                "buy_and_hold": model.holding.as_ref().map(|holding| holding.total_return),
+            }))
+            .into_iter()
+            .chain(judge::figures(m, &model.evidence, model.holding.as_ref()))
+            .collect(),
         },
         feature_importance: importance_shares(&trained.heads),
         training_parameters: TrainingParameters {
@@ -252,10 +258,15 @@ fn performance_row(day: &Day, learned: &Learned, model: &Model, bundle: &Bundle)
         slippage_gbp: m.costs.slippage,
         funding_gbp: m.costs.funding,
         cost_share: Some(m.costs.cost_share),
-        buy_and_hold_return: model.buy_and_hold.is_finite().then_some(model.buy_and_hold),
+        buy_and_hold_return: model.holding.as_ref().map(|holding| holding.total_return),
         approved: model.verdict.is_approved(),
         reasons: json!(model.verdict.reasons()),
-        more: json!({ "days": m.days, "waits": waits(learned) }),
+        more: Value::Object(
+            [("waits".to_owned(), json!(waits(learned)))]
+                .into_iter()
+                .chain(judge::figures(m, &model.evidence, model.holding.as_ref()))
+                .collect(),
+        ),
         simulated: day.simulated,
     }
 }
@@ -283,7 +294,7 @@ pub fn waits(learned: &Learned) -> Map<String, Value> {
     learned.waits.iter().map(|(wait, count)| (wait.name().to_owned(), json!(count))).collect()
 }
 
-fn daily_metrics(day: &Day, learned: &Learned) -> DailyMetricsRow {
+fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned) -> DailyMetricsRow {
     let m: &Metrics = &learned.portfolio_metrics;
     let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count() as i64;
     DailyMetricsRow {
@@ -299,7 +310,7 @@ fn daily_metrics(day: &Day, learned: &Learned) -> DailyMetricsRow {
         losses: (m.trades.count - m.trades.wins) as i64,
         win_rate: m.trades.win_rate,
         account_currency: day.settings.risk.account_currency.clone(),
-        total_profit_gbp: learned.portfolio.final_equity() - learned.portfolio.start_equity,
+        total_profit_gbp: (learned.ledger.equity() - learned.ledger.start_equity).value(),
         fees_gbp: m.costs.fees,
         spread_gbp: m.costs.spread,
         slippage_gbp: m.costs.slippage,
@@ -307,10 +318,20 @@ fn daily_metrics(day: &Day, learned: &Learned) -> DailyMetricsRow {
         cost_share: Some(m.costs.cost_share),
         sharpe_ratio: m.sharpe,
         max_drawdown: m.drawdown.max,
-        equity_start_gbp: learned.portfolio.start_equity,
-        equity_end_gbp: learned.portfolio.final_equity(),
+        equity_start_gbp: learned.ledger.start_equity.value(),
+        equity_end_gbp: learned.ledger.equity().value(),
         seconds: day.ui.seconds().iter().map(|(_, seconds)| seconds).sum(),
-        more: json!({ "waits": waits(learned), "refused_for_leverage": learned.portfolio.refused }),
+        more: Value::Object(
+            [
+                ("waits".to_owned(), json!(waits(learned))),
+                ("risk".to_owned(), json!(risk::summary(panel, learned))),
+                ("buy_and_hold".to_owned(), json!(learned.portfolio_holding.as_ref().map(|h| h.total_return))),
+                ("groups".to_owned(), learned.breakdowns.iter().map(|(by, groups)| (*by, json!(groups))).collect()),
+            ]
+            .into_iter()
+            .chain(judge::figures(m, &learned.portfolio_evidence, learned.portfolio_holding.as_ref()))
+            .collect(),
+        ),
         simulated: day.simulated,
     }
 }

@@ -1,29 +1,62 @@
-//! Being asked to stop: Ctrl-C and SIGTERM are noted at once and obeyed between pieces of work.
+//! Being made to stop: Ctrl-C and SIGTERM are noted at once and obeyed between pieces of work; the kill switch ends
+//! the run within a second, whatever it is doing.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::exit::{Code, Failure};
+use crate::kill;
 
-/// Whether somebody asked this process to stop.
+/// The kill switch is looked at so often.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// After a kill a run has so long to save its state. Any step can be cut off at any instruction, so that work that
+/// cannot be interrupted is.
+const GRACE: Duration = Duration::from_millis(700);
+
+/// Whether somebody wants this run to stop.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop(Arc<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    interrupted: AtomicBool,
+    /// What the kill switch said. It stays: what was decided in doubt shall not be saved.
+    killed: OnceLock<String>,
+    /// Wakes those who wait for the kill switch.
+    told: Notify,
+}
 
 impl Stop {
+    /// Watches the kill switch of `workdir` from a thread of its own, until the last copy of this is dropped.
+    ///
+    /// A process that is still there [`GRACE`] after the switch was seen is ended with exit code 5.
+    pub fn watching(workdir: PathBuf) -> Self {
+        let stop = Self::default();
+        let asked = Arc::downgrade(&stop.0);
+        thread::spawn(move || watch(&asked, &workdir));
+        stop
+    }
+
     /// Listens for SIGINT and SIGTERM on the current runtime.
     ///
     /// # Errors
     /// Signals that cannot be listened to.
-    pub fn listen() -> std::io::Result<Self> {
-        let stop = Self::default();
+    pub fn listen(&self) -> std::io::Result<()> {
         for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
             let mut signals = signal(kind)?;
-            let asked = stop.0.clone();
+            let asked = Arc::downgrade(&self.0);
             tokio::spawn(async move {
                 if signals.recv().await.is_some() {
-                    asked.store(true, Ordering::Relaxed);
+                    if let Some(asked) = asked.upgrade() {
+                        asked.interrupted.store(true, Ordering::Relaxed);
+                    }
                     crate::ui::print_line("stopping after the work at hand; run again with --resume to go on");
                 }
                 // Asked twice, nobody wants to wait.
@@ -32,19 +65,85 @@ impl Stop {
                 }
             });
         }
-        Ok(stop)
+        Ok(())
     }
 
+    /// Whether to begin nothing more; cheap enough to ask between trees.
     pub fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.interrupted.load(Ordering::Relaxed) || self.0.killed.get().is_some()
+    }
+
+    /// What the kill switch said, once it has been seen.
+    pub fn why_killed(&self) -> Option<String> {
+        self.0.killed.get().cloned()
+    }
+
+    /// Waits for the kill switch.
+    pub async fn killed(&self) -> Failure {
+        loop {
+            let told = self.0.told.notified();
+            if let Some(why) = self.0.killed.get() {
+                return killed(why);
+            }
+            told.await;
+        }
     }
 
     /// # Errors
-    /// Exit code 130 where a stop was asked for.
+    /// Exit code 5 once the kill switch has been seen, 130 where a stop was asked for.
     pub fn check(&self) -> Result<(), Failure> {
+        if let Some(why) = self.0.killed.get() {
+            return Err(killed(why));
+        }
         if self.is_asked() {
             return Err(Failure::new(Code::Interrupted, "interrupted; the state is saved, and --resume goes on"));
         }
         Ok(())
+    }
+}
+
+fn killed(why: &str) -> Failure {
+    Failure::new(Code::Killed, why)
+}
+
+fn watch(asked: &Weak<Asked>, workdir: &std::path::Path) {
+    while let Some(asked) = asked.upgrade() {
+        if let Some(killed) = kill::status(workdir) {
+            let _ = asked.killed.set(format!("the kill switch is {killed}"));
+            asked.told.notify_waiters();
+            break;
+        }
+        drop(asked);
+        thread::sleep(LOOK);
+    }
+    thread::sleep(GRACE);
+    if let Some(why) = asked.upgrade().and_then(|asked| asked.killed.get().cloned()) {
+        tracing::error!("the run was cut off: {why}");
+        eprintln!("huracan: {why}; the work at hand was cut off, and --resume goes on after kill off");
+        std::process::exit(Code::Killed as i32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kill_switch_is_seen_in_time_and_stays_seen() {
+        let workdir = tempfile::tempdir().unwrap();
+        let stop = Stop::watching(workdir.path().to_owned());
+        assert!(stop.check().is_ok() && !stop.is_asked());
+        let begun = Instant::now();
+        kill::on(workdir.path(), "wild prices").unwrap();
+        let failure = stop.killed().await;
+        // With room for a busy machine.
+        assert!(begun.elapsed() < LOOK * 4, "{:?}", begun.elapsed());
+        assert_eq!(failure.code, Code::Killed);
+        kill::off(workdir.path()).unwrap();
+        assert!(stop.is_asked() && stop.why_killed().unwrap().contains("wild prices"));
+        assert_eq!(stop.check().unwrap_err().code, Code::Killed);
+        // Dropped here, before the grace is over: else this test would end with exit code 5.
     }
 }

@@ -30,7 +30,7 @@ const KERNELS: &str = "features, labels and shadow trades have kernels";
 /// Under this name the last step leaves the run's answer.
 pub const ANSWER: &str = "finish";
 
-pub async fn wake(settings: Settings, request: &Request) -> Result<Woken, Failure> {
+pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<Woken, Failure> {
     let started = crate::brain::to_millis(Utc::now());
     let workdir = std::path::absolute(&request.workdir)?;
     let choice = settings.engine.device.parse::<DeviceChoice>();
@@ -84,6 +84,7 @@ pub async fn wake(settings: Settings, request: &Request) -> Result<Woken, Failur
     }
     logs::set_simulated(simulated);
     let journal = Journal::open(&workdir.join("data/journal.db")).await?;
+    stop.listen()?;
     let notifier = Notifier::start(&settings.notify, Access::from_environment().as_ref());
     let mut day = Day {
         now_ms: now_ms.unwrap_or(market_now),
@@ -98,7 +99,7 @@ pub async fn wake(settings: Settings, request: &Request) -> Result<Woken, Failur
         lock,
         ui,
         notifier,
-        stop: Stop::listen()?,
+        stop: stop.clone(),
         step: STEP.to_owned(),
         simulated,
         failures: Vec::new(),

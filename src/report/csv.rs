@@ -3,7 +3,10 @@
 use super::{ReportData, SymbolRow};
 
 const HEADER: &str = "date,symbol,folds,trades,win_rate,sharpe_ratio,sortino_ratio,calmar_ratio,max_drawdown,\
-                      total_return,cost_share,buy_and_hold_return,approved,reasons,simulated\n";
+                      total_return,cost_share,fee_share,spread_share,slippage_share,funding_share,buy_and_hold_return,\
+                      buy_and_hold_sharpe,buy_and_hold_max_drawdown,deflated_sharpe,published_deflated_sharpe,\
+                      probabilistic_sharpe,tries,sharpe_low,sharpe_high,t_statistic,skewness,kurtosis,approved,\
+                      reasons,simulated\n";
 
 pub(super) fn performance_analysis(data: &ReportData) -> String {
     data.symbols.iter().fold(HEADER.to_owned(), |mut text, row| {
@@ -26,7 +29,22 @@ fn line(data: &ReportData, row: &SymbolRow) -> String {
         number(row.max_drawdown),
         number(row.total_return),
         number(row.cost_share),
+        number(row.cost_shares.fee),
+        number(row.cost_shares.spread),
+        number(row.cost_shares.slippage),
+        number(row.cost_shares.funding),
         number(row.buy_and_hold),
+        number(row.holding_sharpe),
+        number(row.holding_max_drawdown),
+        number(row.luck.deflated_sharpe),
+        number(row.luck.published_deflated_sharpe),
+        number(row.luck.probabilistic_sharpe),
+        row.luck.tries.to_string(),
+        number(row.luck.sharpe_low),
+        number(row.luck.sharpe_high),
+        number(row.luck.t_statistic),
+        number(row.luck.skewness),
+        number(row.luck.kurtosis),
         row.approved.to_string(),
         quoted(&row.reasons.join("; ")),
         data.simulated.to_string(),
@@ -49,13 +67,17 @@ mod tests {
         data.symbols = vec![SymbolRow {
             symbol: "A-USDT".into(),
             sharpe: Some(0.25),
+            luck: super::super::Luck { tries: 1, deflated_sharpe: Some(0.75), ..super::super::Luck::default() },
             reasons: vec!["Sharpe 0.25, wanted \"0.5\"".into(), "x".into()],
             ..SymbolRow::default()
         }];
         let text = performance_analysis(&data);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[1], "2025-11-08,A-USDT,0,0,,0.25,,,,,,,false,\"Sharpe 0.25, wanted \"\"0.5\"\"; x\",true");
-        assert_eq!(lines[0].split(',').count(), 15);
+        assert_eq!(
+            lines[1],
+            "2025-11-08,A-USDT,0,0,,0.25,,,,,,,,,,,,,0.75,,,1,,,,,,false,\"Sharpe 0.25, wanted \"\"0.5\"\"; x\",true"
+        );
+        assert_eq!(lines[0].split(',').count(), 30);
     }
 }

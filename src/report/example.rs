@@ -54,6 +54,8 @@ pub fn example() -> ReportData {
             sharpe: Some(1.25),
             max_drawdown: Some(0.083),
             total_return: Some(0.152),
+            luck: luck(1.25),
+            holding: Held { total_return: Some(-0.062), sharpe: Some(-0.31), max_drawdown: Some(0.41) },
         },
         symbols,
         equity: walk(42, 6e-5),
@@ -86,10 +88,11 @@ pub fn example() -> ReportData {
             net: 3239.5,
         },
         regimes: vec![
-            Regime { name: "TREND".into(), trades: 840, win_rate: Some(0.55), mean_net_bps: Some(12.3) },
-            Regime { name: "RANGE".into(), trades: 1010, win_rate: Some(0.49), mean_net_bps: Some(-1.8) },
-            Regime { name: "ILLIQUID".into(), trades: 0, win_rate: None, mean_net_bps: None },
+            group("TREND", 840, 0.55, 12.3),
+            group("RANGE", 1010, 0.49, -1.8),
+            Group { name: "ILLIQUID".into(), ..Group::default() },
         ],
+        groups: vec![Breakdown { by: "weekday".into(), groups: vec![group("Monday", 311, 0.53, 7.7)] }],
         decisions: Decisions {
             mode: "both".into(),
             bars: 57_600,
@@ -111,9 +114,23 @@ pub fn example() -> ReportData {
                 trades: 1_210,
                 win_rate: Some(0.51),
                 mean_net_bps: Some(3.4),
+                t_statistic: Some(1.2),
             },
             EngineRow { engine: "money_flow_index".into(), family: "momentum".into(), ..EngineRow::default() },
         ],
+        risk: RiskSummary {
+            taken: 1_641,
+            refused: 343,
+            refusals: vec![("daily_stop".into(), 12), ("leverage".into(), 331)],
+            trips: vec![("daily_stop".into(), 2)],
+            breakers: vec![
+                BreakerSpan { breaker: "daily_stop".into(), from_ms: start, to_ms: start + 7_200_000 },
+                BreakerSpan { breaker: "daily_stop".into(), from_ms: start + 90_000_000, to_ms: start + 93_600_000 },
+            ],
+            peak_leverage: 2.0,
+            peak_coin_share: 0.25,
+            peak_open_risk: 0.021,
+        },
         search: vec![
             SearchRow {
                 head: "edge_bps".into(),
@@ -144,6 +161,33 @@ pub fn example() -> ReportData {
     }
 }
 
+fn group(name: &str, trades: u64, win_rate: f64, mean_net_bps: f64) -> Group {
+    Group {
+        name: name.into(),
+        trades,
+        win_rate: Some(win_rate),
+        mean_net_bps: Some(mean_net_bps),
+        profit_factor: Some(1.0 + mean_net_bps / 100.0),
+        net_profit: Some(trades as f64 * mean_net_bps / 4.0),
+        cost_share: Some(0.31),
+        t_statistic: Some(mean_net_bps / 5.0),
+    }
+}
+
+fn luck(sharpe: f64) -> Luck {
+    Luck {
+        tries: 1,
+        probabilistic_sharpe: Some((0.5 + 0.3 * sharpe).clamp(0.0, 0.9999)),
+        published_deflated_sharpe: Some((0.5 + 0.3 * sharpe).clamp(0.0, 0.9999)),
+        deflated_sharpe: Some((0.5 + 0.29 * sharpe).clamp(0.0, 0.9997)),
+        sharpe_low: Some(sharpe - 1.9),
+        sharpe_high: Some(sharpe + 2.1),
+        t_statistic: Some(1.4 * sharpe),
+        skewness: Some(-0.2),
+        kurtosis: Some(4.1),
+    }
+}
+
 fn row(n: u32, symbol: &str) -> SymbolRow {
     let x = f64::from(n);
     let approved = n.is_multiple_of(3);
@@ -158,7 +202,16 @@ fn row(n: u32, symbol: &str) -> SymbolRow {
         max_drawdown: Some(0.05 + 0.03 * x),
         total_return: Some(0.21 - 0.07 * x),
         cost_share: Some(0.25 + 0.04 * x),
+        cost_shares: CostShares {
+            fee: Some(0.15),
+            spread: Some(0.05),
+            slippage: Some(0.05 + 0.04 * x),
+            funding: Some(0.0),
+        },
         buy_and_hold: Some(-0.1 + 0.05 * x),
+        holding_sharpe: Some(-0.4 + 0.3 * x),
+        holding_max_drawdown: Some(0.31),
+        luck: luck(1.6 - 0.45 * x),
         approved,
         reasons: if approved {
             vec![]

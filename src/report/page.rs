@@ -29,10 +29,11 @@ struct Page<'a> {
     exits: Vec<Bar>,
     features: Vec<Bar>,
     steps: Vec<Bar>,
-    regimes: Vec<[String; 4]>,
+    regimes: Vec<[String; 8]>,
+    groups: Vec<(&'a str, Vec<[String; 8]>)>,
     waits: Vec<Bar>,
     consensus: String,
-    engines: Vec<[String; 6]>,
+    engines: Vec<[String; 7]>,
     search: Vec<[String; 5]>,
 }
 
@@ -61,6 +62,10 @@ struct Row<'a> {
     return_tone: &'static str,
     cost_share: String,
     buy_and_hold: String,
+    interval: String,
+    deflated: String,
+    deflated_note: String,
+    holding_sharpe: String,
 }
 
 struct Bar {
@@ -85,7 +90,14 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         exits: exits(data),
         features: features(data),
         steps: steps(data),
-        regimes: regimes(data),
+        regimes: group_rows(&data.regimes),
+        groups: data
+            .groups
+            .iter()
+            // Symbols and engines have tables of their own.
+            .filter(|breakdown| !["symbol", "engine"].contains(&breakdown.by.as_str()) && !breakdown.groups.is_empty())
+            .map(|breakdown| (breakdown.by.as_str(), group_rows(&breakdown.groups)))
+            .collect(),
         waits: waits(data),
         consensus: consensus(data),
         engines: engines(data),
@@ -116,11 +128,17 @@ fn tiles(data: &ReportData) -> Vec<Tile> {
             "out of fold, net of costs".into(),
             tone(totals.total_return),
         ),
-        tile("Sharpe", number(totals.sharpe), "annualised".into(), tone(totals.sharpe)),
+        tile("Sharpe", number(totals.sharpe), sharpe_note(data), tone(totals.sharpe)),
         tile("Largest drawdown", percent(totals.max_drawdown), "from a peak".into(), ""),
         tile("Win rate", percent(totals.win_rate), format!("{} trades", grouped(totals.trades as f64)), ""),
         tile("Cost share", percent(cost_share(data)), "of gross profit".into(), ""),
     ]
+}
+
+fn sharpe_note(data: &ReportData) -> String {
+    let (range, holding) = (interval(&data.totals.luck), number(data.totals.holding.sharpe));
+    let range = if range.is_empty() { "annualised".to_owned() } else { format!("95%: {range}") };
+    format!("{range}; holding: {holding}")
 }
 
 /// Costs over gross profit; not defined without a profit.
@@ -159,6 +177,10 @@ fn table_row<'a>(data: &ReportData, row: &'a SymbolRow) -> Row<'a> {
         return_tone: tone(row.total_return),
         cost_share: percent(row.cost_share),
         buy_and_hold: signed_percent(row.buy_and_hold),
+        interval: interval(&row.luck),
+        deflated: probability(row.luck.deflated_sharpe),
+        deflated_note: deflated_note(&row.luck),
+        holding_sharpe: number(row.holding_sharpe),
     }
 }
 
@@ -226,12 +248,13 @@ fn consensus(data: &ReportData) -> String {
     )
 }
 
-fn engines(data: &ReportData) -> Vec<[String; 6]> {
+fn engines(data: &ReportData) -> Vec<[String; 7]> {
     let words = |name: &str| name.replace('_', " ");
     let cells = |row: &super::EngineRow| {
         let net = row.mean_net_bps.map_or("–".into(), |bps| minus(format!("{bps:+.1} bps")));
         let trades = grouped(row.trades as f64);
-        [words(&row.engine), words(&row.family), percent(row.hit_rate), trades, percent(row.win_rate), net]
+        let (hits, wins) = (percent(row.hit_rate), percent(row.win_rate));
+        [words(&row.engine), words(&row.family), hits, trades, wins, net, number(row.t_statistic)]
     };
     data.engines.iter().map(cells).collect()
 }
@@ -249,14 +272,53 @@ fn search(data: &ReportData) -> Vec<[String; 5]> {
     data.search.iter().map(cells).collect()
 }
 
-fn regimes(data: &ReportData) -> Vec<[String; 4]> {
-    data.regimes
+fn group_rows(groups: &[super::Group]) -> Vec<[String; 8]> {
+    groups
         .iter()
-        .map(|regime| {
-            let net = regime.mean_net_bps.map_or("–".into(), |bps| format!("{bps:+.1} bps"));
-            [regime.name.clone(), grouped(regime.trades as f64), percent(regime.win_rate), minus(net)]
+        .map(|group| {
+            let net = group.mean_net_bps.map_or("–".into(), |bps| format!("{bps:+.1} bps"));
+            [
+                group.name.clone(),
+                grouped(group.trades as f64),
+                percent(group.win_rate),
+                minus(net),
+                number(group.t_statistic),
+                number(group.profit_factor),
+                group.net_profit.map_or("–".into(), grouped),
+                percent(group.cost_share),
+            ]
         })
         .collect()
+}
+
+/// From … to, of the Sharpe ratio.
+fn interval(luck: &super::Luck) -> String {
+    match (luck.sharpe_low, luck.sharpe_high) {
+        (Some(low), Some(high)) => {
+            format!("{} to {}", minus(format!("{low:.1}")), minus(format!("{high:.1}")))
+        }
+        _ => String::new(),
+    }
+}
+
+/// A probability; what is not quite certain does not read as certain.
+fn probability(value: Option<f64>) -> String {
+    match value.filter(|value| value.is_finite()) {
+        None => "–".into(),
+        Some(value) if (0.9995..1.0).contains(&value) => ">0.999".into(),
+        Some(value) => format!("{value:.3}"),
+    }
+}
+
+fn deflated_note(luck: &super::Luck) -> String {
+    let tries = if luck.tries > 1 { format!("best of {} tries", luck.tries) } else { "one try".into() };
+    format!(
+        "Probability that the true Sharpe ratio beats luck: {tries}, t {}, skewness {}, kurtosis {}; as published {}",
+        number(luck.t_statistic),
+        number(luck.skewness),
+        number(luck.kurtosis),
+        probability(luck.published_deflated_sharpe),
+    )
 }
 
 fn number(value: Option<f64>) -> String {
@@ -315,6 +377,10 @@ mod tests {
         );
         assert_eq!((signed_percent(Some(-0.1234)), percent(None)), ("−12.3%".into(), "–".into()));
         assert_eq!(number(Some(f64::INFINITY)), "–");
+        let all = [None, Some(0.98765), Some(0.9999), Some(1.0)].map(probability);
+        assert_eq!(all, ["–", "0.988", ">0.999", "1.000"]);
+        let luck = super::super::Luck { sharpe_low: Some(-0.04), sharpe_high: Some(2.26), ..Default::default() };
+        assert_eq!((interval(&luck).as_str(), interval(&Default::default()).as_str()), ("0.0 to 2.3", ""));
         assert_eq!((percent(Some(-1e-9)), tone(Some(-1e-9)), tone(Some(-0.01))), ("0.0%".into(), "", "bad"));
     }
 }

@@ -44,6 +44,8 @@ fn text_from_outside_is_escaped_everywhere() {
     data.exit_reasons[0].0 = evil.into();
     data.regimes[0].name = evil.into();
     data.search[0].head = evil.into();
+    data.groups[0].by = evil.into();
+    data.groups[0].groups[0].name = evil.into();
     data.failures[0].reason = evil.into();
     data.exclusions[0].reason = evil.into();
     data.symbols[1].reasons[0] = evil.into();
@@ -83,6 +85,11 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "win_long",
         "−0.2%",
         "31.4×",
+        "−0.3 to 3.7",
+        "Sharpe −0.40",
+        "0.964",
+        "Trades by engine",
+        "macd_cross",
     ] {
         assert!(html.contains(word), "{word}");
     }

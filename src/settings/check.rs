@@ -140,6 +140,7 @@ pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Faul
             "draw rows or features: lower one of them".into(),
         );
     }
+    risk(s, &mut fault);
     if s.market.exchange.kind == ExchangeKind::Files && s.market.exchange.path.as_os_str().is_empty() {
         fault("market.exchange.path", "is empty".into(), "name the folder of candle files".into());
     }
@@ -231,6 +232,34 @@ fn search(s: &ModelSearch, within: &mut dyn FnMut(&str, f64, f64, f64)) {
     all("colsample", &grid.colsample, 0.01, 1.0);
 }
 
+fn risk(s: &Settings, fault: &mut impl FnMut(&str, String, String)) {
+    let r = &s.risk;
+    if r.per_trade > r.daily_stop {
+        fault(
+            "risk.per_trade",
+            format!("is {}, more than a whole day may lose: risk.daily_stop is {}", r.per_trade, r.daily_stop),
+            "lower it, or raise risk.daily_stop".into(),
+        );
+    }
+    if r.per_trade > r.drawdown_stop {
+        fault(
+            "risk.per_trade",
+            format!("is {}, so that one stop ends the day: risk.drawdown_stop is {}", r.per_trade, r.drawdown_stop),
+            "lower it, or raise risk.drawdown_stop".into(),
+        );
+    }
+    if r.max_coin_share > r.max_leverage {
+        fault(
+            "risk.max_coin_share",
+            format!(
+                "is {}, more than all coins together may have: risk.max_leverage is {}",
+                r.max_coin_share, r.max_leverage
+            ),
+            "lower it, or raise risk.max_leverage".into(),
+        );
+    }
+}
+
 fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     let mut within = |key: &str, value: f64, low: f64, high: f64| {
         if !(low..=high).contains(&value) {
@@ -287,7 +316,7 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("risk.daily_stop", s.risk.daily_stop, 1e-6, 1.0);
     within("risk.drawdown_stop", s.risk.drawdown_stop, 1e-6, 1.0);
     within("risk.streak_losses", f64::from(s.risk.streak_losses), 1.0, 1e6);
-    within("risk.streak_factor", s.risk.streak_factor, 0.0, 1.0);
+    within("risk.streak_factor", s.risk.streak_factor, 0.01, 1.0);
     within("risk.streak_wins", f64::from(s.risk.streak_wins), 1.0, 1e6);
     within("risk.volatility_percentile", s.risk.volatility_percentile, 0.5, 1.0);
     within("risk.volatility_days", f64::from(s.risk.volatility_days), 2.0, 20_000.0);

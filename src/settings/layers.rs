@@ -383,6 +383,17 @@ mod tests {
     }
 
     #[test]
+    fn rules_of_risk_that_cannot_hold_together_are_faults() {
+        let risk = |overrides: &[&str]| sets(overrides).map(|_| String::new()).unwrap_or_else(|e| e.to_string());
+        let text = risk(&["risk.per_trade=0.03", "risk.max_coin_share=3", "risk.streak_factor=0"]);
+        for part in ["more than a whole day may lose", "more than all coins together", "risk.streak_factor: is 0"] {
+            assert!(text.contains(part), "{part} is missing in:\n{text}");
+        }
+        assert!(risk(&["risk.per_trade=0.02", "risk.drawdown_stop=0.01"]).contains("one stop ends the day"));
+        assert_eq!(risk(&["risk.per_trade=0.025", "risk.max_coin_share=2"]), "");
+    }
+
+    #[test]
     fn a_password_in_a_file_is_refused_and_one_from_the_environment_is_hidden() {
         assert!(sets(&["brain.url=postgres://u:secret@h/db"]).unwrap_err().to_string().contains("HURACAN__BRAIN__URL"));
         let settings = load(&Sources {

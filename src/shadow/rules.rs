@@ -53,6 +53,19 @@ impl Rules {
         let slippage = self.slippage_k * (notional / value).sqrt();
         if slippage > self.slippage_cap_bps { self.slippage_cap_bps } else { slippage }
     }
+
+    /// What is left of a gross result after fees, spread, slippage of both ways, and funding.
+    #[inline(always)]
+    pub(super) fn net_bps(&self, gross_bps: f64, slippage_bps: f64, hold_bars: usize) -> f64 {
+        let (fee_bps, funding_bps) = (2.0 * self.fee_bps, self.funding_bps_per_bar * hold_bars as f64);
+        gross_bps - fee_bps - self.spread_bps - slippage_bps - funding_bps
+    }
+}
+
+/// side × (exit/entry − 1) in basis points.
+#[inline(always)]
+pub(super) fn gross_bps(side: Side, entry_price: f64, exit_price: f64) -> f64 {
+    side.sign() * (exit_price / entry_price - 1.0) * 10_000.0
 }
 
 /// One symbol's bars, on the panel's grid.
@@ -146,14 +159,16 @@ impl Position {
         }
     }
 
-    fn beyond_stop(&self, price: f64) -> bool {
+    #[inline(always)]
+    pub(super) fn beyond_stop(&self, price: f64) -> bool {
         match self.side {
             Side::Long => price <= self.stop_price,
             Side::Short => price >= self.stop_price,
         }
     }
 
-    fn beyond_take(&self, price: f64) -> bool {
+    #[inline(always)]
+    pub(super) fn beyond_take(&self, price: f64) -> bool {
         match self.side {
             Side::Long => price >= self.take_price,
             Side::Short => price <= self.take_price,
@@ -162,11 +177,10 @@ impl Position {
 
     /// The finished trade with every cost.
     pub fn close(&self, symbol: usize, exit: Exit, bars: &Bars<'_>, rules: &Rules) -> Trade {
-        let gross_bps = self.side.sign() * (exit.price / self.entry_price - 1.0) * 10_000.0;
+        let gross_bps = gross_bps(self.side, self.entry_price, exit.price);
         let slippage = |bar: usize| rules.slippage_bps(self.size, bars.close[bar], bars.volume[bar]);
-        let fee_bps = 2.0 * rules.fee_bps;
         let slippage_bps = slippage(self.entry_bar) + slippage(exit.bar);
-        let funding_bps = rules.funding_bps_per_bar * (exit.bar - self.entry_bar) as f64;
+        let hold_bars = exit.bar - self.entry_bar;
         Trade {
             symbol,
             side: self.side,
@@ -180,11 +194,11 @@ impl Position {
             size: self.size,
             exit_reason: exit.reason,
             gross_bps,
-            fee_bps,
+            fee_bps: 2.0 * rules.fee_bps,
             spread_bps: rules.spread_bps,
             slippage_bps,
-            funding_bps,
-            net_bps: gross_bps - fee_bps - rules.spread_bps - slippage_bps - funding_bps,
+            funding_bps: rules.funding_bps_per_bar * hold_bars as f64,
+            net_bps: rules.net_bps(gross_bps, slippage_bps, hold_bars),
         }
     }
 }

@@ -25,8 +25,16 @@ pub enum SignalError {
     UnknownTime { row: usize, symbol: String, time: String },
     #[error("row {row}: side is {side}; give -1, 0 or 1")]
     Side { row: usize, side: String },
-    #[error("row {row}: {column} is {value}; give a finite number above 0, or leave it empty")]
+    #[error(
+        "row {row}: {column} is {value}; give a finite number above 0 (stops and takes are distances, each on its own side of the entry), or leave it empty"
+    )]
     Number { row: usize, column: &'static str, value: f64 },
+    #[error("row {row}: score is {value}; give a finite number, or leave the row out")]
+    Score { row: usize, value: f64 },
+    #[error(
+        "row {row}: {column} is {value}, so that a {side} trade's would lie at a price of 0 or less; give one below 10000"
+    )]
+    NoPrice { row: usize, column: &'static str, value: f64, side: Side },
     #[error("row {row}: {symbol} already has a signal at {time}, in row {first}")]
     Twice { row: usize, first: usize, symbol: String, time: String },
 }

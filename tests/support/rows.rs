@@ -7,8 +7,8 @@ use futures::TryStreamExt;
 use serde_json::json;
 
 use huracan::brain::{
-    AnalysisRow, Brain, DailyMetricsRow, ModelRow, PatternRow, PerformanceRow, PostExitRow, RunRow, SyncRow, TradeRow,
-    UniverseRow, time_of_ms,
+    AnalysisRow, Brain, BreakerRow, DailyMetricsRow, ModelRow, PatternRow, PerformanceRow, PostExitRow, RefusalRow,
+    RunRow, SyncRow, TradeRow, UniverseRow, time_of_ms,
 };
 use huracan::shadow::{ExitReason, Side};
 
@@ -285,6 +285,36 @@ pub fn post_exit(trades: &[TradeRow]) -> Vec<PostExitRow> {
             })
         })
         .collect()
+}
+
+/// A refusal for every trade, in the order in which they are read back; every second one did not come to a size.
+pub fn refusals(trades: &[TradeRow]) -> Vec<RefusalRow> {
+    let refusal = |(n, trade): (usize, &TradeRow)| RefusalRow {
+        trade_id: trade.trade_id.clone(),
+        run_id: trade.run_id.clone(),
+        symbol: trade.symbol.clone(),
+        direction: trade.direction,
+        entry_timestamp: trade.entry_timestamp,
+        reason: if n % 2 == 0 { "leverage" } else { "daily_stop" }.to_owned(),
+        account_currency: "GBP".to_owned(),
+        wanted_gbp: (n % 2 == 0).then_some(250.0),
+        room_gbp: (n % 2 == 0).then_some(0.000_001),
+        equity_gbp: -3.5,
+        detail: json!({ "stop_distance": 0.04 }),
+        simulated: true,
+    };
+    trades.iter().enumerate().map(refusal).collect()
+}
+
+pub fn breakers(run_id: &str) -> Vec<BreakerRow> {
+    let breaker = |n: i64, name: &str| BreakerRow {
+        run_id: run_id.to_owned(),
+        breaker: name.to_owned(),
+        from_time: time_of_ms(T0 + n * HOUR),
+        to_time: time_of_ms(T0 + 24 * HOUR),
+        simulated: true,
+    };
+    vec![breaker(0, "daily_stop"), breaker(0, "streak_breaker"), breaker(3, "daily_stop")]
 }
 
 pub fn synced(remote_path: &str, sha256: &str) -> SyncRow {

@@ -33,10 +33,11 @@ struct Head {
 }
 
 /// Trains some symbols, each with its folds; results stand in their order. `done` is called after each model that is
-/// kept.
+/// kept. Once `wanted` says no, models are stopped where they are, and what is not whole comes back as an error.
 pub fn train(
     inputs: &Inputs<'_>,
     batch: &[(usize, Vec<Fold>)],
+    wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn() + Sync),
 ) -> Vec<Result<Trained, String>> {
     let Inputs { settings, panel, labels, tuning, .. } = *inputs;
@@ -58,9 +59,9 @@ pub fn train(
     }
     let table = Table { values: &inputs.features.values, features: COUNT };
     let names = features::names();
-    let results = boost::train(table, &names, &kept, &|_| done());
+    let results = boost::train_while(table, &names, &kept, wanted, &|_| done());
     let (places, untuned): (Vec<usize>, Vec<BoostJob>) = untuned.into_iter().unzip();
-    let own = boost::train(table, &names, &untuned, &|_| ());
+    let own = boost::train_while(table, &names, &untuned, wanted, &|_| ());
 
     let told = scores(table, results.iter().zip(&tests));
     let own_told = scores(table, own.iter().zip(places.iter().map(|&place| &tests[place])));

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::super::checkpoints::Trained;
+use super::judge::{self, Judged};
 use super::{Learned, Model};
 use crate::decide::{self, Decisions, Question, Summary, Voice, votes};
 use crate::engine::{Compute, EngineError};
 use crate::features::{self, Features};
 use crate::labels::Labels;
 use crate::market::{DAY_MS, Panel};
-use crate::metrics::{Account, Metrics, Sizing};
-use crate::models::verdict::{Outcome, Verdict};
+use crate::metrics::{Holding, Metrics};
+use crate::risk::{self, Limits};
 use crate::settings::Settings;
 use crate::shadow::{self, Rules, Trade};
 
@@ -36,6 +39,7 @@ pub fn practise(
     trained: BTreeMap<usize, Trained>,
     panel_digest: String,
     settings_digest: String,
+    kill: &dyn Fn() -> Option<String>,
 ) -> Result<Learned, EngineError> {
     let Inputs { settings, panel, features, labels, atr, rules, compute } = *inputs;
     let questions: Vec<Question> = trained
@@ -54,43 +58,42 @@ pub fn practise(
         })
         .collect();
     let trades = shadow::device::simulate_on(compute, panel, &signals, atr, &windows, rules)?;
-    let sizing = Sizing::from(&settings.risk);
-    let account = |trades: &[Trade], windows: &[Range<usize>]| {
-        Account::follow(panel, trades, &days(panel, windows), settings.risk.equity, &sizing)
-    };
-    let models = trained
-        .into_iter()
+    let limits = Limits::of(&settings.risk);
+    let mut own: Vec<Vec<Trade>> = vec![Vec::new(); panel.symbols.len()];
+    trades.iter().for_each(|trade| own[trade.symbol].push(*trade));
+    let models: Vec<Model> = trained
+        .into_par_iter()
         .map(|(symbol, trained)| {
-            let own: Vec<Trade> = trades.iter().filter(|trade| trade.symbol == symbol).copied().collect();
-            let account = account(&own, &windows[symbol]);
-            let metrics = Metrics::of(&account);
-            let outcome = Outcome {
-                sharpe: if metrics.trades.count > 0 { metrics.sharpe } else { f64::NAN },
-                win_rate: if metrics.trades.count > 0 { metrics.trades.win_rate } else { f64::NAN },
-                max_drawdown: metrics.drawdown.max,
-                trades: metrics.trades.count,
-            };
-            let verdict = Verdict::judge((), &outcome, &settings.approve);
-            let buy_and_hold = buy_and_hold(panel, symbol, &windows[symbol]);
-            Model { symbol, trained, account, metrics, buy_and_hold, verdict }
+            let account = risk::follow_alone(panel, &own[symbol], &days(panel, &windows[symbol]), &limits).account;
+            let Judged { metrics, evidence, holding, verdict } =
+                judge::model(settings, panel, rules, symbol, &windows[symbol], &account);
+            Model { symbol, trained, account, metrics, evidence, holding, verdict }
         })
         .collect();
     let all: Vec<Range<usize>> = windows.iter().flatten().cloned().collect();
-    let portfolio = account(&trades, &all);
-    let portfolio_metrics = Metrics::of(&portfolio);
-    let regimes =
+    let volatility = risk::mean_volatility(panel.symbols.len(), panel.bars, |symbol, bar| {
+        f64::from(features.value(symbol, bar, features::columns::VOLATILITY_20))
+    });
+    let ledger = risk::follow(panel, &trades, &days(panel, &all), &limits, &volatility, kill);
+    let portfolio_metrics = Metrics::of(&ledger.account);
+    let portfolio_evidence = judge::portfolio(settings, &ledger.account);
+    let portfolio_holding = Holding::portfolio(models.iter().filter_map(|model| model.holding.as_ref()));
+    let regimes: Vec<f32> =
         trades.iter().map(|t| features.value(t.symbol, t.signal_bar, features::columns::MARKET_REGIME)).collect();
-    let voices = trades.iter().map(|t| Voice::of(&consensus, &votes, t.symbol, t.signal_bar)).collect();
+    let voices: Vec<Voice> = trades.iter().map(|t| Voice::of(&consensus, &votes, t.symbol, t.signal_bar)).collect();
+    let breakdowns = judge::breakdowns(panel, &trades, &regimes, &voices, &ledger.account);
     let consensus = Summary::of(&consensus, questions.iter().map(|&(symbol, bar, _)| (symbol, bar)));
     Ok(Learned {
         models,
         trades,
-        regimes,
         voices,
         consensus,
         waits,
-        portfolio,
+        ledger,
         portfolio_metrics,
+        portfolio_evidence,
+        portfolio_holding,
+        breakdowns,
         settings_digest,
         panel_digest,
     })
@@ -110,14 +113,4 @@ fn days(panel: &Panel, windows: &[Range<usize>]) -> Vec<i64> {
     days.sort_unstable();
     days.dedup();
     days
-}
-
-fn buy_and_hold(panel: &Panel, symbol: usize, windows: &[Range<usize>]) -> f64 {
-    let (open, close) = (panel.row(&panel.open, symbol), panel.row(&panel.close, symbol));
-    match (windows.first(), windows.last()) {
-        (Some(first), Some(last)) if !first.is_empty() && !last.is_empty() => {
-            close[last.end - 1] / open[first.start] - 1.0
-        }
-        _ => f64::NAN,
-    }
 }

@@ -12,7 +12,6 @@ use crate::boost::{self, BoostError, BoostJob, BoostParams, Chosen, Grid, Search
 use crate::exit::Code;
 use crate::features::{self, COUNT, Features};
 use crate::folds::Fold;
-use crate::kill;
 use crate::labels::Labels;
 use crate::market::Panel;
 use crate::settings::{Models, Settings};
@@ -79,17 +78,16 @@ pub async fn tune(
             entries
         }
         None => {
-            let (stop, workdir) = (day.stop.clone(), day.workdir.clone());
+            let stop = day.stop.clone();
             let go_on = || {
                 step.advance(1);
-                !stop.is_asked() && kill::status(&workdir).is_none()
+                !stop.is_asked()
             };
             let results = tokio::task::block_in_place(|| {
                 let table = Table { values: &features.values, features: COUNT };
                 boost::search(table, &features::names(), &batch, &pools, &plan, &go_on)
             });
             day.stop.check()?;
-            day.check_kill_switch()?;
             let entries = entries(owners, results)?;
             checkpoints.save_tuning(&entries)?;
             entries

@@ -1,0 +1,64 @@
+//! Arguments of `huracan backtest`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use huracan::commands::sweep::Request;
+
+#[derive(Args)]
+pub struct Backtest {
+    /// Folder of candle files, one a symbol
+    #[arg(long, value_name = "DIR")]
+    pub candles: PathBuf,
+    /// Table of symbol, timestamp, side (-1, 0, 1) and, if wanted, stop_bps, take_bps, size; a sweep takes score
+    /// (any number: its sign is the side) or side; without it the models of --workdir decide
+    #[arg(long, value_name = "FILE")]
+    pub signals: Option<PathBuf>,
+    /// Where the trades go (.csv or .parquet)
+    #[arg(long, value_name = "FILE", required_unless_present = "sweep", conflicts_with = "sweep")]
+    pub trades: Option<PathBuf>,
+    /// Trade every combination of thresholds, stops, takes and holds, and write what each earned
+    #[arg(long, requires = "out")]
+    pub sweep: bool,
+    /// Where a sweep's sweep.csv and sweep.html go; or the table itself (.csv or .parquet), the page beside it
+    #[arg(long, value_name = "FOLDER", requires = "sweep")]
+    pub out: Option<PathBuf>,
+    /// Least |score| that is a signal, as a list [default: 8 values, each leaving out an eighth of the signals]
+    #[arg(long, value_name = "LIST", requires = "sweep", help_heading = "Grid of a sweep", allow_hyphen_values = true)]
+    pub thresholds: Option<String>,
+    /// Stop distances in multiples of the ATR, as a list: 1,1.5,2 or from:to:count [default: 0.5:5:10]
+    #[arg(long, value_name = "LIST", requires = "sweep", help_heading = "Grid of a sweep", allow_hyphen_values = true)]
+    pub stops: Option<String>,
+    /// Take distances in multiples of the ATR, as a list [default: 0.5:6:12]
+    #[arg(long, value_name = "LIST", requires = "sweep", help_heading = "Grid of a sweep", allow_hyphen_values = true)]
+    pub takes: Option<String>,
+    /// Bars after which a trade is closed, as a list; none (last) sets no limit [default: 6,12,24,48]
+    #[arg(long, value_name = "LIST", requires = "sweep", help_heading = "Grid of a sweep", allow_hyphen_values = true)]
+    pub holds: Option<String>,
+}
+
+pub const EXAMPLES: &str = "Examples:
+  huracan backtest --candles candles/1h --signals signals.csv --trades trades.csv
+  huracan backtest --candles candles/1h --signals scores.csv --sweep --out sweep
+  huracan backtest --candles candles/1h --sweep --stops 1:3:5 --holds 12,24,none --out s.parquet
+
+A sweep shows the best settings, and how many tries they were chosen from. The best of many
+tries looks better than it is: choose on one stretch of candles, and test the choice once on
+another.";
+
+impl Backtest {
+    /// What to sweep, if a sweep is asked for.
+    pub fn request(&self) -> Option<Request<'_>> {
+        let out = self.out.as_deref().filter(|_| self.sweep)?;
+        Some(Request {
+            candles: &self.candles,
+            signals: self.signals.as_deref(),
+            thresholds: self.thresholds.as_deref(),
+            stops: self.stops.as_deref().unwrap_or("0.5:5:10"),
+            takes: self.takes.as_deref().unwrap_or("0.5:6:12"),
+            holds: self.holds.as_deref().unwrap_or("6,12,24,48"),
+            out,
+        })
+    }
+}

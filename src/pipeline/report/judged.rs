@@ -1,0 +1,66 @@
+//! What the judges found, as rows of the report.
+
+use crate::metrics::{Breakdown, Evidence, GroupStatistics, Holding, Metrics};
+use crate::pipeline::learn::Learned;
+use crate::report::{self, CostShares, Group, Held, Luck};
+
+pub fn luck(evidence: &Evidence) -> Luck {
+    Luck {
+        tries: evidence.tries,
+        probabilistic_sharpe: evidence.probabilistic_sharpe,
+        published_deflated_sharpe: evidence.published_deflated_sharpe,
+        deflated_sharpe: evidence.deflated_sharpe,
+        sharpe_low: evidence.interval.map(|interval| interval.low),
+        sharpe_high: evidence.interval.map(|interval| interval.high),
+        t_statistic: evidence.t_statistic,
+        skewness: evidence.skewness,
+        kurtosis: evidence.kurtosis,
+    }
+}
+
+pub fn held(holding: Option<&Holding>) -> Held {
+    Held {
+        total_return: holding.map(|holding| holding.total_return),
+        sharpe: holding.map(|holding| holding.sharpe),
+        max_drawdown: holding.map(|holding| holding.max_drawdown),
+    }
+}
+
+pub fn cost_shares(metrics: &Metrics) -> CostShares {
+    let share = |value: f64| (metrics.trades.count > 0).then_some(value);
+    let costs = &metrics.costs;
+    CostShares {
+        fee: share(costs.fee_share),
+        spread: share(costs.spread_share),
+        slippage: share(costs.slippage_share),
+        funding: share(costs.funding_share),
+    }
+}
+
+/// The groups of one breakdown.
+pub fn groups(learned: &Learned, by: &str) -> Vec<Group> {
+    learned.breakdowns.iter().filter(|(name, _)| *name == by).flat_map(|(_, breakdown)| rows(breakdown)).collect()
+}
+
+/// All breakdowns but one.
+pub fn other_groups(learned: &Learned, but: &str) -> Vec<report::Breakdown> {
+    let others = learned.breakdowns.iter().filter(|(by, _)| *by != but);
+    others.map(|(by, breakdown)| report::Breakdown { by: (*by).to_owned(), groups: rows(breakdown) }).collect()
+}
+
+fn rows(breakdown: &Breakdown) -> Vec<Group> {
+    breakdown.groups.iter().map(row).collect()
+}
+
+fn row(group: &GroupStatistics) -> Group {
+    Group {
+        name: group.name.clone(),
+        trades: group.trades as u64,
+        win_rate: Some(group.win_rate),
+        mean_net_bps: Some(group.mean_net_bps),
+        profit_factor: Some(group.profit_factor),
+        net_profit: Some(group.net_profit),
+        cost_share: Some(group.cost_share),
+        t_statistic: group.t_statistic,
+    }
+}

@@ -1,0 +1,68 @@
+//! What risk decided, as rows of the brain and for the report.
+
+use serde_json::json;
+
+use super::day::{Day, time};
+use super::learn::Learned;
+use crate::brain::{BreakerRow, RefusalRow, TradeRow};
+use crate::market::Panel;
+use crate::report::{BreakerSpan, RiskSummary};
+use crate::risk::{Money, RiskRefused};
+
+/// Every refusal, joined to its shadow trade by `trade_id`, and every time for which a breaker held.
+pub fn rows(day: &Day, panel: &Panel, learned: &Learned) -> (Vec<RefusalRow>, Vec<BreakerRow>) {
+    let refusals = learned.ledger.refused.iter().map(|refused| refusal(day, panel, learned, refused)).collect();
+    let breaker = |span: BreakerSpan| BreakerRow {
+        run_id: day.run.run_id.clone(),
+        breaker: span.breaker,
+        from_time: time(span.from_ms),
+        to_time: time(span.to_ms),
+        simulated: day.simulated,
+    };
+    (refusals, spans(panel, learned).map(breaker).collect())
+}
+
+fn refusal(day: &Day, panel: &Panel, learned: &Learned, refused: &RiskRefused) -> RefusalRow {
+    let trade = &learned.trades[refused.order.trade];
+    let symbol = &panel.symbols[trade.symbol];
+    let fold = learned.prediction(trade.symbol, trade.signal_bar).map_or(-1, |(fold, _)| fold as i64);
+    let signal = time(panel.time_ms(trade.signal_bar));
+    let some = |amount: Money| (refused.wanted > Money::ZERO).then(|| amount.value());
+    RefusalRow {
+        trade_id: TradeRow::id(&day.run.run_id, symbol, signal, trade.side, fold),
+        run_id: day.run.run_id.clone(),
+        symbol: symbol.clone(),
+        direction: trade.side,
+        entry_timestamp: time(panel.time_ms(trade.entry_bar)),
+        reason: refused.reason.name().to_owned(),
+        account_currency: day.settings.risk.account_currency.clone(),
+        wanted_gbp: some(refused.wanted),
+        room_gbp: some(refused.room),
+        equity_gbp: refused.equity.value(),
+        detail: json!({ "stop_distance": refused.order.stop_distance() }),
+        simulated: day.simulated,
+    }
+}
+
+fn spans(panel: &Panel, learned: &Learned) -> impl Iterator<Item = BreakerSpan> {
+    learned.ledger.breakers.iter().map(|event| BreakerSpan {
+        breaker: event.breaker.name().to_owned(),
+        from_ms: panel.time_ms(event.from_bar),
+        to_ms: panel.time_ms(event.to_bar),
+    })
+}
+
+/// What the portfolio took and refused, and what stopped it.
+pub fn summary(panel: &Panel, learned: &Learned) -> RiskSummary {
+    let ledger = &learned.ledger;
+    RiskSummary {
+        taken: ledger.taken.len(),
+        refused: ledger.refused.len(),
+        refusals: ledger.refusals().into_iter().map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
+        trips: ledger.trips().into_iter().map(|(breaker, count)| (breaker.name().to_owned(), count)).collect(),
+        breakers: spans(panel, learned).collect(),
+        peak_leverage: ledger.peaks.leverage,
+        peak_coin_share: ledger.peaks.coin_share,
+        peak_open_risk: ledger.peaks.open_risk,
+    }
+}
