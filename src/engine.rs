@@ -273,6 +273,7 @@ impl<'a> Stage<'a> {
         assert_eq!(buffer.len, values.len(), "a download as long as the buffer");
         match (&self.engine.inner, &buffer.memory) {
             (_, Memory::Nothing) => Ok(()),
+            #[cfg(feature = "emulated")]
             (_, Memory::Host(memory)) => {
                 values.copy_from_slice(memory);
                 Ok(())

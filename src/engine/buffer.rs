@@ -46,6 +46,7 @@ pub(super) enum Memory<T> {
     /// No values; a kernel gets a null pointer.
     Nothing,
     /// The emulated device's memory.
+    #[cfg(feature = "emulated")]
     Host(Vec<T>),
     Cuda(CudaSlice<u8>, PhantomData<T>),
 }

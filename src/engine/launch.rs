@@ -41,6 +41,7 @@ impl<'a> Launch<'a> {
     /// A buffer that the kernel reads: `const T*`.
     pub fn read<T: Element>(mut self, buffer: &'a DeviceBuffer<T>) -> Self {
         let pointer = match (&buffer.memory, &self.stage.engine.inner) {
+            #[cfg(feature = "emulated")]
             (Memory::Host(values), _) => values.as_ptr() as u64,
             (Memory::Cuda(memory, _), Inner::Cuda(gpu)) => {
                 let (pointer, guard) = gpu.read_pointer(memory);
@@ -56,6 +57,7 @@ impl<'a> Launch<'a> {
     /// A buffer that the kernel writes, or reads and writes: `T*`.
     pub fn write<T: Element>(mut self, buffer: &'a mut DeviceBuffer<T>) -> Self {
         let pointer = match (&mut buffer.memory, &self.stage.engine.inner) {
+            #[cfg(feature = "emulated")]
             (Memory::Host(values), _) => values.as_mut_ptr() as u64,
             (Memory::Cuda(memory, _), Inner::Cuda(gpu)) => {
                 let (pointer, guard) = gpu.write_pointer(memory);

@@ -49,7 +49,7 @@ mod tests {
             assert_eq!(parts.len(), jobs.div_ceil(80));
         }
         assert_eq!(parts("test", 1000, NEED, 0), Ok(vec![]));
-        assert_eq!(parts("test", 1000, Need { fixed_bytes: 900, job_bytes: 0 }, 5).unwrap(), [0..5]);
+        assert_eq!(parts("test", 1000, Need { fixed_bytes: 900, job_bytes: 0 }, 5).unwrap(), vec![0..5; 1]);
     }
 
     #[test]
