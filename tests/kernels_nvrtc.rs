@@ -18,7 +18,9 @@ fn load_nvrtc() -> bool {
     let cache = cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache"));
     let library = cache.join("huracan/nvrtc/nvidia/cuda_nvrtc/lib/libnvrtc.so.12");
     if !library.is_file() {
-        assert!(std::env::var_os("HURACAN_TEST_REQUIRE").is_none(), "NVRTC is missing; run scripts/setup-nvrtc");
+        let has_package = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+        let required = has_package && std::env::var_os("HURACAN_TEST_REQUIRE").is_some();
+        assert!(!required, "NVRTC is missing; run scripts/setup-nvrtc");
         let _ = writeln!(std::io::stderr(), "SKIPPED: no NVRTC in {}", library.display());
         return false;
     }

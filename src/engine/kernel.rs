@@ -119,6 +119,19 @@ mod tests {
     }
 
     #[test]
+    fn every_file_of_the_folder_is_known() {
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels")).unwrap();
+        let mut found: Vec<String> = folder
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|n| n.contains(".cu"))
+            .collect();
+        let mut known: Vec<String> = FILES.iter().chain(HEADERS).map(|source| source.name.to_owned()).collect();
+        found.sort();
+        known.sort();
+        assert_eq!(found, known);
+    }
+
+    #[test]
     fn surplus_threads_fill_the_last_block() {
         assert_eq!(Shape::one_thread_each(257, 128).blocks, [3, 1, 1]);
         assert_eq!(Shape::one_thread_each(0, 128).block_count(), 0);
