@@ -3,6 +3,7 @@
 mod catalogue;
 mod cpu;
 mod cross;
+pub mod device;
 mod formulas;
 pub(crate) mod indicators;
 pub(crate) mod memory;

@@ -1,5 +1,7 @@
 //! Labels by triple barriers: what the unit trade entered at each bar would have earned.
 
+pub mod device;
+
 use rayon::prelude::*;
 
 use crate::market::Panel;

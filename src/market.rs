@@ -1,6 +1,7 @@
 //! Candles: where they come from, how they are kept, and the panel that everything else computes on.
 
 mod candles;
+mod device;
 mod error;
 mod exchange;
 mod files;
@@ -10,6 +11,7 @@ mod timeframe;
 mod universe;
 
 pub use candles::{CandleFault, Candles};
+pub use device::DevicePanel;
 pub use error::{MarketError, ReadError};
 #[cfg(feature = "ccxt")]
 pub use exchange::Ccxt;

@@ -1,6 +1,7 @@
 //! Shadow trading: what signals would have earned, by the trade rules of the contract, section 5.
 
 mod cpu;
+pub mod device;
 mod rules;
 mod signals;
 pub mod sweep;

@@ -80,6 +80,23 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+#[test]
+#[cfg(feature = "emulated")]
+fn a_day_on_the_emulated_device_ends_as_on_the_cpu() {
+    let [on_cpu, emulated] = ["cpu", "emulated"].map(|device| {
+        let workdir = tempfile::tempdir().unwrap();
+        let output = day(workdir.path(), &["--device", device]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let answer = answer(&output);
+        assert_eq!((&answer["device"], &answer["device_lost"]), (&device.into(), &Value::Null));
+        answer
+    });
+    assert!(on_cpu["trades"].as_u64().unwrap() > 0);
+    for key in ["models_digest", "trades", "symbols", "models"] {
+        assert_eq!(on_cpu[key], emulated[key], "{key}");
+    }
+}
+
 #[tokio::test]
 async fn a_day_leaves_models_reports_exports_a_filled_brain_and_a_synced_remote() {
     let workdir = tempfile::tempdir().unwrap();

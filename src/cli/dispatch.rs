@@ -19,12 +19,12 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Features(args) => {
             let settings = cli.settings(Purpose::Tables)?;
             threads(settings.engine.threads)?;
-            show(cli, &commands::features::run(&settings, &args.candles, &args.out)?)
+            show(cli, &commands::features::run(&settings, &cli.common.workdir, &args.candles, &args.out)?)
         }
         Command::Labels(args) => {
             let settings = cli.settings(Purpose::Tables)?;
             threads(settings.engine.threads)?;
-            show(cli, &commands::labels::run(&settings, &args.candles, &args.out)?)
+            show(cli, &commands::labels::run(&settings, &cli.common.workdir, &args.candles, &args.out)?)
         }
         Command::Folds { candles } => {
             let plan = commands::folds::run(&cli.settings(Purpose::Tables)?, candles)?;

@@ -7,7 +7,7 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::{candles, signals, table, time_text};
+use super::{candles, compute_on, signals, table, time_text};
 use crate::decide::{self, Decisions, Prediction, Question, votes};
 use crate::exit::{Code, Failure, OrExit};
 use crate::features::{self, Features};
@@ -30,10 +30,11 @@ pub fn run(
     signals: Option<&Path>,
     out: &Path,
 ) -> Result<Value, Failure> {
+    let compute = compute_on(settings, workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
     let own = signals.is_none();
-    let atr = features::atr_14(&panel);
+    let atr = features::device::atr_14_on(&compute, &panel)?;
     let (signals, waits) = match signals {
         Some(path) => (signals::read(path, &panel).or_exit(Code::BadData)?, Default::default()),
         None => {
@@ -42,7 +43,7 @@ pub fn run(
         }
     };
     let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
-    let trades = shadow::simulate(&panel, &signals, &atr, &windows, &rules);
+    let trades = shadow::device::simulate_on(&compute, &panel, &signals, &atr, &windows, &rules)?;
     table::write(out, frame(&panel, &trades)?).or_exit(Code::Failed)?;
     let net: f64 = trades.iter().map(|trade| trade.net_bps).sum();
     let waits: serde_json::Map<String, Value> =

@@ -5,7 +5,7 @@ use std::path::Path;
 use polars::prelude::*;
 use serde_json::{Value, json};
 
-use super::{candles, table};
+use super::{candles, compute_on, table};
 use crate::exit::{Code, Failure, OrExit};
 use crate::features::{self, CATALOGUE};
 use crate::settings::Settings;
@@ -13,10 +13,11 @@ use crate::settings::Settings;
 /// Writes `symbol, timestamp`, then the features, one row a bar.
 ///
 /// # Errors
-/// Bad candles, or a file that cannot be written.
-pub fn run(settings: &Settings, folder: &Path, out: &Path) -> Result<Value, Failure> {
+/// A device that is not there, bad candles, or a file that cannot be written.
+pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Result<Value, Failure> {
+    let compute = compute_on(settings, workdir)?;
     let panel = candles::read_panel(folder, settings)?;
-    let features = features::compute(&panel);
+    let features = features::device::compute_on(&compute, &panel)?;
     let cells =
         || panel.ranges.iter().enumerate().flat_map(|(symbol, range)| range.clone().map(move |bar| (symbol, bar)));
     let symbols: Vec<&str> = cells().map(|(symbol, _)| panel.symbols[symbol].as_str()).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 use polars::prelude::*;
 use serde_json::{Value, json};
 
-use super::{candles, table};
+use super::{candles, compute_on, table};
 use crate::exit::{Code, Failure, OrExit};
 use crate::settings::Settings;
 use crate::shadow::{Rules, Side};
@@ -14,11 +14,12 @@ use crate::{features, labels};
 /// Writes `symbol, timestamp, side, win, return_bps, exit_timestamp, exit_reason`, one row a label.
 ///
 /// # Errors
-/// Bad candles, or a file that cannot be written.
-pub fn run(settings: &Settings, folder: &Path, out: &Path) -> Result<Value, Failure> {
+/// A device that is not there, bad candles, or a file that cannot be written.
+pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Result<Value, Failure> {
+    let compute = compute_on(settings, workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
-    let labels = labels::compute(&panel, &features::atr_14(&panel), &rules);
+    let labels = labels::device::compute_on(&compute, &panel, &features::device::atr_14_on(&compute, &panel)?, &rules)?;
     let (mut symbols, mut times, mut sides, mut wins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut returns, mut exits, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for (symbol, range) in panel.ranges.iter().enumerate() {

@@ -1,6 +1,14 @@
-//! NVIDIA GPUs, seen through the driver library that is loaded at run time.
+//! NVIDIA GPUs, through the driver and NVRTC, both loaded at run time: one program runs with and without them.
+
+mod cache;
+mod faults;
+mod gpu;
+mod nvrtc;
 
 use cudarc::driver::{result, sys};
+
+pub use gpu::Gpu;
+pub use nvrtc::{Compiled, compile};
 
 /// One GPU of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -43,4 +51,17 @@ pub fn gpus() -> Result<Vec<GpuInfo>, String> {
             })
         })
         .collect()
+}
+
+/// Whether kernels can run on GPU `index`, or why not.
+pub fn usable(index: usize) -> Result<(), String> {
+    let gpus = gpus()?;
+    let Some(gpu) = gpus.get(index) else {
+        return Err(format!("this machine has {} GPUs, numbered from 0", gpus.len()));
+    };
+    if gpu.capability < (8, 0) {
+        let (major, minor) = gpu.capability;
+        return Err(format!("{} has compute capability {major}.{minor}, and kernels need 8.0", gpu.name));
+    }
+    nvrtc::version().map(drop)
 }

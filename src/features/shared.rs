@@ -72,7 +72,8 @@ fn market_returns(panel: &Panel) -> Vec<f64> {
     market
 }
 
-fn calendar(panel: &Panel) -> [Vec<f32>; 3] {
+/// Hour of the day, day of the week and weekend of each bar's open.
+pub fn calendar(panel: &Panel) -> [Vec<f32>; 3] {
     let times = || (0..panel.bars).map(|bar| panel.time_ms(bar));
     // 1970-01-01 was a Thursday, day 3 of a week that begins on Monday.
     let day = |time: i64| (time.div_euclid(DAY_MS) + 3).rem_euclid(7);

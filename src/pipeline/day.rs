@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::stop::Stop;
 use super::{Answer, Failure};
 use crate::brain::{Brain, EventRow, Journal, RunLock, RunRow, RunStatus};
-use crate::engine::Device;
+use crate::engine::Compute;
 use crate::exit::Code;
 use crate::health::{self, SystemStatus};
 use crate::kill;
@@ -29,7 +29,8 @@ pub struct Day {
     pub settings: Settings,
     pub workdir: PathBuf,
     pub date: NaiveDate,
-    pub device: Device,
+    /// The device, and what happens when it fails.
+    pub compute: Compute,
     pub run: RunRow,
     pub brain: Brain,
     pub journal: Journal,
@@ -69,8 +70,21 @@ impl Day {
     pub async fn end(&mut self, step: Step, left: Value) -> Result<(), Failure> {
         let seconds = step.done();
         tracing::info!(step = self.step, seconds, "step ends");
+        self.tell_of_a_lost_device();
         self.brain.finish_step(&self.run.run_id, &self.step, left).await?;
         Ok(())
+    }
+
+    /// Says once that the CPU took the device's place.
+    fn tell_of_a_lost_device(&mut self) {
+        const KIND: &str = "device_lost";
+        let Some(why) = self.compute.fell_back() else { return };
+        if self.events.iter().all(|event| event.kind != KIND) {
+            let message = format!("{}: the CPU goes on, with the same bits ({why})", self.compute.device());
+            self.ui.say(&message);
+            tracing::warn!("{message}");
+            self.event("warn", KIND, message);
+        }
     }
 
     /// What a step of this run left, when it was done before.
@@ -108,7 +122,7 @@ impl Day {
             run_id: self.run.run_id.clone(),
             state: state.to_owned(),
             step: self.step.clone(),
-            device: self.device.to_string(),
+            device: self.compute.device().to_string(),
             simulated: self.simulated,
         };
         health::write_status(&self.workdir, &status, &[])?;

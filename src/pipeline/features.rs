@@ -11,7 +11,7 @@ use crate::settings::FeatureDays;
 
 pub async fn compute(day: &mut Day, panel: &Panel) -> Result<Features, Failure> {
     let step = day.begin("features", Some(panel.symbols.len() as u64)).await?;
-    let features = tokio::task::block_in_place(|| features::compute(panel));
+    let features = tokio::task::block_in_place(|| features::device::compute_on(&day.compute, panel))?;
     let newest = match day.settings.brain.feature_days {
         FeatureDays::Newest(days) => panel.timeframe.bars_in_days(days),
         FeatureDays::All(_) => usize::MAX,

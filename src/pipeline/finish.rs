@@ -81,7 +81,9 @@ async fn answer(day: &mut Day, mut report: ReportData, saved: &Saved) -> Result<
     let json = json!({
         "run_id": day.run.run_id,
         "date": day.date,
-        "device": day.device.to_string(),
+        "device": day.compute.device().to_string(),
+        // Why the CPU took the device's place, if it did.
+        "device_lost": day.compute.fell_back(),
         "simulated": day.simulated,
         "symbols": report.symbols.iter().map(|row| &row.symbol).collect::<Vec<_>>(),
         "failed": failed,

@@ -81,8 +81,8 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
     let plans = plan(day, panel);
     let jobs: usize = plans.iter().map(|(_, folds)| folds.len() * HEADS.len()).sum();
     let rules = Rules::new(&day.settings.labels, &day.settings.costs, day.settings.market.kind, panel.timeframe);
-    let atr = features::atr_14(panel);
-    let labels = tokio::task::block_in_place(|| labels::compute(panel, &atr, &rules));
+    let atr = features::device::atr_14_on(&day.compute, panel)?;
+    let labels = tokio::task::block_in_place(|| labels::device::compute_on(&day.compute, panel, &atr, &rules))?;
     let (panel_digest, settings_digest) = (panel.digest(), day.settings.digest());
     let checkpoints = Checkpoints::of(&day.workdir, &panel_digest, &settings_digest);
 
@@ -140,10 +140,17 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
     let step = day.begin("practise", Some(trained.len() as u64)).await?;
     let stop = day.stop.clone();
     let learned = tokio::task::block_in_place(|| {
-        let inputs =
-            practise::Inputs { settings: &day.settings, panel, features, labels: &labels, atr: &atr, rules: &rules };
+        let inputs = practise::Inputs {
+            settings: &day.settings,
+            panel,
+            features,
+            labels: &labels,
+            atr: &atr,
+            rules: &rules,
+            compute: &day.compute,
+        };
         practise::practise(&inputs, trained, panel_digest, settings_digest, &|| stop.why_killed())
-    });
+    })?;
     // A portfolio that the kill switch cut short is no result.
     day.stop.check()?;
     for model in &learned.models {

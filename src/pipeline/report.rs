@@ -48,7 +48,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         run_id: day.run.run_id.clone(),
         date: day.date,
         generated_at: Utc::now(),
-        device: day.device.to_string(),
+        device: day.compute.device().to_string(),
         simulated: day.simulated,
         timeframe: panel.timeframe.to_string(),
         settings_digest: learned.settings_digest.clone(),

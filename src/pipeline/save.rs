@@ -143,7 +143,7 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
                 "market_type": settings.market.kind,
             })),
         },
-        device: day.device.to_string(),
+        device: day.compute.device().to_string(),
         digest,
         head_digests: trained.digests.clone(),
         data_digest: learned.panel_digest.clone(),

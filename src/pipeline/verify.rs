@@ -75,7 +75,7 @@ struct RecordedFold {
 /// cannot be had (2). Other digests are no error here: see [`Verified::equal`].
 pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<&Path>) -> Result<Verified, Failure> {
     let choice: crate::engine::DeviceChoice = settings.engine.device.parse().or_exit(Code::Usage)?;
-    let device = choice.resolve().or_exit(Code::Usage)?;
+    let device = choice.resolve().and_then(crate::engine::Device::cpu_alone).or_exit(Code::Usage)?;
     let bundle = Bundle::load(path).or_exit(Code::BadData)?;
     let metadata = &bundle.metadata;
     let lacks = |what: &str| Failure::new(Code::BadData, format!("{}: its metadata lack {what}", path.display()));

@@ -9,7 +9,7 @@ use super::day::Day;
 use super::stop::Stop;
 use super::{Answer, Failure, Request};
 use crate::brain::{Brain, BrainError, Journal, RunRow};
-use crate::engine::DeviceChoice;
+use crate::engine::{Compute, Device, DeviceChoice};
 use crate::exit::{Code, OrExit};
 use crate::market::{Exchange, Timeframe, read_folder, store};
 use crate::notify::{Access, Milestone, Notifier};
@@ -25,13 +25,17 @@ pub enum Woken {
 }
 
 pub const STEP: &str = "wake";
+/// What a device other than the CPU computes.
+const KERNELS: &str = "features, labels and shadow trades have kernels";
 /// Under this name the last step leaves the run's answer.
 pub const ANSWER: &str = "finish";
 
 pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<Woken, Failure> {
     let started = crate::brain::to_millis(Utc::now());
     let workdir = std::path::absolute(&request.workdir)?;
-    let device = settings.engine.device.parse::<DeviceChoice>().and_then(DeviceChoice::resolve).or_exit(Code::Usage)?;
+    let choice = settings.engine.device.parse::<DeviceChoice>();
+    let device = choice.and_then(DeviceChoice::resolve).or_exit(Code::Usage)?;
+    let compute = Compute::open(device, &workdir.join("data/kernels"), settings.engine.fallback)?;
     threads(settings.engine.threads);
 
     let mut now_ms = request.date.map(midnight);
@@ -86,7 +90,7 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
         now_ms: now_ms.unwrap_or(market_now),
         workdir,
         date,
-        device,
+        compute,
         run,
         brain,
         journal,
@@ -106,6 +110,9 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
     if day.simulated {
         day.ui.say("SIMULATED MARKET: these prices are invented (market.exchange.kind chooses a real one)");
     }
+    if day.compute.device() != Device::Cpu {
+        day.ui.say(&format!("{}: {KERNELS}; all else computes on the CPU, with the same bits", day.compute.device()));
+    }
     let ready = tools(&mut day).await;
     match ready {
         Ok(()) => Ok(Woken::Day(Box::new(day))),
@@ -123,7 +130,11 @@ async fn tools(day: &mut Day) -> Result<(), Failure> {
     effective["brain"]["url"] = day.settings.brain_url_redacted().into();
     let path = day.workdir.join("config/effective_settings.json");
     files::write_atomic(&path, format!("{effective:#}\n").as_bytes())?;
-    day.notifier.tell(&Milestone::Started { date: day.date, device: day.device.to_string(), simulated: day.simulated });
+    day.notifier.tell(&Milestone::Started {
+        date: day.date,
+        device: day.compute.device().to_string(),
+        simulated: day.simulated,
+    });
     let left = json!({ "now_ms": day.now_ms });
     day.end(step, left).await
 }

@@ -9,6 +9,7 @@ use super::super::checkpoints::Trained;
 use super::judge::{self, Judged};
 use super::{Learned, Model};
 use crate::decide::{self, Decisions, Question, Summary, Voice, votes};
+use crate::engine::{Compute, EngineError};
 use crate::features::{self, Features};
 use crate::labels::Labels;
 use crate::market::{DAY_MS, Panel};
@@ -26,17 +27,21 @@ pub struct Inputs<'a> {
     /// `[symbols × bars]`.
     pub atr: &'a [f64],
     pub rules: &'a Rules,
+    pub compute: &'a Compute,
 }
 
 /// Trades every symbol's out-of-fold predictions, and judges its model.
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
 pub fn practise(
     inputs: &Inputs<'_>,
     trained: BTreeMap<usize, Trained>,
     panel_digest: String,
     settings_digest: String,
     kill: &dyn Fn() -> Option<String>,
-) -> Learned {
-    let Inputs { settings, panel, features, labels, atr, rules } = *inputs;
+) -> Result<Learned, EngineError> {
+    let Inputs { settings, panel, features, labels, atr, rules, compute } = *inputs;
     let questions: Vec<Question> = trained
         .iter()
         .flat_map(|(&symbol, trained)| trained.folds.iter().map(move |outcome| (symbol, outcome)))
@@ -52,7 +57,7 @@ pub fn practise(
             trained.get(&symbol).map_or_else(Vec::new, |t| t.folds.iter().map(|o| o.fold.test.clone()).collect())
         })
         .collect();
-    let trades = shadow::simulate(panel, &signals, atr, &windows, rules);
+    let trades = shadow::device::simulate_on(compute, panel, &signals, atr, &windows, rules)?;
     let limits = Limits::of(&settings.risk);
     let mut own: Vec<Vec<Trade>> = vec![Vec::new(); panel.symbols.len()];
     trades.iter().for_each(|trade| own[trade.symbol].push(*trade));
@@ -78,7 +83,7 @@ pub fn practise(
     let voices: Vec<Voice> = trades.iter().map(|t| Voice::of(&consensus, &votes, t.symbol, t.signal_bar)).collect();
     let breakdowns = judge::breakdowns(panel, &trades, &regimes, &voices, &ledger.account);
     let consensus = Summary::of(&consensus, questions.iter().map(|&(symbol, bar, _)| (symbol, bar)));
-    Learned {
+    Ok(Learned {
         models,
         trades,
         voices,
@@ -91,7 +96,7 @@ pub fn practise(
         breakdowns,
         settings_digest,
         panel_digest,
-    }
+    })
 }
 
 /// Start of every day (ms) that the windows touch, ascending.

@@ -1,0 +1,595 @@
+// All features of all symbols and bars: twin of src/features/.
+//
+// One after the other: the market's mean return, and what returns are held against; logarithms and volatility; the
+// recurrences, a warp a symbol; then the rows, a block a tile of 128 bars, windows in parallel over time.
+// A symbol's "own" bar 0 is its first. What lies before it is 0, as on the CPU, and never reaches a visible value.
+#include "features.cuh"
+
+// ln close and volatility_20, `[symbols x bars]`; blocks of x tiles, y symbols.
+KERNEL(features_volatility, 128, const double* close, const u32* ranges, double* ln_close, double* volatility, u32 bars) {
+    SHARED(double, ln, features::ENTRIES);
+    SHARED(double, sums, features::ENTRIES);
+    SHARED(double, squares, features::ENTRIES);
+    const u32 symbol = blockIdx.y;
+    const u64 row = static_cast<u64>(symbol) * bars + ranges[symbol * 2u];
+    const u32 length = ranges[symbol * 2u + 1u] - ranges[symbol * 2u];
+    const u32 from = blockIdx.x * features::BARS;
+    if (from >= length) {
+        return;
+    }
+    for (u32 e = threadIdx.x; e < features::ENTRIES; e += features::BARS) {
+        const i64 own = static_cast<i64>(from) + e - features::PAST;
+        ln[e] = own >= 0 && own < length ? arith::ln(close[row + static_cast<u64>(own)]) : 0.0;
+    }
+    __syncthreads();
+    for (u32 e = threadIdx.x; e < features::ENTRIES; e += features::BARS) {
+        if (e >= 10u) {
+            sums[e] = features::five_log_returns(&ln[e - 5u]) + features::five_log_returns(&ln[e]);
+            squares[e] = features::five_squared_log_returns(&ln[e - 5u]) + features::five_squared_log_returns(&ln[e]);
+        }
+    }
+    __syncthreads();
+    const u32 own = from + threadIdx.x;
+    const u32 e = features::PAST + threadIdx.x;
+    if (own < length) {
+        ln_close[row + own] = ln[e];
+        volatility[row + own] =
+            features::deviation(features::of_20(&sums[e]), features::of_20(&squares[e]), 1.0 / 20.0, 1.0 / 19.0);
+    }
+}
+
+// `ret_1` of all symbols, `[symbols x bars]`, 0 where a symbol has none; blocks of x bars, y symbols.
+KERNEL(features_returns, 128, const double* close, const u32* ranges, double* returns, u32 bars) {
+    const u32 bar = thread_in_grid();
+    if (bar >= bars) {
+        return;
+    }
+    const u32 symbol = blockIdx.y;
+    const u64 cell = static_cast<u64>(symbol) * bars + bar;
+    const bool there = bar > ranges[symbol * 2u] && bar < ranges[symbol * 2u + 1u];
+    returns[cell] = there ? close[cell] / close[cell - 1u] - 1.0 : 0.0;
+}
+
+// Adds `ret_1` of the symbols that have one to `sums` and 1 to `counts`, `[bars]`, in the symbols' order; one thread a bar.
+// Without the division, many loads are under way at a time.
+KERNEL(features_market, 128, const double* returns, const u32* ranges, double* sums, double* counts, u32 symbols, u32 bars) {
+    const u32 bar = thread_in_grid();
+    if (bar >= bars) {
+        return;
+    }
+    double sum = sums[bar];
+    double count = counts[bar];
+    #pragma unroll 8
+    for (u32 symbol = 0; symbol < symbols; ++symbol) {
+        const bool there = bar > ranges[symbol * 2u] && bar < ranges[symbol * 2u + 1u];
+        const double own = returns[static_cast<u64>(symbol) * bars + bar];
+        sum = there ? sum + own : sum;
+        count = there ? count + 1.0 : count;
+    }
+    sums[bar] = sum;
+    counts[bar] = count;
+}
+
+// `ret_1` of one symbol on the grid, NaN where it has none.
+KERNEL(features_coin_returns, 128, const double* close, double* returns, u32 start, u32 end, u32 bars) {
+    const u32 bar = thread_in_grid();
+    if (bar < bars) {
+        returns[bar] = bar > start && bar < end ? close[bar] / close[bar - 1u] - 1.0 : arith::f64_nan();
+    }
+}
+
+// The market's mean return from sums and counts; NaN where no symbol has one.
+KERNEL(features_market_returns, 128, const double* sums, const double* counts, double* returns, u32 bars) {
+    const u32 bar = thread_in_grid();
+    if (bar < bars) {
+        returns[bar] = sums[bar] / counts[bar];
+    }
+}
+
+// Sums of the last 50 returns, and what a covariance with them is multiplied by; `[3 x bars]`: Bitcoin, Ethereum (1 over
+// the root of the spread), the market (1 over the spread). NaN before bar 50, as bar 0 has no return.
+KERNEL(features_reference, 128, const double* returns, double* sums, double* scales, u32 bars) {
+    const u32 bar = thread_in_grid();
+    if (bar >= bars) {
+        return;
+    }
+    const u64 row = static_cast<u64>(blockIdx.y) * bars;
+    double sum = arith::f64_nan();
+    double scale = arith::f64_nan();
+    if (bar >= 50u) {
+        const double* x = returns + row + bar;
+        double by_ten[5], squares_by_ten[5];
+        for (i32 k = 0; k < 5; ++k) {
+            const double* last = x - 40 + 10 * k;
+            by_ten[k] = features::five(last - 5) + features::five(last);
+            squares_by_ten[k] = features::five_products(last - 5, last - 5) + features::five_products(last, last);
+        }
+        sum = (by_ten[0] + by_ten[1]) + (by_ten[2] + by_ten[3]) + by_ten[4];
+        const double squares =
+            (squares_by_ten[0] + squares_by_ten[1]) + (squares_by_ten[2] + squares_by_ten[3]) + squares_by_ten[4];
+        const double spread = features::spread_50(sum, squares);
+        scale = blockIdx.y < 2u ? 1.0 / arith::root(spread) : 1.0 / spread;
+    }
+    sums[row + bar] = sum;
+    scales[row + bar] = scale;
+}
+
+namespace features {
+
+// The recurrences of a warp's lanes.
+enum Chain : u32 {
+    C_EMA_5, C_EMA_10, C_EMA_20, C_FAST, C_SLOW, C_RANGE_MEAN, C_GAIN, C_LOSS, C_RANGE_SUM, C_PLUS, C_MINUS, C_TREND, C_BALANCE,
+    CHAINS,
+    // Those that wait for the others.
+    C_SIGNAL = CHAINS, C_ADX, ALL_CHAINS
+};
+
+enum Form : u32 { F_EMA, F_WILDER, F_RUNNING, F_TOTAL, F_ADX };
+
+struct Recurrence {
+    Form form;
+    // First entry, and entries of the seed.
+    u32 first, seed;
+    // next = value * keep + (entry, of an EMA less value) * weight: one shape for all, so that the lanes of a warp
+    // keep step. A factor of 1 changes no bit.
+    double keep, weight;
+};
+
+DEVICE Recurrence exponential(u32 length, u32 first) {
+    return {F_EMA, first, length, 1.0, 2.0 / (static_cast<double>(length) + 1.0)};
+}
+
+DEVICE Recurrence recurrence(u32 chain) {
+    const double share = 1.0 / 14.0;
+    const double keep = 1.0 - share;
+    switch (chain) {
+        case C_EMA_5: return exponential(5, 0);
+        case C_EMA_10: return exponential(10, 0);
+        case C_EMA_20: return exponential(20, 0);
+        case C_FAST: return exponential(12, 14);
+        case C_SLOW: return exponential(26, 0);
+        case C_RANGE_MEAN: case C_GAIN: case C_LOSS: return {F_WILDER, 1, 14, keep, share};
+        case C_RANGE_SUM: case C_PLUS: case C_MINUS: return {F_RUNNING, 1, 13, keep, 1.0};
+        case C_SIGNAL: return exponential(9, 25);
+        case C_ADX: return {F_ADX, 14, 14, keep, share};
+        default: return {F_TOTAL, 0, 0, 1.0, 1.0};
+    }
+}
+
+// Bars after which every recurrence has begun.
+constexpr u32 TOGETHER = 64;
+
+// The value after entry x, from the one before, once the recurrence has begun.
+DEVICE double next(const Recurrence& r, double value, double x) {
+    const double moved = r.form == F_EMA ? x - value : x;
+    const double got = value * r.keep + moved * r.weight;
+    // A bar without range or movement leaves ADX as it is.
+    return r.form == F_ADX && arith::is_nan(x) ? value : got;
+}
+
+// The same at any bar t: nothing before the first entry, then the seed, the mean of its entries or their sum.
+DEVICE double next_from_start(const Recurrence& r, double value, double x, u32 t) {
+    if (t < r.first) {
+        return 0.0;
+    }
+    if (t < r.first + r.seed) {
+        const double sum = r.form == F_ADX && arith::is_nan(x) ? value : value + x;
+        const bool last = t + 1u == r.first + r.seed && r.form != F_RUNNING;
+        return last ? sum / static_cast<double>(r.seed) : sum;
+    }
+    return next(r, value, x);
+}
+
+}  // namespace features
+
+// A warp a symbol, one symbol a block: 32 bars at a time, entries and results in parallel over bars, each recurrence in a
+// lane of its own over time. The signal and ADX, made of the others, are 32 bars behind: all lanes run in one loop.
+// `smooth` is `[symbols x SMOOTH_COUNT x bars]`, `exact` `[symbols x EXACT_COUNT x bars]`.
+KERNEL(features_recurrences, 32, const double* high, const double* low, const double* close, const double* volume,
+       const u32* ranges, float* smooth, double* exact, u32 bars) {
+    constexpr u32 STEP = 32;
+    constexpr u32 STRIDE = STEP + 1;
+    SHARED(double, entries, features::ALL_CHAINS * STRIDE);
+    SHARED(double, values, features::ALL_CHAINS * STRIDE);
+    using namespace features;
+    const u32 symbol = blockIdx.x;
+    const u32 lane = threadIdx.x;
+    const u32 start = ranges[symbol * 2u];
+    const u32 length = ranges[symbol * 2u + 1u] - start;
+    const u64 row = static_cast<u64>(symbol) * bars + start;
+    const u64 plane = bars;
+    float* smooth_row = smooth + static_cast<u64>(symbol) * SMOOTH_COUNT * plane + start;
+    double* exact_row = exact + static_cast<u64>(symbol) * EXACT_COUNT * plane + start;
+    const Recurrence chain = recurrence(lane);
+    const u32 behind = lane < CHAINS ? 0u : STEP;
+    double value = 0.0;
+    double macd = 0.0;
+    for (u32 from = 0; from < length + STEP; from += STEP) {
+        const u32 t = from + lane;
+        const bool there = t < length;
+        const bool has_before = there && t > 0u;
+        const double h = there ? high[row + t] : 0.0;
+        const double l = there ? low[row + t] : 0.0;
+        const double c = there ? close[row + t] : 0.0;
+        const double v = there ? volume[row + t] : 0.0;
+        const double h_before = has_before ? high[row + t - 1u] : 0.0;
+        const double l_before = has_before ? low[row + t - 1u] : 0.0;
+        const double c_before = has_before ? close[row + t - 1u] : 0.0;
+        double* mine = entries + lane;
+        for (u32 k = C_EMA_5; k <= C_SLOW; ++k) {
+            mine[k * STRIDE] = c;
+        }
+        const double range = true_range(h, l, c_before);
+        mine[C_RANGE_MEAN * STRIDE] = range;
+        mine[C_RANGE_SUM * STRIDE] = range;
+        mine[C_GAIN * STRIDE] = gain(c, c_before);
+        mine[C_LOSS * STRIDE] = loss(c, c_before);
+        mine[C_PLUS * STRIDE] = movement(h - h_before, l_before - l);
+        mine[C_MINUS * STRIDE] = movement(l_before - l, h - h_before);
+        // The first bar has no return, and so no flow.
+        mine[C_TREND * STRIDE] = has_before ? v * (c / c_before - 1.0) : 0.0;
+        mine[C_BALANCE * STRIDE] = signed_volume(v, c, c_before);
+        __syncwarp(ALL_LANES);
+        if (lane < ALL_CHAINS && from >= behind) {
+            const double* in = entries + lane * STRIDE;
+            double* out = values + lane * STRIDE;
+            if (from >= TOGETHER + STEP) {
+                for (u32 i = 0; i < STEP; ++i) {
+                    value = next(chain, value, in[i]);
+                    out[i] = value;
+                }
+            } else {
+                for (u32 i = 0; i < STEP; ++i) {
+                    value = next_from_start(chain, value, in[i], from - behind + i);
+                    out[i] = value;
+                }
+            }
+        }
+        __syncwarp(ALL_LANES);
+        const double* got = values + lane;
+        if (from > 0u && t - STEP < length) {
+            const double signal = got[C_SIGNAL * STRIDE];
+            smooth_row[S_SIGNAL * plane + t - STEP] = static_cast<float>(signal);
+            smooth_row[S_ADX * plane + t - STEP] = static_cast<float>(got[C_ADX * STRIDE]);
+            exact_row[E_HISTOGRAM * plane + t - STEP] = macd - signal;
+        }
+        macd = got[C_FAST * STRIDE] - got[C_SLOW * STRIDE];
+        mine[C_SIGNAL * STRIDE] = macd;
+        mine[C_ADX * STRIDE] = directional(got[C_PLUS * STRIDE], got[C_MINUS * STRIDE], got[C_RANGE_SUM * STRIDE]);
+        if (there) {
+            smooth_row[S_EMA_5 * plane + t] = static_cast<float>(got[C_EMA_5 * STRIDE]);
+            smooth_row[S_EMA_10 * plane + t] = static_cast<float>(got[C_EMA_10 * STRIDE]);
+            smooth_row[S_EMA_20 * plane + t] = static_cast<float>(got[C_EMA_20 * STRIDE]);
+            smooth_row[S_MACD * plane + t] = static_cast<float>(macd);
+            smooth_row[S_TREND * plane + t] = static_cast<float>(got[C_TREND * STRIDE]);
+            smooth_row[S_BALANCE * plane + t] = static_cast<float>(got[C_BALANCE * STRIDE]);
+            exact_row[E_RSI * plane + t] = rsi(got[C_GAIN * STRIDE], got[C_LOSS * STRIDE]);
+            exact_row[E_ATR * plane + t] = got[C_RANGE_MEAN * STRIDE];
+        }
+    }
+}
+
+// ATR(14) in f64, `[symbols x bars]`; NaN in the warm-up and outside a symbol's bars.
+KERNEL(features_atr, 128, const double* exact, const u32* ranges, double* atr, u32 bars, u32 warm_up) {
+    const u32 bar = thread_in_grid();
+    if (bar >= bars) {
+        return;
+    }
+    const u32 symbol = blockIdx.y;
+    const bool there = bar >= ranges[symbol * 2u] && bar < ranges[symbol * 2u + 1u] && bar - ranges[symbol * 2u] >= warm_up;
+    const u64 plane = static_cast<u64>(symbol) * features::EXACT_COUNT + features::E_ATR;
+    atr[static_cast<u64>(symbol) * bars + bar] = there ? exact[plane * bars + bar] : arith::f64_nan();
+}
+
+// NaN in every row of a bar that a symbol does not have; blocks of x bars, y symbols.
+KERNEL(features_blank, 128, const u32* ranges, float* rows, u32 bars) {
+    const u32 symbol = blockIdx.y;
+    const u32 start = ranges[symbol * 2u];
+    const u32 end = ranges[symbol * 2u + 1u];
+    const u32 from = blockIdx.x * features::BARS;
+    const u32 count = (bars - from < features::BARS ? bars - from : features::BARS) * features::COUNT;
+    float* out = rows + (static_cast<u64>(symbol) * bars + from) * features::COUNT;
+    for (u32 i = threadIdx.x; i < count; i += features::BARS) {
+        const u32 bar = from + i / features::COUNT;
+        if (bar < start || bar >= end) {
+            out[i] = arith::f32_nan();
+        }
+    }
+}
+
+namespace features {
+
+// Where the thread of a bar puts its features.
+constexpr u32 TILE_STRIDE = BARS + 1;
+
+struct Cell {
+    float* at;
+    DEVICE_MEMBER void put(u32 column, double value) const { at[column * TILE_STRIDE] = static_cast<float>(value); }
+    DEVICE_MEMBER void put_float(u32 column, float value) const { at[column * TILE_STRIDE] = value; }
+};
+
+// Entries of the window that a volatility is judged among.
+constexpr u32 JUDGED = 250;
+constexpr u32 JUDGED_LEAST = 50;
+constexpr u32 VOLATILITY_WARM_UP = 20;
+
+// Four threads count for four neighbouring bars together: each looks at a quarter of the entries, once for all four.
+// An odd quarter keeps the threads of a warp off each other's banks.
+constexpr u32 SHARERS = 4;
+constexpr u32 QUARTER = 65;
+
+// 0, 1 or 2: the third of its last 250 volatilities that the bar of this thread, `own` bars after the symbol's first, is
+// in; NaN where there are fewer than 50. `judged` holds those of the 250 bars before the tile, then of the tile.
+DEVICE double third(const double* judged, u32 from, u32 own) {
+    const u32 t = threadIdx.x;
+    const u32 first = t & ~(SHARERS - 1u);
+    const double* of = judged + JUDGED + first;
+    const double own_0 = of[0], own_1 = of[1], own_2 = of[2], own_3 = of[3];
+    i32 at_most[SHARERS] = {0, 0, 0, 0};
+    const u32 begin = (t & (SHARERS - 1u)) * QUARTER;
+    const u32 end = begin + QUARTER < JUDGED + SHARERS - 1u ? begin + QUARTER : JUDGED + SHARERS - 1u;
+    for (u32 j = begin; j < end; ++j) {
+        // Entry j is that of bar `first` - 249 + j: of bar k's window if k <= j < k + 250, and a volatility from bar 20 on.
+        if (from + first + j < JUDGED - 1u + VOLATILITY_WARM_UP) {
+            continue;
+        }
+        const double entry = judged[first + j + 1u];
+        at_most[0] += j < JUDGED && entry <= own_0 ? 1 : 0;
+        at_most[1] += j >= 1u && j < JUDGED + 1u && entry <= own_1 ? 1 : 0;
+        at_most[2] += j >= 2u && j < JUDGED + 2u && entry <= own_2 ? 1 : 0;
+        at_most[3] += j >= 3u && entry <= own_3 ? 1 : 0;
+    }
+    i32 mine = 0;
+    for (u32 k = 0; k < SHARERS; ++k) {
+        i32 sum = at_most[k];
+        sum += __shfl_xor_sync(ALL_LANES, sum, 1);
+        sum += __shfl_xor_sync(ALL_LANES, sum, 2);
+        mine = (t & (SHARERS - 1u)) == k ? sum : mine;
+    }
+    if (own + 1u < VOLATILITY_WARM_UP + JUDGED_LEAST) {
+        return arith::f64_nan();
+    }
+    const u32 entries = own + 1u - VOLATILITY_WARM_UP;
+    const i32 last = static_cast<i32>(entries < JUDGED ? entries : JUDGED) - 1;
+    const i32 rank = mine - 1;
+    return static_cast<double>((3 * rank >= last ? 1 : 0) + (3 * rank >= 2 * last ? 1 : 0));
+}
+
+}  // namespace features
+
+// Rows, `[symbols x bars x features]`; blocks of x tiles, y symbols, a thread a bar. `exact` and `smooth` are those of
+// features_recurrences; `returns`, `sums` and `scales` `[3 x bars]`; `calendar` `[3 x bars]`; `warm_up` `[features]`.
+KERNEL(features_rows, 128, const double* open, const double* high, const double* low, const double* close,
+       const double* volume, const u32* ranges, const double* ln_close, const double* volatility, const float* smooth,
+       const double* exact, const double* returns, const double* sums, const double* scales, const float* calendar,
+       const u32* warm_up, float* rows, u32 bars) {
+    SHARED(double, highs, features::ENTRIES);
+    SHARED(double, lows, features::ENTRIES);
+    SHARED(double, closes, features::ENTRIES);
+    SHARED(double, returned, features::ENTRIES);
+    SHARED(double, logs, features::ENTRIES);
+    SHARED(double, work_a, features::ENTRIES);
+    SHARED(double, work_b, features::ENTRIES);
+    SHARED(double, other, features::ENTRIES);
+    SHARED(double, judged, features::JUDGED + features::BARS);
+    SHARED(float, tile, features::COUNT * features::TILE_STRIDE);
+    using namespace features;
+
+    const u32 symbol = blockIdx.y;
+    const u32 start = ranges[symbol * 2u];
+    const u32 length = ranges[symbol * 2u + 1u] - start;
+    const u32 from = blockIdx.x * BARS;
+    if (from >= length) {
+        return;
+    }
+    const u64 row = static_cast<u64>(symbol) * bars + start;
+    const u32 t = threadIdx.x;
+    const u32 own = from + t;
+    const bool there = own < length;
+    const u32 here = there ? own : length - 1u;
+    const u32 bar = start + here;
+    const u32 e = PAST + t;
+    const Cell out = {tile + t};
+
+    for (u32 k = t; k < ENTRIES; k += BARS) {
+        const i64 at = static_cast<i64>(from) + k - PAST;
+        const bool has = at >= 0 && at < length;
+        const u64 cell = row + static_cast<u64>(has ? at : 0);
+        highs[k] = has ? high[cell] : 0.0;
+        lows[k] = has ? low[cell] : 0.0;
+        closes[k] = has ? close[cell] : 0.0;
+        logs[k] = has ? ln_close[cell] : 0.0;
+        // The first bar has no return.
+        const double before = at > 0 && has ? close[cell - 1u] : 0.0;
+        returned[k] = at > 0 && has ? close[cell] / before - 1.0 : (at == 0 ? arith::f64_nan() : 0.0);
+        other[k] = has ? volume[cell] : 0.0;
+    }
+    for (u32 k = t; k < JUDGED + BARS; k += BARS) {
+        const i64 at = static_cast<i64>(from) + k - JUDGED;
+        judged[k] = at >= 0 && at < length ? volatility[row + static_cast<u64>(at)] : 0.0;
+    }
+    __syncthreads();
+
+    const double* c = closes + e;
+    const double* ln = logs + e;
+    const double* r = returned + e;
+    const double h = highs[e];
+    const double l = lows[e];
+
+    // Sums of 10 closes and of 10 volumes.
+    for (u32 k = t; k < ENTRIES; k += BARS) {
+        if (k >= 9u) {
+            work_a[k] = five(&closes[k - 5u]) + five(&closes[k]);
+            work_b[k] = five(&other[k - 5u]) + five(&other[k]);
+        }
+    }
+    __syncthreads();
+    const double sma_20 = of_20(&work_a[e]) * (1.0 / 20.0);
+    const double sma_50 = of_50(&work_a[e]) * (1.0 / 50.0);
+    const double sma_10 = work_a[e] * (1.0 / 10.0);
+    const double volume_sma = of_20(&work_b[e]) * (1.0 / 20.0);
+    const double volume_sma_before = of_20(&work_b[e - 1u]) * (1.0 / 20.0);
+    const double volume_ratio = volume_sma == 0.0 ? 0.0 : other[e] / volume_sma;
+    const double volume_ratio_before = volume_sma_before == 0.0 ? 0.0 : other[e - 1u] / volume_sma_before;
+    __syncthreads();
+
+    // Sums of 10 returns and of 10 of their squares.
+    for (u32 k = t; k < ENTRIES; k += BARS) {
+        if (k >= 9u) {
+            work_a[k] = five(&returned[k - 5u]) + five(&returned[k]);
+            work_b[k] = five_products(&returned[k - 5u], &returned[k - 5u]) + five_products(&returned[k], &returned[k]);
+        }
+    }
+    __syncthreads();
+    const double returns_20 = of_20(&work_a[e]);
+    const double returns_50 = of_50(&work_a[e]);
+    const double return_squares_20 = of_20(&work_b[e]);
+    const double own_scale = 1.0 / arith::root(spread_50(returns_50, of_50(&work_b[e])));
+
+    // What the returns have to do with Bitcoin's, Ethereum's and the market's.
+    for (u32 reference = 0; reference < 3u; ++reference) {
+        const u64 grid = static_cast<u64>(reference) * bars;
+        for (u32 k = t; k < ENTRIES; k += BARS) {
+            const i64 at = static_cast<i64>(from) + k - PAST;
+            other[k] = at >= 0 && at < length ? returns[grid + start + static_cast<u64>(at)] : 0.0;
+        }
+        __syncthreads();
+        for (u32 k = t; k < ENTRIES; k += BARS) {
+            if (k >= 9u) {
+                work_a[k] = five_products(&returned[k - 5u], &other[k - 5u]) + five_products(&returned[k], &other[k]);
+            }
+        }
+        __syncthreads();
+        const double covariance = covariance_50(returns_50, sums[grid + bar], of_50(&work_a[e]));
+        const double scale = scales[grid + bar];
+        out.put(BTC_CORRELATION + reference, covariance * (reference < 2u ? own_scale * scale : scale));
+        __syncthreads();
+    }
+
+    // Extremes of four returns, then of four highs and lows.
+    for (u32 k = t; k < ENTRIES; k += BARS) {
+        if (k >= 3u) {
+            work_a[k] = extreme_4<false>(&returned[k]);
+            work_b[k] = extreme_4<true>(&returned[k]);
+        }
+    }
+    __syncthreads();
+    out.put(RET_1_MIN_20, extreme_20<false>(&work_a[e]));
+    out.put(RET_1_MAX_20, extreme_20<true>(&work_b[e]));
+    __syncthreads();
+    for (u32 k = t; k < ENTRIES; k += BARS) {
+        if (k >= 3u) {
+            work_a[k] = extreme_4<false>(&lows[k]);
+            work_b[k] = extreme_4<true>(&highs[k]);
+        }
+    }
+    __syncthreads();
+    out.put(CLOSE_VS_MIN_50, c[0] / extreme_50<false>(&work_a[e]) - 1.0);
+    out.put(CLOSE_VS_MAX_50, c[0] / extreme_50<true>(&work_b[e]) - 1.0);
+    for (u32 k = t; k < ENTRIES; k += BARS) {
+        if (k >= PAST - 4u) {
+            other[k] = fast_k(closes[k], extreme_14<false>(&work_a[k]), extreme_14<true>(&work_b[k]));
+        }
+    }
+    __syncthreads();
+    double slow_k[3];
+    for (i32 k = 0; k < 3; ++k) {
+        const double* fast = &other[e] - k;
+        slow_k[k] = (fast[-2] + fast[-1] + fast[0]) * (1.0 / 3.0);
+    }
+    out.put(STOCH_K, slow_k[0]);
+    out.put(STOCH_D, (slow_k[2] + slow_k[1] + slow_k[0]) * (1.0 / 3.0));
+
+    const double ret_1 = r[0];
+    const double ret_5 = c[0] / c[-5] - 1.0;
+    const double ret_20 = c[0] / c[-20] - 1.0;
+    out.put(RET_1, ret_1);
+    out.put(RET_5, ret_5);
+    out.put(RET_20, ret_20);
+    out.put(LOG_RET_1, ln[0] - ln[-1]);
+    out.put(LOG_RET_5, ln[0] - ln[-5]);
+    out.put(PRICE_CHANGE, c[0] - c[-1]);
+    out.put(HIGH_LOW_RATIO, h / l);
+    out.put(CLOSE_OPEN_RATIO, c[0] / open[row + here]);
+    out.put(RET_1_LAG_1, r[-1]);
+    out.put(RET_1_LAG_2, r[-2]);
+    out.put(RET_1_LAG_3, r[-3]);
+    out.put(RET_1_LAG_5, r[-5]);
+    out.put(RET_1_MEAN_20, returns_20 * (1.0 / 20.0));
+    out.put(RET_1_STD_20, deviation(returns_20, return_squares_20, 1.0 / 20.0, 1.0 / 19.0));
+
+    out.put(SMA_5, five(c) * (1.0 / 5.0));
+    out.put(SMA_10, sma_10);
+    out.put(SMA_20, sma_20);
+    out.put(SMA_50, sma_50);
+    out.put(PRICE_VS_SMA_20, c[0] / sma_20 - 1.0);
+    double squares = 0.0;
+    for (i32 k = 19; k >= 0; --k) {
+        const double d = c[-k] - sma_20;
+        squares += d * d;
+    }
+    // The mean of equal prices is off by its rounding, and so are they from it: that is no width.
+    const double band = squares <= 1e-29 * (sma_20 * sma_20) ? 0.0 : 2.0 * arith::root(squares * (1.0 / 20.0));
+    const double upper = sma_20 + band;
+    const double lower = sma_20 - band;
+    out.put(BB_UPPER, upper);
+    out.put(BB_LOWER, lower);
+    out.put(BB_WIDTH, (upper - lower) / sma_20);
+    out.put(PRICE_VS_BB, upper == lower ? 0.5 : (c[0] - lower) / (upper - lower));
+
+    const double volatility_20 = judged[JUDGED + t];
+    out.put(VOLATILITY_5, deviation(five_log_returns(ln), five_squared_log_returns(ln), 1.0 / 5.0, 1.0 / 4.0));
+    out.put(VOLATILITY_20, volatility_20);
+    const double trend = r_squared_20(ln);
+    const double regime = third(judged, from, own);
+    out.put(TREND_STRENGTH, trend);
+    out.put(VOLATILITY_REGIME, regime);
+    const bool panic = regime == 2.0 && ret_5 < -3.0 * volatility_20;
+    const double liquid = panic ? 2.0 : (trend >= 0.6 ? 0.0 : 1.0);
+    out.put(MARKET_REGIME, volume_ratio < 0.1 ? 3.0 : liquid);
+
+    const double* exact_row = exact + static_cast<u64>(symbol) * EXACT_COUNT * bars + start;
+    const double* rsi_row = exact_row + static_cast<u64>(E_RSI) * bars;
+    const double* histogram_row = exact_row + static_cast<u64>(E_HISTOGRAM) * bars;
+    const double rsi_now = rsi_row[here];
+    const double histogram = histogram_row[here];
+    out.put(RSI_14, rsi_now);
+    out.put(RSI_14_LAG_1, here >= 1u ? rsi_row[here - 1u] : 0.0);
+    out.put(RSI_14_LAG_3, here >= 3u ? rsi_row[here - 3u] : 0.0);
+    out.put(MACD_HISTOGRAM, histogram);
+    out.put(MACD_HISTOGRAM_LAG_1, here >= 1u ? histogram_row[here - 1u] : 0.0);
+    out.put(MACD_HISTOGRAM_LAG_3, here >= 3u ? histogram_row[here - 3u] : 0.0);
+    out.put(ATR_14, exact_row[static_cast<u64>(E_ATR) * bars + here]);
+    const float* smooth_row = smooth + static_cast<u64>(symbol) * SMOOTH_COUNT * bars + bar;
+    out.put_float(EMA_5, smooth_row[static_cast<u64>(S_EMA_5) * bars]);
+    out.put_float(EMA_10, smooth_row[static_cast<u64>(S_EMA_10) * bars]);
+    out.put_float(EMA_20, smooth_row[static_cast<u64>(S_EMA_20) * bars]);
+    out.put_float(MACD, smooth_row[static_cast<u64>(S_MACD) * bars]);
+    out.put_float(MACD_SIGNAL, smooth_row[static_cast<u64>(S_SIGNAL) * bars]);
+    out.put_float(ADX_14, smooth_row[static_cast<u64>(S_ADX) * bars]);
+    out.put_float(PRICE_VOLUME_TREND, smooth_row[static_cast<u64>(S_TREND) * bars]);
+    out.put_float(ON_BALANCE_VOLUME, smooth_row[static_cast<u64>(S_BALANCE) * bars]);
+
+    out.put(VOLUME_SMA_20, volume_sma);
+    out.put(VOLUME_RATIO, volume_ratio);
+    out.put(VOLUME_RATIO_LAG_1, volume_ratio_before);
+    out.put_float(HOUR_OF_DAY, calendar[bar]);
+    out.put_float(DAY_OF_WEEK, calendar[static_cast<u64>(bars) + bar]);
+    out.put_float(IS_WEEKEND, calendar[2ull * bars + bar]);
+    out.put(RSI_X_VOLATILITY, rsi_now * volatility_20);
+    out.put(MACD_X_VOLUME, histogram * volume_ratio);
+    out.put(TREND_X_MOMENTUM, trend * ret_20);
+    out.put(RANGE_X_VOLUME, (h / l - 1.0) * volume_ratio);
+    __syncthreads();
+
+    // Columns become rows: neighbouring threads write neighbouring values.
+    const u32 count = (length - from < BARS ? length - from : BARS) * COUNT;
+    float* to = rows + (row + from) * COUNT;
+    for (u32 i = t; i < count; i += BARS) {
+        const u32 of = i / COUNT;
+        const u32 column = i - of * COUNT;
+        const float value = tile[column * TILE_STRIDE + of];
+        // One bit pattern for NaN on every device.
+        to[i] = from + of < warm_up[column] || arith::is_nan(value) ? arith::f32_nan() : value;
+    }
+}

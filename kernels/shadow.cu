@@ -1,0 +1,117 @@
+// The trade simulation: twin of src/shadow/cpu.rs.
+#include "trade.cuh"
+
+namespace shadow {
+
+// Twin of shadow::Trade, laid out as shadow::device::DeviceTrade.
+struct Trade {
+    double entry_price, exit_price, stop_price, take_price, size;
+    double gross_bps, fee_bps, spread_bps, slippage_bps, funding_bps, net_bps;
+    u32 symbol, signal_bar, entry_bar, exit_bar;
+    u32 is_short, exit_reason;
+};
+
+// Where a lane's trades go: counted alone, or written too.
+struct Book {
+    Trade* trades;
+    u32 symbol, count;
+};
+
+DEVICE void enter_trade(Book& book, const trade::Position& p, const trade::Exit& exit, const trade::Bars& bars,
+                        const trade::Rules& rules) {
+    if (book.trades != nullptr) {
+        const trade::Outcome o = trade::close(p, exit, bars, rules);
+        Trade& t = book.trades[book.count];
+        t = {p.entry_price, exit.price, p.stop_price, p.take_price, p.size, o.gross_bps, o.fee_bps, rules.spread_bps,
+             o.slippage_bps, o.funding_bps, o.net_bps, book.symbol, p.signal_bar, p.entry_bar, exit.bar,
+             p.is_long ? 0u : 1u, exit.reason};
+    }
+    book.count += 1u;
+}
+
+// What a symbol's signals say, `[bars]` each.
+struct Signals {
+    const i8* side;
+    const double* stop_bps;
+    const double* take_bps;
+    const double* size;
+};
+
+// The entry that a signal at the close of `bar` asks for at the next open; false where there is none.
+DEVICE bool entry(const Signals& signals, const trade::Bars& bars, const double* atr, u32 bar, const trade::Rules& rules,
+                  trade::Position& out) {
+    const i32 side = signals.side[bar];
+    if (side != 1 && side != -1) {
+        return false;
+    }
+    const double price = bars.open[bar + 1u];
+    const double stop_bps = signals.stop_bps[bar];
+    const double take_bps = signals.take_bps[bar];
+    const double stop = arith::is_nan(stop_bps) ? rules.stop_atr * atr[bar] : price * stop_bps / 10000.0;
+    const double take = arith::is_nan(take_bps) ? rules.take_atr * atr[bar] : price * take_bps / 10000.0;
+    const double size = arith::is_nan(signals.size[bar]) ? rules.notional : signals.size[bar];
+    // Only distances above 0 are barriers; NaN is no distance at all.
+    if (!(stop > 0.0 && take > 0.0)) {
+        return false;
+    }
+    out = trade::enter(bars, bar, side == 1, stop, take, size);
+    return true;
+}
+
+DEVICE void simulate(Book& book, const Signals& signals, const trade::Bars& bars, const double* atr, u32 start, u32 end,
+                     const trade::Rules& rules) {
+    bool open = false;
+    trade::Position position = {};
+    for (u32 bar = start; bar < end; ++bar) {
+        if (bar > start) {
+            const i32 side = signals.side[bar - 1u];
+            if (!open) {
+                open = entry(signals, bars, atr, bar - 1u, rules, position);
+            } else {
+                const bool reversal = side == (position.is_long ? -1 : 1);
+                const trade::Exit exit = trade::exit_at_open(position, bars, bar, reversal, rules.max_hold);
+                if (exit.reason != trade::NONE) {
+                    enter_trade(book, position, exit, bars, rules);
+                    open = reversal && entry(signals, bars, atr, bar - 1u, rules, position);
+                }
+            }
+        }
+        if (open) {
+            trade::Exit exit = trade::exit_within(position, bars, bar);
+            if (exit.reason == trade::NONE && bar + 1u == end) {
+                exit = {bar, bars.close[bar], trade::END_OF_DATA};
+            }
+            if (exit.reason != trade::NONE) {
+                enter_trade(book, position, exit, bars, rules);
+                open = false;
+            }
+        }
+    }
+}
+
+}  // namespace shadow
+
+// One thread a configuration and symbol, `[configurations x symbols]`. First `trades` is not written and every thread's
+// number of trades goes to `counts`; then `offsets` says where each thread's trades go. Candles and `atr` are
+// `[symbols x bars]`, signals `[configurations x symbols x bars]`; a symbol's windows are those from `first_window`
+// of it to that of the next, `windows` `[windows x 2]`.
+KERNEL(shadow_simulate, 64, const double* open, const double* high, const double* low, const double* close,
+       const double* volume, const double* atr, const i8* side, const double* stop_bps, const double* take_bps,
+       const double* size, const u32* first_window, const u32* windows, const trade::Rules* rules,
+       const u64* offsets, u32* counts, shadow::Trade* trades, u32 symbols, u32 bars, u32 jobs, u32 writes) {
+    const u32 job = thread_in_grid();
+    if (job >= jobs) {
+        return;
+    }
+    const u32 symbol = job % symbols;
+    const u64 row = static_cast<u64>(symbol) * bars;
+    const u64 own = static_cast<u64>(job) * bars;
+    const trade::Bars candles = {open + row, high + row, low + row, close + row, volume + row};
+    const shadow::Signals signals = {side + own, stop_bps + own, take_bps + own, size + own};
+    const trade::Rules r = rules[job / symbols];
+    shadow::Book book = {writes != 0u ? trades + offsets[job] : nullptr, symbol, 0u};
+    for (u32 w = first_window[symbol]; w < first_window[symbol + 1u]; ++w) {
+        shadow::simulate(book, signals, candles, atr + row, windows[w * 2u], windows[w * 2u + 1u], r);
+    }
+    counts[job] = book.count;
+}

@@ -1,0 +1,237 @@
+//! One GPU: its context, its streams, its loaded kernels.
+//!
+//! Uploads go through page-locked memory on a stream of their own and overlap with kernels; events keep the streams in
+//! step. Not yet run on a GPU: what is here is compiled and held against the driver's interface alone.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute};
+use cudarc::driver::{
+    CudaContext, CudaEvent, CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, PinnedHostSlice,
+    SyncOnDrop,
+};
+use cudarc::nvrtc::Ptx;
+
+use super::{cache, faults};
+use crate::engine::buffer::{Element, Memory, bytes_of, bytes_of_mut};
+use crate::engine::{Device, EngineError, Kernel, Limits, Loss, Shape, whole_text};
+
+/// Bytes of one piece of an upload, of which two are under way at a time.
+const PIECE_BYTES: usize = 8 << 20;
+
+pub struct Gpu {
+    index: usize,
+    context: Arc<CudaContext>,
+    compute: Arc<CudaStream>,
+    copies: Arc<CudaStream>,
+    /// `sm_90` and the like.
+    architecture: String,
+    cache: PathBuf,
+    modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
+    functions: Mutex<HashMap<&'static str, CudaFunction>>,
+    staging: Mutex<Staging>,
+    /// What was launched last: a fault shows up in a later call.
+    last_launch: Mutex<String>,
+}
+
+/// Page-locked pieces, used in turn.
+struct Staging {
+    pieces: [(PinnedHostSlice<u8>, CudaEvent); 2],
+    next: usize,
+}
+
+impl Gpu {
+    pub fn open(index: usize, cache: &Path) -> Result<Self, EngineError> {
+        let device = Device::Cuda(index);
+        let fault = |reason: String, loss, remedy| EngineError::Fault {
+            device,
+            stage: "start",
+            action: "opening the device".into(),
+            reason,
+            remedy,
+            loss,
+        };
+        super::usable(index).map_err(|why| fault(why, Loss::Device, "use --device cpu or auto"))?;
+        let told = |error: DriverError| {
+            let (loss, remedy) = faults::explain(error.0);
+            fault(error.to_string(), loss, remedy)
+        };
+        let context = CudaContext::new(index).map_err(told)?;
+        let (major, minor) = context.compute_capability().map_err(told)?;
+        let piece = || -> Result<_, DriverError> {
+            // SAFETY: a piece is written before it is read.
+            Ok((unsafe { context.alloc_pinned(PIECE_BYTES) }?, context.new_event(None)?))
+        };
+        Ok(Self {
+            index,
+            compute: context.new_stream().map_err(told)?,
+            copies: context.new_stream().map_err(told)?,
+            architecture: format!("sm_{major}{minor}"),
+            cache: cache.to_owned(),
+            modules: Mutex::default(),
+            functions: Mutex::default(),
+            staging: Mutex::new(Staging { pieces: [piece().map_err(told)?, piece().map_err(told)?], next: 0 }),
+            last_launch: Mutex::default(),
+            context,
+        })
+    }
+
+    fn fault(&self, stage: &'static str, action: impl Into<String>, error: DriverError) -> EngineError {
+        let (loss, remedy) = faults::explain(error.0);
+        EngineError::Fault {
+            device: Device::Cuda(self.index),
+            stage,
+            action: action.into(),
+            reason: error.to_string(),
+            remedy,
+            loss,
+        }
+    }
+
+    pub fn limits(&self, stage: &'static str) -> Result<Limits, EngineError> {
+        let told = |error| self.fault(stage, "asking for free memory", error);
+        let attribute = |which| self.context.attribute(which).map_err(told);
+        let (free, _) = self.context.mem_get_info().map_err(told)?;
+        Ok(Limits {
+            free_bytes: free as u64,
+            shared_bytes: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as u32,
+            multiprocessors: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32,
+        })
+    }
+
+    pub fn upload<T: Element>(&self, stage: &'static str, values: &[T]) -> Result<Memory<T>, EngineError> {
+        let bytes = bytes_of(values);
+        self.send(bytes)
+            .map(|memory| Memory::Cuda(memory, PhantomData))
+            .map_err(|error| self.fault(stage, format!("copying {} bytes to the device", bytes.len()), error))
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<CudaSlice<u8>, DriverError> {
+        // SAFETY: every byte is written by the copies below.
+        let mut memory = unsafe { self.copies.alloc::<u8>(bytes.len()) }?;
+        let (target, written) = memory.device_ptr_mut(&self.copies);
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        for (k, piece) in bytes.chunks(PIECE_BYTES).enumerate() {
+            let which = staging.next;
+            staging.next = (which + 1) % staging.pieces.len();
+            let (pinned, sent) = &mut staging.pieces[which];
+            sent.synchronize()?;
+            let pinned = &mut pinned.as_mut_slice()?[..piece.len()];
+            pinned.copy_from_slice(piece);
+            let at = target + (k * PIECE_BYTES) as u64;
+            // SAFETY: the target has as many bytes left, and the piece is not touched before its event.
+            unsafe { result::memcpy_htod_async(at, pinned, self.copies.cu_stream()) }?;
+            sent.record(&self.copies)?;
+        }
+        drop(written);
+        Ok(memory)
+    }
+
+    pub fn zeros<T: Element>(&self, stage: &'static str, len: usize) -> Result<Memory<T>, EngineError> {
+        let bytes = len * size_of::<T>();
+        self.compute
+            .alloc_zeros::<u8>(bytes)
+            .map(|memory| Memory::Cuda(memory, PhantomData))
+            .map_err(|error| self.fault(stage, format!("taking {bytes} bytes on the device"), error))
+    }
+
+    pub fn download<T: Element>(
+        &self,
+        stage: &'static str,
+        memory: &CudaSlice<u8>,
+        values: &mut [T],
+    ) -> Result<(), EngineError> {
+        let bytes = bytes_of_mut(values);
+        let done = self.compute.memcpy_dtoh(memory, &mut *bytes).and_then(|()| self.compute.synchronize());
+        done.and_then(|()| self.context.check_err()).map_err(|error| {
+            let last = self.last_launch.lock().unwrap_or_else(PoisonError::into_inner);
+            let action = format!("copying {} bytes back (the last launch was {last})", bytes.len());
+            self.fault(stage, action, error)
+        })
+    }
+
+    pub fn read_pointer<'a>(&'a self, memory: &'a CudaSlice<u8>) -> (u64, SyncOnDrop<'a>) {
+        memory.device_ptr(&self.compute)
+    }
+
+    pub fn write_pointer<'a>(&'a self, memory: &'a mut CudaSlice<u8>) -> (u64, SyncOnDrop<'a>) {
+        memory.device_ptr_mut(&self.compute)
+    }
+
+    pub fn launch(
+        &self,
+        stage: &'static str,
+        kernel: &Kernel,
+        shape: Shape,
+        arguments: &mut [*mut c_void],
+    ) -> Result<(), EngineError> {
+        let function = self.function(stage, kernel)?;
+        let [x, y, z] = shape.blocks;
+        let action = format!(
+            "launching {} with {x} × {y} × {z} blocks of {} threads and {} bytes of shared memory",
+            kernel.name, shape.threads, shape.shared_bytes
+        );
+        let launched = self.context.bind_to_thread().and_then(|()| {
+            // More than every GPU has must be asked for.
+            if shape.shared_bytes > 48 * 1024 {
+                let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                function.set_attribute(most, shape.shared_bytes as i32)?;
+            }
+            // SAFETY: the emulated engine holds the same arguments against the kernel's parameters in every test.
+            unsafe {
+                result::launch_kernel(
+                    function.cu_function(),
+                    (x, y, z),
+                    (shape.threads, 1, 1),
+                    shape.shared_bytes,
+                    self.compute.cu_stream() as sys::CUstream,
+                    arguments,
+                )
+            }
+        });
+        launched.map_err(|error| self.fault(stage, action.clone(), error))?;
+        *self.last_launch.lock().unwrap_or_else(PoisonError::into_inner) = action;
+        Ok(())
+    }
+
+    fn function(&self, stage: &'static str, kernel: &Kernel) -> Result<CudaFunction, EngineError> {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = functions.get(kernel.name) {
+            return Ok(function.clone());
+        }
+        let loading = || format!("loading kernel {}", kernel.name);
+        let module = self.module(stage, kernel.file)?;
+        let function = module.load_function(kernel.name).map_err(|error| self.fault(stage, loading(), error))?;
+        functions.insert(kernel.name, function.clone());
+        Ok(function)
+    }
+
+    fn module(&self, stage: &'static str, file: &'static str) -> Result<Arc<CudaModule>, EngineError> {
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(module) = modules.get(file) {
+            return Ok(module.clone());
+        }
+        let missing = || EngineError::Kernel { stage, kernel: file, detail: "there is no such file".into() };
+        let text = whole_text(file).ok_or_else(missing)?;
+        let cubin =
+            cache::cubin(&self.cache, file, &text, &self.architecture).map_err(|reason| EngineError::Fault {
+                device: Device::Cuda(self.index),
+                stage,
+                action: format!("compiling {file}.cu for {}", self.architecture),
+                reason,
+                remedy: "install a newer NVRTC if it does not know the GPU, or use --device cpu",
+                loss: Loss::Work,
+            })?;
+        let module = self
+            .context
+            .load_module(Ptx::from_binary(cubin))
+            .map_err(|error| self.fault(stage, format!("loading {file}.cu"), error))?;
+        modules.insert(file, module.clone());
+        Ok(module)
+    }
+}
