@@ -64,15 +64,16 @@ DEVICE u32 run_end(const u64* keys, u32 at, u32 end) {
 struct Cuts {
     float* out;
     u32 count;
-    DEVICE void add(float cut) { out[count++] = cut; }
 };
+
+DEVICE void add(Cuts& cuts, float cut) { cuts.out[cuts.count++] = cut; }
 
 DEVICE void cut_between_all(const u64* keys, u32 from, u32 to, Cuts& cuts) {
     for (u32 at = from + 1u; at < to; ++at) {
         const float below = value_of(keys[at - 1u]);
         const float above = value_of(keys[at]);
         if (below < above) {
-            cuts.add(midway(below, above));
+            add(cuts, midway(below, above));
         }
     }
 }
@@ -116,7 +117,7 @@ DEVICE void cut_greedily(const u64* keys, u32 from, u32 to, u32 bins, Cuts& cuts
         const double half = wanted * 0.5;
         const double least = half > 1.0 ? half : 1.0;
         if (big || static_cast<double>(held) >= wanted || (next_big && static_cast<double>(held) >= least)) {
-            cuts.add(midway(value_of(keys[at]), value_of(keys[end])));
+            add(cuts, midway(value_of(keys[at]), value_of(keys[end])));
             if (cuts.count - first >= bins - 1u) {
                 break;
             }
@@ -152,13 +153,13 @@ DEVICE void cut_by_shares(const u64* keys, u32 count, u32 max_bin, Cuts& cuts) {
         cut_greedily(keys, 0u, below, low_bins, cuts);
     }
     if (any_low && !any_zero && any_high) {
-        cuts.add(0.0f);
+        add(cuts, 0.0f);
     } else if (any_zero) {
         if (any_low) {
-            cuts.add(-ZERO);
+            add(cuts, -ZERO);
         }
         if (any_high) {
-            cuts.add(ZERO);
+            add(cuts, ZERO);
         }
     }
     if (any_high) {
