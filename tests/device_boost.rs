@@ -1,6 +1,7 @@
 //! The boosting kernels give the CPU's forests, bit for bit.
 
-use huracan::boost::{self, BoostJob, BoostParams, Ensemble, Forest, Objective, Table, device};
+use huracan::boost::device::{Plan, plan};
+use huracan::boost::{self, BoostJob, BoostParams, Ensemble, Forest, Objective, PredictJob, Table, device};
 use huracan::engine::Engine;
 
 fn engines() -> Vec<Engine> {
@@ -9,9 +10,8 @@ fn engines() -> Vec<Engine> {
 
 /// Columns of all kinds: rough and fine numbers, few values, missing ones, zeros, one that never changes.
 fn table(rows: usize, features: usize, seed: u64) -> Vec<f32> {
-    let unit = |feature: usize, row: usize| {
-        huracan::arith::uniform(huracan::arith::draw(seed, feature as u64, row as u64))
-    };
+    let unit =
+        |feature: usize, row: usize| huracan::arith::uniform(huracan::arith::draw(seed, feature as u64, row as u64));
     let value = |row: usize, feature: usize| {
         let u = unit(feature, row);
         match feature % 6 {
@@ -28,7 +28,14 @@ fn table(rows: usize, features: usize, seed: u64) -> Vec<f32> {
     (0..rows * features).map(|i| value(i / features, i % features)).collect()
 }
 
-fn job(name: String, table: &[f32], features: usize, train: std::ops::Range<u32>, valid: std::ops::Range<u32>, params: BoostParams) -> BoostJob {
+fn job(
+    name: String,
+    table: &[f32],
+    features: usize,
+    train: std::ops::Range<u32>,
+    valid: std::ops::Range<u32>,
+    params: BoostParams,
+) -> BoostJob {
     let label = |&row: &u32| {
         let at = row as usize * features;
         let signal = table[at] + if table[at + 1 % features] > 3.0 { 0.4 } else { -0.2 };
@@ -80,7 +87,9 @@ fn blocks_train_the_forests_of_the_cpu() {
     let values = table(1200, features, 5);
     let base = BoostParams { rounds: 12, learning_rate: 0.2, min_child_hessian: 1.0, ..BoostParams::default() };
     let mut jobs = Vec::new();
-    for (n, objective) in [Objective::Binary, Objective::Regression, Objective::Huber { delta: 30.0 }].into_iter().enumerate() {
+    for (n, objective) in
+        [Objective::Binary, Objective::Regression, Objective::Huber { delta: 30.0 }].into_iter().enumerate()
+    {
         let params = BoostParams { objective, ..base.clone() };
         for (m, params) in [
             params.clone(),
@@ -93,9 +102,41 @@ fn blocks_train_the_forests_of_the_cpu() {
         .enumerate()
         {
             jobs.push(job(format!("objective {n} way {m}"), &values, features, 0..900, 950..1100, params));
+            assert_eq!(plan(&jobs[jobs.len() - 1], features), Plan::Block);
         }
     }
     compare(Table { values: &values, features }, &jobs);
+}
+
+#[test]
+fn threads_predict_what_the_cpu_predicts() {
+    let features = 11;
+    let values = table(700, features, 2);
+    let table = Table { values: &values, features };
+    let params = BoostParams { rounds: 9, max_depth: 10, ..BoostParams::default() };
+    let mut jobs = vec![
+        job("boosted".into(), &values, features, 0..500, 500..500, params.clone()),
+        job(
+            "forest".into(),
+            &values,
+            features,
+            0..500,
+            500..500,
+            BoostParams { ensemble: Ensemble::Forest, subsample: 0.5, ..params.clone() },
+        ),
+    ];
+    let objective = Objective::Multiclass { classes: 3 };
+    jobs.push(BoostJob { params: BoostParams { objective, max_depth: 3, ..params }, ..jobs[0].clone() });
+    jobs[2].train_labels = (0..500).map(|row| (row % 3) as f32).collect();
+    let names: Vec<String> = (0..features).map(|f| format!("f{f}")).collect();
+    let forests: Vec<Forest> = boost::train(table, &names, &jobs, &|_| ()).into_iter().map(Result::unwrap).collect();
+    let rows: Vec<Vec<u32>> = vec![(0..700).collect(), vec![699, 3, 3], vec![]];
+    let asked: Vec<PredictJob> = forests.iter().zip(&rows).map(|(forest, rows)| PredictJob { forest, rows }).collect();
+    let want = boost::raw_scores(table, &asked);
+    for engine in engines() {
+        let got = device::raw_scores(&engine.stage("predict"), table, &asked).unwrap();
+        assert_eq!(got, want);
+    }
 }
 
 #[test]

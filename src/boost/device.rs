@@ -5,7 +5,10 @@
 //! same. [`plan`] tells which are which.
 
 mod layout;
+mod predict;
 mod unpack;
+
+pub use predict::raw_scores;
 
 use std::collections::HashMap;
 
@@ -114,7 +117,8 @@ pub fn train(
 fn bytes(jobs: &[BoostJob], set: &[usize], features: usize) -> u64 {
     let job = &jobs[set[0]];
     let rows = (job.train.len() + job.valid.len()) as u64;
-    let of_rows = rows * (4 + 2 * features.next_multiple_of(LANES) as u64) + features as u64 * (MOST_CUTS as u64 * 4 + 8);
+    let of_rows =
+        rows * (4 + 2 * features.next_multiple_of(LANES) as u64) + features as u64 * (MOST_CUTS as u64 * 4 + 8);
     let of_jobs = set.iter().map(|&place| {
         let capacity = leaf_capacity(&jobs[place]) as u64;
         let a_round = capacity * (size_of::<TreeNode>() + size_of::<TreeLeaf>()) as u64 + 40;
@@ -278,19 +282,21 @@ impl<'a> Batch<'a> {
             losses: stage.download(&losses)?,
             outcomes: stage.download(&outcomes)?,
         };
-        let places = self.sets.iter().enumerate().flat_map(|(number, set)| set.iter().map(move |&place| (number, place)));
+        let places =
+            self.sets.iter().enumerate().flat_map(|(number, set)| set.iter().map(move |&place| (number, place)));
         Ok(places
             .zip(jobs)
             .enumerate()
-            .map(|(at, ((set, place), job))| (place, told.forest(at, job, &self.jobs[place].params, names, &binned.cuts[set])))
+            .map(|(at, ((set, place), job))| {
+                (place, told.forest(at, job, &self.jobs[place].params, names, &binned.cuts[set]))
+            })
             .collect())
     }
 
     fn binned(&self, cuts: &[f32], counts: &[u32], any_missing: Vec<u32>) -> Binned {
         let of_column = |column: usize| cuts[column * MOST_CUTS..][..counts[column] as usize].to_vec();
-        let of_set = |set: usize| Cuts {
-            cuts: (set * self.features..(set + 1) * self.features).map(of_column).collect(),
-        };
+        let of_set =
+            |set: usize| Cuts { cuts: (set * self.features..(set + 1) * self.features).map(of_column).collect() };
         Binned { cuts: (0..self.sets.len()).map(of_set).collect(), any_missing }
     }
 

@@ -1,4 +1,4 @@
-//! Structures that host and kernels share: twins of those in `kernels/bins.cu` and `kernels/boost.cu`.
+//! Structures that host and kernels share: twins of those in `kernels/{bins,boost,predict}.cu`.
 
 use crate::engine::{Element, ElementKind};
 
@@ -10,6 +10,8 @@ pub const MOST_CUTS: usize = 254;
 pub const NONE: u32 = u32::MAX;
 /// Marks a child that is a leaf.
 pub const LEAF: u32 = 1 << 31;
+/// Marks a feature whose missing values go right.
+pub const MISSING_RIGHT: u32 = 1 << 31;
 
 macro_rules! shared {
     ($($(#[$doc:meta])* pub struct $name:ident { $(pub $field:ident: $type:ty,)* })*) => {
@@ -129,6 +131,32 @@ shared! {
         pub trees: u32,
         pub losses: u32,
         pub best_round: u32,
+    }
+
+    pub struct PredictNode {
+        pub cut: f32,
+        pub feature: u32,
+        pub left: u32,
+        pub right: u32,
+    }
+
+    pub struct PredictTree {
+        pub nodes: u64,
+        pub leaves: u64,
+        pub root: u32,
+        pub padding: u32,
+    }
+
+    pub struct PredictArgs {
+        pub trees: u64,
+        pub base: u64,
+        pub rows: u64,
+        pub scores: u64,
+        pub shared_by: f64,
+        pub tree_count: u32,
+        pub classes: u32,
+        pub row_count: u32,
+        pub padding: u32,
     }
 
     pub struct Part {
