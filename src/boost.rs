@@ -4,6 +4,7 @@ mod bins;
 mod check;
 mod codes;
 mod cpu;
+pub mod device;
 mod forest;
 mod grow;
 mod histogram;

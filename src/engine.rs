@@ -206,6 +206,10 @@ impl<'a> Stage<'a> {
         self.name
     }
 
+    pub fn device(&self) -> Device {
+        self.engine.device
+    }
+
     /// # Errors
     /// [`EngineError::Fault`] where the device does not answer.
     pub fn limits(&self) -> Result<Limits, EngineError> {

@@ -18,7 +18,7 @@ use super::walk::Walk;
 use super::{BoostError, BoostJob, BoostParams, Ensemble, Forest, Table, Tree};
 
 /// What decides a job's bins and codes: training rows, validation rows, and most bins a feature.
-type BinsOf<'a> = (&'a [u32], &'a [u32], u32);
+pub(super) type BinsOf<'a> = (&'a [u32], &'a [u32], u32);
 
 /// Trains every job of a batch; results stand in the jobs' order.
 ///

@@ -24,6 +24,11 @@ impl<'a> Targets<'a> {
         Self { objective: params.objective, labels: &job.train_labels, weights }
     }
 
+    /// How much each row counts; none where all count alike.
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
+    }
+
     /// Scores before the first tree, one a class.
     pub fn base_scores(&self) -> Vec<f64> {
         // One class alone has an infinite log odds: a bound keeps scores finite.

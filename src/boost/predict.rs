@@ -181,7 +181,7 @@ fn walk<const N: usize>(values: &[f32], starts: &[usize; N], nodes: &[Node], lev
 }
 
 /// The greatest f32 that is at most a threshold: the same f32 values go left.
-fn greatest_f32_at_most(threshold: f64) -> f32 {
+pub(super) fn greatest_f32_at_most(threshold: f64) -> f32 {
     let near = threshold as f32;
     if f64::from(near) > threshold { near.next_down() } else { near }
 }

@@ -27,9 +27,14 @@ pub fn child_path(path: u64, which: usize) -> u64 {
     draw(path, 0, which as u64)
 }
 
+/// ⌈share × all⌉, at least one.
+pub fn share_of(all: usize, share: f64) -> usize {
+    ((share * all as f64).ceil() as usize).clamp(1, all)
+}
+
 /// The ⌈share × all⌉ with the least draws, in their order.
 fn least(mut all: Vec<u32>, share: f64, drawn: impl Fn(u32) -> u64) -> Vec<u32> {
-    let count = ((share * all.len() as f64).ceil() as usize).clamp(1, all.len());
+    let count = share_of(all.len(), share);
     if count < all.len() {
         all.sort_unstable_by_key(|&f| (drawn(f), f));
         all.truncate(count);

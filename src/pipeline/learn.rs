@@ -111,9 +111,10 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
         }
         let stop = day.stop.clone();
         let results = tokio::task::block_in_place(|| {
-            let inputs = Inputs { settings: &day.settings, panel, features, labels: &labels, tuning: &tuning };
+            let (settings, compute) = (&day.settings, &day.compute);
+            let inputs = Inputs { settings, panel, features, labels: &labels, tuning: &tuning, compute };
             batch::train(&inputs, batch, &|| !stop.is_asked(), &|| step.advance(1))
-        });
+        })?;
         for ((symbol, _), result) in batch.iter().zip(results) {
             match result {
                 Ok(found) => {

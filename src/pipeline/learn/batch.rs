@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::checkpoints::{FoldOutcome, Trained, Tuned};
 use super::jobs::{self, EDGE, HEADS, WIN_LONG, WIN_SHORT};
 use super::tune::Tuning;
-use crate::boost::{self, BoostError, BoostJob, Forest, PredictJob, Table, mean_loss};
+use crate::boost::{BoostError, BoostJob, Forest, PredictJob, Table, device, mean_loss};
 use crate::decide::Prediction;
+use crate::engine::{Compute, EngineError};
 use crate::features::{self, COUNT, Features};
 use crate::folds::Fold;
 use crate::labels::Labels;
@@ -20,6 +21,7 @@ pub struct Inputs<'a> {
     pub features: &'a Features,
     pub labels: &'a Labels,
     pub tuning: &'a Tuning,
+    pub compute: &'a Compute,
 }
 
 /// One head of one fold, trained, and what it says of the fold's test window.
@@ -34,13 +36,16 @@ struct Head {
 
 /// Trains some symbols, each with its folds; results stand in their order. `done` is called after each model that is
 /// kept. Once `wanted` says no, models are stopped where they are, and what is not whole comes back as an error.
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
 pub fn train(
     inputs: &Inputs<'_>,
     batch: &[(usize, Vec<Fold>)],
     wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn() + Sync),
-) -> Vec<Result<Trained, String>> {
-    let Inputs { settings, panel, labels, tuning, .. } = *inputs;
+) -> Result<Vec<Result<Trained, String>>, EngineError> {
+    let Inputs { settings, panel, labels, tuning, compute, .. } = *inputs;
     let (mut kept, mut tests, mut untuned) = (Vec::new(), Vec::new(), Vec::new());
     for (symbol, folds) in batch {
         for fold in folds {
@@ -59,43 +64,42 @@ pub fn train(
     }
     let table = Table { values: &inputs.features.values, features: COUNT };
     let names = features::names();
-    let results = boost::train_while(table, &names, &kept, wanted, &|_| done());
+    let results = device::train_on(compute, table, &names, &kept, wanted, &|_| done())?;
     let (places, untuned): (Vec<usize>, Vec<BoostJob>) = untuned.into_iter().unzip();
-    let own = boost::train_while(table, &names, &untuned, wanted, &|_| ());
+    let own = device::train_on(compute, table, &names, &untuned, wanted, &|_| ())?;
 
-    let told = scores(table, results.iter().zip(&tests));
-    let own_told = scores(table, own.iter().zip(places.iter().map(|&place| &tests[place])));
+    let told = scores(compute, table, results.iter().zip(&tests))?;
+    let own_told = scores(compute, table, own.iter().zip(places.iter().map(|&place| &tests[place])))?;
     let mut own_told: HashMap<usize, Result<Vec<f64>, String>> = places.into_iter().zip(own_told).collect();
     let mut heads = kept.into_iter().zip(results).zip(told).enumerate().map(|(place, ((job, forest), scores))| {
         let forest = forest.map_err(|error| error.to_string())?;
         Ok(Head { job, forest, scores: scores?, own_scores: own_told.remove(&place).transpose()? })
     });
-    batch
-        .iter()
-        .map(|(symbol, folds)| {
-            let taken: Vec<Result<Head, String>> = heads.by_ref().take(folds.len() * HEADS.len()).collect();
-            let taken: Vec<Head> = taken.into_iter().collect::<Result<_, _>>()?;
-            Ok(trained(inputs, *symbol, folds, taken))
-        })
-        .collect()
+    let one = |(symbol, folds): &(usize, Vec<Fold>)| {
+        let taken: Vec<Result<Head, String>> = heads.by_ref().take(folds.len() * HEADS.len()).collect();
+        let taken: Vec<Head> = taken.into_iter().collect::<Result<_, _>>()?;
+        Ok(trained(inputs, *symbol, folds, taken))
+    };
+    Ok(batch.iter().map(one).collect())
 }
 
 /// Raw scores of every forest that could be trained for its rows, all in one batch; else why there is none.
 fn scores<'a>(
+    compute: &Compute,
     table: Table<'_>,
     forests: impl Iterator<Item = (&'a Result<Forest, BoostError>, &'a Vec<u32>)>,
-) -> Vec<Result<Vec<f64>, String>> {
+) -> Result<Vec<Result<Vec<f64>, String>>, EngineError> {
     let (mut jobs, mut faults) = (Vec::new(), Vec::new());
     for (forest, rows) in forests {
         faults.push(forest.as_ref().err().map(BoostError::to_string));
         jobs.extend(forest.as_ref().ok().map(|forest| PredictJob { forest, rows }));
     }
-    let mut scores = boost::raw_scores(table, &jobs).into_iter();
+    let mut scores = device::raw_scores_on(compute, table, &jobs)?.into_iter();
     let one = |fault: Option<String>| match fault {
         Some(fault) => Err(fault),
         None => Ok(scores.next().unwrap_or_default()),
     };
-    faults.into_iter().map(one).collect()
+    Ok(faults.into_iter().map(one).collect())
 }
 
 /// Puts a symbol's heads together, fold by fold.

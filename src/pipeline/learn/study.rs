@@ -6,6 +6,7 @@ use super::batch::{self, Inputs};
 use super::jobs::HEADS;
 use super::{Learned, Model, SYMBOLS_A_BATCH, practise, tune};
 use crate::decide::Wait;
+use crate::engine::Compute;
 use crate::exit::Failure;
 use crate::features;
 use crate::folds::{self, Fold};
@@ -58,20 +59,28 @@ pub fn study(
     let atr = features::atr_14(panel);
     let labels = labels::compute(panel, &atr, &rules);
     let tuning = tune::search(settings, panel, &features, &labels, &plans)?;
-    let inputs = Inputs { settings, panel, features: &features, labels: &labels, tuning: &tuning };
+    let compute = Compute::cpu();
+    let inputs = Inputs { settings, panel, features: &features, labels: &labels, tuning: &tuning, compute: &compute };
     let mut trained = BTreeMap::new();
     for batch in plans.chunks(SYMBOLS_A_BATCH) {
-        for ((symbol, _), result) in batch.iter().zip(batch::train(&inputs, batch, &|| true, done)) {
+        for ((symbol, _), result) in batch.iter().zip(batch::train(&inputs, batch, &|| true, done)?) {
             match result {
                 Ok(found) => drop(trained.insert(*symbol, found)),
                 Err(reason) => failed.push((panel.symbols[*symbol].clone(), reason)),
             }
         }
     }
-    let practised =
-        practise::Inputs { settings, panel, features: &features, labels: &labels, atr: &atr, rules: &rules };
+    let practised = practise::Inputs {
+        settings,
+        panel,
+        features: &features,
+        labels: &labels,
+        atr: &atr,
+        rules: &rules,
+        compute: &compute,
+    };
     let Learned { models, trades, waits, .. } =
-        practise::practise(&practised, trained, String::new(), String::new(), &|| None);
+        practise::practise(&practised, trained, String::new(), String::new(), &|| None)?;
     Ok(Study { models, trades, waits, failed })
 }
 

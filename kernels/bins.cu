@@ -1,0 +1,284 @@
+// Quantile bins of many small tables: one block sorts, cuts and codes one feature of one set of rows.
+//
+// Twin of src/boost/bins.rs and codes.rs. A table's rows must fit into shared memory; src/boost/device.rs sees to it.
+#include "arith.cuh"
+
+#define THREADS 256u
+#define LANES 16u
+#define MOST_CUTS 254u
+#define MISSING 255u
+// Values this near to 0 are 0.
+#define ZERO 1e-35f
+
+// Rows that jobs share; all places are in the arrays that the launch gets.
+struct BinRows {
+    u64 rows;       // of the table: first the training rows, then the validation rows
+    u64 columns;    // [features][train + valid] codes
+    u32 train_rows;
+    u32 valid_rows;
+    u32 max_bin;
+    u32 keys;       // the least power of two of at least `train_rows`
+};
+
+// Features in the order in which they stand in groups of LANES.
+struct PackRows {
+    u64 columns;
+    u64 train_codes;
+    u64 valid_codes;
+    u64 order;      // [features]
+    u64 group_bins; // [groups]
+    u32 train_rows;
+    u32 valid_rows;
+    u32 groups;
+    u32 padding;
+};
+
+namespace {
+
+// Maps numbers to whole ones of the same order, and back.
+DEVICE u32 order_of(float value) {
+    const u32 bits = __float_as_uint(value);
+    return (bits >> 31) == 1u ? ~bits : bits | 0x80000000u;
+}
+DEVICE float value_of(u64 key) {
+    const u32 order = static_cast<u32>(key >> 32);
+    return __uint_as_float((order >> 31) == 1u ? order & 0x7fffffffu : ~order);
+}
+
+// The f32 midway between two values: at least the lower, below the higher.
+DEVICE float midway(float below, float above) {
+    const float middle = static_cast<float>((static_cast<double>(below) + static_cast<double>(above)) / 2.0);
+    return middle < above ? middle : below;
+}
+
+// One past the last key with the value of `keys[at]`.
+DEVICE u32 run_end(const u64* keys, u32 at, u32 end) {
+    const float value = value_of(keys[at]);
+    u32 to = at + 1u;
+    while (to < end && value_of(keys[to]) == value) {
+        ++to;
+    }
+    return to;
+}
+
+struct Cuts {
+    float* out;
+    u32 count;
+};
+
+DEVICE void add(Cuts& cuts, float cut) { cuts.out[cuts.count++] = cut; }
+
+DEVICE void cut_between_all(const u64* keys, u32 from, u32 to, Cuts& cuts) {
+    for (u32 at = from + 1u; at < to; ++at) {
+        const float below = value_of(keys[at - 1u]);
+        const float above = value_of(keys[at]);
+        if (below < above) {
+            add(cuts, midway(below, above));
+        }
+    }
+}
+
+// Cuts between bins of about equal numbers of rows, by the greedy walk of bins.rs.
+DEVICE void cut_greedily(const u64* keys, u32 from, u32 to, u32 bins, Cuts& cuts) {
+    u32 distinct = 0u;
+    for (u32 at = from; at < to; at = run_end(keys, at, to)) {
+        ++distinct;
+    }
+    bins = bins > 1u ? bins : 1u;
+    if (distinct <= bins) {
+        cut_between_all(keys, from, to, cuts);
+        return;
+    }
+    const double mean = static_cast<double>(to - from) / static_cast<double>(bins);
+    u32 own_bins = 0u;
+    u32 own_rows = 0u;
+    for (u32 at = from; at < to;) {
+        const u32 end = run_end(keys, at, to);
+        if (static_cast<double>(end - at) >= mean) {
+            own_bins += 1u;
+            own_rows += end - at;
+        }
+        at = end;
+    }
+    u32 bins_left = bins - (own_bins < bins ? own_bins : bins);
+    u32 rows_left = to - from - own_rows;
+    double wanted = static_cast<double>(rows_left) / static_cast<double>(bins_left);
+    const u32 first = cuts.count;
+    u32 held = 0u;
+    u32 at = from;
+    u32 end = run_end(keys, at, to);
+    while (end < to) {
+        const u32 next_end = run_end(keys, end, to);
+        const u32 count = end - at;
+        const bool big = static_cast<double>(count) >= mean;
+        const bool next_big = static_cast<double>(next_end - end) >= mean;
+        rows_left -= big ? 0u : count;
+        held += count;
+        const double half = wanted * 0.5;
+        const double least = half > 1.0 ? half : 1.0;
+        if (big || static_cast<double>(held) >= wanted || (next_big && static_cast<double>(held) >= least)) {
+            add(cuts, midway(value_of(keys[at]), value_of(keys[end])));
+            if (cuts.count - first >= bins - 1u) {
+                break;
+            }
+            held = 0u;
+            if (!big) {
+                bins_left -= bins_left > 0u ? 1u : 0u;
+                wanted = static_cast<double>(rows_left) / static_cast<double>(bins_left);
+            }
+        }
+        at = end;
+        end = next_end;
+    }
+}
+
+// Values below 0 and above 0 apart, each with bins by its share of the rows, and 0 on its own.
+DEVICE void cut_by_shares(const u64* keys, u32 count, u32 max_bin, Cuts& cuts) {
+    u32 below = 0u;
+    while (below < count && value_of(keys[below]) < -ZERO) {
+        ++below;
+    }
+    u32 above = below;
+    while (above < count && value_of(keys[above]) <= ZERO) {
+        ++above;
+    }
+    const u32 high = count - above;
+    const bool any_low = below > 0u;
+    const bool any_zero = above > below;
+    const bool any_high = high > 0u;
+    u32 low_bins = 0u;
+    if (any_low) {
+        low_bins = static_cast<u32>(static_cast<u64>(below) * (max_bin - 1u) / (below + high));
+        low_bins = low_bins > 1u ? low_bins : 1u;
+        cut_greedily(keys, 0u, below, low_bins, cuts);
+    }
+    if (any_low && !any_zero && any_high) {
+        add(cuts, 0.0f);
+    } else if (any_zero) {
+        if (any_low) {
+            add(cuts, -ZERO);
+        }
+        if (any_high) {
+            add(cuts, ZERO);
+        }
+    }
+    if (any_high) {
+        cut_greedily(keys, above, count, max_bin - 1u - low_bins, cuts);
+    }
+}
+
+}  // namespace
+
+// Block (feature, set of rows). Writes cuts, `[sets][features][MOST_CUTS]`, their number, whether a training value is
+// missing, and the codes of all rows by column. Shared memory: 8 bytes a key.
+KERNEL(bins_columns, THREADS, const float* table, u32 features, const BinRows* sets, const u32* all_rows, float* all_cuts,
+       u32* cut_counts, u32* any_missing, u8* all_columns) {
+    SHARED_DYNAMIC(u64, keys);
+    SHARED(float, cuts, 256);
+    SHARED(u32, counts, 3);
+    const u32 feature = blockIdx.x;
+    const BinRows set = sets[blockIdx.y];
+    const u32* rows = all_rows + set.rows;
+    const u32 all = set.train_rows + set.valid_rows;
+    u8* codes = all_columns + set.columns + static_cast<u64>(feature) * all;
+    if (threadIdx.x < 3u) {
+        counts[threadIdx.x] = 0u;
+    }
+    __syncthreads();
+    for (u32 place = threadIdx.x; place < set.keys; place += blockDim.x) {
+        u64 key = ~0ull;
+        if (place < set.train_rows) {
+            const float value = table[static_cast<u64>(rows[place]) * features + feature];
+            if (!arith::is_nan(value)) {
+                // -0 and 0 are one value to a comparison, so they must be one to the order.
+                key = static_cast<u64>(order_of(value + 0.0f)) << 32 | place;
+                atomicAdd(&counts[0], 1u);
+            }
+        }
+        keys[place] = key;
+    }
+    __syncthreads();
+    for (u32 size = 2u; size <= set.keys; size *= 2u) {
+        for (u32 distance = size / 2u; distance > 0u; distance /= 2u) {
+            for (u32 i = threadIdx.x; i < set.keys; i += blockDim.x) {
+                const u32 other = i ^ distance;
+                if (other > i) {
+                    const u64 a = keys[i];
+                    const u64 b = keys[other];
+                    if ((a > b) == ((i & size) == 0u)) {
+                        keys[i] = b;
+                        keys[other] = a;
+                    }
+                }
+            }
+            __syncthreads();
+        }
+    }
+    const u32 present = counts[0];
+    for (u32 at = threadIdx.x; at < present; at += blockDim.x) {
+        if (at == 0u || value_of(keys[at - 1u]) < value_of(keys[at])) {
+            atomicAdd(&counts[1], 1u);
+        }
+    }
+    __syncthreads();
+    if (threadIdx.x == 0u) {
+        Cuts own = {cuts, 0u};
+        if (counts[1] <= set.max_bin) {
+            cut_between_all(keys, 0u, present, own);
+        } else {
+            cut_by_shares(keys, present, set.max_bin, own);
+        }
+        counts[2] = own.count;
+    }
+    __syncthreads();
+    const u32 count = counts[2];
+    const u64 column = static_cast<u64>(blockIdx.y) * features + feature;
+    for (u32 cut = threadIdx.x; cut < count; cut += blockDim.x) {
+        all_cuts[column * MOST_CUTS + cut] = cuts[cut];
+    }
+    if (threadIdx.x == 0u) {
+        cut_counts[column] = count;
+        any_missing[column] = present < set.train_rows ? 1u : 0u;
+    }
+    for (u32 place = threadIdx.x; place < all; place += blockDim.x) {
+        const float value = table[static_cast<u64>(rows[place]) * features + feature];
+        // The first bin whose cut the value does not exceed.
+        u32 low = 0u;
+        u32 high = count;
+        while (low < high) {
+            const u32 half = low + (high - low) / 2u;
+            if (cuts[half] < value) {
+                low = half + 1u;
+            } else {
+                high = half;
+            }
+        }
+        codes[place] = static_cast<u8>(arith::is_nan(value) ? MISSING : low);
+    }
+}
+
+// Block (16 rows of all, set of rows): lays columns out in groups, where a missing value has the code after the last bin.
+KERNEL(bins_pack, THREADS, const PackRows* sets, const u32* orders, const u32* group_bins, u32 features,
+       const u8* all_columns, u8* codes) {
+    const PackRows set = sets[blockIdx.y];
+    const u32 all = set.train_rows + set.valid_rows;
+    const u32 lane = threadIdx.x % LANES;
+    const u32 row = blockIdx.x * (blockDim.x / LANES) + threadIdx.x / LANES;
+    if (row >= all) {
+        return;
+    }
+    const bool train = row < set.train_rows;
+    const u32 own_rows = train ? set.train_rows : set.valid_rows;
+    const u32 own_row = train ? row : row - set.train_rows;
+    u8* out = codes + (train ? set.train_codes : set.valid_codes);
+    for (u32 group = 0u; group < set.groups; ++group) {
+        const u32 place = group * LANES + lane;
+        u32 code = 0u;
+        if (place < features) {
+            const u32 feature = orders[set.order + place];
+            code = all_columns[set.columns + static_cast<u64>(feature) * all + row];
+            code = code == MISSING ? group_bins[set.group_bins + group] : code;
+        }
+        out[(static_cast<u64>(group) * own_rows + own_row) * LANES + lane] = static_cast<u8>(code);
+    }
+}

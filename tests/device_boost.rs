@@ -1,0 +1,161 @@
+//! The boosting kernels give the CPU's forests, bit for bit.
+#![cfg(feature = "emulated")]
+
+#[path = "support/engines.rs"]
+mod engines;
+
+use huracan::boost::device::{Plan, plan};
+use huracan::boost::{self, BoostJob, BoostParams, Ensemble, Forest, Objective, PredictJob, Table, device};
+
+/// Columns of all kinds: rough and fine numbers, few values, missing ones, zeros, one that never changes.
+fn table(rows: usize, features: usize, seed: u64) -> Vec<f32> {
+    let unit =
+        |feature: usize, row: usize| huracan::arith::uniform(huracan::arith::draw(seed, feature as u64, row as u64));
+    let value = |row: usize, feature: usize| {
+        let u = unit(feature, row);
+        match feature % 6 {
+            0 => (u - 0.5) as f32,
+            1 => (u * 7.0).floor() as f32,
+            2 if u < 0.2 => f32::NAN,
+            2 => (u * 1000.0) as f32 - 300.0,
+            3 if u < 0.4 => 0.0,
+            3 => (u - 0.7) as f32 * 1e-3,
+            4 => 4.0,
+            _ => ((u * 20.0).floor() - 10.0) as f32 * if u < 0.5 { -0.0 } else { 1.0 },
+        }
+    };
+    (0..rows * features).map(|i| value(i / features, i % features)).collect()
+}
+
+fn job(
+    name: String,
+    table: &[f32],
+    features: usize,
+    train: std::ops::Range<u32>,
+    valid: std::ops::Range<u32>,
+    params: BoostParams,
+) -> BoostJob {
+    let label = |&row: &u32| {
+        let at = row as usize * features;
+        let signal = table[at] + if table[at + 1 % features] > 3.0 { 0.4 } else { -0.2 };
+        let noise = huracan::arith::uniform(huracan::arith::draw(99, 1, u64::from(row))) as f32 - 0.5;
+        match params.objective {
+            Objective::Binary => f32::from(u8::from(signal + noise > 0.0)),
+            _ => (signal + noise) * 120.0,
+        }
+    };
+    let (train, valid): (Vec<u32>, Vec<u32>) = (train.collect(), valid.collect());
+    BoostJob {
+        name,
+        train_labels: train.iter().map(label).collect(),
+        valid_labels: valid.iter().map(label).collect(),
+        train,
+        valid,
+        params,
+        ..BoostJob::default()
+    }
+}
+
+fn compare(table: Table<'_>, jobs: &[BoostJob]) {
+    let names: Vec<String> = (0..table.features).map(|f| format!("f{f}")).collect();
+    let want = boost::train(table, &names, jobs, &|_| ());
+    for engine in engines::all() {
+        let got = device::train(&engine.stage("boost"), table, &names, jobs, &|| true, &|_| ()).unwrap();
+        for ((job, want), got) in jobs.iter().zip(&want).zip(got) {
+            match (want, got) {
+                (Ok(want), Ok(got)) => {
+                    let bits = |forest: &Forest| forest.validation_loss.iter().map(|l| l.to_bits()).collect::<Vec<_>>();
+                    assert_eq!(bits(&got), bits(want), "{}", job.name);
+                    assert_eq!(got.trees.len(), want.trees.len(), "{}", job.name);
+                    for (number, (got, want)) in got.trees.iter().zip(&want.trees).enumerate() {
+                        assert_eq!(got, want, "{} tree {number}", job.name);
+                    }
+                    assert_eq!(&got, want, "{}", job.name);
+                    assert_eq!(got.digest(), want.digest());
+                }
+                (Err(want), Err(got)) => assert_eq!(&got, want),
+                (want, got) => panic!("{}: {want:?} and {got:?}", job.name),
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_train_the_forests_of_the_cpu() {
+    let features = 23;
+    let values = table(1200, features, 5);
+    let base = BoostParams { rounds: 12, learning_rate: 0.2, min_child_hessian: 1.0, ..BoostParams::default() };
+    let mut jobs = Vec::new();
+    for (n, objective) in
+        [Objective::Binary, Objective::Regression, Objective::Huber { delta: 30.0 }].into_iter().enumerate()
+    {
+        let params = BoostParams { objective, ..base.clone() };
+        for (m, params) in [
+            params.clone(),
+            BoostParams { subsample: 0.7, colsample: 0.5, early_stopping: 3, ..params.clone() },
+            BoostParams { ensemble: Ensemble::Forest, subsample: 0.6, colsample: 0.6, max_depth: 4, ..params.clone() },
+            BoostParams { max_bin: 16, l2: 50.0, min_split_gain: 0.4, max_depth: 9, ..params.clone() },
+            BoostParams { max_depth: 1, early_stopping: 1, rounds: 40, learning_rate: 0.9, ..params },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            jobs.push(job(format!("objective {n} way {m}"), &values, features, 0..900, 950..1100, params));
+            assert_eq!(plan(&jobs[jobs.len() - 1], features), Plan::Block);
+        }
+    }
+    compare(Table { values: &values, features }, &jobs);
+}
+
+#[test]
+fn threads_predict_what_the_cpu_predicts() {
+    let features = 11;
+    let values = table(700, features, 2);
+    let table = Table { values: &values, features };
+    let params = BoostParams { rounds: 9, max_depth: 10, ..BoostParams::default() };
+    let mut jobs = vec![
+        job("boosted".into(), &values, features, 0..500, 500..500, params.clone()),
+        job(
+            "forest".into(),
+            &values,
+            features,
+            0..500,
+            500..500,
+            BoostParams { ensemble: Ensemble::Forest, subsample: 0.5, ..params.clone() },
+        ),
+    ];
+    let objective = Objective::Multiclass { classes: 3 };
+    jobs.push(BoostJob { params: BoostParams { objective, max_depth: 3, ..params }, ..jobs[0].clone() });
+    jobs[2].train_labels = (0..500).map(|row| (row % 3) as f32).collect();
+    let names: Vec<String> = (0..features).map(|f| format!("f{f}")).collect();
+    let forests: Vec<Forest> = boost::train(table, &names, &jobs, &|_| ()).into_iter().map(Result::unwrap).collect();
+    let rows: Vec<Vec<u32>> = vec![(0..700).collect(), vec![699, 3, 3], vec![]];
+    let asked: Vec<PredictJob> = forests.iter().zip(&rows).map(|(forest, rows)| PredictJob { forest, rows }).collect();
+    let want = boost::raw_scores(table, &asked);
+    for engine in engines::all() {
+        let got = device::raw_scores(&engine.stage("predict"), table, &asked).unwrap();
+        assert_eq!(got, want);
+    }
+}
+
+#[test]
+fn jobs_of_any_number_of_rows_weights_and_faults() {
+    let features = 5;
+    let values = table(5000, features, 8);
+    let mut jobs: Vec<BoostJob> = [1, 2, 3, 15, 64, 65, 333, 4096, 4097]
+        .into_iter()
+        .map(|rows| {
+            let params = BoostParams { rounds: 5, max_depth: 5, ..BoostParams::default() };
+            job(format!("{rows} rows"), &values, features, 0..rows, 4900..4900 + rows % 7, params)
+        })
+        .collect();
+    let mut weighted = jobs[6].clone();
+    weighted.name = "weighted".into();
+    weighted.train_weights = (0..333).map(|row| (row % 4) as f32 * 0.5).collect();
+    weighted.valid_weights = vec![0.5; weighted.valid.len()];
+    weighted.params.scale_pos_weight = 3.0;
+    let mut faulty = jobs[5].clone();
+    faulty.train_labels[3] = 0.5;
+    jobs.extend([weighted, faulty]);
+    compare(Table { values: &values, features }, &jobs);
+}
