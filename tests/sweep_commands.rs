@@ -56,7 +56,7 @@ fn a_setting_of_the_surface_earns_what_a_backtest_of_it_earns() {
     assert_eq!(column("take_atr")[12..15], [2.0, 2.0, 3.0]);
     assert!(column("max_hold_bars")[12] == 5.0 && column("max_hold_bars")[13].is_nan(), "no limit is left empty");
 
-    for (row, stop, take, hold) in [(12, "1", "2", "5"), (18, "1.5", "3", "5"), (21, "2", "2", "1000000")] {
+    for (row, stop, take, hold) in [(12, "1", "2", "5"), (18, "1.5", "3", "5"), (21, "2", "2", "100000")] {
         let line = format!(
             "backtest --candles candles --signals sides.csv --trades trades.csv --set labels.stop_atr={stop} \
              --set labels.take_atr={take} --set labels.max_hold={hold}"

@@ -26,7 +26,7 @@ pub enum Woken {
 
 pub const STEP: &str = "wake";
 /// What a device other than the CPU computes.
-const KERNELS: &str = "features, labels and shadow trades have kernels";
+const KERNELS: &str = "features, labels, boosting, prediction and shadow trades have kernels";
 /// Under this name the last step leaves the run's answer.
 pub const ANSWER: &str = "finish";
 
