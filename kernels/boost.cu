@@ -61,7 +61,9 @@ struct BoostJob {
     u32 rounds;
     u32 max_depth;
     u32 patience;        // 0 never stops
+    u32 min_rounds;      // the least that may be chosen
     u32 features_a_tree;
+    u32 features_a_node;  // of those drawn for the tree
     u32 weighted;        // bit 0: training rows, bit 1: validation rows
     u32 node_capacity;
     u32 leaf_capacity;
@@ -104,11 +106,13 @@ struct BoostOutcome {
 
 // A node of the level at hand: its rows, their sums, and where its number is to be noted.
 struct BoostPart {
+    u64 path;    // names the node within its tree, for draws
     u32 from;
     u32 to;
     i32 gradient;
     i32 hessian;
     u32 parent;  // twice its node, plus 1 for the right side; NONE at the root
+    u32 padding;
 };
 
 namespace {
@@ -131,6 +135,19 @@ DEVICE bool beats(float score, u32 feature, u32 split, const Best& other) {
         || (tie && (feature < other.feature || (feature == other.feature && split < other.split)));
 }
 
+// Where a job's own memory lies.
+struct Places {
+    double* scores;
+    double* gradient;
+    double* hessian;
+    double* valid_scores;
+    double* losses;
+    u32* gradients;
+    u32* hessians;
+    u32* members;
+    u32* spare;
+};
+
 // Memory that the threads of a block share.
 struct Shared {
     i32 gradient[BINS * LANES];
@@ -142,7 +159,8 @@ struct Shared {
         float score[THREADS];
     };
     Best found;
-    u32 drawn[BINS];  // bit a feature: at most 8,192 features
+    u32 drawn[BINS];    // bit a feature: at most 8,192 features
+    u32 allowed[BINS];  // of those drawn for the tree the ones drawn for the node
     i32 total[2];
     u32 least[2];
     u32 nodes, leaves, children;
@@ -199,6 +217,7 @@ DEVICE void draw_features(Shared& shared, const BoostJob& job, const BoostRows& 
         u32 before = 0u;
         if (job.features_a_tree < rows.features) {
             const u64 own = arith::draw(job.seed ^ 2ull, round, feature);
+#pragma unroll 1
             for (u32 other = 0u; other < rows.features; ++other) {
                 const u64 draw = arith::draw(job.seed ^ 2ull, round, other);
                 before += (draw < own || (draw == own && other < feature)) ? 1u : 0u;
@@ -211,8 +230,35 @@ DEVICE void draw_features(Shared& shared, const BoostJob& job, const BoostRows& 
     __syncthreads();
 }
 
-DEVICE bool is_drawn(const Shared& shared, u32 feature) {
-    return feature != NONE && ((shared.drawn[feature / 32u] >> (feature % 32u)) & 1u) != 0u;
+DEVICE bool is_in(const u32* bits, u32 feature) {
+    return feature != NONE && ((bits[feature / 32u] >> (feature % 32u)) & 1u) != 0u;
+}
+
+// Marks the features of a node: of those drawn for its tree the ones with the least draws.
+DEVICE void draw_features_of_node(Shared& shared, const BoostJob& job, const BoostRows& rows, u32 round, u64 path) {
+    const u64 node = arith::draw(job.seed ^ 3ull, round, path);
+    for (u32 word = threadIdx.x; word < BINS; word += blockDim.x) {
+        shared.allowed[word] = job.features_a_node < job.features_a_tree ? 0u : shared.drawn[word];
+    }
+    __syncthreads();
+    if (job.features_a_node < job.features_a_tree) {
+        for (u32 feature = threadIdx.x; feature < rows.features; feature += blockDim.x) {
+            if (!is_in(shared.drawn, feature)) {
+                continue;
+            }
+            const u64 own = arith::draw(node, 0ull, feature);
+            u32 before = 0u;
+#pragma unroll 1
+            for (u32 other = 0u; other < rows.features; ++other) {
+                const u64 draw = is_in(shared.drawn, other) ? arith::draw(node, 0ull, other) : ~0ull;
+                before += (draw < own || (draw == own && other < feature)) ? 1u : 0u;
+            }
+            if (before < job.features_a_node) {
+                atomicOr(&shared.allowed[feature / 32u], 1u << (feature % 32u));
+            }
+        }
+    }
+    __syncthreads();
 }
 
 // Rounds `values` (one a training row) to whole multiples of a power of two whose sum has at most 30 bits.
@@ -272,7 +318,7 @@ DEVICE Best search(Shared& shared, const BoostRows& rows, const BoostGroup* grou
     for (u32 number = 0u; number < rows.groups; ++number) {
         const BoostGroup& group = groups[rows.first_group + number];
         const u32 feature = group.feature[lane];
-        const bool wanted = is_drawn(shared, feature);
+        const bool wanted = is_in(shared.allowed, feature);
         if (!__syncthreads_or(wanted)) {
             continue;
         }
@@ -296,6 +342,7 @@ DEVICE Best search(Shared& shared, const BoostRows& rows, const BoostGroup* grou
         const u32 to = from + length < count ? from + length : count;
         i32 gradient = 0;
         i32 hessian = 0;
+#pragma unroll 1
         for (u32 bin = from; bin < to; ++bin) {
             gradient += shared.gradient[bin * LANES + lane];
             hessian += shared.hessian[bin * LANES + lane];
@@ -306,6 +353,7 @@ DEVICE Best search(Shared& shared, const BoostRows& rows, const BoostGroup* grou
         if (wanted) {
             gradient = 0;
             hessian = 0;
+#pragma unroll 1
             for (u32 before = 0u; before < segment; ++before) {
                 gradient += shared.sums[0][before * LANES + lane];
                 hessian += shared.sums[1][before * LANES + lane];
@@ -314,6 +362,7 @@ DEVICE Best search(Shared& shared, const BoostRows& rows, const BoostGroup* grou
             const i32 missing_hessian = shared.hessian[count * LANES + lane];
             const bool any_missing = group.any_missing != 0u;
             const u32 place = number * LANES + lane;
+#pragma unroll 1
             for (u32 bin = from; bin < to; ++bin) {
                 const i32 g = shared.gradient[bin * LANES + lane];
                 const i32 h = shared.hessian[bin * LANES + lane];
@@ -519,30 +568,50 @@ DEVICE double mean_loss(Shared& shared, const BoostJob& job, const double* score
 }  // namespace
 
 // Trains job `blockIdx.x`. Labels, weights and scratch lie at the job's offsets; nodes and leaves at those of its rounds.
-KERNEL(boost_small, THREADS, const BoostJob* jobs, const BoostRows* all_rows, const BoostGroup* all_groups,
+KERNEL_AT_LEAST(2, boost_small, THREADS, const BoostJob* jobs, const BoostRows* all_rows, const BoostGroup* all_groups,
        const float* all_cuts, const u8* codes, const float* all_labels, const double* all_weights, double* scratch_f64,
        u32* scratch_u32, BoostPart* all_parts, BoostNode* all_nodes, BoostLeaf* all_leaves, BoostTree* all_trees,
        double* all_losses, BoostOutcome* outcomes) {
     SHARED(Shared, block_memory, 1);
     SHARED(u64, loss_total, 1);
+    SHARED(BoostJob, block_job, 1);
+    SHARED(BoostRows, block_rows, 1);
+    SHARED(Places, block_places, 1);
     Shared& shared = block_memory[0];
-    const BoostJob job = jobs[blockIdx.x];
-    const BoostRows rows = all_rows[job.rows];
+    // What all threads know alike takes no registers.
+    if (threadIdx.x == 0u) {
+        block_job[0] = jobs[blockIdx.x];
+        block_rows[0] = all_rows[jobs[blockIdx.x].rows];
+        const u32 train = block_rows[0].train_rows;
+        Places& own = block_places[0];
+        own.scores = scratch_f64 + block_job[0].scratch_f64;
+        own.gradient = own.scores + train;
+        own.hessian = own.gradient + train;
+        own.valid_scores = own.hessian + train;
+        own.losses = own.valid_scores + block_rows[0].valid_rows;
+        own.gradients = scratch_u32 + block_job[0].scratch_u32;
+        own.hessians = own.gradients + train;
+        own.members = own.hessians + train;
+        own.spare = own.members + train;
+    }
+    __syncthreads();
+    const BoostJob& job = block_job[0];
+    const BoostRows& rows = block_rows[0];
     const BoostGroup* groups = all_groups + rows.first_group;
     const u32 count = rows.train_rows;
     const float* labels = all_labels + job.labels;
     const float* valid_labels = labels + count;
     const double* weights = all_weights + job.weights;
     const double* valid_weights = weights + ((job.weighted & 1u) != 0u ? count : 0u);
-    double* scores = scratch_f64 + job.scratch_f64;
-    double* gradient = scores + count;
-    double* hessian = gradient + count;
-    double* valid_scores = hessian + count;
-    double* losses = valid_scores + rows.valid_rows;
-    u32* gradients = scratch_u32 + job.scratch_u32;
-    u32* hessians = gradients + count;
-    u32* members = hessians + count;
-    u32* spare = members + count;
+    double* const& scores = block_places[0].scores;
+    double* const& gradient = block_places[0].gradient;
+    double* const& hessian = block_places[0].hessian;
+    double* const& valid_scores = block_places[0].valid_scores;
+    double* const& losses = block_places[0].losses;
+    u32* const& gradients = block_places[0].gradients;
+    u32* const& hessians = block_places[0].hessians;
+    u32* const& members = block_places[0].members;
+    u32* const& spare = block_places[0].spare;
 
     for (u32 row = threadIdx.x; row < count; row += blockDim.x) {
         scores[row] = job.base;
@@ -624,7 +693,7 @@ KERNEL(boost_small, THREADS, const BoostJob* jobs, const BoostRows* all_rows, co
         BoostPart* level = all_parts + job.parts;
         BoostPart* below = level + job.leaf_capacity;
         if (threadIdx.x == 0u) {
-            level[0] = {0u, drawn, shared.total[0], shared.total[1], NONE};
+            level[0] = {1ull, 0u, drawn, shared.total[0], shared.total[1], NONE, 0u};
         }
         u32 width = 1u;
         __syncthreads();
@@ -640,6 +709,7 @@ KERNEL(boost_small, THREADS, const BoostJob* jobs, const BoostRows* all_rows, co
                 Best best = {0.0f, NONE, NONE, 0u, 0, 0};
                 const float own_score = node_score(rules, part.gradient, part.hessian);
                 if (worth) {
+                    draw_features_of_node(shared, job, rows, round, part.path);
                     best = search(shared, rows, all_groups, codes, members, gradients, hessians, part, rules,
                                   own_score + rules.min_split_gain);
                 }
@@ -686,9 +756,11 @@ KERNEL(boost_small, THREADS, const BoostJob* jobs, const BoostRows* all_rows, co
                         (part.parent % 2u != 0u ? parent.right : parent.left) = number;
                     }
                     const u32 middle = part.from + lefts;
-                    below[shared.children] = {part.from, middle, best.gradient, best.hessian, 2u * number};
-                    below[shared.children + 1u] = {middle, part.to, part.gradient - best.gradient,
-                                                   part.hessian - best.hessian, 2u * number + 1u};
+                    below[shared.children] = {arith::draw(part.path, 0ull, 0ull), part.from, middle, best.gradient,
+                                              best.hessian, 2u * number, 0u};
+                    below[shared.children + 1u] = {arith::draw(part.path, 0ull, 1ull), middle, part.to,
+                                                   part.gradient - best.gradient, part.hessian - best.hessian,
+                                                   2u * number + 1u, 0u};
                     shared.children += 2u;
                 }
                 __syncthreads();
@@ -733,16 +805,19 @@ KERNEL(boost_small, THREADS, const BoostJob* jobs, const BoostRows* all_rows, co
         if (threadIdx.x == 0u) {
             all_losses[job.trees + round] = loss;
         }
-        if (loss < best_loss) {
+        const bool eligible = round + 1u >= job.min_rounds;
+        if (eligible && loss < best_loss) {
             best_loss = loss;
             best_round = round;
         }
         __syncthreads();
-        if (job.patience > 0u && round - best_round >= job.patience) {
+        if (eligible && job.patience > 0u && round - best_round >= job.patience) {
             break;
         }
     }
     if (threadIdx.x == 0u) {
-        outcomes[blockIdx.x] = {trees, noted, best_round};
+        // Where no round could be chosen, all are kept.
+        const bool chosen = best_loss < arith::f64_infinity();
+        outcomes[blockIdx.x] = {trees, noted, chosen ? best_round : trees};
     }
 }

@@ -23,6 +23,10 @@ using i64 = long long;
 // KERNEL(name, threads, parameters...) { body }: `threads` is the largest block it is launched with.
 #define KERNEL(name, threads, ...) extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)
 
+// The same, where `blocks` of them are to fit a multiprocessor: more registers than the compiler would take by itself.
+#define KERNEL_AT_LEAST(blocks, name, threads, ...) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(__VA_ARGS__)
+
 // SHARED(float, sums, 64) declares `sums[64]`, one for all threads of the block; its content is not defined.
 #define SHARED(type, name, count) __shared__ type name[count]
 

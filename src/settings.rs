@@ -135,6 +135,7 @@ pub struct Models {
     pub colsample: f64,
     pub colsample_node: f64,
     pub early_stopping: u32,
+    pub min_rounds: u32,
     pub edge_loss: EdgeLoss,
     pub edge_huber_bps: f64,
     pub edge_quantile: f64,

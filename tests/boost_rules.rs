@@ -206,6 +206,31 @@ fn validation_weights_choose_which_rows_count() {
 }
 
 #[test]
+fn early_stopping_chooses_no_fewer_rounds_than_the_least() {
+    let data = Data::new(1200);
+    // Labels that nothing explains: the first rounds look best.
+    let trained = |early_stopping: u32, min_rounds: u32| {
+        let mut job = data.job(BoostParams { early_stopping, min_rounds, rounds: 30, ..quick(Objective::Regression) });
+        job.train_labels.iter_mut().enumerate().for_each(|(i, label)| *label = ((i * 7919) % 101) as f32);
+        job.valid = job.train.split_off(900);
+        job.valid_labels = job.train_labels.split_off(900);
+        data.train(&job).unwrap()
+    };
+    let all = trained(0, 0);
+    let best = |from: usize| {
+        let losses = &all.validation_loss[from..];
+        let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+        from + losses.iter().position(|&loss| loss == least).unwrap() + 1
+    };
+    assert!(best(0) < 12, "the first rounds look best: {}", best(0));
+    assert_eq!(trained(30, 0).rounds(), best(0));
+    assert_eq!(trained(30, 12).rounds(), best(11));
+    assert!(trained(1, 12).rounds() >= 12);
+    // No round may be chosen: all are kept.
+    assert_eq!(trained(3, 99).trees, all.trees);
+}
+
+#[test]
 fn a_quantile_has_its_share_of_the_labels_below_it() {
     let data = Data::new(4000);
     for alpha in [0.1, 0.5, 0.9] {

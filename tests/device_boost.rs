@@ -94,6 +94,9 @@ fn blocks_train_the_forests_of_the_cpu() {
             params.clone(),
             BoostParams { subsample: 0.7, colsample: 0.5, early_stopping: 3, ..params.clone() },
             BoostParams { ensemble: Ensemble::Forest, subsample: 0.6, colsample: 0.6, max_depth: 4, ..params.clone() },
+            BoostParams { colsample: 0.6, colsample_node: 0.3, ..params.clone() },
+            BoostParams { early_stopping: 2, min_rounds: 6, learning_rate: 0.8, ..params.clone() },
+            BoostParams { early_stopping: 2, min_rounds: 60, max_depth: 2, ..params.clone() },
             BoostParams { max_bin: 16, l2: 50.0, min_split_gain: 0.4, max_depth: 9, ..params.clone() },
             BoostParams { max_depth: 1, early_stopping: 1, rounds: 40, learning_rate: 0.9, ..params },
         ]

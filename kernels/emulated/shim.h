@@ -115,6 +115,7 @@ template <class T> T shuffle(unsigned mask, T value, int from, int line) {
 #define blockDim (huracan::place->threads)
 #define gridDim (huracan::place->blocks)
 
+#define KERNEL_AT_LEAST(blocks, name, threads, ...) KERNEL(name, threads, __VA_ARGS__)
 #define KERNEL(name, threads, ...) \
     static void name(__VA_ARGS__); \
     static huracan::Enlisted enlisted_##name(#name, threads, &name); \

@@ -323,16 +323,18 @@ impl<'a> Training<'a> {
         let losses = &mut self.buffers.losses;
         let loss = mean_loss(self.params.objective, said, valid_labels, valid_weights, losses);
         self.validation_loss.push(loss);
-        if loss < self.best_loss {
+        // A first few rounds are not to be chosen: on noisy rows they often look best by chance.
+        let eligible = round + 1 >= self.params.min_rounds as usize;
+        if eligible && loss < self.best_loss {
             (self.best_loss, self.best_round) = (loss, round);
         }
         let patience = self.params.early_stopping as usize;
-        patience > 0 && round - self.best_round >= patience
+        eligible && patience > 0 && round - self.best_round >= patience
     }
 
     /// What was trained, up to the best round where rounds are chosen.
     fn forest(mut self, features: &[String]) -> Forest {
-        if self.params.early_stopping > 0 && !self.validation_loss.is_empty() {
+        if self.params.early_stopping > 0 && self.best_loss < f64::INFINITY {
             self.trees.truncate((self.best_round + 1) * self.classes);
         }
         Forest {

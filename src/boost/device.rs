@@ -54,8 +54,6 @@ pub fn plan(job: &BoostJob, features: usize) -> Plan {
         Plan::Cpu("an objective without a kernel")
     } else if job.params.monotone.iter().any(|&sign| sign != 0) {
         Plan::Cpu("monotone constraints")
-    } else if job.params.colsample_node < 1.0 {
-        Plan::Cpu("features drawn for each split")
     } else {
         Plan::Block
     }
@@ -375,6 +373,7 @@ impl Arguments {
         let (rounds, rows, valid) = (params.rounds as usize, job.train.len(), job.valid.len());
         let valid_weights: Vec<f64> = job.valid_weights.iter().map(|&weight| f64::from(weight)).collect();
         let train_weights = targets.weights().unwrap_or_default();
+        let features_a_tree = sample::share_of(features, params.colsample);
         let sizes = &mut self.sizes;
         self.jobs.push(JobArgs {
             seed: params.seed,
@@ -404,7 +403,9 @@ impl Arguments {
             rounds: params.rounds,
             max_depth: params.max_depth,
             patience: params.early_stopping,
-            features_a_tree: sample::share_of(features, params.colsample) as u32,
+            min_rounds: params.min_rounds,
+            features_a_tree: features_a_tree as u32,
+            features_a_node: sample::share_of(features_a_tree, params.colsample_node) as u32,
             weighted: u32::from(!train_weights.is_empty()) + 2 * u32::from(!valid_weights.is_empty()),
             node_capacity: (leaf_capacity - 1).max(1) as u32,
             leaf_capacity: leaf_capacity as u32,

@@ -96,6 +96,9 @@ pub struct BoostParams {
     pub monotone: Vec<i8>,
     /// Rounds without a better validation loss before stopping; 0 never stops.
     pub early_stopping: u32,
+    /// Least rounds that early stopping may choose.
+    #[serde(default)]
+    pub min_rounds: u32,
     pub seed: u64,
 }
 
@@ -120,6 +123,7 @@ impl Default for BoostParams {
             scale_pos_weight: 1.0,
             monotone: Vec::new(),
             early_stopping: 0,
+            min_rounds: 0,
             seed: 7,
         }
     }

@@ -98,6 +98,9 @@ pub struct Train {
     /// Rounds without a better validation loss before stopping; 0 never stops
     #[arg(long, value_name = "N", default_value_t = 0)]
     early_stopping: u32,
+    /// Least rounds that early stopping may choose
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    min_rounds: u32,
     /// Try so many configurations by successive halving, and keep what is best on the validation table
     #[arg(long, value_name = "N", default_value_t = 0)]
     search: usize,
@@ -253,6 +256,7 @@ impl Train {
             colsample_node: self.colsample_node,
             scale_pos_weight: self.scale_pos_weight,
             early_stopping: self.early_stopping,
+            min_rounds: self.min_rounds,
             seed: self.seed,
             // The table says how many classes and features there are.
             objective: Objective::Binary,

@@ -1,5 +1,7 @@
 //! What risk decided, as rows of the brain and for the report.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use super::day::{Day, time};
@@ -19,7 +21,13 @@ pub fn rows(day: &Day, panel: &Panel, learned: &Learned) -> (Vec<RefusalRow>, Ve
         to_time: time(span.to_ms),
         simulated: day.simulated,
     };
-    (refusals, spans(panel, learned).map(breaker).collect())
+    (refusals, each_once(spans(panel, learned)).map(breaker).collect())
+}
+
+/// A streak that ends and begins anew within a bar gives two spans that agree in everything: one row.
+fn each_once(spans: impl Iterator<Item = BreakerSpan>) -> impl Iterator<Item = BreakerSpan> {
+    let mut seen = HashSet::new();
+    spans.filter(move |span| seen.insert((span.breaker.clone(), span.from_ms, span.to_ms)))
 }
 
 fn refusal(day: &Day, panel: &Panel, learned: &Learned, refused: &RiskRefused) -> RefusalRow {
@@ -64,5 +72,17 @@ pub fn summary(panel: &Panel, learned: &Learned) -> RiskSummary {
         peak_leverage: ledger.peaks.leverage,
         peak_coin_share: ledger.peaks.coin_share,
         peak_open_risk: ledger.peaks.open_risk,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_that_agree_in_everything_are_one_row() {
+        let span = |from_ms| BreakerSpan { breaker: "streak_breaker".into(), from_ms, to_ms: 7_200_000 };
+        let rows: Vec<BreakerSpan> = each_once([span(0), span(3_600_000), span(0)].into_iter()).collect();
+        assert_eq!(rows, [span(0), span(3_600_000)]);
     }
 }

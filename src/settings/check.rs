@@ -61,6 +61,7 @@ const WHOLE: &[&str] = &[
     "models.max_leaves",
     "models.max_bin",
     "models.early_stopping",
+    "models.min_rounds",
     "models.search.configurations",
     "models.search.halving",
     "models.search.rungs",
@@ -291,6 +292,7 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("folds.step_days", f64::from(s.folds.step_days), 1.0, 20_000.0);
     within("folds.validation_share", s.folds.validation_share, 0.01, 0.5);
     within("models.rounds", f64::from(s.models.rounds), 1.0, 100_000.0);
+    within("models.min_rounds", f64::from(s.models.min_rounds), 0.0, 100_000.0);
     within("models.learning_rate", s.models.learning_rate, 1e-6, 1.0);
     let least_depth = if s.models.growth == TreeGrowth::Leaf { 0.0 } else { 1.0 };
     within("models.max_depth", f64::from(s.models.max_depth), least_depth, 20.0);

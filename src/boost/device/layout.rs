@@ -94,7 +94,9 @@ shared! {
         pub rounds: u32,
         pub max_depth: u32,
         pub patience: u32,
+        pub min_rounds: u32,
         pub features_a_tree: u32,
+        pub features_a_node: u32,
         pub weighted: u32,
         pub node_capacity: u32,
         pub leaf_capacity: u32,
@@ -160,11 +162,13 @@ shared! {
     }
 
     pub struct Part {
+        pub path: u64,
         pub from: u32,
         pub to: u32,
         pub gradient: i32,
         pub hessian: i32,
         pub parent: u32,
+        pub padding: u32,
     }
 }
 

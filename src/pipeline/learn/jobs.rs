@@ -84,6 +84,7 @@ pub fn params(settings: &Models, head: &str, seed: u64) -> BoostParams {
         colsample: settings.colsample,
         colsample_node: settings.colsample_node,
         early_stopping: settings.early_stopping,
+        min_rounds: settings.min_rounds,
         seed,
         ..BoostParams::default()
     }
