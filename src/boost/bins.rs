@@ -40,6 +40,13 @@ impl Cuts {
         self.cuts[feature].partition_point(|&cut| cut < value) as u8
     }
 
+    /// Features, those with few bins first: neighbours share a group, and short histograms stay together.
+    pub fn by_bins(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.cuts.len() as u32).collect();
+        order.sort_by_key(|&feature| self.cuts[feature as usize].len());
+        order
+    }
+
     /// The threshold of a split that sends bins `0 ..= bin` of `feature` left.
     ///
     /// It lies midway between the cut, the greatest f32 that goes left, and the next one: whoever keeps the features in

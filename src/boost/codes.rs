@@ -62,11 +62,8 @@ impl Codes {
 
     /// Groups without rows.
     fn layout(cuts: &Cuts) -> Self {
-        let width = cuts.cuts.len();
-        let mut order: Vec<u32> = (0..width as u32).collect();
-        // Features with few bins together: their histograms are short.
-        order.sort_by_key(|&feature| cuts.cuts[feature as usize].len());
-        let mut places = vec![(0, 0); width];
+        let order = cuts.by_bins();
+        let mut places = vec![(0, 0); order.len()];
         let groups = order.chunks(LANES).enumerate().map(|(group, features)| {
             for (lane, &feature) in features.iter().enumerate() {
                 places[feature as usize] = (group as u32, lane as u32);

@@ -54,7 +54,8 @@ macro_rules! sources {
 }
 
 /// What kernels include.
-const HEADERS: &[Source] = sources!["arith.cuh", "device.cuh", "features.cuh", "trade.cuh"];
+const HEADERS: &[Source] =
+    sources!["arith.cuh", "boost.cuh", "boost_split.cuh", "device.cuh", "features.cuh", "trade.cuh"];
 
 /// Every file that holds kernels.
 pub const FILES: &[Source] =

@@ -1,0 +1,177 @@
+//! Bins and codes of many sets of rows, made and left on the device: `kernels/bins.cu`.
+
+use super::layout::{BinRows, Group, LANES, MOST_CUTS, PackRows, Rows};
+use crate::boost::BoostJob;
+use crate::boost::bins::Cuts;
+use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
+
+const COLUMNS: Kernel = Kernel { file: "bins", name: "bins_columns", barriers: true };
+const PACK: Kernel = Kernel { file: "bins", name: "bins_pack", barriers: false };
+
+/// The rows of some sets, in bins.
+pub struct Bins {
+    /// `[sets][features][MOST_CUTS]`.
+    pub cuts: DeviceBuffer<f32>,
+    pub codes: DeviceBuffer<u8>,
+    /// `[sets][groups]`.
+    pub groups: Vec<Group>,
+    /// One a set.
+    pub rows: Vec<Rows>,
+    /// Cuts of each set, as the CPU has them.
+    pub known: Vec<Cuts>,
+}
+
+/// Columns of all sets, each by itself.
+struct Columns {
+    cuts: DeviceBuffer<f32>,
+    codes: DeviceBuffer<u8>,
+    known: Vec<Cuts>,
+    /// Whether a training value is missing, `[sets][features]`.
+    any_missing: Vec<u32>,
+}
+
+impl Bins {
+    /// Bins the training and validation rows of `sets`, each given by one of the jobs that share it. `table` is
+    /// `[rows × features]`.
+    pub fn of(
+        stage: &Stage<'_>,
+        table: &DeviceBuffer<f32>,
+        features: usize,
+        sets: &[&BoostJob],
+        threads: u32,
+    ) -> Result<Self, EngineError> {
+        let mut places = Vec::with_capacity(sets.len());
+        let (mut rows, mut columns) = (Vec::new(), 0_u64);
+        for job in sets {
+            places.push(BinRows {
+                rows: rows.len() as u64,
+                columns,
+                train_rows: job.train.len() as u32,
+                valid_rows: job.valid.len() as u32,
+                max_bin: job.params.max_bin,
+                keys: job.train.len().next_power_of_two() as u32,
+            });
+            rows.extend_from_slice(&job.train);
+            rows.extend_from_slice(&job.valid);
+            columns += (features * (job.train.len() + job.valid.len())) as u64;
+        }
+        let columns = Columns::of(stage, table, features, &places, &rows, columns as usize, threads)?;
+        Self::packed(stage, features, &places, columns, threads)
+    }
+
+    /// Lays the columns out in groups of features.
+    fn packed(
+        stage: &Stage<'_>,
+        features: usize,
+        places: &[BinRows],
+        columns: Columns,
+        threads: u32,
+    ) -> Result<Self, EngineError> {
+        let (groups, orders) = layout(features, &columns);
+        let a_set = features.div_ceil(LANES);
+        let width = (a_set * LANES) as u64;
+        let (mut packed, mut rows, mut codes) = (Vec::new(), Vec::new(), 0_u64);
+        for (set, of) in places.iter().enumerate() {
+            let (train_codes, valid_codes) = (codes, codes + width * u64::from(of.train_rows));
+            let first_group = (set * a_set) as u32;
+            packed.push(PackRows {
+                columns: of.columns,
+                train_codes,
+                valid_codes,
+                order: (set * features) as u64,
+                group_bins: u64::from(first_group),
+                train_rows: of.train_rows,
+                valid_rows: of.valid_rows,
+                groups: a_set as u32,
+                padding: 0,
+            });
+            rows.push(Rows {
+                train_codes,
+                valid_codes,
+                first_group,
+                groups: a_set as u32,
+                features: features as u32,
+                train_rows: of.train_rows,
+                valid_rows: of.valid_rows,
+                padding: 0,
+            });
+            codes = valid_codes + width * u64::from(of.valid_rows);
+        }
+        let group_bins: Vec<u32> = groups.iter().map(|group| group.bins).collect();
+        let most_rows = places.iter().map(|of| of.train_rows + of.valid_rows).max().unwrap_or(0);
+        let blocks = [most_rows.div_ceil(threads / LANES as u32), places.len() as u32, 1];
+        let mut codes = stage.zeros::<u8>(codes as usize)?;
+        let (packed, orders, group_bins) = (stage.upload(&packed)?, stage.upload(&orders)?, stage.upload(&group_bins)?);
+        stage
+            .launch(&PACK, Shape { blocks, threads, shared_bytes: 0 })
+            .read(&packed)
+            .read(&orders)
+            .read(&group_bins)
+            .value(features as u32)
+            .read(&columns.codes)
+            .write(&mut codes)
+            .run()?;
+        Ok(Self { cuts: columns.cuts, codes, groups, rows, known: columns.known })
+    }
+}
+
+impl Columns {
+    /// Cuts and codes: one block a feature of a set.
+    fn of(
+        stage: &Stage<'_>,
+        table: &DeviceBuffer<f32>,
+        features: usize,
+        places: &[BinRows],
+        rows: &[u32],
+        cells: usize,
+        threads: u32,
+    ) -> Result<Self, EngineError> {
+        let columns = places.len() * features;
+        let most_keys = places.iter().map(|of| of.keys).max().unwrap_or(1);
+        let (sets, rows) = (stage.upload(places)?, stage.upload(rows)?);
+        let mut cuts = stage.zeros::<f32>(columns * MOST_CUTS)?;
+        let (mut counts, mut any_missing) = (stage.zeros::<u32>(columns)?, stage.zeros::<u32>(columns)?);
+        let mut codes = stage.zeros::<u8>(cells)?;
+        let blocks = [features as u32, places.len() as u32, 1];
+        stage
+            .launch(&COLUMNS, Shape { blocks, threads, shared_bytes: most_keys * size_of::<u64>() as u32 })
+            .read(table)
+            .value(features as u32)
+            .read(&sets)
+            .read(&rows)
+            .write(&mut cuts)
+            .write(&mut counts)
+            .write(&mut any_missing)
+            .write(&mut codes)
+            .run()?;
+        let (found, counts) = (stage.download(&cuts)?, stage.download(&counts)?);
+        let of_column = |column: usize| found[column * MOST_CUTS..][..counts[column] as usize].to_vec();
+        let of_set = |set: usize| Cuts { cuts: (set * features..(set + 1) * features).map(of_column).collect() };
+        let known = (0..places.len()).map(of_set).collect();
+        Ok(Self { cuts, codes, known, any_missing: stage.download(&any_missing)? })
+    }
+}
+
+/// Groups of all sets, and the order of features that they make, `[sets][features]`: twin of `Codes::layout`, where features
+/// with few bins stand together.
+fn layout(features: usize, columns: &Columns) -> (Vec<Group>, Vec<u32>) {
+    let (mut groups, mut orders) = (Vec::new(), Vec::new());
+    for (set, known) in columns.known.iter().enumerate() {
+        let order = known.by_bins();
+        for members in order.chunks(LANES) {
+            let mut group = Group::EMPTY;
+            for (lane, &feature) in members.iter().enumerate() {
+                let column = set * features + feature as usize;
+                let cuts = known.cuts[feature as usize].len() as u32;
+                group.first_cut[lane] = (column * MOST_CUTS) as u64;
+                group.cuts[lane] = cuts;
+                group.feature[lane] = feature;
+                group.bins = group.bins.max(cuts + 1);
+                group.any_missing |= columns.any_missing[column];
+            }
+            groups.push(group);
+        }
+        orders.extend(order);
+    }
+    (groups, orders)
+}
