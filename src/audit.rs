@@ -16,6 +16,7 @@ pub mod worlds;
 
 use serde::Serialize;
 
+use crate::engine::Compute;
 use crate::exit::Failure;
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -77,8 +78,14 @@ pub struct Request {
 /// Audits candles, or simulated markets, under these settings.
 ///
 /// # Errors
-/// Candles or settings that cannot be studied.
-pub fn run(source: Source<'_>, settings: &Settings, request: &Request, ui: &Ui) -> Result<Audit, Failure> {
+/// Candles or settings that cannot be studied; a device that fails where the CPU must not take its place.
+pub fn run(
+    source: Source<'_>,
+    settings: &Settings,
+    compute: &Compute,
+    request: &Request,
+    ui: &Ui,
+) -> Result<Audit, Failure> {
     let asked = |check: Check| request.checks.contains(&check);
     let sample = worlds::sample(source, settings)?;
     let mut audit = Audit {
@@ -97,7 +104,7 @@ pub fn run(source: Source<'_>, settings: &Settings, request: &Request, ui: &Ui) 
     let stages = Stages::of_a_run();
     if asked(Check::LookAhead) {
         let step = ui.step("look-ahead", Some(look_ahead::steps()));
-        audit.look_ahead = Some(look_ahead::run(&stages, settings, &sample, &step)?);
+        audit.look_ahead = Some(look_ahead::run(&stages, settings, compute, &sample, &step)?);
         step.done();
     }
     if asked(Check::Recursion) {
@@ -107,14 +114,14 @@ pub fn run(source: Source<'_>, settings: &Settings, request: &Request, ui: &Ui) 
     }
     if asked(Check::Noise) {
         let step = ui.step("noise", None);
-        audit.noise = Some(noise::run(source, settings, request.noise_symbols, &step)?);
+        audit.noise = Some(noise::run(source, settings, compute, request.noise_symbols, &step)?);
         step.done();
     }
     if asked(Check::Power) {
         let step = ui.step("power", None);
         let false_rate = audit.noise.as_ref().map_or(noise::LIMIT, Noise::false_rate);
         let (symbols, targets) = (request.power_symbols, &request.targets);
-        audit.power = Some(power::run(source, settings, symbols, false_rate, targets, &step)?);
+        audit.power = Some(power::run(source, settings, compute, symbols, false_rate, targets, &step)?);
         step.done();
     }
     Ok(audit)

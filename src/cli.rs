@@ -94,7 +94,7 @@ enum Command {
     Boost(boost::Boost),
     /// Train a model again from its recorded inputs, another way; equal digests or exit code 1
     #[command(
-        after_help = "The model's walk-forward folds and its last heads are trained from the candles that its metadata name, with\nplain instructions instead of this machine's vectors.\n\nExample:\n  huracan verify models/BTC-USDT_model.pkl"
+        after_help = "The model's walk-forward folds and its last heads are trained from the candles that its metadata name, with\nplain instructions instead of this machine's vectors, or by the kernels of another device.\n\nExample:\n  huracan verify models/BTC-USDT_model.pkl\n  huracan verify models/BTC-USDT_model.pkl --device emulated"
     )]
     Verify {
         /// A model (.pkl)

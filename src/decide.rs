@@ -14,9 +14,18 @@ pub use gate::{Evidence, Prediction, Wait, gate};
 pub use summary::{Summary, Voice};
 pub use votes::{VOTERS, Voter, Votes};
 
+use crate::labels::Labels;
 use crate::market::Panel;
-use crate::settings::{DecideMode, Settings};
+use crate::settings::{Decide, DecideMode, Settings};
 use crate::shadow::{Rules, Side, Signals};
+
+/// Lets every engine vote, and hears them together. Labels are what the engines' own records are kept by, over
+/// `horizon_bars`.
+pub fn deliberate(panel: &Panel, labels: &Labels, decide: &Decide, horizon_bars: usize) -> (Votes, Consensus) {
+    let votes = votes::compute(panel, &decide.engines);
+    let consensus = consensus(panel, &votes, labels, decide, horizon_bars);
+    (votes, consensus)
+}
 
 /// Costs that a trade signalled at `bar` must expect: both ways of fee, spread and slippage at this bar's
 /// turnover, and funding for the longest hold.

@@ -51,8 +51,6 @@ pub enum DeviceError {
     Unknown,
     #[error("{0} cannot be used: {1}; use --device cpu or auto")]
     NotThere(DeviceChoice, String),
-    #[error("this command computes on the CPU alone, not on {0}; use --device cpu or auto")]
-    CpuAlone(Device),
     #[error("this program was built without the emulated device (feature `emulated`); use --device cpu or auto")]
     NotBuilt,
 }
@@ -108,19 +106,6 @@ impl DeviceChoice {
             Self::Cuda(index) => {
                 cuda::usable(index).map(|()| Device::Cuda(index)).map_err(|why| DeviceError::NotThere(self, why))
             }
-        }
-    }
-}
-
-impl Device {
-    /// The device, for what has no kernels.
-    ///
-    /// # Errors
-    /// [`DeviceError::CpuAlone`] for every device but the CPU.
-    pub fn cpu_alone(self) -> Result<Self, DeviceError> {
-        match self {
-            Self::Cpu => Ok(self),
-            Self::Cuda(_) | Self::Emulated => Err(DeviceError::CpuAlone(self)),
         }
     }
 }

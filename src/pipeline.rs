@@ -1,6 +1,7 @@
 //! One whole day: the twelve steps, in order. Every step can be killed at any instruction and done again.
 
 pub(crate) mod checkpoints;
+mod compute;
 mod day;
 mod doctor;
 mod download;
@@ -30,6 +31,7 @@ use crate::notify::Milestone;
 use crate::settings::Settings;
 
 pub use checkpoints::{FoldOutcome, Trained};
+pub use compute::compute_on;
 pub use doctor::doctor;
 pub use learn::Model;
 pub use learn::study::{Study, study};

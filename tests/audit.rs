@@ -12,6 +12,7 @@ use huracan::audit::worlds::{Source, Worlds};
 use huracan::audit::{Judgement, null, page, power, recursion, report};
 use huracan::boost::Cuts;
 use huracan::decide::votes::{VOTERS, Votes};
+use huracan::engine::Compute;
 use huracan::features::{self, Features, columns};
 use huracan::folds;
 use huracan::labels;
@@ -49,7 +50,8 @@ fn step() -> Step {
 
 fn looked(stages: &Stages, settings: &Settings) -> LookAhead {
     let panel = learning::simulated_panel(3, 60);
-    look_ahead::run(stages, settings, &panel, &step()).unwrap_or_else(|failure| panic!("{:?}", failure.error))
+    look_ahead::run(stages, settings, &Compute::cpu(), &panel, &step())
+        .unwrap_or_else(|failure| panic!("{:?}", failure.error))
 }
 
 /// The stages in which something changed.
@@ -320,7 +322,7 @@ fn a_planted_signal_is_told_by_the_past_and_moves_the_next_close() {
 fn noise_that_thresholds_let_through_fails_the_audit_and_strict_ones_pass() {
     let run = |more: &[&str]| {
         let settings = small(&[&["costs.fee_bps=0", "costs.spread_bps=0", "costs.safety_margin_bps=0"], more].concat());
-        huracan::audit::noise::run(Source::Simulated, &settings, 12, &step()).ok().unwrap()
+        huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 12, &step()).ok().unwrap()
     };
     let lenient = run(&LENIENT);
     assert_eq!(lenient.symbols, 12);
@@ -334,7 +336,7 @@ fn noise_that_thresholds_let_through_fails_the_audit_and_strict_ones_pass() {
 #[test]
 fn too_few_symbols_leave_the_noise_unclear() {
     let settings = small(&LENIENT);
-    let found = huracan::audit::noise::run(Source::Simulated, &settings, 3, &step()).ok().unwrap();
+    let found = huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 3, &step()).ok().unwrap();
     let one = |approved: usize| -> Vec<_> {
         let outcomes = found.outcomes.iter().cycle().take(40).cloned().enumerate();
         outcomes
@@ -364,12 +366,12 @@ fn worlds_count_every_symbol_once_a_copy_and_as_many_as_asked() {
 fn an_obvious_edge_is_found_and_a_verdict_that_finds_nothing_fails() {
     let lenient =
         small(&["approve.min_trades=5", "approve.min_sharpe=0.1", "approve.min_win_rate=0.3", "models.rounds=40"]);
-    let found = power::run(Source::Simulated, &lenient, 10, 0.05, &[6.0], &step()).ok().unwrap();
+    let found = power::run(Source::Simulated, &lenient, &Compute::cpu(), 10, 0.05, &[6.0], &step()).ok().unwrap();
     let point = &found.points[0];
     assert!((point.best_t - 6.0).abs() < 1.0, "{point:?}");
     assert!(point.t_test_share > 0.9 && point.correlation > 0.2 && point.share >= 0.5, "{point:?}");
     let strict = learning::settings(&[&SMALL[..], &["approve.min_sharpe=100"]].concat());
-    let missed = power::run(Source::Simulated, &strict, 6, 0.05, &[6.0], &step()).ok().unwrap();
+    let missed = power::run(Source::Simulated, &strict, &Compute::cpu(), 6, 0.05, &[6.0], &step()).ok().unwrap();
     assert_eq!((missed.points[0].share, missed.judgement()), (0.0, Judgement::Fail));
     assert_eq!(missed.faults().len(), 2, "{:?}", missed.faults());
 

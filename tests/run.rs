@@ -406,6 +406,11 @@ fn a_model_is_what_its_recorded_inputs_give_and_any_other_is_found_out() {
     assert_eq!(said["equal"], true);
     assert!(said["checks"].as_array().unwrap().len() >= 6, "{said}");
     assert!(said["device"].as_str().unwrap().contains("plain"));
+    #[cfg(feature = "emulated")]
+    {
+        let said = answer(&verify(workdir.path(), &[model, "--device", "emulated"]));
+        assert_eq!((&said["equal"], &said["device"]), (&true.into(), &"emulated".into()));
+    }
 
     // Parameters that did not make this model.
     let mut bundle = Bundle::load(&models[0]).unwrap();

@@ -13,6 +13,7 @@ use crate::boost::{BoostJob, Cuts, Forest, Table};
 use crate::decide::Consensus;
 use crate::decide::Prediction;
 use crate::decide::votes::{VOTERS, Votes};
+use crate::engine::Compute;
 use crate::exit::{Code, Failure};
 use crate::features::{CATALOGUE, COUNT, Features};
 use crate::folds::Fold;
@@ -108,7 +109,13 @@ fn cuts(folds: &[Fold]) -> Vec<usize> {
 ///
 /// # Errors
 /// Candles of which no symbol has a fold.
-pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> Result<LookAhead, Failure> {
+pub fn run(
+    stages: &Stages,
+    settings: &Settings,
+    compute: &Compute,
+    panel: &Panel,
+    step: &Step,
+) -> Result<LookAhead, Failure> {
     let before = Past::of(stages, settings, panel, None)?;
     let longest = before.folds.values().max_by_key(|folds| folds.len());
     let folds = longest.ok_or_else(|| Failure::new(Code::BadData, "no symbol has enough history for one fold"))?;
@@ -133,13 +140,13 @@ pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> 
     }
     found.cuts.push(end_of_first);
     let symbols: Vec<usize> = before.folds.keys().copied().collect();
-    let study = (stages.walk)(settings, panel, &symbols)?;
+    let study = (stages.walk)(settings, compute, panel, &symbols)?;
     for future in Future::ALL {
         step.note(&format!("the walk-forward up to bar {end_of_first}, {}", future.name()));
         let other = future::changed(panel, end_of_first, future)?;
         let case = Case { panel, other: &other, cut: end_of_first, future };
         let rows: Vec<usize> = symbols.iter().filter_map(|&symbol| case.row(symbol)).collect();
-        case.walk(&mut found, &study, &(stages.walk)(settings, &other, &rows)?);
+        case.walk(&mut found, &study, &(stages.walk)(settings, compute, &other, &rows)?);
         step.advance(1);
     }
     Ok(found)

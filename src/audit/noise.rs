@@ -9,6 +9,7 @@ use super::statistics::clopper_pearson;
 use super::walk::{self, Outcome};
 use super::worlds::{Source, Worlds};
 use super::{CONFIDENCE, Judgement};
+use crate::engine::Compute;
 use crate::exit::Failure;
 use crate::settings::Settings;
 use crate::ui::Step;
@@ -35,7 +36,13 @@ pub struct Noise {
 ///
 /// # Errors
 /// Candles or settings that cannot be studied.
-pub fn run(source: Source<'_>, settings: &Settings, symbols: usize, step: &Step) -> Result<Noise, Failure> {
+pub fn run(
+    source: Source<'_>,
+    settings: &Settings,
+    compute: &Compute,
+    symbols: usize,
+    step: &Step,
+) -> Result<Noise, Failure> {
     let mut outcomes = Vec::new();
     for world in Worlds::new(source, settings, symbols)? {
         let world = world?;
@@ -44,7 +51,7 @@ pub fn run(source: Source<'_>, settings: &Settings, symbols: usize, step: &Step)
         }
         let shuffled = null::planted(&world.panel, world.seed, 0.0);
         step.note(&format!("{} of {symbols} symbols", outcomes.len()));
-        outcomes.extend(walk::outcomes(settings, &world, &shuffled, &|| step.advance(1))?);
+        outcomes.extend(walk::outcomes(settings, compute, &world, &shuffled, &|| step.advance(1))?);
     }
     Ok(Noise::of(&outcomes))
 }

@@ -10,6 +10,7 @@ use super::statistics::{MeanTest, clopper_pearson};
 use super::walk::{self, Outcome};
 use super::worlds::{Source, World, Worlds};
 use super::{CONFIDENCE, Judgement, noise};
+use crate::engine::Compute;
 use crate::exit::Failure;
 use crate::settings::Settings;
 use crate::ui::Step;
@@ -69,6 +70,7 @@ pub struct Power {
 pub fn run(
     source: Source<'_>,
     settings: &Settings,
+    compute: &Compute,
     symbols: usize,
     false_rate: f64,
     targets: &[f64],
@@ -87,7 +89,7 @@ pub fn run(
         for ((target, edge), (outcomes, tests)) in sizes.iter().zip(&mut points) {
             step.note(&format!("edge {edge:.3} σ ({target} standard errors), {} of {symbols} symbols", outcomes.len()));
             let planted = null::planted(&world.panel, world.seed, *edge);
-            outcomes.extend(walk::outcomes(settings, &world, &planted, &|| step.advance(1))?);
+            outcomes.extend(walk::outcomes(settings, compute, &world, &planted, &|| step.advance(1))?);
             for (all, own) in tests.iter_mut().zip(oracle::tests(settings, &world, &planted)) {
                 all.extend(own);
             }

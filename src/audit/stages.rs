@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Cuts, Forest, Table};
 use crate::decide::votes::{self, Votes};
 use crate::decide::{self, Consensus, Prediction, Question};
+use crate::engine::Compute;
 use crate::exit::Failure;
 use crate::features::{self, Features};
 use crate::folds::{self, Fold, TooShort};
@@ -54,7 +55,7 @@ pub struct Stages {
     pub signals: fn(&Decision<'_>) -> Signals,
     pub trades: Trading,
     /// The whole walk-forward of some symbols, as a run does it.
-    pub walk: fn(&Settings, &Panel, &[usize]) -> Result<Study, Failure>,
+    pub walk: fn(&Settings, &Compute, &Panel, &[usize]) -> Result<Study, Failure>,
 }
 
 impl Stages {
@@ -78,7 +79,7 @@ impl Stages {
                 decide::decide(d.panel, &questions, d.consensus, d.atr, d.rules, d.settings).signals
             },
             trades: shadow::simulate,
-            walk: |settings, panel, symbols| study(settings, panel, symbols, &|| ()),
+            walk: |settings, compute, panel, symbols| study(settings, compute, panel, symbols, &|| ()),
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::null::Planted;
 use super::statistics::mean_test;
 use super::worlds::World;
+use crate::engine::Compute;
 use crate::exit::Failure;
 use crate::models::verdict::Verdict;
 use crate::pipeline::learn::study;
@@ -34,11 +35,12 @@ pub struct Outcome {
 /// Studies a world; one outcome a counted symbol, in their order. A symbol that could not be trained is not approved.
 pub fn outcomes(
     settings: &Settings,
+    compute: &Compute,
     world: &World,
     planted: &Planted,
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<Outcome>, Failure> {
-    let found = study(settings, &planted.panel, &world.counted, done)?;
+    let found = study(settings, compute, &planted.panel, &world.counted, done)?;
     let models: BTreeMap<usize, &Model> = found.models.iter().map(|model| (model.symbol, model)).collect();
     let one = |&symbol: &usize| match models.get(&symbol) {
         Some(model) => outcome(model, planted, symbol),

@@ -1,7 +1,7 @@
 //! Arguments of `huracan audit`, and its table.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
@@ -11,6 +11,7 @@ use huracan::audit::report;
 use huracan::audit::{Check, Request};
 use huracan::commands;
 use huracan::exit::{Code, Failure};
+use huracan::pipeline::compute_on;
 use huracan::settings::Settings;
 use huracan::ui::Ui;
 
@@ -89,7 +90,7 @@ impl From<Name> for Check {
 
 impl Audit {
     /// Audits and shows the table; gives back the exit code.
-    pub fn run(&self, settings: &Settings, json: bool) -> Result<u8, Failure> {
+    pub fn run(&self, settings: &Settings, workdir: &Path, json: bool) -> Result<u8, Failure> {
         if let Some(edge) = self.edges.iter().find(|edge| !(**edge > 0.0 && **edge <= 100.0)) {
             return Err(Failure::new(Code::Usage, format!("--edges has {edge}; give distances above 0, up to 100")));
         }
@@ -104,7 +105,9 @@ impl Audit {
             targets: self.edges.clone(),
         };
         let ui = Ui::new(json);
-        let audit = commands::audit::run(settings, self.candles.as_deref(), &request, self.out.as_deref(), &ui)?;
+        let compute = compute_on(settings, workdir)?;
+        let (candles, out) = (self.candles.as_deref(), self.out.as_deref());
+        let audit = commands::audit::run(settings, &compute, candles, &request, out, &ui)?;
         if json {
             println!("{}", commands::audit::as_json(&audit));
         } else {

@@ -71,7 +71,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Audit(args) => {
             let settings = cli.settings(Purpose::Training)?;
             threads(settings.engine.threads)?;
-            args.run(&settings, cli.common.json)
+            args.run(&settings, &cli.common.workdir, cli.common.json)
         }
         Command::Run(args) => day(cli, args, false),
         Command::Train(args) => day(cli, args, true),

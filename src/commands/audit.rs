@@ -8,6 +8,7 @@ use super::candles;
 use crate::audit::report::Audit;
 use crate::audit::worlds::Source;
 use crate::audit::{self, Request, page};
+use crate::engine::Compute;
 use crate::exit::{Code, Failure, OrExit};
 use crate::files::write_atomic;
 use crate::settings::Settings;
@@ -20,6 +21,7 @@ use crate::ui::Ui;
 /// Bad candles, candles of another timeframe than the settings', or a folder that cannot be written.
 pub fn run(
     settings: &Settings,
+    compute: &Compute,
     folder: Option<&Path>,
     request: &Request,
     out: Option<&Path>,
@@ -37,7 +39,7 @@ pub fn run(
             return Err(Failure::new(Code::Usage, message));
         }
     };
-    let audit = audit::run(source, settings, request, ui)?;
+    let audit = audit::run(source, settings, compute, request, ui)?;
     if let Some(out) = out {
         std::fs::create_dir_all(out).or_exit(Code::Failed)?;
         write_atomic(&out.join("audit.json"), serde_json::to_string_pretty(&as_json(&audit))?.as_bytes())?;

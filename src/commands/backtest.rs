@@ -7,13 +7,15 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::{candles, compute_on, signals, table, time_text};
-use crate::decide::{self, Decisions, Prediction, Question, votes};
+use super::{candles, signals, table, time_text};
+use crate::decide::{self, Decisions, Prediction, Question};
+use crate::engine::Compute;
 use crate::exit::{Code, Failure, OrExit};
 use crate::features::{self, Features};
 use crate::labels;
 use crate::market::Panel;
 use crate::models::Bundle;
+use crate::pipeline::compute_on;
 use crate::settings::{DecideMode, Settings};
 use crate::shadow::{self, Rules, Trade};
 
@@ -38,7 +40,7 @@ pub fn run(
     let (signals, waits) = match signals {
         Some(path) => (signals::read(path, &panel).or_exit(Code::BadData)?, Default::default()),
         None => {
-            let decided = own_decisions(settings, &panel, &atr, &rules, workdir)?;
+            let decided = own_decisions(settings, &compute, &panel, &atr, &rules, workdir)?;
             (decided.signals, decided.waits)
         }
     };
@@ -73,6 +75,7 @@ pub(super) fn voices(mode: DecideMode) -> &'static str {
 /// Decides every bar by `decide.mode`; without models where the consensus decides alone.
 fn own_decisions(
     settings: &Settings,
+    compute: &Compute,
     panel: &Panel,
     atr: &[f64],
     rules: &Rules,
@@ -82,11 +85,10 @@ fn own_decisions(
         let bars = |(symbol, range): (usize, &Range<usize>)| range.clone().map(move |bar| (symbol, bar, None));
         panel.ranges.iter().enumerate().flat_map(bars).collect()
     } else {
-        own_predictions(panel, &features::compute(panel), workdir)?
+        own_predictions(panel, &features::device::compute_on(compute, panel)?, workdir)?
     };
-    let votes = votes::compute(panel, &settings.decide.engines);
-    let labels = labels::compute(panel, atr, rules);
-    let consensus = decide::consensus(panel, &votes, &labels, &settings.decide, settings.labels.horizon_bars());
+    let labels = labels::device::compute_on(compute, panel, atr, rules)?;
+    let (_, consensus) = decide::deliberate(panel, &labels, &settings.decide, settings.labels.horizon_bars());
     Ok(decide::decide(panel, &questions, &consensus, atr, rules, settings))
 }
 

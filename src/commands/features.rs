@@ -5,9 +5,10 @@ use std::path::Path;
 use polars::prelude::*;
 use serde_json::{Value, json};
 
-use super::{candles, compute_on, table};
+use super::{candles, table};
 use crate::exit::{Code, Failure, OrExit};
 use crate::features::{self, CATALOGUE};
+use crate::pipeline::compute_on;
 use crate::settings::Settings;
 
 /// Writes `symbol, timestamp`, then the features, one row a bar.

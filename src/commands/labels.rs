@@ -5,8 +5,9 @@ use std::path::Path;
 use polars::prelude::*;
 use serde_json::{Value, json};
 
-use super::{candles, compute_on, table};
+use super::{candles, table};
 use crate::exit::{Code, Failure, OrExit};
+use crate::pipeline::compute_on;
 use crate::settings::Settings;
 use crate::shadow::{Rules, Side};
 use crate::{features, labels};

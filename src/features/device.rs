@@ -1,4 +1,4 @@
-//! The catalogue by `kernels/features.cu`: the same bits as [`compute`](super::compute).
+//! The catalogue by `kernels/features.cu` and `recurrences.cu`: the same bits as [`compute`](super::compute).
 
 use std::ops::Range;
 
@@ -14,8 +14,8 @@ const MARKET: Kernel = kernel("features_market", false);
 const COIN_RETURNS: Kernel = kernel("features_coin_returns", false);
 const MARKET_RETURNS: Kernel = kernel("features_market_returns", false);
 const REFERENCE: Kernel = kernel("features_reference", false);
-const RECURRENCES: Kernel = kernel("features_recurrences", true);
-const ATR: Kernel = kernel("features_atr", false);
+const RECURRENCES: Kernel = Kernel { file: "recurrences", name: "features_recurrences", barriers: true };
+const ATR: Kernel = Kernel { file: "recurrences", name: "features_atr", barriers: false };
 const BLANK: Kernel = kernel("features_blank", false);
 const ROWS: Kernel = kernel("features_rows", true);
 
@@ -221,13 +221,8 @@ fn rows(stage: &Stage<'_>, candles: &DevicePanel, shared: &Shared) -> Result<Dev
     let recurrences = Recurrences::new(stage, candles)?;
     let mut rows = stage.zeros::<f32>(candles.cells() * COUNT)?;
     stage.launch(&BLANK, tiles(candles)).read(&candles.ranges).write(&mut rows).value(bars).run()?;
-    stage
-        .launch(&ROWS, tiles(candles))
-        .read(&candles.open)
-        .read(&candles.high)
-        .read(&candles.low)
-        .read(&candles.close)
-        .read(&candles.volume)
+    candles
+        .given(stage.launch(&ROWS, tiles(candles)))
         .read(&candles.ranges)
         .read(&ln_close)
         .read(&volatility)

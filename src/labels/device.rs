@@ -33,13 +33,8 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, atr: &[f64], rules: &Rules) -> 
         let mut return_bps = stage.zeros::<f64>(cells)?;
         let mut exit_bar = stage.zeros::<u32>(cells)?;
         let mut exit_reason = stage.zeros::<u8>(cells)?;
-        stage
-            .launch(&UNIT_TRADES, Shape::one_thread_each(cells, 128))
-            .read(&candles.open)
-            .read(&candles.high)
-            .read(&candles.low)
-            .read(&candles.close)
-            .read(&candles.volume)
+        candles
+            .given(stage.launch(&UNIT_TRADES, Shape::one_thread_each(cells, 128)))
             .read(&atr)
             .read(&candles.ranges)
             .write(&mut return_bps)

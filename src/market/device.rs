@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Panel;
-use crate::engine::{DeviceBuffer, EngineError, Stage};
+use crate::engine::{DeviceBuffer, EngineError, Launch, Stage};
 
 /// Some of a panel's symbols, `[symbols × bars]` a column, and the bars that each has, `[symbols × 2]`.
 pub struct DevicePanel {
@@ -44,6 +44,11 @@ impl DevicePanel {
             ranges: stage.upload(&ranges)?,
             symbols,
         })
+    }
+
+    /// Gives a launch the columns, in the order in which kernels take them.
+    pub fn given<'a>(&'a self, launch: Launch<'a>) -> Launch<'a> {
+        launch.read(&self.open).read(&self.high).read(&self.low).read(&self.close).read(&self.volume)
     }
 
     /// Rows and bars in all.

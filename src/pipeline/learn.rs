@@ -15,10 +15,11 @@ use super::Failure;
 use super::checkpoints::{Checkpoints, Trained};
 use super::day::Day;
 use crate::decide::{Prediction, Summary, Voice, Wait};
+use crate::engine::{Compute, Device};
 use crate::exit::Code;
 use crate::features::{self, Features};
 use crate::folds::{self, Fold};
-use crate::labels;
+use crate::labels::{self, Labels};
 use crate::market::Panel;
 use crate::metrics::{Account, Breakdown, Evidence, Holding, Metrics};
 use crate::models::verdict::Verdict;
@@ -29,9 +30,16 @@ use crate::shadow::{Rules, Trade};
 use batch::Inputs;
 use jobs::HEADS;
 
-/// Symbols whose jobs go to the engine together: few enough that a run that is cut off loses little, many enough
-/// to keep every core busy.
+/// Symbols whose jobs the CPU trains together: few enough that a run that is cut off loses little, many enough to keep
+/// every core busy.
 const SYMBOLS_A_BATCH: usize = 8;
+/// On a device, which takes the whole table of features for each batch and wants thousands of models at a time.
+const SYMBOLS_A_DEVICE_BATCH: usize = 256;
+
+/// Symbols of a batch.
+fn symbols_a_batch(compute: &Compute) -> usize {
+    if compute.device() == Device::Cpu { SYMBOLS_A_BATCH } else { SYMBOLS_A_DEVICE_BATCH }
+}
 
 /// One symbol's model with its out-of-fold record.
 pub struct Model {
@@ -64,6 +72,7 @@ pub struct Learned {
     pub portfolio_holding: Option<Holding>,
     /// Trades by what they have in common: `symbol`, `regime`.
     pub breakdowns: Vec<(&'static str, Breakdown)>,
+    pub labels: Labels,
     pub settings_digest: String,
     pub panel_digest: String,
 }
@@ -101,7 +110,7 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
     }
     let reused = trained.len();
     let total = reused + todo.len();
-    for batch in todo.chunks(SYMBOLS_A_BATCH) {
+    for batch in todo.chunks(symbols_a_batch(&day.compute)) {
         day.stop.check()?;
         day.lock.check()?;
         day.check_kill_switch()?;
@@ -145,12 +154,12 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
             settings: &day.settings,
             panel,
             features,
-            labels: &labels,
+            labels,
             atr: &atr,
             rules: &rules,
             compute: &day.compute,
         };
-        practise::practise(&inputs, trained, panel_digest, settings_digest, &|| stop.why_killed())
+        practise::practise(inputs, trained, panel_digest, settings_digest, &|| stop.why_killed())
     })?;
     // A portfolio that the kill switch cut short is no result.
     day.stop.check()?;

@@ -11,13 +11,13 @@ use super::Failure;
 use super::day::Day;
 use super::learn::Learned;
 use crate::brain::{PATTERN_LIBRARY, PatternRow};
-use crate::features::{self, COUNT, Features};
-use crate::labels;
+use crate::features::{COUNT, Features};
+use crate::labels::Labels;
 use crate::market::Panel;
 use crate::patterns::{self, Inputs, Known, Mined, Outcomes, Pattern, Scope, Table};
 use crate::report::learning::Insight;
 use crate::report::{PatternEntry, PatternSide, Patterns};
-use crate::shadow::{Rules, Side};
+use crate::shadow::Side;
 
 /// Name of the scope of all coins.
 const ALL: &str = "*";
@@ -38,7 +38,7 @@ pub async fn mine(day: &mut Day, panel: &Panel, features: &Features, learned: &L
     let step = day.begin("patterns", None).await?;
     let scopes = scopes(panel, learned, day.settings.patterns.pooled);
     let known = known(day, &scopes).await?;
-    let mined = tokio::task::block_in_place(|| search(day, panel, features, &scopes, &known));
+    let mined = tokio::task::block_in_place(|| search(day, panel, features, &learned.labels, &scopes, &known));
     let library = Library { scopes, mined };
     let rows: Vec<PatternRow> = library.mined.patterns.iter().map(|pattern| library.row(day, pattern)).collect();
     day.brain.store_patterns(&day.run.run_id, &rows).await?;
@@ -49,10 +49,8 @@ pub async fn mine(day: &mut Day, panel: &Panel, features: &Features, learned: &L
     Ok(library)
 }
 
-fn search(day: &Day, panel: &Panel, features: &Features, scopes: &[Scope], known: &[Known]) -> Mined {
+fn search(day: &Day, panel: &Panel, features: &Features, labels: &Labels, scopes: &[Scope], known: &[Known]) -> Mined {
     let settings = &day.settings;
-    let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
-    let labels = labels::compute(panel, &features::atr_14(panel), &rules);
     let columns = patterns::catalogue();
     let table = Table { values: &features.values, bars: panel.bars, features: COUNT, columns: &columns };
     let outcomes = Outcomes { return_bps: &labels.return_bps, exit_bar: &labels.exit_bar, bars: panel.bars };

@@ -8,8 +8,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Failure;
+use super::compute::compute_on;
 use super::learn::jobs;
-use crate::boost::{BoostJob, BoostParams, Table, train_by, ways};
+use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, Table, train_by, ways};
+use crate::engine::{Compute, Device};
 use crate::exit::{Code, OrExit};
 use crate::features::{self, COUNT};
 use crate::folds::Fold;
@@ -68,14 +70,13 @@ struct RecordedFold {
 }
 
 /// Trains the model in `path` again from the candles in `candles` (the store of `workdir` where none are given), on the
-/// device of the settings, with the plainest code that this machine has.
+/// device of the settings; on the CPU with the plainest code that this machine has.
 ///
 /// # Errors
 /// A model that cannot be read or records too little (3), candles that are not those it learned from (3), a device that
 /// cannot be had (2). Other digests are no error here: see [`Verified::equal`].
 pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<&Path>) -> Result<Verified, Failure> {
-    let choice: crate::engine::DeviceChoice = settings.engine.device.parse().or_exit(Code::Usage)?;
-    let device = choice.resolve().and_then(crate::engine::Device::cpu_alone).or_exit(Code::Usage)?;
+    let compute = compute_on(settings, workdir)?;
     let bundle = Bundle::load(path).or_exit(Code::BadData)?;
     let metadata = &bundle.metadata;
     let lacks = |what: &str| Failure::new(Code::BadData, format!("{}: its metadata lack {what}", path.display()));
@@ -86,8 +87,9 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
 
     let more = &metadata.training_parameters.more;
     let rules = rules(metadata, &panel).map_err(|key| lacks(&key))?;
-    let outcomes = labels::compute(&panel, &features::atr_14(&panel), &rules);
-    let values = features::compute(&panel);
+    let atr = features::device::atr_14_on(&compute, &panel)?;
+    let outcomes = labels::device::compute_on(&compute, &panel, &atr, &rules)?;
+    let values = features::device::compute_on(&compute, &panel)?;
     let fold = |index: usize, train: &Span, validation: &Span| -> Option<Fold> {
         let bars = |span: &Span| {
             let start = panel.bar_at(span.from.timestamp_millis())?;
@@ -117,23 +119,42 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
         add("model".to_owned(), &latest, head, params.ok_or_else(|| lacks(&format!("parameters of {head}")))?, digest);
     }
 
-    let ways = ways();
-    let plain = ways[ways.len() - 1];
     let table = Table { values: &values.values, features: COUNT };
-    for (check, forest) in checks.iter_mut().zip(train_by(plain, table, &features::names(), &batch, &|_| {})) {
+    let (trained_by, forests) = train_again(&compute, table, &batch)?;
+    for (check, forest) in checks.iter_mut().zip(forests) {
         check.found = forest.or_exit(Code::BadData)?.digest();
     }
     Ok(Verified {
         model: path.to_owned(),
         symbol: bundle.symbol.clone(),
         recorded_device: metadata.device.clone(),
-        device: format!("{device}, {} instructions", plain.name),
+        device: trained_by,
         recorded_commit: metadata.git_commit.clone(),
         commit: super::save::GIT_COMMIT.to_owned(),
         digest: metadata.digest.clone(),
         equal: checks.iter().all(Check::is_equal),
         checks,
     })
+}
+
+/// Forests of the batch, and what trained them: a device's kernels, or plain instructions of the CPU.
+fn train_again(
+    compute: &Compute,
+    table: Table<'_>,
+    batch: &[BoostJob],
+) -> Result<(String, Vec<Result<Forest, BoostError>>), Failure> {
+    let (device, names) = (compute.device(), features::names());
+    if device == Device::Cpu {
+        let ways = ways();
+        let plain = ways[ways.len() - 1];
+        return Ok((format!("{device}, {} instructions", plain.name), train_by(plain, table, &names, batch, &|_| {})));
+    }
+    let forests = boost::device::train_on(compute, table, &names, batch, &|| true, &|_| ())?;
+    let trained_by = match compute.fell_back() {
+        Some(why) => format!("{}, in place of {device}: {why}", Device::Cpu),
+        None => device.to_string(),
+    };
+    Ok((trained_by, forests))
 }
 
 /// The panel that the model learned from.

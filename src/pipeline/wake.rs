@@ -5,11 +5,12 @@ use std::path::Path;
 use chrono::{NaiveDate, NaiveTime, Utc};
 use serde_json::json;
 
+use super::compute::compute_on;
 use super::day::Day;
 use super::stop::Stop;
 use super::{Answer, Failure, Request};
 use crate::brain::{Brain, BrainError, Journal, RunRow};
-use crate::engine::{Compute, Device, DeviceChoice};
+use crate::engine::Device;
 use crate::exit::{Code, OrExit};
 use crate::market::{Exchange, Timeframe, read_folder, store};
 use crate::notify::{Access, Milestone, Notifier};
@@ -33,9 +34,8 @@ pub const ANSWER: &str = "finish";
 pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<Woken, Failure> {
     let started = crate::brain::to_millis(Utc::now());
     let workdir = std::path::absolute(&request.workdir)?;
-    let choice = settings.engine.device.parse::<DeviceChoice>();
-    let device = choice.and_then(DeviceChoice::resolve).or_exit(Code::Usage)?;
-    let compute = Compute::open(device, &workdir.join("data/kernels"), settings.engine.fallback)?;
+    let compute = compute_on(&settings, &workdir)?;
+    let device = compute.device();
     threads(settings.engine.threads);
 
     let mut now_ms = request.date.map(midnight);

@@ -179,13 +179,8 @@ fn part(
     let mut out = stage.zeros::<DeviceTrade>(0)?;
     for writes in [false, true] {
         let places = stage.upload(&offsets)?;
-        stage
-            .launch(&SIMULATE, Shape::one_thread_each(jobs, 64))
-            .read(&candles.open)
-            .read(&candles.high)
-            .read(&candles.low)
-            .read(&candles.close)
-            .read(&candles.volume)
+        candles
+            .given(stage.launch(&SIMULATE, Shape::one_thread_each(jobs, 64)))
             .read(&atr)
             .read(&side)
             .read(&stop_bps)

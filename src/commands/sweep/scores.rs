@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::commands::{backtest, signals};
-use crate::decide::{self, Consensus, Opinion, expected_cost_bps, votes};
+use crate::decide::{self, Consensus, Opinion, expected_cost_bps};
 use crate::exit::{Code, Failure, OrExit};
 use crate::features;
 use crate::labels;
@@ -72,7 +72,6 @@ pub(super) fn scores(
 }
 
 fn consensus(settings: &Settings, decide: &Decide, panel: &Panel, atr: &[f64], rules: &Rules) -> Consensus {
-    let votes = votes::compute(panel, &decide.engines);
     let labels = labels::compute(panel, atr, rules);
-    decide::consensus(panel, &votes, &labels, decide, settings.labels.horizon_bars())
+    decide::deliberate(panel, &labels, decide, settings.labels.horizon_bars()).1
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::super::checkpoints::Trained;
 use super::judge::{self, Judged};
 use super::{Learned, Model};
-use crate::decide::{self, Decisions, Question, Summary, Voice, votes};
+use crate::decide::{self, Decisions, Question, Summary, Voice};
 use crate::engine::{Compute, EngineError};
 use crate::features::{self, Features};
 use crate::labels::Labels;
@@ -23,7 +23,7 @@ pub struct Inputs<'a> {
     pub settings: &'a Settings,
     pub panel: &'a Panel,
     pub features: &'a Features,
-    pub labels: &'a Labels,
+    pub labels: Labels,
     /// `[symbols × bars]`.
     pub atr: &'a [f64],
     pub rules: &'a Rules,
@@ -35,13 +35,13 @@ pub struct Inputs<'a> {
 /// # Errors
 /// Where the device fails and the CPU must not take its place.
 pub fn practise(
-    inputs: &Inputs<'_>,
+    inputs: Inputs<'_>,
     trained: BTreeMap<usize, Trained>,
     panel_digest: String,
     settings_digest: String,
     kill: &dyn Fn() -> Option<String>,
 ) -> Result<Learned, EngineError> {
-    let Inputs { settings, panel, features, labels, atr, rules, compute } = *inputs;
+    let Inputs { settings, panel, features, labels, atr, rules, compute } = inputs;
     let questions: Vec<Question> = trained
         .iter()
         .flat_map(|(&symbol, trained)| trained.folds.iter().map(move |outcome| (symbol, outcome)))
@@ -49,8 +49,7 @@ pub fn practise(
             outcome.fold.test.clone().zip(&outcome.predictions).map(move |(bar, says)| (symbol, bar, Some(*says)))
         })
         .collect();
-    let votes = votes::compute(panel, &settings.decide.engines);
-    let consensus = decide::consensus(panel, &votes, labels, &settings.decide, settings.labels.horizon_bars());
+    let (votes, consensus) = decide::deliberate(panel, &labels, &settings.decide, settings.labels.horizon_bars());
     let Decisions { signals, waits } = decide::decide(panel, &questions, &consensus, atr, rules, settings);
     let windows: Vec<Vec<Range<usize>>> = (0..panel.symbols.len())
         .map(|symbol| {
@@ -94,6 +93,7 @@ pub fn practise(
         portfolio_evidence,
         portfolio_holding,
         breakdowns,
+        labels,
         settings_digest,
         panel_digest,
     })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::batch::{self, Inputs};
 use super::jobs::HEADS;
-use super::{Learned, Model, SYMBOLS_A_BATCH, practise, tune};
+use super::{Learned, Model, practise, symbols_a_batch, tune};
 use crate::decide::Wait;
 use crate::engine::Compute;
 use crate::exit::Failure;
@@ -46,23 +46,23 @@ fn plan(settings: &Settings, panel: &Panel, symbols: &[usize]) -> Plans {
 /// in all.
 ///
 /// # Errors
-/// Settings that nothing can be trained with.
+/// Settings that nothing can be trained with; a device that fails where the CPU must not take its place.
 pub fn study(
     settings: &Settings,
+    compute: &Compute,
     panel: &Panel,
     symbols: &[usize],
     done: &(dyn Fn() + Sync),
 ) -> Result<Study, Failure> {
     let (plans, mut failed) = plan(settings, panel, symbols);
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
-    let features = features::compute(panel);
-    let atr = features::atr_14(panel);
-    let labels = labels::compute(panel, &atr, &rules);
+    let features = features::device::compute_on(compute, panel)?;
+    let atr = features::device::atr_14_on(compute, panel)?;
+    let labels = labels::device::compute_on(compute, panel, &atr, &rules)?;
     let tuning = tune::search(settings, panel, &features, &labels, &plans)?;
-    let compute = Compute::cpu();
-    let inputs = Inputs { settings, panel, features: &features, labels: &labels, tuning: &tuning, compute: &compute };
+    let inputs = Inputs { settings, panel, features: &features, labels: &labels, tuning: &tuning, compute };
     let mut trained = BTreeMap::new();
-    for batch in plans.chunks(SYMBOLS_A_BATCH) {
+    for batch in plans.chunks(symbols_a_batch(compute)) {
         for ((symbol, _), result) in batch.iter().zip(batch::train(&inputs, batch, &|| true, done)?) {
             match result {
                 Ok(found) => drop(trained.insert(*symbol, found)),
@@ -70,17 +70,10 @@ pub fn study(
             }
         }
     }
-    let practised = practise::Inputs {
-        settings,
-        panel,
-        features: &features,
-        labels: &labels,
-        atr: &atr,
-        rules: &rules,
-        compute: &compute,
-    };
+    let practised =
+        practise::Inputs { settings, panel, features: &features, labels, atr: &atr, rules: &rules, compute };
     let Learned { models, trades, waits, .. } =
-        practise::practise(&practised, trained, String::new(), String::new(), &|| None)?;
+        practise::practise(practised, trained, String::new(), String::new(), &|| None)?;
     Ok(Study { models, trades, waits, failed })
 }
 

@@ -1,0 +1,169 @@
+// The features' recurrences over time (EMA, RSI, ATR, ADX, running sums), and ATR(14): twin of src/features/recurrences.
+#include "features.cuh"
+
+namespace features {
+
+// The recurrences of a warp's lanes.
+enum Chain : u32 {
+    C_EMA_5, C_EMA_10, C_EMA_20, C_FAST, C_SLOW, C_RANGE_MEAN, C_GAIN, C_LOSS, C_RANGE_SUM, C_PLUS, C_MINUS, C_TREND, C_BALANCE,
+    CHAINS,
+    // Those that wait for the others.
+    C_SIGNAL = CHAINS, C_ADX, ALL_CHAINS
+};
+
+enum Form : u32 { F_EMA, F_WILDER, F_RUNNING, F_TOTAL, F_ADX };
+
+struct Recurrence {
+    Form form;
+    // First entry, and entries of the seed.
+    u32 first, seed;
+    // next = value * keep + (entry, of an EMA less value) * weight: one shape for all, so that the lanes of a warp
+    // keep step. A factor of 1 changes no bit.
+    double keep, weight;
+};
+
+DEVICE Recurrence exponential(u32 length, u32 first) {
+    return {F_EMA, first, length, 1.0, 2.0 / (static_cast<double>(length) + 1.0)};
+}
+
+DEVICE Recurrence recurrence(u32 chain) {
+    const double share = 1.0 / 14.0;
+    const double keep = 1.0 - share;
+    switch (chain) {
+        case C_EMA_5: return exponential(5, 0);
+        case C_EMA_10: return exponential(10, 0);
+        case C_EMA_20: return exponential(20, 0);
+        case C_FAST: return exponential(12, 14);
+        case C_SLOW: return exponential(26, 0);
+        case C_RANGE_MEAN: case C_GAIN: case C_LOSS: return {F_WILDER, 1, 14, keep, share};
+        case C_RANGE_SUM: case C_PLUS: case C_MINUS: return {F_RUNNING, 1, 13, keep, 1.0};
+        case C_SIGNAL: return exponential(9, 25);
+        case C_ADX: return {F_ADX, 14, 14, keep, share};
+        default: return {F_TOTAL, 0, 0, 1.0, 1.0};
+    }
+}
+
+// Bars after which every recurrence has begun.
+constexpr u32 TOGETHER = 64;
+
+// The value after entry x, from the one before, once the recurrence has begun.
+DEVICE double next(const Recurrence& r, double value, double x) {
+    const double moved = r.form == F_EMA ? x - value : x;
+    const double got = value * r.keep + moved * r.weight;
+    // A bar without range or movement leaves ADX as it is.
+    return r.form == F_ADX && arith::is_nan(x) ? value : got;
+}
+
+// The same at any bar t: nothing before the first entry, then the seed, the mean of its entries or their sum.
+DEVICE double next_from_start(const Recurrence& r, double value, double x, u32 t) {
+    if (t < r.first) {
+        return 0.0;
+    }
+    if (t < r.first + r.seed) {
+        const double sum = r.form == F_ADX && arith::is_nan(x) ? value : value + x;
+        const bool last = t + 1u == r.first + r.seed && r.form != F_RUNNING;
+        return last ? sum / static_cast<double>(r.seed) : sum;
+    }
+    return next(r, value, x);
+}
+
+}  // namespace features
+
+// A warp a symbol, one symbol a block: 32 bars at a time, entries and results in parallel over bars, each recurrence in a
+// lane of its own over time. The signal and ADX, made of the others, are 32 bars behind: all lanes run in one loop.
+// `smooth` is `[symbols x SMOOTH_COUNT x bars]`, `exact` `[symbols x EXACT_COUNT x bars]`.
+KERNEL(features_recurrences, 32, const double* high, const double* low, const double* close, const double* volume,
+       const u32* ranges, float* smooth, double* exact, u32 bars) {
+    constexpr u32 STEP = 32;
+    constexpr u32 STRIDE = STEP + 1;
+    SHARED(double, entries, features::ALL_CHAINS * STRIDE);
+    SHARED(double, values, features::ALL_CHAINS * STRIDE);
+    using namespace features;
+    const u32 symbol = blockIdx.x;
+    const u32 lane = threadIdx.x;
+    const u32 start = ranges[symbol * 2u];
+    const u32 length = ranges[symbol * 2u + 1u] - start;
+    const u64 row = static_cast<u64>(symbol) * bars + start;
+    const u64 plane = bars;
+    float* smooth_row = smooth + static_cast<u64>(symbol) * SMOOTH_COUNT * plane + start;
+    double* exact_row = exact + static_cast<u64>(symbol) * EXACT_COUNT * plane + start;
+    const Recurrence chain = recurrence(lane);
+    const u32 behind = lane < CHAINS ? 0u : STEP;
+    double value = 0.0;
+    double macd = 0.0;
+    for (u32 from = 0; from < length + STEP; from += STEP) {
+        const u32 t = from + lane;
+        const bool there = t < length;
+        const bool has_before = there && t > 0u;
+        const double h = there ? high[row + t] : 0.0;
+        const double l = there ? low[row + t] : 0.0;
+        const double c = there ? close[row + t] : 0.0;
+        const double v = there ? volume[row + t] : 0.0;
+        const double h_before = has_before ? high[row + t - 1u] : 0.0;
+        const double l_before = has_before ? low[row + t - 1u] : 0.0;
+        const double c_before = has_before ? close[row + t - 1u] : 0.0;
+        double* mine = entries + lane;
+        for (u32 k = C_EMA_5; k <= C_SLOW; ++k) {
+            mine[k * STRIDE] = c;
+        }
+        const double range = true_range(h, l, c_before);
+        mine[C_RANGE_MEAN * STRIDE] = range;
+        mine[C_RANGE_SUM * STRIDE] = range;
+        mine[C_GAIN * STRIDE] = gain(c, c_before);
+        mine[C_LOSS * STRIDE] = loss(c, c_before);
+        mine[C_PLUS * STRIDE] = movement(h - h_before, l_before - l);
+        mine[C_MINUS * STRIDE] = movement(l_before - l, h - h_before);
+        // The first bar has no return, and so no flow.
+        mine[C_TREND * STRIDE] = has_before ? v * (c / c_before - 1.0) : 0.0;
+        mine[C_BALANCE * STRIDE] = signed_volume(v, c, c_before);
+        __syncwarp(ALL_LANES);
+        if (lane < ALL_CHAINS && from >= behind) {
+            const double* in = entries + lane * STRIDE;
+            double* out = values + lane * STRIDE;
+            if (from >= TOGETHER + STEP) {
+                for (u32 i = 0; i < STEP; ++i) {
+                    value = next(chain, value, in[i]);
+                    out[i] = value;
+                }
+            } else {
+                for (u32 i = 0; i < STEP; ++i) {
+                    value = next_from_start(chain, value, in[i], from - behind + i);
+                    out[i] = value;
+                }
+            }
+        }
+        __syncwarp(ALL_LANES);
+        const double* got = values + lane;
+        if (from > 0u && t - STEP < length) {
+            const double signal = got[C_SIGNAL * STRIDE];
+            smooth_row[S_SIGNAL * plane + t - STEP] = static_cast<float>(signal);
+            smooth_row[S_ADX * plane + t - STEP] = static_cast<float>(got[C_ADX * STRIDE]);
+            exact_row[E_HISTOGRAM * plane + t - STEP] = macd - signal;
+        }
+        macd = got[C_FAST * STRIDE] - got[C_SLOW * STRIDE];
+        mine[C_SIGNAL * STRIDE] = macd;
+        mine[C_ADX * STRIDE] = directional(got[C_PLUS * STRIDE], got[C_MINUS * STRIDE], got[C_RANGE_SUM * STRIDE]);
+        if (there) {
+            smooth_row[S_EMA_5 * plane + t] = static_cast<float>(got[C_EMA_5 * STRIDE]);
+            smooth_row[S_EMA_10 * plane + t] = static_cast<float>(got[C_EMA_10 * STRIDE]);
+            smooth_row[S_EMA_20 * plane + t] = static_cast<float>(got[C_EMA_20 * STRIDE]);
+            smooth_row[S_MACD * plane + t] = static_cast<float>(macd);
+            smooth_row[S_TREND * plane + t] = static_cast<float>(got[C_TREND * STRIDE]);
+            smooth_row[S_BALANCE * plane + t] = static_cast<float>(got[C_BALANCE * STRIDE]);
+            exact_row[E_RSI * plane + t] = rsi(got[C_GAIN * STRIDE], got[C_LOSS * STRIDE]);
+            exact_row[E_ATR * plane + t] = got[C_RANGE_MEAN * STRIDE];
+        }
+    }
+}
+
+// ATR(14) in f64, `[symbols x bars]`; NaN in the warm-up and outside a symbol's bars.
+KERNEL(features_atr, 128, const double* exact, const u32* ranges, double* atr, u32 bars, u32 warm_up) {
+    const u32 bar = thread_in_grid();
+    if (bar >= bars) {
+        return;
+    }
+    const u32 symbol = blockIdx.y;
+    const bool there = bar >= ranges[symbol * 2u] && bar < ranges[symbol * 2u + 1u] && bar - ranges[symbol * 2u] >= warm_up;
+    const u64 plane = static_cast<u64>(symbol) * features::EXACT_COUNT + features::E_ATR;
+    atr[static_cast<u64>(symbol) * bars + bar] = there ? exact[plane * bars + bar] : arith::f64_nan();
+}
