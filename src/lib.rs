@@ -19,6 +19,7 @@ pub mod logs;
 pub mod market;
 pub mod metrics;
 pub mod models;
+pub mod neural;
 pub mod notify;
 pub mod patterns;
 pub mod pipeline;

@@ -1,0 +1,26 @@
+//! Neural networks, trained for all symbols, folds and seeds at once.
+//!
+//! A network sees a row of features and the bars before it, [`Shape::window`] in all, and has several heads: win_long,
+//! win_short and edge_bps together. On the CPU a job stays in one core's cache from its first batch to its last, and jobs
+//! share the cores: a job gives the same network alone and among any others.
+
+mod adamw;
+mod error;
+mod job;
+mod layers;
+mod loss;
+mod matrix;
+mod network;
+mod scaler;
+mod step;
+mod train;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::NeuralError;
+pub use job::{Head, NeuralJob, NeuralParams};
+pub use layers::{Layer, Shape, Skip, initial};
+pub use network::Network;
+pub use scaler::Scaler;
+pub use train::{Epoch, train};

@@ -1,0 +1,70 @@
+//! Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019).
+
+use super::layers::Layer;
+
+const BETA_1: f32 = 0.9;
+const BETA_2: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+
+/// Moments of one network's gradient.
+pub struct AdamW {
+    first: Vec<f32>,
+    second: Vec<f32>,
+    steps: i32,
+    weight_decay: f32,
+}
+
+impl AdamW {
+    pub fn new(parameters: usize, weight_decay: f64) -> Self {
+        Self {
+            first: vec![0.0; parameters],
+            second: vec![0.0; parameters],
+            steps: 0,
+            weight_decay: weight_decay as f32,
+        }
+    }
+
+    /// One step down the gradient; biases do not decay.
+    pub fn step(&mut self, layers: &[Layer], parameters: &mut [f32], gradient: &[f32], rate: f32) {
+        self.steps += 1;
+        let first_share = 1.0 / (1.0 - BETA_1.powi(self.steps));
+        let second_share = 1.0 / (1.0 - BETA_2.powi(self.steps));
+        for layer in layers {
+            for (places, decay) in [(&layer.weights, self.weight_decay), (&layer.biases, 0.0)] {
+                let keep = 1.0 - rate * decay;
+                let moments = self.first[places.clone()].iter_mut().zip(self.second[places.clone()].iter_mut());
+                let values = parameters[places.clone()].iter_mut().zip(&gradient[places.clone()]);
+                for ((parameter, &slope), (first, second)) in values.zip(moments) {
+                    *first = BETA_1 * *first + (1.0 - BETA_1) * slope;
+                    *second = BETA_2 * *second + (1.0 - BETA_2) * slope * slope;
+                    let step = *first * first_share / ((*second * second_share).sqrt() + EPSILON);
+                    *parameter = *parameter * keep - rate * step;
+                }
+            }
+        }
+    }
+}
+
+/// The one-cycle rate (Smith 2018) of a step: linear from a 25th of the peak up to it for three tenths of the steps, then
+/// linear down to nothing.
+pub fn one_cycle(peak: f64, step: u64, steps: u64) -> f32 {
+    let (at, up) = (step as f64 + 1.0, (0.3 * steps as f64).max(1.0));
+    let share = if at <= up {
+        0.04 + 0.96 * at / up
+    } else {
+        (steps as f64 - step as f64) / (steps as f64 - up + 1.0).max(1.0)
+    };
+    (peak * share) as f32
+}
+
+/// Shortens a gradient to a norm of `limit`; 0 leaves it.
+pub fn clip(gradient: &mut [f32], limit: f64) {
+    if limit == 0.0 {
+        return;
+    }
+    let norm = gradient.iter().map(|&slope| f64::from(slope) * f64::from(slope)).sum::<f64>().sqrt();
+    if norm > limit {
+        let share = (limit / norm) as f32;
+        gradient.iter_mut().for_each(|slope| *slope *= share);
+    }
+}

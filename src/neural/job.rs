@@ -1,0 +1,155 @@
+//! What a batch of networks is made of.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::{NeuralError, Shape};
+use crate::boost::Table;
+
+/// What a head learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Head {
+    /// Log loss on labels 0 and 1; says a probability.
+    Binary,
+    /// Squared error; says the mean, in the label's unit.
+    Value,
+}
+
+/// How a network is made and trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NeuralParams {
+    pub shape: Shape,
+    /// Times that every training row is seen, at most.
+    pub epochs: u32,
+    /// Rows a step.
+    pub batch: u32,
+    /// Peak of the one-cycle rate (Smith 2018, linear up for three tenths of the steps, then linear down).
+    pub learning_rate: f64,
+    /// Decoupled decay of the weights, not of the biases (Loshchilov and Hutter 2019).
+    pub weight_decay: f64,
+    /// Share of a layer's outputs that a step leaves out.
+    pub dropout: f64,
+    /// Labels 0 and 1 become s/2 and 1 − s/2.
+    pub label_smoothing: f64,
+    /// Largest norm of a step's gradient; longer ones are shortened to it. 0 leaves them as they are.
+    pub clip_norm: f64,
+    /// Epochs without a better validation loss after which a job stops; 0 never stops it.
+    pub patience: u32,
+    pub seed: u64,
+}
+
+impl Default for NeuralParams {
+    fn default() -> Self {
+        Self {
+            shape: Shape::default(),
+            epochs: 20,
+            batch: 256,
+            learning_rate: 3e-3,
+            weight_decay: 1e-2,
+            dropout: 0.1,
+            label_smoothing: 0.05,
+            clip_norm: 1.0,
+            patience: 5,
+            seed: 0,
+        }
+    }
+}
+
+/// One network to be trained.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NeuralJob {
+    pub name: String,
+    /// Rows of the table that belong to the job's symbol, in the order of time: no window reaches beyond them.
+    pub rows: Range<u32>,
+    /// Rows that are trained on, and their labels, `[rows × heads]`.
+    pub train: Vec<u32>,
+    pub train_labels: Vec<f32>,
+    /// Rows whose loss says when to stop; they come after the training rows.
+    pub valid: Vec<u32>,
+    pub valid_labels: Vec<f32>,
+    pub heads: Vec<Head>,
+    pub params: NeuralParams,
+}
+
+impl NeuralJob {
+    /// Whether the job can be trained on `table`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self, table: Table<'_>) -> Result<(), NeuralError> {
+        self.check_params()?;
+        let rows = (table.values.len() / table.features.max(1)) as u32;
+        let job = || self.name.clone();
+        if self.train.is_empty() {
+            return Err(NeuralError::NoRows { job: job() });
+        }
+        if self.valid.is_empty() && self.params.patience > 0 {
+            return Err(NeuralError::NoValidation { job: job() });
+        }
+        let (from, to) = (self.rows.start.min(rows), self.rows.end.min(rows));
+        for (rows, labels) in [(&self.train, &self.train_labels), (&self.valid, &self.valid_labels)] {
+            if let Some(&row) = rows.iter().find(|&&row| row < from || row >= to) {
+                return Err(NeuralError::Row { job: job(), row, from, to });
+            }
+            let heads = self.heads.len();
+            if labels.len() != rows.len() * heads {
+                return Err(NeuralError::Labels { job: job(), labels: labels.len(), rows: rows.len(), heads });
+            }
+            for (at, &value) in labels.iter().enumerate() {
+                let expected = match self.heads[at % heads] {
+                    Head::Binary if value == 0.0 || value == 1.0 => continue,
+                    Head::Value if value.is_finite() => continue,
+                    Head::Binary => "give 0 or 1",
+                    Head::Value => "give a finite number",
+                };
+                return Err(NeuralError::Label { job: job(), row: rows[at / heads], value, expected });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_params(&self) -> Result<(), NeuralError> {
+        let p = &self.params;
+        let wrong = |key: &'static str, value: String, expected: &'static str| {
+            Err(NeuralError::Parameter { job: self.name.clone(), key, value, expected })
+        };
+        if self.heads.is_empty() {
+            return wrong("heads", "none".into(), "give at least one");
+        }
+        if !(p.shape.window.is_power_of_two() && p.shape.window <= Shape::MOST_BARS) {
+            return wrong("window", p.shape.window.to_string(), "give 1, 2, 4, 8, 16, 32, 64 or 128");
+        }
+        if !(1..=4096).contains(&p.shape.width) {
+            return wrong("width", p.shape.width.to_string(), "give 1 to 4096");
+        }
+        if p.shape.blocks > 64 {
+            return wrong("blocks", p.shape.blocks.to_string(), "give at most 64");
+        }
+        if !(1..=100_000).contains(&p.epochs) {
+            return wrong("epochs", p.epochs.to_string(), "give 1 to 100000");
+        }
+        if !(1..=65_536).contains(&p.batch) {
+            return wrong("batch", p.batch.to_string(), "give 1 to 65536");
+        }
+        let share = |value: f64| (0.0..1.0).contains(&value);
+        if !(p.learning_rate > 0.0 && p.learning_rate <= 1.0) {
+            return wrong("learning_rate", p.learning_rate.to_string(), "give a rate above 0, up to 1");
+        }
+        if !share(p.weight_decay) {
+            return wrong("weight_decay", p.weight_decay.to_string(), "give 0 up to, not including, 1");
+        }
+        if !share(p.dropout) {
+            return wrong("dropout", p.dropout.to_string(), "give 0 up to, not including, 1");
+        }
+        if !share(p.label_smoothing) {
+            return wrong("label_smoothing", p.label_smoothing.to_string(), "give 0 up to, not including, 1");
+        }
+        if !(p.clip_norm >= 0.0 && p.clip_norm.is_finite()) {
+            return wrong("clip_norm", p.clip_norm.to_string(), "give 0 or a positive number");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! Products of matrices, by the `gemm` crate, on the calling thread.
+
+/// A matrix of `rows × columns` inside a slice.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    transposed: bool,
+}
+
+impl<'a> Matrix<'a> {
+    /// Row after row.
+    pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(values.len(), rows * columns, "a matrix fills its slice");
+        Self { values, rows, columns, transposed: false }
+    }
+
+    /// The same values with rows and columns changed over.
+    pub fn transposed(self) -> Self {
+        Self { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
+    }
+
+    /// Distances of neighbours in a column, and in a row.
+    fn strides(&self) -> (isize, isize) {
+        if self.transposed { (1, self.rows as isize) } else { (self.columns as isize, 1) }
+    }
+}
+
+/// `out = a × b`, or `out += a × b`; `out` is row after row.
+pub fn multiply(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], add: bool) {
+    assert_eq!(a.columns, b.rows, "the inner sizes of a product are equal");
+    assert_eq!(out.len(), a.rows * b.columns, "a product fills its slice");
+    let ((a_rows, a_columns), (b_rows, b_columns)) = (a.strides(), b.strides());
+    // SAFETY: by the checks here and in `Matrix::new`, every place that sizes and strides reach lies inside the slices,
+    // and `out` is borrowed alone.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.columns,
+            a.columns,
+            out.as_mut_ptr(),
+            1,
+            b.columns as isize,
+            add,
+            a.values.as_ptr(),
+            a_columns,
+            a_rows,
+            b.values.as_ptr(),
+            b_columns,
+            b_rows,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! One batch forward and back, with all that lies between in one core's cache.
+
+use super::Head;
+use super::layers::{Layer, Skip};
+use super::loss;
+use super::matrix::{Matrix, multiply};
+
+/// Memory of a thread for one network at a time.
+#[derive(Default)]
+pub struct Workspace {
+    /// Scaled features of the batch, `[rows × bars × features]`.
+    pub inputs: Vec<f32>,
+    /// `[rows × heads]`.
+    pub labels: Vec<f32>,
+    /// Outputs of each layer, `[rows × bars × outputs]`.
+    outputs: Vec<Vec<f32>>,
+    /// By what a change of an output's sum comes through: 0 where it was below 0 or left out.
+    gates: Vec<Vec<f32>>,
+    /// Slopes of the loss by a layer's outputs, and by its sums.
+    slopes: Vec<f32>,
+    sums: Vec<f32>,
+    next: Vec<f32>,
+    /// `[parameters]`.
+    pub gradient: Vec<f32>,
+}
+
+/// Which outputs a step leaves out.
+#[derive(Clone, Copy)]
+pub struct Dropout {
+    /// Share of the outputs.
+    pub share: f64,
+    /// Of the job and step; every layer draws its own sequence from it.
+    pub seed: u64,
+}
+
+/// Gives `values` this length, whatever is in them.
+fn resize(values: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if values.len() < length {
+        values.resize(length, 0.0);
+    }
+    &mut values[..length]
+}
+
+/// Scores of `rows` rows whose scaled features are `inputs`, `[rows × heads]`.
+pub fn forward<'a>(
+    layers: &[Layer],
+    parameters: &[f32],
+    work: &'a mut Workspace,
+    rows: usize,
+    dropout: Option<Dropout>,
+) -> &'a [f32] {
+    work.outputs.resize_with(layers.len(), Vec::new);
+    work.gates.resize_with(layers.len(), Vec::new);
+    for (number, layer) in layers.iter().enumerate() {
+        let (before, rest) = work.outputs.split_at_mut(number);
+        let products = rows * layer.bars;
+        let inputs = before.last().unwrap_or(&work.inputs);
+        let inputs = &inputs[..products * layer.inputs];
+        let outputs = resize(&mut rest[0], products * layer.outputs);
+        for row in outputs.chunks_exact_mut(layer.outputs) {
+            row.copy_from_slice(&parameters[layer.biases.clone()]);
+        }
+        let weights = Matrix::new(&parameters[layer.weights.clone()], layer.inputs, layer.outputs);
+        multiply(Matrix::new(inputs, products, layer.inputs), weights, outputs, true);
+        if number + 1 == layers.len() {
+            break;
+        }
+        let gates = resize(&mut work.gates[number], outputs.len());
+        for (gate, output) in gates.iter_mut().zip(&*outputs) {
+            *gate = if *output > 0.0 { 1.0 } else { 0.0 };
+        }
+        if let Some(dropout) = dropout {
+            leave_out(gates, dropout, number);
+        }
+        for (output, gate) in outputs.iter_mut().zip(&*gates) {
+            *output *= gate;
+        }
+        skip(layer, inputs, outputs);
+    }
+    let heads = layers.last().map_or(0, |layer| layer.outputs);
+    work.outputs.last().map_or(&[], |outputs| &outputs[..rows * heads])
+}
+
+/// Adds to a layer's outputs what it does not change of its inputs.
+fn skip(layer: &Layer, inputs: &[f32], outputs: &mut [f32]) {
+    let later = match layer.skip {
+        Skip::Nothing => return,
+        Skip::Inputs => 0,
+        Skip::Later => layer.outputs,
+    };
+    for (outputs, inputs) in outputs.chunks_exact_mut(layer.outputs).zip(inputs.chunks_exact(layer.inputs)) {
+        for (output, input) in outputs.iter_mut().zip(&inputs[later..]) {
+            *output += input;
+        }
+    }
+}
+
+/// Sets a share of the gates to 0, and the others so that the mean stays.
+fn leave_out(gates: &mut [f32], dropout: Dropout, layer: usize) {
+    // A draw gives four gates 16 bits each.
+    let limit = (dropout.share * 65_536.0) as u64;
+    let kept = (1.0 / (1.0 - limit as f64 / 65_536.0)) as f32;
+    let mut state = dropout.seed ^ (layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for gates in gates.chunks_mut(4) {
+        // SplitMix64 (Steele, Lea and Flood 2014).
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        for gate in gates {
+            *gate *= if bits & 0xffff < limit { 0.0 } else { kept };
+            bits >>= 16;
+        }
+    }
+}
+
+/// The gradient of the mean loss of the rows that [`forward`] has gone through, into `work.gradient`; adds each head's
+/// loss, summed over rows, to `losses`.
+pub fn backward(
+    layers: &[Layer],
+    heads: &[Head],
+    parameters: &[f32],
+    work: &mut Workspace,
+    rows: usize,
+    smoothing: f32,
+    losses: &mut [f64],
+) {
+    let Some(last) = layers.last() else { return };
+    resize(&mut work.gradient, last.biases.end);
+    let scores = &work.outputs[layers.len() - 1][..rows * last.outputs];
+    let slopes = resize(&mut work.slopes, scores.len());
+    loss::losses_and_slopes(heads, scores, &work.labels[..scores.len()], smoothing, losses, slopes);
+    for (number, layer) in layers.iter().enumerate().rev() {
+        let products = rows * layer.bars;
+        let inputs = if number == 0 { &work.inputs } else { &work.outputs[number - 1] };
+        let inputs = Matrix::new(&inputs[..products * layer.inputs], products, layer.inputs);
+        let slopes = &work.slopes[..products * layer.outputs];
+        let sums = if number + 1 == layers.len() {
+            slopes
+        } else {
+            let sums = resize(&mut work.sums, slopes.len());
+            for ((sum, slope), gate) in sums.iter_mut().zip(slopes).zip(&work.gates[number]) {
+                *sum = slope * gate;
+            }
+            &*sums
+        };
+        let sums_matrix = Matrix::new(sums, products, layer.outputs);
+        multiply(inputs.transposed(), sums_matrix, &mut work.gradient[layer.weights.clone()], false);
+        let biases = &mut work.gradient[layer.biases.clone()];
+        biases.fill(0.0);
+        for row in sums.chunks_exact(layer.outputs) {
+            for (bias, sum) in biases.iter_mut().zip(row) {
+                *bias += sum;
+            }
+        }
+        if number == 0 {
+            break;
+        }
+        let weights = Matrix::new(&parameters[layer.weights.clone()], layer.inputs, layer.outputs);
+        let next = resize(&mut work.next, products * layer.inputs);
+        multiply(sums_matrix, weights.transposed(), next, false);
+        skipped(layer, slopes, next);
+        std::mem::swap(&mut work.slopes, &mut work.next);
+    }
+}
+
+/// Adds to the slopes by a layer's inputs what comes past it: the way back of [`skip`].
+fn skipped(layer: &Layer, slopes: &[f32], next: &mut [f32]) {
+    let later = match layer.skip {
+        Skip::Nothing => return,
+        Skip::Inputs => 0,
+        Skip::Later => layer.outputs,
+    };
+    for (slopes, next) in slopes.chunks_exact(layer.outputs).zip(next.chunks_exact_mut(layer.inputs)) {
+        for (next, slope) in next[later..].iter_mut().zip(slopes) {
+            *next += slope;
+        }
+    }
+}
