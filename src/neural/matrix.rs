@@ -1,4 +1,4 @@
-//! Products of matrices, by the `gemm` crate, on the calling thread.
+//! Products of matrices, by the `matrixmultiply` crate, on the calling thread.
 
 /// A matrix of `rows × columns` inside a slice.
 #[derive(Clone, Copy)]
@@ -35,26 +35,21 @@ pub fn multiply(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], add: bool) {
     // SAFETY: by the checks here and in `Matrix::new`, every place that sizes and strides reach lies inside the slices,
     // and `out` is borrowed alone.
     unsafe {
-        gemm::gemm(
+        matrixmultiply::sgemm(
             a.rows,
-            b.columns,
             a.columns,
-            out.as_mut_ptr(),
-            1,
-            b.columns as isize,
-            add,
+            b.columns,
+            1.0,
             a.values.as_ptr(),
-            a_columns,
             a_rows,
+            a_columns,
             b.values.as_ptr(),
-            b_columns,
             b_rows,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
+            b_columns,
+            if add { 1.0 } else { 0.0 },
+            out.as_mut_ptr(),
+            b.columns as isize,
+            1,
         );
     }
 }
