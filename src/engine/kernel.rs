@@ -54,12 +54,29 @@ macro_rules! sources {
 }
 
 /// What kernels include.
-const HEADERS: &[Source] =
-    sources!["arith.cuh", "boost.cuh", "boost_split.cuh", "device.cuh", "features.cuh", "trade.cuh"];
+const HEADERS: &[Source] = sources![
+    "arith.cuh",
+    "boost.cuh",
+    "boost_levels.cuh",
+    "boost_rows.cuh",
+    "boost_split.cuh",
+    "device.cuh",
+    "features.cuh",
+    "trade.cuh"
+];
 
 /// Every file that holds kernels.
-pub const FILES: &[Source] =
-    sources!["bins.cu", "boost.cu", "features.cu", "labels.cu", "predict.cu", "selftest.cu", "shadow.cu"];
+pub const FILES: &[Source] = sources![
+    "bins.cu",
+    "boost.cu",
+    "boost_levels.cu",
+    "boost_rounds.cu",
+    "features.cu",
+    "labels.cu",
+    "predict.cu",
+    "selftest.cu",
+    "shadow.cu"
+];
 
 /// The text of `file` (without `.cu`) with what it includes in place, each once; none where there is no such file.
 pub fn whole_text(file: &str) -> Option<String> {
