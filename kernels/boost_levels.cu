@@ -331,16 +331,12 @@ KERNEL(boost_levels_place, THREADS, const BoostJob* jobs, const BoostLevelJob* l
         pairs += all;
         if (left_large || right_large) {
             // The smaller child is added up, the other one is what remains of the parent.
-            const bool left_smaller = left_rows <= right_rows;
-            const BoostPart& smaller = left_smaller ? left.part : right.part;
-            ask_for_histogram(lists, blockIdx.x, 2u * pair, smaller.from, smaller.to, tile);
-            BoostLevelPart& added = left_smaller ? left : right;
-            BoostLevelPart& remaining = left_smaller ? right : left;
-            added.slot = (left_smaller ? left_large : right_large) ? 2u * pair : NONE;
-            if (left_smaller ? right_large : left_large) {
-                remaining.slot = 2u * pair + 1u;
-                remaining.parent = parent;
-                remaining.sibling = 2u * pair;
+            if (left_rows <= right_rows) {
+                ask_for_histogram(lists, blockIdx.x, 2u * pair, left.part.from, left.part.to, tile);
+                share_histograms(left, left_large, right, right_large, parent, pair);
+            } else {
+                ask_for_histogram(lists, blockIdx.x, 2u * pair, right.part.from, right.part.to, tile);
+                share_histograms(right, right_large, left, left_large, parent, pair);
             }
         }
         if (there) {

@@ -133,6 +133,19 @@ DEVICE void ask_for_histogram(const Lists& lists, u32 job, u32 slot, u32 from, u
     }
 }
 
+// Says which histograms tell of two siblings, of which `added` has been asked for; only large ones are searched by them.
+DEVICE void share_histograms(BoostLevelPart& added, bool added_large, BoostLevelPart& remaining, bool remaining_large,
+                             u32 parent, u32 pair) {
+    if (added_large) {
+        added.slot = 2u * pair;
+    }
+    if (remaining_large) {
+        remaining.slot = 2u * pair + 1u;
+        remaining.parent = parent;
+        remaining.sibling = 2u * pair;
+    }
+}
+
 // Asks for the best split of a part: of a large one group by group.
 DEVICE void ask_for_split(const Lists& lists, u32 job, u32 number, bool large, u32 groups) {
     const u32 count = large ? groups : 1u;
