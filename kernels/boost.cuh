@@ -9,6 +9,8 @@
 #define NONE 0xffffffffu
 // Marks a child that is a leaf.
 #define LEAF 0x80000000u
+// Names a tree's root, for draws.
+#define ROOT_PATH 1ull
 
 #define BINARY 0u
 #define REGRESSION 1u
@@ -139,6 +141,23 @@ struct Places {
     u32* spare;
 };
 
+// Where a job's numbers lie: 3 a training row, 2 a validation row.
+DEVICE void place_numbers(Places& at, const BoostJob& job, const BoostRows& rows, double* scratch) {
+    at.scores = scratch + job.scratch_f64;
+    at.gradient = at.scores + rows.train_rows;
+    at.hessian = at.gradient + rows.train_rows;
+    at.valid_scores = at.hessian + rows.train_rows;
+    at.losses = at.valid_scores + rows.valid_rows;
+}
+
+// Where a job's words lie: 4 a training row.
+DEVICE void place_words(Places& at, const BoostJob& job, const BoostRows& rows, u32* scratch) {
+    at.gradients = scratch + job.scratch_u32;
+    at.hessians = at.gradients + rows.train_rows;
+    at.members = at.hessians + rows.train_rows;
+    at.spare = at.members + rows.train_rows;
+}
+
 // Memory that the threads of a block share.
 struct Shared {
     i32 gradient[BINS * LANES];
@@ -158,38 +177,38 @@ struct Shared {
     u64 loss;
 };
 
-// The largest of all threads' values, none of them NaN or below 0.
-DEVICE double block_max(Shared& shared, double own) {
-    shared.value[threadIdx.x] = own;
+// The largest of all threads' values, none of them NaN or below 0; `values` is a place a thread.
+DEVICE double block_max(double* values, double own) {
+    values[threadIdx.x] = own;
     __syncthreads();
     for (u32 half = blockDim.x / 2u; half > 0u; half /= 2u) {
         if (threadIdx.x < half) {
-            const double other = shared.value[threadIdx.x + half];
-            if (other > shared.value[threadIdx.x]) {
-                shared.value[threadIdx.x] = other;
+            const double other = values[threadIdx.x + half];
+            if (other > values[threadIdx.x]) {
+                values[threadIdx.x] = other;
             }
         }
         __syncthreads();
     }
-    const double most = shared.value[0];
+    const double most = values[0];
     __syncthreads();
     return most;
 }
 
-// How many threads before this one hold `flag`; `all` is how many there are.
-DEVICE u32 block_rank(Shared& shared, bool flag, u32& all) {
+// How many threads before this one hold `flag`; `all` is how many there are, `counts` a place a warp.
+DEVICE u32 block_rank(u32* counts, bool flag, u32& all) {
     const u32 mask = __ballot_sync(ALL_LANES, flag);
     const u32 lane = threadIdx.x & 31u;
     const u32 warp = threadIdx.x >> 5u;
     if (lane == 0u) {
-        shared.counts[warp] = static_cast<u32>(__popc(mask));
+        counts[warp] = static_cast<u32>(__popc(mask));
     }
     __syncthreads();
     u32 before = static_cast<u32>(__popc(mask & ((1u << lane) - 1u)));
     all = 0u;
     for (u32 w = 0u; w < blockDim.x / 32u; ++w) {
-        before += w < warp ? shared.counts[w] : 0u;
-        all += shared.counts[w];
+        before += w < warp ? counts[w] : 0u;
+        all += counts[w];
     }
     __syncthreads();
     return before;

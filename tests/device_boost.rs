@@ -5,7 +5,8 @@
 mod engines;
 
 use huracan::boost::device::{Plan, plan};
-use huracan::boost::{self, BoostJob, BoostParams, Ensemble, Forest, Objective, PredictJob, Table, device};
+use huracan::boost::{self, BoostError, BoostJob, BoostParams, Ensemble, Forest, Objective, PredictJob, Table, device};
+use huracan::engine::{Engine, EngineError};
 
 /// Columns of all kinds: rough and fine numbers, few values, missing ones, zeros, one that never changes.
 fn table(rows: usize, features: usize, seed: u64) -> Vec<f32> {
@@ -57,9 +58,17 @@ fn job(
 }
 
 fn compare(table: Table<'_>, jobs: &[BoostJob]) {
-    let names: Vec<String> = (0..table.features).map(|f| format!("f{f}")).collect();
+    compare_on(&engines::all(), table, jobs);
+}
+
+fn names(table: Table<'_>) -> Vec<String> {
+    (0..table.features).map(|f| format!("f{f}")).collect()
+}
+
+fn compare_on(engines: &[Engine], table: Table<'_>, jobs: &[BoostJob]) {
+    let names = names(table);
     let want = boost::train(table, &names, jobs, &|_| ());
-    for engine in engines::all() {
+    for engine in engines {
         let got = device::train(&engine.stage("boost"), table, &names, jobs, &|| true, &|_| ()).unwrap();
         for ((job, want), got) in jobs.iter().zip(&want).zip(got) {
             match (want, got) {
@@ -80,11 +89,15 @@ fn compare(table: Table<'_>, jobs: &[BoostJob]) {
     }
 }
 
-#[test]
-fn blocks_train_the_forests_of_the_cpu() {
-    let features = 23;
-    let values = table(1200, features, 5);
-    let base = BoostParams { rounds: 12, learning_rate: 0.2, min_child_hessian: 1.0, ..BoostParams::default() };
+/// Jobs of three objectives, each in many ways.
+fn jobs_of_all_ways(
+    values: &[f32],
+    features: usize,
+    rounds: u32,
+    train: std::ops::Range<u32>,
+    valid: std::ops::Range<u32>,
+) -> Vec<BoostJob> {
+    let base = BoostParams { rounds, learning_rate: 0.2, min_child_hessian: 1.0, ..BoostParams::default() };
     let mut jobs = Vec::new();
     for (n, objective) in
         [Objective::Binary, Objective::Regression, Objective::Huber { delta: 30.0 }].into_iter().enumerate()
@@ -103,11 +116,110 @@ fn blocks_train_the_forests_of_the_cpu() {
         .into_iter()
         .enumerate()
         {
-            jobs.push(job(format!("objective {n} way {m}"), &values, features, 0..900, 950..1100, params));
-            assert_eq!(plan(&jobs[jobs.len() - 1], features), Plan::Block);
+            jobs.push(job(format!("objective {n} way {m}"), values, features, train.clone(), valid.clone(), params));
         }
     }
+    jobs
+}
+
+#[test]
+fn blocks_train_the_forests_of_the_cpu() {
+    let features = 23;
+    let values = table(1200, features, 5);
+    let jobs = jobs_of_all_ways(&values, features, 12, 0..900, 950..1100);
+    assert!(jobs.iter().all(|job| plan(job, features) == Plan::Block));
     compare(Table { values: &values, features }, &jobs);
+}
+
+#[test]
+fn many_blocks_train_the_forests_of_the_cpu_level_by_level() {
+    let features = 23;
+    let values = table(6500, features, 11);
+    let mut jobs = jobs_of_all_ways(&values, features, 7, 0..5000, 5050..6400);
+    assert!(jobs.iter().all(|job| plan(job, features) == Plan::Levels));
+    // Beside them small ones, and one that is the CPU's.
+    jobs.push(job(
+        "small".into(),
+        &values,
+        features,
+        3..800,
+        800..900,
+        BoostParams { rounds: 4, ..jobs[0].params.clone() },
+    ));
+    let objective = Objective::Quantile { alpha: 0.4 };
+    let params = BoostParams { rounds: 2, objective, ..BoostParams::default() };
+    jobs.push(job("quantile".into(), &values, features, 0..4500, 0..0, params));
+    assert_eq!(plan(&jobs[jobs.len() - 2], features), Plan::Block);
+    assert_eq!(plan(&jobs[jobs.len() - 1], features), Plan::Cpu("an objective without a kernel"));
+    compare(Table { values: &values, features }, &jobs);
+}
+
+#[test]
+fn large_jobs_of_different_rows_depths_and_weights_share_their_launches() {
+    let features = 37;
+    let values = table(24_000, features, 3);
+    let params = |max_depth: u32, rounds: u32| BoostParams { max_depth, rounds, ..BoostParams::default() };
+    let mut jobs = vec![
+        job("20000 rows".into(), &values, features, 0..20_000, 20_000..23_000, params(6, 4)),
+        job("deep".into(), &values, features, 100..7000, 20_000..20_001, params(12, 3)),
+        job("shallow".into(), &values, features, 5..4102, 0..0, params(1, 6)),
+        job("two levels".into(), &values, features, 5..4102, 0..0, params(2, 6)),
+        job("never split".into(), &values, features, 5..4102, 9..99, params(5, 6)),
+        job("few drawn".into(), &values, features, 0..20_000, 20_000..23_000, params(5, 4)),
+        job("forest".into(), &values, features, 0..9000, 20_000..22_000, params(7, 4)),
+    ];
+    jobs[4].params.min_child_hessian = 1e9;
+    jobs[5].params = BoostParams { subsample: 0.02, colsample: 0.3, colsample_node: 0.4, ..jobs[5].params.clone() };
+    jobs[6].params =
+        BoostParams { ensemble: Ensemble::Forest, subsample: 0.8, colsample_node: 0.5, ..jobs[6].params.clone() };
+    let mut weighted = jobs[0].clone();
+    weighted.name = "weighted".into();
+    weighted.train_weights = (0..20_000).map(|row| (row % 4) as f32 * 0.5).collect();
+    weighted.valid_weights = (0..3000).map(|row| (row % 3) as f32).collect();
+    weighted.params = BoostParams { scale_pos_weight: 3.0, max_depth: 4, early_stopping: 1, ..weighted.params };
+    jobs.push(weighted);
+    assert!(jobs.iter().all(|job| plan(job, features) == Plan::Levels));
+    compare(Table { values: &values, features }, &jobs);
+}
+
+#[test]
+fn memory_for_one_large_job_at_a_time_is_enough() {
+    let features = 9;
+    let values = table(5200, features, 4);
+    let table = Table { values: &values, features };
+    let params = |seed: u64| BoostParams { rounds: 3, subsample: 0.7, seed, ..BoostParams::default() };
+    let jobs: Vec<BoostJob> = (0..5)
+        .map(|n| job(format!("job {n}"), &values, features, (n % 2) as u32..4500, 4600..4700, params(n)))
+        .collect();
+    let mut free_bytes = 1 << 16;
+    let refused = |engine: &Engine| {
+        let got = device::train(&engine.stage("boost"), table, &names(table), &jobs, &|| true, &|_| ());
+        matches!(got, Err(EngineError::TooLarge { .. }))
+    };
+    // A quarter more than what is too little for one job is too little for two.
+    let mut refusals = 0;
+    while refused(&Engine::emulated(1, free_bytes).unwrap()) {
+        free_bytes += free_bytes / 4;
+        refusals += 1;
+    }
+    assert!(refusals > 0);
+    compare_on(&[Engine::emulated(1, free_bytes).unwrap()], table, &jobs);
+}
+
+#[test]
+fn large_jobs_that_are_no_longer_wanted_are_stopped_before_the_next_tree() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let features = 5;
+    let values = table(4200, features, 8);
+    let table = Table { values: &values, features };
+    let params = BoostParams { rounds: 50, ..BoostParams::default() };
+    let jobs = [job("large".into(), &values, features, 0..4200, 0..0, params)];
+    let asked = AtomicUsize::new(0);
+    let wanted = || asked.fetch_add(1, Ordering::Relaxed) < 4;
+    let got =
+        device::train(&engines::emulated(1).stage("boost"), table, &names(table), &jobs, &wanted, &|_| ()).unwrap();
+    assert_eq!(got, [Err(BoostError::Stopped { job: "large".into() })]);
+    assert_eq!(asked.into_inner(), 5);
 }
 
 #[test]

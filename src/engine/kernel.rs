@@ -54,13 +54,23 @@ macro_rules! sources {
 }
 
 /// What kernels include.
-const HEADERS: &[Source] =
-    sources!["arith.cuh", "boost.cuh", "boost_split.cuh", "device.cuh", "features.cuh", "trade.cuh"];
+const HEADERS: &[Source] = sources![
+    "arith.cuh",
+    "boost.cuh",
+    "boost_levels.cuh",
+    "boost_rows.cuh",
+    "boost_split.cuh",
+    "device.cuh",
+    "features.cuh",
+    "trade.cuh"
+];
 
 /// Every file that holds kernels.
 pub const FILES: &[Source] = sources![
     "bins.cu",
     "boost.cu",
+    "boost_levels.cu",
+    "boost_rounds.cu",
     "features.cu",
     "labels.cu",
     "predict.cu",

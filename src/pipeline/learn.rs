@@ -14,6 +14,7 @@ use serde_json::json;
 use super::Failure;
 use super::checkpoints::{Checkpoints, Trained};
 use super::day::Day;
+use crate::boost::device::Plans;
 use crate::decide::{Prediction, Summary, Voice, Wait};
 use crate::engine::{Compute, Device};
 use crate::exit::Code;
@@ -110,6 +111,7 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
     }
     let reused = trained.len();
     let total = reused + todo.len();
+    let mut trained_by = Plans::default();
     for batch in todo.chunks(symbols_a_batch(&day.compute)) {
         day.stop.check()?;
         day.lock.check()?;
@@ -119,11 +121,12 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
             day.notifier.tell(&Milestone::Training { symbol, number: trained.len() + 1, total });
         }
         let stop = day.stop.clone();
-        let results = tokio::task::block_in_place(|| {
+        let (results, plans) = tokio::task::block_in_place(|| {
             let (settings, compute) = (&day.settings, &day.compute);
             let inputs = Inputs { settings, panel, features, labels: &labels, tuning: &tuning, compute };
             batch::train(&inputs, batch, &|| !stop.is_asked(), &|| step.advance(1))
         })?;
+        trained_by.extend(plans);
         for ((symbol, _), result) in batch.iter().zip(results) {
             match result {
                 Ok(found) => {
@@ -144,7 +147,8 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
         return Err(Failure::new(Code::BadData, message));
     }
     checkpoints.sweep();
-    step.note(&format!("{jobs} models, {reused} of {total} coins trained before"));
+    let by = if trained_by.is_empty() { String::new() } else { format!("; {trained_by}") };
+    step.note(&format!("{jobs} models, {reused} of {total} coins trained before{by}"));
     day.end(step, json!({ "models": jobs, "reused": reused })).await?;
 
     let step = day.begin("practise", Some(trained.len() as u64)).await?;

@@ -1,10 +1,15 @@
 //! What the jobs of a launch are told, and how much they write.
 
 use super::layout::JobArgs;
-use super::leaf_capacity;
 use crate::boost::objective::Targets;
 use crate::boost::quantised::sum;
 use crate::boost::{BoostJob, Ensemble, Objective, sample};
+
+/// Most leaves of a job's tree.
+pub fn leaf_capacity(job: &BoostJob) -> usize {
+    let by_depth = 1_usize << job.params.max_depth.min(20);
+    by_depth.min(job.train.len()).max(1)
+}
 
 /// All jobs of a launch, packed.
 #[derive(Default)]

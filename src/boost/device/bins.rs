@@ -1,8 +1,12 @@
-//! Bins and codes of many sets of rows, made and left on the device: `kernels/bins.cu`.
+//! Bins and codes of many sets of rows, left on the device: made by `kernels/bins.cu`, or by the CPU where a set has more
+//! rows than a block can sort.
+
+use rayon::prelude::*;
 
 use super::layout::{BinRows, Group, LANES, MOST_CUTS, PackRows, Rows};
-use crate::boost::BoostJob;
 use crate::boost::bins::Cuts;
+use crate::boost::codes::Codes;
+use crate::boost::{BoostJob, Table};
 use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
 const COLUMNS: Kernel = Kernel { file: "bins", name: "bins_columns", barriers: true };
@@ -59,6 +63,44 @@ impl Bins {
         Self::packed(stage, features, &places, columns, threads)
     }
 
+    /// [`Self::of`] by the CPU, for sets of any number of rows.
+    pub fn by_cpu(stage: &Stage<'_>, table: Table<'_>, sets: &[&BoostJob]) -> Result<Self, EngineError> {
+        let of_set = |job: &&BoostJob| {
+            let (cuts, columns) = Cuts::new(table, &job.train, job.params.max_bin);
+            let train = Codes::from_columns(&cuts, columns);
+            let valid = Codes::of_rows(&cuts, table, &job.valid);
+            (cuts, train, valid)
+        };
+        let made: Vec<(Cuts, Codes, Codes)> = sets.par_iter().map(of_set).collect();
+        let (mut known, mut any_missing) = (Vec::with_capacity(made.len()), Vec::new());
+        let (mut all_cuts, mut codes, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let a_set = table.features.div_ceil(LANES);
+        for (set, (cuts, train, valid)) in made.into_iter().enumerate() {
+            for (feature, of_feature) in cuts.cuts.iter().enumerate() {
+                all_cuts.extend_from_slice(of_feature);
+                all_cuts.resize((set * table.features + feature + 1) * MOST_CUTS, 0.0);
+                any_missing.push(u32::from(train.place(feature as u32).0.any_missing));
+            }
+            let train_codes = codes.len() as u64;
+            train.groups.iter().for_each(|group| codes.extend_from_slice(group.codes.as_flattened()));
+            let valid_codes = codes.len() as u64;
+            valid.groups.iter().for_each(|group| codes.extend_from_slice(group.codes.as_flattened()));
+            rows.push(Rows {
+                train_codes,
+                valid_codes,
+                first_group: (set * a_set) as u32,
+                groups: a_set as u32,
+                features: table.features as u32,
+                train_rows: sets[set].train.len() as u32,
+                valid_rows: sets[set].valid.len() as u32,
+                padding: 0,
+            });
+            known.push(cuts);
+        }
+        let (groups, _) = layout(table.features, &known, &any_missing);
+        Ok(Self { cuts: stage.upload(&all_cuts)?, codes: stage.upload(&codes)?, groups, rows, known })
+    }
+
     /// Lays the columns out in groups of features.
     fn packed(
         stage: &Stage<'_>,
@@ -67,7 +109,7 @@ impl Bins {
         columns: Columns,
         threads: u32,
     ) -> Result<Self, EngineError> {
-        let (groups, orders) = layout(features, &columns);
+        let (groups, orders) = layout(features, &columns.known, &columns.any_missing);
         let a_set = features.div_ceil(LANES);
         let width = (a_set * LANES) as u64;
         let (mut packed, mut rows, mut codes) = (Vec::new(), Vec::new(), 0_u64);
@@ -154,9 +196,9 @@ impl Columns {
 
 /// Groups of all sets, and the order of features that they make, `[sets][features]`: twin of `Codes::layout`, where features
 /// with few bins stand together.
-fn layout(features: usize, columns: &Columns) -> (Vec<Group>, Vec<u32>) {
+fn layout(features: usize, known: &[Cuts], any_missing: &[u32]) -> (Vec<Group>, Vec<u32>) {
     let (mut groups, mut orders) = (Vec::new(), Vec::new());
-    for (set, known) in columns.known.iter().enumerate() {
+    for (set, known) in known.iter().enumerate() {
         let order = known.by_bins();
         for members in order.chunks(LANES) {
             let mut group = Group::EMPTY;
@@ -167,7 +209,7 @@ fn layout(features: usize, columns: &Columns) -> (Vec<Group>, Vec<u32>) {
                 group.cuts[lane] = cuts;
                 group.feature[lane] = feature;
                 group.bins = group.bins.max(cuts + 1);
-                group.any_missing |= columns.any_missing[column];
+                group.any_missing |= any_missing[column];
             }
             groups.push(group);
         }

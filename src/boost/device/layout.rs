@@ -1,9 +1,13 @@
-//! Structures that host and kernels share: twins of those in `kernels/{bins,boost,predict}.cu`.
+//! Structures that host and kernels share: twins of those in `kernels/{bins.cu,boost.cuh,boost_levels.cuh,predict.cu}`.
 
 use crate::engine::{Element, ElementKind};
 
 /// Features in a group.
 pub const LANES: usize = 16;
+/// Bins of a group, with the one for missing values.
+pub const GROUP_BINS: usize = 256;
+/// Words of 32 bits that mark features.
+pub const MARK_WORDS: usize = 256;
 /// Most cuts of a feature.
 pub const MOST_CUTS: usize = 254;
 /// No feature, no node.
@@ -169,6 +173,71 @@ shared! {
         pub hessian: i32,
         pub parent: u32,
         pub padding: u32,
+    }
+
+    pub struct Tile {
+        pub job: u32,
+        pub of: u32,
+        pub from: u32,
+        pub to: u32,
+    }
+
+    pub struct LevelArgs {
+        pub found: u64,
+        pub splits: u64,
+        pub histograms: u64,
+        pub slots: u32,
+        pub first_tile: u32,
+    }
+
+    pub struct LevelPart {
+        pub part: Part,
+        pub slot: u32,
+        pub parent: u32,
+        pub sibling: u32,
+        pub searched: u32,
+    }
+
+    pub struct Found {
+        pub score: f32,
+        pub feature: u32,
+        pub split: u32,
+        pub place: u32,
+        pub gradient: i32,
+        pub hessian: i32,
+        pub next: u32,
+        pub missing: u32,
+    }
+
+    pub struct Split {
+        pub part: u32,
+        pub node: u32,
+        pub first_tile: u32,
+        pub lefts: u32,
+        pub gradient: i32,
+        pub hessian: i32,
+    }
+
+    pub struct State {
+        pub greatest_gradient: u64,
+        pub greatest_hessian: u64,
+        pub greatest_loss: u64,
+        pub losses: u64,
+        pub gradient_unit: f64,
+        pub hessian_unit: f64,
+        pub best_loss: f64,
+        pub best_round: u32,
+        pub trees: u32,
+        pub noted: u32,
+        pub padding: u32,
+        pub running: u32,
+        pub drawn: u32,
+        pub gradient: i32,
+        pub hessian: i32,
+        pub width: u32,
+        pub splits: u32,
+        pub nodes: u32,
+        pub leaves: u32,
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::checkpoints::{FoldOutcome, Trained, Tuned};
 use super::jobs::{self, EDGE, HEADS, WIN_LONG, WIN_SHORT};
 use super::tune::Tuning;
-use crate::boost::{BoostError, BoostJob, Forest, PredictJob, Table, device, mean_loss};
+use crate::boost::device::{self, Plans};
+use crate::boost::{BoostError, BoostJob, Forest, PredictJob, Table, mean_loss};
 use crate::decide::Prediction;
 use crate::engine::{Compute, EngineError};
 use crate::features::{self, COUNT, Features};
@@ -34,8 +35,8 @@ struct Head {
     own_scores: Option<Vec<f64>>,
 }
 
-/// Trains some symbols, each with its folds; results stand in their order. `done` is called after each model that is
-/// kept. Once `wanted` says no, models are stopped where they are, and what is not whole comes back as an error.
+/// Trains some symbols, each with its folds; results stand in their order, with who trained the models that are kept where
+/// a device was asked. `done` is called after each of them. Once `wanted` says no, models are stopped where they are, and what is not whole comes back as an error.
 ///
 /// # Errors
 /// Where the device fails and the CPU must not take its place.
@@ -44,7 +45,7 @@ pub fn train(
     batch: &[(usize, Vec<Fold>)],
     wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn() + Sync),
-) -> Result<Vec<Result<Trained, String>>, EngineError> {
+) -> Result<(Vec<Result<Trained, String>>, Plans), EngineError> {
     let Inputs { settings, panel, labels, tuning, compute, .. } = *inputs;
     let (mut kept, mut tests, mut untuned) = (Vec::new(), Vec::new(), Vec::new());
     for (symbol, folds) in batch {
@@ -64,9 +65,9 @@ pub fn train(
     }
     let table = Table { values: &inputs.features.values, features: COUNT };
     let names = features::names();
-    let results = device::train_on(compute, table, &names, &kept, wanted, &|_| done())?;
+    let (results, plans) = device::train_on(compute, table, &names, &kept, wanted, &|_| done())?;
     let (places, untuned): (Vec<usize>, Vec<BoostJob>) = untuned.into_iter().unzip();
-    let own = device::train_on(compute, table, &names, &untuned, wanted, &|_| ())?;
+    let (own, _) = device::train_on(compute, table, &names, &untuned, wanted, &|_| ())?;
 
     let told = scores(compute, table, results.iter().zip(&tests))?;
     let own_told = scores(compute, table, own.iter().zip(places.iter().map(|&place| &tests[place])))?;
@@ -80,7 +81,7 @@ pub fn train(
         let taken: Vec<Head> = taken.into_iter().collect::<Result<_, _>>()?;
         Ok(trained(inputs, *symbol, folds, taken))
     };
-    Ok(batch.iter().map(one).collect())
+    Ok((batch.iter().map(one).collect(), plans))
 }
 
 /// Raw scores of every forest that could be trained for its rows, all in one batch; else why there is none.

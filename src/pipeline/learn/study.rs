@@ -63,7 +63,7 @@ pub fn study(
     let inputs = Inputs { settings, panel, features: &features, labels: &labels, tuning: &tuning, compute };
     let mut trained = BTreeMap::new();
     for batch in plans.chunks(symbols_a_batch(compute)) {
-        for ((symbol, _), result) in batch.iter().zip(batch::train(&inputs, batch, &|| true, done)?) {
+        for ((symbol, _), result) in batch.iter().zip(batch::train(&inputs, batch, &|| true, done)?.0) {
             match result {
                 Ok(found) => drop(trained.insert(*symbol, found)),
                 Err(reason) => failed.push((panel.symbols[*symbol].clone(), reason)),

@@ -1,0 +1,81 @@
+//! Small jobs: one block trains a whole model, `kernels/boost.cu`.
+
+use super::arguments::{Arguments, leaf_capacity};
+use super::bins::Bins;
+use super::layout::{JobArgs, LANES, MOST_CUTS, Outcome, Part, TreeLeaf, TreeNode, TreeSize};
+use super::threads;
+use super::unpack::Told;
+use crate::boost::{BoostJob, Forest};
+use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
+
+const TRAIN: Kernel = Kernel { file: "boost", name: "boost_small", barriers: true };
+
+/// Bytes that a set of rows and its jobs take on the device.
+pub fn bytes(jobs: &[BoostJob], set: &[usize], features: usize) -> u64 {
+    let job = &jobs[set[0]];
+    let rows = (job.train.len() + job.valid.len()) as u64;
+    let of_rows =
+        rows * (4 + 2 * features.next_multiple_of(LANES) as u64) + features as u64 * (MOST_CUTS as u64 * 4 + 8);
+    let of_jobs = set.iter().map(|&place| {
+        let capacity = leaf_capacity(&jobs[place]) as u64;
+        let a_round = capacity * (size_of::<TreeNode>() + size_of::<TreeLeaf>()) as u64 + 40;
+        rows * 64 + capacity * 2 * size_of::<Part>() as u64 + u64::from(jobs[place].params.rounds) * a_round
+    });
+    of_rows + of_jobs.sum::<u64>()
+}
+
+/// Trains the jobs of some sets of rows: bins and codes are shared, and one block trains a model. Places of the jobs, with
+/// their forests.
+pub fn train(
+    stage: &Stage<'_>,
+    table: &DeviceBuffer<f32>,
+    names: &[String],
+    jobs: &[BoostJob],
+    sets: &[Vec<usize>],
+) -> Result<Vec<(usize, Forest)>, EngineError> {
+    let threads = threads(stage);
+    let first: Vec<&BoostJob> = sets.iter().map(|set| &jobs[set[0]]).collect();
+    let bins = Bins::of(stage, table, names.len(), &first, threads)?;
+    let mut arguments = Arguments::default();
+    for (number, set) in sets.iter().enumerate() {
+        set.iter().for_each(|&place| arguments.add(&jobs[place], number, names.len()));
+    }
+    let Arguments { jobs: args, labels, weights, sizes } = &arguments;
+    let (jobs_there, rows, groups) = (stage.upload(args)?, stage.upload(&bins.rows)?, stage.upload(&bins.groups)?);
+    let (labels, weights) = (stage.upload(labels)?, stage.upload(weights)?);
+    let (mut scratch_f64, mut scratch_u32) =
+        (stage.zeros::<f64>(sizes.scratch_f64)?, stage.zeros::<u32>(sizes.scratch_u32)?);
+    let mut parts = stage.zeros::<Part>(sizes.parts)?;
+    let (mut nodes, mut leaves) = (stage.zeros::<TreeNode>(sizes.nodes)?, stage.zeros::<TreeLeaf>(sizes.leaves)?);
+    let (mut trees, mut losses) = (stage.zeros::<TreeSize>(sizes.trees)?, stage.zeros::<f64>(sizes.trees)?);
+    let mut outcomes = stage.zeros::<Outcome>(args.len())?;
+    stage
+        .launch(&TRAIN, Shape::one_block_each(args.len(), threads, 0))
+        .read(&jobs_there)
+        .read(&rows)
+        .read(&groups)
+        .read(&bins.cuts)
+        .read(&bins.codes)
+        .read(&labels)
+        .read(&weights)
+        .write(&mut scratch_f64)
+        .write(&mut scratch_u32)
+        .write(&mut parts)
+        .write(&mut nodes)
+        .write(&mut leaves)
+        .write(&mut trees)
+        .write(&mut losses)
+        .write(&mut outcomes)
+        .run()?;
+    let told = Told {
+        nodes: stage.download(&nodes)?,
+        leaves: stage.download(&leaves)?,
+        trees: stage.download(&trees)?,
+        losses: stage.download(&losses)?,
+        outcomes: stage.download(&outcomes)?,
+    };
+    let forest = |(place, (at, args)): (&usize, (usize, &JobArgs))| {
+        (*place, told.forest(at, args, &jobs[*place].params, names, &bins.known[args.rows as usize]))
+    };
+    Ok(sets.iter().flatten().zip(args.iter().enumerate()).map(forest).collect())
+}

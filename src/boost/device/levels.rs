@@ -1,0 +1,75 @@
+//! Large jobs: many blocks a model, level by level, all jobs in the same launches; `kernels/boost_rounds.cu` and
+//! `kernels/boost_levels.cu`.
+//!
+//! The device keeps every job's state, and lists by itself what a level asks for; blocks take what is listed in turn.
+//! After a round the host asks which jobs go on, and nothing else.
+
+mod launches;
+mod sizes;
+
+use super::arguments::Arguments;
+use super::bins::Bins;
+use super::layout::JobArgs;
+use super::unpack::Told;
+use crate::boost::{BoostJob, Forest, Table};
+use crate::engine::{Device, EngineError, Stage};
+use launches::Launches;
+use sizes::Sizes;
+
+/// How work is cut up.
+#[derive(Debug, Clone, Copy)]
+struct Grain {
+    /// Rows of a tile: enough that what a block adds to a histogram in global memory is little beside what it adds in
+    /// its shared memory.
+    tile: u32,
+    /// Most rows of a part that one block searches, without a histogram in global memory.
+    few: u32,
+}
+
+const GRAIN: Grain = Grain { tile: 4096, few: 2048 };
+/// So that small tests meet what large jobs meet.
+const EMULATED_GRAIN: Grain = Grain { tile: 1024, few: 300 };
+
+fn grain(stage: &Stage<'_>) -> Grain {
+    if stage.device() == Device::Emulated { EMULATED_GRAIN } else { GRAIN }
+}
+
+/// Bytes that a job takes on the device, with its rows.
+pub fn bytes(stage: &Stage<'_>, job: &BoostJob, features: usize) -> u64 {
+    Sizes::of(job, features, grain(stage)).bytes(job, features)
+}
+
+/// Trains the jobs of some sets of rows. Places of the jobs, with their forests; once `wanted`, which is asked before
+/// every round, says no, none come back.
+pub fn train(
+    stage: &Stage<'_>,
+    table: Table<'_>,
+    names: &[String],
+    jobs: &[BoostJob],
+    sets: &[Vec<usize>],
+    wanted: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<(usize, Forest)>, EngineError> {
+    let first: Vec<&BoostJob> = sets.iter().map(|set| &jobs[set[0]]).collect();
+    let bins = Bins::by_cpu(stage, table, &first)?;
+    let mut arguments = Arguments::default();
+    for (number, set) in sets.iter().enumerate() {
+        set.iter().for_each(|&place| arguments.add(&jobs[place], number, names.len()));
+    }
+    let asked: Vec<&BoostJob> = sets.iter().flatten().map(|&place| &jobs[place]).collect();
+    let mut launches = Launches::new(stage, &bins, &arguments, &asked, grain(stage))?;
+    let rounds = asked.iter().map(|job| job.params.rounds).max().unwrap_or(0);
+    for round in 0..rounds {
+        if !wanted() {
+            return Ok(Vec::new());
+        }
+        launches.round(round)?;
+        if !launches.any_runs()? {
+            break;
+        }
+    }
+    let told = launches.told()?;
+    let forest = |(&place, (at, args)): (&usize, (usize, &JobArgs))| {
+        (place, told.forest(at, args, &jobs[place].params, names, &bins.known[args.rows as usize]))
+    };
+    Ok(sets.iter().flatten().zip(arguments.jobs.iter().enumerate()).map(forest).collect())
+}
