@@ -5,11 +5,13 @@
 //! same. [`plan`] tells which are which.
 
 mod arguments;
+mod binning;
 mod bins;
 mod layout;
 mod predict;
 mod unpack;
 
+pub use binning::bin_on;
 pub use predict::{raw_scores, raw_scores_on};
 
 use std::collections::HashMap;
@@ -147,6 +149,11 @@ fn bytes(jobs: &[BoostJob], set: &[usize], features: usize) -> u64 {
     of_rows + of_jobs.sum::<u64>()
 }
 
+/// Threads of a block.
+fn threads(stage: &Stage<'_>) -> u32 {
+    if stage.device() == Device::Emulated { EMULATED_THREADS } else { THREADS }
+}
+
 /// Most leaves of a job's tree.
 fn leaf_capacity(job: &BoostJob) -> usize {
     let by_depth = 1_usize << job.params.max_depth.min(20);
@@ -162,7 +169,7 @@ fn train_sets(
     jobs: &[BoostJob],
     sets: &[Vec<usize>],
 ) -> Result<Vec<(usize, Forest)>, EngineError> {
-    let threads = if stage.device() == Device::Emulated { EMULATED_THREADS } else { THREADS };
+    let threads = threads(stage);
     let first: Vec<&BoostJob> = sets.iter().map(|set| &jobs[set[0]]).collect();
     let bins = Bins::of(stage, table, names.len(), &first, threads)?;
     let mut arguments = Arguments::default();
