@@ -42,7 +42,7 @@ pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failur
         let slice = format!("cuts of {} sets", few.len());
         Ok(Compared { slice, found: bits::cuts(&found), wanted: bits::cuts(&wanted) })
     };
-    bench.row(work, compare, |_| Ok(drop(bin_on(bench.compute, table, &jobs)?)))
+    bench.row(work, compare, |_| Ok(bin_on(bench.compute, table, &jobs)?))
 }
 
 /// Many jobs, each for a block of its own; their forests, for [`predict`].
@@ -63,8 +63,14 @@ pub fn many(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<(Row, Vec<F
         bytes: None,
     };
     let few: Vec<BoostJob> = first(&jobs).iter().map(|job| cut(job, FEW_ROWS, FEW_ROUNDS)).collect();
-    let row =
-        bench.row(work, || compared(bench, data, &few), |_| Ok(forests = trained(bench.compute, data, &jobs)?))?;
+    let row = bench.row(
+        work,
+        || compared(bench, data, &few),
+        |_| {
+            forests = trained(bench.compute, data, &jobs)?;
+            Ok(())
+        },
+    )?;
     Ok((row, forests))
 }
 
@@ -94,7 +100,7 @@ pub fn large(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failu
     };
     let few = [cut(&job, SLICE_OF_LARGE_ROWS, SLICE_OF_LARGE_ROUNDS)];
     let jobs = [job];
-    bench.row(work, || compared(bench, data, &few), |_| Ok(drop(trained(bench.compute, data, &jobs)?)))
+    bench.row(work, || compared(bench, data, &few), |_| trained(bench.compute, data, &jobs))
 }
 
 /// What forests of [`many`] say of many rows each.
@@ -124,7 +130,7 @@ pub fn predict(bench: &Bench<'_>, data: &Data, sizes: &Sizes, forests: &[Forest]
         let slice = format!("{} models × {} rows", few.len(), thousands(some.len() as u64));
         Ok(Compared { slice, found: bits::f64s(&found.concat()), wanted: bits::f64s(&wanted.concat()) })
     };
-    bench.row(work, compare, |_| Ok(drop(device::raw_scores_on(bench.compute, table, &jobs)?)))
+    bench.row(work, compare, |_| Ok(device::raw_scores_on(bench.compute, table, &jobs)?))
 }
 
 fn table(data: &Data) -> Table<'_> {
@@ -187,7 +193,7 @@ fn compared(bench: &Bench<'_>, data: &Data, jobs: &[BoostJob]) -> Result<Compare
     let wanted = bench.reference(|| trained(&Compute::cpu(), data, jobs))??;
     let found = trained(bench.compute, data, jobs)?;
     let slice = format!(
-        "digests of {} forests of {} rows and {} rounds",
+        "digests of forests: {} of {} rows and {} rounds",
         jobs.len(),
         thousands(jobs[0].train.len() as u64),
         jobs[0].params.rounds

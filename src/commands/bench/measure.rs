@@ -49,7 +49,7 @@ pub struct Row {
     /// Seconds of the whole call, with the way to the device and back.
     pub best_s: f64,
     pub median_s: f64,
-    /// Seconds of the kernels alone; none on the CPU.
+    /// Seconds of the kernels alone; none on the CPU, and where the device left the work to it.
     pub kernels_best_s: Option<f64>,
     pub kernels_median_s: Option<f64>,
     /// Of the best whole call.
@@ -110,15 +110,15 @@ impl<'a> Bench<'a> {
         row.of_copy = row.bytes_per_s.map(|_| 1.0);
     }
 
-    /// Compares, then measures.
+    /// Compares, then measures; what a round gives is dropped after its time was taken.
     ///
     /// # Errors
     /// Bits that differ: nothing is timed then. What `round` says.
-    pub fn row(
+    pub fn row<T>(
         &self,
         work: Work,
         compare: impl FnOnce() -> Result<Compared, Failure>,
-        mut round: impl FnMut(&Step) -> Result<(), Failure>,
+        mut round: impl FnMut(&Step) -> Result<T, Failure>,
     ) -> Result<Row, Failure> {
         let step = self.ui.step(work.stage, None);
         step.note("comparing");
@@ -170,7 +170,7 @@ impl<'a> Bench<'a> {
         ))
     }
 
-    fn samples(&self, mut round: impl FnMut() -> Result<(), Failure>) -> Result<Samples, Failure> {
+    fn samples<T>(&self, mut round: impl FnMut() -> Result<T, Failure>) -> Result<Samples, Failure> {
         let begin = |stage: &Stage<'_>| {
             stage.time_launches();
             Ok(())
@@ -180,8 +180,9 @@ impl<'a> Bench<'a> {
         self.launches()?;
         let mut once = || -> Result<(f64, Option<Vec<KernelTime>>), Failure> {
             let begun = Instant::now();
-            round()?;
+            let done = round()?;
             let whole = begun.elapsed().as_secs_f64();
+            drop(done);
             Ok((whole, self.launches()?))
         };
         let first = once()?;
@@ -199,7 +200,9 @@ impl<'a> Bench<'a> {
         }
         let kernels: Option<Vec<f64>> = rounds
             .iter()
-            .map(|(_, kernels)| kernels.as_ref().map(|kernels| kernels.iter().map(|one| one.seconds).sum()))
+            // What launched nothing was left to the CPU.
+            .map(|(_, kernels)| kernels.as_ref().filter(|kernels| !kernels.is_empty()))
+            .map(|kernels| kernels.map(|kernels| kernels.iter().map(|one| one.seconds).sum()))
             .collect();
         for one in rounds.iter().filter_map(|(_, kernels)| kernels.as_ref()).flatten() {
             let mut all = self.kernels.borrow_mut();

@@ -137,10 +137,10 @@ impl Sizes {
     }
 }
 
-/// A number, and what it stands for in the full size where that is another.
+/// A number, and where the full size has more, how many: `72 of 4,096`.
 pub fn of(actual: usize, full: usize) -> String {
     let text = |n: usize| crate::text::thousands(n as u64);
-    if actual == full { text(actual) } else { format!("{} (full size: {})", text(actual), text(full)) }
+    if actual >= full { text(actual) } else { format!("{} of {}", text(actual), text(full)) }
 }
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_smaller_size_says_what_the_full_one_is() {
-        assert_eq!(of(72, 4096), "72 (full size: 4,096)");
-        assert_eq!(of(2880, 2880), "2,880");
+        assert_eq!(of(72, 4096), "72 of 4,096");
+        assert_eq!((of(2880, 2880), of(500, 40)), ("2,880".to_owned(), "500".to_owned()));
     }
 }

@@ -12,6 +12,7 @@ use crate::features::{self, COUNT};
 use crate::labels;
 use crate::market::Panel;
 use crate::shadow::{self, Rules, Signals, Trade};
+use crate::text::thousands;
 
 /// Open, high, low, close and volume of a bar.
 const CANDLE_BYTES: usize = 5 * 8;
@@ -29,7 +30,10 @@ pub fn copy(bench: &Bench<'_>, sizes: &Sizes) -> Result<Row, Failure> {
     let source: Vec<u64> = (0..words as u64).into_par_iter().map(|i| draw(7, 1, i)).collect();
     let work = Work {
         stage: "copy",
-        computed: format!("{} MiB copied to other {0} MiB, read and written", of(words >> 17, FULL.copy_bytes >> 20)),
+        computed: format!(
+            "{} MiB to another place of memory, read and written",
+            of(words >> 17, FULL.copy_bytes >> 20)
+        ),
         unit: "bytes",
         items: 2 * 8 * words as u64,
         bytes: Some(2 * 8 * words as u64),
@@ -85,7 +89,7 @@ pub fn features(bench: &Bench<'_>, data: &Data) -> Result<Row, Failure> {
         let found = features::device::compute_on(bench.compute, small)?;
         Ok(Compared { slice: slice(small), found: bits::f32s(&found.values), wanted: bits::f32s(&wanted.values) })
     };
-    let round = |_: &_| Ok(drop(features::device::compute_on(bench.compute, panel)?));
+    let round = |_: &_| Ok(features::device::compute_on(bench.compute, panel)?);
     bench.row(work, compare, round)
 }
 
@@ -105,7 +109,7 @@ pub fn labels(bench: &Bench<'_>, data: &Data) -> Result<Row, Failure> {
         let found = labels::device::compute_on(bench.compute, small, &atr, rules)?;
         Ok(Compared { slice: slice(small), found: bits::labels(&found), wanted: bits::labels(&wanted) })
     };
-    let round = |_: &_| Ok(drop(labels::device::compute_on(bench.compute, panel, &data.atr, rules)?));
+    let round = |_: &_| Ok(labels::device::compute_on(bench.compute, panel, &data.atr, rules)?);
     bench.row(work, compare, round)
 }
 
@@ -138,7 +142,7 @@ pub fn shadow(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Fail
         Ok(Compared { slice: slice(small), found: flat(&found), wanted: flat(&wanted) })
     };
     let both = all(panel, configurations);
-    bench.row(work, compare, |_| Ok(drop(simulate(bench, panel, &both, &data.atr)?)))
+    bench.row(work, compare, |_| Ok(simulate(bench, panel, &both, &data.atr)?))
 }
 
 /// Sides drawn for each bar.
@@ -182,5 +186,5 @@ fn symbols_and_bars(panel: &Panel) -> String {
 
 /// What a small panel is, in words.
 pub fn slice(panel: &Panel) -> String {
-    format!("{} symbols × {} bars", panel.symbols.len(), panel.bars)
+    format!("{} symbols × {} bars", panel.symbols.len(), thousands(panel.bars as u64))
 }

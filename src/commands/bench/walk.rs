@@ -46,7 +46,7 @@ pub fn train(bench: &Bench<'_>, settings: &Settings, data: &Data, sizes: &Sizes)
         let found = study(settings, bench.compute, &small, None)?;
         Ok(Compared { slice: stages::slice(&small), found: bits::study(&found), wanted: bits::study(&wanted) })
     };
-    bench.row(work, compare, |step| Ok(drop(study(settings, bench.compute, panel, Some(step))?)))
+    bench.row(work, compare, |step| study(settings, bench.compute, panel, Some(step)))
 }
 
 fn study(settings: &Settings, compute: &Compute, panel: &Panel, step: Option<&Step>) -> Result<Study, Failure> {
