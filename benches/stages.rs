@@ -1,27 +1,62 @@
-//! Throughput of the compute stages on a made market: `cargo bench --bench stages`.
+//! Throughput of the compute stages on a made market, on every engine here: `cargo bench --bench stages`, or one engine
+//! alone: `cargo bench --bench stages -- emulated`.
 //!
-//! 40 symbols of 240 days of 1h candles, as many as a usual day has; boosting gets 36 jobs of 2880 rows.
+//! 40 symbols of 240 days of 1h candles, as many as a usual day has; boosting gets 36 jobs of 2880 rows. The emulated
+//! device, which is there to be right and not to be fast, gets less, and its groups say how much.
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use huracan::arith::{draw, uniform};
-use huracan::boost::{self, BoostJob, BoostParams, Objective, Table};
+use huracan::boost::{self, BoostJob, BoostParams, PredictJob, Table};
 use huracan::decide::votes;
+use huracan::engine::{Compute, Device, DeviceChoice, gpus};
 use huracan::features::{self, COUNT};
 use huracan::labels;
 use huracan::market::{Candles, HOUR_MS, Panel, Timeframe};
 use huracan::settings::Settings;
 use huracan::shadow::{self, Rules, Signals};
 
-const SYMBOLS: usize = 40;
 const BARS: usize = 240 * 24;
-const JOBS: usize = 36;
 const ROWS: usize = 2880;
 
+/// A device, and how much it is given.
+struct Bench {
+    compute: Compute,
+    symbols: usize,
+    jobs: usize,
+    rounds: u32,
+}
+
+/// The CPU, the emulated device where it is built in, and every GPU that is there.
+fn engines() -> Vec<Bench> {
+    let cache = std::env::temp_dir().join("huracan-bench-kernels");
+    let mut choices = vec![DeviceChoice::Cpu, DeviceChoice::Emulated];
+    choices.extend((0..gpus().map_or(0, |gpus| gpus.len())).map(DeviceChoice::Cuda));
+    let opened = choices.into_iter().filter_map(|choice| choice.resolve().ok());
+    opened
+        .map(|device| {
+            let compute = Compute::open(device, &cache, false).expect("a device that is there opens");
+            let (symbols, jobs, rounds) = if device == Device::Emulated { (8, 2, 2) } else { (40, 36, 20) };
+            Bench { compute, symbols, jobs, rounds }
+        })
+        .collect()
+}
+
+/// A group of one stage on one engine; few rounds where they are slow.
+fn group<'a>(c: &'a mut Criterion, stage: &str, bench: &Bench, items: usize) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = c.benchmark_group(format!("{stage}/{}", bench.compute.device()));
+    group.throughput(Throughput::Elements(items as u64));
+    if bench.compute.device() == Device::Emulated {
+        group.sample_size(10);
+    }
+    group
+}
+
 /// Random walks; the first two are Bitcoin and Ethereum, so that every feature has its inputs.
-fn panel() -> Panel {
-    let names = (0..SYMBOLS).map(|symbol| match symbol {
+fn panel(symbols: usize) -> Panel {
+    let names = (0..symbols).map(|symbol| match symbol {
         0 => "BTC-USDT".to_owned(),
         1 => "ETH-USDT".to_owned(),
         _ => format!("C{symbol:02}-USDT"),
@@ -38,12 +73,7 @@ fn walk(symbol: u64) -> Candles {
         let open = price;
         price *= 1.0 + (up - 0.5) * 0.02;
         let (high, low) = (open.max(price) * (1.0 + reach * 0.004), open.min(price) * (1.0 - dip * 0.004));
-        candles.timestamp.push(bar as i64 * HOUR_MS);
-        candles.open.push(open);
-        candles.high.push(high);
-        candles.low.push(low);
-        candles.close.push(price);
-        candles.volume.push(1e4 * (0.1 + volume));
+        candles.push(bar as i64 * HOUR_MS, [open, high, low, price], 1e4 * (0.1 + volume));
     }
     candles
 }
@@ -54,97 +84,126 @@ fn rules() -> Rules {
 }
 
 fn compute_features(c: &mut Criterion) {
-    let panel = panel();
-    let mut group = c.benchmark_group("features");
-    group.throughput(Throughput::Elements((SYMBOLS * BARS * COUNT) as u64));
-    group.bench_function("new memory", |b| b.iter(|| features::compute(black_box(&panel))));
-    let mut earlier = features::compute(&panel);
-    group.bench_function("earlier memory", |b| b.iter(|| features::compute_into(black_box(&panel), &mut earlier)));
-    group.finish();
+    for bench in engines() {
+        let panel = panel(bench.symbols);
+        let mut group = group(c, "features", &bench, bench.symbols * BARS * COUNT);
+        let name = format!("{} symbols, new memory", bench.symbols);
+        group.bench_function(name, |b| {
+            b.iter(|| features::device::compute_on(&bench.compute, black_box(&panel)).expect("the device computes"));
+        });
+        if bench.compute.device() == Device::Cpu {
+            let mut earlier = features::compute(&panel);
+            group.bench_function("earlier memory", |b| {
+                b.iter(|| features::compute_into(black_box(&panel), &mut earlier));
+            });
+        }
+        group.finish();
+    }
 }
 
 fn label(c: &mut Criterion) {
-    let (panel, rules) = (panel(), rules());
-    let atr = features::atr_14(&panel);
-    let mut group = c.benchmark_group("labels");
-    group.throughput(Throughput::Elements((SYMBOLS * BARS * 2) as u64));
-    group.bench_function("both sides", |b| b.iter(|| labels::compute(black_box(&panel), &atr, &rules)));
-    group.finish();
+    for bench in engines() {
+        let (panel, rules) = (panel(bench.symbols), rules());
+        let atr = features::atr_14(&panel);
+        let mut group = group(c, "labels", &bench, bench.symbols * BARS * 2);
+        group.bench_function(format!("{} symbols, both sides", bench.symbols), |b| {
+            b.iter(|| {
+                labels::device::compute_on(&bench.compute, black_box(&panel), &atr, &rules)
+                    .expect("the device computes")
+            });
+        });
+        group.finish();
+    }
 }
 
+/// On the CPU alone: votes have no kernels.
 fn vote(c: &mut Criterion) {
-    let panel = panel();
+    let panel = panel(40);
     let engines = Settings::defaults().decide.engines;
-    let mut group = c.benchmark_group("votes");
-    group.throughput(Throughput::Elements((SYMBOLS * BARS * votes::VOTERS) as u64));
+    let mut group = c.benchmark_group("votes/cpu");
+    group.throughput(Throughput::Elements((panel.symbols.len() * BARS * votes::VOTERS) as u64));
     group.bench_function("23 engines", |b| b.iter(|| votes::compute(black_box(&panel), &engines)));
     group.finish();
 }
 
 fn simulate(c: &mut Criterion) {
-    let (panel, rules) = (panel(), rules());
-    let atr = features::atr_14(&panel);
-    let mut signals = Signals::none(SYMBOLS, BARS);
-    for (cell, side) in signals.side.iter_mut().enumerate() {
-        // One bar in eight asks for a trade.
-        *side = match draw(7, 99, cell as u64) % 16 {
-            0 => 1,
-            1 => -1,
-            _ => 0,
-        };
+    for bench in engines() {
+        let (panel, rules) = (panel(bench.symbols), rules());
+        let atr = features::atr_14(&panel);
+        let mut signals = Signals::none(bench.symbols, BARS);
+        for (cell, side) in signals.side.iter_mut().enumerate() {
+            // One bar in eight asks for a trade.
+            *side = match draw(7, 99, cell as u64) % 16 {
+                0 => 1,
+                1 => -1,
+                _ => 0,
+            };
+        }
+        let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
+        let mut group = group(c, "shadow", &bench, bench.symbols * BARS);
+        group.bench_function(format!("{} symbols", bench.symbols), |b| {
+            b.iter(|| {
+                shadow::device::simulate_on(&bench.compute, black_box(&panel), &signals, &atr, &windows, &rules)
+                    .expect("the device computes")
+            });
+        });
+        group.finish();
     }
-    let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
-    let mut group = c.benchmark_group("shadow");
-    group.throughput(Throughput::Elements((SYMBOLS * BARS) as u64));
-    group.bench_function("simulate", |b| {
-        b.iter(|| shadow::simulate(black_box(&panel), &signals, &atr, &windows, &rules));
-    });
-    group.finish();
 }
 
-fn train(c: &mut Criterion) {
-    let panel = panel();
-    let values = features::compute(&panel);
-    let names = features::names();
-    let table = Table { values: &values.values, features: COUNT };
-    let jobs: Vec<BoostJob> = (0..JOBS).map(|symbol| job(&panel, symbol)).collect();
-    let mut group = c.benchmark_group("boost");
-    group.sample_size(10);
-    group.throughput(Throughput::Elements((JOBS * ROWS * 20) as u64));
-    group.bench_function("36 jobs of 2880 rows, 20 rounds", |b| {
-        b.iter(|| boost::train(black_box(table), &names, &jobs, &|_| ()));
-    });
-    group.finish();
+/// Bins, training and prediction.
+fn models(c: &mut Criterion) {
+    for bench in engines() {
+        let compute = &bench.compute;
+        let panel = panel(bench.symbols);
+        let values = features::compute(&panel);
+        let names = features::names();
+        let table = Table { values: &values.values, features: COUNT };
+        // Two jobs of one symbol begin at different bars.
+        let job = |number: usize| job(&panel, number % bench.symbols, number / bench.symbols * 24, bench.rounds);
+        let jobs: Vec<BoostJob> = (0..bench.jobs).map(job).collect();
+        let sizes = format!("{} jobs of {ROWS} rows", bench.jobs);
+
+        let mut bins = group(c, "bins", &bench, bench.jobs * ROWS * COUNT);
+        bins.sample_size(10);
+        bins.bench_function(sizes.as_str(), |b| {
+            b.iter(|| boost::device::bin_on(compute, black_box(table), &jobs).expect("the device computes"));
+        });
+        bins.finish();
+
+        let mut boosting = group(c, "boost", &bench, bench.jobs * ROWS * bench.rounds as usize);
+        boosting.sample_size(10);
+        let train = || {
+            boost::device::train_on(compute, black_box(table), &names, &jobs, &|| true, &|_| ())
+                .expect("the device computes")
+        };
+        boosting.bench_function(format!("{sizes}, {} rounds", bench.rounds), |b| b.iter(train));
+        boosting.finish();
+
+        let forests: Vec<_> = train().into_iter().map(|forest| forest.expect("the jobs are sound")).collect();
+        let rows: Vec<u32> = (0..20_000.min(table.rows() as u32)).collect();
+        let predict: Vec<PredictJob<'_>> = forests.iter().map(|forest| PredictJob { forest, rows: &rows }).collect();
+        let mut predicting = group(c, "predict", &bench, forests.len() * rows.len() * bench.rounds as usize);
+        predicting.bench_function(format!("{} models × {} rows", forests.len(), rows.len()), |b| {
+            b.iter(|| boost::device::raw_scores_on(compute, black_box(table), &predict).expect("the device computes"));
+        });
+        predicting.finish();
+    }
 }
 
-/// Whether the next bar of a symbol closes higher, learned from its newest rows.
-fn job(panel: &Panel, symbol: usize) -> BoostJob {
+/// Whether the next bar of a symbol closes higher, learned from its rows up to `before` bars before the newest.
+fn job(panel: &Panel, symbol: usize, before: usize, rounds: u32) -> BoostJob {
     let close = panel.row(&panel.close, symbol);
-    let bars = BARS - 1 - ROWS..BARS - 1;
+    let end = BARS - 1 - before;
+    let bars = end - ROWS..end;
     BoostJob {
         name: panel.symbols[symbol].clone(),
         train: bars.clone().map(|bar| (symbol * BARS + bar) as u32).collect(),
         train_labels: bars.map(|bar| f32::from(u8::from(close[bar + 1] > close[bar]))).collect(),
-        valid: Vec::new(),
-        valid_labels: Vec::new(),
-        params: BoostParams {
-            objective: Objective::Binary,
-            rounds: 20,
-            learning_rate: 0.05,
-            max_depth: 6,
-            max_bin: 255,
-            l2: 1.0,
-            min_child_hessian: 5.0,
-            min_split_gain: 0.0,
-            subsample: 1.0,
-            colsample: 1.0,
-            early_stopping: 0,
-            seed: 7,
-            ..BoostParams::default()
-        },
+        params: BoostParams { rounds, learning_rate: 0.05, min_child_hessian: 5.0, ..BoostParams::default() },
         ..BoostJob::default()
     }
 }
 
-criterion_group!(stages, compute_features, label, vote, simulate, train);
+criterion_group!(stages, compute_features, label, vote, simulate, models);
 criterion_main!(stages);

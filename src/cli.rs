@@ -2,6 +2,7 @@
 
 mod audit;
 mod backtest;
+mod bench;
 mod boost;
 mod dispatch;
 
@@ -110,6 +111,9 @@ enum Command {
     /// Can these results be believed: look-ahead, recursion, noise and power, on your candles and settings
     #[command(after_help = audit::HELP)]
     Audit(audit::Audit),
+    /// What every stage takes on this machine, beside the measured copy bandwidth; equal bits first
+    #[command(after_help = bench::HELP)]
+    Bench(bench::Bench),
     /// What is running, or how the last run went
     Status,
     /// Test every outside dependency, with a remedy for each failure

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod backtest;
+pub mod bench;
 pub mod boost;
 mod candles;
 pub mod features;

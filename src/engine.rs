@@ -12,6 +12,7 @@ mod error;
 mod kernel;
 mod launch;
 pub mod memory;
+mod times;
 
 use std::fmt;
 use std::path::Path;
@@ -23,8 +24,13 @@ pub use cuda::{Compiled, GpuInfo, compile, gpus};
 pub use error::{EngineError, Loss};
 pub use kernel::{FILES, Kernel, Shape, Source, whole_text};
 pub use launch::Launch;
+pub use times::KernelTime;
 
 use buffer::Memory;
+use times::Times;
+
+/// Name of a copy within the device among the times of kernels.
+const COPY: &str = "copy";
 
 /// What the user asked for with `--device` or `engine.device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +120,7 @@ impl DeviceChoice {
 pub struct Engine {
     device: Device,
     inner: Inner,
+    times: Times,
 }
 
 enum Inner {
@@ -156,7 +163,7 @@ impl Engine {
                 });
             }
         };
-        Ok(Some(Self { device, inner }))
+        Ok(Some(Self { device, inner, times: Times::default() }))
     }
 
     /// The emulated device with a thread order of its own, and as much memory as one likes to pretend.
@@ -166,7 +173,7 @@ impl Engine {
     #[cfg(feature = "emulated")]
     pub fn emulated(seed: u64, free_bytes: u64) -> Result<Self, EngineError> {
         let emulated = emulated::Emulated::open()?.with(seed, free_bytes);
-        Ok(Self { device: Device::Emulated, inner: Inner::Emulated(emulated) })
+        Ok(Self { device: Device::Emulated, inner: Inner::Emulated(emulated), times: Times::default() })
     }
 
     pub fn device(&self) -> Device {
@@ -271,6 +278,45 @@ impl<'a> Stage<'a> {
             #[cfg(feature = "emulated")]
             (Inner::Emulated(_), Memory::Cuda(..)) => unreachable!("a buffer is used with the engine that made it"),
         }
+    }
+
+    /// Copies values from one buffer to another of the same length, without the host.
+    ///
+    /// # Errors
+    /// [`EngineError::Fault`] where the device fails.
+    ///
+    /// # Panics
+    /// Where the lengths differ.
+    pub fn copy<T: Element>(&self, from: &DeviceBuffer<T>, to: &mut DeviceBuffer<T>) -> Result<(), EngineError> {
+        assert_eq!(from.len, to.len, "a copy as long as the buffer");
+        match (&self.engine.inner, &from.memory, &mut to.memory) {
+            #[cfg(feature = "emulated")]
+            (Inner::Emulated(_), Memory::Host(from), Memory::Host(to)) => {
+                self.engine.times.around(COPY, || memory::copy(from, to));
+                Ok(())
+            }
+            (Inner::Cuda(gpu), Memory::Cuda(from, _), Memory::Cuda(to, _)) => {
+                gpu.copy(self.name, from, to, self.engine.times.are_wanted())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Times every launch from now on; see [`Self::launch_times`].
+    pub fn time_launches(&self) {
+        self.engine.times.begin();
+    }
+
+    /// What each kernel took on the device since [`Self::time_launches`] or the last call, longest first; waits for what
+    /// was launched.
+    ///
+    /// # Errors
+    /// [`EngineError::Fault`], also of a launch before that failed on the device.
+    pub fn launch_times(&self) -> Result<Vec<KernelTime>, EngineError> {
+        if let Inner::Cuda(gpu) = &self.engine.inner {
+            gpu.launch_times(self.name)?.into_iter().for_each(|(kernel, s)| self.engine.times.add(kernel, s));
+        }
+        Ok(self.engine.times.take())
     }
 
     /// Begins a launch; its arguments follow in the order of the kernel's parameters.

@@ -13,12 +13,12 @@ const MOST_SYMBOLS: usize = 100;
 /// Coins that a simulated market lists for [`MOST_SYMBOLS`] that trade enough and are old enough.
 const LISTED: usize = 150;
 /// 2023-01-01 UTC, the simulated market's first bar, and the days in which its lasting coins are listed.
-const FIRST_MS: i64 = 1_672_531_200_000;
-const LISTING_DAYS: i64 = 61;
+pub(crate) const FIRST_MS: i64 = 1_672_531_200_000;
+pub(crate) const LISTING_DAYS: i64 = 61;
 /// Stream of the worlds' seeds.
 const AUDIT: u64 = 0x61_7564_6974;
 /// The coins that others are held against: every part of a market has them.
-const REFERENCES: [&str; 2] = ["BTC", "ETH"];
+pub(crate) const REFERENCES: [&str; 2] = ["BTC", "ETH"];
 
 /// Where worlds come from.
 #[derive(Clone, Copy)]

@@ -144,6 +144,11 @@ impl Rows {
     }
 }
 
+/// Cuts of every job, which must have been checked; codes are made as for training, and dropped.
+pub fn bin(table: Table<'_>, jobs: &[BoostJob]) -> Vec<Cuts> {
+    jobs.par_iter().map(|job| Rows::new(table, &Task { job, params: &job.params }).cuts).collect()
+}
+
 /// Trains one model; none where it was stopped.
 fn boost(
     task: &Task<'_>,

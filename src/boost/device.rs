@@ -4,6 +4,7 @@
 //! that the kernels do not know are trained by the CPU: the bits are the same. [`plan`] tells which are which.
 
 mod arguments;
+mod binning;
 mod bins;
 mod blocks;
 mod layout;
@@ -12,6 +13,7 @@ mod plan;
 mod predict;
 mod unpack;
 
+pub use binning::bin_on;
 pub use plan::{Plan, Plans, plan};
 pub use predict::{raw_scores, raw_scores_on};
 

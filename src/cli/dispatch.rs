@@ -73,6 +73,11 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             threads(settings.engine.threads)?;
             args.run(&settings, &cli.common.workdir, cli.common.json)
         }
+        Command::Bench(args) => {
+            let settings = cli.settings(Purpose::Training)?;
+            threads(settings.engine.threads)?;
+            args.run(&settings, &cli.common.workdir, cli.common.json)
+        }
         Command::Run(args) => day(cli, args, false),
         Command::Train(args) => day(cli, args, true),
         Command::Schedule => schedule(cli),

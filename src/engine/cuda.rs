@@ -1,6 +1,7 @@
 //! NVIDIA GPUs, through the driver and NVRTC, both loaded at run time: one program runs with and without them.
 
 mod cache;
+mod clock;
 mod faults;
 mod gpu;
 mod nvrtc;

@@ -100,10 +100,13 @@ impl<'a> Launch<'a> {
         let mut arguments: Vec<*mut c_void> = self.values.iter_mut().map(|slot| slot.as_mut_ptr().cast()).collect();
         match &self.stage.engine.inner {
             #[cfg(feature = "emulated")]
-            Inner::Emulated(emulated) => {
+            Inner::Emulated(emulated) => self.stage.engine.times.around(self.kernel.name, || {
                 emulated.launch(self.stage.name, self.kernel, self.shape, &self.given, &mut arguments)
+            }),
+            Inner::Cuda(gpu) => {
+                let timed = self.stage.engine.times.are_wanted();
+                gpu.launch(self.stage.name, self.kernel, self.shape, &mut arguments, timed)
             }
-            Inner::Cuda(gpu) => gpu.launch(self.stage.name, self.kernel, self.shape, &mut arguments),
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Batches that fit the device's memory, planned before anything is launched.
+//! Batches that fit the device's memory, planned before anything is launched; copies by all cores.
 
 use std::ops::Range;
+
+use rayon::prelude::*;
 
 use super::EngineError;
 
@@ -31,6 +33,16 @@ pub fn parts(stage: &'static str, free_bytes: u64, need: Need, jobs: usize) -> R
     let most = most.clamp(1, jobs as u64) as usize;
     let count = jobs.div_ceil(most);
     Ok((0..count).map(|k| jobs * k / count..jobs * (k + 1) / count).collect())
+}
+
+/// Copies values by all cores, in as many parts.
+///
+/// # Panics
+/// Where the lengths differ.
+pub fn copy<T: Copy + Send + Sync>(from: &[T], to: &mut [T]) {
+    assert_eq!(from.len(), to.len(), "a copy as long as what is copied");
+    let part = from.len().div_ceil(rayon::current_num_threads()).max(1);
+    from.par_chunks(part).zip(to.par_chunks_mut(part)).for_each(|(from, to)| to.copy_from_slice(from));
 }
 
 #[cfg(test)]

@@ -2,14 +2,16 @@
 #![allow(dead_code)]
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use huracan::market::{Candles, Panel, Timeframe};
 use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
 
-/// All symbols of `../shared/data/candles/{timeframe}` as one panel; None, said on stderr, where the folder is missing.
+/// All symbols of `../shared/data/candles/{timeframe}`, or of the same below the folder that `HURACAN_TEST_CANDLES` names,
+/// as one panel; None, said on stderr, where the folder is missing.
 pub fn shared_panel(timeframe: &str) -> Option<Panel> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/candles")).join(timeframe);
+    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/candles");
+    let folder = std::env::var_os("HURACAN_TEST_CANDLES").map_or_else(|| shared.into(), PathBuf::from).join(timeframe);
     if !folder.is_dir() {
         // Not through the captured macros: a skipped test must be seen.
         let _ = writeln!(std::io::stderr(), "SKIPPED: no candles in {}", folder.display());

@@ -1,16 +1,30 @@
 //! Every device that kernels can run on here.
 #![allow(dead_code)]
 
-use huracan::engine::{Device, Engine, gpus};
+use huracan::engine::{Device, Engine, GpuInfo, gpus};
 
-/// The emulated device under three orders of threads, then every GPU.
+/// The emulated device under three orders of threads, then every GPU. `HURACAN_TEST_ENGINES` says which alone:
+/// `emulated`, or `cuda`, and then a machine without a GPU fails.
 pub fn all() -> Vec<Engine> {
-    let mut engines: Vec<Engine> = (1..4).map(emulated).collect();
-    let cache = std::env::temp_dir().join("huracan-test-kernels");
-    for gpu in gpus().unwrap_or_default() {
-        engines.push(Engine::open(Device::Cuda(gpu.index), &cache).unwrap().unwrap());
+    match std::env::var("HURACAN_TEST_ENGINES").as_deref() {
+        Err(_) => emulated_orders().chain(cuda(&gpus().unwrap_or_default())).collect(),
+        Ok("emulated") => emulated_orders().collect(),
+        Ok("cuda") => {
+            let found = gpus().unwrap_or_else(|why| panic!("HURACAN_TEST_ENGINES=cuda: {why}"));
+            assert!(!found.is_empty(), "HURACAN_TEST_ENGINES=cuda: the driver knows no GPU");
+            cuda(&found).collect()
+        }
+        Ok(other) => panic!("HURACAN_TEST_ENGINES is {other}; it must be cuda or emulated"),
     }
-    engines
+}
+
+fn emulated_orders() -> impl Iterator<Item = Engine> {
+    (1..4).map(emulated)
+}
+
+fn cuda(gpus: &[GpuInfo]) -> impl Iterator<Item = Engine> {
+    let cache = std::env::temp_dir().join("huracan-test-kernels");
+    gpus.iter().map(move |gpu| Engine::open(Device::Cuda(gpu.index), &cache).unwrap().unwrap())
 }
 
 /// The emulated device with an order of threads.

@@ -17,9 +17,10 @@ use cudarc::driver::{
 };
 use cudarc::nvrtc::Ptx;
 
+use super::clock::Clock;
 use super::{cache, faults};
 use crate::engine::buffer::{Element, Memory, bytes_of, bytes_of_mut};
-use crate::engine::{Device, EngineError, Kernel, Limits, Loss, Shape, whole_text};
+use crate::engine::{COPY, Device, EngineError, Kernel, Limits, Loss, Shape, whole_text};
 
 /// Bytes of one piece of an upload, of which two are under way at a time.
 const PIECE_BYTES: usize = 8 << 20;
@@ -35,6 +36,7 @@ pub struct Gpu {
     modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
     functions: Mutex<HashMap<&'static str, CudaFunction>>,
     staging: Mutex<Staging>,
+    clock: Clock,
     /// What was launched last: a fault shows up in a later call.
     last_launch: Mutex<String>,
 }
@@ -76,6 +78,7 @@ impl Gpu {
             modules: Mutex::default(),
             functions: Mutex::default(),
             staging: Mutex::new(Staging { pieces: [piece().map_err(told)?, piece().map_err(told)?], next: 0 }),
+            clock: Clock::default(),
             last_launch: Mutex::default(),
             context,
         })
@@ -155,6 +158,23 @@ impl Gpu {
         })
     }
 
+    pub fn copy(
+        &self,
+        stage: &'static str,
+        from: &CudaSlice<u8>,
+        to: &mut CudaSlice<u8>,
+        timed: bool,
+    ) -> Result<(), EngineError> {
+        let bytes = from.len();
+        let copied = self.clock.around(timed, &self.compute, COPY, || self.compute.memcpy_dtod(from, to));
+        copied.map_err(|error| self.fault(stage, format!("copying {bytes} bytes within the device"), error))
+    }
+
+    /// Seconds of every timed launch since the last call; waits for them.
+    pub fn launch_times(&self, stage: &'static str) -> Result<Vec<(&'static str, f64)>, EngineError> {
+        self.clock.take().map_err(|error| self.fault(stage, "timing launches", error))
+    }
+
     pub fn read_pointer<'a>(&'a self, memory: &'a CudaSlice<u8>) -> (u64, SyncOnDrop<'a>) {
         memory.device_ptr(&self.compute)
     }
@@ -169,6 +189,7 @@ impl Gpu {
         kernel: &Kernel,
         shape: Shape,
         arguments: &mut [*mut c_void],
+        timed: bool,
     ) -> Result<(), EngineError> {
         let function = self.function(stage, kernel)?;
         let [x, y, z] = shape.blocks;
@@ -182,17 +203,19 @@ impl Gpu {
                 let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
                 function.set_attribute(most, shape.shared_bytes as i32)?;
             }
-            // SAFETY: the emulated engine holds the same arguments against the kernel's parameters in every test.
-            unsafe {
-                result::launch_kernel(
-                    function.cu_function(),
-                    (x, y, z),
-                    (shape.threads, 1, 1),
-                    shape.shared_bytes,
-                    self.compute.cu_stream() as sys::CUstream,
-                    arguments,
-                )
-            }
+            self.clock.around(timed, &self.compute, kernel.name, || {
+                // SAFETY: the emulated engine holds the same arguments against the kernel's parameters in every test.
+                unsafe {
+                    result::launch_kernel(
+                        function.cu_function(),
+                        (x, y, z),
+                        (shape.threads, 1, 1),
+                        shape.shared_bytes,
+                        self.compute.cu_stream() as sys::CUstream,
+                        arguments,
+                    )
+                }
+            })
         });
         launched.map_err(|error| self.fault(stage, action.clone(), error))?;
         *self.last_launch.lock().unwrap_or_else(PoisonError::into_inner) = action;

@@ -1,0 +1,34 @@
+//! Binning alone, to be measured by itself.
+
+use super::bins::Bins;
+use super::layout::MOST_CUTS;
+use super::{Plan, plan, threads};
+use crate::boost::{BoostJob, Cuts, Table, cpu};
+use crate::engine::memory::Need;
+use crate::engine::{Compute, EngineError, Stage};
+
+/// Bins the rows of every job, as training does first, on the device of a run or on the CPU: the cuts of each. Jobs that
+/// no block trains are binned by the CPU, as training does. They must have been checked.
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
+pub fn bin_on(compute: &Compute, table: Table<'_>, jobs: &[BoostJob]) -> Result<Vec<Cuts>, EngineError> {
+    compute.run("bins", |stage| bin(stage, table, jobs), || cpu::bin(table, jobs))
+}
+
+fn bin(stage: &Stage<'_>, table: Table<'_>, jobs: &[BoostJob]) -> Result<Vec<Cuts>, EngineError> {
+    if jobs.iter().any(|job| plan(job, table.features) != Plan::Block) {
+        return Ok(cpu::bin(table, jobs));
+    }
+    let values = stage.upload(table.values)?;
+    let cells = |job: &BoostJob| ((job.train.len() + job.valid.len()) * table.features) as u64;
+    // Codes by columns and by rows, and the cuts of each feature.
+    let most = jobs.iter().map(cells).max().unwrap_or(0);
+    let need = Need { fixed_bytes: 1 << 20, job_bytes: 3 * most + (table.features * MOST_CUTS * 4) as u64 };
+    let mut cuts = Vec::with_capacity(jobs.len());
+    for part in stage.parts(need, jobs.len())? {
+        let sets: Vec<&BoostJob> = jobs[part].iter().collect();
+        cuts.extend(Bins::of(stage, &values, table.features, &sets, threads(stage))?.known);
+    }
+    Ok(cuts)
+}

@@ -1,0 +1,207 @@
+//! Rows of the models: binning, many small jobs, one large one, prediction.
+
+use super::measure::{Bench, Compared, Row, Work};
+use super::sizes::{FULL, MAX_DEPTH, Sizes, of};
+use super::{Data, bits};
+use crate::boost::device::{self, Plan, bin_on};
+use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, PredictJob, Table};
+use crate::engine::{Compute, Device};
+use crate::exit::{Code, Failure, OrExit};
+use crate::features::{self, COUNT};
+use crate::market::Panel;
+use crate::text::thousands;
+
+/// What is compared before the rows: models, and rows and rounds of each.
+const FEW: usize = 2;
+const FEW_ROWS: usize = 400;
+const FEW_ROUNDS: u32 = 5;
+/// More rows than one block takes.
+const SLICE_OF_LARGE_ROWS: usize = 5000;
+const SLICE_OF_LARGE_ROUNDS: u32 = 2;
+
+/// Bins and codes of the rows of all small jobs, each by itself.
+pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failure> {
+    let jobs = small_jobs(data, sizes);
+    let table = table(data);
+    let cells = jobs.iter().map(|job| job.train.len() * COUNT).sum::<usize>();
+    let work = Work {
+        stage: "bins",
+        computed: format!(
+            "cuts and codes of {} sets of {} rows × {COUNT} features",
+            of(jobs.len(), FULL.jobs),
+            of(sizes.job_rows, FULL.job_rows)
+        ),
+        unit: "values",
+        items: cells as u64,
+        bytes: Some((cells * (4 + 1)) as u64),
+    };
+    let compare = || {
+        let few = first(&jobs);
+        let wanted = bench.reference(|| bin_on(&Compute::cpu(), table, few))??;
+        let found = bin_on(bench.compute, table, few)?;
+        let slice = format!("cuts of {} sets", few.len());
+        Ok(Compared { slice, found: bits::cuts(&found), wanted: bits::cuts(&wanted) })
+    };
+    bench.row(work, compare, |_| Ok(bin_on(bench.compute, table, &jobs)?))
+}
+
+/// Many jobs, each for a block of its own; their forests, for [`predict`].
+pub fn many(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<(Row, Vec<Forest>), Failure> {
+    let jobs = small_jobs(data, sizes);
+    let mut forests = Vec::new();
+    let work = Work {
+        stage: "boost",
+        computed: format!(
+            "{} jobs of {} rows × {COUNT} features, {} rounds, depth {MAX_DEPTH}{}",
+            of(jobs.len(), FULL.jobs),
+            of(sizes.job_rows, FULL.job_rows),
+            of(sizes.job_rounds as usize, FULL.job_rounds as usize),
+            by(bench, &jobs[0])
+        ),
+        unit: "models",
+        items: jobs.len() as u64,
+        bytes: None,
+    };
+    let few: Vec<BoostJob> = first(&jobs).iter().map(|job| cut(job, FEW_ROWS, FEW_ROUNDS)).collect();
+    let row = bench.row(
+        work,
+        || compared(bench, data, &few),
+        |_| {
+            forests = trained(bench.compute, data, &jobs)?;
+            Ok(())
+        },
+    )?;
+    Ok((row, forests))
+}
+
+/// Forests as those of [`many`], as few as [`predict`] asks for.
+pub fn some(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Vec<Forest>, Failure> {
+    let jobs = small_jobs(data, sizes);
+    trained(bench.compute, data, &jobs[..jobs.len().min(sizes.predict_models)])
+}
+
+/// One job that has more rows than a block can hold.
+pub fn large(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failure> {
+    let panel = &data.panel;
+    // Every bar of every symbol but its last, which has no next one.
+    let rows = (0..panel.symbols.len()).flat_map(|symbol| (0..panel.bars - 1).map(move |bar| (symbol, bar)));
+    let job = job(data, "large", rows.take(sizes.large_rows), sizes.large_rounds);
+    let work = Work {
+        stage: "large",
+        computed: format!(
+            "1 job of {} rows × {COUNT} features, {} rounds, depth {MAX_DEPTH}{}",
+            of(sizes.large_rows, FULL.large_rows),
+            of(sizes.large_rounds as usize, FULL.large_rounds as usize),
+            by(bench, &job)
+        ),
+        unit: "rows × rounds",
+        items: sizes.large_rows as u64 * u64::from(sizes.large_rounds),
+        bytes: None,
+    };
+    let few = [cut(&job, SLICE_OF_LARGE_ROWS, SLICE_OF_LARGE_ROUNDS)];
+    let jobs = [job];
+    bench.row(work, || compared(bench, data, &few), |_| trained(bench.compute, data, &jobs))
+}
+
+/// What forests of [`many`] say of many rows each.
+pub fn predict(bench: &Bench<'_>, data: &Data, sizes: &Sizes, forests: &[Forest]) -> Result<Row, Failure> {
+    let table = table(data);
+    let rows: Vec<u32> = (0..table.rows().min(sizes.predict_rows) as u32).collect();
+    let forests = &forests[..forests.len().min(sizes.predict_models)];
+    let jobs: Vec<PredictJob<'_>> = forests.iter().map(|forest| PredictJob { forest, rows: &rows }).collect();
+    let trees: usize = forests.iter().map(|forest| forest.trees.len()).sum();
+    let work = Work {
+        stage: "predict",
+        computed: format!(
+            "{} models of {} trees of depth {MAX_DEPTH}, {} rows each",
+            of(forests.len(), FULL.predict_models),
+            of(trees / forests.len().max(1), FULL.job_rounds as usize),
+            of(rows.len(), FULL.predict_rows)
+        ),
+        unit: "rows × trees",
+        items: (rows.len() * trees) as u64,
+        bytes: None,
+    };
+    let compare = || {
+        let some = &rows[..rows.len().min(SLICE_OF_LARGE_ROWS)];
+        let few: Vec<PredictJob<'_>> = forests.iter().take(FEW).map(|f| PredictJob { forest: f, rows: some }).collect();
+        let wanted = bench.reference(|| boost::raw_scores(table, &few))?;
+        let found = device::raw_scores_on(bench.compute, table, &few)?;
+        let slice = format!("{} models × {} rows", few.len(), thousands(some.len() as u64));
+        Ok(Compared { slice, found: bits::f64s(&found.concat()), wanted: bits::f64s(&wanted.concat()) })
+    };
+    bench.row(work, compare, |_| Ok(device::raw_scores_on(bench.compute, table, &jobs)?))
+}
+
+fn table(data: &Data) -> Table<'_> {
+    Table { values: &data.features.values, features: COUNT }
+}
+
+fn first(jobs: &[BoostJob]) -> &[BoostJob] {
+    &jobs[..jobs.len().min(FEW)]
+}
+
+/// Where the device leaves a job to the CPU, that.
+fn by(bench: &Bench<'_>, job: &BoostJob) -> String {
+    match device::plan(job, COUNT) {
+        Plan::Cpu(why) if bench.compute.device() != Device::Cpu => format!("; BY THE CPU: {why}"),
+        _ => String::new(),
+    }
+}
+
+/// Windows of the symbols, no two of the same rows.
+fn small_jobs(data: &Data, sizes: &Sizes) -> Vec<BoostJob> {
+    let (_, step) = sizes.windows();
+    let one = |number: usize| {
+        let symbol = number % sizes.symbols;
+        let start = number / sizes.symbols * step;
+        let rows = (start..start + sizes.job_rows).map(|bar| (symbol, bar));
+        job(data, &format!("job {number}"), rows, sizes.job_rounds)
+    };
+    (0..sizes.jobs).map(one).collect()
+}
+
+/// Whether a symbol's next bar closes higher, learned from these symbols and bars.
+fn job(data: &Data, name: &str, rows: impl Iterator<Item = (usize, usize)>, rounds: u32) -> BoostJob {
+    let Panel { bars, close, .. } = &data.panel;
+    let (train, train_labels) = rows
+        .map(|(symbol, bar)| {
+            let row = symbol * bars + bar;
+            (row as u32, f32::from(u8::from(close[row + 1] > close[row])))
+        })
+        .unzip();
+    let params = BoostParams {
+        rounds,
+        learning_rate: 0.05,
+        max_depth: MAX_DEPTH,
+        min_child_hessian: 5.0,
+        ..BoostParams::default()
+    };
+    BoostJob { name: name.to_owned(), train, train_labels, params, ..BoostJob::default() }
+}
+
+/// The job with fewer rows and rounds.
+fn cut(job: &BoostJob, rows: usize, rounds: u32) -> BoostJob {
+    let mut cut = job.clone();
+    cut.train.truncate(rows);
+    cut.train_labels.truncate(rows);
+    cut.params.rounds = rounds.min(job.params.rounds);
+    cut
+}
+
+fn compared(bench: &Bench<'_>, data: &Data, jobs: &[BoostJob]) -> Result<Compared, Failure> {
+    let wanted = bench.reference(|| trained(&Compute::cpu(), data, jobs))??;
+    let found = trained(bench.compute, data, jobs)?;
+    let slice = format!(
+        "digests of forests: {} of {} rows and {} rounds",
+        jobs.len(),
+        thousands(jobs[0].train.len() as u64),
+        jobs[0].params.rounds
+    );
+    Ok(Compared { slice, found: bits::forests(&found), wanted: bits::forests(&wanted) })
+}
+
+fn trained(compute: &Compute, data: &Data, jobs: &[BoostJob]) -> Result<Vec<Forest>, Failure> {
+    let forests = device::train_on(compute, table(data), &features::names(), jobs, &|| true, &|_| ())?;
+    forests.into_iter().collect::<Result<Vec<_>, BoostError>>().or_exit(Code::Failed)
+}

@@ -1,0 +1,172 @@
+//! How much work each row does: a whole night's on a GPU, as much as ends in minutes elsewhere.
+
+use serde::Serialize;
+
+use crate::engine::Device;
+use crate::exit::{Code, Failure};
+
+/// Levels of the trees of the boosting rows.
+pub const MAX_DEPTH: u32 = 6;
+/// Bars of a day.
+const HOURS_A_DAY: usize = 24;
+
+/// Sizes of all rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sizes {
+    /// Symbols of the simulated market.
+    pub symbols: usize,
+    /// Days of its 1h candles.
+    pub days: u32,
+    /// Small boosting jobs.
+    pub jobs: usize,
+    /// Training rows of each.
+    pub job_rows: usize,
+    /// Trees of each.
+    pub job_rounds: u32,
+    /// Training rows of the one large boosting job.
+    pub large_rows: usize,
+    pub large_rounds: u32,
+    /// Models that predict.
+    pub predict_models: usize,
+    /// Rows that each of them predicts.
+    pub predict_rows: usize,
+    /// Configurations of signals and rules that are traded.
+    pub configurations: usize,
+    /// Symbols of the whole walk-forward.
+    pub train_symbols: usize,
+    /// Bytes that are copied to measure the bandwidth.
+    pub copy_bytes: usize,
+}
+
+/// What a GPU is measured on.
+pub const FULL: Sizes = Sizes {
+    symbols: 500,
+    days: 365,
+    jobs: 4096,
+    job_rows: 2880,
+    job_rounds: 100,
+    large_rows: 2_000_000,
+    large_rounds: 100,
+    predict_models: 256,
+    predict_rows: 100_000,
+    configurations: 64,
+    train_symbols: 500,
+    copy_bytes: 2 << 30,
+};
+
+impl Sizes {
+    /// The sizes for a device; `quick` ones show that everything works, and little more.
+    pub fn of(device: Device, quick: bool) -> Self {
+        let few_days = if quick { 160 } else { FULL.days };
+        match device {
+            Device::Cuda(_) if !quick => FULL,
+            Device::Cuda(_) => Self {
+                symbols: 50,
+                days: few_days,
+                jobs: 512,
+                large_rows: 150_000,
+                predict_models: 32,
+                configurations: 16,
+                train_symbols: 50,
+                copy_bytes: 512 << 20,
+                ..FULL
+            },
+            Device::Cpu => Self {
+                symbols: if quick { 4 } else { 40 },
+                days: few_days,
+                jobs: if quick { 4 } else { 72 },
+                job_rounds: if quick { 10 } else { FULL.job_rounds },
+                large_rows: if quick { 10_000 } else { 250_000 },
+                large_rounds: if quick { 5 } else { FULL.large_rounds },
+                predict_models: if quick { 2 } else { 12 },
+                predict_rows: if quick { 5000 } else { 20_000 },
+                configurations: if quick { 2 } else { 8 },
+                train_symbols: if quick { 1 } else { 8 },
+                copy_bytes: if quick { 64 << 20 } else { 512 << 20 },
+                ..FULL
+            },
+            Device::Emulated => Self {
+                symbols: if quick { 3 } else { 8 },
+                days: few_days,
+                jobs: if quick { 2 } else { 8 },
+                job_rounds: if quick { 2 } else { 10 },
+                large_rows: if quick { 6000 } else { 20_000 },
+                large_rounds: if quick { 1 } else { 5 },
+                predict_models: 2,
+                predict_rows: if quick { 2000 } else { 20_000 },
+                configurations: 2,
+                train_symbols: 1,
+                copy_bytes: if quick { 16 << 20 } else { 64 << 20 },
+                ..FULL
+            },
+        }
+    }
+
+    /// Bars of each symbol.
+    pub fn bars(&self) -> usize {
+        self.days as usize * HOURS_A_DAY
+    }
+
+    /// Small jobs that one symbol must give, and bars from the start of one to the start of the next: none has another's
+    /// rows.
+    pub fn windows(&self) -> (usize, usize) {
+        let a_symbol = self.jobs.div_ceil(self.symbols.max(1)).max(1);
+        (a_symbol, (self.bars().saturating_sub(1 + self.job_rows)) / a_symbol)
+    }
+
+    /// # Errors
+    /// Exit code 2 where the market is too small for the jobs.
+    pub fn check(&self) -> Result<(), Failure> {
+        let usage = |message: String| Err(Failure::new(Code::Usage, message));
+        let (a_symbol, step) = self.windows();
+        if step == 0 {
+            return usage(format!(
+                "{} symbols of {} days have no {a_symbol} windows of {} rows each: give more --symbols or --days, or fewer \
+                 --jobs or --rows",
+                self.symbols, self.days, self.job_rows
+            ));
+        }
+        let rows = self.symbols * (self.bars() - 1);
+        if self.large_rows > rows {
+            return usage(format!(
+                "--large-rows {} is more than the {rows} rows of {} symbols × {} days: give more of these",
+                self.large_rows, self.symbols, self.days
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A number, and where the full size has more, how many: `72 of 4,096`.
+pub fn of(actual: usize, full: usize) -> String {
+    let text = |n: usize| crate::text::thousands(n as u64);
+    if actual >= full { text(actual) } else { format!("{} of {}", text(actual), text(full)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_size_fits_its_own_market() {
+        for device in [Device::Cpu, Device::Emulated, Device::Cuda(0)] {
+            for quick in [false, true] {
+                let sizes = Sizes::of(device, quick);
+                sizes.check().unwrap();
+                let (a_symbol, step) = sizes.windows();
+                assert!(a_symbol * sizes.symbols >= sizes.jobs);
+                assert!((a_symbol - 1) * step + sizes.job_rows < sizes.bars(), "{device} {quick}");
+            }
+        }
+        assert!(Sizes { days: 120, ..FULL }.check().unwrap_err().error.to_string().contains("--days"));
+        assert!(
+            Sizes { large_rows: 5_000_000, ..FULL }.check().unwrap_err().error.to_string().contains("--large-rows")
+        );
+    }
+
+    #[test]
+    fn a_smaller_size_says_what_the_full_one_is() {
+        assert_eq!(of(72, 4096), "72 of 4,096");
+        assert_eq!((of(2880, 2880), of(500, 40)), ("2,880".to_owned(), "500".to_owned()));
+    }
+}
