@@ -8,7 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::ops::Range;
 
 use super::ReportError;
-use axes::{date, decimals, percent, ticks};
+use axes::{date, decimals, multiple, percent, ticks};
 pub(super) use reliability::reliability;
 
 /// Colours that stand for classes of the page's style sheet until they are replaced by them.
@@ -177,7 +177,7 @@ impl Plot<'_> {
             .y_label_style(label)
             .x_label_formatter(&|time| date(*time, days))
             .y_label_formatter(&|value| match kind {
-                Kind::Equity => format!("{value:.*}", decimals(y_step)).replace('-', "−"),
+                Kind::Equity => multiple(*value, decimals(y_step)),
                 Kind::Drawdown => percent(*value, decimals(100.0 * y_step)),
             })
             .draw()

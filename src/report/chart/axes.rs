@@ -50,6 +50,12 @@ pub(super) fn decimals(step: f64) -> usize {
     (-step.max(1e-9).log10()).ceil().clamp(0.0, 6.0) as usize
 }
 
+/// A multiple of the start; one too long for its place by its power of ten.
+pub(super) fn multiple(value: f64, digits: usize) -> String {
+    let text = if value.abs() < 1e5 { format!("{value:.digits$}") } else { format!("{value:.1e}") };
+    text.replace('-', "−")
+}
+
 /// A share in per cent with a true minus sign, and none before a zero.
 pub(super) fn percent(share: f64, digits: usize) -> String {
     let text = format!("{:.digits$}%", 100.0 * share);
@@ -74,6 +80,12 @@ mod tests {
         for (from, to) in [(0, 0), (i64::MIN / 4, i64::MAX / 4), (5, 6)] {
             assert!(ticks(from, to, 5).len() <= 5);
         }
+    }
+
+    #[test]
+    fn a_multiple_fits_beside_its_axis() {
+        let all = [multiple(0.987, 2), multiple(-1.0, 1), multiple(99_999.0, 0), multiple(12_345_678.9, 0)];
+        assert_eq!(all, ["0.99", "−1.0", "99999", "1.2e7"]);
     }
 
     #[test]

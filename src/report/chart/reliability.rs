@@ -43,7 +43,8 @@ fn draw(
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
         .margin_top(8)
-        .margin_right(14)
+        .margin_right(20)
+        .margin_left(10)
         .x_label_area_size(44)
         .y_label_area_size(70)
         .build_cartesian_2d(range.clone(), range.clone())

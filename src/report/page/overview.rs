@@ -110,7 +110,7 @@ pub(super) fn charts(data: &ReportData) -> Result<Vec<Chart>, ReportError> {
                 series: format!(
                     "[{{\"name\":\"portfolio\",\"points\":{own}}},{{\"name\":\"holding\",\"points\":{other}}}]"
                 ),
-                beside: !beside.is_empty(),
+                beside: beside.iter().filter(|point| point.1.is_finite()).count() > 1,
             })
         })
         .collect()
