@@ -22,6 +22,9 @@ const SMALL: &str = "run --date 2024-08-01 --set market.simulated.symbols=14 --s
 
 const PICTURE: &str = "<img src=\"http://127.0.0.1:9/x.png\" alt=\"\"></main>";
 
+/// Which of every fifty symbols has a long name: one of those that are shown first.
+const LONG: usize = 28;
+
 /// What was found on each page, by the name of its folder: the problems, and the number of charts.
 struct Seen(Value);
 
@@ -66,7 +69,7 @@ fn page(folder: &Path, data: &ReportData) -> String {
 fn crowded(day: &ReportData) -> ReportData {
     let mut data = ReportData { simulated: false, ..day.clone() };
     let names = |n: usize| match n % 50 {
-        0 => format!("{}{n}-USDT", "WRAPPEDSTAKEDBRIDGED".repeat(4)),
+        LONG => format!("{}{n}-USDT", "WRAPPEDSTAKEDBRIDGED".repeat(4)),
         _ => format!("COIN{n}-USDT"),
     };
     data.symbols = (0..200).map(|n| data.symbols[n % data.symbols.len()].clone()).collect();
@@ -78,9 +81,9 @@ fn crowded(day: &ReportData) -> ReportData {
         data.symbol_equity[n].symbol = names(n);
     }
     data.exclusions = (0..80).map(|n| report::Exclusion { symbol: names(n), reason: "too thin".into() }).collect();
-    data.failures = vec![report::Failure { symbol: names(0), step: "download".into(), reason: "x".repeat(300) }];
+    data.failures = vec![report::Failure { symbol: names(LONG), step: "download".into(), reason: "x".repeat(300) }];
     let group = |n: usize| report::Group { name: names(n), trades: 3, ..report::Group::default() };
-    data.groups.push(Breakdown { by: "coin".into(), groups: (0..4).map(group).collect() });
+    data.groups.push(Breakdown { by: "coin".into(), groups: (LONG..LONG + 4).map(group).collect() });
     let side = PatternSide {
         rows: 123_456,
         win_rate: Some(0.512),
@@ -99,7 +102,7 @@ fn crowded(day: &ReportData) -> ReportData {
         candidate: true,
         learned: true,
     };
-    data.patterns = Patterns { tests: 1e9, list: (0..3).map(|n| pattern(n * 50)).collect() };
+    data.patterns = Patterns { tests: 1e9, list: (0..3).map(|n| pattern(n * 50 + LONG)).collect() };
     data
 }
 

@@ -93,7 +93,7 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "rsi_14",
         "TREND",
         "1\u{202f}240",
-        "win_long",
+        "win long",
         "<td>−0.2</td>",
         "31.4×",
         "−0.3 to 3.7",

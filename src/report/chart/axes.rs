@@ -70,13 +70,13 @@ mod tests {
     #[test]
     fn labels_stand_at_round_times_and_are_never_too_many() {
         let start = 1_715_904_000_000; // 17 May 2024, 00:00 UTC.
-        for (hours, most, step_hours, count) in [(20, 8, 3, 7), (24 * 90, 9, 14 * 24, 7), (24 * 90, 4, 28 * 24, 3)] {
+        for (hours, most, step_hours, count) in [(20, 8, 3, 7), (24 * 90, 9, 14 * 24, 6), (24 * 90, 4, 28 * 24, 3)] {
             let found = ticks(start, start + hours * HOUR_MS, most);
             assert_eq!(found.len(), count, "{hours} h: {found:?}");
             assert!(found.windows(2).all(|pair| pair[1] - pair[0] == step_hours * HOUR_MS));
             assert!(found.iter().all(|time| time % HOUR_MS == 0));
         }
-        assert_eq!(date(ticks(start, start + 90 * DAY_MS, 9)[0], 90.0), "20 May", "a Monday");
+        assert_eq!(date(ticks(start, start + 90 * DAY_MS, 9)[0], 90.0), "27 May", "a Monday");
         for (from, to) in [(0, 0), (i64::MIN / 4, i64::MAX / 4), (5, 6)] {
             assert!(ticks(from, to, 5).len() <= 5);
         }
