@@ -5,6 +5,7 @@
 
 mod account;
 mod bootstrap;
+mod calibration;
 mod calmar;
 mod costs;
 mod drawdown;
@@ -24,6 +25,7 @@ use serde::Serialize;
 
 pub use account::{Account, Entry};
 pub use bootstrap::{Interval, sharpe_interval};
+pub use calibration::{Calibration, CalibrationBin};
 pub use calmar::calmar;
 pub use costs::CostTotals;
 pub use drawdown::{Drawdowns, drawdowns};

@@ -13,14 +13,15 @@ use super::day::Day;
 use super::learn::{Learned, Model};
 use super::patterns::Library;
 use super::risk;
-use super::save::Saved;
+use super::save::{self, Saved};
 use crate::decide::Voter;
 use crate::health;
 use crate::market::{Panel, Selection};
 use crate::metrics::Account;
 use crate::models::bundle::importance_shares;
 use crate::report::{
-    self, Costs, Decisions, EngineRow, Exclusion, Importance, ReportData, SearchRow, SymbolCurve, SymbolRow, Totals,
+    self, Costs, Decisions, EngineRow, Exclusion, HeadCalibration, Importance, ReportData, SavedModel, SearchRow,
+    SymbolCurve, SymbolRow, Totals,
 };
 
 /// Features named in the report.
@@ -52,6 +53,9 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         simulated: day.simulated,
         timeframe: panel.timeframe.to_string(),
         settings_digest: learned.settings_digest.clone(),
+        version: save::VERSION.to_owned(),
+        git_commit: save::GIT_COMMIT.to_owned(),
+        models_digest: saved.models_digest.clone(),
         seconds: day.ui.seconds(),
         peak_rss_bytes: health::peak_rss_bytes(),
         totals: Totals {
@@ -66,9 +70,12 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
             total_return: any.then_some(m.total_return),
             luck: judged::luck(&learned.portfolio_evidence),
             holding: judged::held(learned.portfolio_holding.as_ref()),
+            cost_share: any.then_some(m.costs.cost_share),
+            cost_shares: judged::cost_shares(m),
         },
-        symbols: learned.models.iter().map(symbol_row).collect(),
+        symbols: learned.models.iter().zip(&saved.models).map(|(model, saved)| symbol_row(model, saved)).collect(),
         equity: curve(&learned.ledger.account),
+        holding: learned.portfolio_holding.as_ref().map(|holding| holding.curve.clone()).unwrap_or_default(),
         symbol_equity: learned
             .models
             .iter()
@@ -77,6 +84,11 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         importance: importance(learned),
         exit_reasons: exit_reasons(learned),
         costs: costs(day, learned),
+        calibration: learned
+            .calibration
+            .iter()
+            .map(|(head, calibration)| HeadCalibration { head: (*head).to_owned(), found: calibration.clone() })
+            .collect(),
         regimes: judged::groups(learned, "regime"),
         groups: judged::other_groups(learned, "regime"),
         decisions: decisions(day, learned),
@@ -93,7 +105,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
     }
 }
 
-fn symbol_row(model: &Model) -> SymbolRow {
+fn symbol_row(model: &Model, saved: &SavedModel) -> SymbolRow {
     let m = &model.metrics;
     let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
     let held = judged::held(model.holding.as_ref());
@@ -115,6 +127,7 @@ fn symbol_row(model: &Model) -> SymbolRow {
         luck: judged::luck(&model.evidence),
         approved: model.verdict.is_approved(),
         reasons: model.verdict.reasons(),
+        model: Some(saved.clone()),
     }
 }
 

@@ -17,9 +17,10 @@ use crate::metrics::Metrics;
 use crate::models::bundle::{Inputs, Performance, TrainingParameters, importance_shares, model_id};
 use crate::models::{Bundle, Metadata, combined_digest};
 use crate::report::learning::{self, Figure, Insight, Snapshot};
+use crate::report::{PreviousModel, SavedModel};
 
 /// Version of the way models are made.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const GIT_COMMIT: &str = env!("HURACAN_GIT_COMMIT");
 
 /// What was saved, for the run's answer.
@@ -27,6 +28,8 @@ pub struct Saved {
     pub models_digest: String,
     pub approved: usize,
     pub rejected: usize,
+    /// In the order of the models that were learned.
+    pub models: Vec<SavedModel>,
 }
 
 pub async fn everything(
@@ -37,15 +40,15 @@ pub async fn everything(
     patterns: &Library,
 ) -> Result<Saved, Failure> {
     let step = day.begin("save", Some(learned.models.len() as u64)).await?;
-    let (mut rows, mut performances, mut journal, mut digests) = (vec![], vec![], vec![], vec![]);
+    let (mut rows, mut performances, mut journal, mut models) = (vec![], vec![], vec![], vec![]);
     let mut names = HashMap::new();
     for (number, model) in learned.models.iter().enumerate() {
         let bundle = bundle(day, panel, learned, model)?;
         bundle.save(&day.workdir)?;
-        digests.push(bundle.metadata.digest.clone());
         names.insert(model.symbol, ModelName { id: bundle.metadata.model_id.clone(), version: VERSION.to_owned() });
         let performance = performance_row(day, learned, model, &bundle);
-        snapshot(day, number, &bundle, &performance, patterns).await?;
+        let before = snapshot(day, number, &bundle, &performance, patterns).await?;
+        models.push(saved_model(&bundle, before));
         rows.push(model_row(day, panel, model, &bundle));
         performances.push(performance);
         journal.push(journal_row(day, model, &bundle));
@@ -64,7 +67,8 @@ pub async fn everything(
     day.journal.store_trades(&run_id, &records.trades).await?;
     day.journal.store_models(&run_id, &journal).await?;
     let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count();
-    let saved = Saved { models_digest: combined_digest(&digests), approved, rejected: learned.models.len() - approved };
+    let models_digest = combined_digest(models.iter().map(|model| &model.digest));
+    let saved = Saved { models_digest, approved, rejected: learned.models.len() - approved, models };
     step.note(&format!("{} models, {} trades", rows.len(), records.trades.len()));
     day.end(step, json!({ "models": rows.len(), "trades": records.trades.len() })).await?;
     Ok(saved)
@@ -180,28 +184,42 @@ fn as_map(value: Value) -> Map<String, Value> {
     }
 }
 
-/// What was learned of a coin: its patterns, and its model against the previous one.
+fn saved_model(bundle: &Bundle, before: Option<PerformanceRow>) -> SavedModel {
+    let defined = |value: f64| value.is_finite().then_some(value);
+    let previous = before.map(|row| PreviousModel {
+        sharpe: defined(row.sharpe_ratio),
+        win_rate: defined(row.win_rate),
+        max_drawdown: defined(row.max_drawdown),
+        total_return: defined(row.total_return),
+        model_id: row.model_id,
+    });
+    SavedModel { model_id: bundle.metadata.model_id.clone(), digest: bundle.metadata.digest.clone(), previous }
+}
+
+/// What was learned of a coin: its patterns, and its model against the previous one, whose figures are returned.
 async fn snapshot(
     day: &Day,
     number: usize,
     bundle: &Bundle,
     performance: &PerformanceRow,
     patterns: &Library,
-) -> Result<(), Failure> {
+) -> Result<Option<PerformanceRow>, Failure> {
     let shares = |map: &Map<String, Value>| -> Vec<(String, f64)> {
         map.iter().filter_map(|(name, share)| Some((name.clone(), share.as_f64()?))).collect()
     };
-    let mut insights = patterns.insights(&bundle.symbol);
+    let (mut insights, mut found) = (patterns.insights(&bundle.symbol), None);
     if let Some(previous) = day.brain.previous_model(&bundle.symbol, &day.run.run_id).await? {
         if let Some(old) = previous.feature_importance.as_object().map(shares) {
             insights.extend(learning::importance_changes(&old, &shares(&bundle.metadata.feature_importance)));
         }
         let before = day.brain.rows(&MODEL_PERFORMANCE, &previous.run_id).await?;
-        if let Some(before) = before.iter().find(|row| row.model_id == previous.model_id) {
+        found = before.into_iter().find(|row| row.model_id == previous.model_id);
+        if let Some(before) = &found {
             insights.extend(learning::improvements(&figures(before), &figures(performance)));
         }
     }
-    write_snapshot(day, number, &bundle.symbol, insights)
+    write_snapshot(day, number, &bundle.symbol, insights)?;
+    Ok(found)
 }
 
 /// What all coins together have taught, where they have.

@@ -1,10 +1,15 @@
 //! Curves as inline SVG that takes its colours from the page.
 
-use chrono::DateTime;
+mod axes;
+mod reliability;
+
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::ops::Range;
 
 use super::ReportError;
+use axes::{date, decimals, multiple, percent, ticks};
+pub(super) use reliability::reliability;
 
 /// Colours that stand for classes of the page's style sheet until they are replaced by them.
 const INK: RGBColor = RGBColor(1, 1, 1);
@@ -13,14 +18,24 @@ const LINE: RGBColor = RGBColor(1, 1, 3);
 const AREA: RGBColor = RGBColor(1, 1, 4);
 const FALL: RGBColor = RGBColor(1, 1, 5);
 const FALL_AREA: RGBColor = RGBColor(1, 1, 6);
-const CLASSES: [(&str, &str); 6] = [
+const OTHER: RGBColor = RGBColor(1, 1, 7);
+/// The second curve of its kind, and the line on which two axes agree.
+const SECOND: RGBColor = RGBColor(1, 1, 8);
+const DIAGONAL: RGBColor = RGBColor(1, 1, 9);
+const CLASSES: [(&str, &str); 9] = [
     ("#010101", "ink"),
     ("#010102", "grid"),
     ("#010103", "line"),
     ("#010104", "area"),
     ("#010105", "fall"),
     ("#010106", "fall-area"),
+    ("#010107", "other"),
+    ("#010108", "second"),
+    ("#010109", "diagonal"),
 ];
+
+/// Pixels across and down.
+type Area = (Range<i32>, Range<i32>);
 
 /// More points than pixels only make the page heavy.
 const MOST_POINTS: usize = 800;
@@ -32,18 +47,26 @@ pub(super) enum Kind {
     Drawdown,
 }
 
-/// An SVG element `width` × `height` of the curve, with its axes; empty for fewer than two points.
-pub(super) fn curve(points: &[(i64, f64)], kind: Kind, size: (u32, u32), what: &str) -> Result<String, ReportError> {
-    let points = thinned(&finite(points));
+/// An SVG element `width` × `height` of the curve, with its axes and a second one `beside` it; empty for fewer than two
+/// points. What the page needs to find a value under the pointer is said in its attributes.
+pub(super) fn curve(
+    points: &[(i64, f64)],
+    beside: &[(i64, f64)],
+    kind: Kind,
+    size: (u32, u32),
+    what: &str,
+) -> Result<String, ReportError> {
+    let (points, beside) = (thinned(&finite(points)), thinned(&finite(beside)));
     let [first, .., last] = points.as_slice() else { return Ok(String::new()) };
-    let x = first.0 as f64..(last.0.max(first.0 + 1)) as f64;
-    let y = range(&points, kind);
+    let x = first.0..last.0.max(first.0 + 1);
+    let y = range(points.iter().chain(&beside), kind);
     let mut svg = String::new();
-    draw(&mut svg, &points, kind, size, x, y).map_err(|reason| ReportError::Chart { what: what.to_owned(), reason })?;
-    Ok(styled(svg, what))
+    let plot = Plot { points: &points, beside: &beside, kind, size, x, y };
+    let area = plot.draw(&mut svg).map_err(|reason| ReportError::Chart { what: what.to_owned(), reason })?;
+    Ok(styled(svg, what, &plot.attributes(&area)))
 }
 
-/// A small curve without axes, for a table row.
+/// A small curve without axes over a line at its start, for a table row.
 pub(super) fn spark(points: &[(i64, f64)], what: &str) -> String {
     let points = thinned(&finite(points));
     let [first, .., last] = points.as_slice() else { return String::new() };
@@ -57,8 +80,9 @@ pub(super) fn spark(points: &[(i64, f64)], what: &str) -> String {
         path.push_str(&format!("{}{x:.1},{y:.1}", if n == 0 { "M" } else { " L" }));
     }
     let class = if last.1 >= first.1 { "s-line" } else { "s-fall" };
+    let level = 2.0 + (high - first.1) / span_y * (height - 4.0);
     format!(
-        "<svg class=\"spark\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\"><path class=\"{class}\" fill=\"none\" stroke-width=\"1.5\" d=\"{path}\"/></svg>",
+        "<svg class=\"spark\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\"><path class=\"s-grid\" d=\"M0,{level:.1} H{width}\"/><path class=\"{class}\" fill=\"none\" stroke-width=\"1.5\" d=\"{path}\"/></svg>",
         super::page::escaped(what)
     )
 }
@@ -99,11 +123,11 @@ fn thinned(points: &[(i64, f64)]) -> Vec<(i64, f64)> {
     kept
 }
 
-fn extent(points: &[(i64, f64)]) -> (f64, f64) {
-    points.iter().fold((f64::MAX, f64::MIN), |(low, high), (_, value)| (low.min(*value), high.max(*value)))
+fn extent<'a>(points: impl IntoIterator<Item = &'a (i64, f64)>) -> (f64, f64) {
+    points.into_iter().fold((f64::MAX, f64::MIN), |(low, high), (_, value)| (low.min(*value), high.max(*value)))
 }
 
-fn range(points: &[(i64, f64)], kind: Kind) -> std::ops::Range<f64> {
+fn range<'a>(points: impl IntoIterator<Item = &'a (i64, f64)>, kind: Kind) -> Range<f64> {
     let (low, high) = extent(points);
     match kind {
         Kind::Equity => {
@@ -114,69 +138,86 @@ fn range(points: &[(i64, f64)], kind: Kind) -> std::ops::Range<f64> {
     }
 }
 
-fn draw(
-    svg: &mut String,
-    points: &[(i64, f64)],
+/// What a curve is drawn from.
+struct Plot<'a> {
+    points: &'a [(i64, f64)],
+    beside: &'a [(i64, f64)],
     kind: Kind,
-    (width, height): (u32, u32),
-    x: std::ops::Range<f64>,
-    y: std::ops::Range<f64>,
-) -> Result<(), String> {
-    let told = |error: &dyn std::fmt::Display| error.to_string();
-    let root = SVGBackend::with_string(svg, (width, height)).into_drawing_area();
-    let mut chart = ChartBuilder::on(&root)
-        .margin_top(8)
-        .margin_right(14)
-        .x_label_area_size(26)
-        .y_label_area_size(58)
-        .build_cartesian_2d(x.clone(), y.clone())
-        .map_err(|error| told(&error))?;
-    let label = ("sans-serif", 15).into_font().color(&INK);
-    let days = (x.end - x.start) / 86_400_000.0;
-    let y_step = (y.end - y.start) / 5.0;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .bold_line_style(GRID)
-        .light_line_style(TRANSPARENT)
-        .axis_style(GRID)
-        .x_labels((width / 110).max(3) as usize)
-        .y_labels(5)
-        .x_label_style(label.clone().pos(Pos::new(HPos::Center, VPos::Top)))
-        .y_label_style(label)
-        .x_label_formatter(&|time| date(*time as i64, days))
-        .y_label_formatter(&|value| match kind {
-            Kind::Equity => format!("{value:.*}", decimals(y_step)),
-            Kind::Drawdown => format!("{:.*}%", decimals(100.0 * y_step), 100.0 * value).replace('-', "−"),
-        })
-        .draw()
-        .map_err(|error| told(&error))?;
-    let (line, area, base) = match kind {
-        Kind::Equity => (LINE, AREA, y.start),
-        Kind::Drawdown => (FALL, FALL_AREA, 0.0),
-    };
-    let placed = || points.iter().map(|(time, value)| (*time as f64, *value));
-    chart.draw_series(AreaSeries::new(placed(), base, area)).map_err(|error| told(&error))?;
-    chart.draw_series(LineSeries::new(placed(), line.stroke_width(2))).map_err(|error| told(&error))?;
-    root.present().map_err(|error| told(&error))
+    size: (u32, u32),
+    /// ms, UTC.
+    x: Range<i64>,
+    y: Range<f64>,
 }
 
-/// Digits after the point that tell labels a step apart.
-fn decimals(step: f64) -> usize {
-    (-step.max(1e-9).log10()).ceil().clamp(0.0, 6.0) as usize
+impl Plot<'_> {
+    /// Draws, and returns the pixels of the area within the axes.
+    fn draw(&self, svg: &mut String) -> Result<Area, String> {
+        let Self { points, beside, kind, size, x, y } = self;
+        let told = |error: &dyn std::fmt::Display| error.to_string();
+        let root = SVGBackend::with_string(svg, *size).into_drawing_area();
+        let times = ticks(x.start, x.end, (size.0 / 100) as usize);
+        let mut chart = ChartBuilder::on(&root)
+            .margin_top(10)
+            .margin_right(20)
+            .x_label_area_size(26)
+            .y_label_area_size(58)
+            .build_cartesian_2d(x.clone().with_key_points(times), y.clone())
+            .map_err(|error| told(&error))?;
+        let label = ("sans-serif", 15).into_font().color(&INK);
+        let days = (x.end - x.start) as f64 / 86_400_000.0;
+        let y_step = (y.end - y.start) / 5.0;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .bold_line_style(GRID)
+            .light_line_style(TRANSPARENT)
+            .axis_style(GRID)
+            .y_labels(5)
+            .x_label_style(label.clone().pos(Pos::new(HPos::Center, VPos::Top)))
+            .y_label_style(label)
+            .x_label_formatter(&|time| date(*time, days))
+            .y_label_formatter(&|value| match kind {
+                Kind::Equity => multiple(*value, decimals(y_step)),
+                Kind::Drawdown => percent(*value, decimals(100.0 * y_step)),
+            })
+            .draw()
+            .map_err(|error| told(&error))?;
+        let (line, area, base) = match kind {
+            Kind::Equity => (LINE, AREA, y.start),
+            Kind::Drawdown => (FALL, FALL_AREA, 0.0),
+        };
+        chart.draw_series(AreaSeries::new(points.iter().copied(), base, area)).map_err(|error| told(&error))?;
+        if !beside.is_empty() {
+            let other = LineSeries::new(beside.iter().copied(), OTHER.stroke_width(2));
+            chart.draw_series(other).map_err(|error| told(&error))?;
+        }
+        chart
+            .draw_series(LineSeries::new(points.iter().copied(), line.stroke_width(2)))
+            .map_err(|error| told(&error))?;
+        let area = chart.plotting_area().get_pixel_range();
+        root.present().map_err(|error| told(&error))?;
+        Ok(area)
+    }
+
+    fn attributes(&self, (across, down): &Area) -> String {
+        let Self { x, y, .. } = self;
+        format!(
+            "data-left=\"{}\" data-right=\"{}\" data-top=\"{}\" data-bottom=\"{}\" data-from=\"{}\" data-to=\"{}\" \
+             data-low=\"{}\" data-high=\"{}\" tabindex=\"0\" ",
+            across.start, across.end, down.start, down.end, x.start, x.end, y.start, y.end
+        )
+    }
 }
 
-fn date(ms: i64, days: f64) -> String {
-    let format = match days {
-        days if days <= 4.0 => "%d %b %H:%M",
-        days if days <= 400.0 => "%d %b",
-        _ => "%b %Y",
-    };
-    DateTime::from_timestamp_millis(ms).map(|time| time.format(format).to_string()).unwrap_or_default()
+/// Points as the page reads them under the pointer: `[[ms, value], …]`.
+pub(super) fn readable(points: &[(i64, f64)]) -> String {
+    let pairs: Vec<String> =
+        thinned(&finite(points)).iter().map(|(time, value)| format!("[{time},{value:.5}]")).collect();
+    format!("[{}]", pairs.join(","))
 }
 
 /// Replaces stand-in colours by classes, fixed size by the page's, and says what is drawn.
-fn styled(svg: String, what: &str) -> String {
+fn styled(svg: String, what: &str, attributes: &str) -> String {
     let mut svg = svg;
     for (colour, class) in CLASSES {
         svg = svg.replace(&format!("fill=\"{colour}\""), &format!("class=\"f-{class}\""));
@@ -184,7 +225,7 @@ fn styled(svg: String, what: &str) -> String {
     }
     svg = svg.replace(" font-family=\"sans-serif\"", "");
     let view = svg.find("viewBox").unwrap_or("<svg ".len());
-    format!("<svg role=\"img\" aria-label=\"{}\" {}", super::page::escaped(what), &svg[view..])
+    format!("<svg role=\"img\" aria-label=\"{}\" {attributes}{}", super::page::escaped(what), &svg[view..])
 }
 
 #[cfg(test)]
@@ -198,15 +239,16 @@ mod tests {
     #[test]
     fn a_chart_takes_every_colour_from_the_page() {
         for kind in [Kind::Equity, Kind::Drawdown] {
-            let svg = curve(&drawdown(&wave(500)), kind, (720, 260), "a <b>").unwrap();
+            let svg = curve(&drawdown(&wave(500)), &wave(20), kind, (720, 260), "a <b>").unwrap();
             assert!(
-                svg.starts_with("<svg role=\"img\" aria-label=\"a &lt;b&gt;\" viewBox=\"0 0 720 260\""),
+                svg.starts_with("<svg role=\"img\" aria-label=\"a &lt;b&gt;\" data-left=\"58\" data-right=\"700\""),
                 "{}",
                 &svg[..90]
             );
             assert!(svg.trim_end().ends_with("</svg>"));
             assert!(!svg.contains("=\"#"), "a fixed colour is left: {svg}");
-            assert!(svg.contains("f-ink") && svg.contains("s-grid"));
+            assert!(svg.contains("viewBox=\"0 0 720 260\""));
+            assert!(svg.contains("f-ink") && svg.contains("s-grid") && svg.contains("s-other"));
         }
     }
 
@@ -237,12 +279,12 @@ mod tests {
         let wild = vec![(0, f64::INFINITY), (1, 1e300), (2, -1e300), (3, f64::NAN)];
         for points in [flat, same_time, wild] {
             for kind in [Kind::Equity, Kind::Drawdown] {
-                assert!(!curve(&points, kind, (360, 200), "x").unwrap().is_empty());
+                assert!(!curve(&points, &[], kind, (360, 200), "x").unwrap().is_empty());
             }
             assert!(!spark(&points, "x").is_empty());
         }
-        assert_eq!(curve(&[], Kind::Equity, (360, 200), "x").unwrap(), "");
-        assert_eq!(curve(&[(0, 1.0)], Kind::Equity, (360, 200), "x").unwrap(), "");
+        assert_eq!(curve(&[], &[], Kind::Equity, (360, 200), "x").unwrap(), "");
+        assert_eq!(curve(&[(0, 1.0)], &[], Kind::Equity, (360, 200), "x").unwrap(), "");
         assert_eq!(spark(&[], "x"), "");
     }
 }

@@ -6,7 +6,8 @@ const HEADER: &str = "date,symbol,folds,trades,win_rate,sharpe_ratio,sortino_rat
                       total_return,cost_share,fee_share,spread_share,slippage_share,funding_share,buy_and_hold_return,\
                       buy_and_hold_sharpe,buy_and_hold_max_drawdown,deflated_sharpe,published_deflated_sharpe,\
                       probabilistic_sharpe,tries,sharpe_low,sharpe_high,t_statistic,skewness,kurtosis,approved,\
-                      reasons,simulated\n";
+                      reasons,model_id,digest,previous_model_id,previous_sharpe_ratio,previous_win_rate,\
+                      previous_max_drawdown,previous_total_return,simulated\n";
 
 pub(super) fn performance_analysis(data: &ReportData) -> String {
     data.symbols.iter().fold(HEADER.to_owned(), |mut text, row| {
@@ -16,7 +17,9 @@ pub(super) fn performance_analysis(data: &ReportData) -> String {
 }
 
 fn line(data: &ReportData, row: &SymbolRow) -> String {
-    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let number = |value: Option<f64>| value.filter(|v| v.is_finite()).map(|v| v.to_string()).unwrap_or_default();
+    let model = row.model.clone().unwrap_or_default();
+    let previous = model.previous.unwrap_or_default();
     let cells = [
         data.date.to_string(),
         quoted(&row.symbol),
@@ -47,6 +50,13 @@ fn line(data: &ReportData, row: &SymbolRow) -> String {
         number(row.luck.kurtosis),
         row.approved.to_string(),
         quoted(&row.reasons.join("; ")),
+        quoted(&model.model_id),
+        model.digest,
+        quoted(&previous.model_id),
+        number(previous.sharpe),
+        number(previous.win_rate),
+        number(previous.max_drawdown),
+        number(previous.total_return),
         data.simulated.to_string(),
     ];
     cells.join(",") + "\n"
@@ -60,6 +70,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{PreviousModel, SavedModel};
 
     #[test]
     fn text_with_commas_and_quotes_stays_one_cell() {
@@ -69,6 +80,17 @@ mod tests {
             sharpe: Some(0.25),
             luck: super::super::Luck { tries: 1, deflated_sharpe: Some(0.75), ..super::super::Luck::default() },
             reasons: vec!["Sharpe 0.25, wanted \"0.5\"".into(), "x".into()],
+            model: Some(SavedModel {
+                model_id: "X-7".into(),
+                digest: "ab12".into(),
+                previous: Some(PreviousModel {
+                    model_id: "X-6".into(),
+                    sharpe: Some(0.125),
+                    win_rate: Some(f64::NAN),
+                    total_return: Some(-0.5),
+                    ..PreviousModel::default()
+                }),
+            }),
             ..SymbolRow::default()
         }];
         let text = performance_analysis(&data);
@@ -76,8 +98,8 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(
             lines[1],
-            "2025-11-08,A-USDT,0,0,,0.25,,,,,,,,,,,,,0.75,,,1,,,,,,false,\"Sharpe 0.25, wanted \"\"0.5\"\"; x\",true"
+            "2025-11-08,A-USDT,0,0,,0.25,,,,,,,,,,,,,0.75,,,1,,,,,,false,\"Sharpe 0.25, wanted \"\"0.5\"\"; x\",X-7,ab12,X-6,0.125,,,-0.5,true"
         );
-        assert_eq!(lines[0].split(',').count(), 30);
+        assert_eq!(lines[0].split(',').count(), 37);
     }
 }

@@ -1,6 +1,9 @@
 //! A day that never was, for tests: every part filled, with text that must be escaped.
 
+use chrono::NaiveDate;
+
 use super::*;
+use crate::metrics::Calibration;
 
 pub fn example() -> ReportData {
     let start = 1_741_564_800_000;
@@ -34,6 +37,9 @@ pub fn example() -> ReportData {
         device: "cpu".into(),
         simulated: true,
         timeframe: "1h".into(),
+        version: "0.1.0".into(),
+        git_commit: "3f1c2d4".into(),
+        models_digest: "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752".into(),
         settings_digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
         seconds: pairs(&[
             ("universe", 0.2),
@@ -56,9 +62,17 @@ pub fn example() -> ReportData {
             total_return: Some(0.152),
             luck: luck(1.25),
             holding: Held { total_return: Some(-0.062), sharpe: Some(-0.31), max_drawdown: Some(0.41) },
+            cost_share: Some(0.378),
+            cost_shares: CostShares {
+                fee: Some(0.238),
+                spread: Some(0.0595),
+                slippage: Some(0.0807),
+                funding: Some(0.0),
+            },
         },
         symbols,
         equity: walk(42, 6e-5),
+        holding: walk(43, -2e-5).into_iter().step_by(24).collect(),
         symbol_equity,
         importance: pairs(&[
             ("rsi_14", 0.15),
@@ -71,6 +85,7 @@ pub fn example() -> ReportData {
         .into_iter()
         .map(|(feature, share)| Importance { feature, share })
         .collect(),
+        calibration: vec![calibration("win_long", 0.03), calibration("win_short", -0.02)],
         exit_reasons: vec![
             ("stop_loss".into(), 905),
             ("take_profit".into(), 611),
@@ -182,6 +197,15 @@ fn group(name: &str, trades: u64, win_rate: f64, mean_net_bps: f64) -> Group {
     }
 }
 
+/// A head that hopes too much by `excess` wherever it speaks.
+fn calibration(head: &str, excess: f64) -> HeadCalibration {
+    let pairs = (0..2000).map(|i| {
+        let predicted = 0.3 + 0.2 * f64::from(i % 100) / 100.0;
+        (predicted, f64::from(i / 100) / 20.0 < predicted - excess)
+    });
+    HeadCalibration { head: head.into(), found: Calibration::of(pairs).unwrap() }
+}
+
 fn luck(sharpe: f64) -> Luck {
     Luck {
         tries: 1,
@@ -247,5 +271,16 @@ fn row(n: u32, symbol: &str) -> SymbolRow {
         } else {
             vec![format!("Sharpe {:.2} is below 0.5", 1.6 - 0.45 * x), "drawdown <20%> & more".into()]
         },
+        model: Some(SavedModel {
+            model_id: format!("{symbol}-2"),
+            digest: "d".repeat(64),
+            previous: (n % 2 == 1).then(|| PreviousModel {
+                model_id: format!("{symbol}-1"),
+                sharpe: Some(0.4),
+                win_rate: Some(0.48),
+                max_drawdown: Some(0.09),
+                total_return: Some(0.031),
+            }),
+        }),
     }
 }

@@ -28,9 +28,10 @@ fn the_page_needs_no_network() {
     let html = page(&example());
     // The one address left names the SVG vocabulary and is fetched by nobody.
     let html = html.replace("http://www.w3.org/2000/svg", "");
-    for word in ["http:", "https:", "src=", "@import", "url(", "<script"] {
+    for word in ["http:", "https:", "src=", "@import", "url(", "fetch(", "XMLHttp", "import("] {
         assert!(!html.contains(word), "{word}");
     }
+    assert!(html.contains("default-src 'none'"), "the page itself forbids the browser to ask anybody");
 }
 
 #[test]
@@ -44,6 +45,7 @@ fn text_from_outside_is_escaped_everywhere() {
     data.exit_reasons[0].0 = evil.into();
     data.regimes[0].name = evil.into();
     data.search[0].head = evil.into();
+    data.calibration[0].head = evil.into();
     data.groups[0].by = evil.into();
     data.groups[0].groups[0].name = evil.into();
     data.decisions.mode = evil.into();
@@ -78,8 +80,9 @@ fn a_simulated_market_is_said_in_the_banner_the_title_and_every_row() {
 #[test]
 fn the_page_shows_charts_verdicts_costs_and_exits() {
     let html = page(&example());
-    assert_eq!(html.matches("aria-label=\"Equity of the portfolio over time\"").count(), 2);
-    assert_eq!(html.matches("aria-label=\"Drawdown of the portfolio over time\"").count(), 2);
+    assert_eq!(html.matches("aria-label=\"Equity of the portfolio over time (simulated)\"").count(), 2);
+    assert_eq!(html.matches("aria-label=\"Drawdown of the portfolio over time (simulated)\"").count(), 2);
+    assert_eq!(html.matches("aria-label=\"Calibration of the models (simulated)\"").count(), 2);
     assert_eq!(html.matches("class=\"spark\"").count(), 8);
     assert_eq!(html.matches("\"pill yes\"").count(), 3);
     for word in [
@@ -90,8 +93,8 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "rsi_14",
         "TREND",
         "1\u{202f}240",
-        "win_long",
-        "−0.2%",
+        "win long",
+        "<td>−0.2</td>",
         "31.4×",
         "−0.3 to 3.7",
         "Sharpe −0.40",
@@ -99,14 +102,21 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "Trades by weekday",
         "Monday",
         "rsi_14 high + volatility_20 low",
-        "65.0% (41.0%)",
+        "65.0 (41.0)",
         "consensus disagrees",
         "2\u{202f}154",
         "ema cross",
         "in 21.4% of the bars, to sell in 20.7%; mean confidence there 47.5%",
         "331 (16.7%)",
         "At most 2.00 times the equity in all coins, 25.0% of it in one coin",
-        "<td>3 h</td>",
+        "2×, 3 h",
+        "daily stop: tripped 2 times, held for 3 hours in all",
+        "the engines&#39; score is too weak",
+        "−1\u{202f}240 (23.8%)",
+        "Came true",
+        "win short",
+        "holding −6.2%",
+        "<div class=\"sub\">before +3.1</div>",
         "2 of 3 candidates held on the test windows; 38\u{202f}412\u{202f}960 patterns",
     ] {
         assert!(html.contains(word), "{word}");
@@ -125,10 +135,34 @@ fn a_day_without_trades_still_makes_a_page() {
     data.costs = Costs::default();
     data.seconds.clear();
     data.search.clear();
+    data.calibration.clear();
+    data.risk = RiskSummary::default();
+    data.decisions = Decisions::default();
+    data.engines.clear();
+    data.regimes.clear();
+    data.groups.clear();
     data.patterns = Patterns::default();
     let html = page(&data);
     assert!(html.contains("No symbol was trained.") && html.contains("No equity curve"));
-    assert!(!html.contains("Patterns learned"), "a day without a search for patterns says nothing of one");
+    assert!(html.contains("No search for patterns was made."));
     assert!(!html.contains("Hyperparameters"), "a day without a search says nothing of one");
     assert!(!html.contains("NaN"));
+}
+
+#[test]
+fn what_is_no_number_shows_as_a_dash() {
+    let mut data = example();
+    data.engines[0].mean_net_bps = Some(f64::NAN);
+    data.regimes[0].profit_factor = Some(f64::INFINITY);
+    data.regimes[0].mean_net_bps = Some(f64::NAN);
+    data.patterns.list[0].test.mean_net_bps = Some(f64::NAN);
+    data.symbols[0].sharpe = Some(f64::NAN);
+    data.totals.sharpe = Some(f64::NAN);
+    data.equity[7].1 = f64::NAN;
+    data.search[0].cost = f64::INFINITY;
+    data.costs.gross = f64::NAN;
+    let text = page(&data).split("<script>").next().unwrap().to_lowercase();
+    for word in [">nan", "nan<", "nan ", "nan,", ">inf", "inf<", "inf×"] {
+        assert!(!text.contains(word), "{word}");
+    }
 }

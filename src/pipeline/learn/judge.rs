@@ -11,7 +11,7 @@ use crate::metrics::{Account, Breakdown, Evidence, Holding, Metrics, with_refuse
 use crate::models::verdict::{Outcome, Verdict};
 use crate::pipeline::records::regime_name;
 use crate::settings::Settings;
-use crate::shadow::{Rules, Trade};
+use crate::shadow::{Rules, Side, Trade};
 
 /// Group of trades whose regime is not known.
 const UNKNOWN: &str = "unknown";
@@ -87,7 +87,7 @@ pub fn figures(metrics: &Metrics, evidence: &Evidence, holding: Option<&Holding>
     map
 }
 
-/// All out-of-fold trades by symbol, by market regime at the signal, and by engine that voted for them, with the
+/// All out-of-fold trades by symbol, by side, by market regime at the signal, and by engine that voted for them, with the
 /// portfolio's money; `regimes` and `voices` have one entry a trade.
 pub fn breakdowns(
     panel: &Panel,
@@ -101,7 +101,15 @@ pub fn breakdowns(
     let supporters = |i: usize| voices[i].supporters(trades[i].side.sign()).collect::<Vec<usize>>();
     vec![
         ("symbol", Breakdown::by(&entries, |i| [trades[i].symbol], |&symbol| panel.symbols[symbol].clone())),
+        ("side", Breakdown::by(&entries, |i| [trades[i].side], |&side| direction(side).to_owned())),
         ("regime", Breakdown::by(&entries, regime, String::clone)),
         ("engine", Breakdown::by(&entries, supporters, |&engine: &usize| Voter::ALL[engine].name().to_owned())),
     ]
+}
+
+fn direction(side: Side) -> &'static str {
+    match side {
+        Side::Long => "long",
+        Side::Short => "short",
+    }
 }

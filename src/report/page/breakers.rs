@@ -1,0 +1,74 @@
+//! When breakers held, as lanes over the time of the portfolio.
+
+use chrono::DateTime;
+
+use super::text::{grouped, words};
+use super::words::meaning;
+use crate::report::ReportData;
+
+/// Spans drawn of one breaker at most: more are thinner than a pixel.
+const MOST_SPANS: usize = 400;
+
+pub(super) struct Lane {
+    pub name: String,
+    pub note: &'static str,
+    pub tripped: String,
+    pub held_hours: String,
+    /// What a reader that sees no lane is told.
+    pub label: String,
+    pub spans: Vec<Span>,
+}
+
+/// Where a span lies, per cent of the lane, and its times.
+pub(super) struct Span {
+    pub left: String,
+    pub width: String,
+    pub title: String,
+}
+
+/// First and last day of the lanes; none without a portfolio.
+pub(super) fn days(data: &ReportData) -> Option<[String; 2]> {
+    let (from, to) = ends(data)?;
+    Some([day(from), day(to)])
+}
+
+pub(super) fn lanes(data: &ReportData) -> Vec<Lane> {
+    let Some((from, to)) = ends(data) else { return Vec::new() };
+    let place = |ms: i64| 100.0 * (ms.clamp(from, to) - from) as f64 / (to - from).max(1) as f64;
+    data.risk
+        .trips
+        .iter()
+        .map(|(name, times)| {
+            let own = || data.risk.breakers.iter().filter(|span| &span.breaker == name);
+            let held_hours = grouped(own().map(|span| (span.to_ms - span.from_ms) as f64 / 3_600_000.0).sum());
+            let tripped = grouped(*times as f64);
+            let span = |span: &crate::report::BreakerSpan| Span {
+                left: format!("{:.2}", place(span.from_ms)),
+                width: format!("{:.2}", place(span.to_ms) - place(span.from_ms)),
+                title: format!("{} to {}", time(span.from_ms), time(span.to_ms)),
+            };
+            Lane {
+                name: words(name),
+                note: meaning(name),
+                label: format!("{}: tripped {tripped} times, held for {held_hours} hours in all", words(name)),
+                tripped,
+                held_hours,
+                spans: own().take(MOST_SPANS).map(span).collect(),
+            }
+        })
+        .collect()
+}
+
+fn ends(data: &ReportData) -> Option<(i64, i64)> {
+    let spans = data.risk.breakers.iter().flat_map(|span| [span.from_ms, span.to_ms]);
+    let times = || data.equity.iter().map(|point| point.0).chain(spans.clone());
+    Some((times().min()?, times().max()?))
+}
+
+fn day(ms: i64) -> String {
+    DateTime::from_timestamp_millis(ms).map(|time| time.format("%-d %b %Y").to_string()).unwrap_or_default()
+}
+
+fn time(ms: i64) -> String {
+    DateTime::from_timestamp_millis(ms).map(|time| time.format("%-d %b %H:%M").to_string()).unwrap_or_default()
+}
