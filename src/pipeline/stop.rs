@@ -159,9 +159,25 @@ fn watch(asked: &Weak<Asked>, workdir: &std::path::Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
+
+    #[tokio::test]
+    async fn a_step_that_waits_is_dropped_some_seconds_after_the_signal_and_the_upload_ends_before_the_run() {
+        let stop = Stop::default();
+        let early = tokio::time::timeout(LOOK, stop.overdue()).await;
+        assert!(early.is_err(), "nobody asked");
+        stop.0.interrupted.set(Instant::now()).unwrap();
+        assert!(
+            stop.is_asked() && tokio::time::timeout(LOOK, stop.overdue()).await.is_err(),
+            "work may come to its end"
+        );
+        let before = Stop::default();
+        before.0.interrupted.set(Instant::now() - WORK).unwrap();
+        let failure = tokio::time::timeout(LOOK, before.overdue()).await.unwrap();
+        assert_eq!(failure.code, Code::Interrupted);
+        assert!(before.upload_until() <= Instant::now() + (UPLOAD - WORK));
+        assert!(WORK < UPLOAD && UPLOAD < LEAVE && LEAVE < Duration::from_secs(20));
+    }
 
     #[tokio::test]
     async fn the_kill_switch_is_seen_in_time_and_stays_seen() {
