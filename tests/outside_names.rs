@@ -124,3 +124,19 @@ async fn an_exchange_cannot_list_a_coin_whose_name_leads_elsewhere() {
         assert!(!selection.excluded[0].symbol.contains('\0'), "PostgreSQL takes no such text");
     }
 }
+
+#[test]
+fn ordinary_names_are_plain_and_those_that_lead_elsewhere_are_not() {
+    for name in
+        ["BTC-USDT", "1INCH-USDT", "1000SATS-USDT", "龙-USDT", "metadata.json", "A-B_model.pkl", "NULS-USDT", "x y"]
+    {
+        assert!(is_plain_name(name), "{name:?}");
+    }
+    let long = "x".repeat(201);
+    for name in [
+        "", ".", "..", "../x", "/x", "x/", "a/b", "a\\b", "C:x", ".x", "a..b", "x.", "x ", "a\0", "a\nb", "NUL",
+        "con.txt", "Lpt9", "a*b", "a?b", "a|b", "a\"b", "<a>", &long,
+    ] {
+        assert!(!is_plain_name(name), "{name:?}");
+    }
+}
