@@ -5,7 +5,9 @@ mod backtest;
 mod bench;
 mod boost;
 mod dispatch;
+mod schedule;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -161,6 +163,42 @@ enum KillAction {
     Status,
 }
 
+impl Command {
+    /// Whether it opens the brain or writes what lies there.
+    fn keeps_accounts(&self) -> bool {
+        matches!(
+            self,
+            Self::Run(_)
+                | Self::Schedule
+                | Self::Train(_)
+                | Self::Report
+                | Self::Export(_)
+                | Self::Sync(_)
+                | Self::Restore { .. }
+                | Self::Status
+                | Self::Doctor
+        )
+    }
+}
+
+impl Common {
+    /// The same, as arguments of another process.
+    fn arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["--workdir".into(), self.workdir.clone().into()];
+        for file in &self.config {
+            arguments.extend(["--config".into(), file.clone().into()]);
+        }
+        for setting in &self.overrides {
+            arguments.extend(["--set".into(), setting.into()]);
+        }
+        if let Some(device) = &self.device {
+            arguments.extend(["--device".into(), device.into()]);
+        }
+        arguments.extend(self.json.then(|| "--json".into()));
+        arguments
+    }
+}
+
 impl Cli {
     /// Does what was asked; the exit code is the contract's.
     pub fn run(self) -> ExitCode {
@@ -168,7 +206,7 @@ impl Cli {
             Ok(code) => ExitCode::from(code),
             Err(failure) => {
                 if !failure.told {
-                    eprintln!("error: {}", failure.error);
+                    eprintln!("error: {}", huracan::secret::redact(failure.error.to_string()));
                 }
                 ExitCode::from(failure.code as u8)
             }

@@ -6,6 +6,28 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+/// Bytes of a name: file systems take 255, and a name gets endings.
+const LONGEST_NAME: usize = 200;
+
+/// Names of devices on Windows, with any ending.
+const DEVICES: [&str; 22] = [
+    "CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3", "COM4", "COM5", "COM6", "COM7", "COM8", "COM9", "LPT1", "LPT2",
+    "LPT3", "LPT4", "LPT5", "LPT6", "LPT7", "LPT8", "LPT9",
+];
+
+/// Whether a name from outside (a symbol, a value of a table, an entry of a remote) names a file of the folder that it
+/// is joined to on every system: one part, not hidden, no separator, no device, nothing that a system would change.
+pub fn is_plain_name(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && !name.starts_with('.')
+        && !name.contains("..")
+        && !name.ends_with(['.', ' '])
+        && !name.contains(|c: char| c.is_control() || "/\\:*?\"<>|".contains(c))
+        && !DEVICES.iter().any(|device| device.eq_ignore_ascii_case(stem))
+}
+
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {source}; {}", path.display(), remedy(source))]

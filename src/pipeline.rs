@@ -1,10 +1,12 @@
 //! One whole day: the twelve steps, in order. Every step can be killed at any instruction and done again.
 
+mod carry;
 pub(crate) mod checkpoints;
 mod compute;
 mod day;
 mod doctor;
 mod download;
+mod due;
 mod export;
 mod features;
 mod finish;
@@ -33,6 +35,7 @@ use crate::settings::Settings;
 pub use checkpoints::{FoldOutcome, Trained};
 pub use compute::compute_on;
 pub use doctor::doctor;
+pub use due::{Due, due};
 pub use learn::Model;
 pub use learn::study::{Study, study};
 pub use save::GIT_COMMIT;
@@ -79,8 +82,10 @@ pub async fn run(settings: Settings, request: Request) -> Result<Answer, Failure
     let outcome = tokio::select! {
         biased;
         failure = stop.killed() => Err(failure),
+        failure = stop.overdue() => Err(failure),
         outcome = steps(&mut day) => outcome,
     };
+    carry::end(&mut day, outcome.as_ref().err().map(|failure| failure.code)).await;
     match outcome {
         Ok(answer) => day.close(Ok(answer)).await,
         Err(mut failure) => {
@@ -102,6 +107,8 @@ pub async fn run(settings: Settings, request: Request) -> Result<Answer, Failure
 }
 
 async fn steps(day: &mut Day) -> Result<Answer, Failure> {
+    // What another machine had trained before it was taken away.
+    carry::begin(day).await?;
     // Steps 3 and 4: which coins, and their history.
     let selection = universe::choose(day).await?;
     let panel = download::gather(day, &selection).await?;

@@ -15,6 +15,9 @@ pub const NAMES: [&str; 8] = [
     "PGPASSWORD",
 ];
 
+/// May hold the database's password.
+const BRAIN_URL: &str = "HURACAN__BRAIN__URL";
+
 /// Shorter values would blot out ordinary words.
 const SHORTEST: usize = 6;
 
@@ -60,8 +63,19 @@ impl fmt::Display for Secret {
 /// `text` with the value of every secret of this process's environment replaced by `***`.
 pub fn redact(text: String) -> String {
     static KNOWN: OnceLock<Vec<Secret>> = OnceLock::new();
-    let known = KNOWN.get_or_init(|| NAMES.iter().filter_map(|name| Secret::from_environment(name)).collect());
+    let known = KNOWN.get_or_init(|| {
+        let named = NAMES.iter().filter_map(|name| Secret::from_environment(name));
+        named.chain(Secret::from_environment(BRAIN_URL).and_then(|url| password(&url))).collect()
+    });
     known.iter().fold(text, |text, secret| if text.contains(&secret.0) { secret.hide_in(&text) } else { text })
+}
+
+/// The password of an address like `postgres://user:password@host/database`, as it stands there.
+fn password(url: &Secret) -> Option<Secret> {
+    let (_, rest) = url.0.split_once("://")?;
+    let (user, _) = rest.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    (!password.is_empty()).then(|| Secret::new(password))
 }
 
 #[cfg(test)]
@@ -72,6 +86,9 @@ mod tests {
     fn a_secret_never_prints_its_value() {
         let secret = Secret::new("123:very-secret");
         assert_eq!(format!("{secret} {secret:?} {:?}", Some(&secret)), "*** *** Some(***)");
+        let password = |url: &str| super::password(&Secret::new(url)).map(|found| found.0);
+        assert_eq!(password("postgres://me:p:w@rd@host/db").as_deref(), Some("p:w@rd"));
+        assert_eq!((password("postgres://me@host/db"), password("sqlite://data/brain.db")), (None, None));
         assert_eq!(secret.hide_in("GET /bot123:very-secret/getMe"), "GET /bot***/getMe");
     }
 }

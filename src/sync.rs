@@ -23,6 +23,7 @@ pub use paths::{Kind, local_path, remote_path};
 pub use push::Pushed;
 pub use restore::{Restored, Scope};
 pub use verify::{Difference, Verified};
+pub use walk::local_files;
 
 /// What is known to lie on the remote, by local path (relative to the workdir, with `/`).
 pub type Manifest = HashMap<String, ManifestEntry>;
@@ -68,6 +69,16 @@ impl Remote {
         let folder = format!("{}/{date}/", self.root);
         self.operator.create_dir(&folder).await.map_err(|e| SyncError::remote("create the folder", &folder, &e))?;
         Ok(folder)
+    }
+
+    /// Removes the day's files of one kind.
+    ///
+    /// # Errors
+    /// [`SyncError::Remote`] when the remote cannot be reached or written.
+    pub async fn forget(&self, kind: Kind, date: NaiveDate) -> Result<(), SyncError> {
+        let folder = format!("{}/", kind.remote_prefix(date, &self.root));
+        let removed = self.operator.delete_with(&folder).recursive(true).await;
+        removed.map_err(|e| SyncError::remote("delete", &folder, &e))
     }
 
     /// Writes, reads back and deletes a small file: proof that the remote can be used.

@@ -3,9 +3,7 @@
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
-use std::str::FromStr;
-
-use huracan::exit::{Code, Failure, OrExit};
+use huracan::exit::{Code, Failure};
 use huracan::settings::Purpose;
 use huracan::{commands, kill, pipeline, ui};
 
@@ -15,6 +13,9 @@ use super::{Cli, Command, KillAction, RunArgs};
 
 /// Runs the command; gives back the exit code of a success.
 pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
+    if cli.command.keeps_accounts() {
+        only_for_the_owner();
+    }
     match &cli.command {
         Command::Features(args) => {
             let settings = cli.settings(Purpose::Tables)?;
@@ -80,7 +81,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         }
         Command::Run(args) => day(cli, args, false),
         Command::Train(args) => day(cli, args, true),
-        Command::Schedule => schedule(cli),
+        Command::Schedule => runtime()?.block_on(super::schedule::schedule(cli)),
         Command::Universe(args) => {
             let settings = cli.settings(Purpose::Training)?;
             let (selection, answer) =
@@ -149,6 +150,13 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     }
 }
 
+/// What these commands write tells of an account (database, journal, logs, exports, reports): files that only their
+/// owner can read.
+fn only_for_the_owner() {
+    // SAFETY: sets a number of this process.
+    unsafe { libc::umask(0o077) };
+}
+
 /// The runtime of the steps that wait for others: databases, exchanges, remotes.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?)
@@ -182,27 +190,6 @@ fn day(cli: &Cli, args: &RunArgs, stored_only: bool) -> Result<u8, Failure> {
         println!("{}", answer.json);
     }
     Ok(answer.code)
-}
-
-/// A run every day, each in a process of its own: whatever one run does, the next one starts clean.
-fn schedule(cli: &Cli) -> Result<u8, Failure> {
-    let settings = cli.settings(Purpose::Training)?;
-    let (hour, minute) = settings.schedule.at_utc.split_once(':').unwrap_or(("2", "0"));
-    let cron = croner::Cron::from_str(&format!("{minute} {hour} * * *")).or_exit(Code::Usage)?;
-    loop {
-        let next = cron.find_next_occurrence(&chrono::Utc::now(), false)?;
-        ui::print_line(&format!("next run: {}", commands::time_text(next.timestamp_millis())));
-        while let Ok(left) = (next - chrono::Utc::now()).to_std() {
-            std::thread::sleep(left.min(std::time::Duration::from_secs(30)));
-        }
-        let arguments = std::env::args_os().skip(1).map(|a| if a == "schedule" { "run".into() } else { a });
-        let status = std::process::Command::new(std::env::current_exe()?).args(arguments).status()?;
-        match status.code() {
-            Some(0) => {}
-            Some(code) if code == Code::Interrupted as i32 => return Ok(Code::Interrupted as u8),
-            _ => ui::print_line(&format!("the run ended with {status}")),
-        }
-    }
 }
 
 fn kill_switch(cli: &Cli, action: KillAction, why: Option<&str>) -> Result<u8, Failure> {

@@ -15,11 +15,13 @@ pub use predict::predict;
 pub use train::{Learns, Training, train};
 
 use crate::exit::{Code, Failure};
+use crate::files::is_plain_name;
 
 /// `{folder}/{value}.txt`; a value that would leave the folder is refused.
 fn group_file(folder: &Path, value: &str) -> Result<PathBuf, Failure> {
-    if value.is_empty() || value.contains(['/', '\\', '\0']) || value == "." || value == ".." {
-        return Err(Failure::new(Code::BadData, format!("the group value '{value}' cannot name a file")));
+    if !is_plain_name(value) {
+        let message = format!("the group value '{}' cannot name a file", value.escape_debug());
+        return Err(Failure::new(Code::BadData, message));
     }
     Ok(folder.join(format!("{value}.txt")))
 }

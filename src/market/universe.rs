@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DAY_MS, MarketInfo};
 use crate::arith::ln;
+use crate::files::is_plain_name;
 use crate::settings::{MarketType, Settings};
 
 /// Bases that follow a currency rather than a coin market: there is no trend to learn in them.
@@ -59,6 +60,12 @@ pub fn select(markets: &[MarketInfo], settings: &Settings, now_ms: i64) -> Selec
     let mut passed = Vec::new();
     let mut excluded = Vec::new();
     for market in markets {
+        // A symbol names files. What an exchange lists is not ours to trust.
+        if !is_plain_name(&market.symbol) {
+            let (symbol, reason) = (market.symbol.escape_debug().to_string(), "its name cannot name a file".into());
+            excluded.push(Excluded { symbol, reason, failed: false });
+            continue;
+        }
         let unwanted = unwanted(market, settings);
         let failed = unwanted.is_empty() && market.fault.is_some();
         let reasons = match &market.fault {

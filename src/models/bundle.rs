@@ -13,7 +13,7 @@ pub use metadata::{Inputs, Metadata, Performance, TrainingParameters, model_id};
 
 use super::lightgbm::{LightgbmError, from_lightgbm, lightgbm_feature_names, to_lightgbm};
 use crate::boost::Forest;
-use crate::files::write_atomic;
+use crate::files::{is_plain_name, write_atomic};
 
 /// First entry of every pickle; the number grows when an older reader could misread a newer file.
 const FORMAT: &str = "huracan-model-1";
@@ -114,12 +114,7 @@ impl Bundle {
     /// # Errors
     /// A symbol that would lead out of the folder.
     pub fn paths(workdir: &Path, symbol: &str) -> Result<Saved, BundleError> {
-        let bad = symbol.is_empty()
-            || symbol.len() > 200
-            || symbol.starts_with('.')
-            || symbol.contains("..")
-            || symbol.contains(|c: char| c == '/' || c == '\\' || c.is_control());
-        if bad {
+        if !is_plain_name(symbol) {
             return Err(BundleError::Symbol { symbol: symbol.escape_debug().to_string() });
         }
         let models = workdir.join("models");

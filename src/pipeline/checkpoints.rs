@@ -16,8 +16,8 @@ use crate::decide::Prediction;
 use crate::files::{WriteError, write_atomic};
 use crate::folds::Fold;
 
-/// No symbol's name holds a slash or begins with a point.
-const TUNING: &str = ".tuning.pkl";
+/// Symbols are in upper case.
+const TUNING: &str = "tuning.pkl";
 
 /// One symbol, trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

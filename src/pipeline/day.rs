@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
+use super::carry::Carrier;
 use super::stop::Stop;
 use super::{Answer, Failure};
 use crate::brain::{Brain, EventRow, Journal, RunLock, RunRow, RunStatus};
@@ -22,7 +23,7 @@ use crate::ui::{Step, Ui};
 
 /// Time that waiting messages get at the end of a run.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The same after a kill, which ends the process within a second.
+/// The same after a kill, which ends the process within a second, and after a signal.
 const HASTE: Duration = Duration::from_millis(400);
 
 pub struct Day {
@@ -41,6 +42,10 @@ pub struct Day {
     pub ui: Ui,
     pub notifier: Notifier,
     pub stop: Stop,
+    /// Whether this run had begun before.
+    pub resumed: bool,
+    /// Brings checkpoints to the remote while the run works.
+    pub carrier: Option<Carrier>,
     /// Name of the step at hand.
     pub step: String,
     /// The market's time: only bars that closed before it count.
@@ -141,8 +146,8 @@ impl Day {
         let noted = self.brain.store_events(&self.events).await;
         let ended = self.brain.finish_run(&self.run.run_id, status, error.as_deref()).await;
         let released = self.lock.release().await;
-        let killed = outcome.as_ref().is_err_and(|failure| failure.code == Code::Killed);
-        self.notifier.close(if killed { HASTE } else { PATIENCE }).await;
+        let hurried = outcome.as_ref().is_err_and(|failure| matches!(failure.code, Code::Killed | Code::Interrupted));
+        self.notifier.close(if hurried { HASTE } else { PATIENCE }).await;
         self.journal.close().await;
         self.brain.close().await;
         let answer = outcome?;

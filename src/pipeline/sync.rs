@@ -6,8 +6,9 @@ use chrono::{NaiveDate, Utc};
 use futures::TryStreamExt;
 
 use super::Failure;
+use super::day::Day;
 use crate::brain::{Brain, SYNC_MANIFEST, SyncRow, to_millis};
-use crate::sync::{Kind, Manifest, ManifestEntry, Remote, Verified};
+use crate::sync::{Kind, Manifest, ManifestEntry, Pushed, Remote, Verified};
 use crate::ui::Step;
 
 pub struct Synced {
@@ -33,6 +34,19 @@ pub async fn push(
             step.advance(1);
         })
         .await?;
+    let uploaded = note(brain, &pushed, run_id).await?;
+    manifest.extend(pushed.uploaded);
+    let verified = remote.verify(workdir, &Kind::ALL, &manifest, &|_| {}).await?;
+    let mut failed: Vec<String> =
+        pushed.failed.iter().map(|f| format!("{} was not uploaded: {}", f.path, f.error)).collect();
+    failed.extend(verified.missing.iter().map(|path| format!("{path} is missing on the remote")));
+    failed.extend(verified.differing.iter().map(|(path, difference)| format!("{path} {difference}")));
+    failed.extend(verified.unknown.iter().map(|f| format!("{} cannot be verified: {}", f.path, f.error)));
+    Ok(Synced { uploaded, unchanged: pushed.unchanged, verified, failed })
+}
+
+/// Notes in the brain what was uploaded; gives back how many files that was.
+async fn note(brain: &Brain, pushed: &Pushed, run_id: Option<&str>) -> Result<usize, Failure> {
     let now = to_millis(Utc::now());
     let rows: Vec<SyncRow> = pushed
         .uploaded
@@ -49,15 +63,31 @@ pub async fn push(
         })
         .collect();
     brain.store_synced(&rows).await?;
-    let uploaded = rows.len();
-    manifest.extend(pushed.uploaded);
-    let verified = remote.verify(workdir, &Kind::ALL, &manifest, &|_| {}).await?;
-    let mut failed: Vec<String> =
-        pushed.failed.iter().map(|f| format!("{} was not uploaded: {}", f.path, f.error)).collect();
-    failed.extend(verified.missing.iter().map(|path| format!("{path} is missing on the remote")));
-    failed.extend(verified.differing.iter().map(|(path, difference)| format!("{path} {difference}")));
-    failed.extend(verified.unknown.iter().map(|f| format!("{} cannot be verified: {}", f.path, f.error)));
-    Ok(Synced { uploaded, unchanged: pushed.unchanged, verified, failed })
+    Ok(rows.len())
+}
+
+/// What a run that must leave uploads, the dearest first: what was downloaded and learned, then what tells of it.
+const LEAVING: [Kind; 8] = [
+    Kind::Candles,
+    Kind::Models,
+    Kind::Learning,
+    Kind::Reports,
+    Kind::Exports,
+    Kind::Config,
+    Kind::Monitoring,
+    Kind::Logs,
+];
+
+/// Uploads one kind of file after the other, without a look back; gives back how many files went up. Whoever cuts this
+/// off loses no more than the note of the kind at hand, which is then uploaded once more.
+pub async fn leave(day: &Day) -> Result<usize, Failure> {
+    let manifest = manifest(&day.brain).await?;
+    let mut uploaded = 0;
+    for kind in LEAVING {
+        let pushed = day.remote.push_all(&day.workdir, day.date, &[kind], &manifest, &|_| {}).await?;
+        uploaded += note(&day.brain, &pushed, Some(&day.run.run_id)).await?;
+    }
+    Ok(uploaded)
 }
 
 /// What the brain knows to lie on the remote: the newest upload of each local file.

@@ -1,6 +1,7 @@
 //! Steps 1 and 2: the dated folder, logs, the brain, the lock, the tools; a new run, or one to go on with.
 
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime, Utc};
 use serde_json::json;
@@ -9,7 +10,7 @@ use super::compute::compute_on;
 use super::day::Day;
 use super::stop::Stop;
 use super::{Answer, Failure, Request};
-use crate::brain::{Brain, BrainError, Journal, RunRow};
+use crate::brain::{Brain, BrainError, Journal, RunLock, RunRow};
 use crate::engine::Device;
 use crate::exit::{Code, OrExit};
 use crate::market::{Exchange, Timeframe, read_folder, store};
@@ -52,12 +53,8 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
     tracing::info!(%date, device = %device, log = %log.display(), remote = remote.address(), "waking up");
 
     let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
-    let lock = match brain.lock(&format!("run of {date}")).await {
-        Ok(lock) => lock,
-        Err(error @ BrainError::Locked { .. }) => return Err(Failure::new(Code::Failed, error)),
-        Err(error) => return Err(error.into()),
-    };
     let ui = Ui::new(request.json);
+    let lock = lock(&brain, date, request.resume, &ui).await?;
     let simulated =
         exchange.as_ref().map_or_else(|| store::holds_simulated(&workdir.join("data/candles")), Exchange::simulated);
     let mut fresh = RunRow::new(uuid::Uuid::new_v4().to_string(), date);
@@ -66,6 +63,7 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
     fresh.simulated = simulated;
     fresh.device = device.to_string();
     fresh.account_currency = settings.risk.account_currency.clone();
+    let fresh_id = fresh.run_id.clone();
     let run = match begin_or_resume(&brain, request.resume, fresh, &ui).await {
         Ok(Begun::Run(run)) => run,
         Ok(Begun::Complete(answer)) => {
@@ -91,6 +89,8 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
         workdir,
         date,
         compute,
+        resumed: run.run_id != fresh_id,
+        carrier: None,
         run,
         brain,
         journal,
@@ -137,6 +137,30 @@ async fn tools(day: &mut Day) -> Result<(), Failure> {
     });
     let left = json!({ "now_ms": day.now_ms });
     day.end(step, left).await
+}
+
+/// Takes the run lock.
+///
+/// A run that goes on with another one's work is `patient`: that one may have been cut off on another machine without
+/// giving its lock back. Its heartbeat then stands still, and is waited out; one that beats is a run at work.
+async fn lock(brain: &Brain, date: NaiveDate, patient: bool, ui: &Ui) -> Result<RunLock, Failure> {
+    const PAUSE: Duration = Duration::from_secs(3);
+    let mut silent_s = None;
+    loop {
+        match brain.lock(&format!("run of {date}")).await {
+            Ok(lock) => return Ok(lock),
+            Err(BrainError::Locked { seconds_ago, timeout_s, owner })
+                if patient && silent_s.is_none_or(|before| seconds_ago >= before) =>
+            {
+                if silent_s.is_none() {
+                    ui.say(&format!("the lock is held by the {owner}; waiting up to {timeout_s} s for a sign of life"));
+                }
+                silent_s = Some(seconds_ago);
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(Failure::new(Code::Failed, error)),
+        }
+    }
 }
 
 enum Begun {

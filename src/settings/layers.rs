@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn built_in_defaults_and_the_daily_overlay_are_valid() {
+    fn built_in_defaults_and_the_overlays_are_valid() {
         let defaults = load(&Sources::default()).unwrap();
         assert_eq!(defaults.market.lookback_days, 240);
         assert_eq!(defaults.universe.top_n, 20);
@@ -281,6 +281,10 @@ mod tests {
         let daily = load(&Sources { files: vec![daily.into()], ..Sources::default() }).unwrap();
         assert_eq!(daily.market.timeframe.to_string(), "1d");
         assert_eq!(daily.market.lookback_days, 150);
+        let pod = concat!(env!("CARGO_MANIFEST_DIR"), "/config/runpod.yaml");
+        let pod = load(&Sources { files: vec![pod.into()], ..Sources::default() }).unwrap();
+        assert_eq!((pod.engine.device.as_str(), pod.engine.fallback), ("cuda", true));
+        assert_eq!((&pod.brain, &pod.sync), (&defaults.brain, &defaults.sync), "these come from the environment");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use chrono::NaiveDate;
 
+use crate::files::is_plain_name;
+
 /// A kind of local file; each has its own folder here and there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -13,9 +15,12 @@ pub enum Kind {
     Reports,
     Exports,
     Config,
+    /// Trained symbols of a run that has not ended yet.
+    Checkpoints,
 }
 
 impl Kind {
+    /// What stays of a day: every kind but checkpoints, which nobody needs once their run has ended.
     pub const ALL: [Self; 8] = [
         Self::Candles,
         Self::Models,
@@ -38,6 +43,7 @@ impl Kind {
             Self::Reports => "reports",
             Self::Exports => "exports",
             Self::Config => "config",
+            Self::Checkpoints => "data/checkpoints",
         }
     }
 
@@ -45,6 +51,7 @@ impl Kind {
     fn remote_folder(self) -> &'static str {
         match self {
             Self::Learning => "learning",
+            Self::Checkpoints => "checkpoints",
             other => other.local_folder(),
         }
     }
@@ -67,6 +74,8 @@ impl Kind {
             Self::Logs => flat && ends(&[".log", ".json"]),
             Self::Monitoring => flat && ends(&[".json"]),
             Self::Config => flat && ends(&[".yaml", ".yml", ".json", ".toml"]),
+            // `{digest}/{symbol}.pkl`
+            Self::Checkpoints => inner.matches('/').count() == 1 && ends(&[".pkl"]),
             Self::Models | Self::Reports | Self::Exports => true,
         }
     }
@@ -78,7 +87,7 @@ fn classify(local: &str) -> Option<(Kind, &str)> {
         return None;
     }
     // Learning lies inside logs: it comes before it in `Kind::ALL`.
-    let (kind, inner) = Kind::ALL.into_iter().find_map(|kind| {
+    let (kind, inner) = Kind::ALL.into_iter().chain([Kind::Checkpoints]).find_map(|kind| {
         let inner = local.strip_prefix(kind.local_folder())?.strip_prefix('/')?;
         Some((kind, inner))
     })?;
@@ -87,9 +96,7 @@ fn classify(local: &str) -> Option<(Kind, &str)> {
 
 /// Whether a relative path has only ordinary parts: no `..`, no hidden or empty part, no other system's separators.
 pub(super) fn is_plain(path: &str) -> bool {
-    !path.is_empty()
-        && !path.contains(['\\', '\0', ':'])
-        && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
+    path.split('/').all(is_plain_name)
 }
 
 /// Where a local file (relative to the workdir, with `/`) goes on the remote, without a leading slash; none for
@@ -143,10 +150,20 @@ mod tests {
             ("reports/model_comparison.html", "2025-11-08/reports/model_comparison.html"),
             ("exports/trade_history_2025-11-08.csv", "2025-11-08/exports/trade_history_2025-11-08.csv"),
             ("config/settings.yaml", "2025-11-08/config/settings.yaml"),
+            ("data/checkpoints/0af3/BTC-USDT.pkl", "2025-11-08/checkpoints/0af3/BTC-USDT.pkl"),
         ] {
             assert_eq!(at(local), Some(format!("Runpodhuracan/{remote}")), "{local}");
         }
-        for local in ["data/brain.db", "logs/core.dump", "README.md", "models", "models/.x.tmp", "config/.env", ""] {
+        for local in [
+            "data/checkpoints/BTC-USDT.pkl",
+            "data/brain.db",
+            "logs/core.dump",
+            "README.md",
+            "models",
+            "models/.x.tmp",
+            "config/.env",
+            "",
+        ] {
             assert_eq!(at(local), None, "{local}");
         }
     }

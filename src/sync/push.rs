@@ -44,6 +44,18 @@ impl Remote {
         progress: OnProgress<'_>,
     ) -> Result<Pushed, SyncError> {
         let files = local_files(workdir, kinds)?;
+        Ok(self.push_files(workdir, date, files, known, progress).await)
+    }
+
+    /// The same for the files named alone, by their local paths; what cannot be done is in the result.
+    pub async fn push_files(
+        &self,
+        workdir: &Path,
+        date: NaiveDate,
+        files: Vec<String>,
+        known: &Manifest,
+        progress: OnProgress<'_>,
+    ) -> Pushed {
         let files_total = files.len();
         let (done, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
         let outcomes: Vec<_> = futures::stream::iter(files)
@@ -74,7 +86,7 @@ impl Remote {
             }
         }
         pushed.failed.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(pushed)
+        pushed
     }
 
     async fn push_one(

@@ -162,6 +162,27 @@ async fn a_newer_local_file_is_kept_unless_told_otherwise() {
 }
 
 #[tokio::test]
+async fn checkpoints_come_back_until_they_are_forgotten_and_are_no_part_of_the_day() {
+    let workdir = tempfile::tempdir().unwrap();
+    let file = "data/checkpoints/0af3/BTC-USDT.pkl";
+    write(workdir.path(), file, "trained");
+    let remote = folder_remote(workdir.path());
+    let day_alone = remote.push_all(workdir.path(), day(), &Kind::ALL, &Manifest::new(), QUIET).await.unwrap();
+    assert!(day_alone.uploaded.is_empty());
+    let files = local_files(workdir.path(), &[Kind::Checkpoints]).unwrap();
+    assert_eq!(files, [file]);
+    assert_eq!(remote.push_files(workdir.path(), day(), files, &Manifest::new(), QUIET).await.uploaded.len(), 1);
+    fs::remove_dir_all(workdir.path().join("data")).unwrap();
+    let scope = Scope { kinds: vec![Kind::Checkpoints], date: day(), overwrite_newer: false };
+    assert_eq!(remote.restore(workdir.path(), &scope, QUIET).await.unwrap().written, [file]);
+    remote.forget(Kind::Checkpoints, day()).await.unwrap();
+    fs::remove_dir_all(workdir.path().join("data")).unwrap();
+    assert!(remote.restore(workdir.path(), &scope, QUIET).await.unwrap().written.is_empty());
+    // Nothing there is nothing to remove.
+    remote.forget(Kind::Checkpoints, day()).await.unwrap();
+}
+
+#[tokio::test]
 async fn names_that_no_synced_file_has_are_refused() {
     let workdir = tempfile::tempdir().unwrap();
     let base = workdir.path().join("remote/Runpodhuracan");

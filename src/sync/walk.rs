@@ -14,7 +14,7 @@ const DEEPEST: usize = 8;
 ///
 /// # Errors
 /// [`SyncError::Local`] for a folder that cannot be read; one that does not exist holds no files.
-pub(super) fn local_files(workdir: &Path, kinds: &[Kind]) -> Result<Vec<String>, SyncError> {
+pub fn local_files(workdir: &Path, kinds: &[Kind]) -> Result<Vec<String>, SyncError> {
     let mut files = Vec::new();
     for kind in kinds {
         visit(workdir, kind.local_folder(), DEEPEST, &mut |local| {
