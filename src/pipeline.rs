@@ -20,6 +20,7 @@ mod tables;
 mod universe;
 mod verify;
 mod wake;
+mod watch;
 
 use std::path::PathBuf;
 
