@@ -27,7 +27,7 @@ fn start(workdir: &Path, api: &str, more: &[String]) -> Child {
         "market.lookback_days=160",
         "universe.top_n=3",
         "folds.train_days=60",
-        "models.rounds=40",
+        "models.rounds=100",
         "brain.feature_days=1",
         "notify.telegram.chat_id=-7",
         "health.interval_s=1",
@@ -94,15 +94,17 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// Pages of the metrics while the run works, until one satisfies; then how the run ended.
-fn watched(mut child: Child, port: u16, enough: impl Fn(&str) -> bool) -> (String, Output) {
+/// Pages of the metrics while the run works, until one satisfies; what `status` says then; how the run ended.
+fn watched(mut child: Child, workdir: &Path, port: u16, enough: impl Fn(&str) -> bool) -> (String, Value, Output) {
     let (begun, mut page) = (Instant::now(), String::new());
     while child.try_wait().unwrap().is_none() && !enough(&page) {
         assert!(begun.elapsed() < PATIENCE, "nothing like it in\n{page}");
         page = scrape(port).unwrap_or(page);
         std::thread::sleep(Duration::from_millis(20));
     }
-    (page, child.wait_with_output().unwrap())
+    let status = status(workdir);
+    assert!(child.try_wait().unwrap().is_none(), "the run has ended before anybody could look");
+    (page, status, child.wait_with_output().unwrap())
 }
 
 #[tokio::test]
@@ -112,10 +114,12 @@ async fn a_run_is_seen_by_prometheus_and_by_its_health_and_never_held_up_by_tele
     let port = free_port();
     let child = start(workdir.path(), &api, &[format!("health.metrics_port={port}")]);
     let enough = |page: &str| page.contains("huracan_step_total") && page.contains("component=\"models\"");
-    let (page, output) = watched(child, port, enough);
+    let (page, seen, output) = watched(child, workdir.path(), port, enough);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(enough(&page), "{page}");
+    assert_eq!(seen["run"]["status"], "running", "{seen}");
+    assert!(seen["working"].as_str().is_some_and(|run| run.contains("2024-08-01")), "{seen}");
 
     // Whatever Telegram's server did, it was asked, it was noted, and the token stands nowhere.
     assert!(heard.lock().unwrap().iter().any(|request| request.contains(TOKEN)), "the token is in the address");
@@ -123,14 +127,16 @@ async fn a_run_is_seen_by_prometheus_and_by_its_health_and_never_held_up_by_tele
     assert!(log.contains("a notification was given up"), "{log}");
     let mut written = vec![("stderr".into(), output.stderr.clone()), ("stdout".into(), output.stdout.clone())];
     written.extend(files(workdir.path()).into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())));
-    assert!(written.len() > 60, "{} files", written.len());
+    assert!(written.len() > 40, "{} files", written.len());
     for (path, bytes) in &written {
         let found = bytes.windows(TOKEN.len()).any(|piece| piece == TOKEN.as_bytes());
         assert!(!found, "the token is in {}", path.display());
     }
 
     health_is_in_the_files_and_in_the_brain(workdir.path()).await;
-    status_shows_the_run(workdir.path());
+    let after = status(workdir.path());
+    assert_eq!((&after["run"]["status"], &after["working"]), (&"done".into(), &Value::Null), "{after}");
+    assert!(after["health"]["unwell"].is_array() && after["result"]["models"]["trained"] == 3, "{after}");
 
     let Some(python) = python::python_with("prometheus_client") else { return };
     let file = workdir.path().join("metrics.txt");
@@ -180,13 +186,12 @@ async fn health_is_in_the_files_and_in_the_brain(workdir: &Path) {
     brain.close().await;
 }
 
-fn status_shows_the_run(workdir: &Path) {
+fn status(workdir: &Path) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
     command.current_dir(workdir).env_remove("HURACAN__BRAIN__URL");
     let output = command.args(["status", "--json", "--workdir"]).arg(workdir).output().unwrap();
-    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&status["run"]["status"], &status["working"]), (&"done".into(), &Value::Null), "{status}");
-    assert!(status["health"]["unwell"].is_array() && status["result"]["models"]["trained"] == 3, "{status}");
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 #[test]

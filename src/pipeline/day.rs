@@ -25,7 +25,9 @@ use crate::ui::{Step, Ui};
 
 /// Time that waiting messages get at the end of a run.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The same after a kill, which ends the process within a second.
+/// Time that a round of health checks under way gets there.
+const ROUND: Duration = Duration::from_secs(3);
+/// The messages' time after a kill, which ends the process within a second.
 const HASTE: Duration = Duration::from_millis(400);
 
 pub struct Day {
@@ -161,6 +163,7 @@ impl Day {
             Err(failure) if failure.code == Code::Interrupted => (RunStatus::Interrupted, None),
             Err(failure) => (RunStatus::Failed, Some(crate::secret::redact(failure.error.to_string()))),
         };
+        let killed = outcome.as_ref().is_err_and(|failure| failure.code == Code::Killed);
         let (level, kind) = match &outcome {
             Ok(_) => ("info", "run_ended"),
             Err(failure) if failure.code == Code::Killed => ("error", "kill_switch"),
@@ -170,13 +173,12 @@ impl Day {
         let said = error.clone().unwrap_or_else(|| format!("the run of {} is {status}", self.date));
         self.event(level, kind, said);
         if let Some(watch) = self.watch.take() {
-            watch.stop().await;
+            watch.stop(if killed { Duration::ZERO } else { ROUND }).await;
         }
         let told = self.write_status(status.name());
         let noted = self.store_events().await;
         let ended = self.brain.finish_run(&self.run.run_id, status, error.as_deref()).await;
         let released = self.lock.release().await;
-        let killed = outcome.as_ref().is_err_and(|failure| failure.code == Code::Killed);
         self.notifier.close(if killed { HASTE } else { PATIENCE }).await;
         self.journal.close().await;
         self.brain.close().await;

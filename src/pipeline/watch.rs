@@ -22,8 +22,6 @@ use crate::ui::Ui;
 
 /// Rows of checks that wait at most for a brain that does not take them.
 const WAITING: usize = 2000;
-/// Time that a round of checks under way gets at the end of a run.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How the run does, for all who look; clones share it.
 #[derive(Clone)]
@@ -112,10 +110,11 @@ impl Watch {
         checks.await.unwrap_or_default()
     }
 
-    pub async fn stop(self) {
+    /// Ends both tasks; a round of checks under way gets `patience` to be stored.
+    pub async fn stop(self, patience: Duration) {
         drop(self.ask);
         let mut rounds = self.rounds;
-        if tokio::time::timeout(PATIENCE, &mut rounds).await.is_err() {
+        if tokio::time::timeout(patience, &mut rounds).await.is_err() {
             rounds.abort();
         }
         if let Some(metrics) = self.metrics {
