@@ -1,8 +1,12 @@
-//! Is everything that a run leans on well: checks with latency and remedy, and the files in `monitoring/`.
+//! Is everything that a run leans on well: checks with latency and remedy, the files in `monitoring/`, and the metrics
+//! for Prometheus.
 
 mod files;
 mod local;
+mod monitor;
+mod serve;
 mod table;
+mod vitals;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -10,9 +14,12 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use files::{Performance, SystemStatus, write_checks, write_performance, write_status};
-pub use local::{disk, free_memory, gpu, memory, peak_rss_bytes};
+pub use files::{Performance, SystemStatus, read_status, write_checks, write_performance, write_status};
+pub use local::{disk, free_memory, gpu, memory, peak_rss_bytes, rss_bytes};
+pub use monitor::{Probe, look_at_all};
+pub use serve::{PageMaker, listen};
 pub use table::doctor_table;
+pub use vitals::{Vitals, prometheus};
 
 use crate::sync::Remote;
 
@@ -107,10 +114,11 @@ pub async fn timed<E: std::fmt::Display>(
     check.with_latency(begun.elapsed())
 }
 
+pub const REMOTE_REMEDY: &str = "check the network, the keys in the environment and sync.remote in the settings";
+
 /// Writes, reads and deletes a small file on the remote.
 pub async fn remote(remote: &Remote, limit: Duration) -> Check {
-    let remedy = "check the network, the keys in the environment and sync.remote in the settings";
-    timed("remote", limit, remedy, async { remote.probe().await.map(|()| remote.address().to_owned()) }).await
+    timed("remote", limit, REMOTE_REMEDY, async { remote.probe().await.map(|()| remote.address().to_owned()) }).await
 }
 
 /// The worst of all; healthy when there is nothing to check.

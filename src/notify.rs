@@ -32,6 +32,30 @@ pub struct Delivered {
     pub dropped: u64,
 }
 
+/// A way to the notifier for a task beside the run; it does not keep the notifier open.
+#[derive(Debug, Clone)]
+pub struct Teller {
+    line: Option<(mpsc::WeakSender<String>, Arc<Counts>)>,
+}
+
+impl Teller {
+    /// [`Notifier::tell`], while the notifier is open.
+    pub fn tell(&self, milestone: &Milestone) {
+        if let Some((sender, counts)) = &self.line
+            && let Some(sender) = sender.upgrade()
+        {
+            hand_over(&sender, counts, milestone);
+        }
+    }
+}
+
+fn hand_over(sender: &mpsc::Sender<String>, counts: &Counts, milestone: &Milestone) {
+    counts.taken.fetch_add(1, Ordering::Relaxed);
+    if sender.try_send(milestone.text()).is_err() {
+        counts.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// The way to whoever wants to hear; switched off, it takes milestones and does nothing.
 #[derive(Debug)]
 pub struct Notifier {
@@ -86,11 +110,14 @@ impl Notifier {
 
     /// Hands a milestone over; returns at once, whatever Telegram does.
     pub fn tell(&self, milestone: &Milestone) {
-        let Some(line) = &self.line else { return };
-        line.counts.taken.fetch_add(1, Ordering::Relaxed);
-        if line.sender.try_send(milestone.text()).is_err() {
-            line.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        if let Some(line) = &self.line {
+            hand_over(&line.sender, &line.counts, milestone);
         }
+    }
+
+    /// A way to tell for a task beside the run.
+    pub fn teller(&self) -> Teller {
+        Teller { line: self.line.as_ref().map(|line| (line.sender.downgrade(), line.counts.clone())) }
     }
 
     /// Lets what waits be sent, for `patience` at most, and says what became of all.

@@ -22,6 +22,7 @@ mod tables;
 mod universe;
 mod verify;
 mod wake;
+mod watch;
 
 use std::path::PathBuf;
 

@@ -34,6 +34,7 @@ pub struct Settings {
     pub brain: Brain,
     pub sync: Sync,
     pub notify: Notify,
+    pub health: Health,
     pub schedule: Schedule,
     pub engine: Engine,
     pub logs: Logs,
@@ -317,6 +318,13 @@ pub struct Telegram {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub struct Health {
+    pub interval_s: f64,
+    pub timeout_s: f64,
+    pub metrics_port: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct Schedule {
     pub at_utc: String,
 }
@@ -344,7 +352,7 @@ impl Settings {
     pub fn digest(&self) -> String {
         let mut value = serde_json::to_value(self).expect("settings are plain data");
         if let Some(map) = value.as_object_mut() {
-            for key in ["patterns", "brain", "sync", "notify", "schedule", "engine", "logs"] {
+            for key in ["patterns", "brain", "sync", "notify", "health", "schedule", "engine", "logs"] {
                 map.remove(key);
             }
         }

@@ -6,7 +6,7 @@ mod summary;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -56,7 +56,17 @@ enum Mode {
 pub struct Ui {
     mode: Arc<Mode>,
     seconds: Arc<Mutex<Vec<(String, f64)>>>,
+    /// The step that began last.
+    newest: Arc<Mutex<Weak<Inner>>>,
     json: bool,
+}
+
+/// How far a step has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    pub step: String,
+    pub done: u64,
+    pub total: Option<u64>,
 }
 
 impl Ui {
@@ -79,7 +89,7 @@ impl Ui {
     }
 
     fn with(mode: Mode, json: bool) -> Self {
-        Self { mode: Arc::new(mode), seconds: Arc::default(), json }
+        Self { mode: Arc::new(mode), seconds: Arc::default(), newest: Arc::default(), json }
     }
 
     /// Begins a step of `total` things; without a total it only shows that it is alive.
@@ -102,15 +112,25 @@ impl Ui {
             }
             Mode::Nothing => None,
         };
-        Step(Arc::new(Inner {
+        let step = Arc::new(Inner {
             ui: self.clone(),
             name: name.to_owned(),
             bar,
             count: AtomicU64::new(0),
+            total: AtomicU64::new(total.unwrap_or(UNKNOWN)),
             note: Mutex::default(),
             begun: Instant::now(),
             ended: AtomicBool::new(false),
-        }))
+        });
+        *lock(&self.newest) = Arc::downgrade(&step);
+        Step(step)
+    }
+
+    /// How far the step at hand has come; none between steps.
+    pub fn progress(&self) -> Option<Progress> {
+        let step = lock(&self.newest).upgrade().filter(|step| !step.ended.load(Ordering::Acquire))?;
+        let total = Some(step.total.load(Ordering::Relaxed)).filter(|total| *total != UNKNOWN);
+        Some(Progress { step: step.name.clone(), done: step.count.load(Ordering::Relaxed), total })
     }
 
     /// A line for the person, whatever the mode; hidden only when all is.
@@ -151,6 +171,9 @@ fn style(counted: bool, colour: bool) -> ProgressStyle {
     plain.clone().template(&template).unwrap_or(plain).progress_chars("━╸─")
 }
 
+/// A total that nobody has told.
+const UNKNOWN: u64 = u64::MAX;
+
 /// One step on the screen; clones may advance it from any thread. It ends with [`Step::done`], or when the last
 /// clone is dropped.
 #[derive(Clone)]
@@ -161,6 +184,7 @@ struct Inner {
     name: String,
     bar: Option<ProgressBar>,
     count: AtomicU64,
+    total: AtomicU64,
     note: Mutex<String>,
     begun: Instant,
     ended: AtomicBool,
@@ -176,6 +200,7 @@ impl Step {
 
     /// Sets how many things there are, where that is found out on the way.
     pub fn total(&self, total: u64) {
+        self.0.total.store(total, Ordering::Relaxed);
         if let (Some(bar), Mode::Bars { colour, .. }) = (&self.0.bar, &*self.0.ui.mode) {
             bar.set_length(total);
             bar.set_style(style(true, *colour));
@@ -249,11 +274,14 @@ mod tests {
                 scope.spawn(move || (0..10).for_each(|_| step.advance(1)));
             }
         });
+        let progress = Progress { step: "features".into(), done: 40, total: Some(40) };
+        assert_eq!(ui.progress(), Some(progress));
         step.note("ETH-USDT\nsecond line");
         assert_eq!(step.0.count.load(Ordering::Relaxed), 40);
         assert_eq!(step.0.line(true, 3.25), "✓ features     40 in 3.2 s  ETH-USDT");
         step.done();
         step.done();
+        assert_eq!(ui.progress(), None);
         drop(step);
         drop(ui.step("labels", None));
         let seconds = ui.seconds();

@@ -129,8 +129,11 @@ async fn every_table_gives_back_what_it_was_given(bed: Bed) {
     read.sort_by_key(|row| after.iter().position(|a| a.trade_id == row.trade_id && a.horizon_bars == row.horizon_bars));
     assert_eq!(read, after);
 
-    assert_eq!(brain.previous_model("BTC-USDT", "run-2").await.expect("reads").as_ref(), Some(&models[0]));
-    assert_eq!(brain.previous_model("BTC-USDT", "run-1").await.expect("reads"), None);
+    let next = rows::run("run-2");
+    assert_eq!(brain.previous_model("BTC-USDT", &next).await.expect("reads").as_ref(), Some(&models[0]));
+    assert_eq!(brain.previous_model("BTC-USDT", &run).await.expect("reads"), None);
+    let of_the_other_market = RunRow { simulated: !next.simulated, ..next };
+    assert_eq!(brain.previous_model("BTC-USDT", &of_the_other_market).await.expect("reads"), None);
     assert!(brain.ping().await.expect("answers") < Duration::from_secs(5));
 }
 
@@ -402,6 +405,7 @@ async fn the_tables_are_those_of_the_contract(bed: Bed) {
         "daily_metrics",
         "events",
         "features",
+        "health_checks",
         "loss_analysis",
         "model_performance",
         "models",

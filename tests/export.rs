@@ -15,25 +15,46 @@ use sha2::{Digest, Sha256};
 use huracan::brain::{Brain, Journal, JournalModelRow, RunRow, TradeRow};
 use huracan::export::{self, ExportIndex};
 
-/// Every kind of the user's list, as files of 2025-11-08 are named.
-const KINDS: [&str; 16] = [
-    "trade_history",
-    "all_trades_complete",
-    "model_performance",
-    "win_loss_analysis",
-    "pattern_library",
-    "pattern_performance",
-    "post_exit_tracking",
-    "regime_analysis",
-    "model_evolution",
-    "observability_trades",
-    "observability_models",
-    "observability_model_deltas",
-    "learning",
-    "backtest",
-    "artifact",
-    "comprehensive_metrics",
+/// The seventeen kinds of `how-the-bot-works.md`, section 8, as files of 2025-11-08 are named, with the columns (of a
+/// CSV) or keys (of a JSON object) that it promises; `*` stands for what the copied file is called.
+const KINDS: [(&str, &str, &str); 17] = [
+    ("trade_history", "trade_history_2025-11-08.csv", TRADES),
+    ("all_trades_complete", "all_trades_complete_2025-11-08.csv", TRADES),
+    (
+        "model_performance",
+        "model_performance_2025-11-08.csv",
+        "model_id symbol evaluation_date sharpe_ratio win_rate total_return max_drawdown num_trades",
+    ),
+    ("win_loss_analysis", "win_loss_analysis_2025-11-08.json", "wins losses"),
+    (
+        "pattern_library",
+        "pattern_library_2025-11-08.csv",
+        "pattern_id pattern_description win_rate total_occurrences avg_profit_bps",
+    ),
+    ("pattern_performance", "pattern_performance_2025-11-08.csv", "pattern_id win_rate avg_profit_bps"),
+    ("post_exit_tracking", "post_exit_tracking_2025-11-08.csv", "trade_id exit_timestamp exit_price price_after"),
+    (
+        "regime_analysis",
+        "regime_analysis_2025-11-08.csv",
+        "market_regime total_trades wins losses win_rate avg_profit_gbp total_profit_gbp",
+    ),
+    ("model_evolution", "model_evolution_2025-11-08.csv", "symbol model_id evaluation_date sharpe_ratio win_rate"),
+    ("observability_trades", "observability_trades_2025-11-08.csv", "trade_id symbol entry_timestamp exit_timestamp"),
+    ("observability_models", "observability_models_2025-11-08.csv", "model_id symbol"),
+    ("observability_model_deltas", "observability_model_deltas_2025-11-08.csv", "model_id previous_model_id"),
+    ("learning", "learning_*.json", "insights"),
+    ("backtest", "backtest_*", ""),
+    ("artifact", "artifact_*_metadata.json", "symbol"),
+    (
+        "comprehensive_metrics",
+        "comprehensive_metrics_2025-11-08.json",
+        "total_trades win_rate total_profit_gbp patterns_learned models_trained",
+    ),
+    ("performance_summary", "performance_summary_2025-11-08.json", "exported_at files"),
 ];
+
+const TRADES: &str = "trade_id symbol entry_timestamp entry_price exit_timestamp exit_price position_size direction \
+    gross_profit_bps net_profit_gbp fees_gbp slippage_bps market_regime volatility_bps is_winner model_version";
 
 /// Fills a library with two runs and a working folder with files, and exports the second run.
 async fn exported(url: &str, home: &Path) -> (ExportIndex, Brain, Journal, RunRow) {
@@ -131,8 +152,8 @@ async fn exports_say_what_the_library_holds(url: &str) {
 
     // The index names every kind and every file, with its true size and hash.
     assert_eq!(json(home, "performance_summary_2025-11-08.json"), serde_json::to_value(&index).expect("JSON"));
-    for kind in KINDS {
-        assert!(index.files.iter().any(|file| file.kind == kind), "{kind} is missing");
+    for (kind, name, columns) in KINDS {
+        has_its_names(home, &index, kind, name, columns);
     }
     let mut listed: Vec<_> = index.files.iter().map(|file| file.file.clone()).collect();
     listed.push("performance_summary_2025-11-08.json".to_owned());
@@ -153,13 +174,6 @@ async fn exports_say_what_the_library_holds(url: &str) {
     }
 
     let history = Csv::read(home, "trade_history");
-    for name in "trade_id symbol entry_timestamp entry_price exit_timestamp exit_price position_size direction \
-        gross_profit_bps net_profit_gbp fees_gbp slippage_bps market_regime volatility_bps is_winner model_version \
-        simulated"
-        .split_whitespace()
-    {
-        history.column(name);
-    }
     assert_eq!(history.column("trade_id"), trades.iter().map(|t| t.trade_id.as_str()).collect::<Vec<_>>());
     assert_eq!(history.numbers("net_bps"), trades.iter().map(|t| t.net_bps).collect::<Vec<_>>(), "to the last bit");
     assert_eq!(history.column("signal_timestamp")[0], "2025-10-09T08:53:20.123Z");
@@ -168,19 +182,7 @@ async fn exports_say_what_the_library_holds(url: &str) {
     assert_eq!(Csv::read(home, "all_trades_complete").rows.len(), 60);
     assert_eq!(Csv::read(home, "post_exit_tracking").rows.len(), 90);
     assert_eq!(Csv::read(home, "observability_trades").rows.len(), 60);
-    let performance = Csv::read(home, "model_performance");
-    for name in [
-        "model_id",
-        "symbol",
-        "evaluation_date",
-        "sharpe_ratio",
-        "win_rate",
-        "total_return",
-        "max_drawdown",
-        "num_trades",
-    ] {
-        assert_eq!(performance.column(name).len(), 6);
-    }
+    assert_eq!(Csv::read(home, "model_performance").rows.len(), 6);
 
     regimes_add_up(home, &trades);
     let evolution = Csv::read(home, "model_evolution");
@@ -215,6 +217,28 @@ async fn exports_say_what_the_library_holds(url: &str) {
     // Exported once more, nothing differs.
     let again = export::all(&brain, &journal, home, &run).await.expect("exports");
     assert_eq!(again.files, index.files);
+}
+
+fn has_its_names(home: &Path, index: &ExportIndex, kind: &str, name: &str, columns: &str) {
+    let (start, end) = name.split_once('*').unwrap_or((name, ""));
+    let files = fs::read_dir(home.join("exports")).expect("lists").map(|entry| entry.expect("an entry").file_name());
+    let mut found: Vec<String> = files.map(|name| name.into_string().expect("text")).collect();
+    found.retain(
+        |found| if name.contains('*') { found.starts_with(start) && found.ends_with(end) } else { found == name },
+    );
+    assert!(!found.is_empty(), "no {name}");
+    // The index cannot hold its own hash.
+    let listed = index.files.iter().any(|file| file.kind == kind && found.contains(&file.file));
+    assert!(listed || kind == "performance_summary", "{kind} is not in the index");
+    let promised: Vec<&str> = columns.split_whitespace().collect();
+    let given: Vec<String> = match name.ends_with(".csv") {
+        true => Csv::read(home, kind).head,
+        false if promised.is_empty() => return,
+        false => json(home, &found[0]).as_object().expect("an object").keys().cloned().collect(),
+    };
+    for column in promised {
+        assert!(given.iter().any(|given| given == column), "{name} has no {column}, only {given:?}");
+    }
 }
 
 fn regimes_add_up(home: &Path, trades: &[TradeRow]) {

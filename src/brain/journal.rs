@@ -175,10 +175,11 @@ impl Journal {
 async fn previous(tx: &mut Tx, model: &JournalModelRow) -> Result<Option<JournalModelRow>, BrainError> {
     let sql = format!(
         "SELECT {} FROM models WHERE symbol = $1 AND model_type = $2 AND run_id <> $3 AND trained_at <= $4 \
-         ORDER BY trained_at DESC, model_id LIMIT 1",
+         AND simulated = $5 ORDER BY trained_at DESC, model_id LIMIT 1",
         MODELS.column_list()
     );
-    let binds = [model.symbol.put(), model.model_type.put(), model.run_id.put(), model.trained_at.put()];
+    let binds =
+        [model.symbol.put(), model.model_type.put(), model.run_id.put(), model.trained_at.put(), model.simulated.put()];
     let found = tx.rows("models", sql, &binds, JournalModelRow::COLUMNS).await?;
     found.into_iter().next().map(|values| JournalModelRow::from_values("models", values)).transpose()
 }

@@ -66,12 +66,9 @@ impl Brain {
             tx.execute("cannot take the lock", "LOCK TABLE run_lock IN EXCLUSIVE MODE", &[]).await?;
         }
         let now = clock(&mut tx).await?;
-        let sql = format!("SELECT {} FROM run_lock WHERE name = $1", RUN_LOCK.column_list());
-        let held = tx.rows("run_lock", sql, &[NAME.to_owned().put()], LockRow::COLUMNS).await?;
-        if let Some(values) = held.into_iter().next() {
-            let holder = LockRow::from_values("run_lock", values)?;
+        if let Some(holder) = holder(&mut tx).await? {
             let age = now - holder.heartbeat;
-            if age.to_std().unwrap_or_default() < LOCK_TIMEOUT && !is_gone(&holder) {
+            if is_alive(&holder, now) {
                 return Err(BrainError::Locked {
                     owner: holder.owner,
                     seconds_ago: age.num_seconds().max(0),
@@ -88,6 +85,25 @@ impl Brain {
         let beating = tokio::spawn(beat(self.store.clone(), row.token.clone(), lost.clone()));
         Ok(RunLock { store: self.store.clone(), token: row.token, lost, beating })
     }
+
+    /// The purpose of whoever holds the lock and shows signs of life.
+    pub async fn lock_holder(&self) -> Result<Option<String>, BrainError> {
+        let mut tx = self.store.begin().await?;
+        let now = clock(&mut tx).await?;
+        let alive = holder(&mut tx).await?.filter(|holder| is_alive(holder, now));
+        tx.commit().await?;
+        Ok(alive.map(|holder| holder.owner))
+    }
+}
+
+async fn holder(tx: &mut Tx) -> Result<Option<LockRow>, BrainError> {
+    let sql = format!("SELECT {} FROM run_lock WHERE name = $1", RUN_LOCK.column_list());
+    let held = tx.rows("run_lock", sql, &[NAME.to_owned().put()], LockRow::COLUMNS).await?;
+    held.into_iter().next().map(|values| LockRow::from_values("run_lock", values)).transpose()
+}
+
+fn is_alive(holder: &LockRow, now: DateTime<Utc>) -> bool {
+    (now - holder.heartbeat).to_std().unwrap_or_default() < LOCK_TIMEOUT && !is_gone(holder)
 }
 
 impl RunLock {

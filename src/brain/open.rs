@@ -20,6 +20,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a writer waits for another one on SQLite.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Rows that SQLite's thread reads ahead of whoever takes them; it sleeps and wakes the less often the more these are.
+const ROWS_WAITING: usize = 1024;
+
 /// Two processes may make the tables of a new file at the same moment; the second finds them on its next try.
 const MIGRATE_TRIES: usize = 3;
 
@@ -49,6 +52,7 @@ pub(super) async fn open_sqlite(path: &Path, shown: &str, migrator: Migrator) ->
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(ROWS_WAITING)
         .disable_statement_logging();
     let pool =
         SqlitePoolOptions::new().max_connections(4).acquire_timeout(BUSY_TIMEOUT).connect_with(options).await.map_err(

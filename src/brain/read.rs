@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::record::{Record, RunRecord, Table};
 use super::rows::*;
 use super::store::ValueStream;
-use super::value::{Column, Value};
+use super::value::{Column, Field, Value};
 use super::{Brain, BrainError};
 
 impl Brain {
@@ -38,13 +38,14 @@ impl Brain {
         self.typed(&SYNC_MANIFEST, sql, &[Value::Text(remote_path.to_owned())]).try_next().await
     }
 
-    /// The symbol's newest model of any run but this one.
-    pub async fn previous_model(&self, symbol: &str, run_id: &str) -> Result<Option<ModelRow>, BrainError> {
+    /// The symbol's newest model of any run but this one; invented and real markets are kept apart.
+    pub async fn previous_model(&self, symbol: &str, run: &RunRow) -> Result<Option<ModelRow>, BrainError> {
         let sql = format!(
-            "SELECT {} FROM models WHERE symbol = $1 AND run_id <> $2 ORDER BY trained_at DESC, model_id LIMIT 1",
+            "SELECT {} FROM models WHERE symbol = $1 AND run_id <> $2 AND simulated = $3 AND trained_at <= $4 \
+             ORDER BY trained_at DESC, model_id LIMIT 1",
             MODELS.column_list()
         );
-        let binds = [Value::Text(symbol.to_owned()), Value::Text(run_id.to_owned())];
+        let binds = [symbol.to_owned().put(), run.run_id.put(), run.simulated.put(), run.started.put()];
         self.typed(&MODELS, sql, &binds).try_next().await
     }
 

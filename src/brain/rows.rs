@@ -9,7 +9,7 @@ mod trade;
 
 pub use learning::{AnalysisRow, PatternRow, PostExitRow};
 pub use model::{DailyMetricsRow, ModelRow, PerformanceRow};
-pub use operation::{EventRow, SyncRow};
+pub use operation::{EventRow, HealthRow, SyncRow};
 pub use risk::{BreakerRow, RefusalRow};
 pub use run::{RunRow, RunStatus, UniverseRow};
 pub use trade::TradeRow;
@@ -31,3 +31,4 @@ pub const RISK_REFUSALS: Table<RefusalRow> = Table::new("risk_refusals", "entry_
 pub const RISK_BREAKERS: Table<BreakerRow> = Table::new("risk_breakers", "from_time, breaker, to_time");
 pub const SYNC_MANIFEST: Table<SyncRow> = Table::new("sync_manifest", "remote_path");
 pub const EVENTS: Table<EventRow> = Table::new("events", "time, event_id");
+pub const HEALTH_CHECKS: Table<HealthRow> = Table::new("health_checks", "checked_at, component");

@@ -1,12 +1,12 @@
 //! Runs: begun, taken up again, marked step by step, ended.
 
-use chrono::{NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::TryStreamExt;
 use serde_json::json;
 
 use super::record::Record;
 use super::rows::{RUNS, RunRow, RunStatus};
-use super::value::{Field, Value, to_millis};
+use super::value::{Column, Field, Kind, Value, to_millis};
 use super::{Brain, BrainError};
 
 impl Brain {
@@ -45,6 +45,14 @@ impl Brain {
         };
         let sql = format!("SELECT {columns} FROM runs {filter} ORDER BY started DESC, run_id DESC LIMIT 1");
         self.typed(&RUNS, sql, &binds).try_next().await
+    }
+
+    /// When the newest run ended that lost no symbol.
+    pub async fn last_success(&self) -> Result<Option<DateTime<Utc>>, BrainError> {
+        const FINISHED: &[Column] = &[Column { name: "finished", kind: Kind::Time }];
+        let sql = "SELECT finished FROM runs WHERE status = $1 AND finished IS NOT NULL ORDER BY finished DESC LIMIT 1";
+        let found = self.query("runs", sql, &[RunStatus::Done.put()], FINISHED).try_next().await?;
+        Ok(found.and_then(|values| values.into_iter().next()).and_then(DateTime::take))
     }
 
     /// Notes that a step begins: a sign of life, and what `status` shows.

@@ -1,5 +1,7 @@
 //! The kinds of value that both databases keep alike.
 
+use std::fmt::Write;
+
 use chrono::{DateTime, NaiveDate, SecondsFormat, SubsecRound, Utc};
 
 use crate::shadow::{ExitReason, Side};
@@ -35,16 +37,26 @@ pub enum Value {
 
 impl Value {
     /// The value as people and spreadsheets read it; NULL is empty, times are RFC 3339 UTC.
+    ///
+    /// What has to be made up is written to `buffer`, which a caller of many values uses again and again.
+    pub fn plain<'a>(&'a self, buffer: &'a mut String) -> &'a str {
+        buffer.clear();
+        let written = match self {
+            Self::Null => Ok(()),
+            Self::Text(text) => return text,
+            Self::Real(real) => write!(buffer, "{real:?}"),
+            Self::Int(int) => write!(buffer, "{int}"),
+            Self::Bool(flag) => write!(buffer, "{flag}"),
+            Self::Time(time) => write!(buffer, "{}", time.to_rfc3339_opts(SecondsFormat::Millis, true)),
+            Self::Date(date) => write!(buffer, "{date}"),
+        };
+        written.expect("a String takes whatever is written");
+        buffer
+    }
+
+    /// [`Value::plain`] on its own.
     pub fn to_plain(&self) -> String {
-        match self {
-            Self::Null => String::new(),
-            Self::Text(text) => text.clone(),
-            Self::Real(real) => format!("{real:?}"),
-            Self::Int(int) => int.to_string(),
-            Self::Bool(flag) => flag.to_string(),
-            Self::Time(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
-            Self::Date(date) => date.to_string(),
-        }
+        self.plain(&mut String::new()).to_owned()
     }
 
     /// The value in JSON; infinities, which JSON has no word for, are null.

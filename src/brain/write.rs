@@ -103,15 +103,23 @@ impl Brain {
 
     /// Adds events; one that is already there (by `event_id`) is left alone.
     pub async fn store_events(&self, rows: &[EventRow]) -> Result<(), BrainError> {
-        let width = EventRow::COLUMNS.len();
-        let places = (1..=width).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
-        let sql = format!(
-            "INSERT INTO events ({}) VALUES ({places}) ON CONFLICT (event_id) DO NOTHING",
-            EVENTS.column_list()
-        );
+        self.add(&EVENTS, rows).await
+    }
+
+    /// Adds looks at components; one that is already there (by run, component and time) is left alone.
+    pub async fn store_health(&self, rows: &[HealthRow]) -> Result<(), BrainError> {
+        self.add(&HEALTH_CHECKS, rows).await
+    }
+
+    /// Adds rows; those whose key is taken are left alone.
+    async fn add<R: Record>(&self, table: &Table<R>, rows: &[R]) -> Result<(), BrainError> {
+        let places = (1..=R::COLUMNS.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+        let sql =
+            format!("INSERT INTO {} ({}) VALUES ({places}) ON CONFLICT DO NOTHING", table.name, table.column_list());
+        let what = format!("cannot write to {}", table.name);
         let mut tx = self.store.begin().await?;
         for row in rows {
-            tx.execute("cannot write to events", sql.clone(), &row.values()).await?;
+            tx.execute(&what, sql.clone(), &row.values()).await?;
         }
         tx.commit().await
     }

@@ -11,6 +11,9 @@ use super::{ExportError, ExportFile};
 /// Files under way; whatever carries this name when an export starts was left by one that was killed.
 const UNDER_WAY: &str = ".export-";
 
+/// Bytes that are hashed and written at once.
+const PIECE: usize = 1 << 18;
+
 /// The folder of the exports.
 pub(super) struct Folder {
     path: PathBuf,
@@ -37,7 +40,7 @@ impl Folder {
             .prefix(UNDER_WAY)
             .tempfile_in(&self.path)
             .map_err(|source| ExportError::Write { path: path.clone(), source })?;
-        Ok(Whole { path, name: name.to_owned(), inner: BufWriter::new(Hashing::new(temporary)) })
+        Ok(Whole { path, name: name.to_owned(), inner: BufWriter::with_capacity(PIECE, Hashing::new(temporary)) })
     }
 }
 

@@ -166,7 +166,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
     TableExport {
         kind: "model_evolution",
         from: "model_performance AS f JOIN models AS m ON m.model_id = f.model_id AND m.run_id = f.run_id \
-               WHERE f.scope = 'all' \
+               WHERE f.scope = 'walk_forward' \
                WINDOW past AS (PARTITION BY m.symbol, m.model_type, m.simulated ORDER BY m.trained_at, m.model_id) \
                ORDER BY m.symbol, m.model_type, m.trained_at, m.model_id",
         columns: MODEL_EVOLUTION,
@@ -257,10 +257,14 @@ async fn write(
     let broken = |error: csv::Error| ExportError::Write { path: name.clone().into(), source: error.into() };
     csv.write_record(table.columns.iter().map(|column| column.name)).map_err(broken)?;
     let mut count = 0;
+    let mut buffer = String::new();
     while let Some(values) =
         rows.try_next().await.map_err(|source| ExportError::Brain { file: name.clone(), source })?
     {
-        csv.write_record(values.iter().map(Value::to_plain)).map_err(broken)?;
+        for value in &values {
+            csv.write_field(value.plain(&mut buffer)).map_err(broken)?;
+        }
+        csv.write_record(None::<&[u8]>).map_err(broken)?;
         count += 1;
     }
     let file = csv

@@ -22,6 +22,11 @@ pub struct SystemStatus {
     /// `running`, `done`, `failed`, …
     pub state: String,
     pub step: String,
+    /// Things that the step has done and has to do, where they are counted.
+    #[serde(default)]
+    pub done: Option<u64>,
+    #[serde(default)]
+    pub total: Option<u64>,
     pub device: String,
     pub simulated: bool,
 }
@@ -107,6 +112,12 @@ pub fn write_status(workdir: &Path, status: &SystemStatus, checks: &[Check]) -> 
     Ok(path)
 }
 
+/// What `monitoring/system_status.json` says; none where it is missing or is no JSON.
+pub fn read_status(workdir: &Path) -> Option<serde_json::Value> {
+    let bytes = fs::read(workdir.join("monitoring/system_status.json")).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
 /// Writes `monitoring/performance_metrics.json`.
 ///
 /// # Errors
@@ -178,6 +189,8 @@ mod tests {
             run_id: "r".into(),
             state: "running".into(),
             step: "features".into(),
+            done: Some(3),
+            total: Some(8),
             device: "cpu".into(),
             simulated: true,
         };

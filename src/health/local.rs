@@ -85,8 +85,17 @@ pub fn gpu(wanted: bool) -> Check {
 
 /// Most memory that this process has held at once, in bytes; none where the system does not say.
 pub fn peak_rss_bytes() -> Option<u64> {
+    of_this_process("VmHWM:")
+}
+
+/// Memory that this process holds, in bytes; none where the system does not say.
+pub fn rss_bytes() -> Option<u64> {
+    of_this_process("VmRSS:")
+}
+
+fn of_this_process(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }

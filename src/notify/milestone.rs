@@ -13,6 +13,7 @@ pub enum Milestone {
     Failed { step: String, reason: String },
     KillSwitch { why: String },
     Unhealthy { component: String, message: String },
+    Recovered { component: String },
 }
 
 impl Milestone {
@@ -44,6 +45,7 @@ impl Milestone {
             Self::Failed { step, reason } => format!("FAILED in {step}: {reason}"),
             Self::KillSwitch { why } => format!("KILL SWITCH on: {why}"),
             Self::Unhealthy { component, message } => format!("Health: {component}: {message}"),
+            Self::Recovered { component } => format!("Health: {component} is well again"),
         }
     }
 }

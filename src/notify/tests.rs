@@ -13,10 +13,20 @@ const TOKEN: &str = "12345:token-of-a-test";
 #[derive(Clone)]
 enum Act {
     Ok,
-    Busy { retry_after: u64 },
+    Busy {
+        retry_after: u64,
+    },
     Broken,
     Refuse,
     Hang,
+    /// Closes without a word, as a proxy that restarts.
+    Cut,
+    /// Closes in the middle of the answer.
+    Half,
+    /// Says 200 with JSON that is no answer of the Bot API.
+    Nonsense,
+    /// Gives the answer one byte at a time, slower than anybody waits.
+    Slow,
 }
 
 /// Serves one connection an act, then closes; returns its address and what it was sent.
@@ -51,6 +61,23 @@ fn fake_api(acts: Vec<Act>) -> (String, Heard) {
                     "401 Unauthorized",
                     format!(r#"{{"ok":false,"error_code":401,"description":"Unauthorized for {TOKEN}"}}"#),
                 ),
+                Act::Nonsense => ("200 OK", r#"{"ok":"perhaps","result":[]}"#.into()),
+                Act::Cut => continue,
+                Act::Half => {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"ok\":tr").unwrap();
+                    continue;
+                }
+                Act::Slow => {
+                    std::thread::spawn(move || {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")?;
+                        for _ in 0..500 {
+                            stream.write_all(b" ")?;
+                            std::thread::sleep(Duration::from_millis(50));
+                        }
+                        std::io::Result::Ok(())
+                    });
+                    continue;
+                }
                 Act::Hang => {
                     hung.push(stream);
                     continue;
@@ -146,11 +173,28 @@ async fn an_overloaded_server_is_given_the_time_that_it_asks_for() {
 
 #[tokio::test]
 async fn faults_and_silence_of_the_server_are_tried_again() {
-    let (api, seen) = fake_api(vec![Act::Broken, Act::Hang, Act::Ok]);
+    for faults in [[Act::Broken, Act::Hang], [Act::Cut, Act::Half], [Act::Nonsense, Act::Slow]] {
+        let (api, seen) = fake_api([faults.as_slice(), &[Act::Ok]].concat());
+        let notifier = start(&api);
+        notifier.tell(&training(1));
+        assert_eq!(notifier.close(LONG).await, Delivered { sent: 1, failed: 0, dropped: 0 });
+        assert_eq!(seen.lock().unwrap().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn what_no_try_delivers_is_counted_and_the_next_message_is_tried_afresh() {
+    let (api, seen) = fake_api(vec![Act::Nonsense, Act::Cut, Act::Broken, Act::Ok]);
     let notifier = start(&api);
     notifier.tell(&training(1));
-    assert_eq!(notifier.close(LONG).await.sent, 1);
-    assert_eq!(seen.lock().unwrap().len(), 3);
+    while seen.lock().unwrap().len() < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let teller = notifier.teller();
+    teller.tell(&training(2));
+    assert_eq!(notifier.close(LONG).await, Delivered { sent: 1, failed: 1, dropped: 0 });
+    // A task that outlives the notifier has nobody to tell, and is not hurt by it.
+    teller.tell(&training(3));
 }
 
 #[tokio::test]

@@ -1,18 +1,21 @@
 //! What a run carries from step to step.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::carry::Carrier;
 use super::stop::Stop;
+use super::watch::{Board, Watch};
 use super::{Answer, Failure};
 use crate::brain::{Brain, EventRow, Journal, RunLock, RunRow, RunStatus};
 use crate::engine::Compute;
 use crate::exit::Code;
-use crate::health::{self, SystemStatus};
+use crate::health::Check;
 use crate::kill;
 use crate::market::Exchange;
 use crate::notify::Notifier;
@@ -23,7 +26,9 @@ use crate::ui::{Step, Ui};
 
 /// Time that waiting messages get at the end of a run.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The same after a kill, which ends the process within a second, and after a signal.
+/// Time that a round of health checks under way gets there.
+const ROUND: Duration = Duration::from_secs(3);
+/// The messages' time after a kill, which ends the process within a second, and after a signal.
 const HASTE: Duration = Duration::from_millis(400);
 
 pub struct Day {
@@ -36,7 +41,7 @@ pub struct Day {
     pub brain: Brain,
     pub journal: Journal,
     /// None where the stored candles are taken as they are.
-    pub exchange: Option<Exchange>,
+    pub exchange: Option<Arc<Exchange>>,
     pub remote: Remote,
     pub lock: RunLock,
     pub ui: Ui,
@@ -54,8 +59,15 @@ pub struct Day {
     /// Symbols that failed, with step and reason.
     pub failures: Vec<report::Failure>,
     pub events: Vec<EventRow>,
+    /// Events that the brain has.
+    pub events_stored: usize,
+    /// Models that were judged: approved and rejected.
+    pub verdicts: (usize, usize),
     /// Bars filled flat or missing in the candles in use.
     pub data_gaps: u64,
+    pub board: Board,
+    /// Health checks and metrics, from the first step to the last.
+    pub watch: Option<Watch>,
 }
 
 impl Day {
@@ -77,6 +89,12 @@ impl Day {
         tracing::info!(step = self.step, seconds, "step ends");
         self.tell_of_a_lost_device();
         self.brain.finish_step(&self.run.run_id, &self.step, left).await?;
+        self.store_events().await
+    }
+
+    async fn store_events(&mut self) -> Result<(), Failure> {
+        self.brain.store_events(&self.events[self.events_stored..]).await?;
+        self.events_stored = self.events.len();
         Ok(())
     }
 
@@ -114,36 +132,56 @@ impl Day {
         self.failures.push(report::Failure { symbol: symbol.to_owned(), step: self.step.clone(), reason });
     }
 
-    /// Notes an event for the brain.
+    /// Notes an event for the brain. What a step that is done again says once more stays one event.
     pub fn event(&mut self, level: &str, kind: &str, message: String) {
         let mut event = EventRow::now(&self.run.run_id, level, kind, message);
+        let told = format!("{}\n{}\n{}", event.run_id, event.kind, event.message);
+        event.event_id = crate::text::hex(&Sha256::digest(told.as_bytes())[..16]);
         event.simulated = self.simulated;
         self.events.push(event);
     }
 
+    /// Shows how the run stands, in `monitoring/system_status.json` and to Prometheus.
     pub fn write_status(&self, state: &str) -> Result<(), Failure> {
-        let status = SystemStatus {
-            timestamp: Utc::now(),
-            run_id: self.run.run_id.clone(),
-            state: state.to_owned(),
-            step: self.step.clone(),
-            device: self.compute.device().to_string(),
-            simulated: self.simulated,
-        };
-        health::write_status(&self.workdir, &status, &[])?;
+        self.board.change(|vitals| {
+            state.clone_into(&mut vitals.status.state);
+            self.step.clone_into(&mut vitals.status.step);
+            (vitals.approved, vitals.rejected) = (self.verdicts.0 as u64, self.verdicts.1 as u64);
+            (vitals.failures, vitals.data_gaps) = (self.failures.len() as u64, self.data_gaps);
+        })?;
         Ok(())
     }
 
+    /// Looks at all components now; empty where nobody is there to look.
+    pub async fn look(&self) -> Vec<Check> {
+        match &self.watch {
+            Some(watch) => watch.look().await,
+            None => Vec::new(),
+        }
+    }
+
     /// Ends the run: its state in the brain, the lock released, waiting messages sent.
-    pub async fn close(self, outcome: Result<Answer, Failure>) -> Result<Answer, Failure> {
+    pub async fn close(mut self, outcome: Result<Answer, Failure>) -> Result<Answer, Failure> {
         let (status, error) = match &outcome {
             Ok(answer) if answer.code == Code::Partial as u8 => (RunStatus::Partial, None),
             Ok(_) => (RunStatus::Done, None),
             Err(failure) if failure.code == Code::Interrupted => (RunStatus::Interrupted, None),
             Err(failure) => (RunStatus::Failed, Some(crate::secret::redact(failure.error.to_string()))),
         };
+        let killed = outcome.as_ref().is_err_and(|failure| failure.code == Code::Killed);
+        let (level, kind) = match &outcome {
+            Ok(_) => ("info", "run_ended"),
+            Err(failure) if failure.code == Code::Killed => ("error", "kill_switch"),
+            Err(failure) if failure.code == Code::Interrupted => ("warn", "run_interrupted"),
+            Err(_) => ("error", "run_failed"),
+        };
+        let said = error.clone().unwrap_or_else(|| format!("the run of {} is {status}", self.date));
+        self.event(level, kind, said);
+        if let Some(watch) = self.watch.take() {
+            watch.stop(if killed { Duration::ZERO } else { ROUND }).await;
+        }
         let told = self.write_status(status.name());
-        let noted = self.brain.store_events(&self.events).await;
+        let noted = self.store_events().await;
         let ended = self.brain.finish_run(&self.run.run_id, status, error.as_deref()).await;
         let released = self.lock.release().await;
         let hurried = outcome.as_ref().is_err_and(|failure| matches!(failure.code, Code::Killed | Code::Interrupted));

@@ -1,4 +1,4 @@
-//! Is everything outside well: for `doctor`, and for the health check of a run.
+//! Is everything outside well: for `doctor`, and for the health checks of a run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,32 +17,16 @@ use crate::settings::Settings;
 use crate::sync::{Credentials, Remote};
 
 const LIMIT: Duration = Duration::from_secs(30);
-const EXCHANGE_REMEDY: &str = "check the network, market.exchange.name, or the folder of market.exchange.path";
-const BRAIN_REMEDY: &str = "check that the database runs, and brain.url";
+pub const EXCHANGE_REMEDY: &str = "check the network, market.exchange.name, or the folder of market.exchange.path";
+pub const BRAIN_REMEDY: &str = "check that the database runs, and brain.url";
 
-/// Checks what a run leans on.
-pub async fn components(
-    exchange: Option<&Exchange>,
-    brain: &Brain,
-    remote: &Remote,
-    workdir: &Path,
-    limit: Duration,
-) -> Vec<Check> {
-    let mut checks = vec![
-        health::timed("brain", limit, BRAIN_REMEDY, async { brain.ping().await.map(|_| brain.kind().to_owned()) })
-            .await,
-    ];
-    if let Some(exchange) = exchange {
-        checks.push(exchange_check(exchange, limit).await);
-    }
-    checks.push(health::remote(remote, limit).await);
-    checks.push(health::disk(workdir));
-    checks.push(health::memory());
-    checks.push(health::gpu(false));
-    checks
+/// Asks the brain's database.
+pub async fn database_check(brain: &Brain, limit: Duration) -> Check {
+    health::timed("database", limit, BRAIN_REMEDY, async { brain.ping().await.map(|_| brain.kind().to_owned()) }).await
 }
 
-async fn exchange_check(exchange: &Exchange, limit: Duration) -> Check {
+/// Asks the exchange for its markets.
+pub async fn exchange_check(exchange: &Exchange, limit: Duration) -> Check {
     health::timed("exchange", limit, EXCHANGE_REMEDY, async {
         exchange.markets().await.map(|markets| format!("{}: {} markets", exchange.name(), markets.len()))
     })
@@ -56,7 +40,7 @@ async fn exchange_check(exchange: &Exchange, limit: Duration) -> Check {
 pub async fn doctor(settings: &Settings, workdir: &Path, json: bool) -> Result<Answer, Failure> {
     let workdir = std::path::absolute(workdir)?;
     let mut checks = Vec::new();
-    let brain = health::timed("brain", LIMIT, BRAIN_REMEDY, async {
+    let brain = health::timed("database", LIMIT, BRAIN_REMEDY, async {
         let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
         brain.ping().await?;
         let kind = brain.kind().to_owned();

@@ -1,34 +1,22 @@
 //! Steps 9, 10 and 12: health, the last upload with its verification, and the summary.
 
 use std::io::IsTerminal;
-use std::time::Duration;
 
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use super::day::Day;
 use super::save::Saved;
-use super::{Answer, Failure, doctor, sync, wake};
+use super::{Answer, Failure, sync, wake};
 use crate::exit::Code;
 use crate::health::{self, Performance, Status};
 use crate::notify::Milestone;
 use crate::report::ReportData;
 use crate::ui::{Place, colours, summary_table};
 
-/// Longest time that a health check waits.
-const LIMIT: Duration = Duration::from_secs(20);
-
 pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
     let step = day.begin("health", None).await?;
-    let mut checks = doctor::components(day.exchange.as_ref(), &day.brain, &day.remote, &day.workdir, LIMIT).await;
-    for check in &mut checks {
-        check.data_gaps = day.data_gaps;
-    }
-    let (checks, _) = health::write_checks(&day.workdir, Utc::now(), &checks)?;
-    for check in checks.iter().filter(|check| check.status >= Status::Degraded) {
-        day.event("warn", "health", format!("{}: {}", check.component, check.message));
-        day.notifier.tell(&Milestone::Unhealthy { component: check.component.clone(), message: check.message.clone() });
-    }
+    let checks = day.look().await;
     let unwell = checks.iter().filter(|check| check.status >= Status::Degraded).count();
     step.note(&format!("{} components, {unwell} unwell", checks.len()));
     day.end(step, json!({})).await?;

@@ -139,10 +139,15 @@ fn known(value: f32) -> Option<f64> {
     (!value.is_nan()).then_some(f64::from(value))
 }
 
+/// A number by the fewest digits that give it back as f32: as f64 it would show twice as many, none of them known.
+fn short(value: f32) -> Value {
+    value.to_string().parse::<f64>().map_or(Value::Null, |short| json!(short))
+}
+
 /// The votes at the signal; engines that could not say are left out.
 fn votes_json(voice: &Voice) -> Value {
     let said = Voter::ALL.iter().zip(&voice.votes).filter(|(_, vote)| !vote.is_nan());
-    Value::Object(said.map(|(voter, vote)| (voter.name().to_owned(), json!(vote))).collect())
+    Value::Object(said.map(|(voter, vote)| (voter.name().to_owned(), short(*vote))).collect())
 }
 
 /// The features that the decision saw; missing ones are left out.
@@ -152,7 +157,7 @@ fn features_json(features: &Features, trade: &Trade) -> Value {
         .iter()
         .zip(row)
         .filter(|(_, value)| !value.is_nan())
-        .map(|(feature, value)| (feature.name.to_owned(), json!(value)))
+        .map(|(feature, value)| (feature.name.to_owned(), short(*value)))
         .collect();
     Value::Object(map)
 }
@@ -189,7 +194,7 @@ fn analysis(panel: &Panel, features: &Features, model: Option<&&Model>, trade: &
         .filter_map(|(name, share)| {
             let column = CATALOGUE.iter().position(|feature| feature.name == name)?;
             let value = features.value(trade.symbol, trade.signal_bar, column);
-            Some(json!({ "feature": name, "importance": share, "value": if value.is_nan() { Value::Null } else { json!(value) } }))
+            Some(json!({ "feature": name, "importance": share, "value": short(value) }))
         })
         .collect();
     AnalysisRow {

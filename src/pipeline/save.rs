@@ -42,19 +42,19 @@ pub async fn everything(
     let step = day.begin("save", Some(learned.models.len() as u64)).await?;
     let (mut rows, mut performances, mut journal, mut models) = (vec![], vec![], vec![], vec![]);
     let mut names = HashMap::new();
-    for (number, model) in learned.models.iter().enumerate() {
+    for model in &learned.models {
         let bundle = bundle(day, panel, learned, model)?;
         bundle.save(&day.workdir)?;
         names.insert(model.symbol, ModelName { id: bundle.metadata.model_id.clone(), version: VERSION.to_owned() });
         let performance = performance_row(day, learned, model, &bundle);
-        let before = snapshot(day, number, &bundle, &performance, patterns).await?;
+        let before = snapshot(day, &bundle, &performance, patterns).await?;
         models.push(saved_model(&bundle, before));
         rows.push(model_row(day, panel, model, &bundle));
         performances.push(performance);
         journal.push(journal_row(day, model, &bundle));
         step.advance(1);
     }
-    snapshot_of_all(day, rows.len(), patterns)?;
+    snapshot_of_all(day, patterns)?;
     let records = tokio::task::block_in_place(|| records::records(day, panel, features, learned, &names));
     let run_id = day.run.run_id.clone();
     day.brain.store_models(&run_id, &rows, &performances).await?;
@@ -66,7 +66,15 @@ pub async fn everything(
     day.brain.store_daily_metrics(&daily_metrics(day, panel, learned, patterns)).await?;
     day.journal.store_trades(&run_id, &records.trades).await?;
     day.journal.store_models(&run_id, &journal).await?;
+    let mut trips: BTreeMap<&str, usize> = BTreeMap::new();
+    for breaker in &breakers {
+        *trips.entry(&breaker.breaker).or_default() += 1;
+    }
+    for (breaker, times) in trips {
+        day.event("info", "risk_breaker", format!("{breaker} tripped {times} times in the portfolio"));
+    }
     let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count();
+    day.verdicts = (approved, learned.models.len() - approved);
     let models_digest = combined_digest(models.iter().map(|model| &model.digest));
     let saved = Saved { models_digest, approved, rejected: learned.models.len() - approved, models };
     step.note(&format!("{} models, {} trades", rows.len(), records.trades.len()));
@@ -199,7 +207,6 @@ fn saved_model(bundle: &Bundle, before: Option<PerformanceRow>) -> SavedModel {
 /// What was learned of a coin: its patterns, and its model against the previous one, whose figures are returned.
 async fn snapshot(
     day: &Day,
-    number: usize,
     bundle: &Bundle,
     performance: &PerformanceRow,
     patterns: &Library,
@@ -208,7 +215,7 @@ async fn snapshot(
         map.iter().filter_map(|(name, share)| Some((name.clone(), share.as_f64()?))).collect()
     };
     let (mut insights, mut found) = (patterns.insights(&bundle.symbol), None);
-    if let Some(previous) = day.brain.previous_model(&bundle.symbol, &day.run.run_id).await? {
+    if let Some(previous) = day.brain.previous_model(&bundle.symbol, &day.run).await? {
         if let Some(old) = previous.feature_importance.as_object().map(shares) {
             insights.extend(learning::importance_changes(&old, &shares(&bundle.metadata.feature_importance)));
         }
@@ -218,20 +225,19 @@ async fn snapshot(
             insights.extend(learning::improvements(&figures(before), &figures(performance)));
         }
     }
-    write_snapshot(day, number, &bundle.symbol, insights)?;
+    write_snapshot(day, &bundle.symbol, insights)?;
     Ok(found)
 }
 
 /// What all coins together have taught, where they have.
-fn snapshot_of_all(day: &Day, number: usize, patterns: &Library) -> Result<(), Failure> {
+fn snapshot_of_all(day: &Day, patterns: &Library) -> Result<(), Failure> {
     let insights = patterns.insights_of_all();
-    if insights.is_empty() { Ok(()) } else { write_snapshot(day, number, "*", insights) }
+    if insights.is_empty() { Ok(()) } else { write_snapshot(day, "*", insights) }
 }
 
-fn write_snapshot(day: &Day, number: usize, symbol: &str, insights: Vec<Insight>) -> Result<(), Failure> {
-    // A second apart, so that each has a name of its own, and the same one when the step is done again.
-    let timestamp = day.run.started + chrono::Duration::seconds(number as i64);
-    learning::write_snapshot(&day.workdir, &Snapshot::new(timestamp, symbol, insights, day.simulated))?;
+fn write_snapshot(day: &Day, symbol: &str, insights: Vec<Insight>) -> Result<(), Failure> {
+    // The time of the models, so that a step that is done again writes the same files.
+    learning::write_snapshot(&day.workdir, &Snapshot::new(day.run.started, symbol, insights, day.simulated))?;
     Ok(())
 }
 

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::{Answer, Failure, Request, day, export, sync, wake};
 use crate::brain::{Brain, Journal, RunRow};
 use crate::exit::Code;
-use crate::kill;
 use crate::market::{DAY_MS, Selection, Store, select, store};
 use crate::report::{self, ReportData};
 use crate::settings::Settings;
 use crate::sync::{Credentials, Kind, Remote, Scope};
 use crate::ui::Ui;
+use crate::{health, kill};
 
 fn answer(code: u8, json: Value) -> Result<Answer, Failure> {
     Ok(Answer { code, json })
@@ -169,17 +169,22 @@ pub async fn status(settings: &Settings, request: &Request) -> Result<Answer, Fa
     let workdir = std::path::absolute(&request.workdir)?;
     let brain = library(settings, &workdir).await?;
     let run = brain.latest_run(request.date).await?;
+    let holder = brain.lock_holder().await?;
     brain.close().await;
     let killed = kill::status(&workdir).map(|killed| killed.to_string());
     let Some(run) = run else {
-        return answer(0, json!({ "run": null, "kill_switch": killed }));
+        return answer(0, json!({ "run": null, "working": holder, "kill_switch": killed }));
     };
+    let seen = health::read_status(&workdir).filter(|seen| seen["run_id"] == run.run_id.as_str());
+    let part = |name: &str| seen.as_ref().map(|seen| seen[name].clone());
     let json = json!({
         "run": {
             "run_id": run.run_id,
             "date": run.date,
             "status": run.status,
             "step": run.step,
+            "done": part("done"),
+            "total": part("total"),
             "started": run.started,
             "finished": run.finished,
             "heartbeat": run.heartbeat,
@@ -187,9 +192,29 @@ pub async fn status(settings: &Settings, request: &Request) -> Result<Answer, Fa
             "simulated": run.simulated,
             "error": run.error,
         },
+        // The run that holds the lock and shows signs of life; a `running` run without one was killed.
+        "working": holder,
         "result": run.steps.get(wake::ANSWER).map(|step| step.get("left").unwrap_or(step)),
+        // As this machine last saw it; none where the run worked on another one.
+        "health": seen.as_ref().map(|seen| json!({
+            "status": seen["status"],
+            "checked": seen["timestamp"],
+            "unwell": unwell(&seen["components"]),
+        })),
         "kill_switch": killed,
         "now": day::time(chrono::Utc::now().timestamp_millis()),
     });
     answer(0, json)
+}
+
+/// The components that are degraded or failed, with what they say.
+fn unwell(components: &Value) -> Vec<String> {
+    let components = components.as_array().into_iter().flatten();
+    let unwell = components.filter(|one| matches!(one["status"].as_str(), Some("degraded" | "failed")));
+    unwell
+        .map(|one| {
+            let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
+            format!("{} is {}: {}", text("component"), text("status"), text("message"))
+        })
+        .collect()
 }

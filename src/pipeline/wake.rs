@@ -1,6 +1,7 @@
 //! Steps 1 and 2: the dated folder, logs, the brain, the lock, the tools; a new run, or one to go on with.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime, Utc};
@@ -9,10 +10,12 @@ use serde_json::json;
 use super::compute::compute_on;
 use super::day::Day;
 use super::stop::Stop;
+use super::watch::{Board, Watch};
 use super::{Answer, Failure, Request};
 use crate::brain::{Brain, BrainError, Journal, RunLock, RunRow};
 use crate::engine::Device;
 use crate::exit::{Code, OrExit};
+use crate::health::{SystemStatus, Vitals};
 use crate::market::{Exchange, Timeframe, read_folder, store};
 use crate::notify::{Access, Milestone, Notifier};
 use crate::settings::Settings;
@@ -84,6 +87,33 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
     let journal = Journal::open(&workdir.join("data/journal.db")).await?;
     stop.listen()?;
     let notifier = Notifier::start(&settings.notify, Access::from_environment().as_ref());
+    let board = Board::new(
+        workdir.clone(),
+        ui.clone(),
+        Vitals {
+            status: SystemStatus {
+                timestamp: started,
+                run_id: run.run_id.clone(),
+                state: "running".to_owned(),
+                step: STEP.to_owned(),
+                done: None,
+                total: None,
+                device: device.to_string(),
+                simulated,
+            },
+            started: run.started,
+            approved: 0,
+            rejected: 0,
+            failures: 0,
+            data_gaps: 0,
+            checks: Vec::new(),
+            last_success: brain.last_success().await?,
+            seconds: Vec::new(),
+            resident_bytes: None,
+            peak_bytes: None,
+        },
+    );
+    let resumed = run.steps.as_object().is_some_and(|steps| !steps.is_empty());
     let mut day = Day {
         now_ms: now_ms.unwrap_or(market_now),
         workdir,
@@ -94,7 +124,7 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
         run,
         brain,
         journal,
-        exchange,
+        exchange: exchange.map(Arc::new),
         remote,
         lock,
         ui,
@@ -104,9 +134,16 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
         simulated,
         failures: Vec::new(),
         events: Vec::new(),
+        events_stored: 0,
+        verdicts: (0, 0),
         data_gaps: 0,
+        board,
+        watch: None,
         settings,
     };
+    day.watch = Some(Watch::start(&day).await);
+    let (kind, done) = if resumed { ("run_resumed", "goes on") } else { ("run_started", "started") };
+    day.event("info", kind, format!("the run of {date} {done} on {device}"));
     if day.simulated {
         day.ui.say("SIMULATED MARKET: these prices are invented (market.exchange.kind chooses a real one)");
     }

@@ -84,6 +84,7 @@ const WHOLE: &[&str] = &[
     "brain.feature_days",
     "sync.concurrency",
     "sync.retries",
+    "health.metrics_port",
     "engine.threads",
     "seed",
 ];
@@ -347,6 +348,9 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("patterns.leads", s.patterns.leads as f64, 0.0, 1000.0);
     within("brain.connections", f64::from(s.brain.connections), 1.0, 100.0);
     within("sync.concurrency", s.sync.concurrency as f64, 1.0, 256.0);
+    within("health.interval_s", s.health.interval_s, 1.0, 86_400.0);
+    within("health.timeout_s", s.health.timeout_s, 0.1, 600.0);
+    within("health.metrics_port", f64::from(s.health.metrics_port), 0.0, 65_535.0);
     within("engine.threads", s.engine.threads as f64, 0.0, 4096.0);
     within("seed", if s.seed > i64::MAX as u64 { f64::INFINITY } else { 0.0 }, 0.0, i64::MAX as f64);
 }

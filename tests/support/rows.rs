@@ -174,9 +174,9 @@ pub fn models(run_id: &str) -> (Vec<ModelRow>, Vec<PerformanceRow>) {
     let models = vec![model("BTC-USDT", true), model("ETH-USDT", false)];
     let run_2 = if run_id.ends_with('2') { 0.5 } else { 0.0 };
     let performance = vec![
-        performance("BTC-USDT", "all", 1.25 + run_2),
+        performance("BTC-USDT", "walk_forward", 1.25 + run_2),
         performance("BTC-USDT", "fold:0", f64::NAN),
-        performance("ETH-USDT", "all", 0.1),
+        performance("ETH-USDT", "walk_forward", 0.1),
     ];
     (models, performance)
 }

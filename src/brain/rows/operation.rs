@@ -1,4 +1,4 @@
-//! Files on the remote, and events.
+//! Files on the remote, events, and health.
 
 use chrono::{DateTime, Utc};
 
@@ -51,4 +51,24 @@ impl EventRow {
     }
 }
 
-run_rows!(EventRow);
+row! {
+    /// One look at one component.
+    pub struct HealthRow {
+        pub run_id: String,
+        pub checked_at: DateTime<Utc>,
+        pub component: String,
+        /// `off`, `healthy`, `degraded` or `failed`.
+        pub status: String,
+        pub latency_ms: Option<f64>,
+        /// Share of the component's checks of the day that failed, this one included.
+        pub error_rate: f64,
+        /// Bars missing from the candles in use.
+        pub data_gaps: i64,
+        pub model_load_time_ms: Option<f64>,
+        pub message: String,
+        pub remedy: Option<String>,
+        pub simulated: bool,
+    }
+}
+
+run_rows!(EventRow, HealthRow);
