@@ -30,6 +30,12 @@ const BRAIN: &[Step] = &[
         postgres: include_str!("../../migrations/postgres/0003_risk.sql"),
         sqlite: include_str!("../../migrations/sqlite/0003_risk.sql"),
     },
+    Step {
+        version: 7,
+        description: "sync etag",
+        postgres: include_str!("../../migrations/postgres/0007_sync_etag.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0007_sync_etag.sql"),
+    },
 ];
 
 const JOURNAL: &[(i64, &str, &str)] = &[(1, "journal", include_str!("../../migrations/journal/0001_journal.sql"))];
