@@ -127,3 +127,21 @@ async fn turn(
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn every_kind_of_file_has_one_schedule_at_the_distances_of_the_contract() {
+        let schedules = schedules(&Settings::defaults().sync.every);
+        for kind in Kind::ALL {
+            assert_eq!(schedules.iter().filter(|schedule| schedule.kinds.contains(&kind)).count(), 1, "{kind:?}");
+        }
+        let minutes = schedules.map(|schedule| (schedule.name, schedule.every.as_secs() / 60));
+        assert_eq!(minutes, [("learning", 5), ("logs", 5), ("models", 30), ("candles", 5)]);
+        let quick = super::schedules(&Settings::defaults().sync.every)[3].quick.unwrap();
+        assert_eq!((quick.full_every.as_secs(), quick.within.as_secs()), (7200, 600));
+    }
+}

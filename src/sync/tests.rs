@@ -96,6 +96,31 @@ async fn only_what_changed_goes_up_again() {
 }
 
 #[tokio::test]
+async fn a_push_can_leave_old_files_alone_and_begins_none_once_it_is_stopped() {
+    let workdir = tempfile::tempdir().unwrap();
+    for (name, age) in [("old", 900), ("new", 5)] {
+        let local = format!("data/candles/{name}.parquet");
+        write(workdir.path(), &local, name);
+        let file = fs::File::options().write(true).open(workdir.path().join(local)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+    }
+    let remote = folder_remote(workdir.path());
+    let (stop, stopped) = tokio::sync::watch::channel(true);
+    let (none, noted) = (Manifest::new(), std::sync::Mutex::new(Vec::new()));
+    let on_uploaded = |local: &str, _: &ManifestEntry| noted.lock().unwrap().push(local.to_owned());
+    let push = Push {
+        changed_since: Some(SystemTime::now() - Duration::from_secs(600)),
+        stop: Some(&stopped),
+        on_uploaded: &on_uploaded,
+        ..Push::new(workdir.path(), day(), &Kind::ALL, &none)
+    };
+    assert_eq!(remote.push(push, QUIET).await.unwrap().uploaded.len(), 0);
+    stop.send(false).unwrap();
+    assert_eq!(remote.push(push, QUIET).await.unwrap().uploaded.len(), 1);
+    assert_eq!(*noted.lock().unwrap(), ["data/candles/new.parquet"]);
+}
+
+#[tokio::test]
 async fn the_next_day_is_complete_but_repeats_no_file_of_another_day() {
     let workdir = tempfile::tempdir().unwrap();
     a_day_of_files(workdir.path());
