@@ -52,11 +52,9 @@ fn remedy(error: &io::Error) -> &'static str {
 /// # Errors
 /// [`WriteError`] with the path; the old file is then as it was.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let failed = |source| WriteError { path: path.to_owned(), source };
-    let temporary = prepared(path, bytes).map_err(failed)?;
-    temporary.persist(path).map_err(|error| failed(error.error))?;
-    sync_folder(path);
-    Ok(())
+    let mut unfinished = Unfinished::begin(path)?;
+    unfinished.write(bytes)?;
+    unfinished.finish()
 }
 
 /// Like [`write_atomic`], but leaves a file that is already there alone and returns false.
@@ -64,20 +62,60 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 /// # Errors
 /// [`WriteError`] with the path.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool, WriteError> {
-    let failed = |source| WriteError { path: path.to_owned(), source };
-    let temporary = prepared(path, bytes).map_err(failed)?;
-    match temporary.persist_noclobber(path) {
-        Ok(_) => {
-            sync_folder(path);
-            Ok(true)
+    let mut unfinished = Unfinished::begin(path)?;
+    unfinished.write(bytes)?;
+    unfinished.finish_new()
+}
+
+/// A file under way in pieces, under a name of its own that begins with a dot; dropped, nothing of it stays.
+#[derive(Debug)]
+pub struct Unfinished {
+    path: PathBuf,
+    temporary: NamedTempFile,
+}
+
+impl Unfinished {
+    /// Begins the file that will be called `path`; missing folders are made.
+    ///
+    /// # Errors
+    /// [`WriteError`] with the path, as from all calls of it.
+    pub fn begin(path: &Path) -> Result<Self, WriteError> {
+        let temporary = temporary_in(folder_of(path));
+        let temporary = temporary.map_err(|source| WriteError { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), temporary })
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.temporary.write_all(bytes).map_err(|source| WriteError { path: self.path.clone(), source })
+    }
+
+    /// Gives the file its name, in place of an old one.
+    pub fn finish(self) -> Result<(), WriteError> {
+        let Self { path, temporary } = self;
+        let failed = |source| WriteError { path: path.clone(), source };
+        temporary.as_file().sync_all().map_err(failed)?;
+        temporary.persist(&path).map_err(|error| failed(error.error))?;
+        sync_folder(&path);
+        Ok(())
+    }
+
+    /// Gives the file its name, unless one has it already; whether it did.
+    fn finish_new(self) -> Result<bool, WriteError> {
+        let Self { path, temporary } = self;
+        let failed = |source| WriteError { path: path.clone(), source };
+        temporary.as_file().sync_all().map_err(failed)?;
+        match temporary.persist_noclobber(&path) {
+            Ok(_) => {
+                sync_folder(&path);
+                Ok(true)
+            }
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(failed(error.error)),
         }
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(failed(error.error)),
     }
 }
 
-fn prepared(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
-    let folder = folder_of(path);
+fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".huracan-").suffix(".tmp");
@@ -87,10 +125,7 @@ fn prepared(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut temporary = builder.tempfile_in(folder)?;
-    temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
-    Ok(temporary)
+    builder.tempfile_in(folder)
 }
 
 fn folder_of(path: &Path) -> &Path {

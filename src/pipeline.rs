@@ -1,5 +1,6 @@
 //! One whole day: the twelve steps, in order. Every step can be killed at any instruction and done again.
 
+mod background;
 mod carry;
 pub(crate) mod checkpoints;
 mod compute;
@@ -45,8 +46,10 @@ pub use tables::{restore as restore_alone, status, sync as sync_alone, universe 
 
 pub use verify::{Check, Verified, verify};
 
+use background::Background;
 use day::Day;
 use stop::Stop;
+use sync::Uploads;
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]
@@ -110,6 +113,8 @@ pub async fn run(settings: Settings, request: Request) -> Result<Answer, Failure
 async fn steps(day: &mut Day) -> Result<Answer, Failure> {
     // What another machine had trained before it was taken away.
     carry::begin(day).await?;
+    // Step 9 goes along from here on.
+    let background = Background::start(&Uploads::of(day), &day.settings.sync.every);
     // Steps 3 and 4: which coins, and their history.
     let selection = universe::choose(day).await?;
     let panel = download::gather(day, &selection).await?;
@@ -121,7 +126,7 @@ async fn steps(day: &mut Day) -> Result<Answer, Failure> {
     // Step 7.
     let saved = save::everything(day, &panel, &features, &learned, &patterns).await?;
     let report = report::write(day, &selection, &panel, &learned, &saved, &patterns).await?;
-    // Steps 8, 9 and 12; 10 and 11 go along with all others.
+    // Steps 8, 10 and 12, and what is left of 9; 11 goes along with all others.
     export::everything(day).await?;
-    finish::finish(day, report, &saved).await
+    finish::finish(day, background, report, &saved).await
 }

@@ -289,6 +289,22 @@ pub struct Sync {
     pub root: String,
     pub concurrency: usize,
     pub retries: usize,
+    pub first_pause_ms: u64,
+    pub longest_pause_ms: u64,
+    pub timeout_s: f64,
+    pub every: SyncEvery,
+}
+
+/// Seconds between two looks of the background uploads.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub struct SyncEvery {
+    pub learning_s: f64,
+    pub logs_s: f64,
+    pub models_s: f64,
+    pub candles_s: f64,
+    pub new_candles_s: f64,
+    /// Age, not a distance: files changed within it count as new candles.
+    pub new_within_s: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]

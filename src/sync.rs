@@ -1,14 +1,16 @@
 //! The remote: a folder, any S3 or Dropbox, behind one set of calls.
 //!
-//! Each kind of local file has its place there ([`remote_path`]); [`Remote::push_all`] uploads what changed,
+//! Each kind of local file has its place there ([`remote_path`]); [`Remote::push`] uploads what changed,
 //! [`Remote::verify`] proves that it arrived, [`Remote::restore`] brings it back.
 
+mod dropbox;
 mod error;
 mod open;
 mod paths;
 mod push;
 mod restore;
 mod transfer;
+mod transport;
 mod verify;
 mod walk;
 
@@ -20,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use error::SyncError;
 pub use open::{Credentials, Remote};
 pub use paths::{Kind, local_path, remote_path};
-pub use push::Pushed;
+pub use push::{Push, Pushed};
 pub use restore::{Restored, Scope};
 pub use verify::{Difference, Verified};
 pub use walk::local_files;

@@ -36,6 +36,12 @@ const BRAIN: &[Step] = &[
         postgres: include_str!("../../migrations/postgres/0004_health.sql"),
         sqlite: include_str!("../../migrations/sqlite/0004_health.sql"),
     },
+    Step {
+        version: 5,
+        description: "sync etag",
+        postgres: include_str!("../../migrations/postgres/0005_sync_etag.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0005_sync_etag.sql"),
+    },
 ];
 
 const JOURNAL: &[(i64, &str, &str)] = &[(1, "journal", include_str!("../../migrations/journal/0001_journal.sql"))];

@@ -2,11 +2,21 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
+
 use super::record::{Record, RunRecord, Table};
 use super::rows::*;
 use super::store::Tx;
 use super::value::Value;
 use super::{Brain, BrainError};
+
+/// Paths named in one statement.
+const PATHS: usize = 500;
+
+/// `$from, …`: places for so many parameters.
+fn places(from: usize, count: usize) -> String {
+    (from..from + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
 
 impl Brain {
     /// Replaces the run's rows of a table by these, in one transaction.
@@ -92,12 +102,25 @@ impl Brain {
         let mut newest: Vec<SyncRow> =
             rows.iter().rev().filter(|row| seen.insert(row.remote_path.as_str())).cloned().collect();
         newest.reverse();
-        for row in &newest {
-            let path = Value::Text(row.remote_path.clone());
-            tx.execute("cannot write to sync_manifest", "DELETE FROM sync_manifest WHERE remote_path = $1", &[path])
-                .await?;
+        for some in newest.chunks(PATHS) {
+            let paths: Vec<Value> = some.iter().map(|row| Value::Text(row.remote_path.clone())).collect();
+            let sql = format!("DELETE FROM sync_manifest WHERE remote_path IN ({})", places(1, paths.len()));
+            tx.execute("cannot write to sync_manifest", sql, &paths).await?;
         }
         tx.insert(&SYNC_MANIFEST, &newest).await?;
+        tx.commit().await
+    }
+
+    /// Notes that these files were found right on the remote.
+    pub async fn store_verified(&self, remote_paths: &[String], at: DateTime<Utc>) -> Result<(), BrainError> {
+        let mut tx = self.store.begin().await?;
+        for some in remote_paths.chunks(PATHS) {
+            let mut values = vec![Value::Time(at)];
+            values.extend(some.iter().map(|path| Value::Text(path.clone())));
+            let places = places(2, some.len());
+            let sql = format!("UPDATE sync_manifest SET verified_at = $1 WHERE remote_path IN ({places})");
+            tx.execute("cannot write to sync_manifest", sql, &values).await?;
+        }
         tx.commit().await
     }
 
@@ -113,7 +136,7 @@ impl Brain {
 
     /// Adds rows; those whose key is taken are left alone.
     async fn add<R: Record>(&self, table: &Table<R>, rows: &[R]) -> Result<(), BrainError> {
-        let places = (1..=R::COLUMNS.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+        let places = places(1, R::COLUMNS.len());
         let sql =
             format!("INSERT INTO {} ({}) VALUES ({places}) ON CONFLICT DO NOTHING", table.name, table.column_list());
         let what = format!("cannot write to {}", table.name);

@@ -12,10 +12,11 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::Failure;
 use super::day::Day;
-use super::{Failure, sync};
+use super::sync::Uploads;
 use crate::exit::Code;
-use crate::sync::{Kind, Manifest, Remote, Scope, local_files};
+use crate::sync::{Kind, Manifest, Push, Remote, Scope, local_files};
 
 /// Pause between two looks at what training has left.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -78,7 +79,9 @@ async fn carry(place: Place, mut sent: Sent, mut asked: oneshot::Receiver<()>) {
         let mut news = place.news(&sent);
         if !news.is_empty() {
             let files = news.keys().cloned().collect();
-            let pushed = place.remote.push_files(&place.workdir, place.date, files, &Manifest::new(), &|_| {}).await;
+            let nothing = Manifest::new();
+            let push = Push::new(&place.workdir, place.date, &[], &nothing);
+            let pushed = place.remote.push_files(push, files, &|_| {}).await;
             for failure in &pushed.failed {
                 tracing::warn!("a checkpoint is not on the remote yet: {}", failure.error);
                 news.remove(&failure.path);
@@ -137,7 +140,7 @@ pub async fn end(day: &mut Day, failed: Option<Code>) {
         Some(Code::Interrupted) => {
             let until = day.stop.upload_until();
             carrier.finish(until).await;
-            match tokio::time::timeout_at(until.into(), sync::leave(day)).await {
+            match tokio::time::timeout_at(until.into(), Uploads::of(day).leave()).await {
                 Ok(Ok(files)) => tracing::info!(files, "uploaded before leaving"),
                 Ok(Err(failure)) => tracing::warn!("not everything was uploaded before leaving: {}", failure.error),
                 Err(_) => tracing::warn!("not everything could be uploaded in time; sync brings the rest"),

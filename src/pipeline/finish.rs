@@ -5,16 +5,23 @@ use std::io::IsTerminal;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
+use super::background::Background;
 use super::day::Day;
 use super::save::Saved;
-use super::{Answer, Failure, sync, wake};
+use super::sync::Uploads;
+use super::{Answer, Failure, wake};
 use crate::exit::Code;
 use crate::health::{self, Performance, Status};
 use crate::notify::Milestone;
 use crate::report::ReportData;
 use crate::ui::{Place, colours, summary_table};
 
-pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
+pub async fn finish(
+    day: &mut Day,
+    background: Background,
+    report: ReportData,
+    saved: &Saved,
+) -> Result<Answer, Failure> {
     let step = day.begin("health", None).await?;
     let checks = day.look().await;
     let unwell = checks.iter().filter(|check| check.status >= Status::Degraded).count();
@@ -39,11 +46,13 @@ pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<
         models_digest = saved.models_digest,
         "summary; the upload that follows is noted in the brain"
     );
-    let run_id = day.run.run_id.clone();
-    let synced = sync::push(&day.brain, &day.remote, &day.workdir, day.date, Some(&run_id), &step).await?;
+    background.stop().await;
+    let synced = Uploads::of(day).everything(&step).await?;
     step.note(&format!(
         "{} uploaded, {} unchanged, {} verified",
-        synced.uploaded, synced.unchanged, synced.verified.right
+        synced.uploaded,
+        synced.unchanged,
+        synced.verified.right.len()
     ));
     for fault in &synced.failed {
         tracing::error!("sync: {fault}");

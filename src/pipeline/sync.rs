@@ -1,70 +1,17 @@
-//! Step 9: what changed goes to the remote, and is looked at there.
+//! Step 9: what changed goes to the remote, is noted in the brain as it arrives, and is looked at there.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::time::SystemTime;
 
-use chrono::{NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::TryStreamExt;
+use tokio::sync::{mpsc, watch};
 
 use super::Failure;
 use super::day::Day;
 use crate::brain::{Brain, SYNC_MANIFEST, SyncRow, to_millis};
-use crate::sync::{Kind, Manifest, ManifestEntry, Pushed, Remote, Verified};
+use crate::sync::{Kind, Manifest, ManifestEntry, OnProgress, Push, Pushed, Remote, Verified};
 use crate::ui::Step;
-
-pub struct Synced {
-    pub uploaded: usize,
-    pub unchanged: usize,
-    pub verified: Verified,
-    pub failed: Vec<String>,
-}
-
-/// Uploads every kind of file, notes it in the brain and verifies it.
-pub async fn push(
-    brain: &Brain,
-    remote: &Remote,
-    workdir: &Path,
-    date: NaiveDate,
-    run_id: Option<&str>,
-    step: &Step,
-) -> Result<Synced, Failure> {
-    let mut manifest = manifest(brain).await?;
-    let pushed = remote
-        .push_all(workdir, date, &Kind::ALL, &manifest, &|progress| {
-            step.total(progress.files_total as u64);
-            step.advance(1);
-        })
-        .await?;
-    let uploaded = note(brain, &pushed, run_id).await?;
-    manifest.extend(pushed.uploaded);
-    let verified = remote.verify(workdir, &Kind::ALL, &manifest, &|_| {}).await?;
-    let mut failed: Vec<String> =
-        pushed.failed.iter().map(|f| format!("{} was not uploaded: {}", f.path, f.error)).collect();
-    failed.extend(verified.missing.iter().map(|path| format!("{path} is missing on the remote")));
-    failed.extend(verified.differing.iter().map(|(path, difference)| format!("{path} {difference}")));
-    failed.extend(verified.unknown.iter().map(|f| format!("{} cannot be verified: {}", f.path, f.error)));
-    Ok(Synced { uploaded, unchanged: pushed.unchanged, verified, failed })
-}
-
-/// Notes in the brain what was uploaded; gives back how many files that was.
-async fn note(brain: &Brain, pushed: &Pushed, run_id: Option<&str>) -> Result<usize, Failure> {
-    let now = to_millis(Utc::now());
-    let rows: Vec<SyncRow> = pushed
-        .uploaded
-        .iter()
-        .map(|(local, entry)| SyncRow {
-            remote_path: entry.remote_path.clone(),
-            local_path: local.clone(),
-            size_bytes: entry.size as i64,
-            sha256: entry.sha256.clone(),
-            modified_at: None,
-            uploaded_at: now,
-            verified_at: None,
-            run_id: run_id.map(str::to_owned),
-        })
-        .collect();
-    brain.store_synced(&rows).await?;
-    Ok(rows.len())
-}
 
 /// What a run that must leave uploads, the dearest first: what was downloaded and learned, then what tells of it.
 const LEAVING: [Kind; 8] = [
@@ -78,32 +25,156 @@ const LEAVING: [Kind; 8] = [
     Kind::Logs,
 ];
 
-/// Uploads one kind of file after the other, without a look back; gives back how many files went up. Whoever cuts this
-/// off loses no more than the note of the kind at hand, which is then uploaded once more.
-pub async fn leave(day: &Day) -> Result<usize, Failure> {
-    let manifest = manifest(&day.brain).await?;
-    let mut uploaded = 0;
-    for kind in LEAVING {
-        let pushed = day.remote.push_all(&day.workdir, day.date, &[kind], &manifest, &|_| {}).await?;
-        uploaded += note(&day.brain, &pushed, Some(&day.run.run_id)).await?;
-    }
-    Ok(uploaded)
+/// Most uploads noted in the brain at once.
+const BATCH: usize = 500;
+
+/// From where to where, and on whose behalf.
+#[derive(Clone)]
+pub struct Uploads {
+    pub brain: Brain,
+    pub remote: Remote,
+    pub workdir: PathBuf,
+    pub date: NaiveDate,
+    pub run_id: Option<String>,
 }
 
-/// What the brain knows to lie on the remote: the newest upload of each local file.
-async fn manifest(brain: &Brain) -> Result<Manifest, Failure> {
-    let mut rows: Vec<SyncRow> = brain.stream_all(&SYNC_MANIFEST).try_collect().await?;
-    rows.sort_by_key(|row| row.uploaded_at);
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let entry = ManifestEntry {
-                size: row.size_bytes as u64,
-                sha256: row.sha256,
-                remote_path: row.remote_path,
-                etag: None,
+/// Which files one push looks at.
+pub struct Which<'a> {
+    pub kinds: &'a [Kind],
+    pub changed_since: Option<SystemTime>,
+    pub stop: Option<&'a watch::Receiver<bool>>,
+}
+
+pub struct Synced {
+    pub uploaded: usize,
+    pub unchanged: usize,
+    pub verified: Verified,
+    /// What the remote does not hold as it should, each with the reason.
+    pub failed: Vec<String>,
+}
+
+impl Uploads {
+    pub fn of(day: &Day) -> Self {
+        Self {
+            brain: day.brain.clone(),
+            remote: day.remote.clone(),
+            workdir: day.workdir.clone(),
+            date: day.date,
+            run_id: Some(day.run.run_id.clone()),
+        }
+    }
+
+    /// Uploads every kind of file and verifies it; what is then found missing or other than it should be goes up again.
+    pub async fn everything(&self, step: &Step) -> Result<Synced, Failure> {
+        let mut manifest = self.manifest().await?;
+        let all = Which { kinds: &Kind::ALL, changed_since: None, stop: None };
+        let show = |progress: crate::sync::Progress| {
+            step.total(progress.files_total as u64);
+            step.advance(1);
+        };
+        let mut pushed = self.push(&all, &manifest, &show).await?;
+        let (mut uploaded, unchanged) = (pushed.uploaded.len(), pushed.unchanged);
+        manifest.extend(std::mem::take(&mut pushed.uploaded));
+        let mut verified = self.remote.verify(&self.workdir, &Kind::ALL, &manifest, &|_| {}).await?;
+        let lost: Vec<&String> =
+            verified.missing.iter().chain(verified.differing.iter().map(|(path, _)| path)).collect();
+        if !lost.is_empty() {
+            tracing::warn!(files = lost.len(), "the remote lost or changed files that it had: they go up again");
+            lost.into_iter().for_each(|path| drop(manifest.remove(path)));
+            pushed = self.push(&all, &manifest, &|_| {}).await?;
+            uploaded += pushed.uploaded.len();
+            manifest.extend(std::mem::take(&mut pushed.uploaded));
+            verified = self.remote.verify(&self.workdir, &Kind::ALL, &manifest, &|_| {}).await?;
+        }
+        let right: Vec<String> =
+            verified.right.iter().filter_map(|local| Some(manifest.get(local)?.remote_path.clone())).collect();
+        self.brain.store_verified(&right, now()).await?;
+        let mut failed: Vec<String> =
+            pushed.failed.iter().map(|f| format!("{} was not uploaded: {}", f.path, f.error)).collect();
+        failed.extend(verified.missing.iter().map(|path| format!("{path} is missing on the remote")));
+        failed.extend(verified.differing.iter().map(|(path, difference)| format!("{path} {difference}")));
+        failed.extend(verified.unknown.iter().map(|f| format!("{} cannot be verified: {}", f.path, f.error)));
+        Ok(Synced { uploaded, unchanged, verified, failed })
+    }
+
+    /// Uploads one kind of file after the other, without a look back; gives back how many files went up.
+    pub async fn leave(&self) -> Result<usize, Failure> {
+        let manifest = self.manifest().await?;
+        let mut uploaded = 0;
+        for kind in LEAVING {
+            let which = Which { kinds: &[kind], changed_since: None, stop: None };
+            uploaded += self.push(&which, &manifest, &|_| {}).await?.uploaded.len();
+        }
+        Ok(uploaded)
+    }
+
+    /// Uploads what the manifest does not know, and notes it in the brain file by file, so that a push that is killed
+    /// goes on where it was.
+    pub async fn push(&self, which: &Which<'_>, known: &Manifest, progress: OnProgress<'_>) -> Result<Pushed, Failure> {
+        let (arrived, arrivals) = mpsc::unbounded_channel();
+        let push = async move {
+            let on_uploaded = move |local: &str, entry: &ManifestEntry| {
+                // Nobody listens any more once the brain has failed, which ends the push.
+                let _ = arrived.send((local.to_owned(), entry.clone()));
             };
-            (row.local_path, entry)
-        })
-        .collect())
+            let push = Push {
+                changed_since: which.changed_since,
+                stop: which.stop,
+                on_uploaded: &on_uploaded,
+                ..Push::new(&self.workdir, self.date, which.kinds, known)
+            };
+            Ok(self.remote.push(push, progress).await?)
+        };
+        let (pushed, ()) = tokio::try_join!(push, self.note(arrivals))?;
+        Ok(pushed)
+    }
+
+    async fn note(&self, mut arrivals: mpsc::UnboundedReceiver<(String, ManifestEntry)>) -> Result<(), Failure> {
+        let mut batch = Vec::new();
+        while arrivals.recv_many(&mut batch, BATCH).await > 0 {
+            self.note_all(batch.drain(..)).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes files in the brain as they lie on the remote.
+    pub async fn note_all(&self, files: impl Iterator<Item = (String, ManifestEntry)>) -> Result<(), Failure> {
+        let uploaded_at = now();
+        let rows: Vec<SyncRow> = files
+            .map(|(local_path, entry)| SyncRow {
+                remote_path: entry.remote_path,
+                local_path,
+                size_bytes: entry.size as i64,
+                sha256: entry.sha256,
+                modified_at: None,
+                uploaded_at,
+                verified_at: None,
+                run_id: self.run_id.clone(),
+                etag: entry.etag,
+            })
+            .collect();
+        Ok(self.brain.store_synced(&rows).await?)
+    }
+
+    /// What the brain knows to lie on the remote: the newest upload of each local file.
+    pub async fn manifest(&self) -> Result<Manifest, Failure> {
+        let mut rows: Vec<SyncRow> = self.brain.stream_all(&SYNC_MANIFEST).try_collect().await?;
+        rows.sort_by_key(|row| row.uploaded_at);
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let entry = ManifestEntry {
+                    size: row.size_bytes as u64,
+                    sha256: row.sha256,
+                    remote_path: row.remote_path,
+                    etag: row.etag,
+                };
+                (row.local_path, entry)
+            })
+            .collect())
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    to_millis(Utc::now())
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Failure, Request, day, export, sync, wake};
+use super::sync::Uploads;
+use super::{Answer, Failure, Request, day, export, wake};
 use crate::brain::{Brain, Journal, RunRow};
 use crate::exit::Code;
 use crate::market::{DAY_MS, Selection, Store, select, store};
@@ -116,8 +117,10 @@ pub async fn sync(settings: &Settings, request: &Request) -> Result<Answer, Fail
     remote.create_dated_folder(date).await?;
     let ui = Ui::new(request.json);
     let step = ui.step("sync", None);
-    let synced = sync::push(&brain, &remote, &workdir, date, None, &step).await?;
+    let uploads = Uploads { brain, remote, workdir, date, run_id: None };
+    let synced = uploads.everything(&step).await?;
     step.done();
+    let Uploads { brain, remote, .. } = uploads;
     brain.close().await;
     let code = if synced.failed.is_empty() { 0 } else { Code::Failed as u8 };
     for fault in &synced.failed {
@@ -127,7 +130,7 @@ pub async fn sync(settings: &Settings, request: &Request) -> Result<Answer, Fail
         code,
         json!({
             "remote": remote.address(), "date": date, "uploaded": synced.uploaded, "unchanged": synced.unchanged,
-            "verified": synced.verified.right, "faults": synced.failed,
+            "verified": synced.verified.right.len(), "faults": synced.failed,
         }),
     )
 }
@@ -150,6 +153,12 @@ pub async fn restore(settings: &Settings, request: &Request, overwrite: bool) ->
         })
         .await?;
     step.done();
+    // What came from there need not go up again.
+    let brain = library(settings, &workdir).await?;
+    let uploads = Uploads { brain, remote, workdir, date, run_id: None };
+    uploads.note_all(restored.known.into_iter()).await?;
+    let Uploads { brain, remote, .. } = uploads;
+    brain.close().await;
     let failed: Vec<String> = restored.failed.iter().map(|f| format!("{}: {}", f.path, f.error)).collect();
     for fault in &failed {
         eprintln!("{fault}");

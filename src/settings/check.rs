@@ -85,6 +85,8 @@ const WHOLE: &[&str] = &[
     "sync.concurrency",
     "sync.retries",
     "health.metrics_port",
+    "sync.first_pause_ms",
+    "sync.longest_pause_ms",
     "engine.threads",
     "seed",
 ];
@@ -172,6 +174,20 @@ pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Faul
         s.schedule.at_utc.split_once(':').and_then(|(h, m)| Some((h.parse::<u8>().ok()?, m.parse::<u8>().ok()?)));
     if !matches!(clock, Some((0..=23, 0..=59))) {
         fault("schedule.at_utc", format!("is '{}'", s.schedule.at_utc), "give a time of day as \"HH:MM\"".into());
+    }
+    if s.sync.longest_pause_ms < s.sync.first_pause_ms {
+        fault(
+            "sync.longest_pause_ms",
+            format!("is {}, shorter than the first pause", s.sync.longest_pause_ms),
+            format!("make it sync.first_pause_ms ({}) or longer", s.sync.first_pause_ms),
+        );
+    }
+    if s.sync.every.new_within_s < s.sync.every.new_candles_s {
+        fault(
+            "sync.every.new_within_s",
+            format!("is {}: files that change between two looks would be missed", s.sync.every.new_within_s),
+            format!("make it sync.every.new_candles_s ({}) or longer", s.sync.every.new_candles_s),
+        );
     }
     if s.sync.root.is_empty() || s.sync.root.contains("..") || s.sync.root.starts_with('/') {
         fault("sync.root", format!("is '{}'", s.sync.root), "give a plain folder name".into());
@@ -351,6 +367,21 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("health.interval_s", s.health.interval_s, 1.0, 86_400.0);
     within("health.timeout_s", s.health.timeout_s, 0.1, 600.0);
     within("health.metrics_port", f64::from(s.health.metrics_port), 0.0, 65_535.0);
+    within("sync.retries", s.sync.retries as f64, 0.0, 100.0);
+    within("sync.first_pause_ms", s.sync.first_pause_ms as f64, 1.0, 60_000.0);
+    within("sync.longest_pause_ms", s.sync.longest_pause_ms as f64, 1.0, 3_600_000.0);
+    within("sync.timeout_s", s.sync.timeout_s, 0.01, 3600.0);
+    let every = &s.sync.every;
+    for (key, seconds) in [
+        ("sync.every.learning_s", every.learning_s),
+        ("sync.every.logs_s", every.logs_s),
+        ("sync.every.models_s", every.models_s),
+        ("sync.every.candles_s", every.candles_s),
+        ("sync.every.new_candles_s", every.new_candles_s),
+        ("sync.every.new_within_s", every.new_within_s),
+    ] {
+        within(key, seconds, 0.05, 604_800.0);
+    }
     within("engine.threads", s.engine.threads as f64, 0.0, 4096.0);
     within("seed", if s.seed > i64::MAX as u64 { f64::INFINITY } else { 0.0 }, 0.0, i64::MAX as f64);
 }

@@ -17,8 +17,6 @@ pub enum SyncError {
     Remote { action: &'static str, path: String, kind: ErrorKind, reason: String, remedy: &'static str },
     #[error("the remote gave back other bytes than were written to '{path}'; look at its storage before trusting it")]
     Mangled { path: String },
-    #[error("'{path}' holds {size} bytes and Dropbox takes at most {limit} at once; use S3, or a smaller export")]
-    TooLarge { path: String, size: u64, limit: u64 },
     #[error("the remote lists '{path}', which would leave the work folder; remove or rename it there")]
     Outside { path: String },
     #[error("cannot read {}: {source}; look at the file and its permissions", path.display())]

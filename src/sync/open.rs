@@ -3,22 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use opendal::layers::{ConcurrentLimitLayer, RetryLayer, TimeoutLayer};
-use opendal::{Operator, services};
+use opendal::layers::{ConcurrentLimitLayer, RetryEvent, RetryLayer, TimeoutLayer};
+use opendal::{HttpTransporter, OperationContext, Operator, services};
 
 use super::SyncError;
+use super::dropbox::{self, Access};
+use super::transport::Patient;
 use crate::secret::Secret;
 use crate::settings::{self, RemoteKind};
 
 /// Half-written files of a folder remote lie here, out of every listing.
 pub(super) const PARTIAL: &str = ".partial";
-
-/// Stat, list, delete and the like.
-const CONTROL_TIMEOUT: Duration = Duration::from_secs(60);
-/// One read or write request; Dropbox takes a whole file in one.
-const BODY_TIMEOUT: Duration = Duration::from_secs(300);
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The remote's secrets, as the environment gives them.
 #[derive(Debug, Clone, Default)]
@@ -71,21 +66,25 @@ impl Remote {
         }
         // Without the crate's auto-registration nothing else installs the HTTP client. Repeating it does no harm.
         opendal::install_default();
+        // The limit lies inside the retries: a request that hangs is one failed try.
+        let limit = Duration::from_secs_f64(settings.timeout_s);
+        let http = HttpTransporter::new(Patient::new(limit));
         let (operator, address) = match settings.remote.kind {
-            RemoteKind::Folder => folder(settings, &root, workdir)?,
-            RemoteKind::S3 => s3(settings, &root, credentials)?,
-            RemoteKind::Dropbox => dropbox(&root, credentials)?,
+            RemoteKind::Folder => folder(settings, &root, workdir, limit)?,
+            RemoteKind::S3 => s3(settings, &root, credentials, http)?,
+            RemoteKind::Dropbox => dropbox(settings, &root, credentials, http)?,
         };
         let concurrency = settings.concurrency.max(1);
-        // The timeout lies inside the retries: a request that hangs is one failed try.
         let operator = operator
-            .layer(TimeoutLayer::new().with_timeout(CONTROL_TIMEOUT).with_io_timeout(BODY_TIMEOUT))
             .layer(
                 RetryLayer::new()
                     .with_max_times(settings.retries)
-                    .with_min_delay(FIRST_PAUSE)
-                    .with_max_delay(LONGEST_PAUSE)
-                    .with_jitter(),
+                    .with_min_delay(Duration::from_millis(settings.first_pause_ms))
+                    .with_max_delay(Duration::from_millis(settings.longest_pause_ms))
+                    .with_jitter()
+                    .with_notify(|event: RetryEvent<'_>| {
+                        tracing::debug!(op = %event.op, attempt = event.attempt, "the remote is asked again: {}", event.err);
+                    }),
             )
             .layer(ConcurrentLimitLayer::new(concurrency));
         Ok(Self { operator, kind: settings.remote.kind, root, concurrency, address })
@@ -106,17 +105,27 @@ impl Remote {
     }
 }
 
-fn folder(settings: &settings::Sync, root: &str, workdir: &Path) -> Result<(Operator, String), SyncError> {
+fn folder(
+    settings: &settings::Sync,
+    root: &str,
+    workdir: &Path,
+    limit: Duration,
+) -> Result<(Operator, String), SyncError> {
     let path = workdir.join(&settings.remote.path);
     let shown = path.join(root).display().to_string();
     // A file is written under this name's folder, then renamed: nobody sees half of it.
     let partial = path.join(PARTIAL);
     let builder = services::Fs::default().root(&path.to_string_lossy()).atomic_write_dir(&partial.to_string_lossy());
     let operator = Operator::new(builder).map_err(|e| SyncError::remote("open", &shown, &e))?;
-    Ok((operator, shown))
+    Ok((operator.layer(TimeoutLayer::new().with_timeout(limit).with_io_timeout(limit)), shown))
 }
 
-fn s3(settings: &settings::Sync, root: &str, credentials: &Credentials) -> Result<(Operator, String), SyncError> {
+fn s3(
+    settings: &settings::Sync,
+    root: &str,
+    credentials: &Credentials,
+    http: HttpTransporter,
+) -> Result<(Operator, String), SyncError> {
     const REMEDY: &str = "set HURACAN_S3_ACCESS_KEY_ID and HURACAN_S3_SECRET_ACCESS_KEY in the environment";
     let remote = &settings.remote;
     let key = need(&credentials.s3_access_key_id, "HURACAN_S3_ACCESS_KEY_ID", REMEDY)?;
@@ -151,24 +160,27 @@ fn s3(settings: &settings::Sync, root: &str, credentials: &Credentials) -> Resul
     }
     let shown = format!("s3://{bucket}/{root}");
     let operator = Operator::new(builder).map_err(|e| SyncError::remote("open", &shown, &e))?;
-    Ok((operator, shown))
+    Ok((operator.with_context(OperationContext::new().with_http_transport(http)), shown))
 }
 
-fn dropbox(root: &str, credentials: &Credentials) -> Result<(Operator, String), SyncError> {
+fn dropbox(
+    settings: &settings::Sync,
+    root: &str,
+    credentials: &Credentials,
+    http: HttpTransporter,
+) -> Result<(Operator, String), SyncError> {
     const REMEDY: &str = "set HURACAN_DROPBOX_REFRESH_TOKEN with HURACAN_DROPBOX_CLIENT_ID and \
                           HURACAN_DROPBOX_CLIENT_SECRET, or HURACAN_DROPBOX_ACCESS_TOKEN for some hours";
-    let mut builder = services::Dropbox::default();
-    if let Some(refresh) = &credentials.dropbox_refresh_token {
-        let id = need(&credentials.dropbox_client_id, "HURACAN_DROPBOX_CLIENT_ID", REMEDY)?;
-        let secret = need(&credentials.dropbox_client_secret, "HURACAN_DROPBOX_CLIENT_SECRET", REMEDY)?;
-        builder = builder.refresh_token(refresh.reveal()).client_id(id.reveal()).client_secret(secret.reveal());
+    let access = if let Some(refresh) = &credentials.dropbox_refresh_token {
+        Access::Refresh {
+            refresh_token: refresh.clone(),
+            client_id: need(&credentials.dropbox_client_id, "HURACAN_DROPBOX_CLIENT_ID", REMEDY)?.clone(),
+            client_secret: need(&credentials.dropbox_client_secret, "HURACAN_DROPBOX_CLIENT_SECRET", REMEDY)?.clone(),
+        }
     } else {
-        let token = need(&credentials.dropbox_access_token, "HURACAN_DROPBOX_REFRESH_TOKEN", REMEDY)?;
-        builder = builder.access_token(token.reveal());
-    }
-    let shown = format!("dropbox:/{root}");
-    let operator = Operator::new(builder).map_err(|e| SyncError::remote("open", &shown, &e))?;
-    Ok((operator, shown))
+        Access::Token(need(&credentials.dropbox_access_token, "HURACAN_DROPBOX_REFRESH_TOKEN", REMEDY)?.clone())
+    };
+    Ok((dropbox::operator(access, &settings.remote.endpoint, http), format!("dropbox:/{root}")))
 }
 
 fn need<'a>(secret: &'a Option<Secret>, name: &'static str, remedy: &'static str) -> Result<&'a Secret, SyncError> {

@@ -1,15 +1,53 @@
 //! Uploading what changed.
 
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use chrono::NaiveDate;
 use futures::StreamExt;
+use tokio::sync::watch;
 
 use super::paths::{Kind, day_in_name, remote_path};
 use super::transfer::{digest_local, upload};
 use super::walk::local_files;
 use super::{Failure, Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError};
+
+/// What to upload, and from where.
+#[derive(Clone, Copy)]
+pub struct Push<'a> {
+    pub workdir: &'a Path,
+    /// Day whose folder on the remote gets the files.
+    pub date: NaiveDate,
+    pub kinds: &'a [Kind],
+    /// What the remote has already.
+    pub known: &'a Manifest,
+    /// Leaves alone what has not changed since.
+    pub changed_since: Option<SystemTime>,
+    /// Once true, no further file is begun.
+    pub stop: Option<&'a watch::Receiver<bool>>,
+    /// Told of every file as soon as it lies on the remote, so that it can be noted even of a push that is cut off.
+    pub on_uploaded: &'a (dyn Fn(&str, &ManifestEntry) + Send + Sync),
+}
+
+impl<'a> Push<'a> {
+    /// All files of `kinds`, noted nowhere.
+    pub fn new(workdir: &'a Path, date: NaiveDate, kinds: &'a [Kind], known: &'a Manifest) -> Self {
+        Self { workdir, date, kinds, known, changed_since: None, stop: None, on_uploaded: &|_, _| {} }
+    }
+
+    fn wants(&self, local: &str) -> bool {
+        let Some(since) = self.changed_since else { return true };
+        let changed = fs::metadata(self.workdir.join(local)).and_then(|meta| meta.modified());
+        // A file whose age nobody knows is looked at.
+        changed.map_or(true, |changed| changed >= since)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.is_some_and(|stop| *stop.borrow())
+    }
+}
 
 /// What one push did.
 #[derive(Debug, Default)]
@@ -28,42 +66,30 @@ enum Outcome {
 }
 
 impl Remote {
-    /// Uploads every file of `kinds` below `workdir` that the manifest does not know with the same SHA-256.
+    /// Uploads every file of the push's kinds that its manifest does not know with the same SHA-256.
     ///
     /// A known file goes again into the folder of a new day, so that each day is complete; only files whose name
     /// bears another day (logs, exports) stay in that day's folder. One file failing does not stop the others.
     ///
     /// # Errors
     /// [`SyncError::Local`] when a local folder cannot be listed; failures of single files are in the result.
-    pub async fn push_all(
-        &self,
-        workdir: &Path,
-        date: NaiveDate,
-        kinds: &[Kind],
-        known: &Manifest,
-        progress: OnProgress<'_>,
-    ) -> Result<Pushed, SyncError> {
-        let files = local_files(workdir, kinds)?;
-        Ok(self.push_files(workdir, date, files, known, progress).await)
+    pub async fn push(&self, push: Push<'_>, progress: OnProgress<'_>) -> Result<Pushed, SyncError> {
+        let mut files = local_files(push.workdir, push.kinds)?;
+        files.retain(|local| push.wants(local));
+        Ok(self.push_files(push, files, progress).await)
     }
 
     /// The same for the files named alone, by their local paths; what cannot be done is in the result.
-    pub async fn push_files(
-        &self,
-        workdir: &Path,
-        date: NaiveDate,
-        files: Vec<String>,
-        known: &Manifest,
-        progress: OnProgress<'_>,
-    ) -> Pushed {
+    pub async fn push_files(&self, push: Push<'_>, files: Vec<String>, progress: OnProgress<'_>) -> Pushed {
         let files_total = files.len();
         let (done, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let outcomes: Vec<_> = futures::stream::iter(files)
+        let outcomes: Vec<_> = futures::stream::iter(files.into_iter().take_while(|_| !push.is_stopped()))
             .map(|local| {
-                let (done, bytes) = (&done, &bytes);
+                let (done, bytes, push) = (&done, &bytes, &push);
                 async move {
-                    let outcome = self.push_one(workdir, &local, date, known.get(&local)).await;
+                    let outcome = self.push_one(push, &local).await;
                     if let Ok(Outcome::Uploaded(entry)) = &outcome {
+                        (push.on_uploaded)(&local, entry);
                         bytes.fetch_add(entry.size, Ordering::Relaxed);
                     }
                     let files_done = done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -89,18 +115,12 @@ impl Remote {
         pushed
     }
 
-    async fn push_one(
-        &self,
-        workdir: &Path,
-        local: &str,
-        date: NaiveDate,
-        known: Option<&ManifestEntry>,
-    ) -> Result<Outcome, SyncError> {
-        let path = workdir.join(local);
+    async fn push_one(&self, push: &Push<'_>, local: &str) -> Result<Outcome, SyncError> {
+        let path = push.workdir.join(local);
         let target =
-            remote_path(local, date, &self.root).ok_or_else(|| SyncError::Outside { path: local.to_owned() })?;
-        if let Some(known) = known {
-            let elsewhere = known.remote_path != target && day_in_name(local).is_none_or(|day| day == date);
+            remote_path(local, push.date, &self.root).ok_or_else(|| SyncError::Outside { path: local.to_owned() })?;
+        if let Some(known) = push.known.get(local) {
+            let elsewhere = known.remote_path != target && day_in_name(local).is_none_or(|day| day == push.date);
             if !elsewhere {
                 let (size, sha256) = digest_local(path.clone()).await?;
                 if size == known.size && sha256 == known.sha256 {

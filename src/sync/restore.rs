@@ -5,12 +5,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use chrono::NaiveDate;
-use futures::StreamExt;
-use opendal::{Entry, ErrorKind};
+use futures::{StreamExt, TryStreamExt};
+use opendal::{Entry, ErrorKind, Metadata};
+use sha2::{Digest, Sha256};
 
+use super::dropbox::ContentHash;
 use super::paths::{Kind, local_path, remote_path};
-use super::{Failure, OnProgress, Progress, Remote, SyncError};
-use crate::files::write_atomic;
+use super::transfer::{digest_local, digest_remote, read_local, read_remote};
+use super::{Failure, Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError};
+use crate::files::Unfinished;
+use crate::settings::RemoteKind;
+use crate::text::hex;
 
 /// What to bring back.
 #[derive(Debug, Clone)]
@@ -34,16 +39,20 @@ pub struct Restored {
     pub refused: Vec<String>,
     pub failed: Vec<Failure>,
     pub bytes: u64,
+    /// What now lies here and there alike, for the manifest: it need not go up again.
+    pub known: Manifest,
 }
 
 enum Outcome {
-    Written,
-    Same,
+    Written(ManifestEntry),
+    Same(ManifestEntry),
     KeptNewer,
 }
 
 impl Remote {
-    /// Downloads the files of `scope` into `workdir`, each one whole or not at all.
+    /// Downloads the files of `scope` into `workdir`, in pieces, each file whole or not at all.
+    ///
+    /// What arrives has the size that the remote tells, and Dropbox's content hash.
     ///
     /// # Errors
     /// [`SyncError::Remote`] when the remote cannot be listed; failures of single files are in the result.
@@ -81,8 +90,14 @@ impl Remote {
         outcomes.sort_by(|a, b| a.0.cmp(&b.0));
         for (path, outcome) in outcomes {
             match outcome {
-                Ok(Outcome::Written) => restored.written.push(path),
-                Ok(Outcome::Same) => restored.same += 1,
+                Ok(Outcome::Written(entry)) => {
+                    restored.known.insert(path.clone(), entry);
+                    restored.written.push(path);
+                }
+                Ok(Outcome::Same(entry)) => {
+                    restored.known.insert(path, entry);
+                    restored.same += 1;
+                }
                 Ok(Outcome::KeptNewer) => restored.kept_newer.push(path),
                 Err(error) => restored.failed.push(Failure { path, error }),
             }
@@ -105,15 +120,20 @@ impl Remote {
         }
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<Entry>, SyncError> {
+    /// Every file below a folder of the remote; none where there is no such folder.
+    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Entry>, SyncError> {
         let folder = format!("{prefix}/");
-        match self.operator.list_with(&folder).recursive(true).await {
-            Ok(mut entries) => {
-                entries.retain(|entry| entry.metadata().is_file());
-                Ok(entries)
-            }
+        let failed = |e: opendal::Error| SyncError::remote("list", &folder, &e);
+        let lister = match self.operator.lister_with(&folder).recursive(true).await {
+            Ok(lister) => lister,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let files = lister.try_filter(|entry| std::future::ready(entry.metadata().is_file()));
+        match files.try_collect().await {
+            Ok(files) => Ok(files),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(SyncError::remote("list", &folder, &error)),
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -126,34 +146,68 @@ impl Remote {
         bytes: &AtomicU64,
     ) -> Result<Outcome, SyncError> {
         let path = workdir.join(local);
-        let here = match tokio::fs::read(&path).await {
-            Ok(content) => Some(content),
+        let there = match self.kind {
+            // A listed folder tells neither size nor age.
+            RemoteKind::Folder => {
+                let looked = self.operator.stat(entry.path()).await;
+                looked.map_err(|e| SyncError::remote("look at", entry.path(), &e))?
+            }
+            RemoteKind::S3 | RemoteKind::Dropbox => entry.metadata().clone(),
+        };
+        let known = |sha256| ManifestEntry {
+            size: there.content_length(),
+            sha256,
+            remote_path: entry.path().to_owned(),
+            etag: there.etag().map(str::to_owned),
+        };
+        let here = match std::fs::metadata(&path) {
+            Ok(meta) => Some(meta),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(SyncError::local(&path, error)),
         };
-        let there = self.operator.read(entry.path()).await;
-        let there = there.map_err(|e| SyncError::remote("read", entry.path(), &e))?.to_vec();
-        if here.as_ref() == Some(&there) {
-            return Ok(Outcome::Same);
+        let keep = here.as_ref().is_some_and(|_| !overwrite_newer) && !is_newer_there(&path, &there)?;
+        let equally_long = here.is_some_and(|meta| meta.len() == there.content_length());
+        if equally_long && self.kind == RemoteKind::Dropbox {
+            let (hash, _) = read_local(path.clone(), ContentHash::default(), ContentHash::update).await?;
+            if Some(hash.finish().as_str()) == there.etag() {
+                return Ok(Outcome::Same(known(digest_local(path).await?.1)));
+            }
+        } else if equally_long {
+            let sha256 = digest_local(path.clone()).await?.1;
+            if sha256 == digest_remote(&self.operator, entry.path(), there.content_length()).await? {
+                return Ok(Outcome::Same(known(sha256)));
+            }
         }
-        if here.is_some() && !overwrite_newer && !self.is_newer_there(&path, entry).await? {
+        if keep {
             return Ok(Outcome::KeptNewer);
         }
-        bytes.fetch_add(there.len() as u64, Ordering::Relaxed);
-        write_atomic(&path, &there)?;
-        Ok(Outcome::Written)
+        let sha256 = self.download(entry.path(), &there, &path).await?;
+        bytes.fetch_add(there.content_length(), Ordering::Relaxed);
+        Ok(Outcome::Written(known(sha256)))
     }
 
-    async fn is_newer_there(&self, path: &Path, entry: &Entry) -> Result<bool, SyncError> {
-        let here = std::fs::metadata(path).and_then(|meta| meta.modified());
-        let here = here.map_err(|error| SyncError::local(path, error))?;
-        let there = match entry.metadata().last_modified() {
-            Some(time) => Some(time),
-            None => {
-                let meta = self.operator.stat(entry.path()).await;
-                meta.map_err(|e| SyncError::remote("look at", entry.path(), &e))?.last_modified()
+    /// Brings a file here, in pieces; gives back its SHA-256.
+    async fn download(&self, remote_path: &str, there: &Metadata, path: &Path) -> Result<String, SyncError> {
+        let mut unfinished = Unfinished::begin(path)?;
+        let (mut sha256, mut content_hash) = (Sha256::new(), ContentHash::default());
+        read_remote(&self.operator, remote_path, there.content_length(), |piece| {
+            sha256.update(piece);
+            if self.kind == RemoteKind::Dropbox {
+                content_hash.update(piece);
             }
-        };
-        Ok(there.is_some_and(|time| SystemTime::from(time) > here))
+            Ok(unfinished.write(piece)?)
+        })
+        .await?;
+        if self.kind == RemoteKind::Dropbox && Some(content_hash.finish().as_str()) != there.etag() {
+            return Err(SyncError::Mangled { path: remote_path.to_owned() });
+        }
+        unfinished.finish()?;
+        Ok(hex(&sha256.finalize()))
     }
+}
+
+fn is_newer_there(path: &Path, there: &Metadata) -> Result<bool, SyncError> {
+    let here = std::fs::metadata(path).and_then(|meta| meta.modified());
+    let here = here.map_err(|error| SyncError::local(path, error))?;
+    Ok(there.last_modified().is_some_and(|time| SystemTime::from(time) > here))
 }

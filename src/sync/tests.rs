@@ -58,7 +58,7 @@ async fn a_day_goes_to_a_folder_and_comes_back() {
     let calls = std::sync::Mutex::new(Vec::new());
     let progress = |p: Progress| calls.lock().unwrap().push((p.files_done, p.files_total));
     let none = Manifest::new();
-    let pushed = remote.push_all(workdir.path(), day(), &Kind::ALL, &none, &progress).await.unwrap();
+    let pushed = remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &none), &progress).await.unwrap();
     assert!(pushed.failed.is_empty(), "{:?}", pushed.failed);
     assert_eq!((pushed.uploaded.len(), pushed.unchanged), (7, 0));
     assert!(calls.lock().unwrap().contains(&(7, 7)));
@@ -69,7 +69,7 @@ async fn a_day_goes_to_a_folder_and_comes_back() {
     assert_eq!(entry.sha256, crate::text::hex(&<sha2::Sha256 as sha2::Digest>::digest(b"candles")));
 
     let verified = remote.verify(workdir.path(), &Kind::ALL, &pushed.uploaded, QUIET).await.unwrap();
-    assert!(verified.is_complete() && verified.right == 7, "{verified:?}");
+    assert!(verified.is_complete() && verified.right.len() == 7, "{verified:?}");
 
     let elsewhere = tempfile::tempdir().unwrap();
     let scope = Scope { kinds: Kind::ALL.to_vec(), date: day(), overwrite_newer: false };
@@ -85,9 +85,10 @@ async fn only_what_changed_goes_up_again() {
     let workdir = tempfile::tempdir().unwrap();
     a_day_of_files(workdir.path());
     let remote = folder_remote(workdir.path());
-    let mut known = remote.push_all(workdir.path(), day(), &Kind::ALL, &Manifest::new(), QUIET).await.unwrap().uploaded;
+    let mut known =
+        remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET).await.unwrap().uploaded;
     write(workdir.path(), "logs/training.log", "line\nanother\n");
-    let pushed = remote.push_all(workdir.path(), day(), &Kind::ALL, &known, QUIET).await.unwrap();
+    let pushed = remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &known), QUIET).await.unwrap();
     assert_eq!(pushed.uploaded.keys().collect::<Vec<_>>(), ["logs/training.log"]);
     assert_eq!((pushed.unchanged, pushed.bytes), (6, 13));
     known.extend(pushed.uploaded);
@@ -95,13 +96,39 @@ async fn only_what_changed_goes_up_again() {
 }
 
 #[tokio::test]
+async fn a_push_can_leave_old_files_alone_and_begins_none_once_it_is_stopped() {
+    let workdir = tempfile::tempdir().unwrap();
+    for (name, age) in [("old", 900), ("new", 5)] {
+        let local = format!("data/candles/{name}.parquet");
+        write(workdir.path(), &local, name);
+        let file = fs::File::options().write(true).open(workdir.path().join(local)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+    }
+    let remote = folder_remote(workdir.path());
+    let (stop, stopped) = tokio::sync::watch::channel(true);
+    let (none, noted) = (Manifest::new(), std::sync::Mutex::new(Vec::new()));
+    let on_uploaded = |local: &str, _: &ManifestEntry| noted.lock().unwrap().push(local.to_owned());
+    let push = Push {
+        changed_since: Some(SystemTime::now() - Duration::from_secs(600)),
+        stop: Some(&stopped),
+        on_uploaded: &on_uploaded,
+        ..Push::new(workdir.path(), day(), &Kind::ALL, &none)
+    };
+    assert_eq!(remote.push(push, QUIET).await.unwrap().uploaded.len(), 0);
+    stop.send(false).unwrap();
+    assert_eq!(remote.push(push, QUIET).await.unwrap().uploaded.len(), 1);
+    assert_eq!(*noted.lock().unwrap(), ["data/candles/new.parquet"]);
+}
+
+#[tokio::test]
 async fn the_next_day_is_complete_but_repeats_no_file_of_another_day() {
     let workdir = tempfile::tempdir().unwrap();
     a_day_of_files(workdir.path());
     let remote = folder_remote(workdir.path());
-    let known = remote.push_all(workdir.path(), day(), &Kind::ALL, &Manifest::new(), QUIET).await.unwrap().uploaded;
+    let known =
+        remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET).await.unwrap().uploaded;
     let next = day().succ_opt().unwrap();
-    let pushed = remote.push_all(workdir.path(), next, &Kind::ALL, &known, QUIET).await.unwrap();
+    let pushed = remote.push(Push::new(workdir.path(), next, &Kind::ALL, &known), QUIET).await.unwrap();
     let mut again: Vec<_> = pushed.uploaded.keys().map(String::as_str).collect();
     again.sort_unstable();
     assert_eq!(
@@ -115,7 +142,8 @@ async fn verification_names_what_is_missing_mangled_or_never_sent() {
     let workdir = tempfile::tempdir().unwrap();
     a_day_of_files(workdir.path());
     let remote = folder_remote(workdir.path());
-    let known = remote.push_all(workdir.path(), day(), &Kind::ALL, &Manifest::new(), QUIET).await.unwrap().uploaded;
+    let known =
+        remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET).await.unwrap().uploaded;
     let base = workdir.path().join("remote/Runpodhuracan");
     fs::write(base.join("data/candles/BTC-USDT.parquet"), "CANDLES").unwrap();
     fs::write(base.join("2025-11-08/logs/training.log"), "li").unwrap();
@@ -132,7 +160,7 @@ async fn verification_names_what_is_missing_mangled_or_never_sent() {
             ("logs/training.log".into(), Difference::Size { expected: 5, found: 2 }),
         ]
     );
-    assert_eq!(verified.right, 4);
+    assert_eq!(verified.right.len(), 4);
 }
 
 #[tokio::test]
@@ -140,7 +168,7 @@ async fn a_newer_local_file_is_kept_unless_told_otherwise() {
     let workdir = tempfile::tempdir().unwrap();
     write(workdir.path(), "data/candles/BTC-USDT.parquet", "remote");
     let remote = folder_remote(workdir.path());
-    remote.push_all(workdir.path(), day(), &Kind::ALL, &Manifest::new(), QUIET).await.unwrap();
+    remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET).await.unwrap();
     write(workdir.path(), "data/candles/BTC-USDT.parquet", "newer");
     let local = workdir.path().join("data/candles/BTC-USDT.parquet");
     let set_age = |time| fs::File::options().write(true).open(&local).unwrap().set_modified(time).unwrap();
@@ -167,11 +195,15 @@ async fn checkpoints_come_back_until_they_are_forgotten_and_are_no_part_of_the_d
     let file = "data/checkpoints/0af3/BTC-USDT.pkl";
     write(workdir.path(), file, "trained");
     let remote = folder_remote(workdir.path());
-    let day_alone = remote.push_all(workdir.path(), day(), &Kind::ALL, &Manifest::new(), QUIET).await.unwrap();
+    let nothing = Manifest::new();
+    let day_alone = remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &nothing), QUIET).await.unwrap();
     assert!(day_alone.uploaded.is_empty());
     let files = local_files(workdir.path(), &[Kind::Checkpoints]).unwrap();
     assert_eq!(files, [file]);
-    assert_eq!(remote.push_files(workdir.path(), day(), files, &Manifest::new(), QUIET).await.uploaded.len(), 1);
+    assert_eq!(
+        remote.push_files(Push::new(workdir.path(), day(), &[], &nothing), files, QUIET).await.uploaded.len(),
+        1
+    );
     fs::remove_dir_all(workdir.path().join("data")).unwrap();
     let scope = Scope { kinds: vec![Kind::Checkpoints], date: day(), overwrite_newer: false };
     assert_eq!(remote.restore(workdir.path(), &scope, QUIET).await.unwrap().written, [file]);
@@ -205,7 +237,7 @@ async fn one_file_failing_does_not_stop_the_others() {
     // A file stands where a folder must be.
     write(workdir.path(), "remote/Runpodhuracan/2025-11-08/models", "in the way");
     let pushed = folder_remote(workdir.path())
-        .push_all(workdir.path(), day(), &Kind::ALL, &Manifest::new(), QUIET)
+        .push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET)
         .await
         .unwrap();
     let failed: Vec<_> = pushed.failed.iter().map(|failure| failure.path.as_str()).collect();
@@ -232,7 +264,7 @@ async fn a_large_file_goes_up_in_parts_and_is_never_half_visible() {
         }
         0
     });
-    let pushed = remote.push_all(workdir.path(), day(), &Kind::ALL, &Manifest::new(), QUIET).await.unwrap();
+    let pushed = remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET).await.unwrap();
     assert_eq!(watcher.join().unwrap(), content.len() as u64);
     assert_eq!(fs::read(base).unwrap(), content);
     assert!(remote.verify(workdir.path(), &Kind::ALL, &pushed.uploaded, QUIET).await.unwrap().is_complete());

@@ -7,43 +7,48 @@ use opendal::Operator;
 use sha2::{Digest, Sha256};
 
 use super::{ManifestEntry, Remote, SyncError};
-use crate::settings::RemoteKind;
 use crate::text::hex;
 
-/// Bytes read at once; also one part of a multipart upload, which S3 wants at least 5 MiB long.
+/// Bytes in memory at once of one file; also one part of an upload in parts, which S3 wants at least 5 MiB long, and
+/// Dropbox a multiple of 4 MiB.
 const PIECE: usize = 8 << 20;
-/// Most that Dropbox takes in one request.
-const DROPBOX_MOST: u64 = 150 << 20;
+/// Bytes of a local file read at once to hash it.
+const READ: usize = 256 << 10;
 
 /// Size and SHA-256 of a local file.
 pub(super) async fn digest_local(path: PathBuf) -> Result<(u64, String), SyncError> {
+    let (hash, size) = read_local(path, Sha256::new(), |hash, bytes| hash.update(bytes)).await?;
+    Ok((size, hex(&hash.finalize())))
+}
+
+/// Passes a local file through `hash`, on a thread that may block; gives back its size, too.
+pub(super) async fn read_local<H: Send + 'static>(
+    path: PathBuf,
+    mut hash: H,
+    update: fn(&mut H, &[u8]),
+) -> Result<(H, u64), SyncError> {
     let shown = path.clone();
-    let digest = tokio::task::spawn_blocking(move || {
+    let read = tokio::task::spawn_blocking(move || {
         let mut file = std::fs::File::open(&path)?;
-        let (mut hash, mut size) = (Sha256::new(), 0u64);
-        let mut piece = vec![0; 1 << 20];
+        let (mut piece, mut size) = (vec![0; READ], 0u64);
         loop {
             match file.read(&mut piece)? {
-                0 => return Ok((size, hex(&hash.finalize()))),
+                0 => return Ok((hash, size)),
                 n => {
-                    hash.update(&piece[..n]);
+                    update(&mut hash, &piece[..n]);
                     size += n as u64;
                 }
             }
         }
     });
-    digest.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|e| SyncError::local(shown, e))
+    read.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|e| SyncError::local(shown, e))
 }
 
 /// Uploads `path` to `remote_path`; what the entry says is what was sent, even of a log that grows meanwhile.
 pub(super) async fn upload(remote: &Remote, path: &Path, remote_path: &str) -> Result<ManifestEntry, SyncError> {
     let local = |error| SyncError::local(path, error);
     let size = tokio::fs::metadata(path).await.map_err(local)?.len();
-    if remote.kind == RemoteKind::Dropbox && size > DROPBOX_MOST {
-        return Err(SyncError::TooLarge { path: path.display().to_string(), size, limit: DROPBOX_MOST });
-    }
-    let in_parts = remote.operator.info().capability().write_can_multi;
-    if size <= PIECE as u64 || !in_parts {
+    if size <= PIECE as u64 {
         let bytes = tokio::fs::read(path).await.map_err(local)?;
         let (size, sha256) = (bytes.len() as u64, hex(&Sha256::digest(&bytes)));
         let meta = remote.operator.write(remote_path, bytes).await;
@@ -96,18 +101,33 @@ fn entry(size: u64, sha256: String, remote_path: &str, etag: Option<&str>) -> Ma
     ManifestEntry { size, sha256, remote_path: remote_path.to_owned(), etag: etag.map(str::to_owned) }
 }
 
-/// SHA-256 of the first `size` bytes of a remote file, read in pieces.
-pub(super) async fn digest_remote(operator: &Operator, path: &str, size: u64) -> Result<String, SyncError> {
+/// Reads the first `size` bytes of a remote file in pieces.
+pub(super) async fn read_remote(
+    operator: &Operator,
+    path: &str,
+    size: u64,
+    mut take: impl FnMut(&[u8]) -> Result<(), SyncError>,
+) -> Result<(), SyncError> {
     let failed = |e: opendal::Error| SyncError::remote("read", path, &e);
     let reader = operator.reader(path).await.map_err(failed)?;
-    let (mut hash, mut at) = (Sha256::new(), 0);
+    let mut at = 0;
     while at < size {
         let end = size.min(at + PIECE as u64);
-        let piece = reader.read(at..end).await.map_err(failed)?;
-        for bytes in piece {
-            hash.update(&bytes);
+        for bytes in reader.read(at..end).await.map_err(failed)? {
+            take(&bytes)?;
         }
         at = end;
     }
+    Ok(())
+}
+
+/// SHA-256 of the first `size` bytes of a remote file.
+pub(super) async fn digest_remote(operator: &Operator, path: &str, size: u64) -> Result<String, SyncError> {
+    let mut hash = Sha256::new();
+    read_remote(operator, path, size, |bytes| {
+        hash.update(bytes);
+        Ok(())
+    })
+    .await?;
     Ok(hex(&hash.finalize()))
 }

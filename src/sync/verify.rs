@@ -1,13 +1,14 @@
 //! Proof that the remote has everything, right.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
-use opendal::ErrorKind;
+use opendal::{ErrorKind, Metadata};
 
-use super::paths::Kind;
+use super::paths::{Kind, kind_of};
 use super::transfer::digest_remote;
 use super::walk::local_files;
 use super::{Failure, Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError};
@@ -33,7 +34,7 @@ impl fmt::Display for Difference {
 #[derive(Debug, Default)]
 pub struct Verified {
     /// Files on the remote that are right.
-    pub right: usize,
+    pub right: Vec<String>,
     /// Uploaded once, and gone.
     pub missing: Vec<String>,
     pub differing: Vec<(String, Difference)>,
@@ -61,11 +62,12 @@ enum Finding {
 impl Remote {
     /// Looks at every local file of `kinds` on the remote: there, of the uploaded size, and of the uploaded content.
     ///
-    /// A folder is read back and hashed; S3 answers with the ETag that it gave when it checked the upload; whatever
-    /// gives no such answer is read back too.
+    /// A folder is read back and hashed. S3 and Dropbox are listed: S3 tells the ETag that it gave when it checked the
+    /// upload, Dropbox the hash of what it holds; whatever tells no such thing is read back too.
     ///
     /// # Errors
-    /// [`SyncError::Local`] when a local folder cannot be listed; all else is in the result.
+    /// [`SyncError::Local`] when a local folder cannot be listed, [`SyncError::Remote`] when the remote cannot; all else
+    /// is in the result.
     pub async fn verify(
         &self,
         workdir: &Path,
@@ -81,12 +83,16 @@ impl Remote {
                 None => verified.never_uploaded.push(local),
             }
         }
+        let listed = match self.kind {
+            RemoteKind::Folder => None,
+            RemoteKind::S3 | RemoteKind::Dropbox => Some(self.listed(&known).await?),
+        };
         let (done, files_total) = (AtomicUsize::new(0), known.len());
         let mut findings: Vec<_> = futures::stream::iter(known)
             .map(|(local, entry)| {
-                let done = &done;
+                let (done, listed) = (&done, listed.as_ref());
                 async move {
-                    let finding = self.look(entry).await;
+                    let finding = self.look(entry, listed).await;
                     let files_done = done.fetch_add(1, Ordering::Relaxed) + 1;
                     progress(Progress { files_done, files_total, bytes: 0 });
                     (local, finding)
@@ -98,7 +104,7 @@ impl Remote {
         findings.sort_by(|a, b| a.0.cmp(&b.0));
         for (path, finding) in findings {
             match finding {
-                Ok(Finding::Right) => verified.right += 1,
+                Ok(Finding::Right) => verified.right.push(path),
                 Ok(Finding::Missing) => verified.missing.push(path),
                 Ok(Finding::Differs(how)) => verified.differing.push((path, how)),
                 Err(error) => verified.unknown.push(Failure { path, error }),
@@ -107,21 +113,50 @@ impl Remote {
         Ok(verified)
     }
 
-    async fn look(&self, entry: &ManifestEntry) -> Result<Finding, SyncError> {
+    /// What the remote lists in all folders that hold known files, by path.
+    async fn listed(&self, known: &[(String, &ManifestEntry)]) -> Result<HashMap<String, Metadata>, SyncError> {
+        let folders: BTreeSet<&str> =
+            known.iter().map(|(local, entry)| top_folder(local, &entry.remote_path)).collect();
+        let mut listed = HashMap::new();
+        for folder in folders {
+            let entries = self.list(folder).await?;
+            listed.extend(entries.into_iter().map(|entry| (entry.path().to_owned(), entry.metadata().clone())));
+        }
+        Ok(listed)
+    }
+
+    async fn look(
+        &self,
+        entry: &ManifestEntry,
+        listed: Option<&HashMap<String, Metadata>>,
+    ) -> Result<Finding, SyncError> {
         let path = &entry.remote_path;
-        let meta = match self.operator.stat(path).await {
-            Ok(meta) => meta,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Finding::Missing),
-            Err(error) => return Err(SyncError::remote("look at", path, &error)),
+        let meta = match listed {
+            Some(listed) => match listed.get(path) {
+                Some(meta) => meta.clone(),
+                None => return Ok(Finding::Missing),
+            },
+            None => match self.operator.stat(path).await {
+                Ok(meta) => meta,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Finding::Missing),
+                Err(error) => return Err(SyncError::remote("look at", path, &error)),
+            },
         };
         let found = meta.content_length();
         if found != entry.size {
             return Ok(Finding::Differs(Difference::Size { expected: entry.size, found }));
         }
         let right = match (self.kind, meta.etag(), &entry.etag) {
-            (RemoteKind::S3, Some(now), Some(then)) => now == then,
+            (RemoteKind::S3 | RemoteKind::Dropbox, Some(now), Some(then)) => now == then,
             _ => digest_remote(&self.operator, path, entry.size).await? == entry.sha256,
         };
         Ok(if right { Finding::Right } else { Finding::Differs(Difference::Content) })
     }
+}
+
+/// The folder of a file's kind on the remote, which one listing covers: its path less what lies below the kind's folder.
+fn top_folder<'a>(local: &str, remote_path: &'a str) -> &'a str {
+    let below = kind_of(local).and_then(|kind| local.strip_prefix(kind.local_folder()));
+    let folder = below.and_then(|below| remote_path.strip_suffix(below));
+    folder.unwrap_or_else(|| remote_path.rsplit_once('/').map_or("", |(folder, _)| folder))
 }

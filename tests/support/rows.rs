@@ -327,6 +327,7 @@ pub fn synced(remote_path: &str, sha256: &str) -> SyncRow {
         uploaded_at: time_of_ms(T0 + 1),
         verified_at: None,
         run_id: Some("run-1".to_owned()),
+        etag: Some("an etag".to_owned()),
     }
 }
 

@@ -17,6 +17,8 @@ row! {
         /// When size and hash were last found right on the remote.
         pub verified_at: Option<DateTime<Utc>>,
         pub run_id: Option<String>,
+        /// What the remote calls this content; without it, verification reads the file back.
+        pub etag: Option<String>,
     }
 }
 

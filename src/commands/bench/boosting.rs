@@ -202,6 +202,6 @@ fn compared(bench: &Bench<'_>, data: &Data, jobs: &[BoostJob]) -> Result<Compare
 }
 
 fn trained(compute: &Compute, data: &Data, jobs: &[BoostJob]) -> Result<Vec<Forest>, Failure> {
-    let forests = device::train_on(compute, table(data), &features::names(), jobs, &|| true, &|_| ())?;
+    let (forests, _) = device::train_on(compute, table(data), &features::names(), jobs, &|| true, &|_| ())?;
     forests.into_iter().collect::<Result<Vec<_>, BoostError>>().or_exit(Code::Failed)
 }

@@ -1,0 +1,147 @@
+//! Step 9, beside all others: four schedules that upload what changed, each a task of its own.
+//!
+//! None can hold up or fail the run: what goes wrong is logged and tried at the next turn, and the end of the run
+//! uploads and verifies everything.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Failure;
+use super::sync::{Uploads, Which};
+use crate::settings::SyncEvery;
+use crate::sync::Kind;
+
+/// Uploads under way when the schedules end get so long to finish; cut off, they go up again with the last push.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Schedule {
+    name: &'static str,
+    kinds: &'static [Kind],
+    first: Duration,
+    every: Duration,
+    /// Between full turns only files that changed within so long are looked at; none where every turn is full.
+    quick: Option<Quick>,
+}
+
+#[derive(Clone, Copy)]
+struct Quick {
+    within: Duration,
+    full_every: Duration,
+}
+
+fn schedules(every: &SyncEvery) -> [Schedule; 4] {
+    let seconds = Duration::from_secs_f64;
+    let plain =
+        |name, kinds, every| Schedule { name, kinds, first: seconds(every), every: seconds(every), quick: None };
+    [
+        plain("learning", &[Kind::Learning], every.learning_s),
+        Schedule {
+            // The settings of a run are there from its start.
+            first: Duration::ZERO,
+            ..plain("logs", &[Kind::Config, Kind::Logs, Kind::Monitoring, Kind::Reports], every.logs_s)
+        },
+        plain("models", &[Kind::Models, Kind::Exports], every.models_s),
+        Schedule {
+            quick: Some(Quick { within: seconds(every.new_within_s), full_every: seconds(every.candles_s) }),
+            ..plain("candles", &[Kind::Candles], every.new_candles_s)
+        },
+    ]
+}
+
+/// The schedules while they run; dropped, they are cut off.
+pub struct Background {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Background {
+    pub fn start(uploads: &Uploads, every: &SyncEvery) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for schedule in schedules(every) {
+            tasks.spawn(keep(schedule, uploads.clone(), stopped.clone()));
+        }
+        Self { stop, tasks }
+    }
+
+    /// Begins no further upload, and waits for those under way.
+    pub async fn stop(mut self) {
+        // Without tasks nobody listens, and nothing is left to stop.
+        let _ = self.stop.send(true);
+        let ended = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!("a background upload ended badly: {error}");
+                }
+            }
+        };
+        if timeout(PATIENCE, ended).await.is_err() {
+            tracing::warn!("background uploads were cut off: they go up with the last push");
+        }
+    }
+}
+
+async fn keep(schedule: Schedule, uploads: Uploads, mut stop: watch::Receiver<bool>) {
+    let mut last_full = Instant::now();
+    let mut pause = schedule.first;
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = sleep(pause) => {}
+        }
+        let begun = Instant::now();
+        let recent = schedule.quick.filter(|quick| begun - last_full < quick.full_every).map(|quick| quick.within);
+        match turn(&schedule, recent, &uploads, &stop).await {
+            Ok(()) if recent.is_none() => last_full = begun,
+            Ok(()) => {}
+            Err(failure) => tracing::warn!(schedule = schedule.name, "background upload: {}", failure.error),
+        }
+        pause = schedule.every;
+    }
+}
+
+async fn turn(
+    schedule: &Schedule,
+    recent: Option<Duration>,
+    uploads: &Uploads,
+    stop: &watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let known = uploads.manifest().await?;
+    let changed_since = recent.and_then(|within| SystemTime::now().checked_sub(within));
+    let which = Which { kinds: schedule.kinds, changed_since, stop: Some(stop) };
+    let pushed = uploads.push(&which, &known, &|_| {}).await?;
+    for failure in &pushed.failed {
+        tracing::warn!(schedule = schedule.name, "{} was not uploaded: {}", failure.path, failure.error);
+    }
+    tracing::info!(
+        schedule = schedule.name,
+        full = recent.is_none(),
+        uploaded = pushed.uploaded.len(),
+        unchanged = pushed.unchanged,
+        bytes = pushed.bytes,
+        "background upload"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn every_kind_of_file_has_one_schedule_at_the_distances_of_the_contract() {
+        let schedules = schedules(&Settings::defaults().sync.every);
+        for kind in Kind::ALL {
+            assert_eq!(schedules.iter().filter(|schedule| schedule.kinds.contains(&kind)).count(), 1, "{kind:?}");
+        }
+        let minutes = schedules.map(|schedule| (schedule.name, schedule.every.as_secs() / 60));
+        assert_eq!(minutes, [("learning", 5), ("logs", 5), ("models", 30), ("candles", 5)]);
+        let quick = super::schedules(&Settings::defaults().sync.every)[3].quick.unwrap();
+        assert_eq!((quick.full_every.as_secs(), quick.within.as_secs()), (7200, 600));
+    }
+}
