@@ -180,7 +180,7 @@ fn models(c: &mut Criterion) {
         boosting.bench_function(format!("{sizes}, {} rounds", bench.rounds), |b| b.iter(train));
         boosting.finish();
 
-        let forests: Vec<_> = train().into_iter().map(|forest| forest.expect("the jobs are sound")).collect();
+        let forests: Vec<_> = train().0.into_iter().map(|forest| forest.expect("the jobs are sound")).collect();
         let rows: Vec<u32> = (0..20_000.min(table.rows() as u32)).collect();
         let predict: Vec<PredictJob<'_>> = forests.iter().map(|forest| PredictJob { forest, rows: &rows }).collect();
         let mut predicting = group(c, "predict", &bench, forests.len() * rows.len() * bench.rounds as usize);
