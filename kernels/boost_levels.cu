@@ -286,7 +286,6 @@ KERNEL(boost_levels_count, THREADS, const BoostJob* jobs, const BoostLevelJob* l
             lefts[at] = total[0];
             atomicAdd(&split.lefts, total[0]);
         }
-        __syncthreads();
     }
 }
 
@@ -396,6 +395,5 @@ KERNEL(boost_levels_move, THREADS, const BoostJob* jobs, const BoostLevelJob* le
             to_left += all;
             to_right += blockDim.x - all;
         }
-        __syncthreads();
     }
 }

@@ -5,8 +5,10 @@
 mod engines;
 
 use huracan::boost::device::{Plan, plan};
-use huracan::boost::{self, BoostError, BoostJob, BoostParams, Ensemble, Forest, Objective, PredictJob, Table, device};
-use huracan::engine::{Engine, EngineError};
+use huracan::boost::{
+    self, BoostError, BoostJob, BoostParams, Ensemble, Forest, Growth, Objective, PredictJob, Table, device,
+};
+use huracan::engine::{Compute, Engine, EngineError};
 
 /// Columns of all kinds: rough and fine numbers, few values, missing ones, zeros, one that never changes.
 fn table(rows: usize, features: usize, seed: u64) -> Vec<f32> {
@@ -273,4 +275,24 @@ fn jobs_of_any_number_of_rows_weights_and_faults() {
     faulty.train_labels[3] = 0.5;
     jobs.extend([weighted, faulty]);
     compare(Table { values: &values, features }, &jobs);
+}
+
+#[test]
+fn a_device_says_who_trained_what() {
+    let features = 3;
+    let values = table(4100, features, 6);
+    let table = Table { values: &values, features };
+    let params = BoostParams { rounds: 1, max_depth: 2, ..BoostParams::default() };
+    let one = |name: &str, rows: u32, params| job(name.into(), &values, features, 0..rows, 0..0, params);
+    let jobs = [
+        one("small", 50, params.clone()),
+        one("large", 4100, params.clone()),
+        one("leaf", 50, BoostParams { growth: Growth::Leaf, ..params }),
+    ];
+    let said = |compute: &Compute| {
+        device::train_on(compute, table, &names(table), &jobs, &|| true, &|_| ()).unwrap().1.to_string()
+    };
+    let compute = Compute::on(engines::emulated(1), false);
+    assert_eq!(said(&compute), "1 a block each, 1 level by level, 1 on the CPU (grown by leaf: 1)");
+    assert_eq!(said(&Compute::cpu()), "");
 }
