@@ -1,6 +1,6 @@
 //! The remote against a Dropbox on loopback, through real connections and with every fault it can have.
 
-#[path = "support/dropbox.rs"]
+#[path = "support/dropbox/mod.rs"]
 mod dropbox;
 
 use std::fs;
@@ -82,7 +82,8 @@ async fn a_day_goes_to_dropbox_is_verified_and_comes_back() {
     {
         let state = server.state();
         assert_eq!((state.files.files.len(), state.renewals), (45, 1));
-        let sessions = ["start", "append_v2", "finish"].map(|end| state.calls[&format!("/2/files/upload_session/{end}")]);
+        let sessions =
+            ["start", "append_v2", "finish"].map(|end| state.calls[&format!("/2/files/upload_session/{end}")]);
         assert_eq!(sessions, [1, 1, 1]);
     }
     let verified = remote.verify(workdir.path(), &Kind::ALL, &known, QUIET).await.unwrap();
@@ -178,10 +179,8 @@ async fn what_cannot_be_helped_is_told_with_a_remedy_and_no_secret() {
     let told = wrong.probe().await.unwrap_err().to_string();
     assert!(told.contains("400") && told.contains("check the keys in the environment"), "{told}");
     assert!(!told.contains("of-a-test"), "{told}");
-    let stale = Credentials {
-        dropbox_access_token: Some(Secret::new("stale-token-of-a-test")),
-        ..Credentials::default()
-    };
+    let stale =
+        Credentials { dropbox_access_token: Some(Secret::new("stale-token-of-a-test")), ..Credentials::default() };
     let stale = Remote::open(&settings(&server), workdir.path(), &stale).unwrap();
     let told = stale.probe().await.unwrap_err().to_string();
     assert!(told.contains("expired_access_token") && told.contains("check the keys"), "{told}");

@@ -1,7 +1,7 @@
 //! Nothing lost, nothing doubled: the program itself against a Dropbox that fails a tenth of all requests, killed again
 //! and again.
 
-#[path = "support/dropbox.rs"]
+#[path = "support/dropbox/mod.rs"]
 mod dropbox;
 
 use std::collections::BTreeMap;
@@ -102,11 +102,8 @@ fn ten_thousand_files_survive_failing_requests_and_five_kills() {
 
     let begun = Instant::now();
     for kill in 0..KILLS {
-        let mut child = command(&server, workdir.path(), &sync)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command(&server, workdir.path(), &sync).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         wait_for(&server, (kill + 1) * FILES as usize / (KILLS + 1), &mut child);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -176,7 +173,8 @@ async fn manifest(workdir: &Path) -> Vec<SyncRow> {
 fn a_run_uploads_by_four_schedules_and_ends_with_everything_verified() {
     let workdir = tempfile::tempdir().unwrap();
     let server = Dropbox::start(Faults::share(SEED, 0.1));
-    let every = ["learning", "logs", "models", "candles", "new_candles"].map(|what| format!(" --set sync.every.{what}_s=0.3"));
+    let every =
+        ["learning", "logs", "models", "candles", "new_candles"].map(|what| format!(" --set sync.every.{what}_s=0.3"));
     let small = [
         "market.simulated.symbols=14",
         "market.simulated.edge=1.0",
@@ -212,7 +210,10 @@ fn a_run_uploads_by_four_schedules_and_ends_with_everything_verified() {
         let mut files = 0;
         for entry in here.map(Result::unwrap) {
             let name = entry.file_name().into_string().unwrap();
-            assert!(there.get(&name).is_some_and(|content| *content == fs::read(entry.path()).unwrap()), "{local}/{name}");
+            assert!(
+                there.get(&name).is_some_and(|content| *content == fs::read(entry.path()).unwrap()),
+                "{local}/{name}"
+            );
             files += 1;
         }
         assert!(files > 0 && files == there.len(), "{local}: {files} here, {} there", there.len());

@@ -131,7 +131,8 @@ impl Files {
     /// A refusal where the body is not what its hash says.
     fn checked(&self, arguments: &Value, body: &[u8]) -> Option<Answer> {
         let told = arguments["content_hash"].as_str()?;
-        (told != content_hash(body)).then(|| refusal("content_hash_mismatch", json!({ ".tag": "content_hash_mismatch" })))
+        (told != content_hash(body))
+            .then(|| refusal("content_hash_mismatch", json!({ ".tag": "content_hash_mismatch" })))
     }
 
     /// Makes a file visible, whole and at once.
@@ -238,7 +239,8 @@ impl Files {
 
     fn metadata(&self, path: &str) -> Answer {
         let key = path.to_lowercase();
-        let found = self.files.get(&key).map(file_json).or_else(|| self.folders.get(&key).map(|path| folder_json(path)));
+        let found =
+            self.files.get(&key).map(file_json).or_else(|| self.folders.get(&key).map(|path| folder_json(path)));
         found.map_or_else(|| not_found("path"), |found| Answer::json(200, &found))
     }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 pub use faults::{Fault, Faults};
-pub use files::{Files, Stored, content_hash};
+pub use files::{Files, content_hash};
 use http::{Answer, Asked};
 
 pub const REFRESH_TOKEN: &str = "refresh-token-of-a-test";
@@ -116,7 +116,9 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
         };
         let hang = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).faults.hang;
         let goes_on = match fault {
-            None | Some(Fault::Limited | Fault::Broken | Fault::Gone | Fault::Expired) => http::write(&mut stream, &answer),
+            None | Some(Fault::Limited | Fault::Broken | Fault::Gone | Fault::Expired) => {
+                http::write(&mut stream, &answer)
+            }
             Some(Fault::CutBefore | Fault::CutAfter) => false,
             Some(Fault::CutWithin) => {
                 http::write_half(&mut stream, &answer);
