@@ -114,7 +114,7 @@ impl Account {
         }
     }
 
-    /// Sends a request; a token that is refused is renewed once, whatever its life should have been.
+    /// Sends a request; a token that is refused is renewed once at once, whatever its life should have been.
     async fn signed(
         &self,
         http: &HttpTransporter,
@@ -126,9 +126,15 @@ impl Account {
             let token = self.token(http, refused.as_ref()).await?;
             let request = build().header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
             let response = http.fetch(request.body(body.clone()).map_err(unbuildable)?).await?;
-            let renewable = matches!(self.access, Access::Refresh { .. }) && refused.is_none();
+            let renewable = matches!(self.access, Access::Refresh { .. });
             if response.status() != StatusCode::UNAUTHORIZED || !renewable {
                 return Ok(response);
+            }
+            if refused.is_some() {
+                // Ended already, for one renewed beside us perhaps. A try later gets another; a refresh token that is no
+                // longer good is refused for good when it is asked.
+                let told = "Dropbox refuses a token that was just renewed";
+                return Err(Error::new(ErrorKind::PermissionDenied, told).set_temporary());
             }
             refused = Some(token);
         }
