@@ -88,7 +88,7 @@ fn sizes_that_do_not_fit_are_bad_usage() {
     let folder = tempfile::tempdir().unwrap();
     huracan(folder.path(), "bench --quick --device cpu --days 60").expect(2, &["--days", "2880 rows"]);
     huracan(folder.path(), "bench --quick --device cpu --large-rows 9999999").expect(2, &["--large-rows"]);
-    huracan(folder.path(), "bench --quick --device cpu --seconds -1").expect(2, &["--seconds"]);
+    huracan(folder.path(), "bench --quick --device cpu --seconds=-1").expect(2, &["--seconds"]);
     huracan(folder.path(), "bench --quick --device cpu --days 140 --only train").expect(2, &["fold"]);
     huracan(folder.path(), "bench --quick --only nonsense").expect(2, &["nonsense"]);
 }
