@@ -72,17 +72,17 @@ proptest! {
     #[test]
     fn a_plain_name_is_one_part_of_a_path_on_every_system(name in nasty()) {
         if is_plain_name(&name) {
-            let path = Path::new("/work").join(&name);
-            prop_assert!(lies_below(&path, Path::new("/work")) && path.parent() == Some(Path::new("/work")), "{name:?}");
+            let path = Path::new("/srv").join(&name);
+            prop_assert!(lies_below(&path, Path::new("/srv")) && path.parent() == Some(Path::new("/srv")), "{name:?}");
             prop_assert!(!name.contains(['\\', ':', '/']) && !name.contains("..") && !name.chars().any(char::is_control));
         }
     }
 
     #[test]
     fn a_models_files_lie_in_its_folder_or_nowhere(symbol in nasty()) {
-        if let Ok(paths) = Bundle::paths(Path::new("/work"), &symbol) {
+        if let Ok(paths) = Bundle::paths(Path::new("/srv"), &symbol) {
             for path in [paths.pickle, paths.text, paths.metadata] {
-                prop_assert!(lies_below(&path, Path::new("/work/models")), "{symbol:?}: {}", path.display());
+                prop_assert!(lies_below(&path, Path::new("/srv/models")), "{symbol:?}: {}", path.display());
             }
         }
     }
@@ -94,8 +94,8 @@ proptest! {
         let kind = kinds[kind];
         for entry in [format!("{}/{inner}", kind.remote_prefix(day, "R")), inner.clone(), format!("R/{inner}/{extra}")] {
             if let Some(local) = local_path(&entry, kind, day, "R") {
-                let folder = Path::new("/work").join(kind.local_folder());
-                prop_assert!(lies_below(&Path::new("/work").join(&local), &folder), "{entry:?} to {local:?}");
+                let folder = Path::new("/srv").join(kind.local_folder());
+                prop_assert!(lies_below(&Path::new("/srv").join(&local), &folder), "{entry:?} to {local:?}");
                 prop_assert_eq!(remote_path(&local, day, "R"), Some(entry));
             }
         }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::record::{Record, RunRecord, Table};
 use super::rows::*;
 use super::store::Tx;
-use super::value::Value;
+use super::value::{Column, Kind, Value};
 use super::{Brain, BrainError};
 
 /// Paths named in one statement.
@@ -136,7 +136,12 @@ impl Brain {
 
     /// Adds rows; those whose key is taken are left alone.
     async fn add<R: Record>(&self, table: &Table<R>, rows: &[R]) -> Result<(), BrainError> {
-        let places = places(1, R::COLUMNS.len());
+        // PostgreSQL takes a value that is not there for text, and must be told what else the column holds.
+        let place = |(number, column): (usize, &Column)| match column.kind {
+            Kind::Real => format!("CAST(${number} AS DOUBLE PRECISION)"),
+            Kind::Text | Kind::Int | Kind::Bool | Kind::Time | Kind::Date => format!("${number}"),
+        };
+        let places = (1..).zip(R::COLUMNS).map(place).collect::<Vec<_>>().join(", ");
         let sql =
             format!("INSERT INTO {} ({}) VALUES ({places}) ON CONFLICT DO NOTHING", table.name, table.column_list());
         let what = format!("cannot write to {}", table.name);
