@@ -1,5 +1,7 @@
 //! A machine is taken away in the midst of training; another one goes on with nothing but the remote and the database.
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/postgres.rs"]
 mod postgres;
 
@@ -73,13 +75,10 @@ impl Lasting {
     }
 }
 
+/// Files below `folder` but for those that are just being written.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    entries
-        .flatten()
-        .flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] })
-        .filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'))
-        .collect()
+    let whole = |path: &PathBuf| !path.file_name().unwrap().to_string_lossy().starts_with('.');
+    folder::files(folder).into_iter().filter(whole).collect()
 }
 
 fn text(output: &Output) -> String {
@@ -133,10 +132,10 @@ async fn goes_on(lasting: &Lasting) {
     assert!(lasting.checkpoints().is_empty(), "nobody needs them any more");
 }
 
-async fn asked_to_leave(lasting: Lasting) {
-    let workdir = tempfile::tempdir().unwrap();
-    let mut child = lasting.command(workdir.path(), &[]).spawn().unwrap();
-    let local = workdir.path().join("data/checkpoints");
+/// Starts a run, asks it to leave once a symbol is trained, and holds it to its time.
+fn leaves(command: &mut Command, workdir: &Path) -> Output {
+    let mut child = command.spawn().unwrap();
+    let local = workdir.join("data/checkpoints");
     wait_until(&mut child, "a checkpoint", || !files(&local).is_empty());
     signal(&child, "-TERM");
     let begun = Instant::now();
@@ -145,9 +144,15 @@ async fn asked_to_leave(lasting: Lasting) {
     println!("gone {} ms after SIGTERM", took.as_millis());
     assert_eq!(output.status.code(), Some(130), "{}", text(&output));
     assert!(took < PATIENCE, "{took:?}");
+    output
+}
+
+async fn asked_to_leave(lasting: Lasting) {
+    let workdir = tempfile::tempdir().unwrap();
+    leaves(&mut lasting.command(workdir.path(), &[]), workdir.path());
     assert_eq!(lasting.runs().await[0].status.name(), "interrupted");
     // Every symbol that was trained, and what was known before.
-    assert_eq!(lasting.checkpoints().len(), files(&local).len());
+    assert_eq!(lasting.checkpoints().len(), files(&workdir.path().join("data/checkpoints")).len());
     let remote = lasting.remote().join("Runpodhuracan");
     assert_eq!(files(&remote.join("data/candles")).len(), 16);
     assert!(!files(&remote.join("2024-08-01/logs")).is_empty());
@@ -211,16 +216,7 @@ fn a_remote_that_does_not_answer_does_not_hold_the_exit_up() {
     let mut command = lasting.command(workdir.path(), &["--set", "sync.remote.kind=s3", "--set", &endpoint]);
     command.env("HURACAN__SYNC__REMOTE__PATH", "bucket");
     command.env("HURACAN_S3_ACCESS_KEY_ID", "key-of-a-test").env("HURACAN_S3_SECRET_ACCESS_KEY", "secret-of-a-test");
-    let mut child = command.spawn().unwrap();
-    let local = workdir.path().join("data/checkpoints");
-    wait_until(&mut child, "a checkpoint", || !files(&local).is_empty());
-    signal(&child, "-TERM");
-    let begun = Instant::now();
-    let output = child.wait_with_output().unwrap();
-    let took = begun.elapsed();
-    println!("gone {} ms after SIGTERM, with a remote that does not answer", took.as_millis());
-    assert_eq!(output.status.code(), Some(130), "{}", text(&output));
-    assert!(took < PATIENCE, "{took:?}");
+    let output = leaves(&mut command, workdir.path());
     assert!(text(&output).contains("checkpoint"), "{}", text(&output));
 }
 

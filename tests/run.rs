@@ -1,5 +1,7 @@
 //! Whole days by the real program: complete, repeated, stopped, killed and resumed, on both databases.
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/postgres.rs"]
 mod postgres;
 
@@ -7,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use folder::files;
 use futures::TryStreamExt;
 use huracan::arith::{draw, uniform};
 use huracan::brain::{self, Brain};
@@ -70,14 +73,6 @@ async fn counts(url: &str, workdir: &Path, run_id: &str) -> Vec<(&'static str, u
     counts.push(("runs", runs.len()));
     brain.close().await;
     counts
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    entries
-        .flatten()
-        .flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] })
-        .collect()
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the environment confides to a run shows up nowhere, and what a run writes is its owner's alone.
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/postgres.rs"]
 mod postgres;
 
@@ -9,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use folder::files;
 use huracan::secret;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -58,14 +61,6 @@ fn huracan(workdir: &Path, api: &str, line: &[&str]) -> Command {
         command.args(["--set", setting]);
     }
     command
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    entries
-        .flatten()
-        .flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] })
-        .collect()
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {

@@ -1,15 +1,18 @@
 //! A run that is watched: by health checks, by Prometheus, and by a Telegram chat whose server misbehaves.
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/python.rs"]
 mod python;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use folder::files;
 use huracan::brain::{Brain, EVENTS, HEALTH_CHECKS};
 use serde_json::Value;
 
@@ -87,11 +90,6 @@ fn scrape(port: u16) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// Pages of the metrics while the run works, until one satisfies; what `status` says then; how the run ended.

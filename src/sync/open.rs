@@ -1,5 +1,6 @@
 //! Settings and secrets become an operator.
 
+use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use crate::settings::{self, RemoteKind};
 
 /// Half-written files of a folder remote lie here, out of every listing.
 pub(super) const PARTIAL: &str = ".partial";
+
+/// After so long without a change nobody writes such a file any more.
+const LEFT: Duration = Duration::from_secs(24 * 3600);
 
 /// The remote's secrets, as the environment gives them.
 #[derive(Debug, Clone, Default)]
@@ -115,9 +119,25 @@ fn folder(
     let shown = path.join(root).display().to_string();
     // A file is written under this name's folder, then renamed: nobody sees half of it.
     let partial = path.join(PARTIAL);
+    clear(&partial);
     let builder = services::Fs::default().root(&path.to_string_lossy()).atomic_write_dir(&partial.to_string_lossy());
     let operator = Operator::new(builder).map_err(|e| SyncError::remote("open", &shown, &e))?;
     Ok((operator.layer(TimeoutLayer::new().with_timeout(limit).with_io_timeout(limit)), shown))
+}
+
+/// Removes what a killed upload left half-written. A younger file may be another process's, and at work.
+fn clear(partial: &Path) {
+    for entry in std::fs::read_dir(partial).into_iter().flatten().flatten() {
+        let modified = entry.metadata().ok().filter(Metadata::is_file).and_then(|meta| meta.modified().ok());
+        if modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > LEFT)
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
+            tracing::warn!(
+                "{} was left by an upload that was killed, and cannot be removed: {error}",
+                entry.path().display()
+            );
+        }
+    }
 }
 
 fn s3(

@@ -247,6 +247,19 @@ async fn one_file_failing_does_not_stop_the_others() {
     assert!(told.contains("Runpodhuracan/2025-11-08/models") && told.contains("; "), "{told}");
 }
 
+#[test]
+fn what_a_killed_upload_left_in_a_folder_goes_when_nobody_can_be_writing_it() {
+    let workdir = tempfile::tempdir().unwrap();
+    for name in ["old", "new"] {
+        write(workdir.path(), &format!("remote/.partial/{name}"), "half");
+    }
+    let old = workdir.path().join("remote/.partial/old");
+    let before = SystemTime::now() - Duration::from_secs(25 * 3600);
+    fs::File::options().append(true).open(&old).unwrap().set_modified(before).unwrap();
+    folder_remote(workdir.path());
+    assert_eq!(walk_files(&workdir.path().join("remote/.partial")), [workdir.path().join("remote/.partial/new")]);
+}
+
 #[tokio::test]
 async fn a_large_file_goes_up_in_parts_and_is_never_half_visible() {
     let workdir = tempfile::tempdir().unwrap();
