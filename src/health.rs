@@ -54,7 +54,8 @@ pub struct Check {
     pub status: Status,
     /// Time that the answer took; none where nothing was asked.
     pub latency_ms: Option<f64>,
-    /// Share of this component's checks of the day that failed, this one included.
+    /// Share of this component's checks of the day that failed, this one included; of a day with more than 5,000 checks
+    /// in all, of the newest.
     pub error_rate: f64,
     /// Bars missing from the candles in use.
     pub data_gaps: u64,

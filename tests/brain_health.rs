@@ -22,11 +22,12 @@ async fn looks_at_components_are_added_once(brain: &Brain) {
         remedy: None,
         simulated: false,
     };
+    let loaded = HealthRow { checked_at: time_of_ms(1_500), model_load_time_ms: Some(245.3), ..check.clone() };
     let later = HealthRow { checked_at: time_of_ms(2_000), status: "failed".to_owned(), ..check.clone() };
     for _ in 0..2 {
-        brain.store_health(&[check.clone(), later.clone()]).await.expect("stores");
+        brain.store_health(&[check.clone(), loaded.clone(), later.clone()]).await.expect("stores");
     }
-    assert_eq!(brain.rows(&HEALTH_CHECKS, "run-1").await.expect("reads"), [check, later]);
+    assert_eq!(brain.rows(&HEALTH_CHECKS, "run-1").await.expect("reads"), [check, loaded, later]);
 }
 
 async fn the_last_success_is_a_whole_run_and_only_a_living_holder_is_named(brain: &Brain) {

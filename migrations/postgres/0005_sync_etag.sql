@@ -1,3 +1,3 @@
 -- What the remote calls the content that it was given: verification need not read such a file back.
 
-ALTER TABLE sync_manifest ADD COLUMN etag TEXT;
+ALTER TABLE sync_manifest ADD COLUMN etag TEXT COLLATE "C";

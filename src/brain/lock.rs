@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 use sysinfo::{Pid, ProcessesToUpdate, System};
 use tokio::task::JoinHandle;
 
@@ -26,6 +27,10 @@ const BEAT: Duration = Duration::from_secs(10);
 const CLOCK_STEP_S: u64 = 5;
 
 const NAME: &str = "run";
+
+/// The database's time; a transaction may have waited for the table after it began.
+const NOW_SQL: &str = "SELECT statement_timestamp()";
+const NOW: &[Column] = &[Column { name: "now", kind: Kind::Time }];
 
 const RUN_LOCK: Table<LockRow> = Table::new("run_lock", "name");
 
@@ -88,17 +93,24 @@ impl Brain {
 
     /// The purpose of whoever holds the lock and shows signs of life.
     pub async fn lock_holder(&self) -> Result<Option<String>, BrainError> {
-        let mut tx = self.store.begin().await?;
-        let now = clock(&mut tx).await?;
-        let alive = holder(&mut tx).await?.filter(|holder| is_alive(holder, now));
-        tx.commit().await?;
-        Ok(alive.map(|holder| holder.owner))
+        // Without a transaction: on SQLite that would wait for whoever writes.
+        let now = match &self.store {
+            Store::Sqlite(_) => Utc::now(),
+            Store::Postgres(_) => {
+                time_in(&self.store.scan("the time", NOW_SQL.into(), &[], NOW).try_collect::<Vec<_>>().await?)
+            }
+        };
+        let held = self.typed(&RUN_LOCK, holder_sql(), &[NAME.to_owned().put()]).try_next().await?;
+        Ok(held.filter(|holder| is_alive(holder, now)).map(|holder| holder.owner))
     }
 }
 
+fn holder_sql() -> String {
+    format!("SELECT {} FROM run_lock WHERE name = $1", RUN_LOCK.column_list())
+}
+
 async fn holder(tx: &mut Tx) -> Result<Option<LockRow>, BrainError> {
-    let sql = format!("SELECT {} FROM run_lock WHERE name = $1", RUN_LOCK.column_list());
-    let held = tx.rows("run_lock", sql, &[NAME.to_owned().put()], LockRow::COLUMNS).await?;
+    let held = tx.rows("run_lock", holder_sql(), &[NAME.to_owned().put()], LockRow::COLUMNS).await?;
     held.into_iter().next().map(|values| LockRow::from_values("run_lock", values)).transpose()
 }
 
@@ -158,15 +170,17 @@ async fn beat_once(store: &Store, token: &str) -> Result<u64, BrainError> {
 
 /// The database's own clock: the clocks of two machines need not agree.
 async fn clock(tx: &mut Tx) -> Result<DateTime<Utc>, BrainError> {
-    const NOW: &[Column] = &[Column { name: "now", kind: Kind::Time }];
     if let Tx::Sqlite(_) = tx {
         return Ok(Utc::now());
     }
-    // statement_timestamp: the transaction may have waited for the table after it began.
-    let rows = tx.rows("the time", "SELECT statement_timestamp()", &[], NOW).await?;
+    Ok(time_in(&tx.rows("the time", NOW_SQL, &[], NOW).await?))
+}
+
+/// The time that [`NOW_SQL`] gave.
+fn time_in(rows: &[Vec<Value>]) -> DateTime<Utc> {
     match rows.first().and_then(|row| row.first()) {
-        Some(Value::Time(now)) => Ok(*now),
-        _ => Ok(Utc::now()),
+        Some(Value::Time(now)) => *now,
+        _ => Utc::now(),
     }
 }
 

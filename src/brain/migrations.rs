@@ -42,9 +42,18 @@ const BRAIN: &[Step] = &[
         postgres: include_str!("../../migrations/postgres/0005_sync_etag.sql"),
         sqlite: include_str!("../../migrations/sqlite/0005_sync_etag.sql"),
     },
+    Step {
+        version: 6,
+        description: "trades by run in order",
+        postgres: include_str!("../../migrations/postgres/0006_trades_by_run_in_order.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0006_trades_by_run_in_order.sql"),
+    },
 ];
 
-const JOURNAL: &[(i64, &str, &str)] = &[(1, "journal", include_str!("../../migrations/journal/0001_journal.sql"))];
+const JOURNAL: &[(i64, &str, &str)] = &[
+    (1, "journal", include_str!("../../migrations/journal/0001_journal.sql")),
+    (2, "trades in order", include_str!("../../migrations/journal/0002_trades_in_order.sql")),
+];
 
 fn migration(version: i64, description: &'static str, sql: &'static str) -> Migration {
     let sql: SqlStr = sql.into_sql_str();

@@ -49,6 +49,16 @@ impl Brain {
         self.typed(&MODELS, sql, &binds).try_next().await
     }
 
+    /// What a model of a run was worth.
+    pub async fn performance(&self, model: &ModelRow) -> Result<Option<PerformanceRow>, BrainError> {
+        let sql = format!(
+            "SELECT {} FROM model_performance WHERE run_id = $1 AND model_id = $2 ORDER BY scope LIMIT 1",
+            MODEL_PERFORMANCE.column_list()
+        );
+        let binds = [model.run_id.clone().put(), model.model_id.clone().put()];
+        self.typed(&MODEL_PERFORMANCE, sql, &binds).try_next().await
+    }
+
     /// Rows of any query with the columns that it gives, as they arrive; parameters are `$1`, `$2`, … in both databases.
     pub fn query<'a>(
         &'a self,

@@ -175,7 +175,7 @@ fn placeholders(rows: usize, width: usize) -> String {
 }
 
 fn bind_all_postgres(sql: String, binds: &[Value]) -> Query<'static, Postgres, PgArguments> {
-    binds.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| match value {
+    let query = binds.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| match value {
         Value::Null => query.bind(None::<String>),
         Value::Text(text) => query.bind(text.clone()),
         Value::Real(real) => query.bind(*real),
@@ -183,7 +183,10 @@ fn bind_all_postgres(sql: String, binds: &[Value]) -> Query<'static, Postgres, P
         Value::Bool(flag) => query.bind(*flag),
         Value::Time(time) => query.bind(*time),
         Value::Date(date) => query.bind(*date),
-    })
+    });
+    // A statement is kept with the types that it was prepared with, and what is not there has none of its own: kept, it
+    // would take the next row's number for text.
+    query.persistent(!binds.contains(&Value::Null))
 }
 
 fn bind_all_sqlite(sql: String, binds: &[Value]) -> Query<'static, Sqlite, SqliteArguments> {

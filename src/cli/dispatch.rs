@@ -1,5 +1,7 @@
 //! Hands each command to its room and shows what comes back.
 
+use std::time::Duration;
+
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
@@ -185,7 +187,11 @@ fn backtest(cli: &Cli, args: &Backtest) -> Result<u8, Failure> {
 fn day(cli: &Cli, args: &RunArgs, stored_only: bool) -> Result<u8, Failure> {
     let settings = cli.settings(Purpose::Training)?;
     let request = pipeline::Request { resume: args.resume, stored_only, ..cli.request(args.date.date) };
-    let answer = runtime()?.block_on(pipeline::run(settings, request))?;
+    let runtime = runtime()?;
+    let answer = runtime.block_on(pipeline::run(settings, request));
+    // A health check that hangs on a dead disk holds its thread for good, and must not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    let answer = answer?;
     if cli.common.json {
         println!("{}", answer.json);
     }

@@ -92,6 +92,8 @@ pub fn write_status(workdir: &Path, status: &SystemStatus, checks: &[Check]) -> 
     struct Component<'a> {
         component: &'a str,
         status: Status,
+        /// When it was looked at.
+        timestamp: DateTime<Utc>,
         latency_ms: Option<f64>,
         message: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +104,7 @@ pub fn write_status(workdir: &Path, status: &SystemStatus, checks: &[Check]) -> 
         .map(|check| Component {
             component: &check.component,
             status: check.status,
+            timestamp: check.timestamp,
             latency_ms: check.latency_ms,
             message: &check.message,
             remedy: check.remedy.as_deref(),

@@ -28,8 +28,8 @@ pub struct Vitals {
     pub peak_bytes: Option<u64>,
 }
 
-/// States that a run can be in: those of `RunStatus`, and the last upload.
-const STATES: [&str; 6] = ["running", "syncing", "done", "partial", "failed", "interrupted"];
+/// States of a run at work. How it ended is told by `huracan_last_success_timestamp_seconds`: nobody answers any more then.
+const STATES: [&str; 2] = ["running", "syncing"];
 
 const STATUSES: [Status; 4] = [Status::Off, Status::Healthy, Status::Degraded, Status::Failed];
 
@@ -174,7 +174,7 @@ pub(super) mod tests {
         let page = prometheus(&example());
         for line in [
             "huracan_run_state{state=\"running\"} 1",
-            "huracan_run_state{state=\"failed\"} 0",
+            "huracan_run_state{state=\"syncing\"} 0",
             "huracan_step_done{step=\"train\"} 71",
             "huracan_step_total{step=\"train\"} 96",
             "huracan_step_seconds{step=\"universe\"} 0.25",

@@ -10,7 +10,7 @@ use super::learn::{Learned, Model, jobs, judge};
 use super::patterns::Library;
 use super::records::{self, ModelName};
 use super::risk;
-use crate::brain::{DailyMetricsRow, JournalModelRow, MODEL_PERFORMANCE, ModelRow, PerformanceRow};
+use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
 use crate::features::{self, Features};
 use crate::market::Panel;
 use crate::metrics::Metrics;
@@ -219,8 +219,7 @@ async fn snapshot(
         if let Some(old) = previous.feature_importance.as_object().map(shares) {
             insights.extend(learning::importance_changes(&old, &shares(&bundle.metadata.feature_importance)));
         }
-        let before = day.brain.rows(&MODEL_PERFORMANCE, &previous.run_id).await?;
-        found = before.into_iter().find(|row| row.model_id == previous.model_id);
+        found = day.brain.performance(&previous).await?;
         if let Some(before) = &found {
             insights.extend(learning::improvements(&figures(before), &figures(performance)));
         }

@@ -1,6 +1,6 @@
 //! Step 9: what changed goes to the remote, is noted in the brain as it arrives, and is looked at there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -142,11 +142,11 @@ impl Uploads {
         let uploaded_at = now();
         let rows: Vec<SyncRow> = files
             .map(|(local_path, entry)| SyncRow {
+                modified_at: modified(&self.workdir.join(&local_path)),
                 remote_path: entry.remote_path,
                 local_path,
                 size_bytes: entry.size as i64,
                 sha256: entry.sha256,
-                modified_at: None,
                 uploaded_at,
                 verified_at: None,
                 run_id: self.run_id.clone(),
@@ -173,6 +173,12 @@ impl Uploads {
             })
             .collect())
     }
+}
+
+/// When a file was last changed here, where the system knows.
+fn modified(path: &Path) -> Option<DateTime<Utc>> {
+    let changed = std::fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
+    Some(to_millis(changed.into()))
 }
 
 fn now() -> DateTime<Utc> {

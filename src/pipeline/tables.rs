@@ -204,12 +204,12 @@ pub async fn status(settings: &Settings, request: &Request) -> Result<Answer, Fa
         // The run that holds the lock and shows signs of life; a `running` run without one was killed.
         "working": holder,
         "result": run.steps.get(wake::ANSWER).map(|step| step.get("left").unwrap_or(step)),
-        // As this machine last saw it; none where the run worked on another one.
-        "health": seen.as_ref().map(|seen| json!({
-            "status": seen["status"],
-            "checked": seen["timestamp"],
-            "unwell": unwell(&seen["components"]),
-        })),
+        // As this machine last saw it; none where the run worked on another one, or nothing was looked at yet.
+        "health": seen.as_ref().and_then(|seen| {
+            let looks = seen["components"].as_array()?.iter().filter_map(|component| component["timestamp"].as_str());
+            let checked = looks.max()?;
+            Some(json!({ "status": seen["status"], "checked": checked, "unwell": unwell(&seen["components"]) }))
+        }),
         "kill_switch": killed,
         "now": day::time(chrono::Utc::now().timestamp_millis()),
     });

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::day::Day;
 use super::doctor;
-use crate::brain::{Brain, EventRow, HealthRow, to_millis};
+use crate::brain::{Brain, BrainError, EventRow, HealthRow, to_millis};
 use crate::engine::Device;
 use crate::files::WriteError;
 use crate::health::{self, Check, Probe, Status, Vitals};
@@ -22,6 +22,8 @@ use crate::ui::Ui;
 
 /// Rows of checks that wait at most for a brain that does not take them.
 const WAITING: usize = 2000;
+/// Rows that are stored together: what a slow brain has taken of them stays taken.
+const A_TIME: usize = 100;
 
 /// How the run does, for all who look; clones share it.
 #[derive(Clone)]
@@ -47,6 +49,11 @@ impl Board {
         let vitals = self.now();
         health::write_status(&self.0.workdir, &vitals.status, &vitals.checks)?;
         Ok(())
+    }
+
+    /// Bars missing from the candles in use.
+    pub fn data_gaps(&self) -> u64 {
+        locked(&self.0.vitals).data_gaps
     }
 
     /// How the run does at this moment.
@@ -177,11 +184,11 @@ impl Rounds {
     async fn round(&mut self) -> Vec<Check> {
         let mut checks = health::look_at_all(&mut self.probes, self.limit).await;
         let load = checks.iter().find_map(|check| check.model_load_time_ms);
-        let gaps = self.board.now().data_gaps;
+        let gaps = self.board.data_gaps();
         for check in &mut checks {
             (check.model_load_time_ms, check.data_gaps) = (load, gaps);
         }
-        match health::write_checks(&self.workdir, Utc::now(), &checks) {
+        match tokio::task::block_in_place(|| health::write_checks(&self.workdir, Utc::now(), &checks)) {
             Ok((with_rates, _)) => checks = with_rates,
             Err(error) => tracing::warn!("{error}"),
         }
@@ -212,6 +219,13 @@ impl Rounds {
             let said = format!("{} is {}: {}", check.component, check.status.name(), check.message);
             let mut event = EventRow::now(&self.run_id, level, "health", said);
             event.simulated = self.simulated;
+            event.detail = serde_json::json!({
+                "component": check.component,
+                "status": check.status.name(),
+                "latency_ms": check.latency_ms,
+                "error_rate": check.error_rate,
+                "remedy": check.remedy,
+            });
             self.events.push(event);
             self.teller.tell(&milestone);
         }
@@ -233,15 +247,19 @@ impl Rounds {
             simulated: self.simulated,
         }));
         self.rows.drain(..self.rows.len().saturating_sub(WAITING));
+        let (brain, rows, events) = (&self.brain, &mut self.rows, &mut self.events);
         let stored = tokio::time::timeout(self.limit, async {
-            self.brain.store_health(&self.rows).await?;
-            self.brain.store_events(&self.events).await
+            brain.store_events(events).await?;
+            events.clear();
+            while !rows.is_empty() {
+                let some = rows.len().min(A_TIME);
+                brain.store_health(&rows[..some]).await?;
+                rows.drain(..some);
+            }
+            Ok::<(), BrainError>(())
         });
         match stored.await {
-            Ok(Ok(())) => {
-                self.rows.clear();
-                self.events.clear();
-            }
+            Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("health checks wait for the brain: {error}"),
             Err(_) => tracing::warn!("health checks wait for the brain: no answer in {:?}", self.limit),
         }
@@ -271,18 +289,36 @@ fn probes(day: &Day) -> Vec<Probe> {
     probes.push(Probe::blocking("disk", "look at the disk of --workdir", move || health::disk(&disk)));
     probes.push(Probe::blocking("memory", "look at the machine", health::memory));
     probes.push(Probe::blocking("gpu", "look at the NVIDIA driver", move || health::gpu(wanted)));
-    probes.push(Probe::blocking("models", "look at the disk of --workdir", move || models_check(&models)));
+    let seen = Arc::new(Mutex::new(None));
+    let look = move || models_check(&models, &seen);
+    probes.push(Probe::blocking("models", "look at the disk of --workdir", look));
     probes
 }
 
-/// Loads the newest model back, as the trading bot would.
-fn models_check(workdir: &Path) -> Check {
+/// A model that was loaded, as it was then, and what came of it.
+type Loaded = Option<(PathBuf, SystemTime, Check)>;
+
+/// Loads the newest model back, as the trading bot would; one that has not changed since is not loaded again.
+fn models_check(workdir: &Path, seen: &Mutex<Loaded>) -> Check {
     let entries = std::fs::read_dir(workdir.join("models")).into_iter().flatten().flatten();
     let models = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with("_model.pkl"));
-    let newest = models.max_by_key(|entry| entry.metadata().and_then(|about| about.modified()).ok());
-    let Some(newest) = newest else { return Check::new("models", Status::Off, "no model is stored yet") };
+    let changed = |path: PathBuf| Some((std::fs::metadata(&path).and_then(|about| about.modified()).ok()?, path));
+    let newest = models.filter_map(|entry| changed(entry.path())).max();
+    let Some((at, path)) = newest else { return Check::new("models", Status::Off, "no model is stored yet") };
+    let mut seen = locked(seen);
+    if let Some((known, then, check)) = &*seen
+        && (known, then) == (&path, &at)
+    {
+        return Check { timestamp: Utc::now(), ..check.clone() };
+    }
+    let check = load(&path);
+    *seen = Some((path, at, check.clone()));
+    check
+}
+
+fn load(path: &Path) -> Check {
     let begun = Instant::now();
-    match Bundle::load(&newest.path()) {
+    match Bundle::load(path) {
         Ok(bundle) => {
             let took = begun.elapsed();
             let message = format!("the model of {} loads", bundle.symbol);

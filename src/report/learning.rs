@@ -148,7 +148,9 @@ pub fn write_snapshot(workdir: &Path, snapshot: &Snapshot) -> Result<PathBuf, Wr
         crate::files::write_atomic(&plain, &json)?;
         return Ok(plain);
     }
-    let named = workdir.join(format!("{stem}_{}.json", snapshot.symbol.replace(['/', '\\', '.'], "-")));
+    // `*`, all coins together, would be no name that a remote takes.
+    let of = if snapshot.symbol == "*" { "all".to_owned() } else { snapshot.symbol.replace(['/', '\\', '.'], "-") };
+    let named = workdir.join(format!("{stem}_{of}.json"));
     crate::files::write_atomic(&named, &json)?;
     Ok(named)
 }
@@ -222,5 +224,8 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(&std::fs::read(&paths[0]).unwrap()).unwrap();
         assert_eq!(value["timestamp"], "2025-11-08T02:00:00Z");
         assert_eq!(value["insights"][0]["type"], "pattern_discovery");
+        // Those of all coins together, too, have a name that a remote takes.
+        let all = write_snapshot(workdir.path(), &snapshot("*")).unwrap();
+        assert!(crate::files::is_plain_name(all.file_name().unwrap().to_str().unwrap()), "{}", all.display());
     }
 }

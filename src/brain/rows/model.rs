@@ -40,13 +40,13 @@ row! {
 }
 
 row! {
-    /// A model's out-of-fold trades in figures, for all folds together or for one.
+    /// A model's out-of-fold trades in figures.
     pub struct PerformanceRow {
         pub run_id: String,
         pub model_id: String,
         pub symbol: String,
         pub evaluation_date: NaiveDate,
-        /// `all`, or `fold:N`.
+        /// `walk_forward`: the test windows of all folds together.
         pub scope: String,
         pub num_trades: i64,
         pub win_rate: f64,

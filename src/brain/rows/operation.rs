@@ -32,6 +32,7 @@ row! {
         pub level: String,
         pub kind: String,
         pub message: String,
+        /// More than the message says, by name: of a check its component, state and numbers.
         pub detail: serde_json::Value,
         pub simulated: bool,
     }
@@ -62,7 +63,7 @@ row! {
         /// `off`, `healthy`, `degraded` or `failed`.
         pub status: String,
         pub latency_ms: Option<f64>,
-        /// Share of the component's checks of the day that failed, this one included.
+        /// Share of the component's checks of the day that failed, this one included; of the newest 5,000 of all.
         pub error_rate: f64,
         /// Bars missing from the candles in use.
         pub data_gaps: i64,
