@@ -1,6 +1,6 @@
 // Boosted trees and random forests for small tables: one block trains one whole model, from first to last tree.
 //
-// Twin of src/boost/cpu.rs with grow.rs, for jobs grown level by level; src/boost/device.rs says which jobs those are.
+// Twin of src/boost/cpu.rs with grow.rs, for jobs grown level by level; src/boost/device/plan.rs says which jobs those are.
 // Sums are of integers, so that neither the order of rows nor that of threads can matter, and splits are found by the
 // same f32 operations as on the CPU. Nodes are divided level by level, which numbers them as the CPU does in the end.
 #include "boost_split.cuh"

@@ -302,6 +302,18 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Waits until the device has done all that it was given.
+    ///
+    /// # Errors
+    /// What went wrong with it.
+    pub fn wait(&self) -> Result<(), EngineError> {
+        match &self.engine.inner {
+            #[cfg(feature = "emulated")]
+            Inner::Emulated(_) => Ok(()),
+            Inner::Cuda(gpu) => gpu.wait(self.name),
+        }
+    }
+
     /// Times every launch from now on; see [`Self::launch_times`].
     pub fn time_launches(&self) {
         self.engine.times.begin();

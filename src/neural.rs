@@ -20,7 +20,7 @@ mod tests;
 
 pub use error::NeuralError;
 pub use job::{Head, NeuralJob, NeuralParams};
-pub use layers::{Layer, Shape, Skip, initial};
+pub use layers::{Shape, initial};
 pub use network::Network;
 pub use scaler::Scaler;
 pub use train::{Epoch, train};

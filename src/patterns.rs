@@ -37,7 +37,6 @@ use crate::settings::Patterns;
 use crate::shadow::Side;
 
 pub use conditions::{Column, Cut, catalogue};
-pub use describe::side;
 pub use rows::Outcomes;
 pub use significance::{q_values, student_tail};
 

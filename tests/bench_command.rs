@@ -77,7 +77,7 @@ fn the_emulated_device_has_every_row_and_the_cpu_s_bits() {
 #[test]
 fn the_table_says_what_it_is_and_only_the_rows_asked_for_are_measured() {
     let folder = tempfile::tempdir().unwrap();
-    let ran = huracan(folder.path(), "bench --quick --device cpu --only labels --symbols 2 --large-rows 100");
+    let ran = huracan(folder.path(), "bench --quick --device cpu --only labels --symbols 2");
     ran.expect(0, &[]);
     assert!(ran.out.starts_with("SIMULATED MARKET"), "{}", ran.out);
     assert!(ran.out.contains("labels") && !ran.out.contains("models/s"), "{}", ran.out);

@@ -185,7 +185,7 @@ fn large_jobs_of_different_rows_depths_and_weights_share_their_launches() {
 }
 
 #[test]
-fn memory_for_one_large_job_at_a_time_is_enough() {
+fn large_jobs_that_memory_splits_into_parts_are_the_same() {
     let features = 9;
     let values = table(5200, features, 4);
     let table = Table { values: &values, features };

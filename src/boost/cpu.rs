@@ -40,7 +40,7 @@ pub fn train_by(
     jobs: &[BoostJob],
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
-    train_all(ways, table, features, jobs, &|| true, done)
+    train_all(ways, table, features, jobs.iter(), &|| true, done)
 }
 
 /// [`train`] that can be stopped: from where `wanted`, which is asked before every tree, says no, models that are not
@@ -52,18 +52,29 @@ pub fn train_while(
     wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
-    train_all(ways()[0], table, features, jobs, wanted, done)
+    train_all(ways()[0], table, features, jobs.iter(), wanted, done)
 }
 
-fn train_all(
-    ways: Ways,
+/// The same for jobs that lie here and there.
+pub fn train_these<'a>(
     table: Table<'_>,
     features: &[String],
-    jobs: &[BoostJob],
+    jobs: impl Iterator<Item = &'a BoostJob>,
     wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
-    let tasks: Vec<Task> = jobs.iter().map(|job| Task { job, params: &job.params }).collect();
+    train_all(ways()[0], table, features, jobs, wanted, done)
+}
+
+fn train_all<'a>(
+    ways: Ways,
+    table: Table<'_>,
+    features: &[String],
+    jobs: impl Iterator<Item = &'a BoostJob>,
+    wanted: &(dyn Fn() -> bool + Sync),
+    done: &(dyn Fn(&BoostJob) + Sync),
+) -> Vec<Result<Forest, BoostError>> {
+    let tasks: Vec<Task> = jobs.map(|job| Task { job, params: &job.params }).collect();
     let finish = |task: &Task, forest| {
         done(task.job);
         forest
@@ -88,13 +99,7 @@ pub fn train_for<T: Send>(
     wanted: &(dyn Fn() -> bool + Sync),
     finish: &(dyn Fn(&Task<'_>, Result<Forest, BoostError>) -> T + Sync),
 ) -> Vec<T> {
-    // Heads and configurations of one symbol and fold learn from the same rows: their bins are made once.
-    let mut groups: HashMap<BinsOf<'_>, Vec<usize>> = HashMap::new();
-    for (i, Task { job, params }) in tasks.iter().enumerate() {
-        groups.entry((&job.train, &job.valid, params.max_bin)).or_default().push(i);
-    }
-    let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
-    groups.sort_unstable();
+    let groups = sets(tasks.iter().enumerate().map(|(i, task)| (i, task.job, task.params)));
     let trained: Vec<Vec<(usize, T)>> = groups
         .par_iter()
         .map(|members| {
@@ -128,15 +133,26 @@ thread_local! {
     static WORK: Cell<Option<Workspace>> = const { Cell::new(None) };
 }
 
+/// Places of jobs by the rows that they learn from: heads and configurations of one symbol and fold share their bins.
+pub(super) fn sets<'a>(jobs: impl Iterator<Item = (usize, &'a BoostJob, &'a BoostParams)>) -> Vec<Vec<usize>> {
+    let mut sets: HashMap<BinsOf<'a>, Vec<usize>> = HashMap::new();
+    for (place, job, params) in jobs {
+        sets.entry((&job.train, &job.valid, params.max_bin)).or_default().push(place);
+    }
+    let mut sets: Vec<Vec<usize>> = sets.into_values().collect();
+    sets.sort_unstable();
+    sets
+}
+
 /// The rows of jobs that share them, in bins.
-struct Rows {
-    cuts: Cuts,
-    train: Codes,
-    valid: Codes,
+pub(super) struct Rows {
+    pub cuts: Cuts,
+    pub train: Codes,
+    pub valid: Codes,
 }
 
 impl Rows {
-    fn new(table: Table<'_>, Task { job, params }: &Task<'_>) -> Self {
+    pub fn new(table: Table<'_>, Task { job, params }: &Task<'_>) -> Self {
         let (cuts, columns) = Cuts::new(table, &job.train, params.max_bin);
         let train = Codes::from_columns(&cuts, columns);
         let valid = Codes::of_rows(&cuts, table, &job.valid);

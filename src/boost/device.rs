@@ -17,7 +17,7 @@ pub use binning::bin_on;
 pub use plan::{Plan, Plans, plan};
 pub use predict::{raw_scores, raw_scores_on};
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{BoostError, BoostJob, Forest, Table, cpu};
 use crate::engine::memory::Need;
@@ -43,11 +43,24 @@ pub fn train_on(
     wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Result<(Vec<Result<Forest, BoostError>>, Plans), EngineError> {
-    compute.run(
-        "boost",
-        |stage| Ok((train(stage, table, features, jobs, wanted, done)?, Plans::of(jobs, table.features))),
-        || (cpu::train_while(table, features, jobs, wanted, done), Plans::default()),
-    )
+    // What a device had done before it failed is done again by the CPU, and told once.
+    let told = AtomicUsize::new(0);
+    let tell = |job: &BoostJob| {
+        told.fetch_add(1, Ordering::Relaxed);
+        done(job);
+    };
+    let tell_more = |job: &BoostJob| {
+        if told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |told| told.checked_sub(1)).is_err() {
+            done(job);
+        }
+    };
+    let by_device = |stage: &Stage<'_>| {
+        let forests = train(stage, table, features, jobs, wanted, &tell)?;
+        let plans = Plans::of(jobs, &forests, table.features);
+        Ok((forests, plans))
+    };
+    let by_cpu = || (cpu::train_while(table, features, jobs, wanted, &tell_more), Plans::default());
+    compute.run("boost", by_device, by_cpu)
 }
 
 /// [`cpu::train_while`] on the device at the service of `stage`: the same forests, bit for bit. A launch that has begun
@@ -104,8 +117,8 @@ pub fn train(
         }
         keep(levels::train(stage, table, features, jobs, &self::sets(jobs, &large[part]), wanted)?);
     }
-    let rest: Vec<BoostJob> = others.iter().map(|&place| jobs[place].clone()).collect();
-    for (place, result) in others.into_iter().zip(cpu::train_while(table, features, &rest, wanted, done)) {
+    let rest = others.iter().map(|&place| &jobs[place]);
+    for (&place, result) in others.iter().zip(cpu::train_these(table, features, rest, wanted, done)) {
         results[place] = Some(result);
     }
     let missing = |job: &BoostJob| Err(BoostError::Stopped { job: job.name.clone() });
@@ -114,12 +127,5 @@ pub fn train(
 
 /// Places of jobs by the rows that they learn from: heads and configurations of one symbol and fold share their bins.
 fn sets(jobs: &[BoostJob], places: &[usize]) -> Vec<Vec<usize>> {
-    let mut sets: HashMap<cpu::BinsOf<'_>, Vec<usize>> = HashMap::new();
-    for &place in places {
-        let job = &jobs[place];
-        sets.entry((&job.train, &job.valid, job.params.max_bin)).or_default().push(place);
-    }
-    let mut sets: Vec<Vec<usize>> = sets.into_values().collect();
-    sets.sort_unstable();
-    sets
+    cpu::sets(places.iter().map(|&place| (place, &jobs[place], &jobs[place].params)))
 }

@@ -27,6 +27,11 @@ impl Forest {
         self.trees.len() / self.objective.trees_per_round()
     }
 
+    /// Validation loss after the rounds that are kept; none without validation rows.
+    pub fn kept_loss(&self) -> Option<f64> {
+        self.validation_loss.get(self.rounds().checked_sub(1)?).copied()
+    }
+
     /// What the sum of a class's trees is divided by: their number where their mean counts, else 1.
     pub fn shared_by(&self) -> f64 {
         if self.averaged { self.rounds().max(1) as f64 } else { 1.0 }

@@ -116,6 +116,7 @@ impl Search {
         BoostParams {
             rounds: scaled(own.rounds, share).max(1),
             early_stopping: scaled(own.early_stopping, 1.0),
+            min_rounds: scaled(own.min_rounds, share),
             ..params.clone()
         }
     }
@@ -191,16 +192,13 @@ pub fn search(
         };
         let tasks: Vec<Task> = places.iter().map(task).collect();
         let wanted = || !stopped.load(Ordering::Relaxed);
-        let tries = train_for(ways()[0], table, features, &tasks, &wanted, &|task, forest| {
+        let tries = train_for(ways()[0], table, features, &tasks, &wanted, &|_, forest| {
             if !done() {
                 stopped.store(true, Ordering::Relaxed);
             }
-            forest.map(|forest| {
-                let losses = &forest.validation_loss;
-                let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
-                let last = losses.last().copied().unwrap_or(f64::INFINITY);
-                let loss = if task.params.early_stopping > 0 { least } else { last };
-                Try { loss, rounds: losses.len() as u64 }
+            forest.map(|forest| Try {
+                loss: forest.kept_loss().unwrap_or(f64::INFINITY),
+                rounds: forest.validation_loss.len() as u64,
             })
         });
         for ((p, configuration, m, _), tried) in places.into_iter().zip(tries) {

@@ -28,7 +28,7 @@ Before a stage is timed, the device must give the CPU's bits on a small piece of
 those of one thread). The table says what was compared; a difference ends the command with exit code 1.
 
 A GPU gets a whole night's work (500 symbols × 1 year, 4,096 models of 2,880 rows × 100 rounds, one job of 2,000,000
-rows); the CPU and the emulated device get less, and each row says so. Every size is an argument.
+rows); the CPU and the emulated device get less, and each row says so. Most sizes are arguments.
 
 'best' and 'median' are of the whole call, with the way to the device and back; 'kernels alone' is what the launches
 took there. Close what else runs on the machine: its load is printed with the table.

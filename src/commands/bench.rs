@@ -115,7 +115,7 @@ pub fn run(
     ui: &Ui,
 ) -> Result<Report, Failure> {
     let Request { parts, sizes, quick, seconds } = request;
-    sizes.check()?;
+    sizes.check(parts)?;
     let mut settings = settings.clone();
     settings.market.timeframe = Timeframe::H1;
     let settings = &settings;

@@ -50,12 +50,10 @@ impl Times {
         done
     }
 
-    /// Everything so far, longest first.
+    /// Everything so far.
     pub fn take(&self) -> Vec<KernelTime> {
         let taken = std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner));
         let one = |(kernel, (launches, seconds))| KernelTime { kernel, launches, seconds };
-        let mut times: Vec<KernelTime> = taken.into_iter().map(one).collect();
-        times.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-        times
+        taken.into_iter().map(one).collect()
     }
 }

@@ -11,6 +11,8 @@ pub enum NeuralError {
     NoValidation { job: String },
     #[error("{job}: row {row} lies outside the job's rows {from} to {to}")]
     Row { job: String, row: u32, from: u32, to: u32 },
+    #[error("{job}: {names} names for {features} features")]
+    Features { job: String, names: usize, features: usize },
     #[error("{job}: {labels} labels for {rows} rows of {heads} heads")]
     Labels { job: String, labels: usize, rows: usize, heads: usize },
     #[error("{job}: the label of row {row} is {value}; {expected}")]

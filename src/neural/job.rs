@@ -75,14 +75,17 @@ pub struct NeuralJob {
 }
 
 impl NeuralJob {
-    /// Whether the job can be trained on `table`.
+    /// Whether the job can be trained on `table`, whose columns have these names.
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn check(&self, table: Table<'_>) -> Result<(), NeuralError> {
+    pub fn check(&self, table: Table<'_>, names: &[String]) -> Result<(), NeuralError> {
         self.check_params()?;
-        let rows = (table.values.len() / table.features.max(1)) as u32;
+        let (rows, features, names) = (table.rows() as u32, table.features, names.len());
         let job = || self.name.clone();
+        if names != features || features == 0 {
+            return Err(NeuralError::Features { job: job(), names, features });
+        }
         if self.train.is_empty() {
             return Err(NeuralError::NoRows { job: job() });
         }

@@ -45,7 +45,6 @@ pub enum Skip {
 /// `outputs = rectified(inputs × weights + biases) + skip`; the last layer, the heads, is not rectified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    pub name: String,
     /// Products a row of the batch: bars that come out.
     pub bars: usize,
     pub inputs: usize,
@@ -59,23 +58,23 @@ pub struct Layer {
 /// The layers of a network, the heads last.
 pub fn layers(shape: Shape, features: usize, heads: usize) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
-    let mut add = |name: String, bars: usize, inputs: usize, outputs: usize, skip: Skip| {
+    let mut add = |bars: usize, inputs: usize, outputs: usize, skip: Skip| {
         let start = layers.last().map_or(0, |layer| layer.biases.end);
         let weights = start..start + inputs * outputs;
         let biases = weights.end..weights.end + outputs;
-        layers.push(Layer { name, bars, inputs, outputs, weights, biases, skip });
+        layers.push(Layer { bars, inputs, outputs, weights, biases, skip });
     };
     let width = shape.width;
-    add("input".into(), shape.window, features, width, Skip::Nothing);
+    add(shape.window, features, width, Skip::Nothing);
     let mut bars = shape.window / 2;
     while bars > 0 {
-        add(format!("pairs_{bars}"), bars, 2 * width, width, Skip::Later);
+        add(bars, 2 * width, width, Skip::Later);
         bars /= 2;
     }
-    for block in 0..shape.blocks {
-        add(format!("block_{block}"), 1, width, width, Skip::Inputs);
+    for _ in 0..shape.blocks {
+        add(1, width, width, Skip::Inputs);
     }
-    add("heads".into(), 1, width, heads, Skip::Nothing);
+    add(1, width, heads, Skip::Nothing);
     layers
 }
 

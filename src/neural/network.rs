@@ -27,8 +27,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Where each layer's parameters lie.
-    pub fn layers(&self) -> Vec<Layer> {
+    fn layers(&self) -> Vec<Layer> {
         layers::layers(self.shape, self.features.len(), self.heads.len())
     }
 
@@ -59,7 +58,8 @@ impl Network {
         }
     }
 
-    /// SHA-256 of shape, scalers and parameters.
+    /// SHA-256 of shape, scalers and parameters. Equal jobs give equal networks on machines of one kind; products are made with the
+    /// widest instructions that there are, which round otherwise.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         for size in [self.shape.window, self.shape.width, self.shape.blocks, self.heads.len(), self.features.len()] {

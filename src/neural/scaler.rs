@@ -19,15 +19,15 @@ impl Scaler {
     /// Of some rows of a table.
     pub fn of(table: Table<'_>, rows: &[u32]) -> Self {
         let row = |row: &u32| &table.values[*row as usize * table.features..][..table.features];
-        Self::from_rows(table.features, rows.len(), rows.iter().map(row))
+        Self::from_rows(table.features, rows.iter().map(row))
     }
 
     /// Of labels `[rows × heads]`.
     pub fn of_labels(labels: &[f32], heads: usize) -> Self {
-        Self::from_rows(heads, labels.len() / heads, labels.chunks_exact(heads))
+        Self::from_rows(heads, labels.chunks_exact(heads))
     }
 
-    fn from_rows<'a>(columns: usize, rows: usize, values: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
+    fn from_rows<'a>(columns: usize, values: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
         let mut count = vec![0_u32; columns];
         let mut sums = vec![0.0_f64; columns];
         for row in values.clone() {
@@ -40,7 +40,7 @@ impl Scaler {
         }
         let mean: Vec<f64> = sums.iter().zip(&count).map(|(sum, &n)| sum / f64::from(n.max(1))).collect();
         let mut squares = vec![0.0_f64; columns];
-        for row in values.take(rows) {
+        for row in values {
             for ((&value, square), mean) in row.iter().zip(&mut squares).zip(&mean) {
                 if value.is_finite() {
                     *square += (f64::from(value) - mean) * (f64::from(value) - mean);

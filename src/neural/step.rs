@@ -4,6 +4,7 @@ use super::Head;
 use super::layers::{Layer, Skip};
 use super::loss;
 use super::matrix::{Matrix, multiply};
+use crate::arith::draw;
 
 /// Memory of a thread for one network at a time.
 #[derive(Default)]
@@ -29,7 +30,7 @@ pub struct Workspace {
 pub struct Dropout {
     /// Share of the outputs.
     pub share: f64,
-    /// Of the job and step; every layer draws its own sequence from it.
+    /// Of the job and step.
     pub seed: u64,
 }
 
@@ -100,13 +101,8 @@ fn leave_out(gates: &mut [f32], dropout: Dropout, layer: usize) {
     // A draw gives four gates 16 bits each.
     let limit = (dropout.share * 65_536.0) as u64;
     let kept = (1.0 / (1.0 - limit as f64 / 65_536.0)) as f32;
-    let mut state = dropout.seed ^ (layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    for gates in gates.chunks_mut(4) {
-        // SplitMix64 (Steele, Lea and Flood 2014).
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
+    for (four, gates) in gates.chunks_mut(4).enumerate() {
+        let mut bits = draw(dropout.seed, layer as u64, four as u64);
         for gate in gates {
             *gate *= if bits & 0xffff < limit { 0.0 } else { kept };
             bits >>= 16;

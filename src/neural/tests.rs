@@ -88,7 +88,7 @@ fn the_gradient_is_what_finite_differences_say() {
         let (_, gradient) = loss_and_gradient(&layers, &parameters, &inputs, &labels, 0.1);
         // Along directions, so that rounding of f32 does not drown a single weight's share. A direction may cross the bend
         // of a rectifier, and then differs a little: most do not.
-        for layer in &layers {
+        for (number, layer) in layers.iter().enumerate() {
             for places in [layer.weights.clone(), layer.biases.clone()] {
                 let norm = gradient[places.clone()].iter().map(|slope| f64::from(slope * slope)).sum::<f64>().sqrt();
                 let agrees = |direction: &u64| {
@@ -103,7 +103,7 @@ fn the_gradient_is_what_finite_differences_say() {
                     (slope - difference).abs() < 5e-3 * norm
                 };
                 let agreeing = (0..9).filter(agrees).count();
-                assert!(agreeing >= 6, "{} {places:?}: {agreeing} of 9 directions", layer.name);
+                assert!(agreeing >= 6, "layer {number}, {places:?}: {agreeing} of 9 directions");
             }
         }
     }
@@ -234,7 +234,7 @@ fn the_best_epoch_is_kept_and_a_job_that_gets_no_better_stops() {
     let network = train_all(&values, &[job]).remove(0).unwrap();
     assert!(network.epochs.len() < 200);
     assert_eq!(network.epochs.len() - 1 - network.best_epoch, 3);
-    let losses: Vec<f64> = network.epochs.iter().map(Epoch::validation_loss).collect();
+    let losses: Vec<f64> = network.epochs.iter().filter_map(Epoch::validation_loss).collect();
     assert!(losses.iter().all(|&loss| loss >= losses[network.best_epoch]));
     // The weights are those of that epoch: their loss on the validation rows is its own.
     let table = Table { values: &values, features: FEATURES };
@@ -272,6 +272,14 @@ fn what_cannot_be_trained_is_named() {
     assert_eq!(with(&|job| job.train_labels.truncate(239)), "job: 239 labels for 80 rows of 3 heads");
     assert_eq!(with(&|job| (job.train, job.train_labels) = Default::default()), "job: no rows to train on");
     assert_eq!(with(&|job| (job.valid, job.valid_labels) = Default::default()), "job: no rows to validate on");
+    let few = train(
+        Table { values: &values, features: FEATURES },
+        &names()[1..],
+        std::slice::from_ref(&good),
+        &|| true,
+        &|_, _| (),
+    );
+    assert_eq!(few[0].as_ref().unwrap_err().to_string(), "job: 5 names for 6 features");
     let stopped = train(Table { values: &values, features: FEATURES }, &names(), &[good], &|| false, &|_, _| ());
     assert_eq!(stopped[0].as_ref().unwrap_err().to_string(), "job: stopped");
 }

@@ -16,14 +16,16 @@ use crate::boost::Table;
 pub struct Epoch {
     /// Mean over rows and heads, with dropout and smoothed labels, while the weights moved.
     pub train_loss: f64,
-    /// Mean over the validation rows, of each head; values in standard deviations of the training labels.
+    /// Mean over the validation rows, of each head; values in standard deviations of the training labels. Empty without
+    /// such rows.
     pub validation_losses: Vec<f64>,
 }
 
 impl Epoch {
-    /// Mean over heads.
-    pub fn validation_loss(&self) -> f64 {
-        self.validation_losses.iter().sum::<f64>() / self.validation_losses.len() as f64
+    /// Mean over heads; none without validation rows.
+    pub fn validation_loss(&self) -> Option<f64> {
+        let losses = &self.validation_losses;
+        (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
     }
 }
 
@@ -37,7 +39,7 @@ pub fn train(
     told: &(dyn Fn(&NeuralJob, &Epoch) + Sync),
 ) -> Vec<Result<Network, NeuralError>> {
     let one = |work: &mut Workspace, job: &NeuralJob| {
-        job.check(table)?;
+        job.check(table, features)?;
         Training::new(table, job).run(features, work, wanted, told)
     };
     jobs.par_iter().map_init(Workspace::default, one).collect()
@@ -133,7 +135,7 @@ impl<'a> Training<'a> {
             }
             let train_loss = self.epoch(number, work);
             let epoch = Epoch { train_loss, validation_losses: self.validate(work) };
-            let loss = if self.job.valid.is_empty() { train_loss } else { epoch.validation_loss() };
+            let loss = epoch.validation_loss().unwrap_or(train_loss);
             if !loss.is_finite() || !train_loss.is_finite() {
                 return Err(NeuralError::Diverged { job: self.job.name.clone(), epoch: number });
             }
@@ -193,6 +195,9 @@ impl<'a> Training<'a> {
     /// Mean loss of each head over the validation rows.
     fn validate(&self, work: &mut Workspace) -> Vec<f64> {
         let (job, heads) = (self.job, self.job.heads.len());
+        if job.valid.is_empty() {
+            return Vec::new();
+        }
         let batch = job.params.batch as usize;
         let mut losses = vec![0.0; heads];
         for (rows, labels) in job.valid.chunks(batch).zip(self.valid_labels.chunks(batch * heads)) {
@@ -200,7 +205,7 @@ impl<'a> Training<'a> {
             let scores = step::forward(&self.layers, &self.parameters, work, rows.len(), None);
             loss::losses(&job.heads, scores, labels, &mut losses);
         }
-        losses.iter().map(|loss| loss / job.valid.len().max(1) as f64).collect()
+        losses.iter().map(|loss| loss / job.valid.len() as f64).collect()
     }
 }
 

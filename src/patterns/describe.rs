@@ -1,7 +1,6 @@
 //! Patterns in words.
 
 use super::{Pattern, Record, Scope};
-use crate::shadow::Side;
 
 impl Pattern {
     /// `rsi_14 high + volatility_20 low`.
@@ -12,7 +11,7 @@ impl Pattern {
 
     /// `BTC-USDT long: rsi_14 high + volatility_20 low`; the same in every run that finds it.
     pub fn title(&self, scope: &Scope) -> String {
-        format!("{} {}: {}", scope.title(), side(self.side), self.conditions_text())
+        format!("{} {}: {}", scope.title(), self.side, self.conditions_text())
     }
 
     /// What it is worth: `rsi_14 high + volatility_20 low: long wins 65 % of 312 (base 48 %), +14 bps (base −3 bps); on
@@ -21,7 +20,7 @@ impl Pattern {
         format!(
             "{}: {} wins {}; on test windows {}",
             self.conditions_text(),
-            side(self.side),
+            self.side,
             self.train.text(),
             self.test.text()
         )
@@ -49,14 +48,6 @@ impl Record {
             bps(self.mean_bps),
             bps(self.base_mean_bps)
         )
-    }
-}
-
-/// The side's name.
-pub fn side(side: Side) -> &'static str {
-    match side {
-        Side::Long => "long",
-        Side::Short => "short",
     }
 }
 

@@ -38,9 +38,10 @@ const SYMBOLS_A_BATCH: usize = 8;
 /// On a device, which takes the whole table of features for each batch and wants thousands of models at a time.
 const SYMBOLS_A_DEVICE_BATCH: usize = 256;
 
-/// Symbols of a batch.
-fn symbols_a_batch(compute: &Compute) -> usize {
-    if compute.device() == Device::Cpu { SYMBOLS_A_BATCH } else { SYMBOLS_A_DEVICE_BATCH }
+/// The next symbols to be trained together, and those after them.
+fn next_batch<'a, T>(todo: &'a [T], compute: &Compute) -> (&'a [T], &'a [T]) {
+    let by_cpu = compute.device() == Device::Cpu || compute.fell_back().is_some();
+    todo.split_at(todo.len().min(if by_cpu { SYMBOLS_A_BATCH } else { SYMBOLS_A_DEVICE_BATCH }))
 }
 
 /// One symbol's model with its out-of-fold record.
@@ -74,7 +75,7 @@ pub struct Learned {
     pub portfolio_holding: Option<Holding>,
     /// Of the heads that say probabilities, by name.
     pub calibration: Vec<(&'static str, Calibration)>,
-    /// Trades by what they have in common: `symbol`, `regime`.
+    /// Trades by what they have in common: `symbol`, `side`, `regime`, `engine`.
     pub breakdowns: Vec<(&'static str, Breakdown)>,
     pub labels: Labels,
     pub settings_digest: String,
@@ -115,13 +116,16 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
     let reused = trained.len();
     let total = reused + todo.len();
     let mut trained_by = Plans::default();
-    for batch in todo.chunks(symbols_a_batch(&day.compute)) {
+    let mut left = todo.as_slice();
+    while !left.is_empty() {
+        let (batch, after) = next_batch(left, &day.compute);
+        left = after;
         day.stop.check()?;
         day.lock.check()?;
         day.check_kill_switch()?;
-        for (symbol, _) in batch {
+        for (number, (symbol, _)) in (trained.len() + 1..).zip(batch) {
             let symbol = panel.symbols[*symbol].clone();
-            day.notifier.tell(&Milestone::Training { symbol, number: trained.len() + 1, total });
+            day.notifier.tell(&Milestone::Training { symbol, number, total });
         }
         let stop = day.stop.clone();
         let (results, plans) = tokio::task::block_in_place(|| {

@@ -169,7 +169,7 @@ impl Library {
         };
         let entry = |pattern: &&Pattern| PatternEntry {
             symbol: self.scopes[pattern.scope].title().to_owned(),
-            side: patterns::side(pattern.side).to_owned(),
+            side: pattern.side.to_string(),
             conditions: pattern.conditions_text(),
             train: side(&pattern.train),
             test: side(&pattern.test),
@@ -188,7 +188,7 @@ fn defined(value: f64) -> Option<f64> {
 
 /// Equal for equal conditions of a coin and side, in every run: cut points move from day to day and are no part of it.
 fn id(scope: &Scope, side: Side, conditions: &[(String, String)], bins: usize) -> String {
-    let key = json!([scope.name, patterns::side(side), bins, conditions]);
+    let key = json!([scope.name, side.to_string(), bins, conditions]);
     crate::text::hex(&Sha256::digest(key.to_string().as_bytes())[..12])
 }
 

@@ -149,10 +149,10 @@ fn train_again(
         let plain = ways[ways.len() - 1];
         return Ok((format!("{device}, {} instructions", plain.name), train_by(plain, table, &names, batch, &|_| {})));
     }
-    let (forests, _) = boost::device::train_on(compute, table, &names, batch, &|| true, &|_| ())?;
+    let (forests, plans) = boost::device::train_on(compute, table, &names, batch, &|| true, &|_| ())?;
     let trained_by = match compute.fell_back() {
         Some(why) => format!("{}, in place of {device}: {why}", Device::Cpu),
-        None => device.to_string(),
+        None => format!("{device}: {plans}"),
     };
     Ok((trained_by, forests))
 }

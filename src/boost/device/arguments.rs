@@ -32,8 +32,17 @@ pub struct Sizes {
 }
 
 impl Arguments {
+    /// Of the jobs of some sets of rows, set by set.
+    pub fn of(jobs: &[BoostJob], sets: &[Vec<usize>], features: usize) -> Self {
+        let mut arguments = Self::default();
+        for (number, set) in sets.iter().enumerate() {
+            set.iter().for_each(|&place| arguments.add(&jobs[place], number, features));
+        }
+        arguments
+    }
+
     /// Adds a job that learns from set number `set` of the launch's rows.
-    pub fn add(&mut self, job: &BoostJob, set: usize, features: usize) {
+    fn add(&mut self, job: &BoostJob, set: usize, features: usize) {
         let params = &job.params;
         let targets = Targets::of(job, params);
         let leaf_capacity = leaf_capacity(job);

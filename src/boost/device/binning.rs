@@ -7,8 +7,8 @@ use crate::boost::{BoostJob, Cuts, Table, cpu};
 use crate::engine::memory::Need;
 use crate::engine::{Compute, EngineError, Stage};
 
-/// Bins the rows of every job, as training does first, on the device of a run or on the CPU: the cuts of each. Jobs that
-/// no block trains are binned by the CPU, as training does. They must have been checked.
+/// Bins the rows of every job, as training does first, on the device of a run or on the CPU: the cuts of each. Where any of
+/// them is not for a block, all are binned by the CPU. They must have been checked.
 ///
 /// # Errors
 /// Where the device fails and the CPU must not take its place.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::layout::{BinRows, Group, LANES, MOST_CUTS, PackRows, Rows};
 use crate::boost::bins::Cuts;
-use crate::boost::codes::Codes;
+use crate::boost::cpu::{self, Task};
 use crate::boost::{BoostJob, Table};
 use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
@@ -65,17 +65,12 @@ impl Bins {
 
     /// [`Self::of`] by the CPU, for sets of any number of rows.
     pub fn by_cpu(stage: &Stage<'_>, table: Table<'_>, sets: &[&BoostJob]) -> Result<Self, EngineError> {
-        let of_set = |job: &&BoostJob| {
-            let (cuts, columns) = Cuts::new(table, &job.train, job.params.max_bin);
-            let train = Codes::from_columns(&cuts, columns);
-            let valid = Codes::of_rows(&cuts, table, &job.valid);
-            (cuts, train, valid)
-        };
-        let made: Vec<(Cuts, Codes, Codes)> = sets.par_iter().map(of_set).collect();
+        let of_set = |job: &&BoostJob| cpu::Rows::new(table, &Task { job, params: &job.params });
+        let made: Vec<cpu::Rows> = sets.par_iter().map(of_set).collect();
         let (mut known, mut any_missing) = (Vec::with_capacity(made.len()), Vec::new());
         let (mut all_cuts, mut codes, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         let a_set = table.features.div_ceil(LANES);
-        for (set, (cuts, train, valid)) in made.into_iter().enumerate() {
+        for (set, cpu::Rows { cuts, train, valid }) in made.into_iter().enumerate() {
             for (feature, of_feature) in cuts.cuts.iter().enumerate() {
                 all_cuts.extend_from_slice(of_feature);
                 all_cuts.resize((set * table.features + feature + 1) * MOST_CUTS, 0.0);

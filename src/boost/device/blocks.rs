@@ -2,9 +2,9 @@
 
 use super::arguments::{Arguments, leaf_capacity};
 use super::bins::Bins;
-use super::layout::{JobArgs, LANES, MOST_CUTS, Outcome, Part, TreeLeaf, TreeNode, TreeSize};
+use super::layout::{LANES, MOST_CUTS, Part, TreeLeaf, TreeNode};
 use super::threads;
-use super::unpack::Told;
+use super::unpack::Grown;
 use crate::boost::{BoostJob, Forest};
 use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
@@ -36,19 +36,14 @@ pub fn train(
     let threads = threads(stage);
     let first: Vec<&BoostJob> = sets.iter().map(|set| &jobs[set[0]]).collect();
     let bins = Bins::of(stage, table, names.len(), &first, threads)?;
-    let mut arguments = Arguments::default();
-    for (number, set) in sets.iter().enumerate() {
-        set.iter().for_each(|&place| arguments.add(&jobs[place], number, names.len()));
-    }
+    let arguments = Arguments::of(jobs, sets, names.len());
     let Arguments { jobs: args, labels, weights, sizes } = &arguments;
     let (jobs_there, rows, groups) = (stage.upload(args)?, stage.upload(&bins.rows)?, stage.upload(&bins.groups)?);
     let (labels, weights) = (stage.upload(labels)?, stage.upload(weights)?);
     let (mut scratch_f64, mut scratch_u32) =
         (stage.zeros::<f64>(sizes.scratch_f64)?, stage.zeros::<u32>(sizes.scratch_u32)?);
     let mut parts = stage.zeros::<Part>(sizes.parts)?;
-    let (mut nodes, mut leaves) = (stage.zeros::<TreeNode>(sizes.nodes)?, stage.zeros::<TreeLeaf>(sizes.leaves)?);
-    let (mut trees, mut losses) = (stage.zeros::<TreeSize>(sizes.trees)?, stage.zeros::<f64>(sizes.trees)?);
-    let mut outcomes = stage.zeros::<Outcome>(args.len())?;
+    let mut grown = Grown::new(stage, sizes, args.len())?;
     stage
         .launch(&TRAIN, Shape::one_block_each(args.len(), threads, 0))
         .read(&jobs_there)
@@ -61,21 +56,11 @@ pub fn train(
         .write(&mut scratch_f64)
         .write(&mut scratch_u32)
         .write(&mut parts)
-        .write(&mut nodes)
-        .write(&mut leaves)
-        .write(&mut trees)
-        .write(&mut losses)
-        .write(&mut outcomes)
+        .write(&mut grown.nodes)
+        .write(&mut grown.leaves)
+        .write(&mut grown.trees)
+        .write(&mut grown.losses)
+        .write(&mut grown.outcomes)
         .run()?;
-    let told = Told {
-        nodes: stage.download(&nodes)?,
-        leaves: stage.download(&leaves)?,
-        trees: stage.download(&trees)?,
-        losses: stage.download(&losses)?,
-        outcomes: stage.download(&outcomes)?,
-    };
-    let forest = |(place, (at, args)): (&usize, (usize, &JobArgs))| {
-        (*place, told.forest(at, args, &jobs[*place].params, names, &bins.known[args.rows as usize]))
-    };
-    Ok(sets.iter().flatten().zip(args.iter().enumerate()).map(forest).collect())
+    Ok(grown.told(stage)?.forests(jobs, sets, args, names, &bins.known))
 }

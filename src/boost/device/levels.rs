@@ -9,8 +9,6 @@ mod sizes;
 
 use super::arguments::Arguments;
 use super::bins::Bins;
-use super::layout::JobArgs;
-use super::unpack::Told;
 use crate::boost::{BoostJob, Forest, Table};
 use crate::engine::{Device, EngineError, Stage};
 use launches::Launches;
@@ -51,10 +49,7 @@ pub fn train(
 ) -> Result<Vec<(usize, Forest)>, EngineError> {
     let first: Vec<&BoostJob> = sets.iter().map(|set| &jobs[set[0]]).collect();
     let bins = Bins::by_cpu(stage, table, &first)?;
-    let mut arguments = Arguments::default();
-    for (number, set) in sets.iter().enumerate() {
-        set.iter().for_each(|&place| arguments.add(&jobs[place], number, names.len()));
-    }
+    let arguments = Arguments::of(jobs, sets, names.len());
     let asked: Vec<&BoostJob> = sets.iter().flatten().map(|&place| &jobs[place]).collect();
     let mut launches = Launches::new(stage, &bins, &arguments, &asked, grain(stage))?;
     let rounds = asked.iter().map(|job| job.params.rounds).max().unwrap_or(0);
@@ -67,9 +62,5 @@ pub fn train(
             break;
         }
     }
-    let told = launches.told()?;
-    let forest = |(&place, (at, args)): (&usize, (usize, &JobArgs))| {
-        (place, told.forest(at, args, &jobs[place].params, names, &bins.known[args.rows as usize]))
-    };
-    Ok(sets.iter().flatten().zip(arguments.jobs.iter().enumerate()).map(forest).collect())
+    Ok(launches.told()?.forests(jobs, sets, &arguments.jobs, names, &bins.known))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::boost::{BoostJob, BoostParams, Growth, Objective};
+use crate::boost::{BoostError, BoostJob, BoostParams, Forest, Growth, Objective};
 
 /// Most training rows of a model that one block trains: their keys are sorted in its shared memory.
 const MOST_ROWS: usize = 4096;
@@ -53,9 +53,11 @@ pub struct Plans {
 }
 
 impl Plans {
-    pub fn of(jobs: &[BoostJob], features: usize) -> Self {
+    /// Counts the jobs of which there are forests.
+    pub fn of(jobs: &[BoostJob], forests: &[Result<Forest, BoostError>], features: usize) -> Self {
         let mut plans = Self::default();
-        jobs.iter().for_each(|job| plans.add(plan(job, features)));
+        let trained = jobs.iter().zip(forests).filter(|(_, forest)| forest.is_ok());
+        trained.for_each(|(job, _)| plans.add(plan(job, features)));
         plans
     }
 

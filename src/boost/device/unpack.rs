@@ -1,8 +1,12 @@
 //! From what the kernels wrote to forests.
 
+use rayon::prelude::*;
+
+use super::arguments::Sizes;
 use super::layout::{JobArgs, LEAF, Outcome, TreeLeaf, TreeNode, TreeSize};
 use crate::boost::bins::Cuts;
-use crate::boost::{BoostParams, Child, Forest, Tree};
+use crate::boost::{BoostJob, BoostParams, Child, Forest, Tree};
+use crate::engine::{DeviceBuffer, EngineError, Stage};
 
 /// All that a launch told.
 pub struct Told {
@@ -13,9 +17,57 @@ pub struct Told {
     pub outcomes: Vec<Outcome>,
 }
 
+/// What the kernels write of all jobs of a launch.
+pub struct Grown {
+    pub nodes: DeviceBuffer<TreeNode>,
+    pub leaves: DeviceBuffer<TreeLeaf>,
+    pub trees: DeviceBuffer<TreeSize>,
+    pub losses: DeviceBuffer<f64>,
+    pub outcomes: DeviceBuffer<Outcome>,
+}
+
+impl Grown {
+    pub fn new(stage: &Stage<'_>, sizes: &Sizes, jobs: usize) -> Result<Self, EngineError> {
+        Ok(Self {
+            nodes: stage.zeros(sizes.nodes)?,
+            leaves: stage.zeros(sizes.leaves)?,
+            trees: stage.zeros(sizes.trees)?,
+            losses: stage.zeros(sizes.trees)?,
+            outcomes: stage.zeros(jobs)?,
+        })
+    }
+
+    pub fn told(&self, stage: &Stage<'_>) -> Result<Told, EngineError> {
+        Ok(Told {
+            nodes: stage.download(&self.nodes)?,
+            leaves: stage.download(&self.leaves)?,
+            trees: stage.download(&self.trees)?,
+            losses: stage.download(&self.losses)?,
+            outcomes: stage.download(&self.outcomes)?,
+        })
+    }
+}
+
 impl Told {
+    /// The forests of the jobs of some sets, each with its place; `args` are the jobs' in the order of the sets, `cuts` the
+    /// sets'.
+    pub fn forests(
+        &self,
+        jobs: &[BoostJob],
+        sets: &[Vec<usize>],
+        args: &[JobArgs],
+        names: &[String],
+        cuts: &[Cuts],
+    ) -> Vec<(usize, Forest)> {
+        let places: Vec<usize> = sets.iter().flatten().copied().collect();
+        let forest = |(at, (&place, args)): (usize, (&usize, &JobArgs))| {
+            (place, self.forest(at, args, &jobs[place].params, names, &cuts[args.rows as usize]))
+        };
+        places.par_iter().zip(args).enumerate().map(forest).collect()
+    }
+
     /// The forest of the job at place `at` of the launch.
-    pub fn forest(&self, at: usize, job: &JobArgs, params: &BoostParams, names: &[String], cuts: &Cuts) -> Forest {
+    fn forest(&self, at: usize, job: &JobArgs, params: &BoostParams, names: &[String], cuts: &Cuts) -> Forest {
         let outcome = &self.outcomes[at];
         let first = job.trees as usize;
         let chosen = params.early_stopping > 0 && outcome.losses > 0;

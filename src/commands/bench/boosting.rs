@@ -27,9 +27,10 @@ pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failur
     let work = Work {
         stage: "bins",
         computed: format!(
-            "cuts and codes of {} sets of {} rows × {COUNT} features",
+            "cuts and codes of {} sets of {} rows × {COUNT} features{}",
             of(jobs.len(), FULL.jobs),
-            of(sizes.job_rows, FULL.job_rows)
+            of(sizes.job_rows, FULL.job_rows),
+            binned_by(bench, &jobs[0])
         ),
         unit: "values",
         items: cells as u64,
@@ -39,6 +40,7 @@ pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failur
         let few = first(&jobs);
         let wanted = bench.reference(|| bin_on(&Compute::cpu(), table, few))??;
         let found = bin_on(bench.compute, table, few)?;
+        // Their codes are compared by the forests that are made of them, in the rows below.
         let slice = format!("cuts of {} sets", few.len());
         Ok(Compared { slice, found: bits::cuts(&found), wanted: bits::cuts(&wanted) })
     };
@@ -66,10 +68,8 @@ pub fn many(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<(Row, Vec<F
     let row = bench.row(
         work,
         || compared(bench, data, &few),
-        |_| {
-            forests = trained(bench.compute, data, &jobs)?;
-            Ok(())
-        },
+        // The round before gives way after its time, not within.
+        |_| Ok(std::mem::replace(&mut forests, trained(bench.compute, data, &jobs)?)),
     )?;
     Ok((row, forests))
 }
@@ -141,6 +141,12 @@ fn first(jobs: &[BoostJob]) -> &[BoostJob] {
     &jobs[..jobs.len().min(FEW)]
 }
 
+/// Where the device leaves a job's bins to the CPU, that.
+fn binned_by(bench: &Bench<'_>, job: &BoostJob) -> &'static str {
+    let left = bench.compute.device() != Device::Cpu && device::plan(job, COUNT) != Plan::Block;
+    if left { "; BY THE CPU: more rows than a block sorts" } else { "" }
+}
+
 /// Where the device leaves a job to the CPU, that.
 fn by(bench: &Bench<'_>, job: &BoostJob) -> String {
     match device::plan(job, COUNT) {
@@ -149,7 +155,7 @@ fn by(bench: &Bench<'_>, job: &BoostJob) -> String {
     }
 }
 
-/// Windows of the symbols, no two of the same rows.
+/// Windows of the symbols, no two the same; where one symbol gives many, they overlap.
 fn small_jobs(data: &Data, sizes: &Sizes) -> Vec<BoostJob> {
     let (_, step) = sizes.windows();
     let one = |number: usize| {

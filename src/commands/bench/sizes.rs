@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Part;
 use crate::engine::Device;
 use crate::exit::{Code, Failure};
 
@@ -107,19 +108,19 @@ impl Sizes {
         self.days as usize * HOURS_A_DAY
     }
 
-    /// Small jobs that one symbol must give, and bars from the start of one to the start of the next: none has another's
-    /// rows.
+    /// Small jobs that one symbol must give, and bars from the start of one to the start of the next.
     pub fn windows(&self) -> (usize, usize) {
         let a_symbol = self.jobs.div_ceil(self.symbols.max(1)).max(1);
         (a_symbol, (self.bars().saturating_sub(1 + self.job_rows)) / a_symbol)
     }
 
     /// # Errors
-    /// Exit code 2 where the market is too small for the jobs.
-    pub fn check(&self) -> Result<(), Failure> {
+    /// Exit code 2 where the market is too small for the jobs of these rows of the table.
+    pub fn check(&self, parts: &[Part]) -> Result<(), Failure> {
         let usage = |message: String| Err(Failure::new(Code::Usage, message));
         let (a_symbol, step) = self.windows();
-        if step == 0 {
+        let windows = [Part::Bins, Part::Boost, Part::Predict];
+        if step == 0 && parts.iter().any(|part| windows.contains(part)) {
             return usage(format!(
                 "{} symbols of {} days have no {a_symbol} windows of {} rows each: give more --symbols or --days, or fewer \
                  --jobs or --rows",
@@ -127,7 +128,7 @@ impl Sizes {
             ));
         }
         let rows = self.symbols * (self.bars() - 1);
-        if self.large_rows > rows {
+        if self.large_rows > rows && parts.contains(&Part::Large) {
             return usage(format!(
                 "--large-rows {} is more than the {rows} rows of {} symbols × {} days: give more of these",
                 self.large_rows, self.symbols, self.days
@@ -152,15 +153,20 @@ mod tests {
         for device in [Device::Cpu, Device::Emulated, Device::Cuda(0)] {
             for quick in [false, true] {
                 let sizes = Sizes::of(device, quick);
-                sizes.check().unwrap();
+                sizes.check(&Part::ALL).unwrap();
                 let (a_symbol, step) = sizes.windows();
                 assert!(a_symbol * sizes.symbols >= sizes.jobs);
                 assert!((a_symbol - 1) * step + sizes.job_rows < sizes.bars(), "{device} {quick}");
             }
         }
-        assert!(Sizes { days: 120, ..FULL }.check().unwrap_err().error.to_string().contains("--days"));
+        assert!(Sizes { days: 120, ..FULL }.check(&Part::ALL).unwrap_err().error.to_string().contains("--days"));
         assert!(
-            Sizes { large_rows: 5_000_000, ..FULL }.check().unwrap_err().error.to_string().contains("--large-rows")
+            Sizes { large_rows: 5_000_000, ..FULL }
+                .check(&Part::ALL)
+                .unwrap_err()
+                .error
+                .to_string()
+                .contains("--large-rows")
         );
     }
 

@@ -10,9 +10,8 @@ use crate::pipeline::{self, Study, learn};
 use crate::settings::Settings;
 use crate::ui::Step;
 
-/// Symbols that are compared, and days that hold one fold of the default plan.
+/// Symbols that are compared.
 const FEW: usize = 2;
-const ONE_FOLD_DAYS: u32 = 160;
 const HEADS: usize = learn::jobs::HEADS.len();
 
 pub fn train(bench: &Bench<'_>, settings: &Settings, data: &Data, sizes: &Sizes) -> Result<Row, Failure> {
@@ -41,12 +40,18 @@ pub fn train(bench: &Bench<'_>, settings: &Settings, data: &Data, sizes: &Sizes)
         bytes: None,
     };
     let compare = || {
-        let small = market::panel(settings, FEW.min(sizes.train_symbols), ONE_FOLD_DAYS)?;
+        let small = market::panel(settings, FEW.min(sizes.train_symbols), one_fold_days(settings).min(sizes.days))?;
         let wanted = bench.reference(|| study(settings, &Compute::cpu(), &small, None))??;
         let found = study(settings, bench.compute, &small, None)?;
         Ok(Compared { slice: stages::slice(&small), found: bits::study(&found), wanted: bits::study(&wanted) })
     };
     bench.row(work, compare, |step| study(settings, bench.compute, panel, Some(step)))
+}
+
+/// Days that hold one fold of the settings.
+fn one_fold_days(settings: &Settings) -> u32 {
+    let folds = &settings.folds;
+    folds.train_days + folds.purge_days + folds.test_days
 }
 
 fn study(settings: &Settings, compute: &Compute, panel: &Panel, step: Option<&Step>) -> Result<Study, Failure> {

@@ -226,7 +226,7 @@ fn summary(job: &BoostJob, forest: &Forest, target: &Path, found: Option<&Chosen
         "rows": job.train.len(),
         "valid_rows": job.valid.len(),
         "rounds": forest.rounds(),
-        "validation_loss": forest.validation_loss.iter().copied().reduce(f64::min),
+        "validation_loss": forest.kept_loss(),
         "digest": forest.digest(),
         "out": target,
     });

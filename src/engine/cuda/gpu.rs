@@ -151,10 +151,23 @@ impl Gpu {
     ) -> Result<(), EngineError> {
         let bytes = bytes_of_mut(values);
         let done = self.compute.memcpy_dtoh(memory, &mut *bytes).and_then(|()| self.compute.synchronize());
+        self.whole(stage, done, || format!("copying {} bytes back", bytes.len()))
+    }
+
+    pub fn wait(&self, stage: &'static str) -> Result<(), EngineError> {
+        self.whole(stage, self.compute.synchronize(), || "waiting for the device".to_owned())
+    }
+
+    /// Whether all that was launched went well.
+    fn whole(
+        &self,
+        stage: &'static str,
+        done: Result<(), DriverError>,
+        action: impl FnOnce() -> String,
+    ) -> Result<(), EngineError> {
         done.and_then(|()| self.context.check_err()).map_err(|error| {
             let last = self.last_launch.lock().unwrap_or_else(PoisonError::into_inner);
-            let action = format!("copying {} bytes back (the last launch was {last})", bytes.len());
-            self.fault(stage, action, error)
+            self.fault(stage, format!("{} (the last launch was {last})", action()), error)
         })
     }
 

@@ -157,7 +157,7 @@ fn outcome(inputs: &Inputs<'_>, symbol: usize, fold: &Fold, heads: &BTreeMap<Str
         fold: fold.clone(),
         train_rows: heads.values().next().map_or(0, |head| head.job.train.len()),
         rounds: each(heads, |_, head| Some(head.forest.rounds())),
-        validation_loss: each(heads, |_, head| head.forest.validation_loss.iter().copied().reduce(f64::min)),
+        validation_loss: each(heads, |_, head| head.forest.kept_loss()),
         test_loss: each(heads, |name, head| loss(name, &head.scores)),
         digests: each(heads, |_, head| Some(head.forest.digest())),
         params: each(heads, |_, head| Some(head.job.params.clone())),

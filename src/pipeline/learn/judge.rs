@@ -101,15 +101,8 @@ pub fn breakdowns(
     let supporters = |i: usize| voices[i].supporters(trades[i].side.sign()).collect::<Vec<usize>>();
     vec![
         ("symbol", Breakdown::by(&entries, |i| [trades[i].symbol], |&symbol| panel.symbols[symbol].clone())),
-        ("side", Breakdown::by(&entries, |i| [trades[i].side], |&side| direction(side).to_owned())),
+        ("side", Breakdown::by(&entries, |i| [trades[i].side], Side::to_string)),
         ("regime", Breakdown::by(&entries, regime, String::clone)),
         ("engine", Breakdown::by(&entries, supporters, |&engine: &usize| Voter::ALL[engine].name().to_owned())),
     ]
-}
-
-fn direction(side: Side) -> &'static str {
-    match side {
-        Side::Long => "long",
-        Side::Short => "short",
-    }
 }

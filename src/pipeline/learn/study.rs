@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::batch::{self, Inputs};
 use super::jobs::HEADS;
-use super::{Learned, Model, practise, symbols_a_batch, tune};
+use super::{Learned, Model, next_batch, practise, tune};
 use crate::decide::Wait;
 use crate::engine::Compute;
 use crate::exit::Failure;
@@ -62,7 +62,10 @@ pub fn study(
     let tuning = tune::search(settings, panel, &features, &labels, &plans)?;
     let inputs = Inputs { settings, panel, features: &features, labels: &labels, tuning: &tuning, compute };
     let mut trained = BTreeMap::new();
-    for batch in plans.chunks(symbols_a_batch(compute)) {
+    let mut left = plans.as_slice();
+    while !left.is_empty() {
+        let (batch, after) = next_batch(left, compute);
+        left = after;
         for ((symbol, _), result) in batch.iter().zip(batch::train(&inputs, batch, &|| true, done)?.0) {
             match result {
                 Ok(found) => drop(trained.insert(*symbol, found)),

@@ -1,14 +1,14 @@
 //! The launches of a round, and what lies on the device between them.
 
-use super::{Grain, Sizes, Told};
+use super::{Grain, Sizes};
 use crate::boost::BoostJob;
 use crate::boost::device::arguments::Arguments;
 use crate::boost::device::bins::Bins;
 use crate::boost::device::layout::{
-    Found, Group, JobArgs, LANES, LevelArgs, LevelPart, MARK_WORDS, Outcome, Rows, Split, State, Tile, TreeLeaf,
-    TreeNode, TreeSize,
+    Found, Group, JobArgs, LANES, LevelArgs, LevelPart, MARK_WORDS, Rows, Split, State, Tile,
 };
 use crate::boost::device::threads;
+use crate::boost::device::unpack::{Grown, Told};
 use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
 const fn rounds(name: &'static str, barriers: bool) -> Kernel {
@@ -78,11 +78,7 @@ pub struct Launches<'a> {
     searches: DeviceBuffer<Tile>,
     split_tiles: DeviceBuffer<Tile>,
     lefts: DeviceBuffer<u32>,
-    nodes: DeviceBuffer<TreeNode>,
-    leaves: DeviceBuffer<TreeLeaf>,
-    trees: DeviceBuffer<TreeSize>,
-    losses: DeviceBuffer<f64>,
-    outcomes: DeviceBuffer<Outcome>,
+    grown: Grown,
 }
 
 impl<'a> Launches<'a> {
@@ -146,11 +142,7 @@ impl<'a> Launches<'a> {
             searches: stage.zeros(sizes.searches)?,
             split_tiles: stage.zeros(sizes.split_tiles)?,
             lefts: stage.zeros(sizes.split_tiles)?,
-            nodes: stage.zeros(of_jobs.nodes)?,
-            leaves: stage.zeros(of_jobs.leaves)?,
-            trees: stage.zeros(of_jobs.trees)?,
-            losses: stage.zeros(of_jobs.trees)?,
-            outcomes: stage.zeros(jobs.len())?,
+            grown: Grown::new(stage, of_jobs, jobs.len())?,
         })
     }
 
@@ -289,8 +281,8 @@ impl<'a> Launches<'a> {
             .read(&self.parts)
             .read(&self.found)
             .write(&mut self.splits)
-            .write(&mut self.nodes)
-            .write(&mut self.leaves)
+            .write(&mut self.grown.nodes)
+            .write(&mut self.grown.leaves)
             .write(&mut self.states)
             .write(&mut self.lengths)
             .write(&mut self.split_tiles)
@@ -309,7 +301,7 @@ impl<'a> Launches<'a> {
             .read(&self.bins.codes)
             .value(round)
             .value(depth)
-            .read(&self.nodes)
+            .read(&self.grown.nodes)
             .read(&self.split_tiles)
             .write(&mut self.scratch_u32)
             .write(&mut self.lengths)
@@ -343,7 +335,7 @@ impl<'a> Launches<'a> {
             .value(depth)
             .read(&self.parts)
             .read(&self.splits)
-            .read(&self.nodes)
+            .read(&self.grown.nodes)
             .read(&self.lengths)
             .read(&self.split_tiles)
             .read(&self.lefts)
@@ -362,8 +354,8 @@ impl<'a> Launches<'a> {
             .read(&self.bins.codes)
             .read(&self.train_tiles)
             .value(round)
-            .read(&self.nodes)
-            .read(&self.leaves)
+            .read(&self.grown.nodes)
+            .read(&self.grown.leaves)
             .read(&self.states)
             .write(&mut self.scratch_f64)
             .run()?;
@@ -378,8 +370,8 @@ impl<'a> Launches<'a> {
             .read(&self.labels)
             .read(&self.weights)
             .value(round)
-            .read(&self.nodes)
-            .read(&self.leaves)
+            .read(&self.grown.nodes)
+            .read(&self.grown.leaves)
             .write(&mut self.scratch_f64)
             .write(&mut self.states)
             .run()?;
@@ -397,9 +389,9 @@ impl<'a> Launches<'a> {
             .value(self.jobs_count as u32)
             .read(&self.rows)
             .value(round)
-            .write(&mut self.trees)
-            .write(&mut self.losses)
-            .write(&mut self.outcomes)
+            .write(&mut self.grown.trees)
+            .write(&mut self.grown.losses)
+            .write(&mut self.grown.outcomes)
             .write(&mut self.running)
             .write(&mut self.states)
             .run()
@@ -411,14 +403,7 @@ impl<'a> Launches<'a> {
     }
 
     pub fn told(&self) -> Result<Told, EngineError> {
-        let stage = self.stage;
-        Ok(Told {
-            nodes: stage.download(&self.nodes)?,
-            leaves: stage.download(&self.leaves)?,
-            trees: stage.download(&self.trees)?,
-            losses: stage.download(&self.losses)?,
-            outcomes: stage.download(&self.outcomes)?,
-        })
+        self.grown.told(self.stage)
     }
 }
 
