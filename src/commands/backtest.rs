@@ -4,18 +4,19 @@ use std::ops::Range;
 use std::path::Path;
 
 use polars::prelude::*;
-use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::{candles, signals, table, time_text};
+use crate::boost::{self, Forest, PredictJob, Table};
 use crate::decide::{self, Decisions, Prediction, Question};
 use crate::engine::Compute;
 use crate::exit::{Code, Failure, OrExit};
-use crate::features::{self, Features};
+use crate::features::{self, COUNT};
 use crate::labels;
 use crate::market::Panel;
 use crate::models::Bundle;
 use crate::pipeline::compute_on;
+use crate::pipeline::learn::jobs::HEADS;
 use crate::settings::{DecideMode, Settings};
 use crate::shadow::{self, Rules, Trade};
 
@@ -85,45 +86,57 @@ fn own_decisions(
         let bars = |(symbol, range): (usize, &Range<usize>)| range.clone().map(move |bar| (symbol, bar, None));
         panel.ranges.iter().enumerate().flat_map(bars).collect()
     } else {
-        own_predictions(panel, &features::device::compute_on(compute, panel)?, workdir)?
+        own_predictions(compute, panel, workdir)?
     };
     let labels = labels::device::compute_on(compute, panel, atr, rules)?;
     let (_, consensus) = decide::deliberate(panel, &labels, &settings.decide, settings.labels.horizon_bars());
     Ok(decide::decide(panel, &questions, &consensus, atr, rules, settings))
 }
 
-/// Predictions of the models below `workdir` for every bar of the symbols that have one.
-pub(super) fn own_predictions(panel: &Panel, features: &Features, workdir: &Path) -> Result<Vec<Question>, Failure> {
+/// Predictions of the models below `workdir` for every bar of the symbols that have one, all in one batch.
+pub(super) fn own_predictions(compute: &Compute, panel: &Panel, workdir: &Path) -> Result<Vec<Question>, Failure> {
+    let models = own_models(panel, workdir)?;
+    let features = features::device::compute_on(compute, panel)?;
+    let rows: Vec<Vec<u32>> = models
+        .iter()
+        .map(|(symbol, _)| panel.ranges[*symbol].clone().map(|bar| (symbol * panel.bars + bar) as u32).collect())
+        .collect();
+    let heads = models.iter().zip(&rows).flat_map(|((_, heads), rows)| heads.iter().map(move |forest| (forest, rows)));
+    let jobs: Vec<PredictJob<'_>> = heads.map(|(forest, rows)| PredictJob { forest, rows }).collect();
+    let table = Table { values: &features.values, features: COUNT };
+    let scores = boost::device::raw_scores_on(compute, table, &jobs)?;
     let mut predictions = Vec::new();
+    for ((symbol, heads), scores) in models.iter().zip(scores.chunks_exact(HEADS.len())) {
+        let says = |head: usize, place: usize| {
+            let mut score = [scores[head][place]];
+            heads[head].objective.transform(&mut score);
+            score[0]
+        };
+        predictions.extend(panel.ranges[*symbol].clone().enumerate().map(|(place, bar)| {
+            let says = Prediction { win_long: says(0, place), win_short: says(1, place), edge_bps: says(2, place) };
+            (*symbol, bar, Some(says))
+        }));
+    }
+    Ok(predictions)
+}
+
+/// The heads of the symbols' models below `workdir`, in the order of [`HEADS`].
+fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, [Forest; 3])>, Failure> {
+    let mut models = Vec::new();
     for (symbol, name) in panel.symbols.iter().enumerate() {
         let path = workdir.join("models").join(format!("{name}_model.pkl"));
         if !path.exists() {
             continue;
         }
-        let bundle = Bundle::load(&path).or_exit(Code::BadData)?;
-        let head = |head: &str| {
-            bundle
-                .heads
-                .get(head)
-                .ok_or_else(|| Failure::new(Code::BadData, format!("{}: has no head '{head}'", path.display())))
-        };
-        let (win_long, win_short, edge) = (head("win_long")?, head("win_short")?, head("edge_bps")?);
-        let own: Vec<_> = panel.ranges[symbol]
-            .clone()
-            .into_par_iter()
-            .map(|bar| {
-                let row = features.row(symbol, bar);
-                let says = Prediction {
-                    win_long: win_long.predict(row)[0],
-                    win_short: win_short.predict(row)[0],
-                    edge_bps: edge.predict(row)[0],
-                };
-                (symbol, bar, Some(says))
-            })
-            .collect();
-        predictions.extend(own);
+        let bad = |what: String| Failure::new(Code::BadData, format!("{}: {what}", path.display()));
+        let mut bundle = Bundle::load(&path).or_exit(Code::BadData)?;
+        if bundle.feature_names != features::names() {
+            return Err(bad("was trained on other features than this program computes; train it again".to_owned()));
+        }
+        let mut head = |head: &str| bundle.heads.remove(head).ok_or_else(|| bad(format!("has no head '{head}'")));
+        models.push((symbol, [head(HEADS[0])?, head(HEADS[1])?, head(HEADS[2])?]));
     }
-    if predictions.is_empty() {
+    if models.is_empty() {
         let message = format!(
             "{} has no model of these symbols; give --signals, train first, or let the consensus decide alone: \
              --set decide.mode=consensus",
@@ -131,7 +144,7 @@ pub(super) fn own_predictions(panel: &Panel, features: &Features, workdir: &Path
         );
         return Err(Failure::new(Code::BadData, message));
     }
-    Ok(predictions)
+    Ok(models)
 }
 
 /// The trade table of the contract, section 8.

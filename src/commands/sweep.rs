@@ -16,6 +16,7 @@ use crate::exit::{Code, Failure, OrExit};
 use crate::features;
 use crate::files::write_atomic;
 use crate::health::free_memory;
+use crate::pipeline::compute_on;
 use crate::settings::Settings;
 use crate::shadow::Rules;
 use crate::shadow::sweep::{self, Grid, Judged, Setting, Surface, Task};
@@ -60,8 +61,9 @@ pub fn run(settings: &Settings, workdir: &Path, request: &Request<'_>, ui: &Ui) 
     let given = lists::given(request).or_exit(Code::Usage)?;
     let panel = candles::read_panel(request.candles, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
-    let atr = features::atr_14(&panel);
-    let scores = scores::scores(settings, &panel, request.signals, workdir, &atr, &rules)?;
+    let compute = compute_on(settings, workdir)?;
+    let atr = features::device::atr_14_on(&compute, &panel)?;
+    let scores = scores::scores(settings, &compute, &panel, request.signals, workdir, &atr, &rules)?;
     let grid = given.grid(&scores.values).or_exit(Code::Usage)?;
     enough_memory(&grid, &panel)?;
     if !scores.unused.is_empty() {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::commands::{backtest, signals};
 use crate::decide::{self, Consensus, Opinion, expected_cost_bps};
+use crate::engine::Compute;
 use crate::exit::{Code, Failure, OrExit};
-use crate::features;
 use crate::labels;
 use crate::market::Panel;
 use crate::settings::{Decide, DecideMode, Settings};
@@ -28,9 +28,10 @@ pub(super) struct Scores {
 /// The consensus alone scores in standard deviations of its recent scores: the threshold is `decide.threshold`.
 ///
 /// # Errors
-/// Bad signals, or no models.
+/// Bad signals, or no models; a device that fails where the CPU must not take its place.
 pub(super) fn scores(
     settings: &Settings,
+    compute: &Compute,
     panel: &Panel,
     signals: Option<&Path>,
     workdir: &Path,
@@ -46,16 +47,17 @@ pub(super) fn scores(
     let decided_by = backtest::voices(mode);
     if mode == DecideMode::Consensus {
         let deviations = Decide { threshold: 1.0, ..settings.decide.clone() };
-        let consensus = consensus(settings, &deviations, panel, atr, rules);
+        let consensus = consensus(settings, compute, &deviations, panel, atr, rules)?;
         let score = |opinion: &Opinion| match opinion.threshold {
             deviation if deviation > 0.0 => opinion.score / deviation,
             _ => f32::NAN,
         };
         return Ok(Scores { values: consensus.opinions.iter().map(score).collect(), decided_by, unused: Vec::new() });
     }
-    let consensus = (mode == DecideMode::Both).then(|| consensus(settings, &settings.decide, panel, atr, rules));
+    let both = mode == DecideMode::Both;
+    let consensus = both.then(|| consensus(settings, compute, &settings.decide, panel, atr, rules)).transpose()?;
     let mut values = vec![f32::NAN; panel.symbols.len() * panel.bars];
-    for (symbol, bar, says) in backtest::own_predictions(panel, &features::compute(panel), workdir)? {
+    for (symbol, bar, says) in backtest::own_predictions(compute, panel, workdir)? {
         let Some(says) = says else { continue };
         let beyond = says.edge_bps.abs() - expected_cost_bps(panel, symbol, bar, rules);
         let (own, other) =
@@ -71,7 +73,14 @@ pub(super) fn scores(
     Ok(Scores { values, decided_by, unused: Vec::new() })
 }
 
-fn consensus(settings: &Settings, decide: &Decide, panel: &Panel, atr: &[f64], rules: &Rules) -> Consensus {
-    let labels = labels::compute(panel, atr, rules);
-    decide::deliberate(panel, &labels, decide, settings.labels.horizon_bars()).1
+fn consensus(
+    settings: &Settings,
+    compute: &Compute,
+    decide: &Decide,
+    panel: &Panel,
+    atr: &[f64],
+    rules: &Rules,
+) -> Result<Consensus, Failure> {
+    let labels = labels::device::compute_on(compute, panel, atr, rules)?;
+    Ok(decide::deliberate(panel, &labels, decide, settings.labels.horizon_bars()).1)
 }
