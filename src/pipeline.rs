@@ -114,7 +114,7 @@ async fn steps(day: &mut Day) -> Result<Answer, Failure> {
     // What another machine had trained before it was taken away.
     carry::begin(day).await?;
     // Step 9 goes along from here on.
-    let background = Background::start(&Uploads::of(day), &day.settings.sync.every);
+    day.background = Some(Background::start(&Uploads::of(day), &day.settings.sync.every));
     // Steps 3 and 4: which coins, and their history.
     let selection = universe::choose(day).await?;
     let panel = download::gather(day, &selection).await?;
@@ -128,5 +128,5 @@ async fn steps(day: &mut Day) -> Result<Answer, Failure> {
     let report = report::write(day, &selection, &panel, &learned, &saved, &patterns).await?;
     // Steps 8, 10 and 12, and what is left of 9; 11 goes along with all others.
     export::everything(day).await?;
-    finish::finish(day, background, report, &saved).await
+    finish::finish(day, report, &saved).await
 }

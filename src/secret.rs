@@ -65,9 +65,22 @@ pub fn redact(text: String) -> String {
     static KNOWN: OnceLock<Vec<Secret>> = OnceLock::new();
     let known = KNOWN.get_or_init(|| {
         let named = NAMES.iter().filter_map(|name| Secret::from_environment(name));
-        named.chain(Secret::from_environment(BRAIN_URL).and_then(|url| password(&url))).collect()
+        every_form(named.chain(Secret::from_environment(BRAIN_URL).and_then(|url| password(&url))))
     });
     known.iter().fold(text, |text, secret| if text.contains(&secret.0) { secret.hide_in(&text) } else { text })
+}
+
+/// Secrets as they stand, and as they stand in JSON where that escapes something; the longest first, since one may hold
+/// another.
+fn every_form(secrets: impl Iterator<Item = Secret>) -> Vec<Secret> {
+    let in_json = |secret: &Secret| {
+        let quoted = serde_json::to_string(&secret.0).ok()?;
+        let form = quoted.strip_prefix('"')?.strip_suffix('"')?;
+        (form != secret.0).then(|| Secret::new(form))
+    };
+    let mut known: Vec<Secret> = secrets.flat_map(|secret| [in_json(&secret), Some(secret)]).flatten().collect();
+    known.sort_by_key(|secret| std::cmp::Reverse(secret.0.len()));
+    known
 }
 
 /// The password of an address like `postgres://user:password@host/database`, as it stands there.
@@ -89,6 +102,9 @@ mod tests {
         let password = |url: &str| super::password(&Secret::new(url)).map(|found| found.0);
         assert_eq!(password("postgres://me:p:w@rd@host/db").as_deref(), Some("p:w@rd"));
         assert_eq!((password("postgres://me@host/db"), password("sqlite://data/brain.db")), (None, None));
+        let forms = every_form([Secret::new("huracan"), Secret::new("huracan-9f3\"x")].into_iter());
+        let forms: Vec<&str> = forms.iter().map(Secret::reveal).collect();
+        assert_eq!(forms, ["huracan-9f3\\\"x", "huracan-9f3\"x", "huracan"]);
         assert_eq!(secret.hide_in("GET /bot123:very-secret/getMe"), "GET /bot***/getMe");
     }
 }

@@ -193,7 +193,10 @@ fn a_run_uploads_by_four_schedules_and_ends_with_everything_verified() {
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
     for schedule in ["learning", "logs", "models", "candles"] {
-        let of_it = |line: &&str| line.contains("background upload") && line.contains(&format!("\"{schedule}\""));
+        let of_it = |line: &&str| {
+            let said = ["background upload", "\"uploaded\":", &format!("\"{schedule}\"")];
+            said.iter().all(|word| line.contains(word))
+        };
         assert!(logs.lines().any(|line| of_it(&line)), "no upload by the schedule {schedule}");
     }
     assert!(!logs.contains("of-a-test"), "a secret is in the logs");

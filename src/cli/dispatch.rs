@@ -186,6 +186,7 @@ fn backtest(cli: &Cli, args: &Backtest) -> Result<u8, Failure> {
 
 fn day(cli: &Cli, args: &RunArgs, stored_only: bool) -> Result<u8, Failure> {
     let settings = cli.settings(Purpose::Training)?;
+    threads(settings.engine.threads)?;
     let request = pipeline::Request { resume: args.resume, stored_only, ..cli.request(args.date.date) };
     let runtime = runtime()?;
     let answer = runtime.block_on(pipeline::run(settings, request));

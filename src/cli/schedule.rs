@@ -19,6 +19,8 @@ use super::Cli;
 
 /// Pause between two looks at the clock: a machine that slept wakes up late, and its clock may be set.
 const TICK: Duration = Duration::from_secs(20);
+/// Pause after which a brain that could not be asked is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(300);
 /// Pause between two looks at a run at work.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -28,13 +30,14 @@ pub async fn schedule(cli: &Cli) -> Result<u8, Failure> {
     let (hour, minute) = settings.schedule.at_utc.split_once(':').unwrap_or(("2", "0"));
     let cron = Cron::from_str(&format!("{minute} {hour} * * *")).or_exit(Code::Usage)?;
     let mut signals = Signals::listen()?;
-    // Whatever comes of it, a start is caught up once.
-    let mut caught_up = None;
+    // Whatever comes of it, a start is caught up once, and a run that was cut off gone on with once.
+    let mut done: Option<(DateTime<Utc>, Due)> = None;
     let mut next = cron.find_next_occurrence(&Utc::now(), false)?;
     loop {
         let last = cron.find_previous_occurrence(&Utc::now(), true)?;
-        let due = if caught_up == Some(last) { None } else { due(cli, &settings, last).await };
-        caught_up = Some(last);
+        let asked = due(cli, &settings, last).await;
+        let due = asked.flatten().filter(|due| done != Some((last, *due)));
+        done = due.map(|due| (last, due)).or(done);
         let more = match due {
             Some(Due::Missed) => {
                 ui::print_line(&format!("the start at {} was missed: catching up", text(last)));
@@ -46,10 +49,14 @@ pub async fn schedule(cli: &Cli) -> Result<u8, Failure> {
             }
             None => {
                 ui::print_line(&format!("next run: {}", text(next)));
-                if signals.come_before(next).await {
+                // What the brain could not say it is asked again.
+                let until = if asked.is_some() { next } else { next.min(Utc::now() + ASK_AGAIN) };
+                if signals.come_before(until).await {
                     return Ok(Code::Interrupted as u8);
                 }
-                caught_up = Some(next);
+                if Utc::now() < next {
+                    continue;
+                }
                 Vec::new()
             }
         };
@@ -61,10 +68,10 @@ pub async fn schedule(cli: &Cli) -> Result<u8, Failure> {
     }
 }
 
-/// What is due, as far as the brain can be asked: a schedule outlives a database.
-async fn due(cli: &Cli, settings: &Settings, last: DateTime<Utc>) -> Option<Due> {
+/// What is due; none where the brain cannot be asked: a schedule outlives a database.
+async fn due(cli: &Cli, settings: &Settings, last: DateTime<Utc>) -> Option<Option<Due>> {
     match pipeline::due(settings, &cli.common.workdir, last).await {
-        Ok(due) => due,
+        Ok(due) => Some(due),
         Err(failure) => {
             let why = secret::redact(failure.error.to_string());
             ui::print_line(&format!("whether a start was missed is not known: {why}"));

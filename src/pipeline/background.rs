@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Failure;
 use super::sync::{Uploads, Which};
 use crate::settings::SyncEvery;
-use crate::sync::Kind;
+use crate::sync::{Kind, Manifest};
 
 /// Uploads under way when the schedules end get so long to finish; cut off, they go up again with the last push.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -79,14 +79,22 @@ impl Background {
             }
         };
         if timeout(PATIENCE, ended).await.is_err() {
+            self.tasks.shutdown().await;
             tracing::warn!("background uploads were cut off: they go up with the last push");
         }
+    }
+
+    /// Ends the uploads under way, so that none lands after what is uploaded from now on.
+    pub async fn cut_off(mut self) {
+        self.tasks.shutdown().await;
     }
 }
 
 async fn keep(schedule: Schedule, uploads: Uploads, mut stop: watch::Receiver<bool>) {
     let mut last_full = Instant::now();
     let mut pause = schedule.first;
+    // Nobody else uploads files of these kinds meanwhile.
+    let mut known = None;
     loop {
         tokio::select! {
             biased;
@@ -95,10 +103,13 @@ async fn keep(schedule: Schedule, uploads: Uploads, mut stop: watch::Receiver<bo
         }
         let begun = Instant::now();
         let recent = schedule.quick.filter(|quick| begun - last_full < quick.full_every).map(|quick| quick.within);
-        match turn(&schedule, recent, &uploads, &stop).await {
+        match turn(&schedule, recent, &uploads, &mut known, &stop).await {
             Ok(()) if recent.is_none() => last_full = begun,
             Ok(()) => {}
-            Err(failure) => tracing::warn!(schedule = schedule.name, "background upload: {}", failure.error),
+            Err(failure) => {
+                known = None;
+                tracing::warn!(schedule = schedule.name, "background upload: {}", failure.error);
+            }
         }
         pause = schedule.every;
     }
@@ -108,12 +119,16 @@ async fn turn(
     schedule: &Schedule,
     recent: Option<Duration>,
     uploads: &Uploads,
+    known: &mut Option<Manifest>,
     stop: &watch::Receiver<bool>,
 ) -> Result<(), Failure> {
-    let known = uploads.manifest().await?;
+    if known.is_none() {
+        *known = Some(uploads.manifest().await?);
+    }
+    let known = known.get_or_insert_default();
     let changed_since = recent.and_then(|within| SystemTime::now().checked_sub(within));
     let which = Which { kinds: schedule.kinds, changed_since, stop: Some(stop) };
-    let pushed = uploads.push(&which, &known, &|_| {}).await?;
+    let mut pushed = uploads.push(&which, known, &|_| {}).await?;
     for failure in &pushed.failed {
         tracing::warn!(schedule = schedule.name, "{} was not uploaded: {}", failure.path, failure.error);
     }
@@ -125,6 +140,7 @@ async fn turn(
         bytes = pushed.bytes,
         "background upload"
     );
+    known.extend(std::mem::take(&mut pushed.uploaded));
     Ok(())
 }
 

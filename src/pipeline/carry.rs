@@ -82,10 +82,10 @@ async fn carry(place: Place, mut sent: Sent, mut asked: oneshot::Receiver<()>) {
             let nothing = Manifest::new();
             let push = Push::new(&place.workdir, place.date, &[], &nothing);
             let pushed = place.remote.push_files(push, files, &|_| {}).await;
-            for failure in &pushed.failed {
-                tracing::warn!("a checkpoint is not on the remote yet: {}", failure.error);
-                news.remove(&failure.path);
+            if let Some(first) = pushed.failed.first() {
+                tracing::warn!(files = pushed.failed.len(), "checkpoints are not on the remote yet: {}", first.error);
             }
+            news.retain(|file, _| !pushed.failed.iter().any(|failure| failure.path == *file));
             tracing::debug!(files = pushed.uploaded.len(), bytes = pushed.bytes, "checkpoints uploaded");
             sent.extend(news);
         }
@@ -104,25 +104,25 @@ pub async fn begin(day: &mut Day) -> Result<(), Failure> {
     if day.resumed {
         let step = day.begin("checkpoints", None).await?;
         let scope = Scope { kinds: vec![Kind::Checkpoints], date: day.date, overwrite_newer: false };
-        let here: Vec<String> = place.news(&sent).into_keys().collect();
+        let here = place.news(&sent).len();
         let restored = tokio::time::timeout(PATIENCE, day.remote.restore(&day.workdir, &scope, &|_| {})).await;
-        let (restored, faults) = match restored {
+        let (known, faults) = match restored {
             Ok(Ok(restored)) => {
                 let faults = restored.failed.iter().map(|failure| failure.error.to_string()).collect();
-                (restored.written.len() + restored.same, faults)
+                (restored.known, faults)
             }
-            Ok(Err(error)) => (0, vec![error.to_string()]),
-            Err(_) => (0, vec![format!("the remote took more than {} s", PATIENCE.as_secs())]),
+            Ok(Err(error)) => (Manifest::new(), vec![error.to_string()]),
+            Err(_) => (Manifest::new(), vec![format!("the remote took more than {} s", PATIENCE.as_secs())]),
         };
         // What could not be brought back is trained again.
         for fault in faults {
             tracing::warn!("checkpoints: {fault}");
         }
-        // What came from there need not go there.
+        // What lies there need not go there.
         sent = place.news(&Sent::new());
-        sent.retain(|file, _| !here.contains(file));
-        step.note(&format!("{restored} on the remote, {} here", here.len()));
-        day.end(step, json!({ "restored": restored })).await?;
+        sent.retain(|file, _| known.contains_key(file));
+        step.note(&format!("{} on the remote, {here} here", known.len()));
+        day.end(step, json!({ "restored": known.len() })).await?;
     } else {
         // Those of earlier runs.
         sent = place.news(&sent);
@@ -131,28 +131,50 @@ pub async fn begin(day: &mut Day) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends the uploads: after a run that ended well nobody needs its checkpoints on the remote; one that was asked to
-/// leave brings there what it can, what was trained first.
+/// Ends the uploads beside the run: after one that ended well nobody needs its checkpoints on the remote; one that failed, or
+/// was asked to leave, brings there what it can, what was trained first.
 pub async fn end(day: &mut Day, failed: Option<Code>) {
+    if let Some(background) = day.background.take() {
+        background.cut_off().await;
+    }
     let Some(carrier) = day.carrier.take() else { return };
+    let stop = day.stop.clone();
     match failed {
         Some(Code::Killed) => carrier.task.abort(),
-        Some(Code::Interrupted) => {
-            let until = day.stop.upload_until();
-            carrier.finish(until).await;
-            match tokio::time::timeout_at(until.into(), Uploads::of(day).leave()).await {
-                Ok(Ok(files)) => tracing::info!(files, "uploaded before leaving"),
-                Ok(Err(failure)) => tracing::warn!("not everything was uploaded before leaving: {}", failure.error),
-                Err(_) => tracing::warn!("not everything could be uploaded in time; sync brings the rest"),
-            }
-        }
-        Some(_) => carrier.finish(Instant::now() + PATIENCE).await,
-        None => {
-            carrier.task.abort();
-            let forgotten = tokio::time::timeout(PATIENCE, day.remote.forget(Kind::Checkpoints, day.date)).await;
-            if let Ok(Err(error)) = forgotten {
-                tracing::warn!("checkpoints stay on the remote, and may be removed there: {error}");
-            }
-        }
+        Some(Code::Interrupted) => leave(day, carrier, stop.upload_until()).await,
+        // Whoever is in a hurry by now does not wait for this.
+        Some(_) => tokio::select! {
+            biased;
+            _ = stop.killed() => {}
+            _ = stop.overdue() => {}
+            () = leave(day, carrier, Instant::now() + PATIENCE) => {}
+        },
+        None => tokio::select! {
+            biased;
+            _ = stop.killed() => {}
+            _ = stop.overdue() => {}
+            () = forget(day, carrier) => {}
+        },
     }
+}
+
+async fn leave(day: &Day, carrier: Carrier, until: Instant) {
+    carrier.finish(until).await;
+    match tokio::time::timeout_at(until.into(), Uploads::of(day).leave()).await {
+        Ok(Ok(files)) => tracing::info!(files, "uploaded before leaving"),
+        Ok(Err(failure)) => tracing::warn!("not everything was uploaded before leaving: {}", failure.error),
+        Err(_) => tracing::warn!("not everything could be uploaded in time; sync brings the rest"),
+    }
+}
+
+async fn forget(day: &Day, carrier: Carrier) {
+    carrier.task.abort();
+    // An upload under way must not land after the last look.
+    let _ = carrier.task.await;
+    let why = match tokio::time::timeout(PATIENCE, day.remote.forget(Kind::Checkpoints, day.date)).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("the remote took more than {} s", PATIENCE.as_secs()),
+    };
+    tracing::warn!("checkpoints stay on the remote, and may be removed there: {why}");
 }

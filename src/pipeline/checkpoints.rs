@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -92,7 +93,15 @@ impl Checkpoints {
         let trained: Trained = serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new()).ok()?;
         let whole = trained.symbol == symbol
             && trained.heads.iter().all(|(name, forest)| trained.digests.get(name) == Some(&forest.digest()));
-        whole.then_some(trained)
+        if !whole {
+            return None;
+        }
+        // Taken up, it is part of this run, and goes to the remote with it (`carry` looks at the time of change).
+        let taken = std::fs::File::options().append(true).open(self.path(symbol));
+        if let Err(error) = taken.and_then(|file| file.set_modified(SystemTime::now())) {
+            tracing::debug!("{symbol}: {error}");
+        }
+        Some(trained)
     }
 
     /// # Errors

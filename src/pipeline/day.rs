@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::background::Background;
 use super::carry::Carrier;
 use super::stop::Stop;
 use super::watch::{Board, Watch};
@@ -49,6 +50,8 @@ pub struct Day {
     pub stop: Stop,
     /// Whether this run had begun before.
     pub resumed: bool,
+    /// Uploads what changes while the run works.
+    pub background: Option<Background>,
     /// Brings checkpoints to the remote while the run works.
     pub carrier: Option<Carrier>,
     /// Name of the step at hand.
@@ -168,7 +171,7 @@ impl Day {
             Err(failure) if failure.code == Code::Interrupted => (RunStatus::Interrupted, None),
             Err(failure) => (RunStatus::Failed, Some(crate::secret::redact(failure.error.to_string()))),
         };
-        let killed = outcome.as_ref().is_err_and(|failure| failure.code == Code::Killed);
+        let hurried = outcome.as_ref().is_err_and(|failure| matches!(failure.code, Code::Killed | Code::Interrupted));
         let (level, kind) = match &outcome {
             Ok(_) => ("info", "run_ended"),
             Err(failure) if failure.code == Code::Killed => ("error", "kill_switch"),
@@ -178,13 +181,12 @@ impl Day {
         let said = error.clone().unwrap_or_else(|| format!("the run of {} is {status}", self.date));
         self.event(level, kind, said);
         if let Some(watch) = self.watch.take() {
-            watch.stop(if killed { Duration::ZERO } else { ROUND }).await;
+            watch.stop(if hurried { Duration::ZERO } else { ROUND }).await;
         }
         let told = self.write_status(status.name());
         let noted = self.store_events().await;
         let ended = self.brain.finish_run(&self.run.run_id, status, error.as_deref()).await;
         let released = self.lock.release().await;
-        let hurried = outcome.as_ref().is_err_and(|failure| matches!(failure.code, Code::Killed | Code::Interrupted));
         self.notifier.close(if hurried { HASTE } else { PATIENCE }).await;
         self.journal.close().await;
         self.brain.close().await;

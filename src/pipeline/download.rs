@@ -1,11 +1,18 @@
 //! Step 4: the history of every chosen coin, as one panel.
 
+use chrono::NaiveDate;
 use serde_json::json;
 
 use super::Failure;
 use super::day::Day;
 use crate::exit::{Code, OrExit};
 use crate::market::{DAY_MS, Panel, Selection, Source, Store, read_folder, store};
+use crate::sync::{Kind, Remote};
+
+/// Where the candles lie on the remote, the same folder for every day.
+pub fn candles_on(remote: &Remote, date: NaiveDate) -> store::Remote {
+    store::Remote { operator: remote.operator(), prefix: format!("{}/", remote.folder(Kind::Candles, date)) }
+}
 
 /// Brings the candle store up to date and lays the candles on one grid.
 pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Failure> {
@@ -14,11 +21,7 @@ pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Failu
     let (mut failed, mut downloaded, mut cached) = (Vec::new(), 0, 0);
     match &day.exchange {
         Some(exchange) => {
-            let remote = store::Remote {
-                operator: day.remote.operator(),
-                prefix: format!("{}/data/candles/", day.settings.sync.root.trim_matches('/')),
-            };
-            let store = Store::new(&day.workdir, &day.settings, exchange, Some(remote));
+            let store = Store::new(&day.workdir, &day.settings, exchange, Some(candles_on(&day.remote, day.date)));
             let symbols: Vec<String> = selection.chosen.iter().map(|coin| coin.symbol.clone()).collect();
             let from_ms = day.now_ms - i64::from(day.settings.market.lookback_days) * DAY_MS;
             let gathered = store.gather(&symbols, from_ms, day.now_ms, |_, _| step.advance(1)).await;

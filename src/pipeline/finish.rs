@@ -5,7 +5,6 @@ use std::io::IsTerminal;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use super::background::Background;
 use super::day::Day;
 use super::save::Saved;
 use super::sync::Uploads;
@@ -16,12 +15,7 @@ use crate::notify::Milestone;
 use crate::report::ReportData;
 use crate::ui::{Place, colours, summary_table};
 
-pub async fn finish(
-    day: &mut Day,
-    background: Background,
-    report: ReportData,
-    saved: &Saved,
-) -> Result<Answer, Failure> {
+pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
     let step = day.begin("health", None).await?;
     let checks = day.look().await;
     let unwell = checks.iter().filter(|check| check.status >= Status::Degraded).count();
@@ -46,7 +40,9 @@ pub async fn finish(
         models_digest = saved.models_digest,
         "summary; the upload that follows is noted in the brain"
     );
-    background.stop().await;
+    if let Some(background) = day.background.take() {
+        background.stop().await;
+    }
     let synced = Uploads::of(day).everything(&step).await?;
     step.note(&format!(
         "{} uploaded, {} unchanged, {} verified",

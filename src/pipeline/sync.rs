@@ -103,7 +103,11 @@ impl Uploads {
         let mut uploaded = 0;
         for kind in LEAVING {
             let which = Which { kinds: &[kind], changed_since: None, stop: None };
-            uploaded += self.push(&which, &manifest, &|_| {}).await?.uploaded.len();
+            let pushed = self.push(&which, &manifest, &|_| {}).await?;
+            for failure in &pushed.failed {
+                tracing::warn!("{} was not uploaded: {}", failure.path, failure.error);
+            }
+            uploaded += pushed.uploaded.len();
         }
         Ok(uploaded)
     }

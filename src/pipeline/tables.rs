@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::download::candles_on;
 use super::sync::Uploads;
 use super::{Answer, Failure, Request, day, export, wake};
 use crate::brain::{Brain, Journal, RunRow};
 use crate::exit::Code;
-use crate::market::{DAY_MS, Selection, Store, select, store};
+use crate::market::{DAY_MS, Selection, Store, select};
 use crate::report::{self, ReportData};
 use crate::settings::Settings;
 use crate::sync::{Credentials, Kind, Remote, Scope};
@@ -34,10 +35,7 @@ pub async fn download(settings: &Settings, request: &Request) -> Result<Answer, 
     let exchange = wake::exchange(settings, request.date)?;
     let selection = select(&exchange.markets().await?, settings, exchange.now_ms());
     let remote = Remote::open(&settings.sync, &workdir, &Credentials::from_environment())?;
-    let shared = store::Remote {
-        operator: remote.operator(),
-        prefix: format!("{}/data/candles/", settings.sync.root.trim_matches('/')),
-    };
+    let shared = candles_on(&remote, day::time(exchange.now_ms()).date_naive());
     let store = Store::new(&workdir, settings, &exchange, Some(shared));
     let symbols: Vec<String> = selection.chosen.iter().map(|coin| coin.symbol.clone()).collect();
     let ui = Ui::new(request.json);

@@ -40,7 +40,6 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
     let workdir = std::path::absolute(&request.workdir)?;
     let compute = compute_on(&settings, &workdir)?;
     let device = compute.device();
-    threads(settings.engine.threads);
 
     let mut now_ms = request.date.map(midnight);
     let mut exchange = open_exchange(&settings, request, now_ms)?;
@@ -113,13 +112,14 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
             peak_bytes: None,
         },
     );
-    let resumed = run.steps.as_object().is_some_and(|steps| !steps.is_empty());
+    let resumed = run.run_id != fresh_id;
     let mut day = Day {
         now_ms: now_ms.unwrap_or(market_now),
         workdir,
         date,
         compute,
-        resumed: run.run_id != fresh_id,
+        resumed,
+        background: None,
         carrier: None,
         run,
         brain,
@@ -258,11 +258,4 @@ fn stored_now(workdir: &Path, timeframe: Timeframe) -> i64 {
 
 fn midnight(date: NaiveDate) -> i64 {
     date.and_time(NaiveTime::MIN).and_utc().timestamp_millis()
-}
-
-/// Sets the number of CPU threads for the whole process; a second run in it (the schedule) keeps them.
-fn threads(count: usize) {
-    if rayon::ThreadPoolBuilder::new().num_threads(count).build_global().is_err() {
-        tracing::debug!("the thread pool stands already");
-    }
 }

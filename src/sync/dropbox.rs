@@ -77,6 +77,8 @@ impl Service for Dropbox {
             write_can_multi: true,
             create_dir: true,
             delete: true,
+            // A folder goes with all that is in it, in one request.
+            delete_with_recursive: true,
             list: true,
             list_with_recursive: true,
             shared: true,

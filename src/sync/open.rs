@@ -4,11 +4,13 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use opendal::layers::{ConcurrentLimitLayer, RetryEvent, RetryLayer, TimeoutLayer};
 use opendal::{HttpTransporter, OperationContext, Operator, services};
 
 use super::SyncError;
 use super::dropbox::{self, Access};
+use super::paths::Kind;
 use super::transport::Patient;
 use crate::secret::Secret;
 use crate::settings::{self, RemoteKind};
@@ -99,13 +101,14 @@ impl Remote {
         &self.address
     }
 
+    /// The folder of a kind of file, of this day where each day has its own.
+    pub fn folder(&self, kind: Kind, date: NaiveDate) -> String {
+        kind.remote_prefix(date, &self.root)
+    }
+
     /// The way to single files, for rooms with a folder of their own there (the candle store).
     pub fn operator(&self) -> Operator {
         self.operator.clone()
-    }
-
-    pub fn kind(&self) -> RemoteKind {
-        self.kind
     }
 }
 

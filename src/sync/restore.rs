@@ -10,7 +10,7 @@ use opendal::{Entry, ErrorKind, Metadata};
 use sha2::{Digest, Sha256};
 
 use super::dropbox::ContentHash;
-use super::paths::{Kind, local_path, remote_path};
+use super::paths::{Kind, local_path};
 use super::transfer::{digest_local, digest_remote, read_local, read_remote};
 use super::{Failure, Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError};
 use crate::files::Unfinished;
@@ -105,19 +105,6 @@ impl Remote {
         restored.refused.sort();
         restored.bytes = bytes.into_inner();
         Ok(restored)
-    }
-
-    /// One file from the remote, by its local path; none when it is not there.
-    ///
-    /// # Errors
-    /// [`SyncError::Outside`] for a path that is not synced, [`SyncError::Remote`] when it cannot be read.
-    pub async fn fetch(&self, local: &str, date: NaiveDate) -> Result<Option<Vec<u8>>, SyncError> {
-        let path = remote_path(local, date, &self.root).ok_or_else(|| SyncError::Outside { path: local.to_owned() })?;
-        match self.operator.read(&path).await {
-            Ok(bytes) => Ok(Some(bytes.to_vec())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(SyncError::remote("read", &path, &error)),
-        }
     }
 
     /// Every file below a folder of the remote; none where there is no such folder.

@@ -185,8 +185,8 @@ async fn a_newer_local_file_is_kept_unless_told_otherwise() {
     set_age(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
     scope.overwrite_newer = false;
     assert_eq!(remote.restore(workdir.path(), &scope, QUIET).await.unwrap().written.len(), 1);
-    assert_eq!(remote.fetch("data/candles/BTC-USDT.parquet", day()).await.unwrap().unwrap(), b"remote");
-    assert!(remote.fetch("data/candles/NO-USDT.parquet", day()).await.unwrap().is_none());
+    let there = remote.operator().read("Runpodhuracan/data/candles/BTC-USDT.parquet").await.unwrap();
+    assert_eq!(there.to_vec(), b"remote");
 }
 
 #[tokio::test]
@@ -227,7 +227,9 @@ async fn names_that_no_synced_file_has_are_refused() {
     let restored = remote.restore(workdir.path(), &scope, QUIET).await.unwrap();
     assert_eq!(restored.written, ["data/candles/GOOD-USDT.parquet"]);
     assert_eq!(restored.refused.len(), 3, "{:?}", restored.refused);
-    assert!(matches!(remote.fetch("data/candles/../../x.parquet", day()).await, Err(SyncError::Outside { .. })));
+    let (outside, nothing) = (vec!["data/candles/../../x.parquet".to_owned()], Manifest::new());
+    let pushed = remote.push_files(Push::new(workdir.path(), day(), &[], &nothing), outside, QUIET).await;
+    assert!(matches!(pushed.failed[0].error, SyncError::Outside { .. }), "{:?}", pushed.failed);
 }
 
 #[tokio::test]

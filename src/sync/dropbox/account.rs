@@ -104,23 +104,23 @@ impl Account {
             let request = Request::post(&url).header("Dropbox-API-Arg", arguments.as_str());
             if range.is_full() { request } else { request.header(RANGE, range.to_header()) }
         };
-        let response = self.signed(http, build, Buffer::new()).await?;
+        let (response, token) = self.signed(http, build, Buffer::new()).await?;
         match response.status() {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
             _ => {
-                let (status, body) = whole(response).await?;
+                let (status, body) = whole((response, token)).await?;
                 Err(refusal(ENDPOINT, status, &body.to_bytes()))
             }
         }
     }
 
-    /// Sends a request; a token that is refused is renewed once at once, whatever its life should have been.
+    /// Sends a request; the answer, and the token that it was asked with. A token that is refused is renewed once at once, whatever its life should have been.
     async fn signed(
         &self,
         http: &HttpTransporter,
         build: impl Fn() -> http::request::Builder,
         body: Buffer,
-    ) -> Result<Response<HttpBody>> {
+    ) -> Result<(Response<HttpBody>, Secret)> {
         let mut refused: Option<Secret> = None;
         loop {
             let token = self.token(http, refused.as_ref()).await?;
@@ -128,7 +128,7 @@ impl Account {
             let response = http.fetch(request.body(body.clone()).map_err(unbuildable)?).await?;
             let renewable = matches!(self.access, Access::Refresh { .. });
             if response.status() != StatusCode::UNAUTHORIZED || !renewable {
-                return Ok(response);
+                return Ok((response, token));
             }
             if refused.is_some() {
                 // Ended already, for one renewed beside us perhaps. A try later gets another; a refresh token that is no
@@ -165,7 +165,7 @@ impl Account {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Buffer::from(form))
             .map_err(unbuildable)?;
-        let (status, body) = whole(http.fetch(request).await?).await?;
+        let (status, body) = whole((http.fetch(request).await?, refresh_token.clone())).await?;
         if status != StatusCode::OK {
             let error = refusal(ENDPOINT, status, &body.to_bytes());
             // A bad request here is a refresh token, a client or a secret that Dropbox does not know.
@@ -183,9 +183,15 @@ impl Account {
     }
 }
 
-async fn whole(response: Response<HttpBody>) -> Result<(StatusCode, Buffer)> {
+/// Status and content of an answer; a refusal that repeats the secret of its request (a proxy's page may) is told without it.
+async fn whole((response, secret): (Response<HttpBody>, Secret)) -> Result<(StatusCode, Buffer)> {
     let (parts, mut body) = response.into_parts();
-    Ok((parts.status, body.to_buffer().await?))
+    let body = body.to_buffer().await?;
+    if parts.status == StatusCode::OK {
+        return Ok((parts.status, body));
+    }
+    let told = secret.hide_in(&String::from_utf8_lossy(&body.to_bytes()));
+    Ok((parts.status, Buffer::from(told)))
 }
 
 /// JSON of an answer that says it is right.
