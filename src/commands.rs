@@ -12,5 +12,6 @@ mod signals;
 pub mod sweep;
 mod table;
 
+pub use crate::text::time_text;
 pub use candles::read_panel;
-pub use table::{TableError, time_text};
+pub use table::TableError;

@@ -7,6 +7,7 @@ mod copies;
 mod file;
 mod json;
 mod tables;
+mod trades;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::brain::{Brain, BrainError, Journal, RunRow, to_millis};
+
+pub use trades::{trade_table, write_backtest};
 
 use file::Folder;
 

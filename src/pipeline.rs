@@ -127,6 +127,6 @@ async fn steps(day: &mut Day) -> Result<Answer, Failure> {
     let saved = save::everything(day, &panel, &features, &learned, &patterns).await?;
     let report = report::write(day, &selection, &panel, &learned, &saved, &patterns).await?;
     // Steps 8, 10 and 12, and what is left of 9; 11 goes along with all others.
-    export::everything(day).await?;
+    export::everything(day, &panel, &learned).await?;
     finish::finish(day, report, &saved).await
 }

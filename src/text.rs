@@ -1,5 +1,7 @@
 //! Small helpers on words and bytes.
 
+use chrono::{DateTime, SecondsFormat};
+
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
@@ -42,6 +44,17 @@ fn edit_distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+/// Text made safe within HTML and within its quoted attributes.
+pub fn html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+/// RFC 3339 in UTC.
+pub fn time_text(time_ms: i64) -> String {
+    DateTime::from_timestamp_millis(time_ms)
+        .map_or_else(|| time_ms.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 #[cfg(test)]

@@ -39,8 +39,6 @@ async fn exported(home: &Path, trades: usize) -> (u64, u64) {
     journal.store_trades("run-1", &trades).await.expect("stores");
     journal.close().await;
     brain.close().await;
-    std::fs::create_dir_all(home.join("reports")).expect("makes");
-    std::fs::write(home.join("reports/performance_analysis.csv"), "a\n1\n").expect("writes");
     let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
     command.current_dir(home).env_remove("HURACAN__BRAIN__URL").args(["export", "--json", "--workdir"]).arg(home);
     let peak = peak_of(&mut command);

@@ -75,6 +75,13 @@ async fn what_a_run_exports_is_whole_and_opens_with_polars_and_pandas() {
             let first = name.contains(DATES[0]) && column.name().starts_with("previous_");
             assert!(!empty || first, "{name}: {} is empty", column.name());
         }
+        if kind == "backtest" {
+            // Contract, section 8: the trade table.
+            let found: Vec<&str> = frame.get_column_names_str();
+            let wanted = "symbol side entry_timestamp entry_price exit_timestamp exit_price size hold_bars exit_reason gross_bps \
+                          fee_bps spread_bps slippage_bps funding_bps net_bps";
+            assert_eq!(found[..15], wanted.split_whitespace().collect::<Vec<_>>());
+        }
         if kind == "model_evolution" {
             let changes = frame.column("sharpe_change").unwrap();
             assert!(changes.null_count() < frame.height(), "no model is held against the one before it");

@@ -122,7 +122,7 @@ pub fn page(audit: &Audit) -> String {
     html.push_str("<table><tr><th>check<th>what was compared<th>found<th>verdict</tr>\n");
     for row in audit.rows() {
         let class = if row.verdict == Judgement::Fail { "fail" } else { "" };
-        let cells = [row.check, &row.compared, &row.found].map(escaped);
+        let cells = [row.check, &row.compared, &row.found].map(crate::text::html);
         let _ = writeln!(
             html,
             "<tr><td>{}<td>{}<td>{}<td class=\"{class}\">{}</tr>",
@@ -155,12 +155,8 @@ pub fn page(audit: &Audit) -> String {
     }
     html.push_str("<h2>Details</h2>\n<ul>\n");
     for line in audit.details() {
-        let _ = writeln!(html, "<li>{}", escaped(&line));
+        let _ = writeln!(html, "<li>{}", crate::text::html(&line));
     }
     html.push_str("</ul>\n</html>\n");
     html
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

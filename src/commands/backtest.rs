@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::path::Path;
 
-use polars::prelude::*;
 use serde_json::{Value, json};
 
-use super::{candles, signals, table, time_text};
+use super::{candles, signals, table};
 use crate::boost::{self, Forest, PredictJob, Table};
 use crate::decide::{self, Decisions, Prediction, Question};
 use crate::engine::Compute;
 use crate::exit::{Code, Failure, OrExit};
+use crate::export::trade_table;
 use crate::features::{self, COUNT};
 use crate::labels;
 use crate::market::Panel;
@@ -18,7 +18,7 @@ use crate::models::Bundle;
 use crate::pipeline::compute_on;
 use crate::pipeline::learn::jobs::HEADS;
 use crate::settings::{DecideMode, Settings};
-use crate::shadow::{self, Rules, Trade};
+use crate::shadow::{self, Rules};
 
 /// Trades every symbol of a folder's candles and writes one row a trade.
 ///
@@ -47,7 +47,7 @@ pub fn run(
     };
     let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
     let trades = shadow::device::simulate_on(&compute, &panel, &signals, &atr, &windows, &rules)?;
-    table::write(out, frame(&panel, &trades)?).or_exit(Code::Failed)?;
+    table::write(out, trade_table(&panel, &trades)?).or_exit(Code::Failed)?;
     let net: f64 = trades.iter().map(|trade| trade.net_bps).sum();
     let waits: serde_json::Map<String, Value> =
         waits.into_iter().map(|(wait, count)| (wait.name().to_owned(), count.into())).collect();
@@ -145,33 +145,4 @@ fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, [Forest; 3])>
         return Err(Failure::new(Code::BadData, message));
     }
     Ok(models)
-}
-
-/// The trade table of the contract, section 8.
-pub fn frame(panel: &Panel, trades: &[Trade]) -> PolarsResult<DataFrame> {
-    let numbers = |pick: fn(&Trade) -> f64| trades.iter().map(pick).collect::<Vec<f64>>();
-    let times = |pick: fn(&Trade) -> usize| {
-        trades.iter().map(|trade| time_text(panel.time_ms(pick(trade)))).collect::<Vec<String>>()
-    };
-    let columns = vec![
-        Column::new("symbol".into(), trades.iter().map(|t| panel.symbols[t.symbol].as_str()).collect::<Vec<_>>()),
-        Column::new("side".into(), trades.iter().map(|t| t.side.sign() as i32).collect::<Vec<_>>()),
-        Column::new("entry_timestamp".into(), times(|t| t.entry_bar)),
-        Column::new("entry_price".into(), numbers(|t| t.entry_price)),
-        Column::new("exit_timestamp".into(), times(|t| t.exit_bar)),
-        Column::new("exit_price".into(), numbers(|t| t.exit_price)),
-        Column::new("size".into(), numbers(|t| t.size)),
-        Column::new("hold_bars".into(), trades.iter().map(|t| t.hold_bars() as i64).collect::<Vec<_>>()),
-        Column::new("exit_reason".into(), trades.iter().map(|t| t.exit_reason.name()).collect::<Vec<_>>()),
-        Column::new("gross_bps".into(), numbers(|t| t.gross_bps)),
-        Column::new("fee_bps".into(), numbers(|t| t.fee_bps)),
-        Column::new("spread_bps".into(), numbers(|t| t.spread_bps)),
-        Column::new("slippage_bps".into(), numbers(|t| t.slippage_bps)),
-        Column::new("funding_bps".into(), numbers(|t| t.funding_bps)),
-        Column::new("net_bps".into(), numbers(|t| t.net_bps)),
-        Column::new("signal_timestamp".into(), times(|t| t.signal_bar)),
-        Column::new("stop_price".into(), numbers(|t| t.stop_price)),
-        Column::new("take_price".into(), numbers(|t| t.take_price)),
-    ];
-    DataFrame::new(trades.len(), columns)
 }

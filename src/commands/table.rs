@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::DateTime;
 use polars::prelude::*;
 
 /// A table that cannot be used.
@@ -161,10 +161,4 @@ fn parse_time(text: &str) -> Option<i64> {
 /// A column of times, datetime[ms, UTC].
 pub fn time_column(name: &str, times_ms: Vec<i64>) -> PolarsResult<Column> {
     Column::new(name.into(), times_ms).cast(&DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC)))
-}
-
-/// RFC 3339 in UTC.
-pub fn time_text(time_ms: i64) -> String {
-    DateTime::from_timestamp_millis(time_ms)
-        .map_or_else(|| time_ms.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }

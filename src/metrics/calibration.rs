@@ -39,19 +39,23 @@ impl Calibration {
         if pairs.is_empty() {
             return None;
         }
-        // What happened breaks ties, so that the order of the pairs says nothing.
-        pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let bins = BINS.min(pairs.len());
-        let edge = |bin: usize| bin * pairs.len() / bins;
-        let bins: Vec<CalibrationBin> = (0..bins).map(|bin| summary(&pairs[edge(bin)..edge(bin + 1)])).collect();
-        let CalibrationBin { predictions, predicted, observed } = summary(&pairs);
-        let squares = |guess: &dyn Fn(f64) -> f64| {
-            pairs.iter().map(|&(p, came)| (guess(p) - truth(came)) * (guess(p) - truth(came))).sum::<f64>()
-                / pairs.len() as f64
-        };
+        pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let mut shares: Vec<(f64, f64)> = pairs.iter().map(|&(p, came)| (p, if came { 1.0 } else { 0.0 })).collect();
+        let count = shares.len() as f64;
+        let brier = shares.iter().map(|(p, came)| (p - came) * (p - came)).sum::<f64>() / count;
+        // Within a tie every prediction stands for the share of it that came true: whichever side of a bin's edge it
+        // falls on says nothing.
+        for tie in shares.chunk_by_mut(|a, b| a.0 == b.0) {
+            let mean = tie.iter().map(|t| t.1).sum::<f64>() / tie.len() as f64;
+            tie.iter_mut().for_each(|t| t.1 = mean);
+        }
+        let bins = BINS.min(shares.len());
+        let edge = |bin: usize| bin * shares.len() / bins;
+        let bins: Vec<CalibrationBin> = (0..bins).map(|bin| summary(&shares[edge(bin)..edge(bin + 1)])).collect();
+        let CalibrationBin { predictions, predicted, observed } = summary(&shares);
         let distance = |bin: &CalibrationBin| bin.predictions as f64 * (bin.predicted - bin.observed).abs();
-        let error = bins.iter().map(distance).sum::<f64>() / pairs.len() as f64;
-        let (brier, base_brier) = (squares(&|p| p), squares(&|_| observed));
+        let error = bins.iter().map(distance).sum::<f64>() / count;
+        let base_brier = observed * (1.0 - observed);
         Some(Self { predictions, predicted, observed, brier, base_brier, error, bins })
     }
 
@@ -62,16 +66,12 @@ impl Calibration {
     }
 }
 
-fn truth(came: bool) -> f64 {
-    if came { 1.0 } else { 0.0 }
-}
-
-fn summary(pairs: &[(f64, bool)]) -> CalibrationBin {
-    let count = pairs.len() as f64;
+fn summary(shares: &[(f64, f64)]) -> CalibrationBin {
+    let count = shares.len() as f64;
     CalibrationBin {
-        predictions: pairs.len() as u64,
-        predicted: pairs.iter().map(|pair| pair.0).sum::<f64>() / count,
-        observed: pairs.iter().filter(|pair| pair.1).count() as f64 / count,
+        predictions: shares.len() as u64,
+        predicted: shares.iter().map(|share| share.0).sum::<f64>() / count,
+        observed: shares.iter().map(|share| share.1).sum::<f64>() / count,
     }
 }
 
@@ -89,6 +89,16 @@ mod tests {
         assert!((found.error - 0.4).abs() < 1e-12);
         assert_eq!(found.bins.iter().map(|bin| bin.observed).collect::<Vec<_>>(), [0.0, 1.0, 0.0, 1.0]);
         assert_eq!((found.predictions, found.observed), (4, 0.5));
+    }
+
+    #[test]
+    fn one_probability_that_comes_true_as_often_as_it_says_is_calibrated_in_every_bin() {
+        // 40 of 100 each, in two orders.
+        for turned in [false, true] {
+            let found = Calibration::of((0..100).map(|i| (0.4, if turned { i >= 60 } else { i < 40 }))).unwrap();
+            assert!(found.error < 1e-12 && found.bins.len() == 10, "{found:?}");
+            assert!((found.brier - 0.24).abs() < 1e-12 && found.skill().unwrap().abs() < 1e-9);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::background::Background;
@@ -138,6 +138,7 @@ impl Day {
     /// Notes an event for the brain. What a step that is done again says once more stays one event.
     pub fn event(&mut self, level: &str, kind: &str, message: String) {
         let mut event = EventRow::now(&self.run.run_id, level, kind, message);
+        event.detail = json!({ "date": self.date, "step": self.step, "device": self.compute.device().to_string() });
         let told = format!("{}\n{}\n{}", event.run_id, event.kind, event.message);
         event.event_id = crate::text::hex(&Sha256::digest(told.as_bytes())[..16]);
         event.simulated = self.simulated;

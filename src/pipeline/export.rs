@@ -1,26 +1,17 @@
 //! Step 8: every table that people may want to open elsewhere.
 
-use std::path::Path;
-
 use serde_json::json;
 
 use super::Failure;
 use super::day::Day;
+use super::learn::Learned;
 use crate::export;
-use crate::files::write_atomic;
+use crate::market::Panel;
 
-pub async fn everything(day: &mut Day) -> Result<(), Failure> {
+pub async fn everything(day: &mut Day, panel: &Panel, learned: &Learned) -> Result<(), Failure> {
     let step = day.begin("export", None).await?;
-    backtests(&day.workdir, &day.date.to_string())?;
+    export::write_backtest(&day.workdir, &day.date.to_string(), panel, &learned.trades)?;
     let index = export::all(&day.brain, &day.journal, &day.workdir, &day.run).await?;
     step.note(&format!("{} files", index.files.len()));
     day.end(step, json!({ "files": index.files.len() })).await
-}
-
-/// The day's out-of-fold results as a backtest of its own: what `backtest_*.csv` exports.
-pub fn backtests(workdir: &Path, date: &str) -> Result<(), Failure> {
-    let report = workdir.join("reports/performance_analysis.csv");
-    let bytes = std::fs::read(&report)?;
-    write_atomic(&workdir.join(format!("reports/backtest_{date}.csv")), &bytes)?;
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Step 6: train walk-forward, trade the out-of-fold predictions, judge each model, train the one to hand on.
 
 mod batch;
-mod calibrate;
+pub mod calibrate;
 pub mod jobs;
 pub mod judge;
 mod practise;
@@ -23,7 +23,7 @@ use crate::features::{self, Features};
 use crate::folds::{self, Fold};
 use crate::labels::{self, Labels};
 use crate::market::Panel;
-use crate::metrics::{Account, Breakdown, Calibration, Evidence, Holding, Metrics};
+use crate::metrics::{Account, Breakdown, Evidence, Holding, Metrics};
 use crate::models::verdict::Verdict;
 use crate::notify::Milestone;
 use crate::risk::Ledger;
@@ -73,8 +73,6 @@ pub struct Learned {
     pub portfolio_evidence: Evidence,
     /// Holding all coins over their test windows, with equal money each.
     pub portfolio_holding: Option<Holding>,
-    /// Of the heads that say probabilities, by name.
-    pub calibration: Vec<(&'static str, Calibration)>,
     /// Trades by what they have in common: `symbol`, `side`, `regime`, `engine`.
     pub breakdowns: Vec<(&'static str, Breakdown)>,
     pub labels: Labels,

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Failure;
 use super::checkpoints::Tuned;
 use super::day::Day;
-use super::learn::{Learned, Model};
+use super::learn::{Learned, Model, calibrate};
 use super::patterns::Library;
 use super::risk;
 use super::save::{self, Saved};
@@ -84,10 +84,9 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         importance: importance(learned),
         exit_reasons: exit_reasons(learned),
         costs: costs(day, learned),
-        calibration: learned
-            .calibration
-            .iter()
-            .map(|(head, calibration)| HeadCalibration { head: (*head).to_owned(), found: calibration.clone() })
+        calibration: calibrate::heads(&learned.models, &learned.labels)
+            .into_iter()
+            .map(|(head, found)| HeadCalibration { head: head.to_owned(), found })
             .collect(),
         regimes: judged::groups(learned, "regime"),
         groups: judged::other_groups(learned, "regime"),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::download::candles_on;
 use super::sync::Uploads;
-use super::{Answer, Failure, Request, day, export, wake};
+use super::{Answer, Failure, Request, day, wake};
 use crate::brain::{Brain, Journal, RunRow};
 use crate::exit::Code;
 use crate::market::{DAY_MS, Selection, Store, select};
@@ -93,7 +93,6 @@ pub async fn export(settings: &Settings, request: &Request) -> Result<Answer, Fa
     let brain = library(settings, &workdir).await?;
     let run = latest(&brain, request).await?;
     let journal = Journal::open(&workdir.join("data/journal.db")).await?;
-    export::backtests(&workdir, &run.date.to_string())?;
     let index = crate::export::all(&brain, &journal, &workdir, &run).await?;
     journal.close().await;
     brain.close().await;

@@ -83,7 +83,7 @@ pub(super) fn spark(points: &[(i64, f64)], what: &str) -> String {
     let level = 2.0 + (high - first.1) / span_y * (height - 4.0);
     format!(
         "<svg class=\"spark\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\"><path class=\"s-grid\" d=\"M0,{level:.1} H{width}\"/><path class=\"{class}\" fill=\"none\" stroke-width=\"1.5\" d=\"{path}\"/></svg>",
-        super::page::escaped(what)
+        crate::text::html(what)
     )
 }
 
@@ -225,7 +225,7 @@ fn styled(svg: String, what: &str, attributes: &str) -> String {
     }
     svg = svg.replace(" font-family=\"sans-serif\"", "");
     let view = svg.find("viewBox").unwrap_or("<svg ".len());
-    format!("<svg role=\"img\" aria-label=\"{}\" {attributes}{}", super::page::escaped(what), &svg[view..])
+    format!("<svg role=\"img\" aria-label=\"{}\" {attributes}{}", crate::text::html(what), &svg[view..])
 }
 
 #[cfg(test)]

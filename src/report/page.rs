@@ -6,7 +6,7 @@ mod breakers;
 mod calibration;
 mod overview;
 mod tables;
-mod text;
+pub(super) mod text;
 mod verdicts;
 mod words;
 
@@ -82,9 +82,4 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         search: tables::search(data),
     };
     Ok(page.render()?)
-}
-
-/// Text made safe within HTML and within its quoted attributes.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }

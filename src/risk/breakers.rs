@@ -13,6 +13,8 @@ pub enum Breaker {
 }
 
 impl Breaker {
+    pub const ALL: [Self; 5] = [Self::DailyStop, Self::Drawdown, Self::Streak, Self::Volatility, Self::KillSwitch];
+
     /// The name that is stored and counted.
     pub fn name(self) -> &'static str {
         match self {
@@ -31,7 +33,7 @@ pub struct BreakerEvent {
     pub breaker: Breaker,
     /// The bar in which it tripped.
     pub from_bar: usize,
-    /// The first bar, or the bar's exit, with which it no longer holds; the panel's end where it holds to the last.
+    /// The first bar, or the bar's exit, with which it no longer holds; the end of the last day where it holds to the last.
     pub to_bar: usize,
 }
 
@@ -149,10 +151,10 @@ impl<'a> Breakers<'a> {
         }
     }
 
-    /// Ends what still holds.
-    pub fn finish(mut self) -> Vec<BreakerEvent> {
+    /// Ends what still holds, with bar `end`, the first after the last day of trading.
+    pub fn finish(mut self, end: usize) -> Vec<BreakerEvent> {
         if let Some(from_bar) = self.streak.since {
-            self.events.push(BreakerEvent { breaker: Breaker::Streak, from_bar, to_bar: self.panel.bars });
+            self.events.push(BreakerEvent { breaker: Breaker::Streak, from_bar, to_bar: end.max(from_bar) });
         }
         self.events
     }

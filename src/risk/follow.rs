@@ -211,14 +211,15 @@ impl Follower<'_> {
             refused: self.refused.len(),
             curve,
         };
-        let mut breakers = self.breakers.finish();
+        let last = days.last().map_or(i64::MAX, |day| day + DAY_MS);
+        let end = (0..self.panel.bars).rposition(|bar| self.panel.time_ms(bar) < last).map_or(0, |bar| bar + 1);
+        let mut breakers = self.breakers.finish(end);
         breakers.extend(stretches(self.panel, &self.defence, days));
-        let bars = self.panel.bars;
         let killed = self.killed.iter();
         breakers.extend(killed.map(|&(from_bar, _)| BreakerEvent {
             breaker: Breaker::KillSwitch,
             from_bar,
-            to_bar: bars,
+            to_bar: end.max(from_bar),
         }));
         breakers.sort_by_key(|event| (event.from_bar, event.breaker, event.to_bar));
         Ledger {

@@ -1,4 +1,5 @@
-"""Opens report pages in headless Chromium and prints what is wrong with each, as JSON: {page: [problem, …]}.
+"""Opens report pages in headless Chromium and prints what is wrong with each, as JSON: {page: {"problems": [problem, …],
+"charts": number}}.
 
 browse.py BROWSER all|once PAGE…   with screenshots in $HURACAN_TEST_SHOTS where that is set
 
@@ -55,12 +56,15 @@ LOOK = """
     const box = svg.getBoundingClientRect();
     if (box.width < 40 || box.height < 15) problems.push(`chart ${name(svg)} is ${box.width} × ${box.height}`);
     if (!svg.getAttribute("aria-label")) problems.push("a chart has no name");
-    const curves = [...svg.querySelectorAll(".s-line, .s-fall, .s-second")].filter(e => e.matches("path, polyline"));
+    const curves = [...svg.querySelectorAll(".s-line, .s-fall, .s-second, .s-other")].filter(e => e.matches("path, polyline"));
     const extents = curves.map(curve => curve.getBoundingClientRect());
     // Predictions span a part of the axis that is the same for both directions.
     const least = svg.closest("#calibration") ? 0.15 : 0.5;
-    if (!extents.some(extent => extent.width > least * box.width))
-      problems.push(`chart ${name(svg)} has no curve`);
+    const wide = curves.filter((_, i) => extents[i].width > least * box.width);
+    if (wide.length === 0) problems.push(`chart ${name(svg)} has no curve`);
+    // What the key names is drawn.
+    const keys = svg.closest("figure")?.querySelectorAll("figcaption .key").length ?? 1;
+    if (wide.length > 0 && wide.length < keys) problems.push(`chart ${name(svg)} has ${wide.length} curves for ${keys} keys`);
     for (const extent of extents)
       if (extent.left < box.left - 2 || extent.right > box.right + 2 || extent.top < box.top - 2 || extent.bottom > box.bottom + 2)
         problems.push(`a curve of ${name(svg)} leaves its chart`);
@@ -174,6 +178,8 @@ def use(page):
             problems.append(f"the order by trades is {counts[:5]}")
         if len(shown()) > 25:
             problems.append(f"{len(shown())} verdicts are shown at once")
+        if not shown():
+            return problems + ["no verdict is shown"]
         name = shown()[-1]
         page.fill("input[type=search]", name.lower())
         if not all(name.lower() in symbol.lower() for symbol in shown()) or not shown():

@@ -32,7 +32,7 @@ row! {
         pub level: String,
         pub kind: String,
         pub message: String,
-        /// More than the message says, by name: of a check its component, state and numbers.
+        /// More than the message says, by name: date, step and device of the run; of a check its component, state and numbers.
         pub detail: serde_json::Value,
         pub simulated: bool,
     }

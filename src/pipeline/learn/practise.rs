@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::super::checkpoints::Trained;
 use super::judge::{self, Judged};
-use super::{Learned, Model, calibrate};
+use super::{Learned, Model};
 use crate::decide::{self, Decisions, Question, Summary, Voice};
 use crate::engine::{Compute, EngineError};
 use crate::features::{self, Features};
@@ -92,7 +92,6 @@ pub fn practise(
         portfolio_metrics,
         portfolio_evidence,
         portfolio_holding,
-        calibration: calibrate::heads(&questions, &labels),
         breakdowns,
         labels,
         settings_digest,

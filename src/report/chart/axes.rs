@@ -2,8 +2,9 @@
 
 use chrono::DateTime;
 
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+use crate::market::{DAY_MS, HOUR_MS};
+use crate::report::page::text::minus;
+
 /// Midnight of a Monday, as far after the epoch: weeks begin there.
 const MONDAY_MS: i64 = 4 * DAY_MS;
 /// Distances that read well.
@@ -53,14 +54,12 @@ pub(super) fn decimals(step: f64) -> usize {
 /// A multiple of the start; one too long for its place by its power of ten.
 pub(super) fn multiple(value: f64, digits: usize) -> String {
     let text = if value.abs() < 1e5 { format!("{value:.digits$}") } else { format!("{value:.1e}") };
-    text.replace('-', "−")
+    minus(text)
 }
 
 /// A share in per cent with a true minus sign, and none before a zero.
 pub(super) fn percent(share: f64, digits: usize) -> String {
-    let text = format!("{:.digits$}%", 100.0 * share);
-    let zero = !text.contains(|c| ('1'..='9').contains(&c));
-    text.replace('-', if zero { "" } else { "−" })
+    minus(format!("{:.digits$}%", 100.0 * share))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use super::text::{grouped, words};
 use super::words::meaning;
 use crate::report::ReportData;
 
-/// Spans drawn of one breaker at most: more are thinner than a pixel.
-const MOST_SPANS: usize = 400;
+/// Spans closer than this share of the lane, per cent, are drawn as one: what lies between is thinner than a pixel.
+const NEAR: f64 = 0.1;
 
 pub(super) struct Lane {
     pub name: String,
@@ -42,26 +42,32 @@ pub(super) fn lanes(data: &ReportData) -> Vec<Lane> {
             let own = || data.risk.breakers.iter().filter(|span| &span.breaker == name);
             let held_hours = grouped(own().map(|span| (span.to_ms - span.from_ms) as f64 / 3_600_000.0).sum());
             let tripped = grouped(*times as f64);
-            let span = |span: &crate::report::BreakerSpan| Span {
-                left: format!("{:.2}", place(span.from_ms)),
-                width: format!("{:.2}", place(span.to_ms) - place(span.from_ms)),
-                title: format!("{} to {}", time(span.from_ms), time(span.to_ms)),
+            let span = |(from_ms, to_ms): (i64, i64)| Span {
+                left: format!("{:.2}", place(from_ms)),
+                width: format!("{:.2}", place(to_ms) - place(from_ms)),
+                title: format!("{} to {}", time(from_ms), time(to_ms)),
             };
+            let mut drawn: Vec<(i64, i64)> = Vec::new();
+            for own in own() {
+                match drawn.last_mut() {
+                    Some((_, end)) if place(own.from_ms) - place(*end) < NEAR => *end = own.to_ms.max(*end),
+                    _ => drawn.push((own.from_ms, own.to_ms)),
+                }
+            }
             Lane {
                 name: words(name),
                 note: meaning(name),
                 label: format!("{}: tripped {tripped} times, held for {held_hours} hours in all", words(name)),
                 tripped,
                 held_hours,
-                spans: own().take(MOST_SPANS).map(span).collect(),
+                spans: drawn.into_iter().map(span).collect(),
             }
         })
         .collect()
 }
 
 fn ends(data: &ReportData) -> Option<(i64, i64)> {
-    let spans = data.risk.breakers.iter().flat_map(|span| [span.from_ms, span.to_ms]);
-    let times = || data.equity.iter().map(|point| point.0).chain(spans.clone());
+    let times = || data.equity.iter().map(|point| point.0);
     Some((times().min()?, times().max()?))
 }
 

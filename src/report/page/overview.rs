@@ -68,7 +68,12 @@ pub(super) fn tiles(data: &ReportData) -> Vec<Tile> {
             format!("from a peak; holding {}", percent(holding.max_drawdown)),
             "",
         ),
-        tile("Win rate", percent(totals.win_rate), format!("{} trades", grouped(totals.trades as f64)), ""),
+        tile(
+            "Win rate",
+            percent(totals.win_rate),
+            format!("{} of {} trades taken", grouped(data.risk.taken as f64), grouped(totals.trades as f64)),
+            "",
+        ),
         tile(
             "Net profit",
             if totals.trades > 0 { grouped(costs.net) } else { super::text::NONE.into() },

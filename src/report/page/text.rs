@@ -86,7 +86,7 @@ pub(super) fn tone(value: Option<f64>) -> &'static str {
 }
 
 /// A true minus sign; none before a zero, which has no sign at all.
-fn minus(text: String) -> String {
+pub(in crate::report) fn minus(text: String) -> String {
     let zero = !text.contains(|c| ('1'..='9').contains(&c));
     if zero { text.replace(['-', '+'], "") } else { text.replace('-', "−") }
 }

@@ -44,13 +44,11 @@ mod tests {
 
     #[test]
     fn every_reason_of_the_program_has_a_meaning() {
-        let breakers =
-            [Breaker::DailyStop, Breaker::Drawdown, Breaker::Streak, Breaker::Volatility, Breaker::KillSwitch];
         let names = Wait::ALL
             .map(Wait::name)
             .into_iter()
             .chain(Refusal::ALL.map(Refusal::name))
-            .chain(breakers.map(Breaker::name))
+            .chain(Breaker::ALL.map(Breaker::name))
             .chain(ExitReason::ALL.map(ExitReason::name));
         for name in names {
             assert!(!meaning(name).is_empty(), "{name}");
