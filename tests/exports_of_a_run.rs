@@ -77,7 +77,7 @@ async fn what_a_run_exports_is_whole_and_opens_with_polars_and_pandas() {
         }
         if kind == "backtest" {
             // Contract, section 8: the trade table.
-            let found: Vec<&str> = frame.get_column_names_str();
+            let found: Vec<&str> = frame.get_column_names().iter().map(|name| name.as_str()).collect();
             let wanted = "symbol side entry_timestamp entry_price exit_timestamp exit_price size hold_bars exit_reason gross_bps \
                           fee_bps spread_bps slippage_bps funding_bps net_bps";
             assert_eq!(found[..15], wanted.split_whitespace().collect::<Vec<_>>());
