@@ -100,12 +100,12 @@ fn train(folder: &Path) {
         })
         .collect();
     let start = Instant::now();
-    let networks = neural::train(table, &names, &jobs, &|| true, &|_, _| ());
+    let networks = neural::train(table, &names, &jobs, &());
     let seconds = start.elapsed().as_secs_f64();
     let mut losses = vec![0.0; params(0).epochs as usize];
     for network in &networks {
         let network = network.as_ref().expect("made jobs can be trained");
-        for (loss, epoch) in losses.iter_mut().zip(&network.epochs) {
+        for (loss, epoch) in losses.iter_mut().zip(&network.progress.epochs) {
             *loss += epoch.train_loss / jobs.len() as f64;
         }
     }

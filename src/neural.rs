@@ -5,22 +5,27 @@
 //! share the cores: a job gives the same network alone and among any others.
 
 mod adamw;
+mod cores;
+mod dropout;
 mod error;
 mod job;
 mod layers;
 mod loss;
 mod matrix;
 mod network;
+mod prepare;
+mod progress;
 mod scaler;
 mod step;
-mod train;
+mod windows;
 
 #[cfg(test)]
 mod tests;
 
+pub use cores::train;
 pub use error::NeuralError;
 pub use job::{Head, NeuralJob, NeuralParams};
 pub use layers::{Shape, initial};
 pub use network::Network;
+pub use progress::{Epoch, Observer, Progress, State};
 pub use scaler::Scaler;
-pub use train::{Epoch, train};

@@ -2,33 +2,32 @@
 
 use super::layers::Layer;
 
-const BETA_1: f32 = 0.9;
-const BETA_2: f32 = 0.999;
-const EPSILON: f32 = 1e-8;
+pub const BETA_1: f32 = 0.9;
+pub const BETA_2: f32 = 0.999;
+pub const EPSILON: f32 = 1e-8;
 
 /// Moments of one network's gradient.
 pub struct AdamW {
     first: Vec<f32>,
     second: Vec<f32>,
-    steps: i32,
+    steps: u64,
     weight_decay: f32,
 }
 
 impl AdamW {
-    pub fn new(parameters: usize, weight_decay: f64) -> Self {
-        Self {
-            first: vec![0.0; parameters],
-            second: vec![0.0; parameters],
-            steps: 0,
-            weight_decay: weight_decay as f32,
-        }
+    /// With the moments after so many steps.
+    pub fn new((first, second): (Vec<f32>, Vec<f32>), steps: u64, weight_decay: f64) -> Self {
+        Self { first, second, steps, weight_decay: weight_decay as f32 }
+    }
+
+    pub fn moments(&self) -> (&[f32], &[f32]) {
+        (&self.first, &self.second)
     }
 
     /// One step down the gradient; biases do not decay.
     pub fn step(&mut self, layers: &[Layer], parameters: &mut [f32], gradient: &[f32], rate: f32) {
         self.steps += 1;
-        let first_share = 1.0 / (1.0 - BETA_1.powi(self.steps));
-        let second_share = 1.0 / (1.0 - BETA_2.powi(self.steps));
+        let [first_share, second_share] = shares(self.steps);
         for layer in layers {
             for (places, decay) in [(&layer.weights, self.weight_decay), (&layer.biases, 0.0)] {
                 let keep = 1.0 - rate * decay;
@@ -43,6 +42,11 @@ impl AdamW {
             }
         }
     }
+}
+
+/// By what the moments after so many steps are multiplied, since they began at nothing.
+pub fn shares(steps: u64) -> [f32; 2] {
+    [BETA_1, BETA_2].map(|beta| (1.0 / (1.0 - f64::from(beta).powf(steps as f64))) as f32)
 }
 
 /// The one-cycle rate (Smith 2018) of a step: linear from a 25th of the peak up to it for three tenths of the steps, then

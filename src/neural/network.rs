@@ -5,8 +5,8 @@ use sha2::{Digest, Sha256};
 
 use super::layers::{self, Layer};
 use super::step::{self, Workspace};
-use super::train::Windows;
-use super::{Epoch, Head, Scaler, Shape};
+use super::windows::Windows;
+use super::{Epoch, Head, Progress, Scaler, Shape};
 use crate::arith;
 use crate::boost::Table;
 
@@ -22,11 +22,15 @@ pub struct Network {
     /// All weights and biases, in the order of [`layers`](super::layers).
     pub parameters: Vec<f32>,
     /// What each epoch came to; the network is that of the best.
-    pub epochs: Vec<Epoch>,
-    pub best_epoch: usize,
+    pub progress: Progress,
 }
 
 impl Network {
+    /// The epoch whose network this is; none of a network that was never trained.
+    pub fn best(&self) -> Option<&Epoch> {
+        self.progress.epochs.get(self.progress.best_epoch)
+    }
+
     fn layers(&self) -> Vec<Layer> {
         layers::layers(self.shape, self.features.len(), self.heads.len())
     }

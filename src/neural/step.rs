@@ -1,10 +1,10 @@
 //! One batch forward and back, with all that lies between in one core's cache.
 
 use super::Head;
+use super::dropout::Masks;
 use super::layers::{Layer, Skip};
 use super::loss;
 use super::matrix::{Matrix, multiply};
-use crate::arith::draw;
 
 /// Memory of a thread for one network at a time.
 #[derive(Default)]
@@ -23,15 +23,7 @@ pub struct Workspace {
     next: Vec<f32>,
     /// `[parameters]`.
     pub gradient: Vec<f32>,
-}
-
-/// Which outputs a step leaves out.
-#[derive(Clone, Copy)]
-pub struct Dropout {
-    /// Share of the outputs.
-    pub share: f64,
-    /// Of the job and step.
-    pub seed: u64,
+    masks: Masks,
 }
 
 /// Gives `values` this length, whatever is in them.
@@ -42,13 +34,14 @@ fn resize(values: &mut Vec<f32>, length: usize) -> &mut [f32] {
     &mut values[..length]
 }
 
-/// Scores of `rows` rows whose scaled features are `inputs`, `[rows × heads]`.
+/// Scores of `rows` rows whose scaled features are `inputs`, `[rows × heads]`; `dropout` is the share of the outputs to
+/// leave out, and the seed of the step.
 pub fn forward<'a>(
     layers: &[Layer],
     parameters: &[f32],
     work: &'a mut Workspace,
     rows: usize,
-    dropout: Option<Dropout>,
+    dropout: Option<(f64, u64)>,
 ) -> &'a [f32] {
     work.outputs.resize_with(layers.len(), Vec::new);
     work.gates.resize_with(layers.len(), Vec::new);
@@ -70,8 +63,12 @@ pub fn forward<'a>(
         for (gate, output) in gates.iter_mut().zip(&*outputs) {
             *gate = if *output > 0.0 { 1.0 } else { 0.0 };
         }
-        if let Some(dropout) = dropout {
-            leave_out(gates, dropout, number);
+        if let Some((share, seed)) = dropout {
+            let masks = work.masks.of(layer.outputs, share);
+            for (row, gates) in gates.chunks_exact_mut(layer.outputs).enumerate() {
+                let mask = masks.row(Masks::number(seed, number, row));
+                gates.iter_mut().zip(mask).for_each(|(gate, mask)| *gate *= mask);
+            }
         }
         for (output, gate) in outputs.iter_mut().zip(&*gates) {
             *output *= gate;
@@ -92,20 +89,6 @@ fn skip(layer: &Layer, inputs: &[f32], outputs: &mut [f32]) {
     for (outputs, inputs) in outputs.chunks_exact_mut(layer.outputs).zip(inputs.chunks_exact(layer.inputs)) {
         for (output, input) in outputs.iter_mut().zip(&inputs[later..]) {
             *output += input;
-        }
-    }
-}
-
-/// Sets a share of the gates to 0, and the others so that the mean stays.
-fn leave_out(gates: &mut [f32], dropout: Dropout, layer: usize) {
-    // A draw gives four gates 16 bits each.
-    let limit = (dropout.share * 65_536.0) as u64;
-    let kept = (1.0 / (1.0 - limit as f64 / 65_536.0)) as f32;
-    for (four, gates) in gates.chunks_mut(4).enumerate() {
-        let mut bits = draw(dropout.seed, layer as u64, four as u64);
-        for gate in gates {
-            *gate *= if bits & 0xffff < limit { 0.0 } else { kept };
-            bits >>= 16;
         }
     }
 }

@@ -1,3 +1,6 @@
+use std::sync::Mutex;
+
+use super::dropout::Masks;
 use super::layers::{self, Layer, Shape};
 use super::step::{self, Workspace};
 use super::*;
@@ -51,7 +54,7 @@ fn planted(values: &[f32]) -> impl Fn(u32) -> [f32; 3] {
 }
 
 fn train_all(values: &[f32], jobs: &[NeuralJob]) -> Vec<Result<Network, NeuralError>> {
-    train(Table { values, features: FEATURES }, &names(), jobs, &|| true, &|_, _| ())
+    train(Table { values, features: FEATURES }, &names(), jobs, &())
 }
 
 /// Mean loss over rows and heads of a batch, and its gradient.
@@ -127,8 +130,8 @@ fn sixty_four_rows_are_learned_by_heart() {
         ..job.params
     };
     let network = train_all(&values, &[job]).remove(0).unwrap();
-    let first = network.epochs[0].train_loss;
-    let last = network.epochs[network.best_epoch].train_loss;
+    let first = network.progress.epochs[0].train_loss;
+    let last = network.best().unwrap().train_loss;
     assert!(first > 0.5 && last < 0.01, "{first} {last}");
 }
 
@@ -139,7 +142,7 @@ fn a_planted_signal_is_found_and_shuffled_labels_say_nothing() {
     let shuffled = |row: u32| signal(draw(12, 0, u64::from(row)) as u32 % 1200);
     let jobs = [job("planted", 1200, 900, &signal), job("shuffled", 1200, 900, shuffled)];
     let networks: Vec<Network> = train_all(&values, &jobs).into_iter().map(Result::unwrap).collect();
-    let losses = |network: &Network| network.epochs[network.best_epoch].validation_losses.clone();
+    let losses = |network: &Network| network.best().unwrap().validation_losses.clone();
     // What guessing by the labels' frequency costs: ln 2 at one half, half the variance of a value.
     let (found, nothing) = (losses(&networks[0]), losses(&networks[1]));
     assert!(found[0] < 0.5 && found[2] < 0.3, "{found:?}");
@@ -159,7 +162,7 @@ fn a_window_sees_the_bar_before() {
     let mut window = alone.clone();
     window.params.shape.window = 4;
     let networks: Vec<Network> = train_all(&values, &[alone, window]).into_iter().map(Result::unwrap).collect();
-    let loss = |network: &Network| network.epochs[network.best_epoch].validation_losses[0];
+    let loss = |network: &Network| network.best().unwrap().validation_losses[0];
     assert!(loss(&networks[0]) > 0.66 && loss(&networks[1]) < 0.3, "{} {}", loss(&networks[0]), loss(&networks[1]));
 }
 
@@ -194,7 +197,8 @@ fn nothing_after_the_training_rows_reaches_the_scaler_or_the_weights() {
     let (a, b) =
         (train_all(&values, &[job.clone()]).remove(0).unwrap(), train_all(&changed, &[job]).remove(0).unwrap());
     assert_eq!(a.scaler, b.scaler);
-    let train_losses = |network: &Network| network.epochs.iter().map(|epoch| epoch.train_loss).collect::<Vec<_>>();
+    let train_losses =
+        |network: &Network| network.progress.epochs.iter().map(|epoch| epoch.train_loss).collect::<Vec<_>>();
     assert_eq!(train_losses(&a), train_losses(&b));
 }
 
@@ -232,10 +236,10 @@ fn the_best_epoch_is_kept_and_a_job_that_gets_no_better_stops() {
     });
     job.params = NeuralParams { epochs: 200, patience: 3, learning_rate: 1e-2, ..job.params };
     let network = train_all(&values, &[job]).remove(0).unwrap();
-    assert!(network.epochs.len() < 200);
-    assert_eq!(network.epochs.len() - 1 - network.best_epoch, 3);
-    let losses: Vec<f64> = network.epochs.iter().filter_map(Epoch::validation_loss).collect();
-    assert!(losses.iter().all(|&loss| loss >= losses[network.best_epoch]));
+    assert!(network.progress.epochs.len() < 200);
+    assert_eq!(network.progress.epochs.len() - 1 - network.progress.best_epoch, 3);
+    let losses: Vec<f64> = network.progress.epochs.iter().filter_map(Epoch::validation_loss).collect();
+    assert!(losses.iter().all(|&loss| loss >= losses[network.progress.best_epoch]));
     // The weights are those of that epoch: their loss on the validation rows is its own.
     let table = Table { values: &values, features: FEATURES };
     let rows: Vec<u32> = (300..600).collect();
@@ -246,7 +250,7 @@ fn the_best_epoch_is_kept_and_a_job_that_gets_no_better_stops() {
         .map(|(&row, says)| if noise(20, row as usize) > 0.0 { -says[0].ln() } else { -(1.0 - says[0]).ln() })
         .sum::<f64>()
         / rows.len() as f64;
-    assert!((loss - network.epochs[network.best_epoch].validation_losses[0]).abs() < 1e-5);
+    assert!((loss - network.best().unwrap().validation_losses[0]).abs() < 1e-5);
 }
 
 #[test]
@@ -272,15 +276,15 @@ fn what_cannot_be_trained_is_named() {
     assert_eq!(with(&|job| job.train_labels.truncate(239)), "job: 239 labels for 80 rows of 3 heads");
     assert_eq!(with(&|job| (job.train, job.train_labels) = Default::default()), "job: no rows to train on");
     assert_eq!(with(&|job| (job.valid, job.valid_labels) = Default::default()), "job: no rows to validate on");
-    let few = train(
-        Table { values: &values, features: FEATURES },
-        &names()[1..],
-        std::slice::from_ref(&good),
-        &|| true,
-        &|_, _| (),
-    );
+    let few = train(Table { values: &values, features: FEATURES }, &names()[1..], std::slice::from_ref(&good), &());
     assert_eq!(few[0].as_ref().unwrap_err().to_string(), "job: 5 names for 6 features");
-    let stopped = train(Table { values: &values, features: FEATURES }, &names(), &[good], &|| false, &|_, _| ());
+    struct Nobody;
+    impl Observer for Nobody {
+        fn wants_more(&self) -> bool {
+            false
+        }
+    }
+    let stopped = train(Table { values: &values, features: FEATURES }, &names(), &[good], &Nobody);
     assert_eq!(stopped[0].as_ref().unwrap_err().to_string(), "job: stopped");
 }
 
@@ -299,4 +303,69 @@ fn constant_and_missing_columns_and_one_class_train_without_a_nan() {
     let says = network.predict(Table { values: &values, features: FEATURES }, 0, &(0..200).collect::<Vec<_>>());
     assert!(says.iter().all(|value| value.is_finite()));
     assert!(says.chunks_exact(3).all(|says| says[0] > 0.9 && says[1] < 0.1 && (says[2] - 7.0).abs() < 1.0));
+}
+
+/// Stops every job after an epoch, and keeps what it would go on from.
+struct StopAt {
+    epochs: usize,
+    kept: Mutex<Option<State>>,
+}
+
+impl Observer for StopAt {
+    fn wants_more(&self) -> bool {
+        self.kept.lock().unwrap().is_none()
+    }
+
+    fn epoch(&self, _: &NeuralJob, progress: &Progress, state: &dyn Fn() -> State) {
+        if progress.epochs.len() == self.epochs {
+            *self.kept.lock().unwrap() = Some(state());
+        }
+    }
+}
+
+/// Goes on from a state.
+struct GoOn(State);
+
+impl Observer for GoOn {
+    fn state(&self, _: &NeuralJob) -> Option<State> {
+        Some(self.0.clone())
+    }
+}
+
+#[test]
+fn a_job_that_was_stopped_goes_on_to_the_same_network() {
+    let values = table(600);
+    let table = Table { values: &values, features: FEATURES };
+    let mut job = job("stopped", 600, 400, planted(&values));
+    job.params.dropout = 0.2;
+    let jobs = [job];
+    let whole = train(table, &names(), &jobs, &()).remove(0).unwrap();
+    for epochs in [1, 4, 12] {
+        let stop = StopAt { epochs, kept: Mutex::default() };
+        let stopped = train(table, &names(), &jobs, &stop).remove(0);
+        assert_eq!(stopped.is_err(), epochs < 12, "{stopped:?}");
+        let kept: State = stop.kept.into_inner().unwrap().unwrap();
+        let bytes = serde_pickle::to_vec(&kept, Default::default()).unwrap();
+        let kept: State = serde_pickle::from_slice(&bytes, Default::default()).unwrap();
+        assert_eq!(train(table, &names(), &jobs, &GoOn(kept)).remove(0).unwrap(), whole);
+    }
+    // What belongs to another network is no state of this one.
+    let mut other = StopAt { epochs: 1, kept: Mutex::default() };
+    let mut wider = jobs[0].clone();
+    wider.params.shape.width = 24;
+    train(table, &names(), &[wider], &other);
+    let kept = other.kept.get_mut().unwrap().take().unwrap();
+    assert_eq!(train(table, &names(), &jobs, &GoOn(kept)).remove(0).unwrap(), whole);
+}
+
+#[test]
+fn masks_leave_out_their_share_and_keep_the_mean() {
+    let masks = Masks::new(64, 0.3);
+    let out = masks.values.iter().filter(|&&value| value == 0.0).count() as f64 / masks.values.len() as f64;
+    let mean = masks.values.iter().map(|&value| f64::from(value)).sum::<f64>() / masks.values.len() as f64;
+    assert!((out - 0.3).abs() < 0.01 && (mean - 1.0).abs() < 0.01, "{out} {mean}");
+    let mut counts = vec![0; Masks::COUNT];
+    (0..100 * Masks::COUNT).for_each(|row| counts[Masks::number(5, 1, row)] += 1);
+    assert!(counts.iter().all(|&count| (50..160).contains(&count)), "every mask comes about as often");
+    assert_ne!(Masks::number(5, 1, 7), Masks::number(5, 2, 7));
 }

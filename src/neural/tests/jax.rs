@@ -39,7 +39,7 @@ fn fifty_steps_lose_what_they_lose_in_jax() {
         let rows = case.labels.len() / HEADS.len();
         let mut parameters = case.initial;
         assert_eq!(parameters.len(), layers::count(&layers));
-        let mut optimiser = AdamW::new(parameters.len(), case.decay);
+        let mut optimiser = AdamW::new((vec![0.0; parameters.len()], vec![0.0; parameters.len()]), 0, case.decay);
         let mut work = Workspace::default();
         (work.inputs, work.labels) = (case.inputs, case.labels);
         assert_eq!(case.losses.len(), 50);

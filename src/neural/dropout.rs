@@ -1,0 +1,48 @@
+//! Which outputs a step leaves out.
+//!
+//! Every output row of a layer gets one of a thousand masks, drawn by job, step, layer and row. So a job's masks are the
+//! same alone and among others and on every backend, and a device can hold them all.
+
+use crate::arith::draw;
+
+/// Masks for the outputs of a layer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Masks {
+    share: f64,
+    width: usize,
+    /// `[COUNT × width]`: 0, or what keeps an output's mean.
+    pub values: Vec<f32>,
+}
+
+impl Masks {
+    pub const COUNT: usize = 1024;
+
+    /// Masks of `width` outputs that leave out this share of them.
+    pub fn new(width: usize, share: f64) -> Self {
+        // A draw gives four outputs 16 bits each.
+        let limit = (share * 65_536.0) as u64;
+        let kept = (1.0 / (1.0 - limit as f64 / 65_536.0)) as f32;
+        let one = |at: usize| {
+            let bits = draw(0, 0, (at / 4) as u64) >> (16 * (at % 4));
+            if bits & 0xffff < limit { 0.0 } else { kept }
+        };
+        Self { share, width, values: (0..Self::COUNT * width).map(one).collect() }
+    }
+
+    /// These masks, made anew where they are of another kind.
+    pub fn of(&mut self, width: usize, share: f64) -> &Self {
+        if (self.width, self.share) != (width, share) {
+            *self = Self::new(width, share);
+        }
+        self
+    }
+
+    pub fn row(&self, number: usize) -> &[f32] {
+        &self.values[number * self.width..][..self.width]
+    }
+
+    /// The mask of an output row (`row × bars + bar`) of a layer; `seed` is that of the job and step.
+    pub fn number(seed: u64, layer: usize, row: usize) -> usize {
+        (draw(seed, layer as u64, row as u64) % Self::COUNT as u64) as usize
+    }
+}
