@@ -25,7 +25,7 @@ mod tests;
 pub use cores::train;
 pub use error::NeuralError;
 pub use job::{Head, NeuralJob, NeuralParams};
-pub use layers::{Shape, initial};
+pub use layers::{Layer, Shape, Skip, initial};
 pub use network::Network;
 pub use progress::{Epoch, Observer, Progress, State};
 pub use scaler::Scaler;

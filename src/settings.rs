@@ -141,6 +141,7 @@ pub struct Models {
     pub edge_huber_bps: f64,
     pub edge_quantile: f64,
     pub search: ModelSearch,
+    pub neural: NeuralModels,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
@@ -148,6 +149,25 @@ pub struct Models {
 pub enum ModelKind {
     Gbdt,
     Forest,
+    Neural,
+    Ensemble,
+}
+
+/// Networks.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub struct NeuralModels {
+    pub window: u32,
+    pub width: u32,
+    pub blocks: u32,
+    pub epochs: u32,
+    pub batch: u32,
+    pub learning_rate: f64,
+    pub weight_decay: f64,
+    pub dropout: f64,
+    pub label_smoothing: f64,
+    pub clip_norm: f64,
+    pub patience: u32,
+    pub seeds: u32,
 }
 
 /// Which leaf of a growing tree is split next.

@@ -26,6 +26,8 @@ fn bundle(symbol: &str, heads: BTreeMap<String, Forest>, main_head: &str) -> Bun
         parameters: json!({"rounds": 8, "learning_rate": 0.05, "max_depth": 6, "l2": 1.0, "max_bin": 255,
             "min_child_hessian": 5.0, "min_split_gain": 0.0, "subsample": 0.8, "colsample": 0.8, "early_stopping": 25,
             "seed": 7}),
+        beside: BTreeMap::new(),
+        mix: Default::default(),
         metadata: Metadata {
             model_id: model_id(symbol, "2024-09-06", &digest),
             symbol: symbol.to_owned(),
@@ -42,6 +44,8 @@ fn bundle(symbol: &str, heads: BTreeMap<String, Forest>, main_head: &str) -> Bun
             device: "cpu".to_owned(),
             digest,
             head_digests,
+            beside_digests: BTreeMap::new(),
+            mix: Default::default(),
             data_digest: String::new(),
             inputs: None,
             git_commit: "unknown".to_owned(),

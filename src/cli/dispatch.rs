@@ -252,15 +252,19 @@ fn show(cli: &Cli, answer: &Value) -> Result<u8, Failure> {
 }
 
 fn show_verified(verified: &pipeline::Verified) {
-    let short = |digest: &str| digest.chars().take(16).collect::<String>();
+    let short = |told: &str| if told.len() == 64 { told.chars().take(16).collect() } else { told.to_owned() };
     let rows = verified.checks.iter().map(|check| {
-        let equal = if check.is_equal() { "equal" } else { "DIFFERENT" };
+        let equal = match (check.equal, check.recorded == check.found) {
+            (true, true) => "equal",
+            (true, false) => "equal within its tolerance",
+            (false, _) => "DIFFERENT",
+        };
         vec![check.of.clone(), check.head.clone(), short(&check.recorded), short(&check.found), equal.to_owned()]
     });
     table(vec!["of", "head", "recorded", "trained again", ""], rows.collect());
     println!("{}: trained on {}, again on {}", verified.symbol, verified.recorded_device, verified.device);
     if verified.equal {
-        println!("equal in all {} digests", verified.checks.len());
+        println!("equal in all {} models", verified.checks.len());
         return;
     }
     if verified.recorded_commit != verified.commit {

@@ -1,12 +1,13 @@
 //! `huracan backtest`: shadow trading alone, on given signals or on the models' own.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::{candles, signals, table};
-use crate::boost::{self, Forest, PredictJob, Table};
+use crate::boost::{self, PredictJob, Table};
 use crate::decide::{self, Decisions, Prediction, Question};
 use crate::engine::Compute;
 use crate::exit::{Code, Failure, OrExit};
@@ -14,9 +15,10 @@ use crate::export::trade_table;
 use crate::features::{self, COUNT};
 use crate::labels;
 use crate::market::Panel;
-use crate::models::Bundle;
+use crate::models::{Bundle, Family, Member};
 use crate::pipeline::compute_on;
-use crate::pipeline::learn::jobs::HEADS;
+use crate::pipeline::learn::jobs::{self, HEADS};
+use crate::pipeline::learn::{mix, networks};
 use crate::settings::{DecideMode, Settings};
 use crate::shadow::{self, Rules};
 
@@ -97,31 +99,52 @@ fn own_decisions(
 pub(super) fn own_predictions(compute: &Compute, panel: &Panel, workdir: &Path) -> Result<Vec<Question>, Failure> {
     let models = own_models(panel, workdir)?;
     let features = features::device::compute_on(compute, panel)?;
-    let rows: Vec<Vec<u32>> = models
-        .iter()
-        .map(|(symbol, _)| panel.ranges[*symbol].clone().map(|bar| (symbol * panel.bars + bar) as u32).collect())
-        .collect();
-    let heads = models.iter().zip(&rows).flat_map(|((_, heads), rows)| heads.iter().map(move |forest| (forest, rows)));
-    let jobs: Vec<PredictJob<'_>> = heads.map(|(forest, rows)| PredictJob { forest, rows }).collect();
     let table = Table { values: &features.values, features: COUNT };
-    let scores = boost::device::raw_scores_on(compute, table, &jobs)?;
+    let rows: Vec<Vec<u32>> =
+        models.iter().map(|(symbol, _)| jobs::rows(panel, *symbol, &panel.ranges[*symbol]).collect()).collect();
+    let trees = models.iter().zip(&rows).flat_map(|((_, bundle), rows)| {
+        let all = std::iter::once(&bundle.heads).chain(bundle.beside.values().filter_map(Member::trees));
+        all.flat_map(move |heads| HEADS.map(|head| PredictJob { forest: &heads[head], rows }))
+    });
+    let jobs: Vec<PredictJob<'_>> = trees.collect();
+    let mut scores = jobs.iter().zip(boost::device::raw_scores_on(compute, table, &jobs)?);
+    let mut by_trees = || -> Vec<Prediction> {
+        let heads: Vec<Vec<f64>> = scores.by_ref().take(HEADS.len()).map(|(job, scores)| said(job, scores)).collect();
+        (0..heads[0].len())
+            .map(|row| Prediction { win_long: heads[0][row], win_short: heads[1][row], edge_bps: heads[2][row] })
+            .collect()
+    };
     let mut predictions = Vec::new();
-    for ((symbol, heads), scores) in models.iter().zip(scores.chunks_exact(HEADS.len())) {
-        let says = |head: usize, place: usize| {
-            let mut score = [scores[head][place]];
-            heads[head].objective.transform(&mut score);
-            score[0]
-        };
-        predictions.extend(panel.ranges[*symbol].clone().enumerate().map(|(place, bar)| {
-            let says = Prediction { win_long: says(0, place), win_short: says(1, place), edge_bps: says(2, place) };
-            (*symbol, bar, Some(says))
-        }));
+    for ((symbol, bundle), rows) in models.iter().zip(&rows) {
+        let mut says = by_trees();
+        if !bundle.mix.is_empty() {
+            let mut families = BTreeMap::from([(Family::Gbdt, says)]);
+            for (family, member) in &bundle.beside {
+                let said = match member {
+                    Member::Trees(_) => by_trees(),
+                    Member::Networks(networks) => {
+                        networks::mean(&networks.seeds, table, (symbol * panel.bars) as u32, rows)
+                    }
+                };
+                families.insert(*family, said);
+            }
+            let families = families.iter().map(|(family, said)| (*family, said.as_slice())).collect();
+            says = mix::blend(&bundle.mix, &families, rows.len());
+        }
+        let bars = panel.ranges[*symbol].clone().zip(says);
+        predictions.extend(bars.map(|(bar, says)| (*symbol, bar, Some(says))));
     }
     Ok(predictions)
 }
 
-/// The heads of the symbols' models below `workdir`, in the order of [`HEADS`].
-fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, [Forest; 3])>, Failure> {
+/// Raw scores as what they predict.
+fn said(job: &PredictJob<'_>, mut scores: Vec<f64>) -> Vec<f64> {
+    scores.iter_mut().for_each(|score| job.forest.objective.transform(std::slice::from_mut(score)));
+    scores
+}
+
+/// The symbols' models below `workdir`, every family with all of [`HEADS`].
+fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, Bundle)>, Failure> {
     let mut models = Vec::new();
     for (symbol, name) in panel.symbols.iter().enumerate() {
         let path = workdir.join("models").join(format!("{name}_model.pkl"));
@@ -129,12 +152,17 @@ fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, [Forest; 3])>
             continue;
         }
         let bad = |what: String| Failure::new(Code::BadData, format!("{}: {what}", path.display()));
-        let mut bundle = Bundle::load(&path).or_exit(Code::BadData)?;
+        let bundle = Bundle::load(&path).or_exit(Code::BadData)?;
         if bundle.feature_names != features::names() {
             return Err(bad("was trained on other features than this program computes; train it again".to_owned()));
         }
-        let mut head = |head: &str| bundle.heads.remove(head).ok_or_else(|| bad(format!("has no head '{head}'")));
-        models.push((symbol, [head(HEADS[0])?, head(HEADS[1])?, head(HEADS[2])?]));
+        let trees = std::iter::once(&bundle.heads).chain(bundle.beside.values().filter_map(Member::trees));
+        for heads in trees {
+            if let Some(head) = HEADS.iter().find(|&&head| !heads.contains_key(head)) {
+                return Err(bad(format!("has no head '{head}'")));
+            }
+        }
+        models.push((symbol, bundle));
     }
     if models.is_empty() {
         let message = format!(

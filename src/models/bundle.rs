@@ -11,12 +11,19 @@ use sha2::{Digest, Sha256};
 
 pub use metadata::{Inputs, Metadata, Performance, TrainingParameters, model_id};
 
+use super::family::{Family, Member, Mix};
 use super::lightgbm::{LightgbmError, from_lightgbm, lightgbm_feature_names, to_lightgbm};
+use super::networks::{Networks, NetworksError};
 use crate::boost::Forest;
 use crate::files::{is_plain_name, write_atomic};
 
 /// First entry of every pickle; the number grows when an older reader could misread a newer file.
 const FORMAT: &str = "huracan-model-1";
+/// Of a model that several families speak for: who knows trees alone would take its heads for the whole.
+const FORMAT_OF_SEVERAL: &str = "huracan-model-2";
+
+/// File of a symbol's networks, in a folder of the symbol's name.
+const NETWORKS: &str = "network.safetensors";
 
 /// One symbol's model: its heads and all that is needed to use, judge and repeat it.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +43,10 @@ pub struct Bundle {
     /// Hyperparameters of each head, an object with the keys of [`BoostParams`](crate::boost::BoostParams); or one such
     /// object for all heads.
     pub parameters: Value,
+    /// Families that speak beside the heads' trees; networks lie in `{SYMBOL}/network.safetensors`.
+    pub beside: BTreeMap<Family, Member>,
+    /// Whose mean each head is; empty where the trees speak alone.
+    pub mix: Mix,
     pub metadata: Metadata,
 }
 
@@ -55,6 +66,8 @@ pub struct Saved {
     pub text: PathBuf,
     /// `models/{SYMBOL}/metadata.json`
     pub metadata: PathBuf,
+    /// `models/{SYMBOL}/network.safetensors`, of models with networks.
+    pub networks: PathBuf,
 }
 
 /// A bundle that cannot be written or read.
@@ -70,8 +83,10 @@ pub enum BundleError {
     Format { path: PathBuf, reason: String },
     #[error("{}: {head}: {source}", path.display())]
     Head { path: PathBuf, head: String, source: LightgbmError },
-    #[error("{}: its trees have digest {found}, its metadata say {recorded}; the file was changed: train again", path.display())]
+    #[error("{}: its models have digest {found}, {recorded} is recorded; the file was changed: train again", path.display())]
     Digest { path: PathBuf, recorded: String, found: String },
+    #[error("{}: {source}", path.display())]
+    Networks { path: PathBuf, source: NetworksError },
     #[error("{}: a model ends in .pkl or .txt", path.display())]
     Extension { path: PathBuf },
     #[error("{}: no head '{head}'; it has: {heads}", path.display())]
@@ -104,9 +119,10 @@ pub fn importance_shares(heads: &BTreeMap<String, Forest>) -> Map<String, Value>
 }
 
 impl Bundle {
-    /// SHA-256 (hex) over the sorted digests of the heads.
+    /// SHA-256 (hex) over the sorted digests of the heads, and of what stands beside them.
     pub fn digest(&self) -> String {
-        combined_digest(self.heads.values().map(Forest::digest))
+        let beside = self.beside.values().flat_map(|member| member.digests().into_values());
+        combined_digest(self.heads.values().map(Forest::digest).chain(beside))
     }
 
     /// Where the files of `symbol` lie below `workdir`.
@@ -122,10 +138,11 @@ impl Bundle {
             pickle: models.join(format!("{symbol}_model.pkl")),
             text: models.join(format!("{symbol}_model.txt")),
             metadata: models.join(symbol).join("metadata.json"),
+            networks: models.join(symbol).join(NETWORKS),
         })
     }
 
-    /// Writes the three files, each whole or not at all, the metadata last; equal bundles give equal bytes.
+    /// Writes its files, each whole or not at all, the metadata last; equal bundles give equal bytes.
     ///
     /// # Errors
     /// Parts that contradict each other, a symbol that would lead out of the folder, and those of the file system.
@@ -133,11 +150,10 @@ impl Bundle {
         let paths = Self::paths(workdir, &self.symbol)?;
         self.check().map_err(|reason| BundleError::Inconsistent { symbol: self.symbol.clone(), reason })?;
         let inconsistent = |reason: String| BundleError::Inconsistent { symbol: self.symbol.clone(), reason };
-        let texts: BTreeMap<&String, String> =
-            self.heads.iter().map(|(name, head)| (name, to_lightgbm(head, self.parameters_of(name)))).collect();
+        let texts = self.texts(&self.heads);
         let metadata = serde_json::to_value(&self.metadata).map_err(|error| inconsistent(error.to_string()))?;
-        let content = json!({
-            "format": FORMAT,
+        let mut content = json!({
+            "format": if self.mix.is_empty() { FORMAT } else { FORMAT_OF_SEVERAL },
             "symbol": self.symbol,
             "model_type": self.model_type,
             "heads": texts,
@@ -147,15 +163,48 @@ impl Bundle {
             "parameters": self.parameters,
             "metadata": metadata,
         });
+        let mut networks = None;
+        if !self.mix.is_empty() {
+            let mut families = Map::new();
+            for (family, member) in &self.beside {
+                let told = match member {
+                    Member::Trees(heads) => json!({ "heads": self.texts(heads) }),
+                    Member::Networks(seeds) => {
+                        let bytes = seeds.write().map_err(|error| inconsistent(error.to_string()))?;
+                        let sha256 = crate::text::hex(&Sha256::digest(&bytes));
+                        networks = Some(bytes);
+                        json!({ "file": format!("{}/{NETWORKS}", self.symbol), "sha256": sha256 })
+                    }
+                };
+                families.insert(family.name().to_owned(), told);
+            }
+            content["families"] = Value::Object(families);
+            content["mix"] = json!(self.mix);
+        }
         let pickle = serde_pickle::to_vec(&content, serde_pickle::SerOptions::new())
             .map_err(|error| inconsistent(error.to_string()))?;
         let write = |path: &PathBuf, bytes: &[u8]| {
             write_atomic(path, bytes).map_err(|error| BundleError::Io { path: error.path, source: error.source })
         };
+        match networks {
+            Some(bytes) => write(&paths.networks, &bytes)?,
+            // Those of a model before this one.
+            None => match std::fs::remove_file(&paths.networks) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(BundleError::Io { path: paths.networks, source });
+                }
+                _ => {}
+            },
+        }
         write(&paths.pickle, &pickle)?;
         write(&paths.text, texts[&self.main_head].as_bytes())?;
         write(&paths.metadata, format!("{metadata:#}\n").as_bytes())?;
         Ok(paths)
+    }
+
+    /// Heads as LightGBM reads them.
+    fn texts(&self, heads: &BTreeMap<String, Forest>) -> BTreeMap<String, String> {
+        heads.iter().map(|(name, head)| (name.clone(), to_lightgbm(head, self.parameters_of(name)))).collect()
     }
 
     fn parameters_of(&self, head: &str) -> &Value {
@@ -169,11 +218,30 @@ impl Bundle {
         if let Some((name, _)) = self.heads.iter().find(|(_, head)| head.features != self.feature_names) {
             return Err(format!("head '{name}' was trained on other features than the bundle names"));
         }
+        for networks in self.beside.values().filter_map(Member::networks) {
+            let mut heads: Vec<&String> = networks.heads.iter().collect();
+            heads.sort();
+            if !heads.into_iter().eq(self.heads.keys()) {
+                return Err("the networks have other heads than the trees".to_owned());
+            }
+            if networks.seeds.iter().any(|network| network.features != self.feature_names) {
+                return Err("a network was trained on other features than the bundle names".to_owned());
+            }
+        }
+        if !self.mix.is_empty() && !self.mix.keys().eq(self.heads.keys()) {
+            return Err("the mix does not name every head".to_owned());
+        }
+        for (head, families) in &self.mix {
+            let known = |family: &Family| *family == Family::Gbdt || self.beside.contains_key(family);
+            if families.is_empty() || !families.iter().all(known) || !self.heads.contains_key(head) {
+                return Err(format!("nobody speaks for the head '{head}'"));
+            }
+        }
         if self.metadata.symbol != self.symbol {
             return Err(format!("the metadata are those of {}", self.metadata.symbol));
         }
         if self.metadata.digest != self.digest() {
-            return Err(format!("the metadata have digest {}, the trees {}", self.metadata.digest, self.digest()));
+            return Err(format!("the metadata have digest {}, the models {}", self.metadata.digest, self.digest()));
         }
         let features = self.feature_names.len();
         match &self.scaler {
@@ -194,23 +262,18 @@ impl Bundle {
         let content: Value = serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new())
             .map_err(|error| bad(format!("not a pickle of plain values ({error})")))?;
         let raw: Raw = serde_json::from_value(content).map_err(|error| bad(error.to_string()))?;
-        if raw.format != FORMAT {
-            return Err(bad(format!("its format is '{}', this program reads '{FORMAT}'", raw.format)));
+        if raw.format != (if raw.mix.is_empty() { FORMAT } else { FORMAT_OF_SEVERAL }) {
+            let reads = format!("this program reads '{FORMAT}', and '{FORMAT_OF_SEVERAL}' with a mix");
+            return Err(bad(format!("its format is '{}', {reads}", raw.format)));
         }
-        let plain_names = lightgbm_feature_names(&raw.feature_names);
-        let mut heads = BTreeMap::new();
-        for (name, text) in raw.heads {
-            let mut head = from_lightgbm(&text).map_err(|source| BundleError::Head {
-                path: path.to_owned(),
-                head: name.clone(),
-                source,
-            })?;
-            if head.features != raw.feature_names && head.features != plain_names {
-                return Err(bad(format!("head '{name}' has other features than 'feature_names'")));
-            }
-            // A text that LightGBM has saved again holds only names that its format allows.
-            head.features.clone_from(&raw.feature_names);
-            heads.insert(name, head);
+        let heads = read_heads(path, raw.heads, &raw.feature_names)?;
+        let mut beside = BTreeMap::new();
+        for (family, member) in raw.families {
+            let member = match member {
+                RawMember::Trees { heads } => Member::Trees(read_heads(path, heads, &raw.feature_names)?),
+                RawMember::Networks { sha256 } => Member::Networks(read_networks(path, &raw.symbol, &sha256)?),
+            };
+            beside.insert(family, member);
         }
         let bundle = Self {
             symbol: raw.symbol,
@@ -220,6 +283,8 @@ impl Bundle {
             feature_names: raw.feature_names,
             scaler: raw.scaler,
             parameters: raw.parameters,
+            beside,
+            mix: raw.mix,
             metadata: raw.metadata,
         };
         let (recorded, found) = (bundle.metadata.digest.clone(), bundle.digest());
@@ -229,6 +294,45 @@ impl Bundle {
         bundle.check().map_err(bad)?;
         Ok(bundle)
     }
+}
+
+/// Heads of a pickle.
+fn read_heads(
+    path: &Path,
+    texts: BTreeMap<String, String>,
+    features: &[String],
+) -> Result<BTreeMap<String, Forest>, BundleError> {
+    let plain_names = lightgbm_feature_names(features);
+    let mut heads = BTreeMap::new();
+    for (name, text) in texts {
+        let mut head = from_lightgbm(&text).map_err(|source| BundleError::Head {
+            path: path.to_owned(),
+            head: name.clone(),
+            source,
+        })?;
+        if head.features != features && head.features != plain_names {
+            let reason = format!("head '{name}' has other features than 'feature_names'");
+            return Err(BundleError::Format { path: path.to_owned(), reason });
+        }
+        // A text that LightGBM has saved again holds only names that its format allows.
+        head.features = features.to_vec();
+        heads.insert(name, head);
+    }
+    Ok(heads)
+}
+
+/// The networks that lie beside a pickle.
+fn read_networks(pickle: &Path, symbol: &str, sha256: &str) -> Result<Networks, BundleError> {
+    if !is_plain_name(symbol) {
+        return Err(BundleError::Symbol { symbol: symbol.escape_debug().to_string() });
+    }
+    let path = pickle.with_file_name(symbol).join(NETWORKS);
+    let bytes = read(&path)?;
+    let found = crate::text::hex(&Sha256::digest(&bytes));
+    if found != sha256 {
+        return Err(BundleError::Digest { path, recorded: sha256.to_owned(), found });
+    }
+    Networks::read(&bytes).map_err(|source| BundleError::Networks { path, source })
 }
 
 /// Reads one model: a LightGBM text (`.txt`), or a head of a bundle (`.pkl`; the main one where none is named).
@@ -272,7 +376,19 @@ struct Raw {
     feature_names: Vec<String>,
     scaler: Option<Scaler>,
     parameters: Value,
+    #[serde(default)]
+    families: BTreeMap<Family, RawMember>,
+    #[serde(default)]
+    mix: Mix,
     metadata: Metadata,
+}
+
+/// A family beside the heads'.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawMember {
+    Trees { heads: BTreeMap<String, String> },
+    Networks { sha256: String },
 }
 
 #[cfg(test)]

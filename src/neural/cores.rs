@@ -49,7 +49,7 @@ impl<'a> Training<'a> {
         let (progress, parameters, best, moments) = match state.filter(|state| state.fits(count)) {
             Some(state) => (state.progress, state.parameters, state.best, (state.first, state.second)),
             None => {
-                let initial = layers::initial(shape, table.features, heads, job.params.seed);
+                let initial = prepared.initial(job);
                 (Progress::default(), initial.clone(), initial, (vec![0.0; count], vec![0.0; count]))
             }
         };

@@ -122,14 +122,8 @@ impl NeuralJob {
         if self.heads.is_empty() {
             return wrong("heads", "none".into(), "give at least one");
         }
-        if !(p.shape.window.is_power_of_two() && p.shape.window <= Shape::MOST_BARS) {
-            return wrong("window", p.shape.window.to_string(), "give 1, 2, 4, 8, 16, 32, 64 or 128");
-        }
-        if !(1..=4096).contains(&p.shape.width) {
-            return wrong("width", p.shape.width.to_string(), "give 1 to 4096");
-        }
-        if p.shape.blocks > 64 {
-            return wrong("blocks", p.shape.blocks.to_string(), "give at most 64");
+        if let Err((key, value, expected)) = p.shape.check() {
+            return wrong(key, value.to_string(), expected);
         }
         if !(1..=100_000).contains(&p.epochs) {
             return wrong("epochs", p.epochs.to_string(), "give 1 to 100000");

@@ -30,6 +30,21 @@ impl Default for Shape {
 
 impl Shape {
     pub const MOST_BARS: usize = 128;
+
+    /// # Errors
+    /// The first size that no network has: its key, its value, and what to give.
+    pub fn check(&self) -> Result<(), (&'static str, usize, &'static str)> {
+        if !(self.window.is_power_of_two() && self.window <= Self::MOST_BARS) {
+            return Err(("window", self.window, "give 1, 2, 4, 8, 16, 32, 64 or 128"));
+        }
+        if !(1..=4096).contains(&self.width) {
+            return Err(("width", self.width, "give 1 to 4096"));
+        }
+        if self.blocks > 64 {
+            return Err(("blocks", self.blocks, "give at most 64"));
+        }
+        Ok(())
+    }
 }
 
 /// What is added to a layer's outputs.
@@ -40,6 +55,16 @@ pub enum Skip {
     Inputs,
     /// Those of the later of its two bars.
     Later,
+}
+
+impl Skip {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Inputs => "inputs",
+            Self::Later => "later",
+        }
+    }
 }
 
 /// `outputs = rectified(inputs × weights + biases) + skip`; the last layer, the heads, is not rectified.
@@ -84,13 +109,13 @@ pub fn count(layers: &[Layer]) -> usize {
 }
 
 /// Weights to begin with: uniform, of the variance that keeps rectified values' (He et al. 2015), less for the layers beside a
-/// skip, of which there are several in a row, and for the heads; biases of 0.
+/// skip, of which there are several in a row, and a tenth of that for the heads, which begin near their biases; biases of 0.
 pub fn initial(shape: Shape, features: usize, heads: usize, seed: u64) -> Vec<f32> {
     let layers = layers(shape, features, heads);
     let mut values = vec![0.0; count(&layers)];
     for (number, layer) in layers.iter().enumerate() {
         let share = if number == 0 { 1.0 } else { 1.0 / (layers.len() - 1) as f64 };
-        let reach = (6.0 / layer.inputs as f64 * share).sqrt();
+        let reach = (6.0 / layer.inputs as f64 * share).sqrt() * if number + 1 == layers.len() { 0.1 } else { 1.0 };
         for (at, value) in values[layer.weights.clone()].iter_mut().enumerate() {
             let unit = uniform(draw(seed, number as u64, at as u64));
             *value = ((2.0 * unit - 1.0) * reach) as f32;

@@ -31,7 +31,8 @@ impl Network {
         self.progress.epochs.get(self.progress.best_epoch)
     }
 
-    fn layers(&self) -> Vec<Layer> {
+    /// Its layers, and where their weights lie among the parameters.
+    pub fn layers(&self) -> Vec<Layer> {
         layers::layers(self.shape, self.features.len(), self.heads.len())
     }
 

@@ -1,7 +1,8 @@
 //! What a job's training needs before its first step.
 
+use super::layers;
 use super::{Head, NeuralJob, Scaler};
-use crate::arith::draw;
+use crate::arith::{self, draw};
 use crate::boost::Table;
 
 /// Counters of a job's draws: layers have the numbers below.
@@ -36,6 +37,20 @@ impl Prepared {
         };
         let (train_labels, valid_labels) = (scaled(&job.train_labels), scaled(&job.valid_labels));
         Self { scaler: Scaler::of(table, &job.train), label_scaler, train_labels, valid_labels }
+    }
+
+    /// Parameters to begin with: the heads' biases say what the training labels say on the whole.
+    pub fn initial(&self, job: &NeuralJob) -> Vec<f32> {
+        let (features, heads) = (self.scaler.mean.len(), job.heads.len());
+        let mut parameters = layers::initial(job.params.shape, features, heads, job.params.seed);
+        let biases = parameters.len() - heads;
+        let rows = (self.train_labels.len() / heads) as f64;
+        for head in (0..heads).filter(|&head| job.heads[head] == Head::Binary) {
+            let ones: f64 = self.train_labels[head..].iter().step_by(heads).map(|&label| f64::from(label)).sum();
+            // One row of each more, lest a single class have no logarithm.
+            parameters[biases + head] = arith::ln((ones + 1.0) / (rows - ones + 1.0)) as f32;
+        }
+        parameters
     }
 }
 

@@ -79,6 +79,10 @@ fn the_gradient_is_what_finite_differences_say() {
     for shape in [Shape { window: 1, width: 8, blocks: 2 }, Shape { window: 8, width: 5, blocks: 1 }] {
         let layers = layers::layers(shape, FEATURES, HEADS.len());
         let mut parameters = layers::initial(shape, FEATURES, HEADS.len(), 3);
+        // Heads begin small, and what little they let through would drown in rounding.
+        if let Some(heads) = layers.last() {
+            parameters[heads.weights.clone()].iter_mut().for_each(|weight| *weight *= 10.0);
+        }
         // At biases of 0 a row of zeros would sit on the bend of the rectifier, where there is no slope.
         for layer in &layers {
             layer.biases.clone().for_each(|at| parameters[at] = 0.1 * noise(2, at));
@@ -132,7 +136,7 @@ fn sixty_four_rows_are_learned_by_heart() {
     let network = train_all(&values, &[job]).remove(0).unwrap();
     let first = network.progress.epochs[0].train_loss;
     let last = network.best().unwrap().train_loss;
-    assert!(first > 0.5 && last < 0.01, "{first} {last}");
+    assert!(first > 0.3 && last < 0.01, "{first} {last}");
 }
 
 #[test]

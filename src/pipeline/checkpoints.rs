@@ -16,6 +16,8 @@ use crate::boost::{BoostParams, Chosen, Forest};
 use crate::decide::Prediction;
 use crate::files::{WriteError, write_atomic};
 use crate::folds::Fold;
+use crate::models::{Family, Member, Mix};
+use crate::neural::State;
 
 /// Symbols are in upper case.
 const TUNING: &str = "tuning.pkl";
@@ -34,6 +36,12 @@ pub struct Trained {
     pub params: BTreeMap<String, BoostParams>,
     /// Digests of `heads`: a checkpoint that does not have them is not taken.
     pub digests: BTreeMap<String, String>,
+    /// The other families' part of the model that is handed on.
+    pub beside: BTreeMap<Family, Member>,
+    /// Which of the families each of its heads is.
+    pub mix: Mix,
+    /// Seconds that each family took, this symbol's share of its batch.
+    pub seconds: BTreeMap<Family, f64>,
 }
 
 /// One fold, trained and applied to its test window.
@@ -54,6 +62,26 @@ pub struct FoldOutcome {
     pub tuned: BTreeMap<String, Tuned>,
     /// One entry a bar of the test window.
     pub predictions: Vec<Prediction>,
+    /// Each family by itself; empty where there is only one.
+    pub families: BTreeMap<Family, FamilyOutcome>,
+    /// Which of them each head's prediction is the mean of.
+    pub mix: Mix,
+}
+
+/// One family of a fold by itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FamilyOutcome {
+    /// Rounds or epochs kept, by head or seed.
+    pub rounds: BTreeMap<String, usize>,
+    /// Loss on the validation rows, and on the test window, by head.
+    pub validation_loss: BTreeMap<String, f64>,
+    pub test_loss: BTreeMap<String, f64>,
+    /// By head or seed.
+    pub digests: BTreeMap<String, String>,
+    /// One entry a bar of the test window.
+    pub predictions: Vec<Prediction>,
+    /// Mean training and validation loss of its networks by epoch; empty for trees.
+    pub epochs: Vec<(f64, Option<f64>)>,
 }
 
 /// Hyperparameters chosen by search, held against those of the settings on the fold's test window.
@@ -63,6 +91,15 @@ pub struct Tuned {
     pub test_loss: f64,
     /// With the settings' own parameters.
     pub own_test_loss: f64,
+}
+
+/// Whose network it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkName<'a> {
+    pub symbol: &'a str,
+    /// Index of the fold.
+    pub fold: usize,
+    pub seed: u32,
 }
 
 pub struct Checkpoints {
@@ -108,7 +145,32 @@ impl Checkpoints {
     /// A file that cannot be written.
     pub fn save(&self, trained: &Trained) -> Result<(), anyhow::Error> {
         let bytes = serde_pickle::to_vec(trained, serde_pickle::SerOptions::new())?;
-        write_atomic(&self.path(&trained.symbol), &bytes).map_err(|error: WriteError| error.into())
+        write_atomic(&self.path(&trained.symbol), &bytes)?;
+        // The networks under way are part of it now.
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(&format!("network_{}_", trained.symbol)) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    fn network_path(&self, name: &NetworkName<'_>) -> PathBuf {
+        self.folder.join(format!("network_{}_{}_{}.pkl", name.symbol, name.fold, name.seed))
+    }
+
+    /// How far the training of a network had come; none where nothing, or nothing whole, lies there.
+    pub fn load_network(&self, name: &NetworkName<'_>) -> Option<State> {
+        let bytes = std::fs::read(self.network_path(name)).ok()?;
+        serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new()).ok()
+    }
+
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save_network(&self, name: &NetworkName<'_>, state: &State) -> Result<(), anyhow::Error> {
+        let bytes = serde_pickle::to_vec(state, serde_pickle::SerOptions::new())?;
+        write_atomic(&self.network_path(name), &bytes).map_err(|error: WriteError| error.into())
     }
 
     /// What the search of hyperparameters chose; none where nothing, or nothing whole, lies there.

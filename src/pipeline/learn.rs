@@ -2,10 +2,14 @@
 
 mod batch;
 pub mod calibrate;
+pub mod compare;
 pub mod jobs;
 pub mod judge;
+pub mod mix;
+pub mod networks;
 mod practise;
 pub mod study;
+mod trees;
 mod tune;
 
 use std::collections::BTreeMap;
@@ -29,8 +33,8 @@ use crate::notify::Milestone;
 use crate::risk::Ledger;
 use crate::shadow::{Rules, Trade};
 
-use batch::Inputs;
-use jobs::HEADS;
+use batch::{Inputs, Listener};
+use compare::Compared;
 
 /// Symbols whose jobs the CPU trains together: few enough that a run that is cut off loses little, many enough to keep
 /// every core busy.
@@ -75,6 +79,8 @@ pub struct Learned {
     pub portfolio_holding: Option<Holding>,
     /// Trades by what they have in common: `symbol`, `side`, `regime`, `engine`.
     pub breakdowns: Vec<(&'static str, Breakdown)>,
+    /// Each family by itself, and what they say together; empty where there is only one.
+    pub families: Vec<Compared>,
     pub labels: Labels,
     pub settings_digest: String,
     pub panel_digest: String,
@@ -91,7 +97,8 @@ impl Learned {
 
 pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<Learned, Failure> {
     let plans = plan(day, panel);
-    let jobs: usize = plans.iter().map(|(_, folds)| folds.len() * HEADS.len()).sum();
+    let models = batch::models_a_fold(&day.settings);
+    let jobs: usize = plans.iter().map(|(_, folds)| folds.len() * models).sum();
     let rules = Rules::new(&day.settings.labels, &day.settings.costs, day.settings.market.kind, panel.timeframe);
     let atr = features::device::atr_14_on(&day.compute, panel)?;
     let labels = tokio::task::block_in_place(|| labels::device::compute_on(&day.compute, panel, &atr, &rules))?;
@@ -105,7 +112,7 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
     for (symbol, folds) in plans {
         match checkpoints.load(&panel.symbols[symbol]) {
             Some(found) => {
-                step.advance((folds.len() * HEADS.len()) as u64);
+                step.advance((folds.len() * models) as u64);
                 trained.insert(symbol, found);
             }
             None => todo.push((symbol, folds)),
@@ -129,7 +136,13 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
         let (results, plans) = tokio::task::block_in_place(|| {
             let (settings, compute) = (&day.settings, &day.compute);
             let inputs = Inputs { settings, panel, features, labels: &labels, tuning: &tuning, compute };
-            batch::train(&inputs, batch, &|| !stop.is_asked(), &|| step.advance(1))
+            let listener = Listener {
+                wanted: &|| !stop.is_asked(),
+                done: &|| step.advance(1),
+                told: &|text| step.note(text),
+                checkpoints: Some(&checkpoints),
+            };
+            batch::train(&inputs, batch, &listener)
         })?;
         trained_by.extend(plans);
         for ((symbol, _), result) in batch.iter().zip(results) {

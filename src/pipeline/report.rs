@@ -95,6 +95,12 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         risk: risk::summary(panel, learned),
         patterns: report::Patterns::default(),
         search: search(learned),
+        families: judged::families(learned),
+        epochs: learned
+            .families
+            .iter()
+            .find(|compared| !compared.epochs.is_empty())
+            .map_or_else(Vec::new, |c| c.epochs.clone()),
         exclusions: selection
             .excluded
             .iter()

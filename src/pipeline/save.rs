@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value, json};
 
 use super::Failure;
+use super::checkpoints::FamilyOutcome;
 use super::day::{Day, time};
 use super::learn::{Learned, Model, jobs, judge};
 use super::patterns::Library;
@@ -15,9 +16,10 @@ use crate::features::{self, Features};
 use crate::market::Panel;
 use crate::metrics::Metrics;
 use crate::models::bundle::{Inputs, Performance, TrainingParameters, importance_shares, model_id};
-use crate::models::{Bundle, Metadata, combined_digest};
+use crate::models::{Bundle, Family, Metadata, combined_digest};
 use crate::report::learning::{self, Figure, Insight, Snapshot};
 use crate::report::{PreviousModel, SavedModel};
+use crate::settings::ModelKind;
 
 /// Version of the way models are made.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -87,14 +89,17 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
     let settings = &day.settings;
     let m = &model.metrics;
     let training_date = day.date.to_string();
-    let digest = combined_digest(trained.digests.values());
+    let beside_digests: BTreeMap<Family, BTreeMap<String, String>> =
+        trained.beside.iter().map(|(family, member)| (*family, member.digests())).collect();
+    let digest = combined_digest(trained.digests.values().chain(beside_digests.values().flat_map(BTreeMap::values)));
+    let model_type = model_type(settings.models.kind);
     let span = |range: &std::ops::Range<usize>| json!({ "from": time(panel.time_ms(range.start)), "to": time(panel.time_ms(range.end)), "bars": range.len() });
     let folds: Vec<Value> = trained
         .folds
         .iter()
         .map(|outcome| {
             let fold = &outcome.fold;
-            json!({
+            let mut told = json!({
                 "index": fold.index,
                 "train": span(&fold.train),
                 "validation": span(&fold.validation),
@@ -107,7 +112,12 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
                 "digests": outcome.digests,
                 "parameters": outcome.params,
                 "search": outcome.tuned,
-            })
+            });
+            if !outcome.families.is_empty() {
+                told["mix"] = json!(outcome.mix);
+                told["families"] = families(&outcome.families);
+            }
+            told
         })
         .collect();
     let parameters = serde_json::to_value(&trained.params)?;
@@ -141,7 +151,7 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
             train_test_split: 1.0
                 - settings.folds.validation_share
                 - f64::from(settings.folds.test_days) / f64::from(settings.folds.train_days + settings.folds.test_days),
-            model_type: "LightGBM".to_owned(),
+            model_type: model_type.to_owned(),
             more: as_map(json!({
                 "timeframe": panel.timeframe,
                 "seed": settings.seed,
@@ -158,6 +168,8 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
         device: day.compute.device().to_string(),
         digest,
         head_digests: trained.digests.clone(),
+        beside_digests,
+        mix: trained.mix.clone(),
         data_digest: learned.panel_digest.clone(),
         inputs: Some(Inputs {
             symbols: panel.symbols.clone(),
@@ -175,14 +187,40 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
     };
     Ok(Bundle {
         symbol: trained.symbol.clone(),
-        model_type: "LightGBM".to_owned(),
+        model_type: model_type.to_owned(),
         heads: trained.heads.clone(),
         main_head: jobs::WIN_LONG.to_owned(),
         feature_names: features::names(),
         scaler: None,
         parameters,
+        beside: trained.beside.clone(),
+        mix: trained.mix.clone(),
         metadata,
     })
+}
+
+/// What loads a model: LightGBM the trees; who has networks beside them needs a reader of their own.
+fn model_type(kind: ModelKind) -> &'static str {
+    match kind {
+        ModelKind::Gbdt | ModelKind::Forest => "LightGBM",
+        ModelKind::Neural => "Neural",
+        ModelKind::Ensemble => "Ensemble",
+    }
+}
+
+/// Each family of a fold, without its predictions.
+fn families(outcomes: &BTreeMap<Family, FamilyOutcome>) -> Value {
+    let one = |(family, outcome): (&Family, &FamilyOutcome)| {
+        let told = json!({
+            "rounds": outcome.rounds,
+            "validation_loss": outcome.validation_loss,
+            "test_loss": outcome.test_loss,
+            "digests": outcome.digests,
+            "epochs": outcome.epochs,
+        });
+        (family.name().to_owned(), told)
+    };
+    Value::Object(outcomes.iter().map(one).collect())
 }
 
 fn as_map(value: Value) -> Map<String, Value> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::compute::compute_on;
-use super::learn::jobs;
+use super::learn::{jobs, networks};
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, Table, train_by, ways};
 use crate::engine::{Compute, Device};
 use crate::exit::{Code, OrExit};
@@ -18,7 +18,9 @@ use crate::folds::Fold;
 use crate::labels;
 use crate::market::{Candles, Panel, read_folder};
 use crate::models::bundle::{Bundle, Inputs, Metadata};
-use crate::settings::{Costs, Labels, MarketType, Settings};
+use crate::models::{Family, Member, Networks};
+use crate::neural::{self, Epoch, Network, NeuralJob};
+use crate::settings::{Costs, Labels, MarketType, Models, Settings};
 use crate::shadow::Rules;
 
 /// A head of a fold, or of the model that was handed on: what was recorded of it, and what came of training it again.
@@ -29,13 +31,12 @@ pub struct Check {
     pub head: String,
     pub recorded: String,
     pub found: String,
+    /// Networks are equal within a tolerance: products are rounded as the machine's widest instructions do it.
+    pub equal: bool,
 }
 
-impl Check {
-    pub fn is_equal(&self) -> bool {
-        self.recorded == self.found
-    }
-}
+/// Largest difference of two validation losses of one network, trained on different machines.
+const NETWORK_TOLERANCE: f64 = 1e-3;
 
 /// The outcome of a verification.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -102,7 +103,8 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
     let (mut batch, mut checks): (Vec<BoostJob>, Vec<Check>) = (Vec::new(), Vec::new());
     let mut add = |of: String, fold: &Fold, head: &str, params: BoostParams, recorded: &str| {
         batch.push(jobs::job(&panel, &outcomes, symbol, fold, head, params));
-        checks.push(Check { of, head: head.to_owned(), recorded: recorded.to_owned(), found: String::new() });
+        let (head, recorded) = (head.to_owned(), recorded.to_owned());
+        checks.push(Check { of, head, recorded, found: String::new(), equal: false });
     };
     for recorded in &metadata.folds {
         let recorded =
@@ -118,11 +120,31 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
         let params = bundle.parameters.get(head).and_then(|params| BoostParams::deserialize(params).ok());
         add("model".to_owned(), &latest, head, params.ok_or_else(|| lacks(&format!("parameters of {head}")))?, digest);
     }
+    let read = |key: &str| more.get(key).cloned().unwrap_or_default();
+    if let Some(heads) = metadata.beside_digests.get(&Family::Forest) {
+        let models: Models = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
+        let seed = read("seed").as_u64().ok_or_else(|| lacks("'seed'"))?;
+        for (head, digest) in heads {
+            let params = jobs::params_of(&models, Family::Forest, head, seed);
+            add("model, random forest".to_owned(), &latest, head, params, digest);
+        }
+    }
 
     let table = Table { values: &values.values, features: COUNT };
     let (trained_by, forests) = train_again(&compute, table, &batch)?;
     for (check, forest) in checks.iter_mut().zip(forests) {
         check.found = forest.or_exit(Code::BadData)?.digest();
+        check.equal = check.recorded == check.found;
+    }
+    if let Some(networks) = bundle.beside.get(&Family::Neural).and_then(Member::networks) {
+        let models: Models = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
+        let seed = read("seed").as_u64().ok_or_else(|| lacks("'seed'"))?;
+        let job = |number: usize| {
+            let own = networks::seed_of(seed, number as u32);
+            networks::job(&models.neural, &panel, &outcomes, symbol, &latest, own)
+        };
+        let jobs: Vec<NeuralJob> = (0..networks.seeds.len()).map(job).collect();
+        checks.extend(networks_again(networks, table, &jobs)?);
     }
     Ok(Verified {
         model: path.to_owned(),
@@ -132,9 +154,33 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
         recorded_commit: metadata.git_commit.clone(),
         commit: super::save::GIT_COMMIT.to_owned(),
         digest: metadata.digest.clone(),
-        equal: checks.iter().all(Check::is_equal),
+        equal: checks.iter().all(|check| check.equal),
         checks,
     })
+}
+
+/// Trains networks again on the CPU, and holds them against those that were recorded.
+fn networks_again(recorded: &Networks, table: Table<'_>, jobs: &[NeuralJob]) -> Result<Vec<Check>, Failure> {
+    let trained = neural::train(table, &features::names(), jobs, &());
+    let mut checks = Vec::with_capacity(jobs.len());
+    for ((number, recorded), found) in recorded.seeds.iter().enumerate().zip(trained) {
+        let found = found.or_exit(Code::BadData)?;
+        let loss = |network: &Network| network.best().map_or(f64::NAN, Epoch::loss);
+        let equal = recorded.digest() == found.digest();
+        let near = (loss(recorded) - loss(&found)).abs() <= NETWORK_TOLERANCE;
+        let told = |network: &Network| {
+            let digest = network.digest();
+            if equal { digest } else { format!("{digest:.12}…, validation loss {:.5}", loss(network)) }
+        };
+        checks.push(Check {
+            of: "model, networks".to_owned(),
+            head: number.to_string(),
+            recorded: told(recorded),
+            found: told(&found),
+            equal: equal || near,
+        });
+    }
+    Ok(checks)
 }
 
 /// Forests of the batch, and what trained them: a device's kernels, or plain instructions of the CPU.

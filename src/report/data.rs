@@ -63,6 +63,12 @@ pub struct ReportData {
     pub patterns: Patterns,
     /// What the search of hyperparameters gained and cost, by head; empty without one.
     pub search: Vec<SearchRow>,
+    /// Families of models and what they say together; empty where there is only one.
+    #[serde(default)]
+    pub families: Vec<FamilyRow>,
+    /// Mean training and validation loss of the networks by epoch; empty without networks.
+    #[serde(default)]
+    pub epochs: Vec<(f64, f64)>,
     pub exclusions: Vec<Exclusion>,
     pub failures: Vec<Failure>,
 }
@@ -304,6 +310,40 @@ pub struct SearchRow {
     pub test_gain: f64,
     /// Rounds trained for each round of the settings' own parameters.
     pub cost: f64,
+}
+
+/// A family of models by itself, on the same test windows as the others; or what the families say together, which is what
+/// the run went by.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FamilyRow {
+    /// `gbdt`, `forest`, `neural`, or `together`.
+    pub family: String,
+    /// Share of folds and heads in whose prediction it has a part.
+    pub part: f64,
+    /// Seconds of training.
+    pub seconds: f64,
+    pub losses: Vec<FamilyLoss>,
+    /// Of a portfolio that traded its predictions alone.
+    pub trades: u64,
+    pub win_rate: Option<f64>,
+    pub mean_net_bps: Option<f64>,
+    pub sharpe: Option<f64>,
+    pub max_drawdown: Option<f64>,
+    pub total_return: Option<f64>,
+}
+
+/// How far a family is from the labels of one head, the mean over all folds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FamilyLoss {
+    pub head: String,
+    /// On the rows that families were chosen by; none for all together.
+    pub validation: Option<f64>,
+    /// On the test windows.
+    pub test: Option<f64>,
+    /// Share by which the test loss is below that of the first family; below 0 it is above.
+    pub gain: Option<f64>,
 }
 
 /// What the search for patterns found, the learned ones first.

@@ -172,6 +172,8 @@ pub fn example() -> ReportData {
                 cost: 28.9,
             },
         ],
+        families: ["gbdt", "forest", "neural", "together"].into_iter().enumerate().map(family).collect(),
+        epochs: vec![(0.98, 0.74), (0.91, 0.71), (0.88, 0.705), (0.85, 0.712)],
         exclusions: vec![
             Exclusion { symbol: "NEW-USDT".into(), reason: "12 days old, wanted 30".into() },
             Exclusion { symbol: "THIN-USDT".into(), reason: "daily volume $14 000, wanted $1 000 000".into() },
@@ -181,6 +183,27 @@ pub fn example() -> ReportData {
             step: "download".into(),
             reason: "row 17: high < low; delete the file \"BAD-USDT.parquet\" & download again".into(),
         }],
+    }
+}
+
+fn family((place, name): (usize, &str)) -> FamilyRow {
+    let loss = |head: &str| FamilyLoss {
+        head: head.into(),
+        validation: Some(0.69),
+        test: Some(0.692 - 0.001 * place as f64),
+        gain: Some(0.001_4 * place as f64),
+    };
+    FamilyRow {
+        family: name.into(),
+        part: [0.71, 0.46, 0.58, 1.0][place],
+        seconds: [0.8, 1.9, 4.2, 6.9][place],
+        losses: vec![loss("win_long"), loss("win_short"), loss("edge_bps")],
+        trades: 1_984 - 200 * place as u64,
+        win_rate: Some(0.47),
+        mean_net_bps: Some(2.1),
+        sharpe: Some(0.9),
+        max_drawdown: Some(0.12),
+        total_return: Some(0.08),
     }
 }
 

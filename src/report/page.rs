@@ -4,6 +4,7 @@
 mod bars;
 mod breakers;
 mod calibration;
+mod families;
 mod overview;
 mod tables;
 pub(super) mod text;
@@ -47,6 +48,10 @@ struct Page<'a> {
     patterns: Vec<PatternRow<'a>>,
     patterns_note: String,
     search: Vec<[String; 5]>,
+    families: Vec<families::Row>,
+    family_heads: Vec<String>,
+    families_verdict: String,
+    learning: Option<families::Learning>,
 }
 
 pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
@@ -80,6 +85,10 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         patterns: tables::patterns(data),
         patterns_note: tables::patterns_note(data),
         search: tables::search(data),
+        families: families::rows(data),
+        family_heads: families::heads(data),
+        families_verdict: families::verdict(data),
+        learning: families::learning(data),
     };
     Ok(page.render()?)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value as Json;
 
 use super::engines;
-use super::{ExchangeKind, ModelKind, ModelSearch, Purpose, Settings, TreeGrowth};
+use super::{ExchangeKind, ModelKind, ModelSearch, NeuralModels, Purpose, Settings, TreeGrowth};
 use crate::market::{DAY_MS, Timeframe};
 
 /// One thing wrong with the settings.
@@ -66,6 +66,13 @@ const WHOLE: &[&str] = &[
     "models.search.halving",
     "models.search.rungs",
     "models.search.grid.max_depth",
+    "models.neural.window",
+    "models.neural.width",
+    "models.neural.blocks",
+    "models.neural.epochs",
+    "models.neural.batch",
+    "models.neural.patience",
+    "models.neural.seeds",
     "decide.threshold_bars",
     "decide.reliability_bars",
     "decide.record_bars",
@@ -95,7 +102,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("market.exchange.kind", &["simulated", "files", "ccxt"]),
     ("market.exchange.name", &["binance", "coinbase", "kraken"]),
     ("market.type", &["spot", "perp"]),
-    ("models.kind", &["gbdt", "forest"]),
+    ("models.kind", &["gbdt", "forest", "neural", "ensemble"]),
     ("models.growth", &["level", "leaf"]),
     ("models.edge_loss", &["squared", "huber", "quantile"]),
     ("decide.mode", &["consensus", "model", "both"]),
@@ -143,12 +150,20 @@ pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Faul
     let mut fault = |key: &str, problem: String, remedy: String| faults.push(Fault::new(key, problem, remedy));
 
     let m = &s.models;
-    if m.kind == ModelKind::Forest && m.subsample >= 1.0 && m.colsample >= 1.0 && m.colsample_node >= 1.0 {
+    if matches!(m.kind, ModelKind::Forest | ModelKind::Ensemble)
+        && m.subsample >= 1.0
+        && m.colsample >= 1.0
+        && m.colsample_node >= 1.0
+    {
         fault(
             "models.subsample",
             "is 1, as are both colsample: all trees of the forest would be one".into(),
             "draw rows or features: lower one of them".into(),
         );
+    }
+    let window = m.neural.window;
+    if !(window.is_power_of_two() && window <= 128) {
+        fault("models.neural.window", format!("is {window}"), "give 1, 2, 4, 8, 16, 32, 64 or 128".into());
     }
     risk(s, &mut fault);
     if s.market.exchange.kind == ExchangeKind::Files && s.market.exchange.path.as_os_str().is_empty() {
@@ -284,6 +299,20 @@ fn risk(s: &Settings, fault: &mut impl FnMut(&str, String, String)) {
     }
 }
 
+fn neural(n: &NeuralModels, within: &mut impl FnMut(&str, f64, f64, f64)) {
+    let share = 1.0 - f64::EPSILON;
+    within("models.neural.width", f64::from(n.width), 1.0, 4096.0);
+    within("models.neural.blocks", f64::from(n.blocks), 0.0, 64.0);
+    within("models.neural.epochs", f64::from(n.epochs), 1.0, 100_000.0);
+    within("models.neural.batch", f64::from(n.batch), 1.0, 65_536.0);
+    within("models.neural.learning_rate", n.learning_rate, 1e-9, 1.0);
+    within("models.neural.weight_decay", n.weight_decay, 0.0, share);
+    within("models.neural.dropout", n.dropout, 0.0, 0.99);
+    within("models.neural.label_smoothing", n.label_smoothing, 0.0, 0.99);
+    within("models.neural.clip_norm", n.clip_norm, 0.0, 1e9);
+    within("models.neural.seeds", f64::from(n.seeds), 1.0, 1000.0);
+}
+
 fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     let mut within = |key: &str, value: f64, low: f64, high: f64| {
         if !(low..=high).contains(&value) {
@@ -324,6 +353,7 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("models.edge_huber_bps", s.models.edge_huber_bps, 1e-6, 1e6);
     within("models.edge_quantile", s.models.edge_quantile, 0.001, 0.999);
     search(&s.models.search, &mut within);
+    neural(&s.models.neural, &mut within);
     within("decide.threshold", s.decide.threshold, 0.0, 100.0);
     within("decide.threshold_bars", f64::from(s.decide.threshold_bars), 2.0, 2000.0);
     within("decide.reliability_bars", f64::from(s.decide.reliability_bars), 1.0, 1e6);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::super::family::{Family, Mix};
 use crate::market::Timeframe;
 
 /// Everything recorded of a model: where it came from, how it was trained, how it did, and whether it may be traded.
@@ -27,10 +28,16 @@ pub struct Metadata {
     pub training_parameters: TrainingParameters,
     /// Device that trained it.
     pub device: String,
-    /// SHA-256 (hex) of the trees of all heads.
+    /// SHA-256 (hex) of all its models.
     pub digest: String,
     /// SHA-256 (hex) of each head's trees.
     pub head_digests: BTreeMap<String, String>,
+    /// Of the families that speak beside them, by head or seed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside_digests: BTreeMap<Family, BTreeMap<String, String>>,
+    /// Whose mean each head is; empty where the trees speak alone.
+    #[serde(default, skip_serializing_if = "Mix::is_empty")]
+    pub mix: Mix,
     /// SHA-256 (hex) of the candles.
     pub data_digest: String,
     /// Which candles these were; none in models of older versions.

@@ -40,6 +40,8 @@ fn bundle(symbol: &str) -> Bundle {
         feature_names: vec!["ret 1".into(), "rsi_14".into()],
         scaler: None,
         parameters: json!({"rounds": 200, "learning_rate": 0.05}),
+        beside: BTreeMap::new(),
+        mix: Default::default(),
         metadata: Metadata {
             model_id: model_id(symbol, "2024-09-06", &digest),
             symbol: symbol.to_owned(),
@@ -60,6 +62,8 @@ fn bundle(symbol: &str) -> Bundle {
             device: "cpu".to_owned(),
             digest,
             head_digests,
+            beside_digests: BTreeMap::new(),
+            mix: Default::default(),
             data_digest: "d".to_owned(),
             inputs: None,
             git_commit: "unknown".to_owned(),

@@ -6,7 +6,8 @@ use crate::boost::{BoostJob, BoostParams, Ensemble, Growth, Objective};
 use crate::folds::Fold;
 use crate::labels::Labels;
 use crate::market::Panel;
-use crate::settings::{EdgeLoss, ModelKind, Models, TreeGrowth};
+use crate::models::Family;
+use crate::settings::{EdgeLoss, Models, TreeGrowth};
 use crate::shadow::Side;
 
 /// Probability that a long trade makes money.
@@ -33,6 +34,12 @@ pub fn job(panel: &Panel, labels: &Labels, symbol: usize, fold: &Fold, head: &st
     }
 }
 
+/// Rows of some bars of a symbol in the table of all features.
+pub fn rows(panel: &Panel, symbol: usize, bars: &Range<usize>) -> impl Iterator<Item = u32> {
+    let first = symbol * panel.bars;
+    bars.clone().map(move |bar| (first + bar) as u32)
+}
+
 /// The rows of some bars that have a label, and what a head learns of them.
 pub fn labelled(
     panel: &Panel,
@@ -55,8 +62,13 @@ pub fn labelled(
     bars.clone().filter_map(|bar| Some(((symbol * panel.bars + bar) as u32, label(bar)?))).unzip()
 }
 
-/// Parameters of a head by the settings.
+/// Parameters of a head by the settings: those of the trees that LightGBM loads.
 pub fn params(settings: &Models, head: &str, seed: u64) -> BoostParams {
+    params_of(settings, Family::of(settings.kind)[0], head, seed)
+}
+
+/// Parameters of a head of one family of trees.
+pub fn params_of(settings: &Models, family: Family, head: &str, seed: u64) -> BoostParams {
     let edge = match settings.edge_loss {
         EdgeLoss::Squared => Objective::Regression,
         EdgeLoss::Huber => Objective::Huber { delta: settings.edge_huber_bps },
@@ -64,10 +76,7 @@ pub fn params(settings: &Models, head: &str, seed: u64) -> BoostParams {
     };
     BoostParams {
         objective: if head == EDGE { edge } else { Objective::Binary },
-        ensemble: match settings.kind {
-            ModelKind::Gbdt => Ensemble::Boosting,
-            ModelKind::Forest => Ensemble::Forest,
-        },
+        ensemble: if family == Family::Forest { Ensemble::Forest } else { Ensemble::Boosting },
         growth: match settings.growth {
             TreeGrowth::Level => Growth::Level,
             TreeGrowth::Leaf => Growth::Leaf,

@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::super::checkpoints::Trained;
+use super::super::checkpoints::{FoldOutcome, Trained};
+use super::compare::{self, Market};
 use super::judge::{self, Judged};
 use super::{Learned, Model};
-use crate::decide::{self, Decisions, Question, Summary, Voice};
+use crate::decide::{self, Decisions, Prediction, Question, Summary, Voice};
 use crate::engine::{Compute, EngineError};
 use crate::features::{self, Features};
 use crate::labels::Labels;
@@ -42,13 +43,7 @@ pub fn practise(
     kill: &dyn Fn() -> Option<String>,
 ) -> Result<Learned, EngineError> {
     let Inputs { settings, panel, features, labels, atr, rules, compute } = inputs;
-    let questions: Vec<Question> = trained
-        .iter()
-        .flat_map(|(&symbol, trained)| trained.folds.iter().map(move |outcome| (symbol, outcome)))
-        .flat_map(|(symbol, outcome)| {
-            outcome.fold.test.clone().zip(&outcome.predictions).map(move |(bar, says)| (symbol, bar, Some(*says)))
-        })
-        .collect();
+    let questions = questions(&trained, |outcome| &outcome.predictions);
     let (votes, consensus) = decide::deliberate(panel, &labels, &settings.decide, settings.labels.horizon_bars());
     let Decisions { signals, waits } = decide::decide(panel, &questions, &consensus, atr, rules, settings);
     let windows: Vec<Vec<Range<usize>>> = (0..panel.symbols.len())
@@ -58,6 +53,17 @@ pub fn practise(
         .collect();
     let trades = shadow::device::simulate_on(compute, panel, &signals, atr, &windows, rules)?;
     let limits = Limits::of(&settings.risk);
+    let all: Vec<Range<usize>> = windows.iter().flatten().cloned().collect();
+    let days_of_all = days(panel, &all);
+    let volatility = risk::mean_volatility(panel.symbols.len(), panel.bars, |symbol, bar| {
+        f64::from(features.value(symbol, bar, features::columns::VOLATILITY_20))
+    });
+    let ledger = risk::follow(panel, &trades, &days_of_all, &limits, &volatility, kill);
+    let portfolio_metrics = Metrics::of(&ledger.account);
+    let market = Market { settings, panel, consensus: &consensus, atr, rules, compute, windows: &windows };
+    let families = compare::compare(&trained, &market, &portfolio_metrics, |trades| {
+        Metrics::of(&risk::follow(panel, trades, &days_of_all, &limits, &volatility, &|| None).account)
+    })?;
     let mut own: Vec<Vec<Trade>> = vec![Vec::new(); panel.symbols.len()];
     trades.iter().for_each(|trade| own[trade.symbol].push(*trade));
     let models: Vec<Model> = trained
@@ -69,12 +75,6 @@ pub fn practise(
             Model { symbol, trained, account, metrics, evidence, holding, verdict }
         })
         .collect();
-    let all: Vec<Range<usize>> = windows.iter().flatten().cloned().collect();
-    let volatility = risk::mean_volatility(panel.symbols.len(), panel.bars, |symbol, bar| {
-        f64::from(features.value(symbol, bar, features::columns::VOLATILITY_20))
-    });
-    let ledger = risk::follow(panel, &trades, &days(panel, &all), &limits, &volatility, kill);
-    let portfolio_metrics = Metrics::of(&ledger.account);
     let portfolio_evidence = judge::portfolio(settings, &ledger.account);
     let portfolio_holding = Holding::portfolio(models.iter().filter_map(|model| model.holding.as_ref()));
     let regimes: Vec<f32> =
@@ -93,10 +93,26 @@ pub fn practise(
         portfolio_evidence,
         portfolio_holding,
         breakdowns,
+        families,
         labels,
         settings_digest,
         panel_digest,
     })
+}
+
+/// What is asked of every bar of the test windows, by some of their predictions.
+pub(super) fn questions(
+    trained: &BTreeMap<usize, Trained>,
+    predictions: impl Fn(&FoldOutcome) -> &[Prediction],
+) -> Vec<Question> {
+    let mut questions = Vec::new();
+    for (&symbol, outcome) in
+        trained.iter().flat_map(|(symbol, trained)| trained.folds.iter().map(move |o| (symbol, o)))
+    {
+        let bars = outcome.fold.test.clone().zip(predictions(outcome));
+        questions.extend(bars.map(|(bar, says)| (symbol, bar, Some(*says))));
+    }
+    questions
 }
 
 /// Start of every day (ms) that the windows touch, ascending.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::batch::{self, Inputs};
-use super::jobs::HEADS;
+use super::batch::{self, Inputs, Listener};
 use super::{Learned, Model, next_batch, practise, tune};
 use crate::decide::Wait;
 use crate::engine::Compute;
@@ -66,7 +65,8 @@ pub fn study(
     while !left.is_empty() {
         let (batch, after) = next_batch(left, compute);
         left = after;
-        for ((symbol, _), result) in batch.iter().zip(batch::train(&inputs, batch, &|| true, done)?.0) {
+        let listener = Listener { wanted: &|| true, done, told: &|_| (), checkpoints: None };
+        for ((symbol, _), result) in batch.iter().zip(batch::train(&inputs, batch, &listener)?.0) {
             match result {
                 Ok(found) => drop(trained.insert(*symbol, found)),
                 Err(reason) => failed.push((panel.symbols[*symbol].clone(), reason)),
@@ -82,5 +82,5 @@ pub fn study(
 
 /// Models that [`study`] trains.
 pub fn models(settings: &Settings, panel: &Panel, symbols: &[usize]) -> usize {
-    plan(settings, panel, symbols).0.iter().map(|(_, folds)| folds.len() * HEADS.len()).sum()
+    plan(settings, panel, symbols).0.iter().map(|(_, folds)| folds.len() * batch::models_a_fold(settings)).sum()
 }

@@ -8,7 +8,7 @@ use super::super::Failure;
 use super::super::checkpoints::Checkpoints;
 use super::super::day::Day;
 use super::jobs::{self, HEADS};
-use crate::boost::{self, BoostError, BoostJob, BoostParams, Chosen, Grid, Search, Table};
+use crate::boost::{self, BoostError, BoostJob, Chosen, Grid, Search, Table};
 use crate::exit::Code;
 use crate::features::{self, COUNT, Features};
 use crate::folds::Fold;
@@ -25,7 +25,7 @@ struct Entry {
     chosen: Chosen,
 }
 
-/// Parameters of every fold and head: those of the settings, or what the search chose.
+/// What the search chose for every fold and head, where it was made.
 pub struct Tuning {
     chosen: HashMap<(String, usize, String), Chosen>,
 }
@@ -39,14 +39,6 @@ impl Tuning {
     /// What the search chose, where it was made.
     pub fn chosen(&self, symbol: &str, fold: &Fold, head: &str) -> Option<&Chosen> {
         self.chosen.get(&(symbol.to_owned(), fold.index, head.to_owned()))
-    }
-
-    /// Parameters to train with.
-    pub fn params(&self, settings: &Settings, symbol: &str, fold: &Fold, head: &str) -> BoostParams {
-        match self.chosen(symbol, fold, head) {
-            Some(chosen) => chosen.params.clone(),
-            None => jobs::params(&settings.models, head, settings.seed),
-        }
     }
 }
 

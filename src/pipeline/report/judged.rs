@@ -1,8 +1,11 @@
 //! What the judges found, as rows of the report.
 
 use crate::metrics::{Breakdown, Evidence, GroupStatistics, Holding, Metrics};
+use crate::models::Family;
 use crate::pipeline::learn::Learned;
-use crate::report::{self, CostShares, Group, Held, Luck};
+use crate::pipeline::learn::compare::Compared;
+use crate::pipeline::learn::jobs::HEADS;
+use crate::report::{self, CostShares, FamilyLoss, FamilyRow, Group, Held, Luck};
 
 pub fn luck(evidence: &Evidence) -> Luck {
     Luck {
@@ -35,6 +38,37 @@ pub fn cost_shares(metrics: &Metrics) -> CostShares {
         slippage: share(costs.slippage_share),
         funding: share(costs.funding_share),
     }
+}
+
+/// The families, and what they say together.
+pub fn families(learned: &Learned) -> Vec<FamilyRow> {
+    let Some(first) = learned.families.first() else { return Vec::new() };
+    let row = |compared: &Compared| {
+        let m = &compared.metrics;
+        let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
+        let loss = |head: &str| {
+            let (test, own) = (compared.test_loss.get(head).copied(), first.test_loss.get(head).copied());
+            FamilyLoss {
+                head: head.to_owned(),
+                validation: compared.validation_loss.get(head).copied(),
+                test,
+                gain: test.zip(own).filter(|(_, own)| *own > 0.0).map(|(test, own)| 1.0 - test / own),
+            }
+        };
+        FamilyRow {
+            family: compared.family.map_or("together", Family::name).to_owned(),
+            part: compared.part,
+            seconds: compared.seconds,
+            losses: HEADS.iter().map(|head| loss(head)).collect(),
+            trades: m.trades.count as u64,
+            win_rate: defined(m.trades.win_rate),
+            mean_net_bps: defined(m.trades.average_bps),
+            sharpe: defined(m.sharpe),
+            max_drawdown: defined(m.drawdown.max),
+            total_return: defined(m.total_return),
+        }
+    };
+    learned.families.iter().map(row).collect()
 }
 
 /// The groups of one breakdown.

@@ -1,0 +1,107 @@
+"""Reads a model of Huracan and predicts with it. Needs numpy and lightgbm, and no class of Huracan's.
+
+    model = Model("models/BTC-USDT_model.pkl")
+    model.predict(bars)     # {"win_long": [...], "win_short": [...], "edge_bps": [...]}
+
+`bars` are feature rows of consecutive bars, oldest first, in the order of `model.features`; NaN where a value is missing.
+What a model is made of: docs/models.md.
+"""
+
+import hashlib
+import json
+import pathlib
+import pickle
+import struct
+
+import lightgbm
+import numpy
+
+
+def read_safetensors(data):
+    """Header entries and float32 arrays of a file of safetensors."""
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    arrays = {}
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            begin, end = tensor["data_offsets"]
+            values = numpy.frombuffer(data[8 + length + begin : 8 + length + end], dtype="<f4")
+            arrays[name] = values.reshape(tensor["shape"])
+    return header["__metadata__"], arrays
+
+
+class Networks:
+    """Networks of one file; their mean speaks."""
+
+    def __init__(self, data):
+        metadata, self.arrays = read_safetensors(data)
+        self.header = json.loads(metadata["huracan"])
+
+    def scores(self, n, bars):
+        """Outputs of network `n` for every bar, before they become probabilities and basis points."""
+        scaler = self.arrays[f"{n}.scaler.mean"], self.arrays[f"{n}.scaler.scale"]
+        scaled = numpy.nan_to_num((bars - scaler[0]) * scaler[1], nan=0.0, posinf=numpy.inf, neginf=-numpy.inf)
+        scaled = numpy.clip(scaled, -self.header["reach"], self.header["reach"]).astype("f4")
+        # Each bar with those before it; bars before the first count as missing.
+        window = self.header["shape"]["window"]
+        padded = numpy.concatenate([numpy.zeros((window - 1, scaled.shape[1]), "f4"), scaled])
+        values = numpy.stack([padded[k : k + len(scaled)] for k in range(window)], axis=1)
+        layers = self.header["layers"]
+        for number, layer in enumerate(layers):
+            # Neighbouring bars stand side by side where a layer takes two of them.
+            inputs = values.reshape(len(scaled), layer["bars"], layer["inputs"])
+            values = inputs @ self.arrays[f"{n}.{number}.weights"] + self.arrays[f"{n}.{number}.biases"]
+            if number + 1 < len(layers):
+                values = numpy.maximum(values, 0)
+                if layer["skip"] == "inputs":
+                    values = values + inputs
+                elif layer["skip"] == "later":
+                    values = values + inputs[:, :, layer["outputs"] :]
+        return values[:, 0, :]
+
+    def predict(self, bars):
+        """For each head one value a bar."""
+        said = {}
+        for n in range(self.header["networks"]):
+            scores = self.scores(n, bars).astype("f8")
+            mean, scale = self.arrays[f"{n}.labels.mean"], self.arrays[f"{n}.labels.scale"]
+            for head, (name, kind) in enumerate(zip(self.header["head_names"], self.header["heads"])):
+                score = scores[:, head]
+                one = 1 / (1 + numpy.exp(-score)) if kind == "binary" else score / scale[head] + mean[head]
+                said.setdefault(name, []).append(one)
+        return {name: numpy.mean(values, axis=0) for name, values in said.items()}
+
+
+class Model:
+    """A bundle: boosted trees, and for some kinds of models a random forest and networks beside them."""
+
+    def __init__(self, path):
+        path = pathlib.Path(path)
+        with open(path, "rb") as file:
+            self.bundle = pickle.load(file)
+        assert self.bundle["format"] in ("huracan-model-1", "huracan-model-2"), self.bundle["format"]
+        self.features = self.bundle["feature_names"]
+        self.trees = {"gbdt": self.boosters(self.bundle["heads"])}
+        self.networks = None
+        for family, member in self.bundle.get("families", {}).items():
+            if "heads" in member:
+                self.trees[family] = self.boosters(member["heads"])
+            else:
+                data = (path.parent / member["file"]).read_bytes()
+                assert hashlib.sha256(data).hexdigest() == member["sha256"], "the networks are not this model's"
+                self.networks = Networks(data)
+
+    @staticmethod
+    def boosters(heads):
+        return {name: lightgbm.Booster(model_str=text) for name, text in heads.items()}
+
+    def predict(self, bars):
+        """For each head one value a bar: the mean of the families that speak for it."""
+        bars = numpy.asarray(bars, dtype="f4")
+        mix = self.bundle.get("mix") or {head: ["gbdt"] for head in self.bundle["heads"]}
+        networks = self.networks.predict(bars) if self.networks else {}
+        said = {}
+        for head, families in mix.items():
+            values = [networks[head] if f == "neural" else self.trees[f][head].predict(bars) for f in families]
+            said[head] = numpy.mean(values, axis=0)
+        return said

@@ -1,0 +1,185 @@
+//! Training the networks of all folds of some symbols in one batch.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::batch::{Inputs, Listener};
+use super::jobs::{self, EDGE, HEADS};
+use super::mix::Said;
+use crate::boost::Table;
+use crate::decide::Prediction;
+use crate::features::{self, COUNT};
+use crate::folds::Fold;
+use crate::labels::Labels;
+use crate::market::Panel;
+use crate::neural::{self, Head, Network, NeuralJob, NeuralParams, Observer, Progress, Shape, State};
+use crate::pipeline::checkpoints::NetworkName;
+use crate::settings::NeuralModels;
+
+/// How often the state of a network under way is kept.
+const KEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// The networks of one fold, one a seed, and what they say.
+pub struct Part {
+    pub networks: Vec<Network>,
+    pub said: Said,
+}
+
+/// What a network of one fold learns: all heads together.
+pub fn job(
+    settings: &NeuralModels,
+    panel: &Panel,
+    labels: &Labels,
+    symbol: usize,
+    fold: &Fold,
+    seed: u64,
+) -> NeuralJob {
+    let n = settings;
+    let mut job = NeuralJob {
+        name: format!("{} fold {} network of seed {seed}", panel.symbols[symbol], fold.index),
+        rows: (symbol * panel.bars) as u32..((symbol + 1) * panel.bars) as u32,
+        heads: HEADS.iter().map(|&head| if head == EDGE { Head::Value } else { Head::Binary }).collect(),
+        params: NeuralParams {
+            shape: Shape { window: n.window as usize, width: n.width as usize, blocks: n.blocks as usize },
+            epochs: n.epochs,
+            batch: n.batch,
+            learning_rate: n.learning_rate,
+            weight_decay: n.weight_decay,
+            dropout: n.dropout,
+            label_smoothing: n.label_smoothing,
+            clip_norm: n.clip_norm,
+            patience: n.patience,
+            seed,
+        },
+        ..NeuralJob::default()
+    };
+    // Both sides are labelled or neither: every head has the same rows.
+    let all = |bars| HEADS.map(|head| jobs::labelled(panel, labels, symbol, bars, head));
+    let interleave = |heads: [(Vec<u32>, Vec<f32>); 3]| {
+        let rows = heads[0].0.clone();
+        let values = (0..rows.len()).flat_map(|row| [0, 1, 2].map(|head: usize| heads[head].1[row])).collect();
+        (rows, values)
+    };
+    (job.train, job.train_labels) = interleave(all(&fold.train));
+    (job.valid, job.valid_labels) = interleave(all(&fold.validation));
+    job
+}
+
+/// Seed of a fold's network of this number, in a run of seed `run`.
+pub fn seed_of(run: u64, number: u32) -> u64 {
+    run.wrapping_add(u64::from(number))
+}
+
+/// Networks in the order of symbols and folds; else why there are none.
+pub fn train(inputs: &Inputs<'_>, batch: &[(usize, Vec<Fold>)], listener: &Listener<'_>) -> Vec<Result<Part, String>> {
+    let Inputs { settings, panel, labels, .. } = *inputs;
+    let (mut all, mut owners) = (Vec::new(), HashMap::new());
+    let seeds = settings.models.neural.seeds;
+    for (symbol, folds) in batch {
+        for fold in folds {
+            for seed in 0..seeds {
+                let own = seed_of(settings.seed, seed);
+                let job = job(&settings.models.neural, panel, labels, *symbol, fold, own);
+                let name = NetworkName { symbol: &panel.symbols[*symbol], fold: fold.index, seed };
+                owners.insert(job.name.clone(), name);
+                all.push(job);
+            }
+        }
+    }
+    let table = Table { values: &inputs.features.values, features: COUNT };
+    let watch = Watch { listener, owners, kept: Mutex::default(), losses: Mutex::default() };
+    let mut networks = neural::train(table, &features::names(), &all, &watch).into_iter();
+    let folds = batch.iter().flat_map(|(symbol, folds)| folds.iter().map(move |fold| (*symbol, fold)));
+    let one = |((symbol, fold), own): ((usize, &Fold), &[NeuralJob])| {
+        let trained: Vec<_> = networks.by_ref().take(own.len()).collect();
+        let trained = trained.into_iter().collect::<Result<Vec<Network>, _>>().map_err(|error| error.to_string())?;
+        let first = own[0].rows.start;
+        let test: Vec<u32> = jobs::rows(panel, symbol, &fold.test).collect();
+        let said =
+            Said { validation: mean(&trained, table, first, &own[0].valid), test: mean(&trained, table, first, &test) };
+        Ok(Part { networks: trained, said })
+    };
+    folds.zip(all.chunks(seeds as usize)).map(one).collect()
+}
+
+/// What networks say of some rows, the mean of all.
+pub fn mean(networks: &[Network], table: Table<'_>, first: u32, rows: &[u32]) -> Vec<Prediction> {
+    let mut sums = vec![0.0; rows.len() * HEADS.len()];
+    for network in networks {
+        let says = network.predict(table, first, rows);
+        sums.iter_mut().zip(says).for_each(|(sum, says)| *sum += says / networks.len() as f64);
+    }
+    let one = |says: &[f64]| Prediction { win_long: says[0], win_short: says[1], edge_bps: says[2] };
+    sums.chunks_exact(HEADS.len()).map(one).collect()
+}
+
+/// Keeps networks under way, and tells how far they are.
+struct Watch<'a> {
+    listener: &'a Listener<'a>,
+    owners: HashMap<String, NetworkName<'a>>,
+    /// When each network's state was last kept.
+    kept: Mutex<HashMap<String, Instant>>,
+    /// Newest epoch and its loss, by network.
+    losses: Mutex<HashMap<String, (usize, f64)>>,
+}
+
+impl Watch<'_> {
+    /// Whether the network's state is to be kept now: once it has ended, once training is stopped, and every while.
+    fn is_due(&self, job: &NeuralJob, ended: bool) -> bool {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let last = *kept.entry(job.name.clone()).or_insert(now);
+        let due = ended || !self.wants_more() || now.duration_since(last) >= KEEP_EVERY;
+        if due {
+            kept.insert(job.name.clone(), now);
+        }
+        due
+    }
+
+    /// The networks' mean loss where they are now, and the epoch that the slowest is at.
+    fn tell(&self, job: &NeuralJob, progress: &Progress) {
+        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(newest) = progress.epochs.last() else { return };
+        losses.insert(job.name.clone(), (progress.epochs.len(), newest.loss()));
+        let count = losses.len() as f64;
+        let epoch = losses.values().map(|(epoch, _)| *epoch).sum::<usize>() as f64 / count;
+        let loss = losses.values().map(|(_, loss)| loss).sum::<f64>() / count;
+        (self.listener.told)(&format!("networks: epoch {epoch:.0}, validation loss {loss:.4}"));
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn wants_more(&self) -> bool {
+        (self.listener.wanted)()
+    }
+
+    fn state(&self, job: &NeuralJob) -> Option<State> {
+        self.listener.checkpoints?.load_network(self.owners.get(&job.name)?)
+    }
+
+    fn epoch(&self, job: &NeuralJob, progress: &Progress, state: &dyn Fn() -> State) {
+        let ended = progress.has_ended(job);
+        if let Some(epoch) = progress.epochs.last() {
+            tracing::debug!(
+                target: crate::logs::TRAINING,
+                network = job.name,
+                epoch = progress.epochs.len(),
+                train_loss = epoch.train_loss,
+                validation_loss = epoch.validation_loss(),
+                ended,
+                "epoch"
+            );
+        }
+        self.tell(job, progress);
+        if let (Some(checkpoints), Some(name)) = (self.listener.checkpoints, self.owners.get(&job.name))
+            && self.is_due(job, ended)
+            && let Err(error) = checkpoints.save_network(name, &state())
+        {
+            tracing::warn!("{}: its state could not be kept: {error}", job.name);
+        }
+        if ended {
+            (self.listener.done)();
+        }
+    }
+}
