@@ -5,6 +5,7 @@
 //! share the cores: a job gives the same network alone and among any others.
 
 mod adamw;
+mod burn;
 mod cores;
 mod dropout;
 mod error;
@@ -17,15 +18,16 @@ mod prepare;
 mod progress;
 mod scaler;
 mod step;
+mod train;
 mod windows;
 
 #[cfg(test)]
 mod tests;
 
-pub use cores::train;
 pub use error::NeuralError;
 pub use job::{Head, NeuralJob, NeuralParams};
 pub use layers::{Shape, initial};
 pub use network::Network;
 pub use progress::{Epoch, Observer, Progress, State};
 pub use scaler::Scaler;
+pub use train::{Backend, train};

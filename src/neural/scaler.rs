@@ -13,7 +13,7 @@ pub struct Scaler {
 }
 
 /// Farther than this many standard deviations from the mean, a value counts as this far: one wild bar must not drown the rest.
-const REACH: f32 = 8.0;
+pub const REACH: f32 = 8.0;
 
 impl Scaler {
     /// Of some rows of a table.
