@@ -46,13 +46,14 @@ pub fn train<B: AutodiffBackend>(
     let mut results: Vec<Result<Network, NeuralError>> = jobs.iter().map(check).collect();
     let sound = |place: &usize| matches!(results[*place], Err(NeuralError::Stopped { .. }));
     let sound: Vec<usize> = (0..jobs.len()).filter(sound).collect();
-    let backend = B::name(device);
+    // The backend's own name would ask the device for it, which may not be there.
+    let name = format!("{device:?}");
     let batches = plan::batches(table, jobs, &sound, free_bytes);
     let mut failed: Option<String> = None;
     for (number, batch) in batches.iter().enumerate() {
         let (count, rows, mib) = (batch.jobs.len(), batch.rows.len(), batch.bytes >> 20);
         tracing::debug!(
-            backend,
+            device = name,
             batch = number + 1,
             of = batches.len(),
             jobs = count,
@@ -62,17 +63,17 @@ pub fn train<B: AutodiffBackend>(
         );
         let run = || Training::<B>::new(device, table, features, jobs, batch, observer).map(Training::run);
         let outcome = match failed.take() {
-            Some(text) => Err(text),
+            Some(reason) => Err(reason),
             None => guard::guarded(run),
         };
         match outcome {
             Ok(networks) => networks.into_iter().flatten().for_each(|(place, network)| results[place] = network),
-            Err(text) => {
+            Err(reason) => {
                 for &place in &batch.jobs {
-                    let (job, backend) = (jobs[place].name.clone(), backend.clone());
-                    results[place] = Err(NeuralError::Backend { job, backend, text: text.clone() });
+                    let (job, device) = (jobs[place].name.clone(), name.clone());
+                    results[place] = Err(NeuralError::Backend { job, device, reason: reason.clone() });
                 }
-                failed = Some(text);
+                failed = Some(reason);
             }
         }
     }

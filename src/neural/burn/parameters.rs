@@ -48,6 +48,12 @@ impl<B: Backend> Parameters<B> {
         Self(self.0.iter().map(|values| change(values.clone())).collect())
     }
 
+    /// No number for a job that has a parameter which is none, and else 0, `[jobs, 1, 1]`. A rectifier may hide what is
+    /// no number from the losses.
+    pub fn fault(&self) -> Option<Tensor<B, 3>> {
+        self.sum(|values| values * 0.0)
+    }
+
     /// What `of` says of each tensor, summed within a job, `[jobs, 1, 1]`.
     pub fn sum(&self, of: impl Fn(Tensor<B, 3>) -> Tensor<B, 3>) -> Option<Tensor<B, 3>> {
         self.0.iter().map(|values| of(values.clone()).sum_dim(2).sum_dim(1)).reduce(|a, b| a + b)

@@ -371,6 +371,24 @@ fn a_job_that_diverges_says_so_and_the_others_go_on() {
 }
 
 #[test]
+fn a_parameter_that_is_no_number_is_found_where_the_losses_are_numbers() {
+    let values = table(120);
+    let shape = Shape { window: 1, width: 8, blocks: 1 };
+    let (jobs, _) = three(&values, shape);
+    let layers = layers::layers(shape, FEATURES, HEADS.len());
+    for broken in [f32::NAN, f32::INFINITY] {
+        let mut networks = vec![vec![0.5; layers::count(&layers)]; 3];
+        networks[1][7] = broken;
+        let faults = Parameters::<Flex>::upload(&layers, &networks, &DEVICE).fault();
+        let faults = to_host(faults.unwrap());
+        assert!(faults[0] == 0.0 && faults[1].is_nan() && faults[2] == 0.0);
+        let (mut members, _) = members(&values, &jobs);
+        assert!(members[0].add(&[1.0; 3], &[1.0; 3], faults[0]) && members[0].error.is_none());
+        assert!(!members[1].add(&[1.0; 3], &[1.0; 3], faults[1]) && !members[1].goes_on());
+    }
+}
+
+#[test]
 fn what_cannot_be_trained_is_named_and_the_others_are_trained() {
     let values = table(600);
     let mut jobs = various(&values, 1);
@@ -404,7 +422,7 @@ fn a_panic_is_an_error_of_its_batch_and_of_those_that_would_follow() {
     assert!(outcomes[0].is_ok(), "a batch before keeps its networks");
     for (outcome, job) in outcomes.iter().zip(&jobs).skip(1) {
         let said = outcome.as_ref().unwrap_err().to_string();
-        let text = "autodiff<flex> gave up: as a device does that has no memory left; leave more of its memory free, or use --device cpu";
+        let text = "Burn on Cpu gave up: as a device does that has no memory left; leave more of its memory free, or use --device cpu";
         assert_eq!(said, format!("{}: {text}", job.name));
     }
 }
