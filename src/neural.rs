@@ -2,7 +2,8 @@
 //!
 //! A network sees a row of features and the bars before it, [`Shape::window`] in all, and has several heads: win_long,
 //! win_short and edge_bps together. On the CPU a job stays in one core's cache from its first batch to its last, and jobs
-//! share the cores: a job gives the same network alone and among any others.
+//! share the cores: a job gives the same network alone and among any others. On a GPU all jobs take each step together
+//! ([`Backend`]).
 
 mod adamw;
 mod burn;

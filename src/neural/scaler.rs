@@ -12,10 +12,11 @@ pub struct Scaler {
     pub scale: Vec<f32>,
 }
 
-/// Farther than this many standard deviations from the mean, a value counts as this far: one wild bar must not drown the rest.
-pub const REACH: f32 = 8.0;
-
 impl Scaler {
+    /// Farther than this many standard deviations from the mean, a value counts as this far: one wild bar must not drown
+    /// the rest.
+    pub const REACH: f32 = 8.0;
+
     /// Of some rows of a table.
     pub fn of(table: Table<'_>, rows: &[u32]) -> Self {
         let row = |row: &u32| &table.values[*row as usize * table.features..][..table.features];
@@ -60,7 +61,7 @@ impl Scaler {
     pub fn apply(&self, row: &[f32], out: &mut [f32]) {
         for (((&value, out), mean), scale) in row.iter().zip(out).zip(&self.mean).zip(&self.scale) {
             let scaled = (value - mean) * scale;
-            *out = if scaled.is_nan() { 0.0 } else { scaled.clamp(-REACH, REACH) };
+            *out = if scaled.is_nan() { 0.0 } else { scaled.clamp(-Self::REACH, Self::REACH) };
         }
     }
 }

@@ -7,10 +7,10 @@ use ::burn::tensor::{Bool, Tensor};
 use super::feed::{Feed, Fixed};
 use super::parameters::Parameters;
 use super::rows::FARTHEST;
+use crate::neural::Scaler;
 use crate::neural::layers::{Layer, Skip};
-use crate::neural::scaler::REACH;
 
-/// Scaled features of the windows that a step sees, `[jobs, rows × bars, features]`: [`Scaler::apply`](crate::neural::Scaler)
+/// Scaled features of the windows that a step sees, `[jobs, rows × bars, features]`: [`Scaler::apply`]
 /// on the device.
 pub fn inputs<B: Backend>(fixed: &Fixed<B>, feed: &Feed<B>) -> Tensor<B, 3> {
     let [jobs, rows] = feed.places.dims();
@@ -27,7 +27,7 @@ pub fn inputs<B: Backend>(fixed: &Fixed<B>, feed: &Feed<B>) -> Tensor<B, 3> {
     let values = fixed.table.clone().select(0, places.reshape([jobs * rows * bars]));
     let values = values.reshape([jobs, rows * bars, features]);
     let missing = values.clone().greater_elem(FARTHEST);
-    ((values - fixed.mean.clone()) * fixed.scale.clone()).clamp(-REACH, REACH).mask_fill(missing, 0.0)
+    ((values - fixed.mean.clone()) * fixed.scale.clone()).clamp(-Scaler::REACH, Scaler::REACH).mask_fill(missing, 0.0)
 }
 
 /// Scores, `[jobs, rows, heads]`, of `inputs`, `[jobs, rows × bars, features]`. `masks` are those of each layer but the

@@ -13,7 +13,7 @@ use crate::neural::NeuralJob;
 pub const MISSING: f32 = f32::MAX;
 
 /// Values and means go up to here on the device, so that their distances are numbers; beyond it a value is so wild that it
-/// counts as [`REACH`](crate::neural::scaler::REACH) deviations anyway.
+/// counts as [`Scaler::REACH`](crate::neural::Scaler::REACH) deviations anyway.
 pub const FARTHEST: f32 = 1e38;
 
 /// Rows of the table, in ranges that do not touch. On the device they follow one another, after a row of missing values.
