@@ -1,7 +1,7 @@
 //! What panics in Burn and CubeCL, and on their devices' threads, as an error.
 //!
 //! They panic where memory runs out or a device is lost; and where a device's own thread panics, its caller learns no more than
-//! that no answer came, or nothing. So panics of such threads, which have no name, are noted as they happen.
+//! that no answer came, or nothing. So panics of such threads are noted as they happen.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -29,8 +29,13 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     }
 }
 
+/// CubeCL 0.10 names the threads of its devices, and of what it fuses, so; Rayon's have no name.
+fn is_a_devices(thread: Option<&str>) -> bool {
+    thread.is_none_or(|name| name.starts_with("DSD-") || name.starts_with("DSU-"))
+}
+
 fn note(panic: &PanicHookInfo<'_>) {
-    if thread::current().name().is_none() {
+    if is_a_devices(thread::current().name()) {
         FIRST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| text(panic.payload()));
     }
 }

@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::thread::Builder;
 
 use ::burn::backend::flex::FlexDevice;
 use ::burn::backend::{Autodiff, Flex};
@@ -17,6 +18,7 @@ use crate::neural::tests::{FEATURES, GoOn, HEADS, StopAt, jax, job, names, noise
 use crate::neural::windows::Windows;
 use crate::neural::{Head, Network, NeuralError, NeuralJob, Observer, Progress, Shape, State, cores, prepare};
 
+mod cuda;
 mod memory;
 
 type Trains = Autodiff<Flex>;
@@ -429,10 +431,13 @@ fn a_panic_is_an_error_of_its_batch_and_of_those_that_would_follow() {
 
 #[test]
 fn a_panic_on_a_devices_thread_fails_the_work_that_hears_nothing_of_it() {
-    let heard = guard::guarded(|| {
-        let _ = std::thread::spawn(|| panic!("no driver")).join();
-        1
-    });
-    assert_eq!(heard, Err("no driver".to_owned()));
+    for name in [None, Some("DSD-0-0"), Some("DSU-0-0")] {
+        let heard = guard::guarded(|| {
+            let thread = name.map_or_else(Builder::new, |name| Builder::new().name(name.to_owned()));
+            let _ = thread.spawn(|| panic!("no driver")).unwrap().join();
+            1
+        });
+        assert_eq!(heard, Err("no driver".to_owned()), "{name:?}");
+    }
     assert_eq!(guard::guarded(|| 2), Ok(2));
 }
