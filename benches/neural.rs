@@ -3,15 +3,15 @@
 //! `neural prepare FOLDER [JOBS]`: writes a made problem, 160 jobs of 2,880 rows × 74 features: `problem.json`, `inputs.f32`
 //! `[jobs × rows × features]`, `labels.f32` `[jobs × rows × 3]`, `initial.f32` `[jobs × parameters]`.
 //!
-//! `neural train FOLDER`: trains it, and prints job-epochs a second. Features are scaled and rows drawn here, which the
-//! peer does without.
+//! `neural train FOLDER [--backend cores|flex|cuda]`: trains it, and prints job-epochs a second. Features are scaled and rows
+//! drawn here, which the peer does without. `cuda` is the first GPU.
 
 use std::path::Path;
 use std::time::Instant;
 
 use huracan::arith::{draw, uniform};
 use huracan::boost::Table;
-use huracan::neural::{self, Head, NeuralJob, NeuralParams, Shape};
+use huracan::neural::{self, Backend, Head, NeuralJob, NeuralParams, Shape};
 
 const ROWS: usize = 2880;
 const FEATURES: usize = 74;
@@ -23,8 +23,15 @@ fn main() {
     match words.as_slice() {
         ["prepare", folder] => prepare(Path::new(folder), 160),
         ["prepare", folder, jobs] => prepare(Path::new(folder), jobs.parse().expect("a number of jobs")),
-        ["train", folder] => train(Path::new(folder)),
-        _ => eprintln!("neural prepare FOLDER [JOBS] | train FOLDER"),
+        ["train", folder] => train(Path::new(folder), Backend::Cores),
+        ["train", folder, "--backend", "cores"] => train(Path::new(folder), Backend::Cores),
+        #[cfg(feature = "burn")]
+        ["train", folder, "--backend", "flex"] => train(Path::new(folder), Backend::Flex),
+        #[cfg(feature = "burn")]
+        ["train", folder, "--backend", "cuda"] => {
+            train(Path::new(folder), Backend::Cuda { index: 0, free_bytes: 8 << 30 })
+        }
+        _ => eprintln!("neural prepare FOLDER [JOBS] | train FOLDER [--backend cores|flex|cuda]"),
     }
 }
 
@@ -81,7 +88,7 @@ fn prepare(folder: &Path, jobs: usize) {
     std::fs::write(folder.join("problem.json"), problem.to_string()).expect("the folder can be written");
 }
 
-fn train(folder: &Path) {
+fn train(folder: &Path, backend: Backend) {
     let (inputs, labels) = (read(folder, "inputs.f32"), read(folder, "labels.f32"));
     let table = Table { values: &inputs, features: FEATURES };
     let names: Vec<String> = (0..FEATURES).map(|feature| format!("f{feature}")).collect();
@@ -100,11 +107,11 @@ fn train(folder: &Path) {
         })
         .collect();
     let start = Instant::now();
-    let networks = neural::train(table, &names, &jobs, &());
+    let networks = neural::train(&backend, table, &names, &jobs, &());
     let seconds = start.elapsed().as_secs_f64();
     let mut losses = vec![0.0; params(0).epochs as usize];
     for network in &networks {
-        let network = network.as_ref().expect("made jobs can be trained");
+        let network = network.as_ref().unwrap_or_else(|error| panic!("{error}"));
         for (loss, epoch) in losses.iter_mut().zip(&network.progress.epochs) {
             *loss += epoch.train_loss / jobs.len() as f64;
         }

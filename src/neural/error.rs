@@ -19,6 +19,8 @@ pub enum NeuralError {
     Label { job: String, row: u32, value: f32, expected: &'static str },
     #[error("{job}: the loss is no number any more in epoch {epoch}; a smaller learning_rate may help")]
     Diverged { job: String, epoch: u32 },
+    #[error("{job}: Burn on {device} gave up: {reason}; leave more of its memory free, or use --device cpu")]
+    Backend { job: String, device: String, reason: String },
     #[error("{job}: stopped")]
     Stopped { job: String },
 }

@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use super::cores::train;
 use super::dropout::Masks;
 use super::layers::{self, Layer, Shape};
 use super::step::{self, Workspace};
@@ -7,26 +8,26 @@ use super::*;
 use crate::arith::{draw, uniform};
 use crate::boost::Table;
 
-mod jax;
+pub(in crate::neural) mod jax;
 
-const FEATURES: usize = 6;
-const HEADS: [Head; 3] = [Head::Binary, Head::Binary, Head::Value];
+pub(in crate::neural) const FEATURES: usize = 6;
+pub(in crate::neural) const HEADS: [Head; 3] = [Head::Binary, Head::Binary, Head::Value];
 
 /// Uniform in [-1, 1), of a seed and place.
-fn noise(seed: u64, place: usize) -> f32 {
+pub(in crate::neural) fn noise(seed: u64, place: usize) -> f32 {
     (2.0 * uniform(draw(seed, 77, place as u64)) - 1.0) as f32
 }
 
 /// `rows` rows of noise; every 50th value is missing.
-fn table(rows: usize) -> Vec<f32> {
+pub(in crate::neural) fn table(rows: usize) -> Vec<f32> {
     (0..rows * FEATURES).map(|at| if at % 50 == 49 { f32::NAN } else { noise(1, at) }).collect()
 }
 
-fn names() -> Vec<String> {
+pub(in crate::neural) fn names() -> Vec<String> {
     (0..FEATURES).map(|feature| format!("f{feature}")).collect()
 }
 
-fn job(name: &str, rows: u32, train: u32, label: impl Fn(u32) -> [f32; 3]) -> NeuralJob {
+pub(in crate::neural) fn job(name: &str, rows: u32, train: u32, label: impl Fn(u32) -> [f32; 3]) -> NeuralJob {
     let labels = |rows: std::ops::Range<u32>| rows.flat_map(&label).collect();
     let params = NeuralParams { epochs: 12, batch: 32, dropout: 0.0, label_smoothing: 0.0, ..NeuralParams::default() };
     NeuralJob {
@@ -42,7 +43,7 @@ fn job(name: &str, rows: u32, train: u32, label: impl Fn(u32) -> [f32; 3]) -> Ne
 }
 
 /// Labels that a feature of the row, and one of the bar before, tell.
-fn planted(values: &[f32]) -> impl Fn(u32) -> [f32; 3] {
+pub(in crate::neural) fn planted(values: &[f32]) -> impl Fn(u32) -> [f32; 3] {
     let value = |row: u32, feature: usize| {
         let value = values[row as usize * FEATURES + feature];
         if value.is_nan() { 0.0 } else { value }
@@ -310,9 +311,9 @@ fn constant_and_missing_columns_and_one_class_train_without_a_nan() {
 }
 
 /// Stops every job after an epoch, and keeps what it would go on from.
-struct StopAt {
-    epochs: usize,
-    kept: Mutex<Option<State>>,
+pub(in crate::neural) struct StopAt {
+    pub epochs: usize,
+    pub kept: Mutex<Option<State>>,
 }
 
 impl Observer for StopAt {
@@ -328,7 +329,7 @@ impl Observer for StopAt {
 }
 
 /// Goes on from a state.
-struct GoOn(State);
+pub(in crate::neural) struct GoOn(pub State);
 
 impl Observer for GoOn {
     fn state(&self, _: &NeuralJob) -> Option<State> {

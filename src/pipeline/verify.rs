@@ -19,7 +19,7 @@ use crate::labels;
 use crate::market::{Candles, Panel, read_folder};
 use crate::models::bundle::{Bundle, Inputs, Metadata};
 use crate::models::{Family, Member, Networks};
-use crate::neural::{self, Epoch, Network, NeuralJob};
+use crate::neural::{self, Backend, Epoch, Network, NeuralJob};
 use crate::settings::{Costs, Labels, MarketType, Models, Settings};
 use crate::shadow::Rules;
 
@@ -161,7 +161,7 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
 
 /// Trains networks again on the CPU, and holds them against those that were recorded.
 fn networks_again(recorded: &Networks, table: Table<'_>, jobs: &[NeuralJob]) -> Result<Vec<Check>, Failure> {
-    let trained = neural::train(table, &features::names(), jobs, &());
+    let trained = neural::train(&Backend::Cores, table, &features::names(), jobs, &());
     let mut checks = Vec::with_capacity(jobs.len());
     for ((number, recorded), found) in recorded.seeds.iter().enumerate().zip(trained) {
         let found = found.or_exit(Code::BadData)?;

@@ -13,27 +13,31 @@ struct Reference {
 }
 
 #[derive(Deserialize)]
-struct Case {
-    window: usize,
-    width: usize,
-    blocks: usize,
-    features: usize,
-    smoothing: f32,
-    rate: f32,
-    decay: f64,
-    clip: f64,
-    initial: Vec<f32>,
-    inputs: Vec<f32>,
-    labels: Vec<f32>,
+pub struct Case {
+    pub window: usize,
+    pub width: usize,
+    pub blocks: usize,
+    pub features: usize,
+    pub smoothing: f32,
+    pub rate: f32,
+    pub decay: f64,
+    pub clip: f64,
+    pub initial: Vec<f32>,
+    pub inputs: Vec<f32>,
+    pub labels: Vec<f32>,
     /// Before each of 50 steps.
-    losses: Vec<f64>,
+    pub losses: Vec<f64>,
+}
+
+pub fn cases() -> Vec<Case> {
+    let reference: Reference = serde_json::from_str(include_str!("jax.json")).unwrap();
+    assert_eq!(reference.cases.iter().map(|case| case.window).collect::<Vec<_>>(), [1, 8]);
+    reference.cases
 }
 
 #[test]
 fn fifty_steps_lose_what_they_lose_in_jax() {
-    let reference: Reference = serde_json::from_str(include_str!("jax.json")).unwrap();
-    assert_eq!(reference.cases.iter().map(|case| case.window).collect::<Vec<_>>(), [1, 8]);
-    for case in reference.cases {
+    for case in cases() {
         let shape = Shape { window: case.window, width: case.width, blocks: case.blocks };
         let layers = layers::layers(shape, case.features, HEADS.len());
         let rows = case.labels.len() / HEADS.len();

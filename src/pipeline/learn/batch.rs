@@ -81,7 +81,7 @@ pub fn train(
     let (mut forest, mut networks) = (None, None);
     for &family in &families[1..] {
         if family == Family::Neural {
-            networks = Some(networks::train(inputs, batch, listener).into_iter());
+            networks = Some(networks::train(inputs, batch, listener)?.into_iter());
         } else {
             let (trained, more) = trees::train(inputs, batch, family, listener)?;
             plans.extend(more);

@@ -9,11 +9,16 @@ use super::jobs::{self, EDGE, HEADS};
 use super::mix::Said;
 use crate::boost::Table;
 use crate::decide::Prediction;
+use crate::engine::{Compute, EngineError};
+#[cfg(feature = "burn")]
+use crate::engine::{Device, Loss, Stage};
 use crate::features::{self, COUNT};
 use crate::folds::Fold;
 use crate::labels::Labels;
 use crate::market::Panel;
-use crate::neural::{self, Head, Network, NeuralJob, NeuralParams, Observer, Progress, Shape, State};
+use crate::neural::{
+    self, Backend, Head, Network, NeuralError, NeuralJob, NeuralParams, Observer, Progress, Shape, State,
+};
 use crate::pipeline::checkpoints::NetworkName;
 use crate::settings::NeuralModels;
 
@@ -89,7 +94,7 @@ pub fn train(inputs: &Inputs<'_>, batch: &[(usize, Vec<Fold>)], listener: &Liste
     }
     let table = Table { values: &inputs.features.values, features: COUNT };
     let watch = Watch { listener, owners, kept: Mutex::default(), losses: Mutex::default() };
-    let mut networks = neural::train(table, &features::names(), &all, &watch).into_iter();
+    let mut networks = trained(inputs.compute, table, &all, &watch)?.into_iter();
     let folds = batch.iter().flat_map(|(symbol, folds)| folds.iter().map(move |fold| (*symbol, fold)));
     let one = |((symbol, fold), own): ((usize, &Fold), &[NeuralJob])| {
         let trained: Vec<_> = networks.by_ref().take(own.len()).collect();
@@ -100,7 +105,37 @@ pub fn train(inputs: &Inputs<'_>, batch: &[(usize, Vec<Fold>)], listener: &Liste
             Said { validation: mean(&trained, table, first, &own[0].valid), test: mean(&trained, table, first, &test) };
         Ok(Part { networks: trained, said })
     };
-    folds.zip(all.chunks(seeds as usize)).map(one).collect()
+    Ok(folds.zip(all.chunks(seeds as usize)).map(one).collect())
+}
+
+/// By a GPU, where it is asked for and this program was built with the feature `burn`; else by the cores.
+fn trained(
+    compute: &Compute,
+    table: Table<'_>,
+    jobs: &[NeuralJob],
+    watch: &Watch<'_>,
+) -> Result<Vec<Result<Network, NeuralError>>, EngineError> {
+    let names = features::names();
+    let on_cores = || neural::train(&Backend::Cores, table, &names, jobs, watch);
+    #[cfg(feature = "burn")]
+    if let device @ Device::Cuda(index) = compute.device() {
+        let on_device = |stage: &Stage<'_>| {
+            let backend = Backend::Cuda { index, free_bytes: stage.limits()?.free_bytes };
+            let networks = neural::train(&backend, table, &names, jobs, watch);
+            let fault = networks.iter().find_map(|network| match network {
+                Err(NeuralError::Backend { reason, .. }) => Some(reason.clone()),
+                _ => None,
+            });
+            fault.map_or(Ok(networks), |reason| {
+                let (action, remedy) =
+                    ("training by Burn".to_owned(), "leave more of its memory free, or use --device cpu");
+                Err(EngineError::Fault { device, stage: "networks", action, reason, remedy, loss: Loss::Device })
+            })
+        };
+        return compute.run("networks", on_device, on_cores);
+    }
+    let _ = compute;
+    Ok(on_cores())
 }
 
 /// What networks say of some rows, the mean of all.

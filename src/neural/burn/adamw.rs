@@ -1,0 +1,97 @@
+//! One step of AdamW for all jobs, each with its own norm, rate and number of steps: see [`super::super::adamw`].
+
+use ::burn::tensor::backend::Backend;
+use ::burn::tensor::{Tensor, TensorData};
+
+use super::parameters::Parameters;
+use crate::neural::NeuralJob;
+use crate::neural::adamw::{BETA_1, BETA_2, EPSILON, one_cycle, shares};
+use crate::neural::prepare;
+
+/// Moments of the gradients.
+pub struct AdamW<B: Backend> {
+    pub first: Parameters<B>,
+    pub second: Parameters<B>,
+}
+
+/// What each job's next step needs, `[jobs, 1, 1]`.
+pub struct Rates<B: Backend> {
+    /// 1, or 0 for a job that stands still.
+    moves: Tensor<B, 3>,
+    /// What a weight keeps of itself.
+    keeps: Tensor<B, 3>,
+    /// The rate, with the first moment's share.
+    rate: Tensor<B, 3>,
+    /// The second moment's share.
+    second_share: Tensor<B, 3>,
+}
+
+impl<B: Backend> Rates<B> {
+    /// Of jobs that have made so many steps; none for a job that stands still.
+    pub fn upload(jobs: &[(&NeuralJob, Option<u64>)], device: &B::Device) -> Self {
+        let one = |&(job, step): &(&NeuralJob, Option<u64>)| {
+            let Some(step) = step else { return [0.0, 1.0, 0.0, 1.0] };
+            let params = &job.params;
+            let steps = u64::from(params.epochs) * prepare::steps_an_epoch(job);
+            let rate = one_cycle(params.learning_rate, step, steps);
+            let [first, second] = shares(step + 1);
+            [1.0, 1.0 - rate * params.weight_decay as f32, rate * first, second]
+        };
+        Self::of(&jobs.iter().map(one).collect::<Vec<_>>(), device)
+    }
+
+    /// One job's at a rate that stays, with so many steps made after this one.
+    #[cfg(test)]
+    pub fn constant(rate: f32, decay: f64, steps: u64, device: &B::Device) -> Self {
+        let [first, second] = shares(steps);
+        Self::of(&[[1.0, 1.0 - rate * decay as f32, rate * first, second]], device)
+    }
+
+    fn of(values: &[[f32; 4]], device: &B::Device) -> Self {
+        let column = |at: usize| by_job(values.iter().map(|values| values[at]).collect(), device);
+        Self { moves: column(0), keeps: column(1), rate: column(2), second_share: column(3) }
+    }
+}
+
+impl<B: Backend> AdamW<B> {
+    /// One step down the gradient; biases do not decay.
+    pub fn step(self, parameters: Parameters<B>, gradient: Parameters<B>, rates: &Rates<B>) -> (Self, Parameters<B>) {
+        let moves = |share: f32| rates.moves.clone() * share;
+        let (mut firsts, mut seconds, mut moved) = (Vec::new(), Vec::new(), Vec::new());
+        let moments = self.first.0.into_iter().zip(self.second.0);
+        let values = parameters.0.into_iter().zip(gradient.0);
+        for (number, ((parameter, slope), (first, second))) in values.zip(moments).enumerate() {
+            let square = slope.clone() * slope.clone();
+            let first = (slope - first.clone()) * moves(1.0 - BETA_1) + first;
+            let second = (square - second.clone()) * moves(1.0 - BETA_2) + second;
+            let deviation = (second.clone() * rates.second_share.clone()).sqrt() + EPSILON;
+            let step = first.clone() * rates.rate.clone() / deviation;
+            let is_weights = number % 2 == 0;
+            let kept = if is_weights { parameter * rates.keeps.clone() } else { parameter };
+            moved.push(kept - step);
+            firsts.push(first);
+            seconds.push(second);
+        }
+        (Self { first: Parameters(firsts), second: Parameters(seconds) }, Parameters(moved))
+    }
+}
+
+/// Shortens each job's gradient to a norm of its `limit`, `[jobs, 1, 1]`.
+pub fn clip<B: Backend>(gradient: Parameters<B>, limit: &Tensor<B, 3>) -> Parameters<B> {
+    let Some(squares) = gradient.sum(|slope| slope.clone() * slope) else { return gradient };
+    // A norm of 0 gives infinity, of which 1 is left.
+    let share = (limit.clone() / squares.sqrt()).clamp(0.0, 1.0);
+    gradient.map(|slope| slope * share.clone())
+}
+
+/// Largest norms of the jobs, `[jobs, 1, 1]`; 0 is none.
+pub fn limits<B: Backend>(jobs: &[&NeuralJob], device: &B::Device) -> Tensor<B, 3> {
+    let limit = |job: &&NeuralJob| if job.params.clip_norm > 0.0 { job.params.clip_norm as f32 } else { f32::MAX };
+    by_job(jobs.iter().map(limit).collect(), device)
+}
+
+/// A number of each job, `[jobs, 1, 1]`.
+pub fn by_job<B: Backend>(values: Vec<f32>, device: &B::Device) -> Tensor<B, 3> {
+    let jobs = values.len();
+    Tensor::from_data(TensorData::new(values, [jobs, 1, 1]), device)
+}
