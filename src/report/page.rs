@@ -49,7 +49,6 @@ struct Page<'a> {
     patterns_note: String,
     search: Vec<[String; 5]>,
     families: Vec<families::Row>,
-    family_heads: Vec<String>,
     families_verdict: String,
     learning: Option<families::Learning>,
 }
@@ -86,7 +85,6 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         patterns_note: tables::patterns_note(data),
         search: tables::search(data),
         families: families::rows(data),
-        family_heads: families::heads(data),
         families_verdict: families::verdict(data),
         learning: families::learning(data),
     };

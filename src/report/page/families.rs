@@ -1,37 +1,33 @@
 //! Families of models beside each other, and how networks learned.
 
 use super::text::{NONE, bps, grouped, number, percent, share, signed_share, words};
-use crate::report::{FamilyRow, ReportData};
+use crate::report::{FamilyLoss, FamilyRow, ReportData};
 
 /// A family's cells, every number as text.
 pub(super) struct Row {
     pub name: String,
     /// Whether it is what the run went by.
     pub together: bool,
-    /// Part in the heads (%), fall of each head's loss (%), trades, win rate (%), mean net (bps), return (%), Sharpe ratio,
-    /// worst fall (%), seconds.
-    pub cells: Vec<String>,
-}
-
-/// Names of the heads that losses are told of.
-pub(super) fn heads(data: &ReportData) -> Vec<String> {
-    data.families.first().map_or_else(Vec::new, |row| row.losses.iter().map(|loss| words(&loss.head)).collect())
+    /// What each column is, and its number.
+    pub cells: Vec<(String, String)>,
 }
 
 pub(super) fn rows(data: &ReportData) -> Vec<Row> {
     let one = |row: &FamilyRow| {
         let together = row.family == "together";
-        let mut cells = vec![if together { NONE.into() } else { share(Some(row.part)) }];
-        cells.extend(row.losses.iter().map(|loss| signed_share(loss.gain)));
-        cells.extend([
-            grouped(row.trades as f64),
-            share(row.win_rate),
-            bps(row.mean_net_bps),
-            signed_share(row.total_return),
-            number(row.sharpe),
-            share(row.max_drawdown),
-            format!("{:.1}", row.seconds),
-        ]);
+        let mut cells = vec![("Part, %".to_owned(), if together { NONE.into() } else { share(Some(row.part)) })];
+        let loss = |loss: &FamilyLoss| (format!("Loss fell, {}, %", words(&loss.head)), signed_share(loss.gain));
+        cells.extend(row.losses.iter().map(loss));
+        let rest = [
+            ("Trades", grouped(row.trades as f64)),
+            ("Win rate, %", share(row.win_rate)),
+            ("Mean net, bps", bps(row.mean_net_bps)),
+            ("Return, %", signed_share(row.total_return)),
+            ("Sharpe", number(row.sharpe)),
+            ("Worst fall, %", share(row.max_drawdown)),
+            ("Training, s", format!("{:.1}", row.seconds)),
+        ];
+        cells.extend(rest.map(|(label, cell)| (label.to_owned(), cell)));
         let name = match row.family.as_str() {
             "gbdt" => "Boosted trees".to_owned(),
             "forest" => "Random forest".to_owned(),
