@@ -41,10 +41,10 @@ class Networks:
         """Outputs of network `n` for every bar, before they become probabilities and basis points."""
         scaler = self.arrays[f"{n}.scaler.mean"], self.arrays[f"{n}.scaler.scale"]
         scaled = numpy.nan_to_num((bars - scaler[0]) * scaler[1], nan=0.0, posinf=numpy.inf, neginf=-numpy.inf)
-        scaled = numpy.clip(scaled, -self.header["reach"], self.header["reach"]).astype("f4")
+        scaled = numpy.clip(scaled, -self.header["reach"], self.header["reach"]).astype("f8")
         # Each bar with those before it; bars before the first count as missing.
         window = self.header["shape"]["window"]
-        padded = numpy.concatenate([numpy.zeros((window - 1, scaled.shape[1]), "f4"), scaled])
+        padded = numpy.concatenate([numpy.zeros((window - 1, scaled.shape[1])), scaled])
         values = numpy.stack([padded[k : k + len(scaled)] for k in range(window)], axis=1)
         layers = self.header["layers"]
         for number, layer in enumerate(layers):

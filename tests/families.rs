@@ -70,11 +70,19 @@ fn models(workdir: &Path) -> Vec<PathBuf> {
     models
 }
 
-/// Rows like features, some of them missing.
-fn rows(features: usize) -> Vec<f32> {
+/// Rows like those that the networks were trained on, some values missing, some of them wild.
+fn rows(networks: &Networks) -> Vec<f32> {
+    let scaler = &networks.seeds[0].scaler;
+    let features = scaler.mean.len();
     let one = |at: usize| {
-        let value = (4.0 * uniform(draw(3, 0, at as u64)) - 2.0) as f32;
-        if at % 97 == 5 { f32::NAN } else { value * (1.0 + (at % features) as f32) }
+        let deviations = (6.0 * uniform(draw(3, 0, at as u64)) - 3.0) as f32;
+        let (mean, scale) = (scaler.mean[at % features], scaler.scale[at % features]);
+        let value = if scale > 0.0 { mean + deviations / scale } else { mean };
+        match at % 97 {
+            5 => f32::NAN,
+            6 => value * 1e6,
+            _ => value,
+        }
     };
     (0..60 * features).map(one).collect()
 }
@@ -140,7 +148,8 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
         assert_eq!(metadata["mix"], json!(bundle.mix));
         assert_eq!(metadata["folds"][0]["families"]["neural"]["digests"].as_object().unwrap().len(), 2);
         let features = bundle.feature_names.len();
-        let values = rows(features);
+        let networks = bundle.beside[&Family::Neural].networks().unwrap();
+        let values = rows(networks);
         expected.push(said_by_all(&bundle, Table { values: &values, features }));
         let out = workdir.join(format!("{}.f64", bundle.symbol));
         write_f32(&workdir.join("rows.f32"), &values);
@@ -149,7 +158,6 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
         let out = workdir.join(format!("{}.networks.f64", bundle.symbol));
         let file = workdir.join("models").join(&bundle.symbol).join("network.safetensors");
         jobs.push(json!({ "model": file, "rows": workdir.join("rows.f32"), "features": features, "out": out }));
-        let networks = bundle.beside[&Family::Neural].networks().unwrap();
         expected.push(said_by_networks(networks, Table { values: &values, features }));
     }
     if let Some(python) = python::python_with("lightgbm") {
@@ -230,7 +238,7 @@ fn networks_speak_alone_and_what_they_say_is_traded() {
 #[test]
 fn a_run_that_was_stopped_among_its_networks_goes_on_from_their_epochs() {
     let long =
-        ["--set", "models.neural.epochs=150", "--set", "models.neural.patience=0", "--set", "models.neural.width=48"];
+        ["--set", "models.neural.epochs=60", "--set", "models.neural.patience=0", "--set", "models.neural.width=48"];
     let (undisturbed, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let expected = done(&command(undisturbed.path(), "neural", &long).output().unwrap());
     let mut child =
