@@ -5,21 +5,25 @@ use std::process::Command;
 fn main() {
     // Sources without their history, as in a container, are told their commit.
     let told = std::env::var("HURACAN_GIT_COMMIT").ok().filter(|commit| !commit.is_empty());
-    let commit = told.or_else(asked_commit).unwrap_or_else(|| "unknown".to_owned());
+    if told.is_none() {
+        // In a second working tree these lie elsewhere, and a file that is not there would count as changed every time.
+        for path in ["HEAD", "refs/heads"].into_iter().filter_map(|name| git(&["rev-parse", "--git-path", name])) {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+    let commit = told.or_else(|| git(&["rev-parse", "HEAD"])).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=HURACAN_GIT_COMMIT={commit}");
-    println!("cargo::rerun-if-changed=.git/HEAD");
-    println!("cargo::rerun-if-changed=.git/refs/heads");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=HURACAN_GIT_COMMIT");
     #[cfg(feature = "emulated")]
     compile_kernels();
 }
 
-/// The commit that git has checked out here.
-fn asked_commit() -> Option<String> {
-    let output = Command::new("git").args(["rev-parse", "HEAD"]).output().ok()?;
-    let commit = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| commit.trim().to_owned())
+/// What git says of the sources here.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| said.trim().to_owned())
 }
 
 /// Every `kernels/*.cu` as C++, with the flags of `kernels/emulated/flags`, into one library of which everything is

@@ -4,6 +4,7 @@
 //! killed anywhere can be done again and leaves the same rows. Times are kept to the millisecond; a float that is
 //! not a number is kept as NULL and read back as NaN.
 
+mod bulk;
 mod copy;
 mod error;
 mod features;
@@ -15,6 +16,7 @@ mod read;
 pub mod record;
 pub mod rows;
 mod runs;
+mod snapshot;
 mod store;
 pub mod value;
 mod write;
@@ -22,6 +24,7 @@ mod write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+pub use bulk::{Cell, TakeRows};
 pub use error::BrainError;
 pub use features::{FeatureBlock, FeatureRow};
 pub use journal::{Journal, JournalModelRow, JournalTradeRow, ModelDeltaRow};

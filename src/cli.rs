@@ -3,6 +3,7 @@
 mod audit;
 mod backtest;
 mod bench;
+mod between;
 mod boost;
 mod dispatch;
 mod schedule;

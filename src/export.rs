@@ -6,6 +6,9 @@
 mod copies;
 mod file;
 mod json;
+mod line;
+mod pipe;
+mod reasons;
 mod tables;
 mod trades;
 
@@ -64,17 +67,35 @@ pub struct ExportIndex {
 /// # Errors
 /// The first file that cannot be made; those before it are whole.
 pub async fn all(brain: &Brain, journal: &Journal, workdir: &Path, run: &RunRow) -> Result<ExportIndex, ExportError> {
+    all_told(brain, journal, workdir, run, &mut |_| {}).await
+}
+
+/// The same; `told` hears of every file, or of two that are made at once, when they are whole.
+///
+/// # Errors
+/// As [`all`].
+pub async fn all_told(
+    brain: &Brain,
+    journal: &Journal,
+    workdir: &Path,
+    run: &RunRow,
+    told: &mut (dyn FnMut(&[ExportFile]) + Send),
+) -> Result<ExportIndex, ExportError> {
     let folder = Folder::open(&workdir.join("exports"))?;
     let mut files = Vec::new();
+    let mut made = |some: Vec<ExportFile>| {
+        told(&some);
+        files.extend(some);
+    };
     for table in tables::OF_BRAIN {
-        files.push(tables::from_brain(brain, table, &folder, run).await?);
+        made(tables::from_brain(brain, table, &folder, run).await?);
     }
-    files.push(json::win_loss_analysis(brain, &folder, run).await?);
+    made(vec![reasons::win_loss_analysis(brain, &folder, run).await?]);
     for table in tables::OF_JOURNAL {
-        files.push(tables::from_journal(journal, table, &folder, run).await?);
+        made(tables::from_journal(journal, table, &folder, run).await?);
     }
-    files.extend(copies::all(workdir, &folder)?);
-    files.push(json::comprehensive_metrics(brain, &folder, run).await?);
+    made(copies::all(workdir, &folder)?);
+    made(vec![json::comprehensive_metrics(brain, &folder, run).await?]);
     let index = ExportIndex {
         date: run.date,
         run_id: run.run_id.clone(),

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use files::{Performance, SystemStatus, read_status, write_checks, write_performance, write_status};
+pub use files::{Performance, SystemStatus, read_checks, read_status, write_checks, write_performance, write_status};
 pub use local::{disk, free_memory, gpu, memory, peak_rss_bytes, rss_bytes};
 pub use monitor::{Probe, look_at_all};
 pub use serve::{PageMaker, listen};
 pub use table::doctor_table;
-pub use vitals::{Vitals, prometheus};
+pub use vitals::{CUT_OFF, Vitals, prometheus, prometheus_next_start};
 
 use crate::sync::Remote;
 

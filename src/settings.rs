@@ -312,6 +312,7 @@ pub struct Sync {
     pub first_pause_ms: u64,
     pub longest_pause_ms: u64,
     pub timeout_s: f64,
+    pub databases: bool,
     pub every: SyncEvery,
 }
 

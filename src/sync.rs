@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::SyncError;
 pub use open::{Credentials, Remote};
-pub use paths::{Kind, local_path, remote_path};
+pub use paths::{DATABASES, Kind, local_path, remote_path};
 pub use push::{Push, Pushed};
 pub use restore::{Restored, Scope};
 pub use verify::{Difference, Verified};

@@ -220,8 +220,8 @@ fn a_remote_that_does_not_answer_does_not_hold_the_exit_up() {
     assert!(text(&output).contains("checkpoint"), "{}", text(&output));
 }
 
-/// The schedule on a small market, its next start a day less ten minutes from now.
-fn schedule(workdir: &Path) -> Child {
+/// The schedule on a small market, its next start a day less ten minutes from now; metrics at this port.
+fn schedule_at(workdir: &Path, port: u16) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
     let start = Utc::now() - chrono::Duration::minutes(10);
     let at = format!("schedule.at_utc={:02}:{:02}", start.hour(), start.minute());
@@ -230,7 +230,21 @@ fn schedule(workdir: &Path) -> Child {
         command.args(["--set", setting]);
     }
     command.args(["--set", "universe.top_n=2", "--set", "models.rounds=12", "--set", &at]);
+    command.arg("--set").arg(format!("health.metrics_port={port}"));
     command.stdout(Stdio::null()).stderr(std::fs::File::create(workdir.join("said")).unwrap()).spawn().unwrap()
+}
+
+fn schedule(workdir: &Path) -> Child {
+    schedule_at(workdir, 0)
+}
+
+/// What Prometheus gets at this port; none where nobody answers.
+fn metrics(port: u16) -> Option<String> {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").ok()?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).ok()?;
+    Some(page)
 }
 
 async fn with_brain<T>(workdir: &Path, act: impl AsyncFnOnce(&Brain) -> T) -> T {
@@ -295,8 +309,25 @@ async fn a_missed_start_is_caught_up_once_and_a_run_that_was_cut_off_goes_on() {
     assert_eq!(said.matches("was missed: catching up").count(), 1, "{said}");
     assert_eq!(states(workdir).await, one("done", 2), "{said}");
 
-    // Done, it is not owed again.
-    let said = rests_and_ends(schedule(workdir), workdir);
+    // Done, it is not owed again; and the metrics tell of it until the next start.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut child = schedule_at(workdir, port);
+    wait_until(&mut child, "the metrics between two runs", || metrics(port).is_some());
+    let page = metrics(port).unwrap();
+    let next = (Utc::now() + chrono::Duration::minutes(24 * 60 - 10)).timestamp() as f64;
+    let told = page.lines().find_map(|line| line.strip_prefix("huracan_schedule_next_start_timestamp_seconds "));
+    let told: f64 = told.expect("the next start").parse().unwrap();
+    assert!((told - next).abs() < 120.0, "{told} is not {next}");
+    for line in ["huracan_run_state{state=\"done\"} 1", "huracan_run_state{state=\"running\"} 0", "huracan_simulated 1"]
+    {
+        assert!(page.lines().any(|found| found == line), "no '{line}' in\n{page}");
+    }
+    assert!(
+        page.contains("huracan_step_seconds{step=\"universe\"}") && page.contains("huracan_last_success_"),
+        "{page}"
+    );
+    let said = rests_and_ends(child, workdir);
+    assert_eq!(metrics(port), None);
     assert!(!said.contains("missed"), "{said}");
     assert_eq!(states(workdir).await, one("done", 2), "{said}");
 

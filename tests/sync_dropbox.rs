@@ -202,3 +202,105 @@ async fn what_cannot_be_helped_is_told_with_a_remedy_and_no_secret() {
     let told = pushed.failed[0].error.to_string();
     assert!(told.contains("models/A-B/metadata.json") && told.contains("rename one"), "{told}");
 }
+
+/// More pieces than a session is cut off after.
+const LONG_BYTES: usize = 45_000_000;
+
+fn long() -> Vec<u8> {
+    (0..LONG_BYTES as u32).map(|i| (i ^ (i >> 9) ^ (i >> 17)) as u8).collect()
+}
+
+/// Uploads until `parts` requests have put something into the session, and is cut off there as by a kill.
+async fn cut_off_after(server: &Dropbox, workdir: &Path, parts: u64) {
+    let sent = |server: &Dropbox| {
+        let state = server.state();
+        ["start", "append_v2"].iter().filter_map(|end| state.calls.get(&format!("/2/files/upload_session/{end}"))).sum()
+    };
+    let before: u64 = sent(server);
+    let remote = remote(server, workdir);
+    let workdir = workdir.to_owned();
+    let upload = tokio::spawn(async move {
+        let none = Manifest::new();
+        remote.push(Push::new(&workdir, day(), &Kind::ALL, &none), QUIET).await
+    });
+    while sent(server) < before + parts {
+        assert!(!upload.is_finished(), "the upload ended before it could be cut off");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    upload.abort();
+    assert!(upload.await.unwrap_err().is_cancelled());
+}
+
+/// Uploads to the end: `content` is visible then, and was never seen otherwise. Gives back how many sessions were begun for it
+/// and how many parts put into them.
+async fn goes_on(server: &Dropbox, workdir: &Path, content: &[u8]) -> (u64, u64) {
+    let calls = |server: &Dropbox| {
+        let state = server.state();
+        let of = |end: &str| *state.calls.get(&format!("/2/files/upload_session/{end}")).unwrap_or(&0);
+        (of("start"), of("append_v2"))
+    };
+    let (starts, appends) = calls(server);
+    let none = Manifest::new();
+    let pushed = remote(server, workdir).push(Push::new(workdir, day(), &Kind::ALL, &none), QUIET).await.unwrap();
+    assert!(pushed.failed.is_empty(), "{:?}", pushed.failed);
+    let seen = std::mem::take(&mut server.state().files.seen);
+    assert_eq!(
+        seen.iter().map(|(_, size, hash)| (*size, hash.clone())).collect::<Vec<_>>(),
+        [(content.len(), content_hash(content))]
+    );
+    assert_eq!(pushed.uploaded[LARGE].sha256, sha256(content));
+    let kept = fs::read_to_string(workdir.join("data/uploads.json")).unwrap();
+    assert_eq!(kept.trim(), "{}", "a session that has ended is not gone on with");
+    let (starts_now, appends_now) = calls(server);
+    (starts_now - starts, appends_now - appends)
+}
+
+fn sha256(content: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_was_cut_off_goes_on_inside_the_file() {
+    let server = Dropbox::start(Faults::none());
+    let workdir = tempfile::tempdir().unwrap();
+    let workdir = workdir.path();
+    let whole = long();
+    write(workdir, LARGE, &whole);
+
+    // Five pieces of 8 MiB go into the session, the sixth with the order to finish. After the third: at most the third, which
+    // may have been under way, goes again.
+    cut_off_after(&server, workdir, 3).await;
+    let (starts, appends) = goes_on(&server, workdir, &whole).await;
+    assert!(starts == 0 && (2..=3).contains(&appends), "{starts} starts and {appends} parts");
+
+    // The piece arrived, its answer did not.
+    server.state().faults.next.extend([("append_v2", Fault::Slow), ("append_v2", Fault::Hanging)]);
+    cut_off_after(&server, workdir, 3).await;
+    assert_eq!(goes_on(&server, workdir, &whole).await, (0, 3));
+
+    // The file has changed: where the session has it, and in the piece that may have arrived.
+    for changed in [1000, (17 << 20) + 5] {
+        server.state().faults.next.extend([("append_v2", Fault::Slow), ("append_v2", Fault::Hanging)]);
+        cut_off_after(&server, workdir, 3).await;
+        let mut other = whole.clone();
+        other[changed] ^= 1;
+        write(workdir, LARGE, &other);
+        let (starts, _) = goes_on(&server, workdir, &other).await;
+        assert_eq!(starts, 1, "changed at {changed}");
+        write(workdir, LARGE, &whole);
+    }
+
+    // It has become shorter than what the session has, and so short that it needs none.
+    for length in [10 << 20, 100] {
+        cut_off_after(&server, workdir, 4).await;
+        write(workdir, LARGE, &whole[..length]);
+        goes_on(&server, workdir, &whole[..length]).await;
+        write(workdir, LARGE, &whole);
+    }
+
+    // Dropbox has ended the session.
+    cut_off_after(&server, workdir, 3).await;
+    server.state().files.end_sessions();
+    assert_eq!(goes_on(&server, workdir, &whole).await.0, 1);
+}

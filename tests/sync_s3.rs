@@ -1,77 +1,18 @@
 //! The remote against a real S3 server: moto's, from PyPI (`pip install 'moto[server]'`).
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+#[path = "support/s3/mod.rs"]
+mod s3;
+
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 use huracan::secret::Secret;
 use huracan::settings::{RemoteKind, Settings};
 use huracan::sync::{Credentials, Difference, Kind, Manifest, OnProgress, Push, Remote, Scope, SyncError};
+use s3::{BUCKET, moto, request};
 
 const QUIET: OnProgress<'static> = &|_| {};
-const BUCKET: &str = "huracan-test";
-
-/// A server that ends with the test.
-struct Moto {
-    process: Child,
-    port: u16,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Starts moto with an empty bucket; none, said aloud, where it is not installed.
-fn moto() -> Option<Moto> {
-    let installed = Command::new("python3")
-        .args(["-c", "import moto.server"])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !installed {
-        assert!(
-            std::env::var("HURACAN_TEST_REQUIRE").as_deref() != Ok("1"),
-            "moto is not installed: pip install 'moto[server]'"
-        );
-        eprintln!("SKIPPED: moto is not installed (pip install 'moto[server]')");
-        return None;
-    }
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let process = Command::new("python3")
-        .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let moto = Moto { process, port };
-    let begun = Instant::now();
-    while request(port, "PUT", &format!("/{BUCKET}")).is_none_or(|answer| !answer.contains(" 200 ")) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "moto does not answer");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Some(moto)
-}
-
-/// A bare request, signed with nothing: moto lets anyone in.
-fn request(port: u16, method: &str, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=k/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, \
-         Signature=0\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer)
-}
 
 fn remote(port: u16, workdir: &Path) -> Remote {
     let mut settings = Settings::defaults().sync;

@@ -17,6 +17,8 @@ pub enum BrainError {
     Migrate { url: String, source: sqlx::migrate::MigrateError },
     #[error("{what}: {source}")]
     Query { what: String, source: sqlx::Error },
+    #[error("{what}: {source}")]
+    Read { what: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{what}: column {column} holds {found}, expected {expected}; the row was not written by this program")]
     Decode { what: String, column: &'static str, found: String, expected: &'static str },
     #[error("a row of run {found} was handed to {table} as part of run {expected}")]

@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 
+use super::bulk::TakeRows;
 use super::record::{Table, row, run_rows};
 use super::rows::TradeRow;
-use super::store::{Store, Tx, ValueStream};
-use super::value::{Column, Field, Value};
+use super::store::{Store, Tx};
+use super::value::{Column, Field, Kind, Value};
 use super::write::replace_in;
 use super::{BrainError, Record, RunRecord, migrations, open};
 use crate::shadow::{ExitReason, Side};
@@ -93,7 +94,7 @@ const MODEL_DELTAS: Table<ModelDeltaRow> = Table::new("model_deltas", "trained_a
 /// The journal, open.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    store: Store,
+    pub(super) store: Store,
 }
 
 impl Journal {
@@ -143,15 +144,28 @@ impl Journal {
         self.rows(&MODEL_DELTAS, run_id).await
     }
 
-    /// Rows of any query with the columns that it gives, as they arrive.
-    pub fn query<'a>(
-        &'a self,
-        what: &'a str,
+    /// Whether nothing was ever noted here.
+    pub async fn is_new(&self) -> Result<bool, BrainError> {
+        const COUNT: &[Column] = &[Column { name: "noted", kind: Kind::Int }];
+        let sql = "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM trades LIMIT 1)) + \
+                   (SELECT COUNT(*) FROM (SELECT 1 FROM models LIMIT 1)) AS noted";
+        let found = self.store.scan("the journal", sql.to_owned(), &[], COUNT).try_next().await?;
+        Ok(found.is_none_or(|values| values == [Value::Int(0)]))
+    }
+
+    /// Every row of a query, lent to `taker` on a thread of its own.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a column that holds another kind of value than its own.
+    pub async fn read_in_bulk<T: TakeRows>(
+        &self,
+        what: &str,
         sql: impl Into<String>,
         binds: &[Value],
         columns: &'static [Column],
-    ) -> ValueStream<'a> {
-        self.store.scan(what, sql.into(), binds, columns)
+        taker: T,
+    ) -> Result<T, BrainError> {
+        self.store.read_in_bulk(what, sql.into(), binds, columns, taker).await
     }
 
     /// Closes the file; the write-ahead log is folded into it.

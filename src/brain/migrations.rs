@@ -48,6 +48,12 @@ const BRAIN: &[Step] = &[
         postgres: include_str!("../../migrations/postgres/0006_trades_by_run_in_order.sql"),
         sqlite: include_str!("../../migrations/sqlite/0006_trades_by_run_in_order.sql"),
     },
+    Step {
+        version: 7,
+        description: "reasons by run in order",
+        postgres: include_str!("../../migrations/postgres/0007_reasons_by_run_in_order.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0007_reasons_by_run_in_order.sql"),
+    },
 ];
 
 const JOURNAL: &[(i64, &str, &str)] = &[

@@ -1,6 +1,6 @@
 //! Opening either database.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::settings::redact_url;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a writer waits for another one on SQLite.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Rows that SQLite's thread reads ahead of whoever takes them; it sleeps and wakes the less often the more these are.
 const ROWS_WAITING: usize = 1024;
@@ -38,6 +38,14 @@ pub(super) async fn open(url: &str, workdir: &Path, connections: u32) -> Result<
         }
         Some((scheme, _)) => Err(invalid(&format!("'{scheme}' is no database this program knows"))),
         None => Err(invalid("it has no scheme")),
+    }
+}
+
+/// The file of an address that names one.
+pub(super) fn sqlite_file(url: &str, workdir: &Path) -> Option<PathBuf> {
+    match url.split_once("://") {
+        Some(("sqlite", path)) if !path.is_empty() => Some(workdir.join(path)),
+        _ => None,
     }
 }
 

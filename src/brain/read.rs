@@ -3,6 +3,7 @@
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
+use super::bulk::TakeRows;
 use super::record::{Record, RunRecord, Table};
 use super::rows::*;
 use super::store::ValueStream;
@@ -68,6 +69,21 @@ impl Brain {
         columns: &'static [Column],
     ) -> ValueStream<'a> {
         self.store.scan(what, sql.into(), binds, columns)
+    }
+
+    /// Every row of a query, lent to `taker` on a thread of its own: for a million of them.
+    ///
+    /// # Errors
+    /// A database that fails, or a column that holds another kind of value than its own.
+    pub async fn read_in_bulk<T: TakeRows>(
+        &self,
+        what: &str,
+        sql: impl Into<String>,
+        binds: &[Value],
+        columns: &'static [Column],
+        taker: T,
+    ) -> Result<T, BrainError> {
+        self.store.read_in_bulk(what, sql.into(), binds, columns, taker).await
     }
 
     pub(super) fn typed<'a, R: Record>(

@@ -23,6 +23,20 @@ pub enum Kind {
     Date,
 }
 
+impl Kind {
+    /// What a column of this kind holds, in a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Real => "a number",
+            Self::Int => "a whole number",
+            Self::Bool => "yes or no",
+            Self::Time => "a time",
+            Self::Date => "a date",
+        }
+    }
+}
+
 /// One value of one row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {

@@ -16,6 +16,7 @@ use huracan::settings::{Purpose, Settings};
 use huracan::{commands, secret, ui};
 
 use super::Cli;
+use super::between::Between;
 
 /// Pause between two looks at the clock: a machine that slept wakes up late, and its clock may be set.
 const TICK: Duration = Duration::from_secs(20);
@@ -51,7 +52,10 @@ pub async fn schedule(cli: &Cli) -> Result<u8, Failure> {
                 ui::print_line(&format!("next run: {}", text(next)));
                 // What the brain could not say it is asked again.
                 let until = if asked.is_some() { next } else { next.min(Utc::now() + ASK_AGAIN) };
-                if signals.come_before(until).await {
+                let between = Between::serve(&settings, &cli.common.workdir, next).await;
+                let come = signals.come_before(until).await;
+                between.end().await;
+                if come {
                     return Ok(Code::Interrupted as u8);
                 }
                 if Utc::now() < next {

@@ -6,56 +6,9 @@ use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::{Map, json};
 
-use super::file::{Folder, Whole};
+use super::file::Folder;
 use super::{ExportError, ExportFile, ExportIndex};
-use crate::brain::{
-    AnalysisRow, Brain, BrainError, Column, DAILY_METRICS, Kind, LOSS_ANALYSIS, RunRow, Table, Value, WIN_ANALYSIS,
-};
-
-/// Every win and every loss of the run with its reasons, one record a line.
-pub(super) async fn win_loss_analysis(brain: &Brain, folder: &Folder, run: &RunRow) -> Result<ExportFile, ExportError> {
-    let name = format!("win_loss_analysis_{}.json", run.date);
-    let mut file = folder.create(&name)?;
-    let head = format!(
-        "{{\"date\": {}, \"run_id\": {}, \"simulated\": {}, \"account_currency\": {},\n\"wins\": [",
-        json!(run.date),
-        json!(run.run_id),
-        run.simulated,
-        json!(run.account_currency)
-    );
-    let failed = file.failed();
-    file.write_all(head.as_bytes()).map_err(failed)?;
-    let wins = rows(brain, &WIN_ANALYSIS, &mut file, &name, run).await?;
-    let failed = file.failed();
-    file.write_all(b"],\n\"losses\": [").map_err(failed)?;
-    let losses = rows(brain, &LOSS_ANALYSIS, &mut file, &name, run).await?;
-    let tail = format!("],\n\"total_wins\": {wins}, \"total_losses\": {losses}}}\n");
-    let failed = file.failed();
-    file.write_all(tail.as_bytes()).map_err(failed)?;
-    file.finish("win_loss_analysis", Some(wins + losses))
-}
-
-async fn rows(
-    brain: &Brain,
-    table: &'static Table<AnalysisRow>,
-    file: &mut Whole,
-    name: &str,
-    run: &RunRow,
-) -> Result<u64, ExportError> {
-    let mut rows = brain.stream(table, &run.run_id);
-    let mut count = 0;
-    while let Some(row) =
-        rows.try_next().await.map_err(|source| ExportError::Brain { file: name.to_owned(), source })?
-    {
-        let failed = file.failed();
-        let separator: &[u8] = if count == 0 { b"\n" } else { b",\n" };
-        file.write_all(separator)
-            .and_then(|()| serde_json::to_writer(&mut *file, &row).map_err(Into::into))
-            .map_err(failed)?;
-        count += 1;
-    }
-    Ok(count)
-}
+use crate::brain::{Brain, BrainError, Column, DAILY_METRICS, Kind, RunRow, Value};
 
 const TRADES: &[Column] = &[
     Column { name: "total_trades", kind: Kind::Int },

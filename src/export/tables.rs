@@ -1,13 +1,14 @@
 //! The exports that are tables: which query fills which file.
 
-use futures::TryStreamExt;
-use futures::stream::BoxStream;
+use std::ops::ControlFlow;
 
 use super::file::Folder;
+use super::line::Lines;
+use super::pipe::Pipe;
 use super::{ExportError, ExportFile};
 use crate::brain::{
-    Brain, BrainError, Column, Journal, JournalModelRow, JournalTradeRow, Kind, ModelDeltaRow, PatternRow,
-    PerformanceRow, PostExitRow, Record, RunRow, TradeRow, Value,
+    Brain, BrainError, Cell, Column, Journal, JournalModelRow, JournalTradeRow, Kind, ModelDeltaRow, PatternRow,
+    PerformanceRow, PostExitRow, Record, RunRow, TakeRows, TradeRow, Value,
 };
 
 /// One file and the query behind it.
@@ -21,6 +22,8 @@ pub(super) struct TableExport {
     expressions: &'static [(&'static str, &'static str)],
     /// Whether `$1` is the run.
     one_run: bool,
+    /// The kind of a second file, which gets the run's rows of this one alone: they are read once for both.
+    of_the_run: Option<&'static str>,
 }
 
 const fn column(name: &'static str, kind: Kind) -> Column {
@@ -85,18 +88,12 @@ const MODEL_EVOLUTION: &[Column] = &[
 /// In the order of the user's list; history that spans all runs says so by its name.
 pub(super) const OF_BRAIN: &[TableExport] = &[
     TableExport {
-        kind: "trade_history",
-        from: "trade_memory WHERE run_id = $1 ORDER BY entry_timestamp, symbol, trade_id",
-        columns: TradeRow::COLUMNS,
-        expressions: &[],
-        one_run: true,
-    },
-    TableExport {
         kind: "all_trades_complete",
         from: "trade_memory ORDER BY entry_timestamp, symbol, trade_id",
         columns: TradeRow::COLUMNS,
         expressions: &[],
         one_run: false,
+        of_the_run: Some("trade_history"),
     },
     TableExport {
         kind: "model_performance",
@@ -104,6 +101,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         columns: PerformanceRow::COLUMNS,
         expressions: &[],
         one_run: false,
+        of_the_run: None,
     },
     TableExport {
         kind: "pattern_library",
@@ -113,6 +111,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         columns: PatternRow::COLUMNS,
         expressions: &[],
         one_run: false,
+        of_the_run: None,
     },
     TableExport {
         kind: "pattern_performance",
@@ -132,6 +131,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
             ("last_seen", "MAX(discovered_at)"),
         ],
         one_run: false,
+        of_the_run: None,
     },
     TableExport {
         kind: "post_exit_tracking",
@@ -139,6 +139,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         columns: PostExitRow::COLUMNS,
         expressions: &[],
         one_run: true,
+        of_the_run: None,
     },
     TableExport {
         kind: "regime_analysis",
@@ -162,6 +163,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
             ("slippage_gbp", "SUM(slippage_gbp)"),
         ],
         one_run: true,
+        of_the_run: None,
     },
     TableExport {
         kind: "model_evolution",
@@ -181,6 +183,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
             ("simulated", "m.simulated"),
         ],
         one_run: false,
+        of_the_run: None,
     },
 ];
 
@@ -192,6 +195,7 @@ pub(super) const OF_JOURNAL: &[TableExport] = &[
         columns: JournalTradeRow::COLUMNS,
         expressions: &[],
         one_run: false,
+        of_the_run: None,
     },
     TableExport {
         kind: "observability_models",
@@ -199,6 +203,7 @@ pub(super) const OF_JOURNAL: &[TableExport] = &[
         columns: JournalModelRow::COLUMNS,
         expressions: &[],
         one_run: false,
+        of_the_run: None,
     },
     TableExport {
         kind: "observability_model_deltas",
@@ -206,6 +211,7 @@ pub(super) const OF_JOURNAL: &[TableExport] = &[
         columns: ModelDeltaRow::COLUMNS,
         expressions: &[],
         one_run: false,
+        of_the_run: None,
     },
 ];
 
@@ -233,8 +239,10 @@ pub(super) async fn from_brain(
     table: &'static TableExport,
     folder: &Folder,
     run: &RunRow,
-) -> Result<ExportFile, ExportError> {
-    write(brain.query(table.kind, table.sql(), &table.binds(run), table.columns), table, folder, run).await
+) -> Result<Vec<ExportFile>, ExportError> {
+    let rows = Rows::begin(table, folder, run)?;
+    let read = brain.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, rows).await;
+    finish(read, table, run).await
 }
 
 pub(super) async fn from_journal(
@@ -242,33 +250,100 @@ pub(super) async fn from_journal(
     table: &'static TableExport,
     folder: &Folder,
     run: &RunRow,
-) -> Result<ExportFile, ExportError> {
-    write(journal.query(table.kind, table.sql(), &table.binds(run), table.columns), table, folder, run).await
+) -> Result<Vec<ExportFile>, ExportError> {
+    let rows = Rows::begin(table, folder, run)?;
+    let read = journal.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, rows).await;
+    finish(read, table, run).await
 }
 
-async fn write(
-    mut rows: BoxStream<'_, Result<Vec<Value>, BrainError>>,
-    table: &'static TableExport,
-    folder: &Folder,
-    run: &RunRow,
-) -> Result<ExportFile, ExportError> {
-    let name = format!("{}_{}.csv", table.kind, run.date);
-    let mut csv = csv::Writer::from_writer(folder.create(&name)?);
-    let broken = |error: csv::Error| ExportError::Write { path: name.clone().into(), source: error.into() };
-    csv.write_record(table.columns.iter().map(|column| column.name)).map_err(broken)?;
-    let mut count = 0;
-    let mut buffer = String::new();
-    while let Some(values) =
-        rows.try_next().await.map_err(|source| ExportError::Brain { file: name.clone(), source })?
-    {
-        for value in &values {
-            csv.write_field(value.plain(&mut buffer)).map_err(broken)?;
-        }
-        csv.write_record(None::<&[u8]>).map_err(broken)?;
-        count += 1;
+fn name(kind: &str, run: &RunRow) -> String {
+    format!("{kind}_{}.csv", run.date)
+}
+
+/// A table under way to its file, and the rows of one run to a file of their own besides.
+struct Rows {
+    lines: Lines,
+    whole: Target,
+    part: Option<Part>,
+}
+
+struct Target {
+    kind: &'static str,
+    pipe: Pipe,
+    rows: u64,
+}
+
+struct Part {
+    target: Target,
+    /// Which column names the run.
+    column: usize,
+    run_id: String,
+}
+
+impl Target {
+    fn begin(kind: &'static str, columns: &[Column], folder: &Folder, run: &RunRow) -> Result<Self, ExportError> {
+        let mut pipe = Pipe::into(folder.create(&name(kind, run))?);
+        let names: Vec<Cell<'_>> = columns.iter().map(|column| Cell::Text(column.name)).collect();
+        Lines::default().line(pipe.piece(), &names);
+        Ok(Self { kind, pipe, rows: 0 })
     }
-    let file = csv
-        .into_inner()
-        .map_err(|error| ExportError::Write { path: name.clone().into(), source: error.into_error() })?;
-    file.finish(table.kind, Some(count))
+
+    /// False when nothing more can be written.
+    fn row(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        write(self.pipe.piece());
+        self.rows += 1;
+        self.pipe.pass_on()
+    }
+
+    fn finish(self) -> Result<ExportFile, ExportError> {
+        self.pipe.finish(self.kind, self.rows)
+    }
+}
+
+impl Rows {
+    fn begin(table: &TableExport, folder: &Folder, run: &RunRow) -> Result<Self, ExportError> {
+        let whole = Target::begin(table.kind, table.columns, folder, run)?;
+        let part = match table.of_the_run {
+            Some(kind) => Some(Part {
+                target: Target::begin(kind, table.columns, folder, run)?,
+                column: table.columns.iter().position(|column| column.name == "run_id").unwrap_or_default(),
+                run_id: run.run_id.clone(),
+            }),
+            None => None,
+        };
+        Ok(Self { lines: Lines::default(), whole, part })
+    }
+
+    fn finish(self) -> Result<Vec<ExportFile>, ExportError> {
+        let part = self.part.map(|part| part.target.finish()).transpose()?;
+        let whole = self.whole.finish()?;
+        Ok(part.into_iter().chain([whole]).collect())
+    }
+}
+
+impl TakeRows for Rows {
+    fn row(&mut self, cells: &[Cell<'_>]) -> ControlFlow<()> {
+        let mut goes_on = true;
+        if let Some(part) = self.part.as_mut().filter(|part| cells[part.column] == Cell::Text(&part.run_id)) {
+            let start = self.whole.pipe.piece().len();
+            self.lines.line(self.whole.pipe.piece(), cells);
+            let line = &self.whole.pipe.piece()[start..];
+            goes_on = part.target.row(|piece| piece.extend_from_slice(line));
+        } else {
+            self.lines.line(self.whole.pipe.piece(), cells);
+        }
+        goes_on &= self.whole.row(|_| {});
+        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+/// Waits for the last bytes on a thread where that holds up nobody.
+async fn finish(
+    read: Result<Rows, BrainError>,
+    table: &TableExport,
+    run: &RunRow,
+) -> Result<Vec<ExportFile>, ExportError> {
+    let rows = read.map_err(|source| ExportError::Brain { file: name(table.kind, run), source })?;
+    let ended = tokio::task::spawn_blocking(|| rows.finish());
+    ended.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Check, Status, worst};
@@ -115,6 +115,20 @@ pub fn write_status(workdir: &Path, status: &SystemStatus, checks: &[Check]) -> 
     Ok(path)
 }
 
+/// The newest check of every component in the file of that day; none where it is missing or holds something else.
+pub fn read_checks(workdir: &Path, day: NaiveDate) -> Vec<Check> {
+    let bytes = fs::read(workdir.join(format!("monitoring/health_check_{}.json", day.format("%Y%m%d"))));
+    let records: Vec<Check> = bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let mut newest: Vec<Check> = Vec::new();
+    for record in records {
+        match newest.iter_mut().find(|check| check.component == record.component) {
+            Some(check) => *check = record,
+            None => newest.push(record),
+        }
+    }
+    newest
+}
+
 /// What `monitoring/system_status.json` says; none where it is missing or is no JSON.
 pub fn read_status(workdir: &Path) -> Option<serde_json::Value> {
     let bytes = fs::read(workdir.join("monitoring/system_status.json")).ok()?;
@@ -169,6 +183,10 @@ mod tests {
             assert!(records[0].get(field).is_some(), "{field}");
         }
         assert_eq!((&records[0]["status"], &records[2]["status"]), (&"healthy".into(), &"failed".into()));
+        let newest = read_checks(workdir.path(), now.date_naive());
+        let told: Vec<_> = newest.iter().map(|check| (check.component.as_str(), check.status)).collect();
+        assert_eq!(told, [("database", Status::Failed), ("gpu", Status::Off)]);
+        assert!(read_checks(workdir.path(), now.date_naive().succ_opt().unwrap()).is_empty());
         let (_, next) = write_checks(workdir.path(), at("2025-11-09T02:00:00Z"), &[good]).unwrap();
         assert_ne!(next, path);
     }

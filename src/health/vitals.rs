@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 
 use super::{Check, Status, SystemStatus};
 
-/// What is known of a run while it works.
+/// What is known of a run, while it works or after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vitals {
     pub status: SystemStatus,
     pub started: DateTime<Utc>,
+    pub finished: Option<DateTime<Utc>>,
     /// Of the models that were judged so far.
     pub approved: u64,
     pub rejected: u64,
@@ -28,8 +29,11 @@ pub struct Vitals {
     pub peak_bytes: Option<u64>,
 }
 
-/// States of a run at work. How it ended is told by `huracan_last_success_timestamp_seconds`: nobody answers any more then.
-const STATES: [&str; 2] = ["running", "syncing"];
+/// The state of a run that says that it works, though nobody does.
+pub const CUT_OFF: &str = "cut_off";
+
+/// States of a run. At work it tells the first two itself; how it ended is told between the runs of a schedule.
+const STATES: [&str; 7] = ["running", "syncing", "done", "partial", "failed", "interrupted", CUT_OFF];
 
 const STATUSES: [Status; 4] = [Status::Off, Status::Healthy, Status::Degraded, Status::Failed];
 
@@ -38,7 +42,7 @@ pub fn prometheus(vitals: &Vitals) -> String {
     let mut page = Page(String::new());
     let status = &vitals.status;
     let run = [("version", env!("CARGO_PKG_VERSION")), ("run_id", &status.run_id), ("device", &status.device)];
-    page.metric("huracan_run_info", "The run at work.", [(&run[..], 1.0)]);
+    page.metric("huracan_run_info", "The run at work, or the last one.", [(&run[..], 1.0)]);
     page.metric("huracan_simulated", "1 where prices are invented.", [plain(flag(status.simulated))]);
     let states = STATES.map(|state| ([("state", state)], flag(state == status.state)));
     page.metric("huracan_run_state", "1 for the state that the run is in.", states.iter().map(|(l, v)| (&l[..], *v)));
@@ -63,8 +67,18 @@ pub fn prometheus(vitals: &Vitals) -> String {
     page.metric("huracan_peak_memory_bytes", "Most memory that the process has held at once.", peak);
     let started = [plain(seconds_of(vitals.started))];
     page.metric("huracan_run_started_timestamp_seconds", "When the run started.", started);
+    let finished = vitals.finished.map(|time| plain(seconds_of(time)));
+    page.metric("huracan_run_finished_timestamp_seconds", "When the run ended.", finished);
     let success = vitals.last_success.map(|time| plain(seconds_of(time)));
     page.metric("huracan_last_success_timestamp_seconds", "When the newest whole run ended.", success);
+    page.0
+}
+
+/// When the schedule starts the next run.
+pub fn prometheus_next_start(at: DateTime<Utc>) -> String {
+    let mut page = Page(String::new());
+    let help = "When the next run starts.";
+    page.metric("huracan_schedule_next_start_timestamp_seconds", help, [plain(seconds_of(at))]);
     page.0
 }
 
@@ -157,6 +171,7 @@ pub(super) mod tests {
                 simulated: true,
             },
             started: time,
+            finished: None,
             approved: 3,
             rejected: 5,
             failures: 1,
@@ -192,5 +207,21 @@ pub(super) mod tests {
         assert!(page.contains(r#"run_id="a \"run\"\\\n""#), "{page}");
         assert!(!page.contains("huracan_last_success") && !page.contains("huracan_peak_memory"), "{page}");
         assert!(page.ends_with('\n'));
+    }
+
+    #[test]
+    fn after_the_run_the_page_says_how_it_ended_and_when_the_next_one_starts() {
+        let mut vitals = example();
+        vitals.status.state = CUT_OFF.into();
+        vitals.finished = Some(vitals.started);
+        let page = prometheus(&vitals) + &prometheus_next_start(vitals.started);
+        for line in [
+            "huracan_run_state{state=\"running\"} 0",
+            "huracan_run_state{state=\"cut_off\"} 1",
+            "huracan_run_finished_timestamp_seconds 1762567200.25",
+            "huracan_schedule_next_start_timestamp_seconds 1762567200.25",
+        ] {
+            assert!(page.lines().any(|found| found == line), "no '{line}' in\n{page}");
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::Failure;
+use super::{Failure, copies};
 use crate::brain::{Brain, RunRow, RunStatus};
 use crate::settings::Settings;
+use crate::sync::{Credentials, Remote};
 
 /// What is to be done before the next start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,11 @@ pub enum Due {
 /// A brain that cannot be opened or read.
 pub async fn due(settings: &Settings, workdir: &Path, start: DateTime<Utc>) -> Result<Option<Due>, Failure> {
     let workdir = std::path::absolute(workdir)?;
+    // A machine that took another's place knows of no run before it has that one's library.
+    if copies::is_without_brain(settings, &workdir).await? {
+        let remote = Remote::open(&settings.sync, &workdir, &Credentials::from_environment())?;
+        copies::bring_back(settings, &workdir, &remote, Utc::now().date_naive()).await?;
+    }
     let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
     let latest = brain.latest_run(None).await;
     brain.close().await;

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::day::Day;
 use super::save::Saved;
 use super::sync::Uploads;
-use super::{Answer, Failure, wake};
+use super::{Answer, Failure, copies, wake};
+use crate::brain::RunStatus;
 use crate::exit::Code;
 use crate::health::{self, Performance, Status};
 use crate::notify::Milestone;
@@ -59,19 +60,21 @@ pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<
         let message = format!("the remote does not hold everything:\n{}", synced.failed.join("\n"));
         return Err(Failure::new(Code::Failed, message));
     }
-    answer(day, report, saved).await
+    let status = if day.failures.is_empty() { RunStatus::Done } else { RunStatus::Partial };
+    let so_far = answer(day, &report, saved);
+    copies::upload(day, &so_far, status).await?;
+    ended(day, report, saved).await
 }
 
-async fn answer(day: &mut Day, mut report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
+/// What `--json` prints.
+fn answer(day: &Day, report: &ReportData, saved: &Saved) -> Value {
     let seconds: Map<String, Value> = day.ui.seconds().into_iter().map(|(step, s)| (step, json!(s))).collect();
-    report.seconds = day.ui.seconds();
     let failed: Vec<Value> = day
         .failures
         .iter()
         .map(|failure| json!({ "symbol": failure.symbol, "step": failure.step, "reason": failure.reason }))
         .collect();
-    let code = if failed.is_empty() { 0 } else { Code::Partial as u8 };
-    let json = json!({
+    json!({
         "run_id": day.run.run_id,
         "date": day.date,
         "device": day.compute.device().to_string(),
@@ -89,7 +92,13 @@ async fn answer(day: &mut Day, mut report: ReportData, saved: &Saved) -> Result<
         "seconds": seconds,
         "peak_rss_bytes": health::peak_rss_bytes(),
         "models_digest": saved.models_digest,
-    });
+    })
+}
+
+async fn ended(day: &mut Day, mut report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
+    let json = answer(day, &report, saved);
+    let code = if day.failures.is_empty() { 0 } else { Code::Partial as u8 };
+    report.seconds = day.ui.seconds();
     day.brain.finish_step(&day.run.run_id, wake::ANSWER, json.clone()).await?;
     let place = |what: &str, path: &str| Place::new(what, day.workdir.join(path).display().to_string());
     let places = [

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::download::candles_on;
 use super::sync::Uploads;
-use super::{Answer, Failure, Request, day, wake};
+use super::{Answer, Failure, Request, copies, day, wake};
 use crate::brain::{Brain, Journal, RunRow};
 use crate::exit::Code;
 use crate::market::{DAY_MS, Selection, Store, select};
@@ -141,6 +141,7 @@ pub async fn restore(settings: &Settings, request: &Request, overwrite: bool) ->
         None => chrono::Utc::now().date_naive(),
     };
     let ui = Ui::new(request.json);
+    let databases = copies::bring_back_databases(settings, &workdir, &remote, date).await?;
     let step = ui.step("restore", None);
     let scope = Scope { kinds: Kind::ALL.to_vec(), date, overwrite_newer: overwrite };
     let restored = remote
@@ -164,7 +165,7 @@ pub async fn restore(settings: &Settings, request: &Request, overwrite: bool) ->
     answer(
         code,
         json!({
-            "remote": remote.address(), "date": date, "written": restored.written.len(), "same": restored.same,
+            "remote": remote.address(), "date": date, "databases": databases, "written": restored.written.len(), "same": restored.same,
             "kept_newer": restored.kept_newer, "refused": restored.refused, "failed": failed,
         }),
     )

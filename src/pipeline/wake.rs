@@ -10,8 +10,9 @@ use serde_json::json;
 use super::compute::compute_on;
 use super::day::Day;
 use super::stop::Stop;
+use super::sync::Uploads;
 use super::watch::{Board, Watch};
-use super::{Answer, Failure, Request};
+use super::{Answer, Failure, Request, copies};
 use crate::brain::{Brain, BrainError, Journal, RunLock, RunRow};
 use crate::engine::Device;
 use crate::exit::{Code, OrExit};
@@ -54,8 +55,10 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
     let log = logs::init(&workdir, &settings.logs.level, started)?;
     tracing::info!(%date, device = %device, log = %log.display(), remote = remote.address(), "waking up");
 
-    let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
     let ui = Ui::new(request.json);
+    let returned = copies::bring_back(&settings, &workdir, &remote, date).await?;
+    copies::tell(&returned, &ui);
+    let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
     let lock = lock(&brain, date, request.resume, &ui).await?;
     let simulated =
         exchange.as_ref().map_or_else(|| store::holds_simulated(&workdir.join("data/candles")), Exchange::simulated);
@@ -101,6 +104,7 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
                 simulated,
             },
             started: run.started,
+            finished: None,
             approved: 0,
             rejected: 0,
             failures: 0,
@@ -142,6 +146,8 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
         settings,
     };
     day.watch = Some(Watch::start(&day).await);
+    // What came from there need not go up again.
+    Uploads::of(&day).note_all(returned.known.into_iter()).await?;
     let (kind, done) = if resumed { ("run_resumed", "goes on") } else { ("run_started", "started") };
     day.event("info", kind, format!("the run of {date} {done} on {device}"));
     if day.simulated {

@@ -8,6 +8,7 @@ mod account;
 mod hash;
 mod metadata;
 mod refusal;
+mod sessions;
 mod write;
 
 use std::fmt;
@@ -24,14 +25,15 @@ pub(super) use account::Access;
 use account::Account;
 pub(super) use hash::ContentHash;
 use metadata::{Known, Page};
+pub(super) use sessions::Sessions;
 use write::Writer;
 
 /// Most entries of one page of a listing; Dropbox allows 2,000.
 const PAGE: usize = 2000;
 
-/// The whole of an account's folder, or of an app's.
-pub(super) fn operator(access: Access, endpoint: &str, http: HttpTransporter) -> Operator {
-    let service = Dropbox { account: Arc::new(Account::new(access, endpoint)) };
+/// The whole of an account's folder, or of an app's. What is cut off is noted in `sessions`, and gone on with from there.
+pub(super) fn operator(access: Access, endpoint: &str, http: HttpTransporter, sessions: Arc<Sessions>) -> Operator {
+    let service = Dropbox { account: Arc::new(Account::new(access, endpoint)), sessions };
     Operator::from_parts(OperationContext::new().with_http_transport(http), Arc::new(service))
 }
 
@@ -48,6 +50,7 @@ fn at(path: &str) -> Value {
 #[derive(Clone)]
 struct Dropbox {
     account: Arc<Account>,
+    sessions: Arc<Sessions>,
 }
 
 impl fmt::Debug for Dropbox {
@@ -104,7 +107,7 @@ impl Service for Dropbox {
     }
 
     fn write(&self, ctx: &OperationContext, path: &str, _: OpWrite) -> Result<Self::Writer> {
-        Ok(Writer::new(self.account.clone(), ctx.http_transport().clone(), path))
+        Ok(Writer::new(self.account.clone(), ctx.http_transport().clone(), self.sessions.clone(), path))
     }
 
     fn delete(&self, ctx: &OperationContext) -> Result<Self::Deleter> {

@@ -2,6 +2,7 @@
 
 use std::fs::Metadata;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -9,7 +10,7 @@ use opendal::layers::{ConcurrentLimitLayer, RetryEvent, RetryLayer, TimeoutLayer
 use opendal::{HttpTransporter, OperationContext, Operator, services};
 
 use super::SyncError;
-use super::dropbox::{self, Access};
+use super::dropbox::{self, Access, Sessions};
 use super::paths::Kind;
 use super::transport::Patient;
 use crate::secret::Secret;
@@ -17,6 +18,9 @@ use crate::settings::{self, RemoteKind};
 
 /// Half-written files of a folder remote lie here, out of every listing.
 pub(super) const PARTIAL: &str = ".partial";
+
+/// Upload sessions under way, below the workdir.
+const SESSIONS: &str = "data/uploads.json";
 
 /// After so long without a change nobody writes such a file any more.
 const LEFT: Duration = Duration::from_secs(24 * 3600);
@@ -53,6 +57,9 @@ pub struct Remote {
     /// Top folder on the remote, without slashes at its ends.
     pub(super) root: String,
     pub(super) concurrency: usize,
+    /// Uploads that can go on where they were cut off: Dropbox's alone. OpenDAL's writer for S3 cannot take up parts that
+    /// another process has sent.
+    pub(super) sessions: Arc<Sessions>,
     address: String,
 }
 
@@ -75,10 +82,11 @@ impl Remote {
         // The limit lies inside the retries: a request that hangs is one failed try.
         let limit = Duration::from_secs_f64(settings.timeout_s);
         let http = HttpTransporter::new(Patient::new(limit));
+        let sessions = Arc::new(Sessions::kept_in(workdir.join(SESSIONS)));
         let (operator, address) = match settings.remote.kind {
             RemoteKind::Folder => folder(settings, &root, workdir, limit)?,
             RemoteKind::S3 => s3(settings, &root, credentials, http)?,
-            RemoteKind::Dropbox => dropbox(settings, &root, credentials, http)?,
+            RemoteKind::Dropbox => dropbox(settings, &root, credentials, http, sessions.clone())?,
         };
         let concurrency = settings.concurrency.max(1);
         let operator = operator
@@ -93,7 +101,7 @@ impl Remote {
                     }),
             )
             .layer(ConcurrentLimitLayer::new(concurrency));
-        Ok(Self { operator, kind: settings.remote.kind, root, concurrency, address })
+        Ok(Self { operator, kind: settings.remote.kind, root, concurrency, sessions, address })
     }
 
     /// Where the remote lies, for people: a path, `s3://bucket/root` or `dropbox:/root`; holds no secret.
@@ -191,6 +199,7 @@ fn dropbox(
     root: &str,
     credentials: &Credentials,
     http: HttpTransporter,
+    sessions: Arc<Sessions>,
 ) -> Result<(Operator, String), SyncError> {
     const REMEDY: &str = "set HURACAN_DROPBOX_REFRESH_TOKEN with HURACAN_DROPBOX_CLIENT_ID and \
                           HURACAN_DROPBOX_CLIENT_SECRET, or HURACAN_DROPBOX_ACCESS_TOKEN for some hours";
@@ -203,7 +212,7 @@ fn dropbox(
     } else {
         Access::Token(need(&credentials.dropbox_access_token, "HURACAN_DROPBOX_REFRESH_TOKEN", REMEDY)?.clone())
     };
-    Ok((dropbox::operator(access, &settings.remote.endpoint, http), format!("dropbox:/{root}")))
+    Ok((dropbox::operator(access, &settings.remote.endpoint, http, sessions), format!("dropbox:/{root}")))
 }
 
 fn need<'a>(secret: &'a Option<Secret>, name: &'static str, remedy: &'static str) -> Result<&'a Secret, SyncError> {

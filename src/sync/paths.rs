@@ -4,6 +4,9 @@ use chrono::NaiveDate;
 
 use crate::files::is_plain_name;
 
+/// The databases that are copied to the remote: the library, where it is a file, and the journal.
+pub const DATABASES: [&str; 2] = ["brain.db", "journal.db"];
+
 /// A kind of local file; each has its own folder here and there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -17,10 +20,13 @@ pub enum Kind {
     Config,
     /// Trained symbols of a run that has not ended yet.
     Checkpoints,
+    /// Copies of the library's and the journal's files, which are gone from here once they lie on the remote.
+    Databases,
 }
 
 impl Kind {
-    /// What stays of a day: every kind but checkpoints, which nobody needs once their run has ended.
+    /// What lies here and there alike when a day has ended: every kind but checkpoints, which nobody needs once their run
+    /// has ended, and copies of databases.
     pub const ALL: [Self; 8] = [
         Self::Candles,
         Self::Models,
@@ -44,6 +50,7 @@ impl Kind {
             Self::Exports => "exports",
             Self::Config => "config",
             Self::Checkpoints => "data/checkpoints",
+            Self::Databases => "data/copies",
         }
     }
 
@@ -52,6 +59,7 @@ impl Kind {
         match self {
             Self::Learning => "learning",
             Self::Checkpoints => "checkpoints",
+            Self::Databases => "data",
             other => other.local_folder(),
         }
     }
@@ -76,6 +84,7 @@ impl Kind {
             Self::Config => flat && ends(&[".yaml", ".yml", ".json", ".toml"]),
             // `{digest}/{symbol}.pkl`
             Self::Checkpoints => inner.matches('/').count() == 1 && ends(&[".pkl"]),
+            Self::Databases => DATABASES.contains(&inner),
             Self::Models | Self::Reports | Self::Exports => true,
         }
     }
@@ -87,7 +96,7 @@ fn classify(local: &str) -> Option<(Kind, &str)> {
         return None;
     }
     // Learning lies inside logs: it comes before it in `Kind::ALL`.
-    let (kind, inner) = Kind::ALL.into_iter().chain([Kind::Checkpoints]).find_map(|kind| {
+    let (kind, inner) = Kind::ALL.into_iter().chain([Kind::Checkpoints, Kind::Databases]).find_map(|kind| {
         let inner = local.strip_prefix(kind.local_folder())?.strip_prefix('/')?;
         Some((kind, inner))
     })?;
@@ -150,6 +159,8 @@ mod tests {
             ("reports/model_comparison.html", "2025-11-08/reports/model_comparison.html"),
             ("exports/trade_history_2025-11-08.csv", "2025-11-08/exports/trade_history_2025-11-08.csv"),
             ("config/settings.yaml", "2025-11-08/config/settings.yaml"),
+            ("data/copies/journal.db", "2025-11-08/data/journal.db"),
+            ("data/copies/brain.db", "2025-11-08/data/brain.db"),
             ("data/checkpoints/0af3/BTC-USDT.pkl", "2025-11-08/checkpoints/0af3/BTC-USDT.pkl"),
         ] {
             assert_eq!(at(local), Some(format!("Runpodhuracan/{remote}")), "{local}");
@@ -157,6 +168,7 @@ mod tests {
         for local in [
             "data/checkpoints/BTC-USDT.pkl",
             "data/brain.db",
+            "data/copies/other.db",
             "logs/core.dump",
             "README.md",
             "models",

@@ -107,6 +107,33 @@ impl Remote {
         Ok(restored)
     }
 
+    /// The days that the remote has a folder of, the newest first.
+    ///
+    /// # Errors
+    /// [`SyncError::Remote`] when the remote cannot be listed.
+    pub async fn days(&self) -> Result<Vec<NaiveDate>, SyncError> {
+        let folder = format!("{}/", self.root);
+        let entries = match self.operator.list(&folder).await {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(SyncError::remote("list", &folder, &error)),
+        };
+        let mut days: Vec<NaiveDate> =
+            entries.iter().filter_map(|entry| entry.name().trim_end_matches('/').parse().ok()).collect();
+        days.sort_unstable_by(|a, b| b.cmp(a));
+        days.dedup();
+        Ok(days)
+    }
+
+    /// Whether the remote has a file of this kind, of the day where each has its own.
+    ///
+    /// # Errors
+    /// [`SyncError::Remote`] when the remote cannot be listed.
+    pub async fn has(&self, kind: Kind, date: NaiveDate) -> Result<bool, SyncError> {
+        let listed = self.list(&kind.remote_prefix(date, &self.root)).await?;
+        Ok(listed.iter().any(|entry| local_path(entry.path(), kind, date, &self.root).is_some()))
+    }
+
     /// Every file below a folder of the remote; none where there is no such folder.
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Entry>, SyncError> {
         let folder = format!("{prefix}/");

@@ -55,7 +55,13 @@ pub(super) async fn upload(remote: &Remote, path: &Path, remote_path: &str) -> R
         let meta = meta.map_err(|e| SyncError::remote("write", remote_path, &e))?;
         return Ok(entry(size, sha256, remote_path, meta.etag()));
     }
-    upload_in_parts(&remote.operator, path, remote_path).await
+    let goes_on = remote.sessions.knows(remote_path);
+    let uploaded = upload_in_parts(&remote.operator, path, remote_path).await;
+    // What was to be gone on with is of another file, or over: the parts before it are not there.
+    if uploaded.is_err() && goes_on && !remote.sessions.knows(remote_path) {
+        return upload_in_parts(&remote.operator, path, remote_path).await;
+    }
+    uploaded
 }
 
 async fn upload_in_parts(operator: &Operator, path: &Path, remote_path: &str) -> Result<ManifestEntry, SyncError> {

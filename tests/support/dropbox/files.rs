@@ -128,6 +128,11 @@ impl Files {
         }
     }
 
+    /// Ends every upload session, as time does.
+    pub fn end_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
     /// A refusal where the body is not what its hash says.
     fn checked(&self, arguments: &Value, body: &[u8]) -> Option<Answer> {
         let told = arguments["content_hash"].as_str()?;
