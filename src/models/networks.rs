@@ -242,12 +242,14 @@ mod tests {
         infinite.seeds[1].parameters[3] = f32::INFINITY;
         let error = Networks::read(&infinite.write().unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "the tensor '1.0.weights' has values that are not finite");
-        // Every byte changed, and every length: an error, or networks that are other ones.
+        // Every byte changed, and every length: an error, or networks that are other ones. A key of the header that has a
+        // default may be lost without a loss.
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 0x15;
             if let Ok(read) = Networks::read(&changed) {
-                assert!(read != networks(), "byte {at}");
+                assert!(at < header || read != networks(), "byte {at}");
             }
             assert!(Networks::read(&bytes[..at]).is_err(), "{at} bytes");
         }

@@ -311,7 +311,8 @@ mod tests {
         };
         let row = bench.row(work(), || compared(2), round).unwrap();
         let kernels = row.kernels_best_s.unwrap();
-        assert!(row.best_s >= 0.02 && kernels > 0.0 && kernels < 0.02, "{row:?}");
+        // The sleep is part of the call alone, however busy the machine is.
+        assert!(kernels > 0.0 && row.best_s - kernels >= 0.02, "{row:?}");
         let found = bench.kernels();
         assert_eq!((found.len(), found[0].kernel, found[0].launches), (1, "copy", 1));
         assert_eq!(row.bytes_per_s, Some(20.0 / kernels));
