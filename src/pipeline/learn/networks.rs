@@ -77,7 +77,14 @@ pub fn seed_of(run: u64, number: u32) -> u64 {
 }
 
 /// Networks in the order of symbols and folds; else why there are none.
-pub fn train(inputs: &Inputs<'_>, batch: &[(usize, Vec<Fold>)], listener: &Listener<'_>) -> Vec<Result<Part, String>> {
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
+pub fn train(
+    inputs: &Inputs<'_>,
+    batch: &[(usize, Vec<Fold>)],
+    listener: &Listener<'_>,
+) -> Result<Vec<Result<Part, String>>, EngineError> {
     let Inputs { settings, panel, labels, .. } = *inputs;
     let (mut all, mut owners) = (Vec::new(), HashMap::new());
     let seeds = settings.models.neural.seeds;
