@@ -4,7 +4,7 @@
 //! `[jobs × rows × features]`, `labels.f32` `[jobs × rows × 3]`, `initial.f32` `[jobs × parameters]`.
 //!
 //! `neural train FOLDER [--backend cores|flex|cuda]`: trains it, and prints job-epochs a second. Features are scaled and rows
-//! drawn here, which the peer does without. `cuda` is the first GPU.
+//! drawn here, which the peer does without. `cuda` is the first GPU, 4 GiB of it at most.
 
 use std::path::Path;
 use std::time::Instant;

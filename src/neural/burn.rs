@@ -40,7 +40,10 @@ pub fn train<B: AutodiffBackend>(
     features: &[String],
     jobs: &[NeuralJob],
     observer: &dyn Observer,
-) -> Vec<Result<Network, NeuralError>> {
+) -> Vec<Result<Network, NeuralError>>
+where
+    B::Device: guard::Device,
+{
     let stopped = |job: &NeuralJob| NeuralError::Stopped { job: job.name.clone() };
     let check = |job: &NeuralJob| job.check(table, features).and(Err(stopped(job)));
     let mut results: Vec<Result<Network, NeuralError>> = jobs.iter().map(check).collect();
@@ -64,7 +67,7 @@ pub fn train<B: AutodiffBackend>(
         let run = || Training::<B>::new(device, table, features, jobs, batch, observer).map(Training::run);
         let outcome = match failed.take() {
             Some(reason) => Err(reason),
-            None => guard::guarded(run),
+            None => guard::guarded(device, run),
         };
         match outcome {
             Ok(networks) => networks.into_iter().flatten().for_each(|(place, network)| results[place] = network),

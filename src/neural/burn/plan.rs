@@ -77,7 +77,7 @@ fn split(table: Table<'_>, jobs: &[NeuralJob], mut group: Vec<usize>, bytes: u64
     batches
 }
 
-/// What one job takes beside the table.
+/// What one job takes beside the table, estimated from above: on Flex, batches of seven shapes took 0.41 to 0.78 of it.
 struct Size {
     bytes: u64,
     /// Elements of its widest tensor.

@@ -34,7 +34,7 @@ impl Rows {
         let (touched, after): (Vec<_>, Vec<_>) = rest.into_iter().partition(|rows| rows.start <= more.end);
         let start = touched.first().map_or(more.start, |rows| rows.start.min(more.start));
         let end = touched.last().map_or(more.end, |rows| rows.end.max(more.end));
-        Self(before.into_iter().chain([start..end]).chain(after).collect())
+        Self(before.into_iter().chain(std::iter::once(start..end)).chain(after).collect())
     }
 
     /// Rows on the device.

@@ -7,10 +7,11 @@ use ::burn::tensor::{Tensor, TensorData};
 
 use super::adamw::{AdamW, Rates, by_job, clip};
 use super::feed::{Feed, Fixed, Part, masks};
+use super::guard::{self, Device as _};
 use super::member::Member;
 use super::parameters::{Parameters, to_host};
 use super::rows::Rows;
-use super::{graph, guard, plan, train};
+use super::{graph, plan, train};
 use crate::boost::Table;
 use crate::neural::layers::{self, Layer};
 use crate::neural::step::{self, Workspace};
@@ -431,13 +432,18 @@ fn a_panic_is_an_error_of_its_batch_and_of_those_that_would_follow() {
 
 #[test]
 fn a_panic_on_a_devices_thread_fails_the_work_that_hears_nothing_of_it() {
-    for name in [None, Some("DSD-0-0"), Some("DSU-0-0")] {
-        let heard = guard::guarded(|| {
-            let thread = name.map_or_else(Builder::new, |name| Builder::new().name(name.to_owned()));
-            let _ = thread.spawn(|| panic!("no driver")).unwrap().join();
-            1
-        });
-        assert_eq!(heard, Err("no driver".to_owned()), "{name:?}");
+    struct Seventh;
+    impl guard::Device for Seventh {
+        fn threads(&self) -> Vec<String> {
+            vec!["DSD-0-7".into(), "DSU-0-7".into()]
+        }
     }
-    assert_eq!(guard::guarded(|| 2), Ok(2));
+    let panics_on = |name: &str| {
+        let _ = Builder::new().name(name.to_owned()).spawn(|| panic!("no driver")).unwrap().join();
+    };
+    for name in Seventh.threads() {
+        assert_eq!(guard::guarded(&Seventh, || panics_on(&name)), Err("no driver".to_owned()));
+        assert_eq!(guard::guarded(&Seventh, || 2), Ok(2), "what was heard before is no fault of this work");
+    }
+    assert_eq!(guard::guarded(&Seventh, || panics_on("DSD-0-8")), Ok(()), "another device");
 }

@@ -187,9 +187,9 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         }
     }
 
-    /// Lets go of all members but some, and notes what has come of them.
+    /// Lets go of all members but some, whose places rise, and notes what has come of them.
     fn keep(&mut self, kept: &[usize]) {
-        let gone: Vec<usize> = (0..self.members.len()).filter(|at| !kept.contains(at)).collect();
+        let gone: Vec<usize> = (0..self.members.len()).filter(|at| kept.binary_search(at).is_err()).collect();
         let mut best = match gone.is_empty() {
             true => Vec::new(),
             false => self.best.select(&places(&gone, &self.device)).download(&self.layers),
@@ -197,7 +197,7 @@ impl<'a, B: AutodiffBackend> Training<'a, B> {
         .into_iter();
         let members = std::mem::take(&mut self.members);
         for (at, member) in members.into_iter().enumerate() {
-            if kept.contains(&at) {
+            if kept.binary_search(&at).is_ok() {
                 self.members.push(member);
             } else {
                 let place = member.place;
