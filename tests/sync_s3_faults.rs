@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use huracan::arith::draw;
-use s3::faulty::{Faulty, KINDS};
+use s3::faulty::{Fault, Faulty, KINDS, Point};
 use s3::{BUCKET, moto, request, request_with};
 
 const DATE: &str = "2025-11-08";
@@ -103,6 +103,36 @@ fn seen(server: u16) -> BTreeMap<String, Vec<(usize, String)>> {
         let (Some(key), Some(version)) = next else { return seen };
         markers = format!("&key-marker={}&version-id-marker={version}", key.replace(' ', "%20"));
     }
+}
+
+#[test]
+fn a_large_file_survives_any_fault_at_any_point_of_its_upload() {
+    let Some(moto) = moto() else { return };
+    let workdir = tempfile::tempdir().unwrap();
+    let local = "exports/large.csv";
+    std::fs::create_dir_all(workdir.path().join("exports")).unwrap();
+    let proxy = Faulty::before(moto.port, SEED, 0.0, Duration::from_millis(5500));
+    for (n, point) in [Point::Begin, Point::Part, Point::End].into_iter().enumerate() {
+        for (m, fault) in [Fault::Broken, Fault::SlowDown, Fault::BrokenAfter, Fault::CutAfter, Fault::CutWithin]
+            .into_iter()
+            .enumerate()
+        {
+            let mut large = content(0);
+            large.extend([n as u8, m as u8]);
+            fs::write(workdir.path().join(local), &large).unwrap();
+            proxy.state().next.push((point, fault));
+            let answer = done(proxy.port, workdir.path(), &format!("sync --date {DATE}"));
+            assert_eq!(
+                (&answer["verified"], &answer["faults"]),
+                (&1.into(), &serde_json::json!([])),
+                "{fault:?} {point:?}"
+            );
+            assert!(proxy.state().next.is_empty(), "{fault:?} at {point:?} did not come about");
+        }
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    done(proxy.port, elsewhere.path(), &format!("restore --date {DATE}"));
+    assert!(fs::read(elsewhere.path().join(local)).unwrap() == fs::read(workdir.path().join(local)).unwrap());
 }
 
 #[test]

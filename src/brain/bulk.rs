@@ -1,8 +1,10 @@
 //! Rows lent one by one to whoever writes them elsewhere: a million wide rows are read without a value of its own for
 //! each cell, and without a task that is woken for each row.
 //!
-//! SQLite is read by a connection of its own on a thread of its own; PostgreSQL sends the rows by its binary COPY.
+//! SQLite is read by a connection of its own, and PostgreSQL sends the rows by its binary COPY; whoever takes them does so on
+//! another thread meanwhile.
 
+mod batch;
 mod postgres;
 mod sqlite;
 

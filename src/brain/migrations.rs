@@ -50,9 +50,9 @@ const BRAIN: &[Step] = &[
     },
     Step {
         version: 7,
-        description: "reasons by run in order",
-        postgres: include_str!("../../migrations/postgres/0007_reasons_by_run_in_order.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0007_reasons_by_run_in_order.sql"),
+        description: "faster exports",
+        postgres: include_str!("../../migrations/postgres/0007_faster_exports.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0007_faster_exports.sql"),
     },
 ];
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -13,6 +14,8 @@ const UNDER_WAY: &str = ".export-";
 
 /// Bytes that are hashed and written at once.
 const PIECE: usize = 1 << 18;
+/// Bytes after which a large file is sent on its way to the disk.
+const TO_DISK: usize = 64 << 20;
 
 /// The folder of the exports.
 pub(super) struct Folder {
@@ -61,8 +64,9 @@ impl Whole {
     /// Puts the file under its name.
     pub fn finish(self, kind: &'static str, rows: Option<u64>) -> Result<ExportFile, ExportError> {
         let failed = |path: &Path, source| ExportError::Write { path: path.to_owned(), source };
-        let hashing = self.inner.into_inner().map_err(|error| failed(&self.path, error.into_error()))?;
-        let Hashing { file, hash, bytes } = hashing;
+        let mut hashing = self.inner.into_inner().map_err(|error| failed(&self.path, error.into_error()))?;
+        hashing.arrived().map_err(|source| failed(&self.path, source))?;
+        let Hashing { file, hash, bytes, .. } = hashing;
         // Renaming before the content has reached the disk could leave an empty file after a power cut.
         file.as_file().sync_data().map_err(|source| failed(&self.path, source))?;
         file.persist(&self.path).map_err(|error| failed(&self.path, error.error))?;
@@ -84,11 +88,36 @@ struct Hashing {
     file: NamedTempFile,
     hash: Sha256,
     bytes: u64,
+    /// What of a large file is on its way to the disk while more of it is made.
+    leaving: Option<JoinHandle<io::Result<()>>>,
+    /// Bytes written since that began.
+    waiting: usize,
 }
 
 impl Hashing {
     fn new(file: NamedTempFile) -> Self {
-        Self { file, hash: Sha256::new(), bytes: 0 }
+        Self { file, hash: Sha256::new(), bytes: 0, leaving: None, waiting: 0 }
+    }
+
+    /// Sends what has gathered on its way to the disk: left to the end, all of it would be waited for.
+    fn send_off(&mut self, written: usize) -> io::Result<()> {
+        self.waiting += written;
+        if self.waiting < TO_DISK || self.leaving.as_ref().is_some_and(|leaving| !leaving.is_finished()) {
+            return Ok(());
+        }
+        self.arrived()?;
+        let file = self.file.as_file().try_clone()?;
+        self.leaving = Some(std::thread::spawn(move || file.sync_data()));
+        self.waiting = 0;
+        Ok(())
+    }
+
+    /// Waits for what is on its way; a disk that failed says so once, and to whoever asked first.
+    fn arrived(&mut self) -> io::Result<()> {
+        match self.leaving.take() {
+            Some(leaving) => leaving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -97,6 +126,7 @@ impl Write for Hashing {
         let written = self.file.write(bytes)?;
         self.hash.update(&bytes[..written]);
         self.bytes += written as u64;
+        self.send_off(written)?;
         Ok(written)
     }
 

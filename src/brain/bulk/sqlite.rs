@@ -2,25 +2,56 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rusqlite::types::{Value as Owned, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement};
 
+use super::batch::Batch;
 use super::{Cell, Query, TakeRows};
 use crate::brain::BrainError;
 use crate::brain::open::BUSY_TIMEOUT;
 use crate::brain::value::{Kind, Value};
 
-/// Pages that the connection keeps, kB: the upper levels of an index over a million rows, and some of its leaves.
-const PAGES_KB: i64 = 8 * 1024;
+/// Pages that the connection keeps, kB: the upper levels of an index over a million rows.
+const PAGES_KB: i64 = 2 * 1024;
+/// Batches that wait for whoever takes them at most.
+const WAITING: usize = 3;
 
-/// Reads until the last row, until `taker` wants no more, or until `wanted` is false.
+/// Reads until the last row, until `taker` wants no more, or until `wanted` is false; `taker` works on a thread beside.
 pub(super) fn read<T: TakeRows>(
     file: &Path,
     query: &Query,
     mut taker: T,
     wanted: &AtomicBool,
 ) -> Result<T, BrainError> {
+    let (send, batches) = sync_channel::<Batch>(WAITING);
+    let (used, again) = sync_channel::<Batch>(WAITING + 2);
+    let columns = query.columns.len().max(1);
+    let taking = std::thread::spawn(move || {
+        for mut batch in batches {
+            if batch.lend(columns, &mut taker).is_break() {
+                break;
+            }
+            batch.clear();
+            // Used again, unless the reader has gone.
+            let _ = used.try_send(batch);
+        }
+        taker
+    });
+    let read = rows(file, query, &send, &again, wanted);
+    drop(send);
+    let taker = taking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    read.map(|()| taker)
+}
+
+fn rows(
+    file: &Path,
+    query: &Query,
+    send: &SyncSender<Batch>,
+    again: &Receiver<Batch>,
+    wanted: &AtomicBool,
+) -> Result<(), BrainError> {
     let failed = |source: rusqlite::Error| query.failed(source);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags).map_err(failed)?;
@@ -29,20 +60,21 @@ pub(super) fn read<T: TakeRows>(
     let mut statement = connection.prepare(&query.sql).map_err(failed)?;
     bind(&mut statement, &query.binds).map_err(failed)?;
     let mut rows = statement.raw_query();
+    let mut batch = Batch::default();
     while wanted.load(Ordering::Relaxed)
         && let Some(row) = rows.next().map_err(failed)?
     {
-        let mut cells = Vec::with_capacity(query.columns.len());
         for (at, column) in query.columns.iter().enumerate() {
             let value = row.get_ref(at).map_err(failed)?;
-            let cell = cell(value, column.kind).ok_or_else(|| query.mistaken(at, shown(value)))?;
-            cells.push(cell);
+            batch.push(cell(value, column.kind).ok_or_else(|| query.mistaken(at, shown(value)))?);
         }
-        if taker.row(&cells).is_break() {
-            break;
+        // Nobody takes any more: the taker has said so.
+        if batch.is_full() && send.send(std::mem::replace(&mut batch, again.try_recv().unwrap_or_default())).is_err() {
+            return Ok(());
         }
     }
-    Ok(taker)
+    let _ = send.send(batch);
+    Ok(())
 }
 
 /// `$1` is a name to SQLite, and gets the first value.

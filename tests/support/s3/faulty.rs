@@ -52,6 +52,25 @@ impl Fault {
     }
 }
 
+/// Where an upload in parts stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    Begin,
+    Part,
+    End,
+}
+
+impl Point {
+    fn is_of(self, head: &str) -> bool {
+        let line = head.lines().next().unwrap_or_default();
+        match self {
+            Self::Begin => line.starts_with("POST") && line.contains("?uploads"),
+            Self::Part => line.starts_with("PUT") && line.contains("partNumber="),
+            Self::End => line.starts_with("POST") && line.contains("uploadId="),
+        }
+    }
+}
+
 /// The proxy; it ends when this is dropped.
 pub struct Faulty {
     pub port: u16,
@@ -65,6 +84,8 @@ pub struct State {
     pub hang: Duration,
     pub requests: u64,
     pub failures: BTreeMap<String, u64>,
+    /// Faults for the next requests at a point of an upload in parts, before any that are drawn.
+    pub next: Vec<(Point, Fault)>,
     /// Requests that changed something though the client was not told so.
     pub answers_lost: u64,
     /// Objects that the server took, again and again or not.
@@ -82,6 +103,7 @@ impl Faulty {
             hang,
             requests: 0,
             failures: BTreeMap::new(),
+            next: Vec::new(),
             answers_lost: 0,
             stored: 0,
             retry_after_left: 4,
@@ -201,7 +223,7 @@ fn serve(mut stream: TcpStream, server: u16, state: &Mutex<State>) {
     while let Some(asked) = Message::asked(&mut stream) {
         let (fault, hang) = {
             let mut state = locked(state);
-            (state.next_fault(), state.hang)
+            (state.next_fault(&asked.head), state.hang)
         };
         let answer = match fault {
             Some(fault) if !fault.does_the_work() => locked(state).refuse(fault),
@@ -211,9 +233,8 @@ fn serve(mut stream: TcpStream, server: u16, state: &Mutex<State>) {
                 let mut state = locked(state);
                 state.answers_lost += u64::from(changes && fault.is_some_and(|fault| fault != Fault::Slow));
                 // A whole object by PUT, or the end of one that came in parts.
-                let whole = asked.head.starts_with("PUT") && !asked.head.contains("partNumber=");
-                let ends = asked.head.starts_with("POST") && asked.head.contains("uploadId=");
-                state.stored += u64::from((whole || ends) && answer.head.contains(" 200 "));
+                let whole = asked.head.starts_with("PUT") && !Point::Part.is_of(&asked.head);
+                state.stored += u64::from((whole || Point::End.is_of(&asked.head)) && answer.head.contains(" 200 "));
                 answer
             }
         };
@@ -245,8 +266,11 @@ fn serve(mut stream: TcpStream, server: u16, state: &Mutex<State>) {
 }
 
 impl State {
-    fn next_fault(&mut self) -> Option<Fault> {
+    fn next_fault(&mut self, head: &str) -> Option<Fault> {
         self.requests += 1;
+        if let Some(at) = self.next.iter().position(|(point, _)| point.is_of(head)) {
+            return Some(self.next.remove(at).1);
+        }
         if uniform(draw(self.seed, self.requests, 0)) >= self.share {
             return None;
         }
