@@ -27,12 +27,14 @@ pub use bins::Cuts;
 pub use cpu::{train, train_by, train_while};
 pub use forest::Forest;
 pub use importance::{Permuted, contributions, mean_absolute, permutation};
-pub use job::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOST_CLASSES, Objective, Table};
+pub use job::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOST_CLASSES, Objective};
 pub use loss::mean_loss;
 pub use predict::{PredictJob, predict, raw_scores};
 pub use search::{Chosen, Grid, Search, search};
 pub use split::{Ways, ways};
 pub use tree::{Child, Tree};
+
+pub use huracan_base::Table;
 
 /// Rows from which on threads share the work of one job or node: sums of integers are the same in any order.
 const MANY_ROWS: usize = 1 << 15;

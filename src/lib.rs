@@ -1,6 +1,5 @@
 //! Huracan trains every symbol's trading models at once; see `docs/` and the README.
 
-pub mod arith;
 pub mod audit;
 pub mod boost;
 pub mod brain;
@@ -19,7 +18,6 @@ pub mod logs;
 pub mod market;
 pub mod metrics;
 pub mod models;
-pub mod neural;
 pub mod notify;
 pub mod patterns;
 pub mod pipeline;
@@ -31,3 +29,6 @@ pub mod shadow;
 pub mod sync;
 pub mod text;
 pub mod ui;
+
+pub use huracan_base::arith;
+pub use huracan_neural as neural;

@@ -2,14 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat};
 
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
+pub use huracan_base::hex;
 
 /// A whole number with its thousands apart: 1,234,567.
 pub fn thousands(number: u64) -> String {
@@ -65,7 +58,6 @@ mod tests {
     fn words_near_enough_are_suggested() {
         assert_eq!(nearest_word("timefrme", &["timeframe", "quote"]), Some("timeframe"));
         assert_eq!(nearest_word("zzz", &["timeframe", "quote"]), None);
-        assert_eq!(hex(&[0, 255, 16]), "00ff10");
         assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -10,7 +10,7 @@ use super::progress::{Epoch, Observer, Progress, State};
 use super::step::{self, Workspace};
 use super::windows::Windows;
 use super::{Network, NeuralError, NeuralJob};
-use crate::boost::Table;
+use huracan_base::Table;
 
 /// Networks of `jobs`, in their order.
 pub fn train(

@@ -1,9 +1,9 @@
 //! Which jobs are trained together, so that they fit into a device's memory.
 
 use super::rows::Rows;
-use crate::boost::Table;
-use crate::neural::layers::{self, Layer};
-use crate::neural::{NeuralJob, prepare};
+use crate::layers::{self, Layer};
+use crate::{NeuralJob, prepare};
+use huracan_base::Table;
 
 /// Elements of one tensor, and jobs of a batch, at most: kernels count in 32 bits, and CUDA's grids in 16.
 const MOST_ELEMENTS: u64 = i32::MAX as u64;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::boost::Table;
+use huracan_base::Table;
 
 /// Mean and spread of each column over the training rows alone. A missing value becomes the mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

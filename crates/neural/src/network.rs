@@ -7,8 +7,8 @@ use super::layers::{self, Layer};
 use super::step::{self, Workspace};
 use super::windows::Windows;
 use super::{Epoch, Head, Progress, Scaler, Shape};
-use crate::arith;
-use crate::boost::Table;
+use huracan_base::Table;
+use huracan_base::arith;
 
 /// Weights, and what turns features into their inputs and their outputs into predictions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,6 @@ impl Network {
         {
             values.iter().for_each(|value| hash.update(value.to_le_bytes()));
         }
-        crate::text::hex(&hash.finalize())
+        huracan_base::hex(&hash.finalize())
     }
 }

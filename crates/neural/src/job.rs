@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::{NeuralError, Shape};
-use crate::boost::Table;
+use huracan_base::Table;
 
 /// What a head learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

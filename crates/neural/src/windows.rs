@@ -1,7 +1,7 @@
 //! Rows of a table as what a network sees: scaled, with the bars before them.
 
 use super::Scaler;
-use crate::boost::Table;
+use huracan_base::Table;
 
 /// Scaled features of all bars that a job's windows reach, dense.
 pub struct Windows {

@@ -6,7 +6,7 @@ use ::burn::backend::{Autodiff, Cuda, Flex, cuda::CudaDevice, flex::FlexDevice};
 #[cfg(feature = "burn")]
 use super::burn;
 use super::{Network, NeuralError, NeuralJob, Observer, cores};
-use crate::boost::Table;
+use huracan_base::Table;
 
 /// What the products of networks are made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

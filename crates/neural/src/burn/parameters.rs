@@ -3,7 +3,7 @@
 use ::burn::tensor::backend::Backend;
 use ::burn::tensor::{Int, Tensor, TensorData};
 
-use crate::neural::layers::{self, Layer};
+use crate::layers::{self, Layer};
 
 /// Of each layer the weights, `[jobs, inputs, outputs]`, and the biases, `[jobs, 1, outputs]`; or something of that shape,
 /// as their gradient.

@@ -2,8 +2,8 @@
 
 use super::layers;
 use super::{Head, NeuralJob, Scaler};
-use crate::arith::{self, draw};
-use crate::boost::Table;
+use huracan_base::Table;
+use huracan_base::arith::{self, draw};
 
 /// Counters of a job's draws: layers have the numbers below.
 const ORDER: u64 = 1 << 32;

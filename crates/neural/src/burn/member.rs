@@ -1,9 +1,9 @@
 //! A job among those that are trained together: what of it stays on the host.
 
 use super::rows::Rows;
-use crate::boost::Table;
-use crate::neural::prepare::{self, Prepared};
-use crate::neural::{Epoch, Head, Network, NeuralError, NeuralJob, Progress};
+use crate::prepare::{self, Prepared};
+use crate::{Epoch, Head, Network, NeuralError, NeuralJob, Progress};
+use huracan_base::Table;
 
 pub struct Member<'a> {
     pub job: &'a NeuralJob,

@@ -91,6 +91,7 @@ pub fn power_of_two(k: i32) -> f64 {
 }
 
 /// The least e with |x| ≤ 2ᵉ, for finite x ≠ 0; 0 for 0.
+#[inline]
 pub fn exponent_above(x: f64) -> i32 {
     let x = x.abs();
     if x < f64::MIN_POSITIVE {
@@ -108,6 +109,7 @@ pub fn sigmoid(x: f64) -> f64 {
 }
 
 /// Turns scores into probabilities in place: eˣ/Σeˣ, the largest score subtracted first.
+#[inline]
 pub fn softmax(scores: &mut [f64]) {
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut sum = 0.0;
@@ -121,6 +123,7 @@ pub fn softmax(scores: &mut [f64]) {
 }
 
 /// Rounds to the nearest integer, halves away from zero.
+#[inline]
 pub fn round_to_i64(x: f64) -> i64 {
     (if x < 0.0 { x - 0.5 } else { x + 0.5 }) as i64
 }
@@ -136,10 +139,12 @@ pub fn round_to_i32(x: f64) -> i32 {
 /// A draw from the stream `(seed, a, b)`: 64 well-mixed bits, equal wherever and in whatever order it is made.
 ///
 /// Three rounds of the SplitMix64 finaliser (Steele, Lea and Flood 2014).
+#[inline]
 pub fn draw(seed: u64, a: u64, b: u64) -> u64 {
     mix(mix(mix(seed).wrapping_add(a)).wrapping_add(b))
 }
 
+#[inline]
 fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -148,6 +153,7 @@ fn mix(x: u64) -> u64 {
 }
 
 /// A draw as a number in [0, 1).
+#[inline]
 pub fn uniform(bits: u64) -> f64 {
     (bits >> 11) as f64 * power_of_two(-53)
 }

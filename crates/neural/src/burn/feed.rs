@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use super::adamw::limits;
 use super::member::Member;
 use super::rows::FARTHEST;
-use crate::neural::dropout::Masks;
-use crate::neural::layers::Layer;
-use crate::neural::{Head, NeuralJob, prepare};
+use crate::dropout::Masks;
+use crate::layers::Layer;
+use crate::{Head, NeuralJob, prepare};
 
 /// What stays the same from the first to the last step.
 pub struct Fixed<B: Backend> {

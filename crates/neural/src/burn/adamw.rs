@@ -4,9 +4,9 @@ use ::burn::tensor::backend::Backend;
 use ::burn::tensor::{Tensor, TensorData};
 
 use super::parameters::Parameters;
-use crate::neural::NeuralJob;
-use crate::neural::adamw::{BETA_1, BETA_2, EPSILON, one_cycle, shares};
-use crate::neural::prepare;
+use crate::NeuralJob;
+use crate::adamw::{BETA_1, BETA_2, EPSILON, one_cycle, shares};
+use crate::prepare;
 
 /// Moments of the gradients.
 pub struct AdamW<B: Backend> {

@@ -10,9 +10,9 @@ use super::graph;
 use super::member::Member;
 use super::parameters::{Parameters, places, to_host};
 use super::plan::Batch;
-use crate::boost::Table;
-use crate::neural::layers::{self, Layer};
-use crate::neural::{Network, NeuralError, NeuralJob, Observer, State};
+use crate::layers::{self, Layer};
+use crate::{Network, NeuralError, NeuralJob, Observer, State};
+use huracan_base::Table;
 
 /// A job's place among all jobs, and what has come of it.
 pub type Outcome = (usize, Result<Network, NeuralError>);

@@ -5,15 +5,15 @@ use std::ops::Range;
 use ::burn::tensor::backend::Backend;
 use ::burn::tensor::{Tensor, TensorData};
 
-use crate::boost::Table;
-use crate::neural::NeuralJob;
+use crate::NeuralJob;
+use huracan_base::Table;
 
 /// A missing value on the device, where it is recognised by being above [`FARTHEST`]: comparisons of numbers become part of
 /// the kernels beside them, a question for NaN does not.
 pub const MISSING: f32 = f32::MAX;
 
 /// Values and means go up to here on the device, so that their distances are numbers; beyond it a value is so wild that it
-/// counts as [`Scaler::REACH`](crate::neural::Scaler::REACH) deviations anyway.
+/// counts as [`Scaler::REACH`](crate::Scaler::REACH) deviations anyway.
 pub const FARTHEST: f32 = 1e38;
 
 /// Rows of the table, in ranges that do not touch. On the device they follow one another, after a row of missing values.

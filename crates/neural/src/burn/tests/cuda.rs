@@ -1,7 +1,7 @@
 //! The first GPU, where there is one.
 
 use super::*;
-use crate::neural::{Backend, train};
+use crate::{Backend, train};
 
 #[test]
 fn a_gpu_trains_what_the_cores_train_and_its_absence_is_told() {

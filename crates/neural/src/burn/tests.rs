@@ -12,12 +12,12 @@ use super::member::Member;
 use super::parameters::{Parameters, to_host};
 use super::rows::Rows;
 use super::{graph, plan, train};
-use crate::boost::Table;
-use crate::neural::layers::{self, Layer};
-use crate::neural::step::{self, Workspace};
-use crate::neural::tests::{FEATURES, GoOn, HEADS, StopAt, jax, job, names, noise, planted, table};
-use crate::neural::windows::Windows;
-use crate::neural::{Head, Network, NeuralError, NeuralJob, Observer, Progress, Shape, State, cores, prepare};
+use crate::layers::{self, Layer};
+use crate::step::{self, Workspace};
+use crate::tests::{FEATURES, GoOn, HEADS, StopAt, jax, job, names, noise, planted, table};
+use crate::windows::Windows;
+use crate::{Head, Network, NeuralError, NeuralJob, Observer, Progress, Shape, State, cores, prepare};
+use huracan_base::Table;
 
 mod cuda;
 mod memory;
@@ -124,13 +124,8 @@ fn three(values: &[f32], shape: Shape) -> (Vec<NeuralJob>, Vec<Vec<u32>>) {
         job.rows = 20 * number..120;
         job.train.drain(..20 * number as usize);
         job.train_labels.drain(..60 * number as usize);
-        job.params = crate::neural::NeuralParams {
-            shape,
-            dropout: 0.3,
-            label_smoothing: 0.05,
-            seed: u64::from(number),
-            ..job.params
-        };
+        job.params =
+            crate::NeuralParams { shape, dropout: 0.3, label_smoothing: 0.05, seed: u64::from(number), ..job.params };
         job
     });
     (jobs.to_vec(), vec![(0..30).collect(), (3..20).collect(), Vec::new()])

@@ -5,29 +5,29 @@ use super::dropout::Masks;
 use super::layers::{self, Layer, Shape};
 use super::step::{self, Workspace};
 use super::*;
-use crate::arith::{draw, uniform};
-use crate::boost::Table;
+use huracan_base::Table;
+use huracan_base::arith::{draw, uniform};
 
-pub(in crate::neural) mod jax;
+pub(crate) mod jax;
 
-pub(in crate::neural) const FEATURES: usize = 6;
-pub(in crate::neural) const HEADS: [Head; 3] = [Head::Binary, Head::Binary, Head::Value];
+pub(crate) const FEATURES: usize = 6;
+pub(crate) const HEADS: [Head; 3] = [Head::Binary, Head::Binary, Head::Value];
 
 /// Uniform in [-1, 1), of a seed and place.
-pub(in crate::neural) fn noise(seed: u64, place: usize) -> f32 {
+pub(crate) fn noise(seed: u64, place: usize) -> f32 {
     (2.0 * uniform(draw(seed, 77, place as u64)) - 1.0) as f32
 }
 
 /// `rows` rows of noise; every 50th value is missing.
-pub(in crate::neural) fn table(rows: usize) -> Vec<f32> {
+pub(crate) fn table(rows: usize) -> Vec<f32> {
     (0..rows * FEATURES).map(|at| if at % 50 == 49 { f32::NAN } else { noise(1, at) }).collect()
 }
 
-pub(in crate::neural) fn names() -> Vec<String> {
+pub(crate) fn names() -> Vec<String> {
     (0..FEATURES).map(|feature| format!("f{feature}")).collect()
 }
 
-pub(in crate::neural) fn job(name: &str, rows: u32, train: u32, label: impl Fn(u32) -> [f32; 3]) -> NeuralJob {
+pub(crate) fn job(name: &str, rows: u32, train: u32, label: impl Fn(u32) -> [f32; 3]) -> NeuralJob {
     let labels = |rows: std::ops::Range<u32>| rows.flat_map(&label).collect();
     let params = NeuralParams { epochs: 12, batch: 32, dropout: 0.0, label_smoothing: 0.0, ..NeuralParams::default() };
     NeuralJob {
@@ -43,7 +43,7 @@ pub(in crate::neural) fn job(name: &str, rows: u32, train: u32, label: impl Fn(u
 }
 
 /// Labels that a feature of the row, and one of the bar before, tell.
-pub(in crate::neural) fn planted(values: &[f32]) -> impl Fn(u32) -> [f32; 3] {
+pub(crate) fn planted(values: &[f32]) -> impl Fn(u32) -> [f32; 3] {
     let value = |row: u32, feature: usize| {
         let value = values[row as usize * FEATURES + feature];
         if value.is_nan() { 0.0 } else { value }
@@ -311,7 +311,7 @@ fn constant_and_missing_columns_and_one_class_train_without_a_nan() {
 }
 
 /// Stops every job after an epoch, and keeps what it would go on from.
-pub(in crate::neural) struct StopAt {
+pub(crate) struct StopAt {
     pub epochs: usize,
     pub kept: Mutex<Option<State>>,
 }
@@ -329,7 +329,7 @@ impl Observer for StopAt {
 }
 
 /// Goes on from a state.
-pub(in crate::neural) struct GoOn(pub State);
+pub(crate) struct GoOn(pub State);
 
 impl Observer for GoOn {
     fn state(&self, _: &NeuralJob) -> Option<State> {

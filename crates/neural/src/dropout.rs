@@ -3,7 +3,7 @@
 //! Every output row of a layer gets one of a thousand masks, drawn by job, step, layer and row. So a job's masks are the
 //! same alone and among others and on every backend, and a device can hold them all.
 
-use crate::arith::draw;
+use huracan_base::arith::draw;
 
 /// Masks for the outputs of a layer.
 #[derive(Debug, Clone, PartialEq, Default)]

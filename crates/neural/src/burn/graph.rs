@@ -7,8 +7,8 @@ use ::burn::tensor::{Bool, Tensor};
 use super::feed::{Feed, Fixed};
 use super::parameters::Parameters;
 use super::rows::FARTHEST;
-use crate::neural::Scaler;
-use crate::neural::layers::{Layer, Skip};
+use crate::Scaler;
+use crate::layers::{Layer, Skip};
 
 /// Scaled features of the windows that a step sees, `[jobs, rows × bars, features]`: [`Scaler::apply`]
 /// on the device.

@@ -27,7 +27,7 @@ use ::burn::tensor::backend::AutodiffBackend;
 
 use self::training::Training;
 use super::{Network, NeuralError, NeuralJob, Observer};
-use crate::boost::Table;
+use huracan_base::Table;
 
 /// Networks of `jobs`, in their order, trained on `device` in batches that take less than half of its free memory.
 ///
