@@ -3,7 +3,7 @@
 // The order of threads is drawn anew after every barrier, and shared memory begins as garbage, so that a kernel
 // that lacks a barrier gives other bits. Threads that wait for each other in vain are reported.
 
-#include "shim.h"
+#include "block.h"
 #include "switch.h"
 
 #include <cstdlib>
@@ -57,22 +57,6 @@ struct Site {
 enum Fault : int { None, Divergent, WarpDivergent, ForeignLane, StackOverflow, BarrierUndeclared, TooManySites };
 
 }  // namespace
-
-struct Report {
-    int fault;
-    unsigned thread, other;
-    int line, other_line;
-    int other_done;
-};
-
-struct Request {
-    const Kernel* kernel;
-    void** arguments;
-    Dim block, threads, blocks;
-    std::uint32_t shared_bytes;
-    std::uint32_t barriers;
-    std::uint64_t seed;
-};
 
 // What one CPU thread works in, block after block.
 struct Arena {

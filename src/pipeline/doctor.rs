@@ -12,6 +12,7 @@ use crate::exit::{Code, OrExit};
 use crate::health::{self, Check, Status};
 use crate::kill;
 use crate::market::Exchange;
+use crate::models::Family;
 use crate::notify::Access;
 use crate::settings::Settings;
 use crate::sync::{Credentials, Remote};
@@ -62,6 +63,7 @@ pub async fn doctor(settings: &Settings, workdir: &Path, json: bool) -> Result<A
     checks.push(health::memory());
     let wanted = settings.engine.device.parse::<DeviceChoice>().or_exit(Code::Usage)?;
     checks.push(health::gpu(matches!(wanted, DeviceChoice::Cuda(_))));
+    checks.extend(networks(settings, wanted));
     checks.push(match kill::status(&workdir) {
         None => Check::new("kill switch", Status::Healthy, "off"),
         Some(killed) => Check::new("kill switch", Status::Degraded, killed.to_string()).with_remedy("huracan kill off"),
@@ -72,6 +74,25 @@ pub async fn doctor(settings: &Settings, workdir: &Path, json: bool) -> Result<A
     }
     let code = if worst == Status::Failed { Code::Failed as u8 } else { 0 };
     Ok(Answer { code, json: json!({ "status": worst, "checks": checks }) })
+}
+
+/// Whether a GPU that is asked for can train networks too, where there are to be any.
+fn networks(settings: &Settings, wanted: DeviceChoice) -> Option<Check> {
+    let asked = matches!(wanted, DeviceChoice::Cuda(_)) && Family::of(settings.models.kind).contains(&Family::Neural);
+    asked.then(|| networks_on_a_gpu("networks"))
+}
+
+#[cfg(feature = "burn")]
+fn networks_on_a_gpu(name: &str) -> Check {
+    match crate::neural::cuda_headers() {
+        Ok(folder) => Check::new(name, Status::Healthy, format!("by Burn, with CUDA's headers in {}", folder.display())),
+        Err(lacking) => Check::new(name, Status::Degraded, "trained by the CPU's cores").with_remedy(lacking),
+    }
+}
+
+#[cfg(not(feature = "burn"))]
+fn networks_on_a_gpu(name: &str) -> Check {
+    Check::new(name, Status::Degraded, "trained by the CPU's cores").with_remedy("build with --features burn")
 }
 
 async fn telegram(settings: &Settings) -> Check {

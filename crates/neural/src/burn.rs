@@ -18,6 +18,7 @@ mod member;
 mod parameters;
 mod plan;
 mod rows;
+mod toolkit;
 mod training;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod tests;
 
 use ::burn::tensor::backend::AutodiffBackend;
 
+pub use self::toolkit::headers;
 use self::training::Training;
 use super::{Network, NeuralError, NeuralJob, Observer};
 use huracan_base::Table;

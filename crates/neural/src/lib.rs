@@ -26,6 +26,8 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "burn")]
+pub use burn::headers as cuda_headers;
 pub use error::NeuralError;
 pub use job::{Head, NeuralJob, NeuralParams};
 pub use layers::{Layer, Shape, Skip, initial};

@@ -115,7 +115,8 @@ pub fn train(
     Ok(folds.zip(all.chunks(seeds as usize)).map(one).collect())
 }
 
-/// By a GPU, where it is asked for and this program was built with the feature `burn`; else by the cores.
+/// By a GPU, where it is asked for, this program was built with the feature `burn`, and CUDA's headers are there; else by
+/// the cores.
 fn trained(
     compute: &Compute,
     table: Table<'_>,
@@ -126,6 +127,11 @@ fn trained(
     let on_cores = || neural::train(&Backend::Cores, table, &names, jobs, watch);
     #[cfg(feature = "burn")]
     if let device @ Device::Cuda(index) = compute.device() {
+        if let Err(lacking) = neural::cuda_headers() {
+            tracing::warn!("networks are trained by the CPU's cores: {lacking}");
+            (watch.listener.told)("networks: by the CPU's cores, since CUDA's headers are not there");
+            return Ok(on_cores());
+        }
         let on_device = |stage: &Stage<'_>| {
             let backend = Backend::Cuda { index, free_bytes: stage.limits()?.free_bytes };
             let networks = neural::train(&backend, table, &names, jobs, watch);

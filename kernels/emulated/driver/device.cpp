@@ -1,0 +1,154 @@
+// How the simulated GPU computes, and what it is told by the environment.
+
+#include "device.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace driver {
+
+namespace {
+
+// Of the environment, as a number.
+unsigned long long number(const char* name, unsigned long long otherwise) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+template <class T> T read_at(const unsigned char* image, std::size_t at) {
+    T value;
+    std::memcpy(&value, image + at, sizeof(T));
+    return value;
+}
+
+// Arenas that no thread uses now.
+std::mutex arenas_mutex;
+std::vector<huracan::Arena*> arenas;
+
+huracan::Arena* take_arena() {
+    std::lock_guard<std::mutex> lock(arenas_mutex);
+    if (arenas.empty()) {
+        return huracan::huracan_arena_new();
+    }
+    huracan::Arena* arena = arenas.back();
+    arenas.pop_back();
+    return arena;
+}
+
+void give_arena_back(huracan::Arena* arena) {
+    std::lock_guard<std::mutex> lock(arenas_mutex);
+    arenas.push_back(arena);
+}
+
+// Names of kernels in a cubin, an ELF file: code of kernel K lies in the section .text.K.
+bool read_cubin(const unsigned char* image, std::vector<std::string>& kernels) {
+    constexpr std::uint16_t EM_CUDA = 190;
+    const auto flags = read_at<std::uint32_t>(image, 48);
+    const unsigned architecture = MAJOR * 10 + MINOR;
+    if (read_at<std::uint16_t>(image, 18) != EM_CUDA ||
+        ((flags & 0xff) != architecture && (flags >> 8 & 0xff) != architecture)) {
+        return false;
+    }
+    const auto sections = read_at<std::uint64_t>(image, 40);
+    const auto bytes = read_at<std::uint16_t>(image, 58), count = read_at<std::uint16_t>(image, 60);
+    const auto names_in = read_at<std::uint16_t>(image, 62);
+    const auto names = read_at<std::uint64_t>(image, sections + names_in * bytes + 24);
+    for (unsigned k = 0; k < count; ++k) {
+        const auto name = read_at<std::uint32_t>(image, sections + k * bytes);
+        const std::string section = reinterpret_cast<const char*>(image + names + name);
+        if (section.compare(0, 6, ".text.") == 0) {
+            kernels.push_back(section.substr(6));
+        }
+    }
+    return true;
+}
+
+// Names of kernels in PTX.
+bool read_ptx(const char* text, std::vector<std::string>& kernels) {
+    const std::string ptx = text, entry = ".entry ";
+    for (std::size_t at = ptx.find(entry); at != std::string::npos; at = ptx.find(entry, at + 1)) {
+        const std::size_t begin = at + entry.size(), end = ptx.find_first_of("( \n", begin);
+        kernels.push_back(ptx.substr(begin, end - begin));
+    }
+    return !kernels.empty();
+}
+
+}  // namespace
+
+Module* Module::read(const void* image) {
+    auto* module = new Module;
+    const auto* bytes = static_cast<const unsigned char*>(image);
+    const bool sound = std::memcmp(bytes, "\x7f" "ELF", 4) == 0 ? read_cubin(bytes, module->kernels)
+                                                               : read_ptx(static_cast<const char*>(image), module->kernels);
+    if (!sound) {
+        delete module;
+        return nullptr;
+    }
+    return module;
+}
+
+bool Module::has(const std::string& name) const {
+    return std::find(kernels.begin(), kernels.end(), name) != kernels.end();
+}
+
+Device::Device() : memory(number("HURACAN_SIMULATED_GPU_BYTES", 4ull << 30)), null_stream(0) {
+    // "5:719": the fifth launch fails with result 719.
+    const char* text = std::getenv("HURACAN_SIMULATED_GPU_FAULT");
+    if (text != nullptr && std::sscanf(text, "%ld:%d", &failing, &failing_with) != 2) {
+        std::fprintf(stderr, "HURACAN_SIMULATED_GPU_FAULT is LAUNCH:RESULT\n");
+    }
+}
+
+void Device::fail(int result) {
+    int none = Success;
+    sticky.compare_exchange_strong(none, result);
+}
+
+int Device::counts_launch() { return launches.fetch_add(1) + 1 == failing ? failing_with : Success; }
+
+bool Device::is_pinned(const void* host) {
+    std::lock_guard<std::mutex> lock(mutex);
+    const auto address = reinterpret_cast<std::uintptr_t>(host);
+    auto piece = pinned.upper_bound(address);
+    return piece != pinned.begin() && address - (--piece)->first < piece->second;
+}
+
+void Device::run(Launch& launch) {
+    if (launch.function->kernel == nullptr || fault() != Success) {
+        return;
+    }
+    std::vector<void*> arguments;
+    for (auto& argument : launch.arguments) {
+        arguments.push_back(argument.data());
+    }
+    const huracan::Dim all = launch.blocks;
+    const std::uint64_t count = std::uint64_t{all.x} * all.y * all.z;
+    std::atomic<std::uint64_t> next{0};
+    auto work = [&] {
+        huracan::Arena* arena = take_arena();
+        for (std::uint64_t block = next++; block < count && fault() == Success; block = next++) {
+            const huracan::Dim place = {static_cast<unsigned>(block % all.x), static_cast<unsigned>(block / all.x % all.y),
+                                        static_cast<unsigned>(block / all.x / all.y)};
+            const huracan::Request request = {launch.function->kernel, arguments.data(), place, launch.threads, all,
+                                              launch.shared_bytes, 1, launch.seed * 0x9e3779b97f4a7c15ull + block};
+            huracan::Report report;
+            if (huracan::huracan_run_block(arena, &request, &report) != 0) {
+                std::fprintf(stderr, "simulated GPU: %s: fault %d of thread %u at line %d\n",
+                             launch.function->name.c_str(), report.fault, report.thread, report.line);
+                fail(LaunchFailed);
+            }
+        }
+        give_arena_back(arena);
+    };
+    const unsigned threads = std::min<std::uint64_t>(std::max(1u, std::thread::hardware_concurrency()), count);
+    std::vector<std::thread> others;
+    for (unsigned k = 1; k < threads; ++k) {
+        others.emplace_back(work);
+    }
+    work();
+    for (auto& other : others) {
+        other.join();
+    }
+}
+
+}  // namespace driver

@@ -1,0 +1,475 @@
+// The part of NVIDIA's driver interface (libcuda.so.1) that the program uses, on one simulated GPU: the host's side of CUDA can
+// be tried without a GPU, from NVRTC's cubins to streams, events, full memory and faults. Kernels run as C++, with the emulated
+// device's blocks; kernels of others do nothing. It is stricter than a driver where that shows mistakes, and nothing that it
+// computes says anything about a GPU's speed.
+//
+// HURACAN_SIMULATED_GPU_BYTES: its memory, 4 GiB unless said.  HURACAN_SIMULATED_GPU_FAULT=5:719: the fifth launch fails with
+// result 719, which stays.  HURACAN_SIMULATED_GPUS=0: there is none.
+
+#include "device.h"
+
+#include <cstdio>
+
+using namespace driver;
+
+namespace {
+
+// Never torn down: streams may be at work when the process ends.
+Device& device() {
+    static Device* one = new Device;
+    return *one;
+}
+
+std::mutex starting;
+bool started = false;
+thread_local void* current = nullptr;
+int the_context = 0;
+
+Device& get() {
+    std::lock_guard<std::mutex> lock(starting);
+    return device();
+}
+
+int usable() {
+    if (!started) {
+        return NotInitialized;
+    }
+    return current == nullptr ? InvalidContext : get().fault();
+}
+
+Stream& of(void* stream) { return stream == nullptr ? get().null_stream : *static_cast<Stream*>(stream); }
+
+void* at(std::uint64_t address) { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)); }
+
+#define REQUIRE(condition, otherwise) \
+    if (!(condition)) return otherwise
+#define USABLE() \
+    if (const int result = usable()) return result
+
+// In the stream's turn, if the device's bytes are there then.
+int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, std::size_t bytes) {
+    of(stream).push([=] {
+        if (!get().memory.holds(checked, bytes)) {
+            get().fail(IllegalAddress);
+        } else if (get().fault() == Success) {
+            std::memcpy(to, from, bytes);
+        }
+    });
+    return Success;
+}
+
+}  // namespace
+
+extern "C" {
+
+int cuInit(unsigned) {
+    started = true;
+    return Success;
+}
+
+// NVRTC asks for what the driver tells nobody else, and does without it.
+int cuGetExportTable(const void** table, const void*) {
+    *table = nullptr;
+    return NotFound;
+}
+
+int cuDriverGetVersion(int* version) {
+    *version = 12090;
+    return Success;
+}
+
+int cuGetErrorName(int result, const char** text) {
+    switch (result) {
+        case Success: *text = "CUDA_SUCCESS"; break;
+        case InvalidValue: *text = "CUDA_ERROR_INVALID_VALUE"; break;
+        case OutOfMemory: *text = "CUDA_ERROR_OUT_OF_MEMORY"; break;
+        case NotReady: *text = "CUDA_ERROR_NOT_READY"; break;
+        case IllegalAddress: *text = "CUDA_ERROR_ILLEGAL_ADDRESS"; break;
+        case LaunchFailed: *text = "CUDA_ERROR_LAUNCH_FAILED"; break;
+        default: *text = "CUDA_ERROR_OF_THE_SIMULATED_GPU";
+    }
+    return Success;
+}
+
+int cuGetErrorString(int result, const char** text) { return cuGetErrorName(result, text); }
+
+int cuDeviceGetCount(int* count) {
+    REQUIRE(started, NotInitialized);
+    const char* told = std::getenv("HURACAN_SIMULATED_GPUS");
+    *count = told == nullptr ? 1 : std::atoi(told);
+    return Success;
+}
+
+int cuDeviceGet(int* handle, int ordinal) {
+    REQUIRE(ordinal == 0, InvalidDevice);
+    *handle = 0;
+    return Success;
+}
+
+int cuDeviceGetName(char* name, int bytes, int) {
+    std::snprintf(name, static_cast<std::size_t>(bytes), "simulated GPU");
+    return Success;
+}
+
+int cuDeviceGetUuid(unsigned char* uuid, int) {
+    std::memset(uuid, 7, 16);
+    return Success;
+}
+
+int cuDeviceGetUuid_v2(unsigned char* uuid, int handle) { return cuDeviceGetUuid(uuid, handle); }
+
+int cuDeviceTotalMem_v2(std::size_t* bytes, int) {
+    *bytes = get().memory.total;
+    return Success;
+}
+
+int cuDeviceGetAttribute(int* value, int attribute, int) {
+    switch (attribute) {
+        case 1: case 2: case 3: *value = MOST_THREADS; break;                    // threads of a block, along x and y
+        case 4: *value = 64; break;                                              // along z
+        case 5: *value = 0x7fffffff; break;                                      // blocks along x
+        case 6: case 7: *value = 65535; break;                                   // along y and z
+        case 8: *value = SHARED_BYTES; break;
+        case 9: case 12: case 82: *value = 65536; break;                         // constant bytes, registers
+        case 10: *value = 32; break;                                             // lanes of a warp
+        case 14: *value = 512; break;                                            // alignment of textures
+        case 16: *value = MULTIPROCESSORS; break;
+        case 13: case 36: *value = 1000000; break;                               // clocks, kHz
+        case 37: *value = 4096; break;                                           // bits of the memory's bus
+        case 38: *value = 50 << 20; break;                                       // bytes of the cache
+        case 39: *value = 2048; break;                                           // threads of a multiprocessor
+        case 41: case 95: case 115: *value = 1; break;                           // one address space, cooperative, pools
+        case 75: *value = MAJOR; break;
+        case 76: *value = MINOR; break;
+        case 81: *value = MOST_SHARED_BYTES + 1024; break;
+        case 97: *value = MOST_SHARED_BYTES; break;
+        default: *value = 0;
+    }
+    return Success;
+}
+
+int cuDevicePrimaryCtxRetain(void** context, int) {
+    REQUIRE(started, NotInitialized);
+    *context = &the_context;
+    return Success;
+}
+
+int cuDevicePrimaryCtxRelease_v2(int) { return Success; }
+
+int cuCtxSetCurrent(void* context) {
+    current = context;
+    return Success;
+}
+
+int cuCtxGetCurrent(void** context) {
+    *context = current;
+    return Success;
+}
+
+int cuCtxSetFlags(unsigned) { return usable(); }
+int cuCtxSetLimit(int, std::size_t) { return usable(); }
+
+int cuCtxSynchronize() {
+    USABLE();
+    get().null_stream.wait();
+    std::set<Stream*> streams;
+    {
+        std::lock_guard<std::mutex> lock(get().mutex);
+        streams = get().streams;
+    }
+    for (Stream* stream : streams) {
+        stream->wait();
+    }
+    return get().fault();
+}
+
+int cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
+    USABLE();
+    *free = get().memory.free_bytes();
+    *total = get().memory.total;
+    return Success;
+}
+
+int cuMemAlloc_v2(std::uint64_t* address, std::size_t bytes) {
+    USABLE();
+    REQUIRE(bytes > 0, InvalidValue);
+    void* memory = get().memory.take(bytes);
+    REQUIRE(memory != nullptr, OutOfMemory);
+    *address = reinterpret_cast<std::uintptr_t>(memory);
+    return Success;
+}
+
+int cuMemAllocAsync(std::uint64_t* address, std::size_t bytes, void*) { return cuMemAlloc_v2(address, bytes); }
+
+int cuMemFree_v2(std::uint64_t address) {
+    if (const int result = cuCtxSynchronize()) {
+        return result;
+    }
+    return get().memory.give_back(address) ? Success : InvalidValue;
+}
+
+int cuMemFreeAsync(std::uint64_t address, void* stream) {
+    USABLE();
+    REQUIRE(get().memory.holds(address, 0), InvalidValue);
+    of(stream).push([=] {
+        if (!get().memory.give_back(address)) {
+            get().fail(IllegalAddress);
+        }
+    });
+    return Success;
+}
+
+int cuMemHostAlloc(void** host, std::size_t bytes, unsigned) {
+    USABLE();
+    *host = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    REQUIRE(*host != nullptr, OutOfMemory);
+    std::lock_guard<std::mutex> lock(get().mutex);
+    get().pinned[reinterpret_cast<std::uintptr_t>(*host)] = bytes;
+    return Success;
+}
+
+int cuMemAllocHost_v2(void** host, std::size_t bytes) { return cuMemHostAlloc(host, bytes, 0); }
+
+int cuMemFreeHost(void* host) {
+    std::lock_guard<std::mutex> lock(get().mutex);
+    REQUIRE(get().pinned.erase(reinterpret_cast<std::uintptr_t>(host)) == 1, InvalidValue);
+    std::free(host);
+    return Success;
+}
+
+int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, void* stream) {
+    USABLE();
+    if (get().is_pinned(from)) {
+        return copy_later(stream, to, at(to), from, bytes);
+    }
+    // Other memory is copied aside before the call returns.
+    auto aside = std::make_shared<std::vector<unsigned char>>(bytes);
+    std::memcpy(aside->data(), from, bytes);
+    of(stream).push([=] {
+        if (!get().memory.holds(to, bytes)) {
+            get().fail(IllegalAddress);
+        } else {
+            std::memcpy(at(to), aside->data(), bytes);
+        }
+    });
+    return Success;
+}
+
+int cuMemcpyHtoD_v2(std::uint64_t to, const void* from, std::size_t bytes) {
+    USABLE();
+    copy_later(nullptr, to, at(to), from, bytes);
+    get().null_stream.wait();
+    return get().fault();
+}
+
+int cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, void* stream) {
+    USABLE();
+    copy_later(stream, from, to, at(from), bytes);
+    if (!get().is_pinned(to)) {
+        of(stream).wait();
+    }
+    return get().fault();
+}
+
+int cuMemcpyDtoH_v2(void* to, std::uint64_t from, std::size_t bytes) {
+    return cuMemcpyDtoHAsync_v2(to, from, bytes, nullptr);
+}
+
+int cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes, void* stream) {
+    USABLE();
+    of(stream).push([=] {
+        if (!get().memory.holds(from, bytes)) {
+            get().fail(IllegalAddress);
+        }
+    });
+    return copy_later(stream, to, at(to), at(from), bytes);
+}
+
+int cuMemsetD8Async(std::uint64_t to, unsigned char value, std::size_t bytes, void* stream) {
+    USABLE();
+    of(stream).push([=] {
+        if (!get().memory.holds(to, bytes)) {
+            get().fail(IllegalAddress);
+        } else {
+            std::memset(at(to), value, bytes);
+        }
+    });
+    return Success;
+}
+
+int cuMemsetD8_v2(std::uint64_t to, unsigned char value, std::size_t bytes) {
+    return cuMemsetD8Async(to, value, bytes, nullptr);
+}
+
+int cuStreamCreateWithPriority(void** stream, unsigned, int) {
+    USABLE();
+    auto* made = new Stream(get().next_seed());
+    {
+        std::lock_guard<std::mutex> lock(get().mutex);
+        get().streams.insert(made);
+    }
+    *stream = made;
+    return Success;
+}
+
+int cuStreamCreate(void** stream, unsigned flags) { return cuStreamCreateWithPriority(stream, flags, 0); }
+
+int cuStreamDestroy_v2(void* stream) {
+    auto* known = static_cast<Stream*>(stream);
+    {
+        std::lock_guard<std::mutex> lock(get().mutex);
+        REQUIRE(get().streams.erase(known) == 1, InvalidHandle);
+    }
+    delete known;
+    return Success;
+}
+
+int cuStreamSynchronize(void* stream) {
+    USABLE();
+    of(stream).wait();
+    return get().fault();
+}
+
+int cuStreamQuery(void* stream) {
+    USABLE();
+    return of(stream).is_idle() ? Success : NotReady;
+}
+
+int cuStreamIsCapturing(void*, int* capturing) {
+    *capturing = 0;
+    return Success;
+}
+
+int cuStreamWaitEvent(void* stream, void* event, unsigned) {
+    USABLE();
+    auto* awaited = static_cast<Event*>(event);
+    const std::uint64_t number = awaited->newest();
+    of(stream).push([=] { awaited->wait(number); });
+    return Success;
+}
+
+int cuLaunchHostFunc(void* stream, void (*function)(void*), void* data) {
+    USABLE();
+    of(stream).push([=] { function(data); });
+    return Success;
+}
+
+int cuEventCreate(void** event, unsigned flags) {
+    USABLE();
+    auto* made = new Event;
+    made->timed = (flags & 2) == 0;
+    *event = made;
+    return Success;
+}
+
+// Work that still refers to it may be under way: it is left where it is.
+int cuEventDestroy_v2(void*) { return Success; }
+
+int cuEventRecord(void* event, void* stream) {
+    USABLE();
+    auto* recorded = static_cast<Event*>(event);
+    const std::uint64_t number = recorded->record();
+    of(stream).push([=] { recorded->reach(number); });
+    return Success;
+}
+
+int cuEventQuery(void* event) {
+    USABLE();
+    return static_cast<Event*>(event)->is_reached() ? Success : NotReady;
+}
+
+int cuEventSynchronize(void* event) {
+    USABLE();
+    auto* awaited = static_cast<Event*>(event);
+    awaited->wait(awaited->newest());
+    return get().fault();
+}
+
+int cuEventElapsedTime(float* milliseconds, void* begun, void* ended) {
+    USABLE();
+    auto &from = *static_cast<Event*>(begun), &to = *static_cast<Event*>(ended);
+    REQUIRE(from.timed && to.timed && from.newest() > 0 && to.newest() > 0, InvalidHandle);
+    REQUIRE(from.is_reached() && to.is_reached(), NotReady);
+    *milliseconds = std::chrono::duration<float, std::milli>(to.time - from.time).count();
+    return Success;
+}
+
+int cuEventElapsedTime_v2(float* milliseconds, void* begun, void* ended) {
+    return cuEventElapsedTime(milliseconds, begun, ended);
+}
+
+int cuModuleLoadData(void** module, const void* image) {
+    USABLE();
+    *module = Module::read(image);
+    return *module == nullptr ? InvalidImage : Success;
+}
+
+int cuModuleUnload(void* module) {
+    delete static_cast<Module*>(module);
+    return Success;
+}
+
+int cuModuleGetFunction(void** function, void* module, const char* name) {
+    USABLE();
+    REQUIRE(static_cast<Module*>(module)->has(name), NotFound);
+    const huracan::Kernel* kernel = huracan::huracan_kernels();
+    while (kernel != nullptr && std::strcmp(kernel->name, name) != 0) {
+        kernel = kernel->next;
+    }
+    *function = new Function{name, kernel};
+    return Success;
+}
+
+int cuFuncSetAttribute(void* function, int attribute, int value) {
+    USABLE();
+    if (attribute == 8) {  // dynamic shared bytes, at most
+        REQUIRE(value >= 0 && static_cast<unsigned>(value) <= MOST_SHARED_BYTES, InvalidValue);
+        static_cast<Function*>(function)->shared_bytes = static_cast<unsigned>(value);
+    }
+    return Success;
+}
+
+int cuFuncGetAttribute(int* value, int, void*) {
+    *value = 0;
+    return usable();
+}
+
+int cuFuncSetCacheConfig(void*, int) { return usable(); }
+
+int cuLaunchKernel(void* handle, unsigned x, unsigned y, unsigned z, unsigned threads_x, unsigned threads_y,
+                   unsigned threads_z, unsigned shared_bytes, void* stream, void** arguments, void**) {
+    USABLE();
+    const auto* function = static_cast<const Function*>(handle);
+    const unsigned long long threads = 1ull * threads_x * threads_y * threads_z;
+    REQUIRE(x > 0 && y > 0 && z > 0 && x <= 0x7fffffffu && y <= 65535 && z <= 65535, InvalidValue);
+    REQUIRE(threads > 0 && threads <= MOST_THREADS && shared_bytes <= function->shared_bytes, InvalidValue);
+    auto launch = std::make_shared<Launch>();
+    *launch = {function, {x, y, z}, {threads_x, threads_y, threads_z}, shared_bytes, get().next_seed(), {}};
+    if (const huracan::Kernel* kernel = function->kernel) {
+        REQUIRE(threads <= kernel->threads, InvalidValue);
+        for (unsigned k = 0; k < kernel->count; ++k) {
+            const huracan::Parameter& parameter = kernel->parameters[k];
+            const std::size_t bytes = parameter.pointer ? 8 : parameter.bytes;
+            std::vector<std::uint64_t> copy((bytes + 7) / 8);
+            std::memcpy(copy.data(), arguments[k], bytes);
+            // A kernel may be given no memory at all, but none that it has not.
+            REQUIRE(!parameter.pointer || copy[0] == 0 || get().memory.holds(copy[0], 0), InvalidValue);
+            launch->arguments.push_back(std::move(copy));
+        }
+    }
+    const int failing = get().counts_launch();
+    of(stream).push([=] {
+        if (failing != Success) {
+            get().fail(failing);
+        }
+        get().run(*launch);
+    });
+    return Success;
+}
+
+int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void*, int, std::size_t) {
+    *blocks = 1;
+    return Success;
+}
+
+}  // extern "C"

@@ -1,0 +1,70 @@
+// The device's memory: pieces of the host's, of which the addresses are known and the bytes counted.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+namespace driver {
+
+class Memory {
+public:
+    explicit Memory(std::size_t bytes) : total(bytes), left(bytes) {}
+
+    // Null where not so much is left. New memory is garbage.
+    void* take(std::size_t bytes) {
+        std::lock_guard<std::mutex> lock(mutex);
+        if (bytes > left) {
+            return nullptr;
+        }
+        void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+        if (memory != nullptr) {
+            std::memset(memory, garbage, bytes);
+            left -= bytes;
+            pieces[reinterpret_cast<std::uintptr_t>(memory)] = bytes;
+        }
+        return memory;
+    }
+
+    bool give_back(std::uintptr_t address) {
+        std::lock_guard<std::mutex> lock(mutex);
+        const auto piece = pieces.find(address);
+        if (piece == pieces.end()) {
+            return false;
+        }
+        // Whoever still reads it reads something else.
+        std::memset(reinterpret_cast<void*>(address), ~garbage, piece->second);
+        left += piece->second;
+        std::free(reinterpret_cast<void*>(address));
+        pieces.erase(piece);
+        return true;
+    }
+
+    // Whether so many bytes lie within one piece.
+    bool holds(std::uintptr_t address, std::size_t bytes) {
+        std::lock_guard<std::mutex> lock(mutex);
+        auto piece = pieces.upper_bound(address);
+        if (piece == pieces.begin()) {
+            return false;
+        }
+        --piece;
+        return address - piece->first <= piece->second && bytes <= piece->second - (address - piece->first);
+    }
+
+    std::size_t free_bytes() {
+        std::lock_guard<std::mutex> lock(mutex);
+        return left;
+    }
+
+    const std::size_t total;
+    int garbage = 0xcb;
+
+private:
+    std::mutex mutex;
+    std::size_t left;
+    std::map<std::uintptr_t, std::size_t> pieces;
+};
+
+}  // namespace driver
