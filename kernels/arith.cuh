@@ -1,4 +1,4 @@
-// The shared arithmetic of all devices: twin of src/arith.rs.
+// The shared arithmetic of all devices: twin of crates/base/src/arith.rs.
 //
 // Only + - * / sqrt, comparisons and conversions, in a fixed order, never fused: the same bits everywhere.
 // Conversions from float to integer behave as Rust's `as`: they saturate, and NaN becomes 0.

@@ -102,6 +102,33 @@ fn a_day_ends_with_the_cpus_digests_also_on_little_memory_and_its_faults_are_tol
     assert!(said(&output).contains("the CPU"), "{}", said(&output));
 }
 
+/// What is trained there means nothing, since CubeCL's kernels do nothing; that they compile, and that their launches, copies
+/// and threads are let through, is what is seen.
+#[cfg(feature = "burn")]
+#[test]
+fn burns_kernels_compile_with_the_images_headers_and_without_them_the_cores_train() {
+    let Some(libraries) = libraries() else { return };
+    let nvrtc = libraries.split_once(':').unwrap().1;
+    let toolkit = Path::new(nvrtc).ancestors().nth(3).unwrap().join("toolkit");
+    assert!(toolkit.join("include/mma.h").exists(), "{} lacks CUDA's headers", toolkit.display());
+    let networks = ["--device", "cuda:0", "--set", "models.kind=neural", "--set", "models.neural.epochs=2"];
+    let (workdir, toolkit) = (tempfile::tempdir().unwrap(), toolkit.to_string_lossy());
+    let output = day(&libraries, workdir.path(), &networks, &[("CUDA_PATH", &toolkit)]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let foreign = text.lines().filter(|line| line.ends_with("is not ours and does nothing")).count();
+    assert!(foreign >= 5, "{text}");
+    assert!(!text.contains("gave up") && !text.contains("the CPU's cores"), "{text}");
+    println!("{foreign} kernels of CubeCL's were compiled and loaded");
+
+    let (bare, workdir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let nothing = bare.path().to_string_lossy();
+    let output = day(&libraries, workdir.path(), &networks, &[("CUDA_PATH", &nothing)]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("by the CPU's cores") && !text.contains("is not ours"), "{text}");
+}
+
 #[test]
 fn doctor_knows_the_device_and_a_machine_without_one_says_so() {
     let Some(libraries) = libraries() else { return };
@@ -109,7 +136,8 @@ fn doctor_knows_the_device_and_a_machine_without_one_says_so() {
     let doctor = |gpus: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
         command.current_dir(workdir.path()).env("LD_LIBRARY_PATH", &libraries).env("HURACAN_SIMULATED_GPUS", gpus);
-        command.args(["doctor", "--json", "--set", "market.exchange.kind=simulated", "--device", "cuda:0", "--workdir"]);
+        command
+            .args("doctor --json --set market.exchange.kind=simulated --set engine.device=cuda:0 --workdir".split(' '));
         let output = command.arg(workdir.path()).output().unwrap();
         let answer = answer(&output);
         let of_gpu = |check: &&Value| check["component"] == "gpu" || check["name"] == "gpu";

@@ -1,7 +1,7 @@
 """The networks in JAX: what ours are held against (benches/peers/neural runs the race).
 
 neural_jax.py reference FILE          writes inputs, initial weights and the loss of 50 steps of each architecture, for the test
-                                      src/neural/tests/jax.rs
+                                      crates/neural/src/tests/jax.rs
 neural_jax.py train FOLDER FORM       trains the jobs that `neural prepare` wrote, and prints job-epochs a second; FORM is
                                       `loop` (one job after another) or `vmap` (all at once)
 

@@ -85,7 +85,9 @@ fn networks(settings: &Settings, wanted: DeviceChoice) -> Option<Check> {
 #[cfg(feature = "burn")]
 fn networks_on_a_gpu(name: &str) -> Check {
     match crate::neural::cuda_headers() {
-        Ok(folder) => Check::new(name, Status::Healthy, format!("by Burn, with CUDA's headers in {}", folder.display())),
+        Ok(folder) => {
+            Check::new(name, Status::Healthy, format!("by Burn, with CUDA's headers in {}", folder.display()))
+        }
         Err(lacking) => Check::new(name, Status::Degraded, "trained by the CPU's cores").with_remedy(lacking),
     }
 }
