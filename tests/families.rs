@@ -152,12 +152,13 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
         let values = rows(networks);
         expected.push(said_by_all(&bundle, Table { values: &values, features }));
         let out = workdir.join(format!("{}.f64", bundle.symbol));
-        write_f32(&workdir.join("rows.f32"), &values);
-        jobs.push(json!({ "model": path, "rows": workdir.join("rows.f32"), "features": features, "out": out }));
+        let rows = workdir.join(format!("{}.rows.f32", bundle.symbol));
+        write_f32(&rows, &values);
+        jobs.push(json!({ "model": path, "rows": rows, "features": features, "out": out }));
         // The networks by themselves, from their own file.
         let out = workdir.join(format!("{}.networks.f64", bundle.symbol));
         let file = workdir.join("models").join(&bundle.symbol).join("network.safetensors");
-        jobs.push(json!({ "model": file, "rows": workdir.join("rows.f32"), "features": features, "out": out }));
+        jobs.push(json!({ "model": file, "rows": rows, "features": features, "out": out }));
         expected.push(said_by_networks(networks, Table { values: &values, features }));
     }
     if let Some(python) = python::python_with("lightgbm") {
