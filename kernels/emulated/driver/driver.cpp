@@ -37,6 +37,9 @@ int usable() {
     return current == nullptr ? InvalidContext : get().fault();
 }
 
+// What is done to a stream or an event is done in its own context, whatever the thread's is.
+int usable_by_handle() { return started ? get().fault() : NotInitialized; }
+
 Stream& of(void* stream) { return stream == nullptr ? get().null_stream : *static_cast<Stream*>(stream); }
 
 void* at(std::uint64_t address) { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)); }
@@ -45,6 +48,8 @@ void* at(std::uint64_t address) { return reinterpret_cast<void*>(static_cast<std
     if (!(condition)) return otherwise
 #define USABLE() \
     if (const int result = usable()) return result
+#define USABLE_BY_HANDLE() \
+    if (const int result = usable_by_handle()) return result
 
 // In the stream's turn, if the device's bytes are there then.
 int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, std::size_t bytes) {
@@ -285,6 +290,39 @@ int cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes
     return copy_later(stream, to, at(to), at(from), bytes);
 }
 
+// As the driver declares it.
+struct Copy2D {
+    std::size_t from_x, from_y;
+    int from_kind;
+    const void* from_host;
+    std::uint64_t from_device;
+    void* from_array;
+    std::size_t from_pitch, to_x, to_y;
+    int to_kind;
+    void* to_host;
+    std::uint64_t to_device;
+    void* to_array;
+    std::size_t to_pitch, width, height;
+};
+
+int cuMemcpy2DAsync_v2(const Copy2D* copy, void* stream) {
+    constexpr int OF_HOST = 1, OF_DEVICE = 2;
+    REQUIRE(copy->from_x == 0 && copy->from_y == 0 && copy->to_x == 0 && copy->to_y == 0, NotSupported);
+    REQUIRE(copy->from_pitch >= copy->width && copy->to_pitch >= copy->width, InvalidValue);
+    REQUIRE((copy->from_kind == OF_HOST && copy->to_kind == OF_DEVICE) || (copy->from_kind == OF_DEVICE && copy->to_kind == OF_HOST),
+            NotSupported);
+    int result = Success;
+    for (std::size_t row = 0; row < copy->height && result == Success; ++row) {
+        const std::size_t from = row * copy->from_pitch, to = row * copy->to_pitch;
+        result = copy->to_kind == OF_DEVICE
+                     ? cuMemcpyHtoDAsync_v2(copy->to_device + to, static_cast<const char*>(copy->from_host) + from,
+                                            copy->width, stream)
+                     : cuMemcpyDtoHAsync_v2(static_cast<char*>(copy->to_host) + to, copy->from_device + from, copy->width,
+                                            stream);
+    }
+    return result;
+}
+
 int cuMemsetD8Async(std::uint64_t to, unsigned char value, std::size_t bytes, void* stream) {
     USABLE();
     of(stream).push([=] {
@@ -325,13 +363,13 @@ int cuStreamDestroy_v2(void* stream) {
 }
 
 int cuStreamSynchronize(void* stream) {
-    USABLE();
+    USABLE_BY_HANDLE();
     of(stream).wait();
     return get().fault();
 }
 
 int cuStreamQuery(void* stream) {
-    USABLE();
+    USABLE_BY_HANDLE();
     return of(stream).is_idle() ? Success : NotReady;
 }
 
@@ -341,7 +379,7 @@ int cuStreamIsCapturing(void*, int* capturing) {
 }
 
 int cuStreamWaitEvent(void* stream, void* event, unsigned) {
-    USABLE();
+    USABLE_BY_HANDLE();
     auto* awaited = static_cast<Event*>(event);
     const std::uint64_t number = awaited->newest();
     of(stream).push([=] { awaited->wait(number); });
@@ -366,7 +404,7 @@ int cuEventCreate(void** event, unsigned flags) {
 int cuEventDestroy_v2(void*) { return Success; }
 
 int cuEventRecord(void* event, void* stream) {
-    USABLE();
+    USABLE_BY_HANDLE();
     auto* recorded = static_cast<Event*>(event);
     const std::uint64_t number = recorded->record();
     of(stream).push([=] { recorded->reach(number); });
@@ -374,19 +412,19 @@ int cuEventRecord(void* event, void* stream) {
 }
 
 int cuEventQuery(void* event) {
-    USABLE();
+    USABLE_BY_HANDLE();
     return static_cast<Event*>(event)->is_reached() ? Success : NotReady;
 }
 
 int cuEventSynchronize(void* event) {
-    USABLE();
+    USABLE_BY_HANDLE();
     auto* awaited = static_cast<Event*>(event);
     awaited->wait(awaited->newest());
     return get().fault();
 }
 
 int cuEventElapsedTime(float* milliseconds, void* begun, void* ended) {
-    USABLE();
+    USABLE_BY_HANDLE();
     auto &from = *static_cast<Event*>(begun), &to = *static_cast<Event*>(ended);
     REQUIRE(from.timed && to.timed && from.newest() > 0 && to.newest() > 0, InvalidHandle);
     REQUIRE(from.is_reached() && to.is_reached(), NotReady);

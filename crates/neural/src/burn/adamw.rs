@@ -80,8 +80,15 @@ impl<B: Backend> AdamW<B> {
 pub fn clip<B: Backend>(gradient: Parameters<B>, limit: &Tensor<B, 3>) -> Parameters<B> {
     let Some(squares) = gradient.sum(|slope| slope.clone() * slope) else { return gradient };
     // A norm of 0 gives infinity, of which 1 is left.
-    let share = (limit.clone() / squares.sqrt()).clamp(0.0, 1.0);
+    let share = at_most(limit.clone() / squares.sqrt(), 1.0);
     gradient.map(|slope| slope * share.clone())
+}
+
+/// Values, none above `most`. Burn's own `clamp` does not compile for CUDA where it is fused (burn-cubecl-fusion 0.21 mixes vectors
+/// and numbers in it).
+pub fn at_most<B: Backend>(values: Tensor<B, 3>, most: f32) -> Tensor<B, 3> {
+    let above = values.clone().greater_elem(most);
+    values.mask_fill(above, most)
 }
 
 /// Largest norms of the jobs, `[jobs, 1, 1]`; 0 is none.

@@ -4,6 +4,7 @@ use ::burn::tensor::activation::relu;
 use ::burn::tensor::backend::{AutodiffBackend, Backend};
 use ::burn::tensor::{Bool, Tensor};
 
+use super::adamw::at_most;
 use super::feed::{Feed, Fixed};
 use super::parameters::Parameters;
 use super::rows::FARTHEST;
@@ -27,7 +28,9 @@ pub fn inputs<B: Backend>(fixed: &Fixed<B>, feed: &Feed<B>) -> Tensor<B, 3> {
     let values = fixed.table.clone().select(0, places.reshape([jobs * rows * bars]));
     let values = values.reshape([jobs, rows * bars, features]);
     let missing = values.clone().greater_elem(FARTHEST);
-    ((values - fixed.mean.clone()) * fixed.scale.clone()).clamp(-Scaler::REACH, Scaler::REACH).mask_fill(missing, 0.0)
+    let scaled = at_most((values - fixed.mean.clone()) * fixed.scale.clone(), Scaler::REACH);
+    let below = scaled.clone().lower_elem(-Scaler::REACH);
+    scaled.mask_fill(below, -Scaler::REACH).mask_fill(missing, 0.0)
 }
 
 /// Scores, `[jobs, rows, heads]`, of `inputs`, `[jobs, rows × bars, features]`. `masks` are those of each layer but the
