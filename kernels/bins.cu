@@ -1,14 +1,11 @@
 // Quantile bins of many small tables: one block sorts, cuts and codes one feature of one set of rows.
 //
-// Twin of src/boost/bins.rs and codes.rs. A table's rows must fit into shared memory; src/boost/device.rs sees to it.
-#include "arith.cuh"
+// Twin of src/boost/bins.rs and codes.rs. A set's training rows must fit into shared memory;
+// those of more rows are bins_large.cu's.
+#include "bins.cuh"
 
 #define THREADS 256u
 #define LANES 16u
-#define MOST_CUTS 254u
-#define MISSING 255u
-// Values this near to 0 are 0.
-#define ZERO 1e-35f
 
 // Rows that jobs share; all places are in the arrays that the launch gets.
 struct BinRows {
@@ -35,21 +32,11 @@ struct PackRows {
 
 namespace {
 
-// Maps numbers to whole ones of the same order, and back.
-DEVICE u32 order_of(float value) {
-    const u32 bits = __float_as_uint(value);
-    return (bits >> 31) == 1u ? ~bits : bits | 0x80000000u;
-}
-DEVICE float value_of(u64 key) {
-    const u32 order = static_cast<u32>(key >> 32);
-    return __uint_as_float((order >> 31) == 1u ? order & 0x7fffffffu : ~order);
-}
+using bins::Cuts;
+using bins::add;
+using bins::midway;
 
-// The f32 midway between two values: at least the lower, below the higher.
-DEVICE float midway(float below, float above) {
-    const float middle = static_cast<float>((static_cast<double>(below) + static_cast<double>(above)) / 2.0);
-    return middle < above ? middle : below;
-}
+DEVICE float value_of(u64 key) { return bins::value_of(static_cast<u32>(key >> 32)); }
 
 // One past the last key with the value of `keys[at]`.
 DEVICE u32 run_end(const u64* keys, u32 at, u32 end) {
@@ -60,13 +47,6 @@ DEVICE u32 run_end(const u64* keys, u32 at, u32 end) {
     }
     return to;
 }
-
-struct Cuts {
-    float* out;
-    u32 count;
-};
-
-DEVICE void add(Cuts& cuts, float cut) { cuts.out[cuts.count++] = cut; }
 
 DEVICE void cut_between_all(const u64* keys, u32 from, u32 to, Cuts& cuts) {
     for (u32 at = from + 1u; at < to; ++at) {
@@ -191,7 +171,7 @@ KERNEL(bins_columns, THREADS, const float* table, u32 features, const BinRows* s
             const float value = table[static_cast<u64>(rows[place]) * features + feature];
             if (!arith::is_nan(value)) {
                 // -0 and 0 are one value to a comparison, so they must be one to the order.
-                key = static_cast<u64>(order_of(value + 0.0f)) << 32 | place;
+                key = static_cast<u64>(bins::order_of(value + 0.0f)) << 32 | place;
                 atomicAdd(&counts[0], 1u);
             }
         }
@@ -242,18 +222,7 @@ KERNEL(bins_columns, THREADS, const float* table, u32 features, const BinRows* s
     }
     for (u32 place = threadIdx.x; place < all; place += blockDim.x) {
         const float value = table[static_cast<u64>(rows[place]) * features + feature];
-        // The first bin whose cut the value does not exceed.
-        u32 low = 0u;
-        u32 high = count;
-        while (low < high) {
-            const u32 half = low + (high - low) / 2u;
-            if (cuts[half] < value) {
-                low = half + 1u;
-            } else {
-                high = half;
-            }
-        }
-        codes[place] = static_cast<u8>(arith::is_nan(value) ? MISSING : low);
+        codes[place] = static_cast<u8>(bins::code_of(cuts, count, value));
     }
 }
 

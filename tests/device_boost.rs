@@ -224,6 +224,55 @@ fn large_jobs_that_are_no_longer_wanted_are_stopped_before_the_next_tree() {
     assert_eq!(asked.into_inner(), 5);
 }
 
+/// Columns with runs that are bins of their own, at both ends and in between, and values about as near to 0 as counts for 0.
+fn lumpy(rows: usize, features: usize, seed: u64) -> Vec<f32> {
+    let unit = |a: u64, row: usize| huracan::arith::uniform(huracan::arith::draw(seed, a, row as u64));
+    let value = |row: usize, feature: usize| {
+        let (u, v) = (unit(feature as u64, row), unit(100 + feature as u64, row));
+        let heavy = unit(7, feature);
+        let value = match feature % 8 {
+            0 if u < heavy => 2.5,
+            0 => v,
+            1 if u < heavy => (v * 20.0).floor(),
+            1 => v * 20.0,
+            2 => (v * 300.0).floor() - 100.0,
+            3 if u < 0.4 => (v - 0.5) * 4e-35,
+            3 => v - 0.7,
+            4 => -(10.0 * v).exp(),
+            5 if u < 0.3 => [-0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN][(v * 5.0) as usize],
+            5 => v - 0.8,
+            6 => v * v * v,
+            _ => f64::NAN,
+        };
+        value as f32
+    };
+    (0..rows * features).map(|i| value(i / features, i % features)).collect()
+}
+
+#[test]
+fn large_sets_of_rows_are_cut_as_by_the_cpu() {
+    let features = 17;
+    let values = lumpy(6000, features, 5);
+    let table = Table { values: &values, features };
+    let one = |(n, &max_bin): (usize, &u32)| {
+        let params = BoostParams { max_bin, ..BoostParams::default() };
+        job(format!("{max_bin} bins"), &values, features, n as u32..4100 + 150 * n as u32, 5500..6000, params)
+    };
+    let jobs: Vec<BoostJob> = [2, 3, 4, 16, 63, 100, 254, 255].iter().enumerate().map(one).collect();
+    assert!(jobs.iter().all(|job| plan(job, features) == Plan::Levels));
+    let want = device::bin_on(&Compute::cpu(), table, &jobs).unwrap();
+    for engine in engines::all() {
+        let device = engine.device();
+        let got = device::bin_on(&Compute::on(engine, false), table, &jobs).unwrap();
+        for ((got, want), job) in got.iter().zip(&want).zip(&jobs) {
+            for (feature, (got, want)) in got.cuts.iter().zip(&want.cuts).enumerate() {
+                let bits = |cuts: &[f32]| cuts.iter().map(|cut| cut.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(got), bits(want), "{}, feature {feature}, {device}", job.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn threads_predict_what_the_cpu_predicts() {
     let features = 11;

@@ -56,6 +56,7 @@ macro_rules! sources {
 /// What kernels include.
 const HEADERS: &[Source] = sources![
     "arith.cuh",
+    "bins.cuh",
     "boost.cuh",
     "boost_levels.cuh",
     "boost_rows.cuh",
@@ -68,6 +69,7 @@ const HEADERS: &[Source] = sources![
 /// Every file that holds kernels.
 pub const FILES: &[Source] = sources![
     "bins.cu",
+    "bins_large.cu",
     "boost.cu",
     "boost_levels.cu",
     "boost_rounds.cu",

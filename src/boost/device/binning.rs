@@ -7,8 +7,8 @@ use crate::boost::{BoostJob, Cuts, Table, cpu};
 use crate::engine::memory::Need;
 use crate::engine::{Compute, EngineError, Stage};
 
-/// Bins the rows of every job, as training does first, on the device of a run or on the CPU: the cuts of each. Where any of
-/// them is not for a block, all are binned by the CPU. They must have been checked.
+/// Bins the rows of every job, as training does first, on the device of a run or on the CPU: the cuts of each. The CPU bins all
+/// of them where any is the CPU's to train. They must have been checked.
 ///
 /// # Errors
 /// Where the device fails and the CPU must not take its place.
@@ -17,8 +17,13 @@ pub fn bin_on(compute: &Compute, table: Table<'_>, jobs: &[BoostJob]) -> Result<
 }
 
 fn bin(stage: &Stage<'_>, table: Table<'_>, jobs: &[BoostJob]) -> Result<Vec<Cuts>, EngineError> {
-    if jobs.iter().any(|job| plan(job, table.features) != Plan::Block) {
+    let plans: Vec<Plan> = jobs.iter().map(|job| plan(job, table.features)).collect();
+    if plans.iter().any(|plan| matches!(plan, Plan::Cpu(_))) {
         return Ok(cpu::bin(table, jobs));
+    }
+    if plans.contains(&Plan::Levels) {
+        let one = |job| Ok(Bins::of_large(stage, table, &[job], threads(stage))?.known);
+        return Ok(jobs.iter().map(one).collect::<Result<Vec<_>, EngineError>>()?.concat());
     }
     let values = stage.upload(table.values)?;
     let cells = |job: &BoostJob| ((job.train.len() + job.valid.len()) * table.features) as u64;

@@ -1,5 +1,7 @@
-//! Bins and codes of many sets of rows, left on the device: made by `kernels/bins.cu`, or by the CPU where a set has more
-//! rows than a block can sort.
+//! Bins and codes of many sets of rows, left on the device: made by `kernels/bins.cu`; where a set has more rows than a block
+//! can sort by `kernels/bins_large.cu`, or by the CPU if the device has no room for that.
+
+mod large;
 
 use rayon::prelude::*;
 
@@ -25,6 +27,36 @@ pub struct Bins {
     pub known: Vec<Cuts>,
 }
 
+/// The rows of some sets.
+struct Asked {
+    features: usize,
+    places: Vec<BinRows>,
+    /// Of the table: each set's training rows, then its validation rows.
+    rows: Vec<u32>,
+    /// Codes of all columns.
+    cells: usize,
+}
+
+impl Asked {
+    fn of(features: usize, sets: &[&BoostJob]) -> Self {
+        let mut asked = Self { features, places: Vec::with_capacity(sets.len()), rows: Vec::new(), cells: 0 };
+        for job in sets {
+            asked.places.push(BinRows {
+                rows: asked.rows.len() as u64,
+                columns: asked.cells as u64,
+                train_rows: job.train.len() as u32,
+                valid_rows: job.valid.len() as u32,
+                max_bin: job.params.max_bin,
+                keys: job.train.len().next_power_of_two() as u32,
+            });
+            asked.rows.extend_from_slice(&job.train);
+            asked.rows.extend_from_slice(&job.valid);
+            asked.cells += features * (job.train.len() + job.valid.len());
+        }
+        asked
+    }
+}
+
 /// Columns of all sets, each by itself.
 struct Columns {
     cuts: DeviceBuffer<f32>,
@@ -44,27 +76,28 @@ impl Bins {
         sets: &[&BoostJob],
         threads: u32,
     ) -> Result<Self, EngineError> {
-        let mut places = Vec::with_capacity(sets.len());
-        let (mut rows, mut columns) = (Vec::new(), 0_u64);
-        for job in sets {
-            places.push(BinRows {
-                rows: rows.len() as u64,
-                columns,
-                train_rows: job.train.len() as u32,
-                valid_rows: job.valid.len() as u32,
-                max_bin: job.params.max_bin,
-                keys: job.train.len().next_power_of_two() as u32,
-            });
-            rows.extend_from_slice(&job.train);
-            rows.extend_from_slice(&job.valid);
-            columns += (features * (job.train.len() + job.valid.len())) as u64;
-        }
-        let columns = Columns::of(stage, table, features, &places, &rows, columns as usize, threads)?;
-        Self::packed(stage, features, &places, columns, threads)
+        let asked = Asked::of(features, sets);
+        let columns = Columns::of(stage, table, &asked, threads)?;
+        Self::packed(stage, features, &asked.places, columns, threads)
     }
 
-    /// [`Self::of`] by the CPU, for sets of any number of rows.
-    pub fn by_cpu(stage: &Stage<'_>, table: Table<'_>, sets: &[&BoostJob]) -> Result<Self, EngineError> {
+    /// [`Self::of`] for sets of any number of rows, by many blocks each; by the CPU where memory does not suffice.
+    pub fn of_large(
+        stage: &Stage<'_>,
+        table: Table<'_>,
+        sets: &[&BoostJob],
+        threads: u32,
+    ) -> Result<Self, EngineError> {
+        let asked = Asked::of(table.features, sets);
+        if !large::fits(stage, table, &asked, threads)? {
+            return Self::by_cpu(stage, table, sets);
+        }
+        let values = stage.upload(table.values)?;
+        let columns = large::columns(stage, &values, &asked, threads)?;
+        Self::packed(stage, table.features, &asked.places, columns, threads)
+    }
+
+    fn by_cpu(stage: &Stage<'_>, table: Table<'_>, sets: &[&BoostJob]) -> Result<Self, EngineError> {
         let of_set = |job: &&BoostJob| cpu::Rows::new(table, &Task { job, params: &job.params });
         let made: Vec<cpu::Rows> = sets.par_iter().map(of_set).collect();
         let (mut known, mut any_missing) = (Vec::with_capacity(made.len()), Vec::new());
@@ -154,38 +187,53 @@ impl Bins {
 
 impl Columns {
     /// Cuts and codes: one block a feature of a set.
-    fn of(
-        stage: &Stage<'_>,
-        table: &DeviceBuffer<f32>,
-        features: usize,
-        places: &[BinRows],
-        rows: &[u32],
-        cells: usize,
-        threads: u32,
-    ) -> Result<Self, EngineError> {
-        let columns = places.len() * features;
-        let most_keys = places.iter().map(|of| of.keys).max().unwrap_or(1);
-        let (sets, rows) = (stage.upload(places)?, stage.upload(rows)?);
-        let mut cuts = stage.zeros::<f32>(columns * MOST_CUTS)?;
-        let (mut counts, mut any_missing) = (stage.zeros::<u32>(columns)?, stage.zeros::<u32>(columns)?);
-        let mut codes = stage.zeros::<u8>(cells)?;
-        let blocks = [features as u32, places.len() as u32, 1];
+    fn of(stage: &Stage<'_>, table: &DeviceBuffer<f32>, asked: &Asked, threads: u32) -> Result<Self, EngineError> {
+        let most_keys = asked.places.iter().map(|of| of.keys).max().unwrap_or(1);
+        let (sets, rows) = (stage.upload(&asked.places)?, stage.upload(&asked.rows)?);
+        let mut made = Made::zeros(stage, asked)?;
+        let blocks = [asked.features as u32, asked.places.len() as u32, 1];
         stage
             .launch(&COLUMNS, Shape { blocks, threads, shared_bytes: most_keys * size_of::<u64>() as u32 })
             .read(table)
-            .value(features as u32)
+            .value(asked.features as u32)
             .read(&sets)
             .read(&rows)
-            .write(&mut cuts)
-            .write(&mut counts)
-            .write(&mut any_missing)
-            .write(&mut codes)
+            .write(&mut made.cuts)
+            .write(&mut made.counts)
+            .write(&mut made.any_missing)
+            .write(&mut made.codes)
             .run()?;
-        let (found, counts) = (stage.download(&cuts)?, stage.download(&counts)?);
+        made.columns(stage, asked)
+    }
+}
+
+/// What kernels write of all columns, `[sets][features]`.
+struct Made {
+    /// `[MOST_CUTS]` a column.
+    cuts: DeviceBuffer<f32>,
+    counts: DeviceBuffer<u32>,
+    any_missing: DeviceBuffer<u32>,
+    codes: DeviceBuffer<u8>,
+}
+
+impl Made {
+    fn zeros(stage: &Stage<'_>, asked: &Asked) -> Result<Self, EngineError> {
+        let columns = asked.places.len() * asked.features;
+        Ok(Self {
+            cuts: stage.zeros(columns * MOST_CUTS)?,
+            counts: stage.zeros(columns)?,
+            any_missing: stage.zeros(columns)?,
+            codes: stage.zeros(asked.cells)?,
+        })
+    }
+
+    fn columns(self, stage: &Stage<'_>, asked: &Asked) -> Result<Columns, EngineError> {
+        let features = asked.features;
+        let (found, counts) = (stage.download(&self.cuts)?, stage.download(&self.counts)?);
         let of_column = |column: usize| found[column * MOST_CUTS..][..counts[column] as usize].to_vec();
         let of_set = |set: usize| Cuts { cuts: (set * features..(set + 1) * features).map(of_column).collect() };
-        let known = (0..places.len()).map(of_set).collect();
-        Ok(Self { cuts, codes, known, any_missing: stage.download(&any_missing)? })
+        let known = (0..asked.places.len()).map(of_set).collect();
+        Ok(Columns { cuts: self.cuts, codes: self.codes, known, any_missing: stage.download(&self.any_missing)? })
     }
 }
 

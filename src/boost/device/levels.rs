@@ -9,6 +9,7 @@ mod sizes;
 
 use super::arguments::Arguments;
 use super::bins::Bins;
+use super::threads;
 use crate::boost::{BoostJob, Forest, Table};
 use crate::engine::{Device, EngineError, Stage};
 use launches::Launches;
@@ -48,7 +49,7 @@ pub fn train(
     wanted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<(usize, Forest)>, EngineError> {
     let first: Vec<&BoostJob> = sets.iter().map(|set| &jobs[set[0]]).collect();
-    let bins = Bins::by_cpu(stage, table, &first)?;
+    let bins = Bins::of_large(stage, table, &first, threads(stage))?;
     let arguments = Arguments::of(jobs, sets, names.len());
     let asked: Vec<&BoostJob> = sets.iter().flatten().map(|&place| &jobs[place]).collect();
     let mut launches = Launches::new(stage, &bins, &arguments, &asked, grain(stage))?;

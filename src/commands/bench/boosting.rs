@@ -30,7 +30,7 @@ pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failur
             "cuts and codes of {} sets of {} rows × {COUNT} features{}",
             of(jobs.len(), FULL.jobs),
             of(sizes.job_rows, FULL.job_rows),
-            binned_by(bench, &jobs[0])
+            by(bench, &jobs[0])
         ),
         unit: "values",
         items: cells as u64,
@@ -139,12 +139,6 @@ fn table(data: &Data) -> Table<'_> {
 
 fn first(jobs: &[BoostJob]) -> &[BoostJob] {
     &jobs[..jobs.len().min(FEW)]
-}
-
-/// Where the device leaves a job's bins to the CPU, that.
-fn binned_by(bench: &Bench<'_>, job: &BoostJob) -> &'static str {
-    let left = bench.compute.device() != Device::Cpu && device::plan(job, COUNT) != Plan::Block;
-    if left { "; BY THE CPU: more rows than a block sorts" } else { "" }
 }
 
 /// Where the device leaves a job to the CPU, that.
