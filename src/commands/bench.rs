@@ -103,7 +103,8 @@ pub fn open(settings: &Settings, workdir: &Path) -> Result<Compute, Failure> {
     compute_on(&strict, workdir)
 }
 
-/// Compares and measures every stage; with `out`, `bench.json` and `bench.md` are written there.
+/// Compares and measures every stage; with `out`, `bench.json` and `bench.md` are written there, anew after every row: what was
+/// measured before a failure is not lost by it.
 ///
 /// # Errors
 /// Sizes that do not fit each other; bits that differ from the CPU's; a device that fails.
@@ -122,6 +123,26 @@ pub fn run(
     let load_before = System::load_average().one;
     let bench = Bench::new(compute, ui, *seconds);
     let data = Data::new(settings, sizes, ui)?;
+    let told = |rows: Vec<Row>| Report {
+        simulated: true,
+        version: env!("CARGO_PKG_VERSION"),
+        commit: GIT_COMMIT,
+        device: compute.device().to_string(),
+        engine: engine_name(compute.device()),
+        threads: rayon::current_num_threads(),
+        quick: *quick,
+        seconds: *seconds,
+        seed: settings.seed,
+        load_before,
+        load_after: System::load_average().one,
+        sizes: *sizes,
+        copy_bytes_per_s: bench.copy_bytes_per_s(),
+        rows,
+        kernels: bench.kernels(),
+    };
+    if let Some(out) = out {
+        std::fs::create_dir_all(out).or_exit(Code::Failed)?;
+    }
     let mut rows = vec![stages::copy(&bench, sizes)?];
     let mut forests = Vec::new();
     for part in Part::ALL.into_iter().filter(|part| parts.contains(part)) {
@@ -144,30 +165,13 @@ pub fn run(
             Part::Shadow => stages::shadow(&bench, &data, sizes)?,
             Part::Train => walk::train(&bench, settings, &data, sizes)?,
         });
+        if let Some(out) = out {
+            let report = told(rows.clone());
+            write_atomic(&out.join("bench.json"), serde_json::to_string_pretty(&report)?.as_bytes())?;
+            write_atomic(&out.join("bench.md"), shown::markdown(&report).as_bytes())?;
+        }
     }
-    let report = Report {
-        simulated: true,
-        version: env!("CARGO_PKG_VERSION"),
-        commit: GIT_COMMIT,
-        device: compute.device().to_string(),
-        engine: engine_name(compute.device()),
-        threads: rayon::current_num_threads(),
-        quick: *quick,
-        seconds: *seconds,
-        seed: settings.seed,
-        load_before,
-        load_after: System::load_average().one,
-        sizes: *sizes,
-        copy_bytes_per_s: bench.copy_bytes_per_s(),
-        rows,
-        kernels: bench.kernels(),
-    };
-    if let Some(out) = out {
-        std::fs::create_dir_all(out).or_exit(Code::Failed)?;
-        write_atomic(&out.join("bench.json"), serde_json::to_string_pretty(&report)?.as_bytes())?;
-        write_atomic(&out.join("bench.md"), shown::markdown(&report).as_bytes())?;
-    }
-    Ok(report)
+    Ok(told(rows))
 }
 
 impl Data {

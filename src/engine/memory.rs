@@ -9,6 +9,9 @@ use super::EngineError;
 /// Share of the free memory that is planned with: the driver, fragments and modules take the rest.
 const USABLE: (u64, u64) = (9, 10);
 
+/// Most jobs of a part: as many rows of blocks does a launch have at most.
+const MOST_JOBS: u64 = 65_535;
+
 /// Memory of a batch: some that every part of it needs, and some a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
@@ -16,7 +19,7 @@ pub struct Need {
     pub job_bytes: u64,
 }
 
-/// Splits `jobs` into the fewest parts that fit `free_bytes`, as equal as can be.
+/// Splits `jobs` into the fewest parts that fit `free_bytes` and one launch, as equal as can be.
 ///
 /// # Errors
 /// [`EngineError::TooLarge`] where not even one job fits.
@@ -30,7 +33,7 @@ pub fn parts(stage: &'static str, free_bytes: u64, need: Need, jobs: usize) -> R
         return Err(EngineError::TooLarge { stage, needed_bytes: one, free_bytes });
     }
     let most = (usable - need.fixed_bytes).checked_div(need.job_bytes).unwrap_or(jobs as u64);
-    let most = most.clamp(1, jobs as u64) as usize;
+    let most = most.min(MOST_JOBS).clamp(1, jobs as u64) as usize;
     let count = jobs.div_ceil(most);
     Ok((0..count).map(|k| jobs * k / count..jobs * (k + 1) / count).collect())
 }
@@ -61,6 +64,8 @@ mod tests {
             assert_eq!(parts.len(), jobs.div_ceil(80));
         }
         assert_eq!(parts("test", 1000, NEED, 0), Ok(vec![]));
+        let many = parts("test", 1 << 40, NEED, 200_000).unwrap();
+        assert!(many.len() == 4 && many.iter().all(|part| part.len() <= 65_535), "{many:?}");
         assert_eq!(parts("test", 1000, Need { fixed_bytes: 900, job_bytes: 0 }, 5).unwrap(), vec![0..5; 1]);
     }
 

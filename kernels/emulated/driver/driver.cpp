@@ -185,6 +185,7 @@ int cuCtxSynchronize() {
     for (Stream* stream : streams) {
         stream->wait();
     }
+    get().memory.let_go();
     return get().fault();
 }
 
@@ -221,6 +222,24 @@ int cuMemFreeAsync(std::uint64_t address, void* stream) {
             get().fail(IllegalAddress);
         }
     });
+    return Success;
+}
+
+int cuDeviceGetDefaultMemPool(void** pool, int) {
+    *pool = &the_context;
+    return Success;
+}
+
+int cuMemPoolSetAttribute(void*, int attribute, const std::uint64_t* value) {
+    USABLE();
+    REQUIRE(attribute == 4, NotSupported);  // bytes to keep
+    get().memory.keep(*value);
+    return Success;
+}
+
+int cuMemPoolTrimTo(void*, std::size_t bytes) {
+    USABLE();
+    get().memory.let_go(bytes);
     return Success;
 }
 
@@ -365,6 +384,7 @@ int cuStreamDestroy_v2(void* stream) {
 int cuStreamSynchronize(void* stream) {
     USABLE_BY_HANDLE();
     of(stream).wait();
+    get().memory.let_go();
     return get().fault();
 }
 

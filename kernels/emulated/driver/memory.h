@@ -16,13 +16,15 @@ public:
     // Null where not so much is left. New memory is garbage.
     void* take(std::size_t bytes) {
         std::lock_guard<std::mutex> lock(mutex);
-        if (bytes > left) {
+        if (bytes > left + kept) {
             return nullptr;
         }
         void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
         if (memory != nullptr) {
             std::memset(memory, garbage, bytes);
-            left -= bytes;
+            const std::size_t of_kept = bytes < kept ? bytes : kept;
+            kept -= of_kept;
+            left -= bytes - of_kept;
             pieces[reinterpret_cast<std::uintptr_t>(memory)] = bytes;
         }
         return memory;
@@ -36,7 +38,7 @@ public:
         }
         // Whoever still reads it reads something else.
         std::memset(reinterpret_cast<void*>(address), ~garbage, piece->second);
-        left += piece->second;
+        kept += piece->second;
         std::free(reinterpret_cast<void*>(address));
         pieces.erase(piece);
         return true;
@@ -53,6 +55,17 @@ public:
         return address - piece->first <= piece->second && bytes <= piece->second - (address - piece->first);
     }
 
+    // The pool holds what was given back, which is not free yet, until streams are waited for; and so much for longer.
+    void keep(std::size_t bytes) { threshold = bytes; }
+    void let_go(std::size_t bytes) {
+        std::lock_guard<std::mutex> lock(mutex);
+        if (kept > bytes) {
+            left += kept - bytes;
+            kept = bytes;
+        }
+    }
+    void let_go() { let_go(threshold); }
+
     std::size_t free_bytes() {
         std::lock_guard<std::mutex> lock(mutex);
         return left;
@@ -63,7 +76,7 @@ public:
 
 private:
     std::mutex mutex;
-    std::size_t left;
+    std::size_t left, kept = 0, threshold = 0;
     std::map<std::uintptr_t, std::size_t> pieces;
 };
 

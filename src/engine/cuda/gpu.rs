@@ -1,7 +1,8 @@
 //! One GPU: its context, its streams, its loaded kernels.
 //!
-//! Uploads go through page-locked memory on a stream of their own and overlap with kernels; events keep the streams in
-//! step. Not yet run on a GPU: what is here is compiled and held against the driver's interface alone.
+//! Uploads go through page-locked memory on a stream of their own and overlap with kernels; after each one the kernels' stream
+//! waits for it, and the memory is that stream's from then on. So no other events are needed: cudarc's own would cost a launch
+//! two calls of the driver for each of its buffers. Not yet run on a GPU, but on a simulated one (`kernels/emulated/driver`).
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -24,6 +25,10 @@ use crate::engine::{COPY, Device, EngineError, Kernel, Limits, Loss, Shape, whol
 
 /// Bytes of one piece of an upload, of which two are under way at a time.
 const PIECE_BYTES: usize = 8 << 20;
+/// Bytes that the driver may keep at hand of what was given back, so that small buffers need no new memory for every launch.
+const KEPT_BYTES: u64 = 1 << 30;
+/// Shared memory that every GPU gives a block unasked is 48 KiB, with what the kernel declares itself.
+const UNASKED_SHARED_BYTES: u32 = 32 * 1024;
 
 pub struct Gpu {
     index: usize,
@@ -64,6 +69,9 @@ impl Gpu {
             fault(error.to_string(), loss, remedy)
         };
         let context = CudaContext::new(index).map_err(told)?;
+        // SAFETY: nothing is allocated yet. `send` hands every upload over to the one stream that all else is done on.
+        unsafe { context.disable_event_tracking() };
+        keep_memory(&context).map_err(told)?;
         let (major, minor) = context.compute_capability().map_err(told)?;
         let piece = || -> Result<_, DriverError> {
             // SAFETY: a piece is written before it is read.
@@ -99,6 +107,8 @@ impl Gpu {
     pub fn limits(&self, stage: &'static str) -> Result<Limits, EngineError> {
         let told = |error| self.fault(stage, "asking for free memory", error);
         let attribute = |which| self.context.attribute(which).map_err(told);
+        // What was given back counts as free once the streams have come that far and the pool has let it go.
+        self.context.synchronize().and_then(|()| let_memory_go(&self.context)).map_err(told)?;
         let (free, _) = self.context.mem_get_info().map_err(told)?;
         Ok(Limits {
             free_bytes: free as u64,
@@ -117,7 +127,7 @@ impl Gpu {
     fn send(&self, bytes: &[u8]) -> Result<CudaSlice<u8>, DriverError> {
         // SAFETY: every byte is written by the copies below.
         let mut memory = unsafe { self.copies.alloc::<u8>(bytes.len()) }?;
-        let (target, written) = memory.device_ptr_mut(&self.copies);
+        let target = memory.device_ptr_mut(&self.copies).0;
         let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         for (k, piece) in bytes.chunks(PIECE_BYTES).enumerate() {
             let which = staging.next;
@@ -131,8 +141,11 @@ impl Gpu {
             unsafe { result::memcpy_htod_async(at, pinned, self.copies.cu_stream()) }?;
             sent.record(&self.copies)?;
         }
-        drop(written);
-        Ok(memory)
+        drop(staging);
+        self.compute.join(&self.copies)?;
+        let len = memory.len();
+        // SAFETY: the memory has that length, and what is done to it from now on comes after the copies.
+        Ok(unsafe { self.compute.upgrade_device_ptr(memory.leak(), len) })
     }
 
     pub fn zeros<T: Element>(&self, stage: &'static str, len: usize) -> Result<Memory<T>, EngineError> {
@@ -211,8 +224,7 @@ impl Gpu {
             kernel.name, shape.threads, shape.shared_bytes
         );
         let launched = self.context.bind_to_thread().and_then(|()| {
-            // More than every GPU has must be asked for.
-            if shape.shared_bytes > 48 * 1024 {
+            if shape.shared_bytes > UNASKED_SHARED_BYTES {
                 let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
                 function.set_attribute(most, shape.shared_bytes as i32)?;
             }
@@ -270,4 +282,26 @@ impl Gpu {
         modules.insert(file, module.clone());
         Ok(module)
     }
+}
+
+/// The pool that memory is taken from, where the GPU has one.
+fn pool(context: &CudaContext) -> Result<Option<sys::CUmemoryPool>, DriverError> {
+    if context.attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED)? == 0 {
+        return Ok(None);
+    }
+    // SAFETY: the context was made for this device.
+    unsafe { result::device::get_default_mem_pool(context.cu_device()) }.map(Some)
+}
+
+fn keep_memory(context: &CudaContext) -> Result<(), DriverError> {
+    let Some(pool) = pool(context)? else { return Ok(()) };
+    let (mut bytes, which) = (KEPT_BYTES, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD);
+    // SAFETY: the pool is the device's own, and this attribute is a number of 64 bits.
+    unsafe { result::mem_pool::set_attribute(pool, which, (&raw mut bytes).cast()) }
+}
+
+fn let_memory_go(context: &CudaContext) -> Result<(), DriverError> {
+    let Some(pool) = pool(context)? else { return Ok(()) };
+    // SAFETY: the pool is the device's own.
+    unsafe { result::mem_pool::trim_to(pool, 0) }
 }
