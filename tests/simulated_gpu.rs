@@ -35,7 +35,7 @@ fn day(libraries: &str, workdir: &Path, more: &[&str], environment: &[(&str, &st
         "folds.test_days=30",
         "folds.step_days=30",
         "models.rounds=4",
-        "sync.remote=none",
+        "sync.retries=1",
     ] {
         command.args(["--set", setting]);
     }
@@ -81,12 +81,12 @@ fn a_day_ends_with_the_cpus_digests_also_on_little_memory_and_its_faults_are_tol
     drop(workdir);
 
     // Batches are split to fit.
-    let (_workdir, output) = on_the_gpu(&[("HURACAN_SIMULATED_GPU_BYTES", "9000000")], &[]);
+    let (_workdir, output) = on_the_gpu(&[("HURACAN_SIMULATED_GPU_BYTES", "14000000")], &[]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     same(&answer(&output), &want);
 
     // A fault in the middle of training ends the day with what was reached, and another start goes on from there.
-    let fault = ("HURACAN_SIMULATED_GPU_FAULT", "30:700");
+    let fault = ("HURACAN_SIMULATED_GPU_FAULT", "16:700");
     let (workdir, output) = on_the_gpu(&[fault], &["--set", "engine.fallback=false"]);
     let text = said(&output);
     assert!(output.status.code().is_some_and(|code| code != 0) && !text.contains("panicked"), "{text}");
