@@ -47,6 +47,17 @@ DEVICE void cut_between_all(const u32* keys, u32 from, u32 to, bins::Cuts& cuts)
     }
 }
 
+// The whole part of `part` * `count` / `of`, at most 255: without a division of 64 bits, which would be a call.
+DEVICE u32 share_of(u32 part, u32 count, u32 of) {
+    u32 share = 0u;
+    for (u32 bit = 128u; bit > 0u; bit /= 2u) {
+        if (static_cast<u64>(share + bit) * of <= static_cast<u64>(part) * count) {
+            share += bit;
+        }
+    }
+    return share;
+}
+
 // Runs of equal keys that hold a bin's worth of rows, in order.
 struct Big {
     u32* starts;
@@ -64,7 +75,9 @@ DEVICE void cut_greedily(const u32* keys, u32 from, u32 to, u32 bins_wanted, con
     }
     u32 bins_left = bins - (big.count < bins ? big.count : bins);
     u32 rows_left = to - from - own_rows;
-    double wanted = static_cast<double>(rows_left) / static_cast<double>(bins_left);
+    // What is wanted of a bin is their quotient, as it was after the last bin that a run of few rows ended.
+    u32 wanted_rows = rows_left;
+    u32 wanted_bins = bins_left;
     const u32 first = cuts.count;
     u32 next = 0u;
     u32 at = from;
@@ -72,19 +85,18 @@ DEVICE void cut_greedily(const u32* keys, u32 from, u32 to, u32 bins_wanted, con
         while (next < big.count && big.starts[next] < at) {
             ++next;
         }
+        // Whole numbers are not below a quotient, or its half, exactly where they are not below it rounded to f64, with which
+        // bins.rs compares them; that of no bins is infinite, or no number.
         u32 end = to;
-        // No number where there is nothing left to share.
-        if (wanted <= static_cast<double>(to - at)) {
-            const u32 whole = static_cast<u32>(wanted);
-            const u32 least = static_cast<double>(whole) < wanted ? whole + 1u : whole;
-            end = run_end(keys, at + (least > 0u ? least - 1u : 0u), to);
+        if (wanted_bins > 0u) {
+            const u32 least = wanted_rows > 0u ? (wanted_rows - 1u) / wanted_bins + 1u : 1u;
+            end = least <= to - at ? run_end(keys, at + least - 1u, to) : to;
         }
         bool closes_big = false;
         if (next < big.count) {
-            const double half = wanted * 0.5;
-            const double least = half > 1.0 ? half : 1.0;
             const u32 held = big.starts[next] - at;
-            if (held > 0u && static_cast<double>(held) >= least && big.starts[next] < end) {
+            const bool half = wanted_bins > 0u ? 2ull * held * wanted_bins >= wanted_rows : wanted_rows == 0u;
+            if (held > 0u && half && big.starts[next] < end) {
                 end = big.starts[next];
             } else if (big.ends[next] <= end) {
                 end = big.ends[next];
@@ -101,7 +113,8 @@ DEVICE void cut_greedily(const u32* keys, u32 from, u32 to, u32 bins_wanted, con
         rows_left -= end - at - (closes_big ? big.ends[next] - big.starts[next] : 0u);
         if (!closes_big) {
             bins_left -= bins_left > 0u ? 1u : 0u;
-            wanted = static_cast<double>(rows_left) / static_cast<double>(bins_left);
+            wanted_rows = rows_left;
+            wanted_bins = bins_left;
         }
         at = end;
     }
@@ -270,10 +283,11 @@ KERNEL(bins_large_cut, THREADS, const u32* all_keys, u32 rows, u32 max_bin, u64 
     const u32 high = present - above;
     u32 low_bins = 0u;
     if (below > 0u && !each) {
-        low_bins = static_cast<u32>(static_cast<u64>(below) * (max_bin - 1u) / (below + high));
+        low_bins = share_of(below, max_bin - 1u, below + high);
         low_bins = low_bins > 1u ? low_bins : 1u;
     }
     bins::Cuts own = {cuts, 0u};
+#pragma unroll 1
     for (u32 side = 0u; side < 2u; ++side) {
         const u32 from = side == 0u ? 0u : above;
         const u32 to = side == 0u ? below : present;
@@ -283,9 +297,7 @@ KERNEL(bins_large_cut, THREADS, const u32* all_keys, u32 rows, u32 max_bin, u64 
         const bool greedy = !each && held > 0u && distinct[side == 0u ? 0 : 2] > bins;
         if (greedy) {
             // Whatever has a bin's worth of rows holds one of these places.
-            const double mean = static_cast<double>(held) / static_cast<double>(bins);
-            const u32 whole = static_cast<u32>(mean);
-            const u32 stride = static_cast<double>(whole) < mean ? whole + 1u : whole;
+            const u32 stride = (held - 1u) / bins + 1u;
             for (u32 k = threadIdx.x; k < 256u; k += blockDim.x) {
                 const u64 place = from + static_cast<u64>(k) * stride;
                 starts[k] = 0u;

@@ -1,7 +1,9 @@
 //! Who trains networks.
 
 #[cfg(feature = "burn")]
-use ::burn::backend::{Autodiff, Cuda, Flex, cuda::CudaDevice, flex::FlexDevice};
+use ::burn::backend::{Autodiff, Flex, flex::FlexDevice};
+#[cfg(all(feature = "burn", not(test)))]
+use ::burn::backend::{Cuda, cuda::CudaDevice};
 
 #[cfg(feature = "burn")]
 use super::burn;
@@ -16,8 +18,9 @@ pub enum Backend {
     /// Burn on the CPU, all jobs at once: what proves the way that a GPU takes.
     #[cfg(feature = "burn")]
     Flex,
-    /// Burn on a GPU with so much free memory, all jobs at once.
-    #[cfg(feature = "burn")]
+    /// Burn on a GPU with so much free memory, all jobs at once. The tests of this crate do without: `tests/gpu.rs` has what there is,
+    /// and Burn's types for CUDA take minutes to compile.
+    #[cfg(all(feature = "burn", not(test)))]
     Cuda { index: usize, free_bytes: u64 },
 }
 
@@ -33,7 +36,7 @@ pub fn train(
         Backend::Cores => cores::train(table, features, jobs, observer),
         #[cfg(feature = "burn")]
         Backend::Flex => burn::train::<Autodiff<Flex>>(&FlexDevice, u64::MAX, table, features, jobs, observer),
-        #[cfg(feature = "burn")]
+        #[cfg(all(feature = "burn", not(test)))]
         Backend::Cuda { index, free_bytes } => {
             let device = CudaDevice::new(index);
             burn::train::<Autodiff<Cuda<f32>>>(&device, free_bytes, table, features, jobs, observer)

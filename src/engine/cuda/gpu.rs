@@ -219,8 +219,8 @@ impl Gpu {
     ) -> Result<(), EngineError> {
         let function = self.function(stage, kernel)?;
         let [x, y, z] = shape.blocks;
-        let action = format!(
-            "launching {} with {x} × {y} × {z} blocks of {} threads and {} bytes of shared memory",
+        let what = format!(
+            "{} with {x} × {y} × {z} blocks of {} threads and {} bytes of shared memory",
             kernel.name, shape.threads, shape.shared_bytes
         );
         let launched = self.context.bind_to_thread().and_then(|()| {
@@ -242,8 +242,8 @@ impl Gpu {
                 }
             })
         });
-        launched.map_err(|error| self.fault(stage, action.clone(), error))?;
-        *self.last_launch.lock().unwrap_or_else(PoisonError::into_inner) = action;
+        launched.map_err(|error| self.fault(stage, format!("launching {what}"), error))?;
+        *self.last_launch.lock().unwrap_or_else(PoisonError::into_inner) = what;
         Ok(())
     }
 

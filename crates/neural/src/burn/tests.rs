@@ -19,7 +19,6 @@ use crate::windows::Windows;
 use crate::{Head, Network, NeuralError, NeuralJob, Observer, Progress, Shape, State, cores, prepare};
 use huracan_base::Table;
 
-mod cuda;
 mod memory;
 
 type Trains = Autodiff<Flex>;
