@@ -6,7 +6,6 @@
 #include "streams.h"
 
 #include <atomic>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -74,7 +73,8 @@ public:
     Memory memory;
     Stream null_stream;
     std::mutex mutex;
-    std::set<Stream*> streams;
+    // Whoever waits for all streams keeps one that is destroyed meanwhile.
+    std::map<void*, std::shared_ptr<Stream>> streams;
     // Page-locked memory of the host, and its bytes.
     std::map<std::uintptr_t, std::size_t> pinned;
     bool is_pinned(const void* host);

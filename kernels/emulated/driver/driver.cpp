@@ -177,13 +177,13 @@ int cuCtxSetLimit(int, std::size_t) { return usable(); }
 int cuCtxSynchronize() {
     USABLE();
     get().null_stream.wait();
-    std::set<Stream*> streams;
+    std::map<void*, std::shared_ptr<Stream>> streams;
     {
         std::lock_guard<std::mutex> lock(get().mutex);
         streams = get().streams;
     }
-    for (Stream* stream : streams) {
-        stream->wait();
+    for (const auto& stream : streams) {
+        stream.second->wait();
     }
     get().memory.let_go();
     return get().fault();
@@ -360,24 +360,25 @@ int cuMemsetD8_v2(std::uint64_t to, unsigned char value, std::size_t bytes) {
 
 int cuStreamCreateWithPriority(void** stream, unsigned, int) {
     USABLE();
-    auto* made = new Stream(get().next_seed());
-    {
-        std::lock_guard<std::mutex> lock(get().mutex);
-        get().streams.insert(made);
-    }
-    *stream = made;
+    auto made = std::make_shared<Stream>(get().next_seed());
+    *stream = made.get();
+    std::lock_guard<std::mutex> lock(get().mutex);
+    get().streams[made.get()] = made;
     return Success;
 }
 
 int cuStreamCreate(void** stream, unsigned flags) { return cuStreamCreateWithPriority(stream, flags, 0); }
 
 int cuStreamDestroy_v2(void* stream) {
-    auto* known = static_cast<Stream*>(stream);
+    std::shared_ptr<Stream> last;
     {
         std::lock_guard<std::mutex> lock(get().mutex);
-        REQUIRE(get().streams.erase(known) == 1, InvalidHandle);
+        const auto known = get().streams.find(stream);
+        REQUIRE(known != get().streams.end(), InvalidHandle);
+        last = known->second;
+        get().streams.erase(known);
     }
-    delete known;
+    // What was asked of it is done before it goes.
     return Success;
 }
 
