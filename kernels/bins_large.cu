@@ -58,6 +58,19 @@ DEVICE u32 share_of(u32 part, u32 count, u32 of) {
     return share;
 }
 
+// PIECE rows from `from` on, and as many columns from `begin` on: read along the rows, to be written along the columns.
+DEVICE void take_piece(const float* table, u32 features, const u32* all_rows, u32 rows, u32 from, u32 first, u32 columns,
+                       u32 begin, float* piece) {
+    for (u32 i = threadIdx.x; i < PIECE * PIECE; i += blockDim.x) {
+        const u32 row = i / PIECE;
+        const u32 column = i % PIECE;
+        if (from + row < rows && begin + column < columns) {
+            const u64 row_start = static_cast<u64>(all_rows[from + row]) * features;
+            piece[row * (PIECE + 1u) + column] = table[row_start + first + begin + column];
+        }
+    }
+}
+
 // Runs of equal keys that hold a bin's worth of rows, in order.
 struct Big {
     u32* starts;
@@ -125,25 +138,19 @@ DEVICE void cut_greedily(const u32* keys, u32 from, u32 to, u32 bins_wanted, con
 // Block (64 rows): keys of `columns` features from `first` on, `[columns][rows]`. `all_rows + start` are the rows.
 KERNEL(bins_large_keys, THREADS, const float* table, u32 features, const u32* all_rows, u64 start, u32 rows, u32 first,
        u32 columns, u32* keys) {
-    SHARED(u32, piece, PIECE * (PIECE + 1u));
+    SHARED(float, piece, PIECE * (PIECE + 1u));
     const u32 from = blockIdx.x * PIECE;
     for (u32 begin = 0u; begin < columns; begin += PIECE) {
-        for (u32 i = threadIdx.x; i < PIECE * PIECE; i += blockDim.x) {
-            const u32 row = i / PIECE;
-            const u32 column = i % PIECE;
-            if (from + row < rows && begin + column < columns) {
-                const u64 place = static_cast<u64>(all_rows[start + from + row]) * features + first + begin + column;
-                const float value = table[place];
-                // -0 and 0 are one value to a comparison, so they must be one to the order.
-                piece[row * (PIECE + 1u) + column] = arith::is_nan(value) ? NO_KEY : bins::order_of(value + 0.0f);
-            }
-        }
+        take_piece(table, features, all_rows + start, rows, from, first, columns, begin, piece);
         __syncthreads();
         for (u32 i = threadIdx.x; i < PIECE * PIECE; i += blockDim.x) {
             const u32 column = i / PIECE;
             const u32 row = i % PIECE;
             if (from + row < rows && begin + column < columns) {
-                keys[static_cast<u64>(begin + column) * rows + from + row] = piece[row * (PIECE + 1u) + column];
+                const float value = piece[row * (PIECE + 1u) + column];
+                // -0 and 0 are one value to a comparison, so they must be one to the order.
+                const u32 key = arith::is_nan(value) ? NO_KEY : bins::order_of(value + 0.0f);
+                keys[static_cast<u64>(begin + column) * rows + from + row] = key;
             }
         }
         __syncthreads();
@@ -364,14 +371,7 @@ KERNEL(bins_large_codes, THREADS, const float* table, u32 features, const u32* a
     SHARED(float, piece, PIECE * (PIECE + 1u));
     const u32 from = blockIdx.x * PIECE;
     for (u32 begin = 0u; begin < columns; begin += PIECE) {
-        for (u32 i = threadIdx.x; i < PIECE * PIECE; i += blockDim.x) {
-            const u32 row = i / PIECE;
-            const u32 column = i % PIECE;
-            if (from + row < rows && begin + column < columns) {
-                const u64 row_start = static_cast<u64>(all_rows[start + from + row]) * features;
-                piece[row * (PIECE + 1u) + column] = table[row_start + first + begin + column];
-            }
-        }
+        take_piece(table, features, all_rows + start, rows, from, first, columns, begin, piece);
         __syncthreads();
         for (u32 i = threadIdx.x; i < PIECE * PIECE; i += blockDim.x) {
             const u32 column = begin + i / PIECE;

@@ -98,14 +98,16 @@ pub fn train(
         }
     };
     let sets = sets(jobs, &small);
-    if !sets.is_empty() {
-        let values = stage.upload(table.values)?;
+    // Small jobs cannot do without the table there; large ones can, if it takes too much of the memory.
+    let uploads = !sets.is_empty() || (!large.is_empty() && has_room(stage, table)?);
+    let values = uploads.then(|| stage.upload(table.values)).transpose()?;
+    if let Some(values) = values.as_ref().filter(|_| !sets.is_empty()) {
         let most = sets.iter().map(|set| blocks::bytes(jobs, set, table.features)).max();
         for part in stage.parts(Need { fixed_bytes: 0, job_bytes: most.unwrap_or(0) }, sets.len())? {
             if !wanted() {
                 break;
             }
-            keep(blocks::train(stage, &values, features, jobs, &sets[part])?);
+            keep(blocks::train(stage, values, features, jobs, &sets[part])?);
         }
     }
     // Those that share rows stand together, and come into the same part where they can.
@@ -115,7 +117,8 @@ pub fn train(
         if !wanted() {
             break;
         }
-        keep(levels::train(stage, table, features, jobs, &self::sets(jobs, &large[part]), wanted)?);
+        let sets = self::sets(jobs, &large[part]);
+        keep(levels::train(stage, (table, values.as_ref()), features, jobs, &sets, wanted)?);
     }
     let rest = others.iter().map(|&place| &jobs[place]);
     for (&place, result) in others.iter().zip(cpu::train_these(table, features, rest, wanted, done)) {
@@ -123,6 +126,11 @@ pub fn train(
     }
     let missing = |job: &BoostJob| Err(BoostError::Stopped { job: job.name.clone() });
     Ok(results.into_iter().zip(jobs).map(|(result, job)| result.unwrap_or_else(|| missing(job))).collect())
+}
+
+/// Whether the table may lie on the device beside what large jobs take: at most half of its free memory.
+fn has_room(stage: &Stage<'_>, table: Table<'_>) -> Result<bool, EngineError> {
+    Ok(size_of_val(table.values) as u64 <= stage.limits()?.free_bytes / 2)
 }
 
 /// Places of jobs by the rows that they learn from: heads and configurations of one symbol and fold share their bins.

@@ -6,7 +6,9 @@
 // HURACAN_SIMULATED_GPU_BYTES: its memory, 4 GiB unless said.  HURACAN_SIMULATED_GPU_FAULT=5:719: the fifth launch fails with
 // result 719, which stays.  HURACAN_SIMULATED_GPUS=0: there is none.
 
-#include "device.h"
+// Here: the device, its context, and its memory; launches.cpp has streams, events, modules and launches.
+
+#include "calls.h"
 
 #include <cstdio>
 
@@ -14,42 +16,12 @@ using namespace driver;
 
 namespace {
 
-// Never torn down: streams may be at work when the process ends.
-Device& device() {
-    static Device* one = new Device;
-    return *one;
-}
-
 std::mutex starting;
-bool started = false;
+std::atomic<bool> started{false};
 thread_local void* current = nullptr;
 int the_context = 0;
 
-Device& get() {
-    std::lock_guard<std::mutex> lock(starting);
-    return device();
-}
-
-int usable() {
-    if (!started) {
-        return NotInitialized;
-    }
-    return current == nullptr ? InvalidContext : get().fault();
-}
-
-// What is done to a stream or an event is done in its own context, whatever the thread's is.
-int usable_by_handle() { return started ? get().fault() : NotInitialized; }
-
-Stream& of(void* stream) { return stream == nullptr ? get().null_stream : *static_cast<Stream*>(stream); }
-
 void* at(std::uint64_t address) { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)); }
-
-#define REQUIRE(condition, otherwise) \
-    if (!(condition)) return otherwise
-#define USABLE() \
-    if (const int result = usable()) return result
-#define USABLE_BY_HANDLE() \
-    if (const int result = usable_by_handle()) return result
 
 // In the stream's turn, if the device's bytes are there then.
 int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, std::size_t bytes) {
@@ -64,6 +36,23 @@ int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, 
 }
 
 }  // namespace
+
+namespace driver {
+
+Device& get() {
+    static Device* one = nullptr;
+    std::lock_guard<std::mutex> lock(starting);
+    if (one == nullptr) {
+        one = new Device;
+    }
+    return *one;
+}
+
+int usable() { return current == nullptr && started ? static_cast<int>(InvalidContext) : usable_by_handle(); }
+
+int usable_by_handle() { return started ? get().fault() : static_cast<int>(NotInitialized); }
+
+}  // namespace driver
 
 extern "C" {
 
@@ -356,182 +345,6 @@ int cuMemsetD8Async(std::uint64_t to, unsigned char value, std::size_t bytes, vo
 
 int cuMemsetD8_v2(std::uint64_t to, unsigned char value, std::size_t bytes) {
     return cuMemsetD8Async(to, value, bytes, nullptr);
-}
-
-int cuStreamCreateWithPriority(void** stream, unsigned, int) {
-    USABLE();
-    auto made = std::make_shared<Stream>(get().next_seed());
-    *stream = made.get();
-    std::lock_guard<std::mutex> lock(get().mutex);
-    get().streams[made.get()] = made;
-    return Success;
-}
-
-int cuStreamCreate(void** stream, unsigned flags) { return cuStreamCreateWithPriority(stream, flags, 0); }
-
-int cuStreamDestroy_v2(void* stream) {
-    std::shared_ptr<Stream> last;
-    {
-        std::lock_guard<std::mutex> lock(get().mutex);
-        const auto known = get().streams.find(stream);
-        REQUIRE(known != get().streams.end(), InvalidHandle);
-        last = known->second;
-        get().streams.erase(known);
-    }
-    // What was asked of it is done before it goes.
-    return Success;
-}
-
-int cuStreamSynchronize(void* stream) {
-    USABLE_BY_HANDLE();
-    of(stream).wait();
-    get().memory.let_go();
-    return get().fault();
-}
-
-int cuStreamQuery(void* stream) {
-    USABLE_BY_HANDLE();
-    return of(stream).is_idle() ? Success : NotReady;
-}
-
-int cuStreamIsCapturing(void*, int* capturing) {
-    *capturing = 0;
-    return Success;
-}
-
-int cuStreamWaitEvent(void* stream, void* event, unsigned) {
-    USABLE_BY_HANDLE();
-    auto* awaited = static_cast<Event*>(event);
-    const std::uint64_t number = awaited->newest();
-    of(stream).push([=] { awaited->wait(number); });
-    return Success;
-}
-
-int cuLaunchHostFunc(void* stream, void (*function)(void*), void* data) {
-    USABLE();
-    of(stream).push([=] { function(data); });
-    return Success;
-}
-
-int cuEventCreate(void** event, unsigned flags) {
-    USABLE();
-    auto* made = new Event;
-    made->timed = (flags & 2) == 0;
-    *event = made;
-    return Success;
-}
-
-// Work that still refers to it may be under way: it is left where it is.
-int cuEventDestroy_v2(void*) { return Success; }
-
-int cuEventRecord(void* event, void* stream) {
-    USABLE_BY_HANDLE();
-    auto* recorded = static_cast<Event*>(event);
-    const std::uint64_t number = recorded->record();
-    of(stream).push([=] { recorded->reach(number); });
-    return Success;
-}
-
-int cuEventQuery(void* event) {
-    USABLE_BY_HANDLE();
-    return static_cast<Event*>(event)->is_reached() ? Success : NotReady;
-}
-
-int cuEventSynchronize(void* event) {
-    USABLE_BY_HANDLE();
-    auto* awaited = static_cast<Event*>(event);
-    awaited->wait(awaited->newest());
-    return get().fault();
-}
-
-int cuEventElapsedTime(float* milliseconds, void* begun, void* ended) {
-    USABLE_BY_HANDLE();
-    auto &from = *static_cast<Event*>(begun), &to = *static_cast<Event*>(ended);
-    REQUIRE(from.timed && to.timed && from.newest() > 0 && to.newest() > 0, InvalidHandle);
-    REQUIRE(from.is_reached() && to.is_reached(), NotReady);
-    *milliseconds = std::chrono::duration<float, std::milli>(to.time - from.time).count();
-    return Success;
-}
-
-int cuEventElapsedTime_v2(float* milliseconds, void* begun, void* ended) {
-    return cuEventElapsedTime(milliseconds, begun, ended);
-}
-
-int cuModuleLoadData(void** module, const void* image) {
-    USABLE();
-    *module = Module::read(image);
-    return *module == nullptr ? InvalidImage : Success;
-}
-
-int cuModuleUnload(void* module) {
-    delete static_cast<Module*>(module);
-    return Success;
-}
-
-int cuModuleGetFunction(void** function, void* module, const char* name) {
-    USABLE();
-    REQUIRE(static_cast<Module*>(module)->has(name), NotFound);
-    const huracan::Kernel* kernel = huracan::huracan_kernels();
-    while (kernel != nullptr && std::strcmp(kernel->name, name) != 0) {
-        kernel = kernel->next;
-    }
-    if (kernel == nullptr) {
-        std::fprintf(stderr, "simulated GPU: kernel %s is not ours and does nothing\n", name);
-    }
-    *function = new Function{name, kernel};
-    return Success;
-}
-
-int cuFuncSetAttribute(void* function, int attribute, int value) {
-    USABLE();
-    if (attribute == 8) {  // dynamic shared bytes, at most
-        REQUIRE(value >= 0 && static_cast<unsigned>(value) <= MOST_SHARED_BYTES, InvalidValue);
-        static_cast<Function*>(function)->shared_bytes = static_cast<unsigned>(value);
-    }
-    return Success;
-}
-
-int cuFuncGetAttribute(int* value, int, void*) {
-    *value = 0;
-    return usable();
-}
-
-int cuFuncSetCacheConfig(void*, int) { return usable(); }
-
-int cuLaunchKernel(void* handle, unsigned x, unsigned y, unsigned z, unsigned threads_x, unsigned threads_y,
-                   unsigned threads_z, unsigned shared_bytes, void* stream, void** arguments, void**) {
-    USABLE();
-    const auto* function = static_cast<const Function*>(handle);
-    const unsigned long long threads = 1ull * threads_x * threads_y * threads_z;
-    REQUIRE(x > 0 && y > 0 && z > 0 && x <= 0x7fffffffu && y <= 65535 && z <= 65535, InvalidValue);
-    REQUIRE(threads > 0 && threads <= MOST_THREADS && shared_bytes <= function->shared_bytes, InvalidValue);
-    auto launch = std::make_shared<Launch>();
-    *launch = {function, {x, y, z}, {threads_x, threads_y, threads_z}, shared_bytes, get().next_seed(), {}};
-    if (const huracan::Kernel* kernel = function->kernel) {
-        REQUIRE(threads <= kernel->threads, InvalidValue);
-        for (unsigned k = 0; k < kernel->count; ++k) {
-            const huracan::Parameter& parameter = kernel->parameters[k];
-            const std::size_t bytes = parameter.pointer ? 8 : parameter.bytes;
-            std::vector<std::uint64_t> copy((bytes + 7) / 8);
-            std::memcpy(copy.data(), arguments[k], bytes);
-            // A kernel may be given no memory at all, but none that it has not.
-            REQUIRE(!parameter.pointer || copy[0] == 0 || get().memory.holds(copy[0], 0), InvalidValue);
-            launch->arguments.push_back(std::move(copy));
-        }
-    }
-    const int failing = get().counts_launch();
-    of(stream).push([=] {
-        if (failing != Success) {
-            get().fail(failing);
-        }
-        get().run(*launch);
-    });
-    return Success;
-}
-
-int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void*, int, std::size_t) {
-    *blocks = 1;
-    return Success;
 }
 
 }  // extern "C"

@@ -21,10 +21,6 @@ fn bin(stage: &Stage<'_>, table: Table<'_>, jobs: &[BoostJob]) -> Result<Vec<Cut
     if plans.iter().any(|plan| matches!(plan, Plan::Cpu(_))) {
         return Ok(cpu::bin(table, jobs));
     }
-    if plans.contains(&Plan::Levels) {
-        let one = |job| Ok(Bins::of_large(stage, table, &[job], threads(stage))?.known);
-        return Ok(jobs.iter().map(one).collect::<Result<Vec<_>, EngineError>>()?.concat());
-    }
     let values = stage.upload(table.values)?;
     let cells = |job: &BoostJob| ((job.train.len() + job.valid.len()) * table.features) as u64;
     // Codes by columns and by rows, and the cuts of each feature.
@@ -33,7 +29,12 @@ fn bin(stage: &Stage<'_>, table: Table<'_>, jobs: &[BoostJob]) -> Result<Vec<Cut
     let mut cuts = Vec::with_capacity(jobs.len());
     for part in stage.parts(need, jobs.len())? {
         let sets: Vec<&BoostJob> = jobs[part].iter().collect();
-        cuts.extend(Bins::of(stage, &values, table.features, &sets, threads(stage))?.known);
+        let bins = if plans.contains(&Plan::Levels) {
+            Bins::of_large(stage, table, Some(&values), &sets, threads(stage))?
+        } else {
+            Bins::of(stage, &values, table.features, &sets, threads(stage))?
+        };
+        cuts.extend(bins.known);
     }
     Ok(cuts)
 }

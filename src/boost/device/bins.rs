@@ -81,20 +81,23 @@ impl Bins {
         Self::packed(stage, features, &asked.places, columns, threads)
     }
 
-    /// [`Self::of`] for sets of any number of rows, by many blocks each; by the CPU where memory does not suffice.
+    /// [`Self::of`] for sets of any number of rows, by many blocks each; by the CPU where the device has no room for that, or
+    /// had none for the table.
     pub fn of_large(
         stage: &Stage<'_>,
         table: Table<'_>,
+        uploaded: Option<&DeviceBuffer<f32>>,
         sets: &[&BoostJob],
         threads: u32,
     ) -> Result<Self, EngineError> {
         let asked = Asked::of(table.features, sets);
-        if !large::fits(stage, table, &asked, threads)? {
-            return Self::by_cpu(stage, table, sets);
+        match uploaded {
+            Some(values) if large::fits(stage, &asked, threads)? => {
+                let columns = large::columns(stage, values, &asked, threads)?;
+                Self::packed(stage, table.features, &asked.places, columns, threads)
+            }
+            _ => Self::by_cpu(stage, table, sets),
         }
-        let values = stage.upload(table.values)?;
-        let columns = large::columns(stage, &values, &asked, threads)?;
-        Self::packed(stage, table.features, &asked.places, columns, threads)
     }
 
     fn by_cpu(stage: &Stage<'_>, table: Table<'_>, sets: &[&BoostJob]) -> Result<Self, EngineError> {

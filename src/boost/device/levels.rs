@@ -11,7 +11,7 @@ use super::arguments::Arguments;
 use super::bins::Bins;
 use super::threads;
 use crate::boost::{BoostJob, Forest, Table};
-use crate::engine::{Device, EngineError, Stage};
+use crate::engine::{Device, DeviceBuffer, EngineError, Stage};
 use launches::Launches;
 use sizes::Sizes;
 
@@ -38,18 +38,18 @@ pub fn bytes(stage: &Stage<'_>, job: &BoostJob, features: usize) -> u64 {
     Sizes::of(job, features, grain(stage)).bytes(job, features)
 }
 
-/// Trains the jobs of some sets of rows. Places of the jobs, with their forests; once `wanted`, which is asked before
+/// Trains the jobs of some sets of rows; `uploaded` is the table on the device, where it had room. Places of the jobs, with their forests; once `wanted`, which is asked before
 /// every round, says no, none come back.
 pub fn train(
     stage: &Stage<'_>,
-    table: Table<'_>,
+    (table, uploaded): (Table<'_>, Option<&DeviceBuffer<f32>>),
     names: &[String],
     jobs: &[BoostJob],
     sets: &[Vec<usize>],
     wanted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<(usize, Forest)>, EngineError> {
     let first: Vec<&BoostJob> = sets.iter().map(|set| &jobs[set[0]]).collect();
-    let bins = Bins::of_large(stage, table, &first, threads(stage))?;
+    let bins = Bins::of_large(stage, table, uploaded, &first, threads(stage))?;
     let arguments = Arguments::of(jobs, sets, names.len());
     let asked: Vec<&BoostJob> = sets.iter().flatten().map(|&place| &jobs[place]).collect();
     let mut launches = Launches::new(stage, &bins, &arguments, &asked, grain(stage))?;

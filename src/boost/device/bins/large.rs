@@ -1,7 +1,6 @@
 //! Columns of sets of many rows, by many blocks each: `kernels/bins_large.cu`.
 
 use super::{Asked, Columns, Made};
-use crate::boost::Table;
 use crate::boost::device::layout::{BinRows, LANES, MOST_CUTS};
 use crate::engine::{Device, DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
@@ -44,12 +43,12 @@ impl Tiles {
     }
 }
 
-/// Whether the table, the codes by column and by row, and one column's keys have room on the device.
-pub fn fits(stage: &Stage<'_>, table: Table<'_>, asked: &Asked, threads: u32) -> Result<bool, EngineError> {
+/// Whether the codes by column and by row, and one column's keys, have room on the device.
+pub fn fits(stage: &Stage<'_>, asked: &Asked, threads: u32) -> Result<bool, EngineError> {
     let keys = asked.places.iter().map(|set| Tiles::of(stage, set, threads).column_bytes(set)).max().unwrap_or(0);
     let by_row = asked.rows.len() * asked.features.next_multiple_of(LANES);
     let cuts = asked.places.len() * asked.features * (4 * MOST_CUTS + 8);
-    let bytes = 4 * (table.values.len() + asked.rows.len()) + asked.cells + by_row + cuts;
+    let bytes = 4 * asked.rows.len() + asked.cells + by_row + cuts;
     Ok(bytes as u64 + keys <= stage.limits()?.free_bytes / 8 * 7)
 }
 
