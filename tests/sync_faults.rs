@@ -3,32 +3,30 @@
 
 #[path = "support/dropbox/mod.rs"]
 mod dropbox;
+#[path = "support/sync.rs"]
+mod sync;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dropbox::{CLIENT_ID, CLIENT_SECRET, Dropbox, Faults, REFRESH_TOKEN, content_hash};
 use futures::TryStreamExt;
-use huracan::arith::draw;
 use huracan::brain::{Brain, SYNC_MANIFEST, SyncRow};
+use sync::DATE;
 
-const DATE: &str = "2025-11-08";
 /// The day of the run on the simulated market.
 const DAY: &str = "2024-08-01";
 const FILES: u64 = 10_000;
 const KILLS: usize = 5;
 const CONCURRENCY: usize = 32;
-/// The largest file: three parts of an upload session.
-const LARGE_BYTES: usize = 17_000_000;
 const SEED: u64 = 7;
 
-/// Content of the n-th file: up to 300 bytes, some of them empty, and one large.
+/// Content of the n-th file; the first is large.
 fn content(n: u64) -> Vec<u8> {
-    let length = if n == 0 { LARGE_BYTES } else { (draw(SEED, n, 0) % 300) as usize };
-    (0..length).map(|at| (draw(SEED, n, 1) >> (at % 8 * 8)) as u8 ^ (at / 251) as u8).collect()
+    sync::content(SEED, n, n == 0)
 }
 
 /// Local and remote path of the n-th file, as the contract lays them out.
@@ -44,43 +42,20 @@ fn paths(n: u64) -> (String, String) {
 }
 
 fn command(server: &Dropbox, workdir: &Path, line: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HURACAN__")) {
-        command.env_remove(name);
-    }
+    let mut command = sync::command(workdir, line, CONCURRENCY, 2);
     command
-        .current_dir(workdir)
-        .args(line.split_whitespace())
-        .arg("--json")
         .env("HURACAN_DROPBOX_REFRESH_TOKEN", REFRESH_TOKEN)
         .env("HURACAN_DROPBOX_CLIENT_ID", CLIENT_ID)
         .env("HURACAN_DROPBOX_CLIENT_SECRET", CLIENT_SECRET)
         .env("HURACAN__SYNC__REMOTE__KIND", "dropbox")
-        .env("HURACAN__SYNC__REMOTE__ENDPOINT", server.endpoint())
-        .env("HURACAN__SYNC__CONCURRENCY", CONCURRENCY.to_string())
-        .env("HURACAN__SYNC__RETRIES", "8")
-        .env("HURACAN__SYNC__FIRST_PAUSE_MS", "5")
-        .env("HURACAN__SYNC__LONGEST_PAUSE_MS", "100")
-        .env("HURACAN__SYNC__TIMEOUT_S", "2");
+        .env("HURACAN__SYNC__REMOTE__ENDPOINT", server.endpoint());
     command
 }
 
 /// The JSON of a command that ends well.
 #[track_caller]
 fn done(server: &Dropbox, workdir: &Path, line: &str) -> serde_json::Value {
-    let output = command(server, workdir, line).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{line}: {told}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{line}: {error}: {told}"))
-}
-
-fn wait_for(server: &Dropbox, files: usize, child: &mut Child) {
-    let begun = Instant::now();
-    while server.state().files.files.len() < files {
-        assert!(child.try_wait().unwrap().is_none(), "the sync ended before {files} files were there");
-        assert!(begun.elapsed() < Duration::from_secs(120), "the sync is stuck before {files} files");
-        std::thread::sleep(Duration::from_millis(3));
-    }
+    sync::done(command(server, workdir, line))
 }
 
 #[test]
@@ -98,18 +73,19 @@ fn ten_thousand_files_survive_failing_requests_and_five_kills() {
     let mut faults = Faults::share(SEED, 0.1);
     faults.hang = Duration::from_millis(2500);
     let server = Dropbox::start(faults);
-    let sync = format!("sync --date {DATE}");
+    let line = format!("sync --date {DATE}");
 
     let begun = Instant::now();
     for kill in 0..KILLS {
         let mut child =
-            command(&server, workdir.path(), &sync).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_for(&server, (kill + 1) * FILES as usize / (KILLS + 1), &mut child);
+            command(&server, workdir.path(), &line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let wanted = (kill + 1) * FILES as usize / (KILLS + 1);
+        sync::wait_for(wanted, &mut child, || server.state().files.files.len());
         child.kill().unwrap();
         child.wait().unwrap();
         server.state().forget_the_pause();
     }
-    let answer = done(&server, workdir.path(), &sync);
+    let answer = done(&server, workdir.path(), &line);
     let seconds = begun.elapsed().as_secs_f64();
     assert_eq!(answer["verified"], FILES, "{answer}");
     assert_eq!(answer["faults"], serde_json::json!([]));
@@ -141,7 +117,7 @@ fn ten_thousand_files_survive_failing_requests_and_five_kills() {
 
     // Once more: the program knows that all is there.
     let requests = server.state().calls["/2/files/upload"];
-    let answer = done(&server, workdir.path(), &sync);
+    let answer = done(&server, workdir.path(), &line);
     assert_eq!((&answer["uploaded"], &answer["unchanged"]), (&0.into(), &FILES.into()), "{answer}");
     assert_eq!(server.state().calls["/2/files/upload"], requests);
     let rows = manifest(workdir.path());
@@ -157,7 +133,7 @@ fn ten_thousand_files_survive_failing_requests_and_five_kills() {
     for (n, local) in (0..).zip(&local_paths) {
         assert!(fs::read(elsewhere.path().join(local)).unwrap() == content(n), "{local}");
     }
-    let answer = done(&server, elsewhere.path(), &sync);
+    let answer = done(&server, elsewhere.path(), &line);
     assert_eq!((&answer["uploaded"], &answer["verified"]), (&0.into(), &FILES.into()), "{answer}");
 }
 

@@ -3,30 +3,29 @@
 
 #[path = "support/s3/mod.rs"]
 mod s3;
+#[path = "support/sync.rs"]
+mod sync;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use huracan::arith::draw;
 use s3::faulty::{Fault, Faulty, KINDS, Point};
 use s3::{BUCKET, moto, request, request_with};
+use sync::DATE;
 
-const DATE: &str = "2025-11-08";
 const FILES: u64 = 1_000;
 const KILLS: u64 = 3;
 const CONCURRENCY: usize = 16;
-/// The large files: three parts each.
-const LARGE_BYTES: usize = 17_000_000;
+/// How many files are large.
 const LARGE: u64 = 3;
 const SEED: u64 = 11;
 
-/// Content of the n-th file: up to 300 bytes, some of them empty, and a few large.
+/// Content of the n-th file; a few are large.
 fn content(n: u64) -> Vec<u8> {
-    let length = if is_large(n) { LARGE_BYTES } else { (draw(SEED, n, 0) % 300) as usize };
-    (0..length).map(|at| (draw(SEED, n, 1) >> (at % 8 * 8)) as u8 ^ (at / 251) as u8).collect()
+    sync::content(SEED, n, is_large(n))
 }
 
 fn is_large(n: u64) -> bool {
@@ -45,44 +44,21 @@ fn paths(n: u64) -> (String, String) {
 }
 
 fn command(port: u16, workdir: &Path, line: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HURACAN__")) {
-        command.env_remove(name);
-    }
+    let mut command = sync::command(workdir, line, CONCURRENCY, 5);
     command
-        .current_dir(workdir)
-        .args(line.split_whitespace())
-        .arg("--json")
         .env("HURACAN_S3_ACCESS_KEY_ID", "key-of-a-test")
         .env("HURACAN_S3_SECRET_ACCESS_KEY", "secret-of-a-test")
         .env("HURACAN__SYNC__REMOTE__KIND", "s3")
         .env("HURACAN__SYNC__REMOTE__PATH", BUCKET)
         .env("HURACAN__SYNC__REMOTE__REGION", "us-east-1")
-        .env("HURACAN__SYNC__REMOTE__ENDPOINT", format!("http://127.0.0.1:{port}"))
-        .env("HURACAN__SYNC__CONCURRENCY", CONCURRENCY.to_string())
-        .env("HURACAN__SYNC__RETRIES", "8")
-        .env("HURACAN__SYNC__FIRST_PAUSE_MS", "5")
-        .env("HURACAN__SYNC__LONGEST_PAUSE_MS", "100")
-        .env("HURACAN__SYNC__TIMEOUT_S", "5");
+        .env("HURACAN__SYNC__REMOTE__ENDPOINT", format!("http://127.0.0.1:{port}"));
     command
 }
 
 /// The JSON of a command that ends well.
 #[track_caller]
 fn done(port: u16, workdir: &Path, line: &str) -> serde_json::Value {
-    let output = command(port, workdir, line).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{line}: {told}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{line}: {error}: {told}"))
-}
-
-fn wait_for(proxy: &Faulty, objects: u64, child: &mut Child) {
-    let begun = Instant::now();
-    while proxy.state().stored < objects {
-        assert!(child.try_wait().unwrap().is_none(), "the sync ended before {objects} objects were there");
-        assert!(begun.elapsed() < Duration::from_secs(120), "the sync is stuck before {objects} objects");
-        std::thread::sleep(Duration::from_millis(3));
-    }
+    sync::done(command(port, workdir, line))
 }
 
 /// Everything that ever was visible: key → sizes and ETags, in a bucket that keeps every version.
@@ -152,17 +128,18 @@ fn a_thousand_files_survive_failing_requests_and_three_kills() {
         local_paths.push(local);
     }
     let proxy = Faulty::before(moto.port, SEED, 0.1, Duration::from_millis(5500));
-    let sync = format!("sync --date {DATE}");
+    let line = format!("sync --date {DATE}");
 
     let begun = Instant::now();
     for kill in 0..KILLS {
         let mut child =
-            command(proxy.port, workdir.path(), &sync).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_for(&proxy, (kill + 1) * FILES / (KILLS + 1), &mut child);
+            command(proxy.port, workdir.path(), &line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let wanted = (kill + 1) * FILES / (KILLS + 1);
+        sync::wait_for(wanted as usize, &mut child, || proxy.state().stored as usize);
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    let answer = done(proxy.port, workdir.path(), &sync);
+    let answer = done(proxy.port, workdir.path(), &line);
     let seconds = begun.elapsed().as_secs_f64();
     assert_eq!(answer["verified"], FILES, "{answer}");
     assert_eq!(answer["faults"], serde_json::json!([]));
@@ -197,7 +174,7 @@ fn a_thousand_files_survive_failing_requests_and_three_kills() {
 
     // Once more: the program knows that all is there.
     let stored = proxy.state().stored;
-    let answer = done(proxy.port, workdir.path(), &sync);
+    let answer = done(proxy.port, workdir.path(), &line);
     assert_eq!((&answer["uploaded"], &answer["unchanged"]), (&0.into(), &FILES.into()), "{answer}");
     // The day's folder alone is made anew, as often as its answer is lost.
     assert!(proxy.state().stored <= stored + 9, "{} stored, {stored} before", proxy.state().stored);
