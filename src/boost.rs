@@ -26,11 +26,12 @@ mod walk;
 pub use bins::Cuts;
 pub use cpu::{train, train_by, train_while};
 pub use forest::Forest;
+use job::Task;
 pub use importance::{Permuted, contributions, mean_absolute, permutation};
 pub use job::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOST_CLASSES, Objective};
 pub use loss::mean_loss;
 pub use predict::{PredictJob, predict, raw_scores};
-pub use search::{Chosen, Grid, Search, search};
+pub use search::{Chosen, Grid, Search, search_on};
 pub use split::{Ways, ways};
 pub use tree::{Child, Tree};
 

@@ -280,3 +280,31 @@ fn predict_wants_every_feature_of_the_model_and_takes_a_table_without_rows() {
     huracan(folder.path(), "boost predict --table t.parquet --model bad.txt --out q.parquet").expect(3, &["bad.txt"]);
     assert!(!folder.path().join("q.parquet").exists());
 }
+
+#[cfg(feature = "emulated")]
+#[test]
+fn a_device_searches_trains_and_predicts_with_the_bits_of_the_cores() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path(), "t.parquet", "wins", 1, ROWS);
+    write_data(folder.path(), "v.parquet", "wins", 2, 150);
+    let run = |device: &str| {
+        let train = "boost train --table t.parquet --target wins --objective binary --rounds 12 --valid v.parquet \
+                     --early-stopping 4 --search 5 --group group";
+        let ran = huracan(folder.path(), &format!("{train} --device {device} --out {device} --json"));
+        ran.expect(0, &[]);
+        let predict = "boost predict --table v.parquet --group group";
+        huracan(folder.path(), &format!("{predict} --model {device} --device {device} --out {device}.csv"))
+            .expect(0, &[]);
+        let told = ran.json();
+        let learned = ["blue", "green", "red"].map(|name| {
+            std::fs::read(folder.path().join(device).join(format!("{name}.txt"))).expect("a model of each group")
+        });
+        let said = std::fs::read(folder.path().join(format!("{device}.csv"))).expect("predictions");
+        (told["models"].as_array().map(Vec::len), learned, said)
+    };
+    let cores = run("cpu");
+    assert_eq!(cores.0, Some(3));
+    assert!(cores == run("emulated"), "other models or predictions");
+    huracan(folder.path(), "boost train --table t.parquet --target wins --objective binary --device abacus --out m.txt")
+        .expect(2, &["abacus"]);
+}

@@ -6,7 +6,8 @@ mod engines;
 
 use huracan::boost::device::{Plan, plan};
 use huracan::boost::{
-    self, BoostError, BoostJob, BoostParams, Ensemble, Forest, Growth, Objective, PredictJob, Table, device,
+    self, BoostError, BoostJob, BoostParams, Ensemble, Forest, Grid, Growth, Objective, PredictJob, Search, Table, device,
+    search_on,
 };
 use huracan::engine::{Compute, Engine, EngineError};
 
@@ -344,4 +345,66 @@ fn a_device_says_who_trained_what() {
     let compute = Compute::on(engines::emulated(1), false);
     assert_eq!(said(&compute), "1 a block each, 1 level by level, 1 on the CPU (grown by leaf: 1)");
     assert_eq!(said(&Compute::cpu()), "");
+}
+
+#[test]
+fn a_search_chooses_the_same_on_every_device() {
+    let features = 6;
+    let values = table(4700, features, 12);
+    let table = Table { values: &values, features };
+    let params = BoostParams { rounds: 9, early_stopping: 3, learning_rate: 0.3, ..BoostParams::default() };
+    let forest = BoostParams { ensemble: Ensemble::Forest, subsample: 0.6, early_stopping: 0, ..params.clone() };
+    let huber = BoostParams { objective: Objective::Huber { delta: 20.0 }, ..params.clone() };
+    let by_leaf = BoostParams { growth: Growth::Leaf, ..params.clone() };
+    let one = |name: &str, train, valid, params: &BoostParams| {
+        job(name.into(), &values, features, train, valid, params.clone())
+    };
+    let mut jobs = vec![
+        one("a", 0..300, 300..380, &params),
+        one("b", 400..700, 700..760, &params),
+        // The same rows as the first, to learn something else.
+        one("edge", 0..300, 300..380, &huber),
+        one("forest", 0..300, 300..380, &forest),
+        one("large", 0..4200, 4200..4300, &BoostParams { rounds: 4, ..params.clone() }),
+        one("leaf", 500..900, 900..980, &by_leaf),
+        one("blind", 500..900, 0..0, &params),
+    ];
+    jobs[1].valid_weights = (0..60).map(|row| (row % 3) as f32).collect();
+    jobs[0].params.scale_pos_weight = 2.0;
+    jobs[1].params.scale_pos_weight = 2.0;
+    let pools = ["both", "both", "edge", "forest", "large", "leaf", "blind"].map(str::to_owned);
+    let grid = Grid { learning_rate: vec![0.1, 0.3], max_depth: vec![1, 3, 5], l2: vec![1.0, 50.0], ..Grid::default() };
+    let plan = Search { grid, configurations: 7, halving: 3, rungs: 2, seed: 4 };
+    let search = |compute: &Compute| {
+        search_on(compute, table, &names(table), &jobs, &pools, &plan, &|| true).expect("the device computes")
+    };
+    let (want, plans) = search(&Compute::cpu());
+    assert!(plans.is_empty() && matches!(want[6], Err(BoostError::NoValidation { .. })));
+    assert!(want[..6].iter().any(|chosen| chosen.as_ref().is_ok_and(|chosen| chosen.moved)));
+    // Little memory: tasks of the same rows come in several launches.
+    let narrow = Engine::emulated(2, 14 << 20).expect("opens");
+    for engine in engines::all().into_iter().chain([narrow]) {
+        let (got, plans) = search(&Compute::on(engine, false));
+        assert_eq!(got, want);
+        // 7 configurations, then the job's own with two others: of four small jobs, a large one, and one by leaf.
+        assert_eq!((plans.blocks, plans.levels, plans.cpu.values().sum()), (4 * 10, 10, 10), "{plans}");
+    }
+}
+
+#[test]
+fn a_search_that_is_told_to_stop_begins_no_further_launch() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let features = 4;
+    let values = table(400, features, 3);
+    let table = Table { values: &values, features };
+    let params = BoostParams { rounds: 4, ..BoostParams::default() };
+    let jobs = [job("a".into(), &values, features, 0..300, 300..380, params)];
+    let plan = Search { configurations: 5, ..Search::default() };
+    let told = AtomicUsize::new(0);
+    let done = || told.fetch_add(1, Ordering::Relaxed) < 3;
+    let compute = Compute::on(engines::emulated(1), false);
+    let pools = ["a".to_owned()];
+    let (got, _) = search_on(&compute, table, &names(table), &jobs, &pools, &plan, &done).expect("computes");
+    assert!(matches!(got[0], Err(BoostError::Stopped { .. })), "{got:?}");
+    assert_eq!(told.into_inner(), 5, "the first rung, and no other");
 }

@@ -15,7 +15,7 @@ use super::quantised::Quantised;
 use super::sample;
 use super::split::{Ways, ways};
 use super::walk::Walk;
-use super::{BoostError, BoostJob, BoostParams, Ensemble, Forest, Table, Tree};
+use super::{BoostError, BoostJob, BoostParams, Ensemble, Forest, Table, Task, Tree};
 
 /// What decides a job's bins and codes: training rows, validation rows, and most bins a feature.
 pub(super) type BinsOf<'a> = (&'a [u32], &'a [u32], u32);
@@ -40,7 +40,7 @@ pub fn train_by(
     jobs: &[BoostJob],
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
-    train_all(ways, table, features, jobs.iter(), &|| true, done)
+    train_all(ways, table, features, jobs, &|| true, done)
 }
 
 /// [`train`] that can be stopped: from where `wanted`, which is asked before every tree, says no, models that are not
@@ -52,41 +52,23 @@ pub fn train_while(
     wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
-    train_all(ways()[0], table, features, jobs.iter(), wanted, done)
-}
-
-/// The same for jobs that lie here and there.
-pub fn train_these<'a>(
-    table: Table<'_>,
-    features: &[String],
-    jobs: impl Iterator<Item = &'a BoostJob>,
-    wanted: &(dyn Fn() -> bool + Sync),
-    done: &(dyn Fn(&BoostJob) + Sync),
-) -> Vec<Result<Forest, BoostError>> {
     train_all(ways()[0], table, features, jobs, wanted, done)
 }
 
-fn train_all<'a>(
+fn train_all(
     ways: Ways,
     table: Table<'_>,
     features: &[String],
-    jobs: impl Iterator<Item = &'a BoostJob>,
+    jobs: &[BoostJob],
     wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
-    let tasks: Vec<Task> = jobs.map(|job| Task { job, params: &job.params }).collect();
+    let tasks: Vec<Task> = jobs.iter().map(Task::own).collect();
     let finish = |task: &Task, forest| {
         done(task.job);
         forest
     };
     train_for(ways, table, features, &tasks, wanted, &finish)
-}
-
-/// A job, trained with these parameters instead of its own.
-#[derive(Clone, Copy)]
-pub struct Task<'a> {
-    pub job: &'a BoostJob,
-    pub params: &'a BoostParams,
 }
 
 /// Trains every task of a batch, and keeps of each only what `finish` makes of it, on the thread that trained it: many
@@ -99,7 +81,7 @@ pub fn train_for<T: Send>(
     wanted: &(dyn Fn() -> bool + Sync),
     finish: &(dyn Fn(&Task<'_>, Result<Forest, BoostError>) -> T + Sync),
 ) -> Vec<T> {
-    let groups = sets(tasks.iter().enumerate().map(|(i, task)| (i, task.job, task.params)));
+    let groups = sets(tasks.iter().copied().enumerate());
     let trained: Vec<Vec<(usize, T)>> = groups
         .par_iter()
         .map(|members| {
@@ -134,9 +116,9 @@ thread_local! {
 }
 
 /// Places of jobs by the rows that they learn from: heads and configurations of one symbol and fold share their bins.
-pub(super) fn sets<'a>(jobs: impl Iterator<Item = (usize, &'a BoostJob, &'a BoostParams)>) -> Vec<Vec<usize>> {
+pub(super) fn sets<'a>(tasks: impl Iterator<Item = (usize, Task<'a>)>) -> Vec<Vec<usize>> {
     let mut sets: HashMap<BinsOf<'a>, Vec<usize>> = HashMap::new();
-    for (place, job, params) in jobs {
+    for (place, Task { job, params }) in tasks {
         sets.entry((&job.train, &job.valid, params.max_bin)).or_default().push(place);
     }
     let mut sets: Vec<Vec<usize>> = sets.into_values().collect();
@@ -162,7 +144,7 @@ impl Rows {
 
 /// Cuts of every job, which must have been checked; codes are made as for training, and dropped.
 pub fn bin(table: Table<'_>, jobs: &[BoostJob]) -> Vec<Cuts> {
-    jobs.par_iter().map(|job| Rows::new(table, &Task { job, params: &job.params }).cuts).collect()
+    jobs.par_iter().map(|job| Rows::new(table, &Task::own(job)).cuts).collect()
 }
 
 /// Trains one model; none where it was stopped.

@@ -15,11 +15,15 @@ mod unpack;
 
 pub use binning::bin_on;
 pub use plan::{Plan, Plans, plan};
-pub use predict::{raw_scores, raw_scores_on};
+pub use predict::{predict_on, raw_scores, raw_scores_on};
+
+use plan::plan_for;
+use unpack::Kept;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{BoostError, BoostJob, Forest, Table, cpu};
+use super::split::ways;
+use super::{BoostError, BoostJob, Forest, Table, Task, cpu};
 use crate::engine::memory::Need;
 use crate::engine::{Compute, Device, EngineError, Stage};
 
@@ -43,24 +47,46 @@ pub fn train_on(
     wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Result<(Vec<Result<Forest, BoostError>>, Plans), EngineError> {
+    let tasks: Vec<Task> = jobs.iter().map(Task::own).collect();
+    train_tasks_on(compute, table, features, &tasks, wanted, &|task| done(task.job))
+}
+
+/// [`train_on`] for tasks, keeping of each model what `T` does.
+pub(super) fn train_tasks_on<T: Kept>(
+    compute: &Compute,
+    table: Table<'_>,
+    features: &[String],
+    tasks: &[Task<'_>],
+    wanted: &(dyn Fn() -> bool + Sync),
+    done: &(dyn Fn(&Task<'_>) + Sync),
+) -> Result<(Vec<Result<T, BoostError>>, Plans), EngineError> {
     // What a device had done before it failed is done again by the CPU, and told once.
     let told = AtomicUsize::new(0);
-    let tell = |job: &BoostJob| {
+    let tell = |task: &Task<'_>| {
         told.fetch_add(1, Ordering::Relaxed);
-        done(job);
+        done(task);
     };
-    let tell_more = |job: &BoostJob| {
+    let tell_more = |task: &Task<'_>| {
         if told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |told| told.checked_sub(1)).is_err() {
-            done(job);
+            done(task);
         }
     };
-    let by_device = |stage: &Stage<'_>| {
-        let forests = train(stage, table, features, jobs, wanted, &tell)?;
-        let plans = Plans::of(jobs, &forests, table.features);
-        Ok((forests, plans))
-    };
-    let by_cpu = || (cpu::train_while(table, features, jobs, wanted, &tell_more), Plans::default());
+    let by_device = |stage: &Stage<'_>| train_tasks(stage, table, features, tasks, wanted, &tell);
+    let by_cpu = || (by_cpu(table, features, tasks, wanted, &tell_more), Plans::default());
     compute.run("boost", by_device, by_cpu)
+}
+
+fn by_cpu<T: Kept>(
+    table: Table<'_>,
+    features: &[String],
+    tasks: &[Task<'_>],
+    wanted: &(dyn Fn() -> bool + Sync),
+    done: &(dyn Fn(&Task<'_>) + Sync),
+) -> Vec<Result<T, BoostError>> {
+    cpu::train_for(ways()[0], table, features, tasks, wanted, &|task, forest| {
+        done(task);
+        forest.map(T::of)
+    })
 }
 
 /// [`cpu::train_while`] on the device at the service of `stage`: the same forests, bit for bit. A launch that has begun
@@ -76,56 +102,87 @@ pub fn train(
     wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Result<Vec<Result<Forest, BoostError>>, EngineError> {
-    let mut results: Vec<Option<Result<Forest, BoostError>>> = jobs.iter().map(|_| None).collect();
+    let tasks: Vec<Task> = jobs.iter().map(Task::own).collect();
+    Ok(train_tasks(stage, table, features, &tasks, wanted, &|task| done(task.job))?.0)
+}
+
+fn train_tasks<T: Kept>(
+    stage: &Stage<'_>,
+    table: Table<'_>,
+    features: &[String],
+    tasks: &[Task<'_>],
+    wanted: &(dyn Fn() -> bool + Sync),
+    done: &(dyn Fn(&Task<'_>) + Sync),
+) -> Result<(Vec<Result<T, BoostError>>, Plans), EngineError> {
+    let mut results: Vec<Option<Result<T, BoostError>>> = tasks.iter().map(|_| None).collect();
+    let mut plans = Plans::default();
     let (mut small, mut large, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    for (place, job) in jobs.iter().enumerate() {
-        match job.check(&job.params, table) {
+    for (place, task) in tasks.iter().enumerate() {
+        match task.job.check(task.params, table) {
             Err(error) => {
-                done(job);
+                done(task);
                 results[place] = Some(Err(error));
             }
-            Ok(()) => match plan(job, table.features) {
+            Ok(()) => match plan_for(*task, table.features) {
                 Plan::Block => small.push(place),
                 Plan::Levels => large.push(place),
                 Plan::Cpu(_) => others.push(place),
             },
         }
     }
-    let mut keep = |forests: Vec<(usize, Forest)>| {
-        for (place, forest) in forests {
-            done(&jobs[place]);
-            results[place] = Some(Ok(forest));
+    let mut keep = |plan: Plan, trained: Vec<(usize, T)>| {
+        for (place, kept) in trained {
+            done(&tasks[place]);
+            plans.add(plan);
+            results[place] = Some(Ok(kept));
         }
     };
-    let sets = sets(jobs, &small);
+    let sets = apart(sets(tasks, &small), tasks, stage.limits()?.free_bytes / SETS, table.features);
     // Small jobs cannot do without the table there; large ones can, if it takes too much of the memory.
     let uploads = !sets.is_empty() || (!large.is_empty() && has_room(stage, table)?);
     let values = uploads.then(|| stage.upload(table.values)).transpose()?;
     if let Some(values) = values.as_ref().filter(|_| !sets.is_empty()) {
-        let most = sets.iter().map(|set| blocks::bytes(jobs, set, table.features)).max();
+        let most = sets.iter().map(|set| blocks::bytes(tasks, set, table.features)).max();
         for part in stage.parts(Need { fixed_bytes: 0, job_bytes: most.unwrap_or(0) }, sets.len())? {
             if !wanted() {
                 break;
             }
-            keep(blocks::train(stage, values, features, jobs, &sets[part])?);
+            keep(Plan::Block, blocks::train(stage, values, features, tasks, &sets[part])?);
         }
     }
     // Those that share rows stand together, and come into the same part where they can.
-    let large = self::sets(jobs, &large).concat();
-    let most = large.iter().map(|&place| levels::bytes(stage, &jobs[place], table.features)).max();
+    let large = self::sets(tasks, &large).concat();
+    let most = large.iter().map(|&place| levels::bytes(stage, &tasks[place], table.features)).max();
     for part in stage.parts(Need { fixed_bytes: 0, job_bytes: most.unwrap_or(0) }, large.len())? {
         if !wanted() {
             break;
         }
-        let sets = self::sets(jobs, &large[part]);
-        keep(levels::train(stage, (table, values.as_ref()), features, jobs, &sets, wanted)?);
+        let sets = self::sets(tasks, &large[part]);
+        keep(Plan::Levels, levels::train(stage, (table, values.as_ref()), features, tasks, &sets, wanted)?);
     }
-    let rest = others.iter().map(|&place| &jobs[place]);
-    for (&place, result) in others.iter().zip(cpu::train_these(table, features, rest, wanted, done)) {
+    let rest: Vec<Task> = others.iter().map(|&place| tasks[place]).collect();
+    for (place, result) in others.into_iter().zip(by_cpu(table, features, &rest, wanted, done)) {
+        if result.is_ok() {
+            plans.add(plan_for(tasks[place], table.features));
+        }
         results[place] = Some(result);
     }
-    let missing = |job: &BoostJob| Err(BoostError::Stopped { job: job.name.clone() });
-    Ok(results.into_iter().zip(jobs).map(|(result, job)| result.unwrap_or_else(|| missing(job))).collect())
+    let missing = |task: &Task<'_>| Err(BoostError::Stopped { job: task.job.name.clone() });
+    let results = results.into_iter().zip(tasks).map(|(result, task)| result.unwrap_or_else(|| missing(task)));
+    Ok((results.collect(), plans))
+}
+
+/// Sets of rows that the memory holds at least, so that parts are about equal.
+const SETS: u64 = 8;
+
+/// Sets of more tasks than so many bytes hold, as a search makes them, become several sets of the same rows.
+fn apart(sets: Vec<Vec<usize>>, tasks: &[Task<'_>], most_bytes: u64, features: usize) -> Vec<Vec<usize>> {
+    let mut out = Vec::with_capacity(sets.len());
+    for set in sets {
+        let pieces = blocks::bytes(tasks, &set, features).div_ceil(most_bytes.max(1)).clamp(1, set.len() as u64);
+        out.extend(set.chunks(set.len().div_ceil(pieces as usize)).map(<[usize]>::to_vec));
+    }
+    out
 }
 
 /// Whether the table may lie on the device beside what large jobs take: at most half of its free memory.
@@ -134,6 +191,6 @@ fn has_room(stage: &Stage<'_>, table: Table<'_>) -> Result<bool, EngineError> {
 }
 
 /// Places of jobs by the rows that they learn from: heads and configurations of one symbol and fold share their bins.
-fn sets(jobs: &[BoostJob], places: &[usize]) -> Vec<Vec<usize>> {
-    cpu::sets(places.iter().map(|&place| (place, &jobs[place], &jobs[place].params)))
+fn sets(tasks: &[Task<'_>], places: &[usize]) -> Vec<Vec<usize>> {
+    cpu::sets(places.iter().map(|&place| (place, tasks[place])))
 }

@@ -149,6 +149,20 @@ pub struct BoostJob {
     pub params: BoostParams,
 }
 
+/// A job, and the parameters that it is trained with: its own, or those that a search tries.
+#[derive(Debug, Clone, Copy)]
+pub struct Task<'a> {
+    pub job: &'a BoostJob,
+    pub params: &'a BoostParams,
+}
+
+impl<'a> Task<'a> {
+    /// A job with its own parameters.
+    pub fn own(job: &'a BoostJob) -> Self {
+        Self { job, params: &job.params }
+    }
+}
+
 /// A job that cannot be trained.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BoostError {

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::cpu::{Task, train_for};
-use super::split::ways;
-use super::{BoostError, BoostJob, BoostParams, Ensemble, Table};
+use super::device::{Plans, train_tasks_on};
+use super::{BoostError, BoostJob, BoostParams, Ensemble, Table, Task};
 use crate::arith::draw;
+use crate::engine::{Compute, EngineError};
 
 /// Values that the parameters may take; an empty list leaves the job's own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -77,10 +77,12 @@ pub struct Chosen {
 }
 
 /// How one configuration did in one rung.
-#[derive(Clone, Copy)]
-struct Try {
-    loss: f64,
-    rounds: u64,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Try {
+    /// Validation loss after the rounds that are kept.
+    pub loss: f64,
+    /// Rounds that were trained.
+    pub rounds: u64,
 }
 
 impl Search {
@@ -148,20 +150,25 @@ impl Grid {
     }
 }
 
-/// Chooses parameters for every job; results stand in the jobs' order.
+/// Chooses parameters for every job, on the device of a run or on the CPU; results stand in the jobs' order. Says who
+/// trained what, where a device was asked.
 ///
 /// Jobs with the same entry in `pools` choose together, by the mean of their losses over those of their own parameters:
 /// one validation part alone is often too short to tell configurations apart. Pooled jobs must have equal parameters,
 /// and no job may be pooled with one whose validation part another one has yet to predict; `pools` has one a job. `done` is called
-/// after each model; once it says no, no further one is begun.
-pub fn search(
+/// after each model; once it says no, no further one is begun (nor, on a device, a further launch).
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
+pub fn search_on(
+    compute: &Compute,
     table: Table<'_>,
     features: &[String],
     jobs: &[BoostJob],
     pools: &[String],
     plan: &Search,
     done: &(dyn Fn() -> bool + Sync),
-) -> Vec<Result<Chosen, BoostError>> {
+) -> Result<(Vec<Result<Chosen, BoostError>>, Plans), EngineError> {
     let mut faults: Vec<Option<BoostError>> = jobs
         .iter()
         .map(|job| match job.check(&job.params, table) {
@@ -177,6 +184,7 @@ pub fn search(
     }
     let mut pools: Vec<Pool> = members.into_values().map(|members| Pool::new(jobs, members, plan)).collect();
     let stopped = AtomicBool::new(false);
+    let mut plans = Plans::default();
     let rungs = plan.rungs.max(1);
     for rung in 0..rungs {
         let (mut params, mut places) = (Vec::new(), Vec::new());
@@ -192,15 +200,13 @@ pub fn search(
         };
         let tasks: Vec<Task> = places.iter().map(task).collect();
         let wanted = || !stopped.load(Ordering::Relaxed);
-        let tries = train_for(ways()[0], table, features, &tasks, &wanted, &|_, forest| {
+        let tell = |_: &Task<'_>| {
             if !done() {
                 stopped.store(true, Ordering::Relaxed);
             }
-            forest.map(|forest| Try {
-                loss: forest.kept_loss().unwrap_or(f64::INFINITY),
-                rounds: forest.validation_loss.len() as u64,
-            })
-        });
+        };
+        let (tries, of_rung) = train_tasks_on::<Try>(compute, table, features, &tasks, &wanted, &tell)?;
+        plans.extend(of_rung);
         for ((p, configuration, m, _), tried) in places.into_iter().zip(tries) {
             match tried {
                 Ok(tried) => pools[p].tries[configuration][m] = tried,
@@ -230,7 +236,7 @@ pub fn search(
         Some(fault) => Err(fault),
         None => chosen.ok_or_else(|| missing(i)),
     };
-    chosen.into_iter().enumerate().map(result).collect()
+    Ok((chosen.into_iter().enumerate().map(result).collect(), plans))
 }
 
 /// Jobs that choose together.
@@ -292,6 +298,18 @@ mod tests {
     use super::*;
     use crate::arith::uniform;
     use crate::boost::{Objective, train};
+
+    /// On the CPU, which cannot fail as a device can.
+    fn search(
+        table: Table<'_>,
+        features: &[String],
+        jobs: &[BoostJob],
+        pools: &[String],
+        plan: &Search,
+        done: &(dyn Fn() -> bool + Sync),
+    ) -> Vec<Result<Chosen, BoostError>> {
+        search_on(&Compute::cpu(), table, features, jobs, pools, plan, done).unwrap().0
+    }
 
     /// Two coins' rows: y = x₀ + much noise, so that small trees win, with a pool of both and one alone.
     fn problem() -> (Vec<f32>, Vec<BoostJob>) {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use huracan::boost::{BoostParams, Ensemble, Growth, Objective};
 use huracan::commands::boost::{Asked, Columns, Learns, Training};
+use huracan::engine::Compute;
 use huracan::exit::Failure;
 use huracan::ui::Ui;
 
@@ -14,7 +15,7 @@ use huracan::ui::Ui;
 pub enum Boost {
     /// Train one model, or one for each value of a column in one batch
     #[command(
-        after_help = "Examples:\n  huracan boost train --table rows.parquet --target win --objective binary --out model.txt\n  huracan boost train --table rows.parquet --valid later.parquet --target win --group symbol --objective binary \\\n      --early-stopping 25 --search 30 --out models\n  huracan boost train --table rows.parquet --target edge --objective quantile --alpha 0.4 --growth leaf --out q.txt\n  huracan boost train --table rows.parquet --target win --objective binary --boosting forest --rounds 300 \\\n      --max-depth 12 --subsample 0.6 --colsample-node 0.3 --out forest.txt"
+        after_help = "Examples:\n  huracan boost train --table rows.parquet --target win --objective binary --out model.txt\n  huracan boost train --table rows.parquet --valid later.parquet --target win --group symbol --objective binary \\\n      --early-stopping 25 --search 30 --out models\n  huracan boost train --table rows.parquet --target edge --objective quantile --alpha 0.4 --growth leaf --out q.txt\n  huracan boost train --table rows.parquet --target win --objective binary --boosting forest --rounds 300 \\\n      --max-depth 12 --subsample 0.6 --colsample-node 0.3 --out forest.txt\n\n--device cuda trains all groups and configurations at once on a GPU; what its kernels do not know is trained by the\ncores, with the same bits either way."
     )]
     Train(Box<Train>),
     /// Add a model's predictions to a table, and with --contributions what each feature had to do with them
@@ -213,7 +214,7 @@ fn direction(text: &str) -> Result<(String, i8), String> {
 }
 
 impl Train {
-    pub fn run(&self, ui: &Ui) -> Result<Value, Failure> {
+    pub fn run(&self, compute: &Compute, ui: &Ui) -> Result<Value, Failure> {
         let training = Training {
             table: self.table.clone(),
             valid: self.valid.clone(),
@@ -230,7 +231,7 @@ impl Train {
             search: self.search,
             out: self.out.clone(),
         };
-        huracan::commands::boost::train(&training, ui)
+        huracan::commands::boost::train(&training, compute, ui)
     }
 
     fn params(&self) -> BoostParams {
@@ -266,9 +267,9 @@ impl Train {
 }
 
 impl Predict {
-    pub fn run(&self) -> Result<Value, Failure> {
+    pub fn run(&self, compute: &Compute) -> Result<Value, Failure> {
         let (table, model, group) = (&self.table, &self.model, self.group.as_deref());
-        huracan::commands::boost::predict(table, model, group, self.contributions, &self.out)
+        huracan::commands::boost::predict(compute, table, model, group, self.contributions, &self.out)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
+use huracan::engine::Compute;
 use huracan::exit::{Code, Failure};
 use huracan::settings::Purpose;
 use huracan::{commands, kill, pipeline, ui};
@@ -45,9 +46,9 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Boost(boost) => match boost {
             Boost::Train(args) => {
                 threads(args.threads)?;
-                show(cli, &args.run(&ui::Ui::new(cli.common.json))?)
+                show(cli, &args.run(&compute(cli)?, &ui::Ui::new(cli.common.json))?)
             }
-            Boost::Predict(args) => show(cli, &args.run()?),
+            Boost::Predict(args) => show(cli, &args.run(&compute(cli)?)?),
             Boost::Convert(args) => show(cli, &args.run()?),
             Boost::Importance(args) => {
                 let ranking = args.run()?;
@@ -223,6 +224,11 @@ fn kill_switch(cli: &Cli, action: KillAction, why: Option<&str>) -> Result<u8, F
 fn answered(cli: &Cli, answer: pipeline::Answer) -> Result<u8, Failure> {
     show(cli, &answer.json)?;
     Ok(answer.code)
+}
+
+/// The device that is asked for, or that of the settings.
+fn compute(cli: &Cli) -> Result<Compute, Failure> {
+    pipeline::compute_on(&cli.settings(Purpose::Tables)?, &cli.common.workdir)
 }
 
 /// Sets the number of CPU threads for the whole process; 0 takes every core.

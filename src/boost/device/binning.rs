@@ -3,7 +3,7 @@
 use super::bins::Bins;
 use super::layout::MOST_CUTS;
 use super::{Plan, plan, threads};
-use crate::boost::{BoostJob, Cuts, Table, cpu};
+use crate::boost::{BoostJob, Cuts, Table, Task, cpu};
 use crate::engine::memory::Need;
 use crate::engine::{Compute, EngineError, Stage};
 
@@ -28,7 +28,7 @@ fn bin(stage: &Stage<'_>, table: Table<'_>, jobs: &[BoostJob]) -> Result<Vec<Cut
     let need = Need { fixed_bytes: 1 << 20, job_bytes: 3 * most + (table.features * MOST_CUTS * 4) as u64 };
     let mut cuts = Vec::with_capacity(jobs.len());
     for part in stage.parts(need, jobs.len())? {
-        let sets: Vec<&BoostJob> = jobs[part].iter().collect();
+        let sets: Vec<Task> = jobs[part].iter().map(Task::own).collect();
         let bins = if plans.contains(&Plan::Levels) {
             Bins::of_large(stage, table, Some(&values), &sets, threads(stage))?
         } else {

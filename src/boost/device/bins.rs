@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use super::layout::{BinRows, Group, LANES, MOST_CUTS, PackRows, Rows};
 use crate::boost::bins::Cuts;
-use crate::boost::cpu::{self, Task};
-use crate::boost::{BoostJob, Table};
+use crate::boost::cpu;
+use crate::boost::{Table, Task};
 use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
 const COLUMNS: Kernel = Kernel { file: "bins", name: "bins_columns", barriers: true };
@@ -38,15 +38,15 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(features: usize, sets: &[&BoostJob]) -> Self {
+    fn of(features: usize, sets: &[Task<'_>]) -> Self {
         let mut asked = Self { features, places: Vec::with_capacity(sets.len()), rows: Vec::new(), cells: 0 };
-        for job in sets {
+        for Task { job, params } in sets {
             asked.places.push(BinRows {
                 rows: asked.rows.len() as u64,
                 columns: asked.cells as u64,
                 train_rows: job.train.len() as u32,
                 valid_rows: job.valid.len() as u32,
-                max_bin: job.params.max_bin,
+                max_bin: params.max_bin,
                 keys: job.train.len().next_power_of_two() as u32,
             });
             asked.rows.extend_from_slice(&job.train);
@@ -67,13 +67,13 @@ struct Columns {
 }
 
 impl Bins {
-    /// Bins the training and validation rows of `sets`, each given by one of the jobs that share it. `table` is
+    /// Bins the training and validation rows of `sets`, each given by one of the tasks that share it. `table` is
     /// `[rows × features]`.
     pub fn of(
         stage: &Stage<'_>,
         table: &DeviceBuffer<f32>,
         features: usize,
-        sets: &[&BoostJob],
+        sets: &[Task<'_>],
         threads: u32,
     ) -> Result<Self, EngineError> {
         let asked = Asked::of(features, sets);
@@ -87,7 +87,7 @@ impl Bins {
         stage: &Stage<'_>,
         table: Table<'_>,
         uploaded: Option<&DeviceBuffer<f32>>,
-        sets: &[&BoostJob],
+        sets: &[Task<'_>],
         threads: u32,
     ) -> Result<Self, EngineError> {
         let asked = Asked::of(table.features, sets);
@@ -100,9 +100,8 @@ impl Bins {
         }
     }
 
-    fn by_cpu(stage: &Stage<'_>, table: Table<'_>, sets: &[&BoostJob]) -> Result<Self, EngineError> {
-        let of_set = |job: &&BoostJob| cpu::Rows::new(table, &Task { job, params: &job.params });
-        let made: Vec<cpu::Rows> = sets.par_iter().map(of_set).collect();
+    fn by_cpu(stage: &Stage<'_>, table: Table<'_>, sets: &[Task<'_>]) -> Result<Self, EngineError> {
+        let made: Vec<cpu::Rows> = sets.par_iter().map(|set| cpu::Rows::new(table, set)).collect();
         let (mut known, mut any_missing) = (Vec::with_capacity(made.len()), Vec::new());
         let (mut all_cuts, mut codes, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         let a_set = table.features.div_ceil(LANES);
@@ -122,8 +121,8 @@ impl Bins {
                 first_group: (set * a_set) as u32,
                 groups: a_set as u32,
                 features: table.features as u32,
-                train_rows: sets[set].train.len() as u32,
-                valid_rows: sets[set].valid.len() as u32,
+                train_rows: sets[set].job.train.len() as u32,
+                valid_rows: sets[set].job.valid.len() as u32,
                 padding: 0,
             });
             known.push(cuts);

@@ -4,40 +4,40 @@ use super::arguments::{Arguments, leaf_capacity};
 use super::bins::Bins;
 use super::layout::{LANES, MOST_CUTS, Part, TreeLeaf, TreeNode};
 use super::threads;
-use super::unpack::Grown;
-use crate::boost::{BoostJob, Forest};
+use super::unpack::{Grown, Kept, Launched};
+use crate::boost::Task;
 use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
 const TRAIN: Kernel = Kernel { file: "boost", name: "boost_small", barriers: true };
 
-/// Bytes that a set of rows and its jobs take on the device.
-pub fn bytes(jobs: &[BoostJob], set: &[usize], features: usize) -> u64 {
-    let job = &jobs[set[0]];
+/// Bytes that a set of rows and its tasks take on the device.
+pub fn bytes(tasks: &[Task<'_>], set: &[usize], features: usize) -> u64 {
+    let job = tasks[set[0]].job;
     let rows = (job.train.len() + job.valid.len()) as u64;
     let of_rows =
         rows * (4 + 2 * features.next_multiple_of(LANES) as u64) + features as u64 * (MOST_CUTS as u64 * 4 + 8);
     let of_jobs = set.iter().map(|&place| {
-        let capacity = leaf_capacity(&jobs[place]) as u64;
+        let capacity = leaf_capacity(&tasks[place]) as u64;
         let a_round = capacity * (size_of::<TreeNode>() + size_of::<TreeLeaf>()) as u64 + 40;
-        rows * 64 + capacity * 2 * size_of::<Part>() as u64 + u64::from(jobs[place].params.rounds) * a_round
+        rows * 64 + capacity * 2 * size_of::<Part>() as u64 + u64::from(tasks[place].params.rounds) * a_round
     });
     of_rows + of_jobs.sum::<u64>()
 }
 
-/// Trains the jobs of some sets of rows: bins and codes are shared, and one block trains a model. Places of the jobs, with
-/// their forests.
-pub fn train(
+/// Trains the tasks of some sets of rows: bins and codes are shared, and one block trains a model. Places of the tasks,
+/// with what is kept of them.
+pub fn train<T: Kept>(
     stage: &Stage<'_>,
     table: &DeviceBuffer<f32>,
     names: &[String],
-    jobs: &[BoostJob],
+    tasks: &[Task<'_>],
     sets: &[Vec<usize>],
-) -> Result<Vec<(usize, Forest)>, EngineError> {
+) -> Result<Vec<(usize, T)>, EngineError> {
     let threads = threads(stage);
-    let first: Vec<&BoostJob> = sets.iter().map(|set| &jobs[set[0]]).collect();
+    let first: Vec<Task> = sets.iter().map(|set| tasks[set[0]]).collect();
     let bins = Bins::of(stage, table, names.len(), &first, threads)?;
-    let arguments = Arguments::of(jobs, sets, names.len());
-    let Arguments { jobs: args, labels, weights, sizes } = &arguments;
+    let arguments = Arguments::of(tasks, sets, names.len());
+    let Arguments { jobs: args, labels, weights, sizes, .. } = &arguments;
     let (jobs_there, rows, groups) = (stage.upload(args)?, stage.upload(&bins.rows)?, stage.upload(&bins.groups)?);
     let (labels, weights) = (stage.upload(labels)?, stage.upload(weights)?);
     let (mut scratch_f64, mut scratch_u32) =
@@ -62,5 +62,5 @@ pub fn train(
         .write(&mut grown.losses)
         .write(&mut grown.outcomes)
         .run()?;
-    Ok(grown.told(stage)?.forests(jobs, sets, args, names, &bins.known))
+    T::of_launch(stage, &grown, &Launched { tasks, sets, jobs: args, names, cuts: &bins.known })
 }

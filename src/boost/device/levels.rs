@@ -10,7 +10,8 @@ mod sizes;
 use super::arguments::Arguments;
 use super::bins::Bins;
 use super::threads;
-use crate::boost::{BoostJob, Forest, Table};
+use super::unpack::{Kept, Launched};
+use crate::boost::{Table, Task};
 use crate::engine::{Device, DeviceBuffer, EngineError, Stage};
 use launches::Launches;
 use sizes::Sizes;
@@ -33,27 +34,27 @@ fn grain(stage: &Stage<'_>) -> Grain {
     if stage.device() == Device::Emulated { EMULATED_GRAIN } else { GRAIN }
 }
 
-/// Bytes that a job takes on the device, with its rows.
-pub fn bytes(stage: &Stage<'_>, job: &BoostJob, features: usize) -> u64 {
-    Sizes::of(job, features, grain(stage)).bytes(job, features)
+/// Bytes that a task takes on the device, with its rows.
+pub fn bytes(stage: &Stage<'_>, task: &Task<'_>, features: usize) -> u64 {
+    Sizes::of(task, features, grain(stage)).bytes(task, features)
 }
 
-/// Trains the jobs of some sets of rows; `uploaded` is the table on the device, where it had room. Places of the jobs, with their forests; once `wanted`, which is asked before
-/// every round, says no, none come back.
-pub fn train(
+/// Trains the tasks of some sets of rows; `uploaded` is the table on the device, where it had room. Places of the tasks,
+/// with what is kept of them; once `wanted`, which is asked before every round, says no, none come back.
+pub fn train<T: Kept>(
     stage: &Stage<'_>,
     (table, uploaded): (Table<'_>, Option<&DeviceBuffer<f32>>),
     names: &[String],
-    jobs: &[BoostJob],
+    tasks: &[Task<'_>],
     sets: &[Vec<usize>],
     wanted: &(dyn Fn() -> bool + Sync),
-) -> Result<Vec<(usize, Forest)>, EngineError> {
-    let first: Vec<&BoostJob> = sets.iter().map(|set| &jobs[set[0]]).collect();
+) -> Result<Vec<(usize, T)>, EngineError> {
+    let first: Vec<Task> = sets.iter().map(|set| tasks[set[0]]).collect();
     let bins = Bins::of_large(stage, table, uploaded, &first, threads(stage))?;
-    let arguments = Arguments::of(jobs, sets, names.len());
-    let asked: Vec<&BoostJob> = sets.iter().flatten().map(|&place| &jobs[place]).collect();
+    let arguments = Arguments::of(tasks, sets, names.len());
+    let asked: Vec<Task> = sets.iter().flatten().map(|&place| tasks[place]).collect();
     let mut launches = Launches::new(stage, &bins, &arguments, &asked, grain(stage))?;
-    let rounds = asked.iter().map(|job| job.params.rounds).max().unwrap_or(0);
+    let rounds = asked.iter().map(|task| task.params.rounds).max().unwrap_or(0);
     for round in 0..rounds {
         if !wanted() {
             return Ok(Vec::new());
@@ -63,5 +64,6 @@ pub fn train(
             break;
         }
     }
-    Ok(launches.told()?.forests(jobs, sets, &arguments.jobs, names, &bins.known))
+    let launched = Launched { tasks, sets, jobs: &arguments.jobs, names, cuts: &bins.known };
+    T::of_launch(stage, launches.grown(), &launched)
 }

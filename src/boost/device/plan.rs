@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::boost::{BoostError, BoostJob, BoostParams, Forest, Growth, Objective};
+use crate::boost::{BoostJob, BoostParams, Growth, Objective, Task};
 
 /// Most training rows of a model that one block trains: their keys are sorted in its shared memory.
 const MOST_ROWS: usize = 4096;
@@ -25,7 +25,12 @@ pub enum Plan {
 
 /// Who trains a job that has been checked.
 pub fn plan(job: &BoostJob, features: usize) -> Plan {
-    let BoostParams { objective, growth, .. } = job.params;
+    plan_for(Task::own(job), features)
+}
+
+/// [`plan`] for a job with parameters of a search.
+pub(super) fn plan_for(Task { job, params }: Task<'_>, features: usize) -> Plan {
+    let &BoostParams { objective, growth, .. } = params;
     if features > MOST_FEATURES {
         Plan::Cpu("more features than a block can mark")
     } else if job.valid.len() >= TOO_MANY_LOSSES {
@@ -34,7 +39,7 @@ pub fn plan(job: &BoostJob, features: usize) -> Plan {
         Plan::Cpu("grown by leaf")
     } else if matches!(objective, Objective::Multiclass { .. } | Objective::Quantile { .. }) {
         Plan::Cpu("an objective without a kernel")
-    } else if job.params.monotone.iter().any(|&sign| sign != 0) {
+    } else if params.monotone.iter().any(|&sign| sign != 0) {
         Plan::Cpu("monotone constraints")
     } else if job.train.len() > MOST_ROWS {
         Plan::Levels
@@ -53,15 +58,8 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// Counts the jobs of which there are forests.
-    pub fn of(jobs: &[BoostJob], forests: &[Result<Forest, BoostError>], features: usize) -> Self {
-        let mut plans = Self::default();
-        let trained = jobs.iter().zip(forests).filter(|(_, forest)| forest.is_ok());
-        trained.for_each(|(job, _)| plans.add(plan(job, features)));
-        plans
-    }
-
-    fn add(&mut self, plan: Plan) {
+    /// Counts a job that was trained.
+    pub(super) fn add(&mut self, plan: Plan) {
         match plan {
             Plan::Block => self.blocks += 1,
             Plan::Levels => self.levels += 1,

@@ -1,5 +1,7 @@
 //! Predictions by `kernels/predict.cu`: twin of [`crate::boost::raw_scores`].
 
+use rayon::prelude::*;
+
 use super::layout::{LEAF, MISSING_RIGHT, PredictArgs, PredictNode, PredictTree};
 use crate::boost::predict::greatest_f32_at_most;
 use crate::boost::{Child, PredictJob, Table, Tree};
@@ -18,6 +20,19 @@ pub fn raw_scores_on(
     jobs: &[PredictJob<'_>],
 ) -> Result<Vec<Vec<f64>>, EngineError> {
     compute.run("predict", |stage| raw_scores(stage, table, jobs), || crate::boost::raw_scores(table, jobs))
+}
+
+/// [`crate::boost::predict`] on the device of a run, or on the CPU.
+///
+/// # Errors
+/// As [`raw_scores_on`].
+pub fn predict_on(compute: &Compute, table: Table<'_>, jobs: &[PredictJob<'_>]) -> Result<Vec<Vec<f64>>, EngineError> {
+    let mut said = raw_scores_on(compute, table, jobs)?;
+    for (said, job) in said.iter_mut().zip(jobs) {
+        let objective = job.forest.objective;
+        said.par_chunks_mut(objective.trees_per_round()).for_each(|row| objective.transform(row));
+    }
+    Ok(said)
 }
 
 /// [`crate::boost::raw_scores`] on the device: the same bits.

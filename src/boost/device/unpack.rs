@@ -1,20 +1,98 @@
-//! From what the kernels wrote to forests.
+//! From what the kernels wrote to forests, or to losses alone.
 
 use rayon::prelude::*;
 
 use super::arguments::Sizes;
 use super::layout::{JobArgs, LEAF, Outcome, TreeLeaf, TreeNode, TreeSize};
 use crate::boost::bins::Cuts;
-use crate::boost::{BoostJob, BoostParams, Child, Forest, Tree};
+use crate::boost::search::Try;
+use crate::boost::{BoostParams, Child, Forest, Task, Tree};
 use crate::engine::{DeviceBuffer, EngineError, Stage};
 
+/// The tasks of a launch.
+pub struct Launched<'a> {
+    pub tasks: &'a [Task<'a>],
+    /// Places of the tasks by the rows that they share.
+    pub sets: &'a [Vec<usize>],
+    /// What the launch was told of each task, in the order of the sets.
+    pub jobs: &'a [JobArgs],
+    pub names: &'a [String],
+    /// Of each set.
+    pub cuts: &'a [Cuts],
+}
+
+/// What is kept of a trained model.
+pub trait Kept: Send + Sized {
+    /// Of one that the CPU trained.
+    fn of(forest: Forest) -> Self;
+
+    /// Of every task of a launch, with its place.
+    fn of_launch(
+        stage: &Stage<'_>,
+        grown: &Grown,
+        launched: &Launched<'_>,
+    ) -> Result<Vec<(usize, Self)>, EngineError>;
+}
+
+impl Kept for Forest {
+    fn of(forest: Forest) -> Self {
+        forest
+    }
+
+    fn of_launch(
+        stage: &Stage<'_>,
+        grown: &Grown,
+        launched: &Launched<'_>,
+    ) -> Result<Vec<(usize, Self)>, EngineError> {
+        let told = Told::of(stage, grown)?;
+        let forest = |(at, (&place, args)): (usize, (&usize, &JobArgs))| {
+            let params = launched.tasks[place].params;
+            (place, told.forest(at, args, params, launched.names, &launched.cuts[args.rows as usize]))
+        };
+        let places: Vec<usize> = launched.sets.iter().flatten().copied().collect();
+        Ok(places.par_iter().zip(launched.jobs).enumerate().map(forest).collect())
+    }
+}
+
+impl Kept for Try {
+    fn of(forest: Forest) -> Self {
+        let loss = forest.kept_loss().unwrap_or(f64::INFINITY);
+        Self { loss, rounds: forest.validation_loss.len() as u64 }
+    }
+
+    /// The trees stay on the device.
+    fn of_launch(
+        stage: &Stage<'_>,
+        grown: &Grown,
+        launched: &Launched<'_>,
+    ) -> Result<Vec<(usize, Self)>, EngineError> {
+        let (losses, outcomes) = (stage.download(&grown.losses)?, stage.download(&grown.outcomes)?);
+        let places = launched.sets.iter().flatten();
+        let tried = |(outcome, (&place, job)): (&Outcome, (&usize, &JobArgs))| {
+            let of_job = &losses[job.trees as usize..][..outcome.losses as usize];
+            let last = outcome.rounds_kept(launched.tasks[place].params).checked_sub(1);
+            let loss = last.and_then(|last| of_job.get(last)).copied().unwrap_or(f64::INFINITY);
+            (place, Self { loss, rounds: of_job.len() as u64 })
+        };
+        Ok(outcomes.iter().zip(places.zip(launched.jobs)).map(tried).collect())
+    }
+}
+
+impl Outcome {
+    /// Rounds up to the best one, where rounds are chosen.
+    fn rounds_kept(&self, params: &BoostParams) -> usize {
+        let chosen = params.early_stopping > 0 && self.losses > 0;
+        (if chosen { self.trees.min(self.best_round + 1) } else { self.trees }) as usize
+    }
+}
+
 /// All that a launch told.
-pub struct Told {
-    pub nodes: Vec<TreeNode>,
-    pub leaves: Vec<TreeLeaf>,
-    pub trees: Vec<TreeSize>,
-    pub losses: Vec<f64>,
-    pub outcomes: Vec<Outcome>,
+struct Told {
+    nodes: Vec<TreeNode>,
+    leaves: Vec<TreeLeaf>,
+    trees: Vec<TreeSize>,
+    losses: Vec<f64>,
+    outcomes: Vec<Outcome>,
 }
 
 /// What the kernels write of all jobs of a launch.
@@ -36,42 +114,23 @@ impl Grown {
             outcomes: stage.zeros(jobs)?,
         })
     }
-
-    pub fn told(&self, stage: &Stage<'_>) -> Result<Told, EngineError> {
-        Ok(Told {
-            nodes: stage.download(&self.nodes)?,
-            leaves: stage.download(&self.leaves)?,
-            trees: stage.download(&self.trees)?,
-            losses: stage.download(&self.losses)?,
-            outcomes: stage.download(&self.outcomes)?,
-        })
-    }
 }
 
 impl Told {
-    /// The forests of the jobs of some sets, each with its place; `args` are the jobs' in the order of the sets, `cuts` the
-    /// sets'.
-    pub fn forests(
-        &self,
-        jobs: &[BoostJob],
-        sets: &[Vec<usize>],
-        args: &[JobArgs],
-        names: &[String],
-        cuts: &[Cuts],
-    ) -> Vec<(usize, Forest)> {
-        let places: Vec<usize> = sets.iter().flatten().copied().collect();
-        let forest = |(at, (&place, args)): (usize, (&usize, &JobArgs))| {
-            (place, self.forest(at, args, &jobs[place].params, names, &cuts[args.rows as usize]))
-        };
-        places.par_iter().zip(args).enumerate().map(forest).collect()
+    fn of(stage: &Stage<'_>, grown: &Grown) -> Result<Self, EngineError> {
+        Ok(Self {
+            nodes: stage.download(&grown.nodes)?,
+            leaves: stage.download(&grown.leaves)?,
+            trees: stage.download(&grown.trees)?,
+            losses: stage.download(&grown.losses)?,
+            outcomes: stage.download(&grown.outcomes)?,
+        })
     }
 
     /// The forest of the job at place `at` of the launch.
     fn forest(&self, at: usize, job: &JobArgs, params: &BoostParams, names: &[String], cuts: &Cuts) -> Forest {
         let outcome = &self.outcomes[at];
         let first = job.trees as usize;
-        let chosen = params.early_stopping > 0 && outcome.losses > 0;
-        let kept = if chosen { outcome.trees.min(outcome.best_round + 1) } else { outcome.trees };
         let averaged = job.averaged != 0;
         Forest {
             objective: params.objective,
@@ -79,7 +138,7 @@ impl Told {
             // The trees of an averaged forest carry it.
             base_score: vec![if averaged { 0.0 } else { job.base }],
             averaged,
-            trees: (0..kept as usize).map(|round| self.tree(round, job, cuts)).collect(),
+            trees: (0..outcome.rounds_kept(params)).map(|round| self.tree(round, job, cuts)).collect(),
             validation_loss: self.losses[first..first + outcome.losses as usize].to_vec(),
         }
     }

@@ -11,6 +11,7 @@ use super::group_file;
 use super::learnable::feature_values;
 use crate::boost::{self, Forest, PredictJob};
 use crate::commands::table;
+use crate::engine::Compute;
 use crate::exit::{Code, Failure, OrExit};
 use crate::models::load_forest;
 
@@ -58,8 +59,9 @@ impl Models {
 /// With a group column `model` is a folder of `{value}.txt`.
 ///
 /// # Errors
-/// A table that lacks a feature of the model, or a model that cannot be read.
+/// A table that lacks a feature of the model, a model that cannot be read, or a device that fails.
 pub fn predict(
+    compute: &Compute,
     path: &Path,
     model: &Path,
     group: Option<&str>,
@@ -82,7 +84,7 @@ pub fn predict(
         1 => format!("{stem}{rest}"),
         _ => format!("{stem}_{class}{rest}"),
     };
-    let said = boost::predict(view, &jobs);
+    let said = boost::device::predict_on(compute, view, &jobs)?;
     for class in 0..classes {
         let column = scattered(&models, &said, rows, classes, class);
         table.frame.with_column(Column::new(class_name("prediction", class, "").into(), column))?;

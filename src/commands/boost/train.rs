@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::group_file;
 use super::learnable::{Columns, Learnable};
+use crate::boost::device::Plans;
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Chosen, Forest, Objective, Search};
 use crate::commands::table;
+use crate::engine::Compute;
 use crate::exit::{Code, Failure, OrExit};
 use crate::files::write_atomic;
 use crate::models::to_lightgbm;
-use crate::ui::Ui;
+use crate::ui::{Step, Ui};
 
 /// The objective by its name on the command line; classes are counted in the labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,9 +44,9 @@ pub struct Training {
 /// Trains one model, or one for every value of the group column in one batch, and writes LightGBM's text.
 ///
 /// # Errors
-/// Tables or labels that cannot be learned from (3), parameters out of range (2); with a group the models
-/// that could be trained are written all the same (4).
-pub fn train(asked: &Training, ui: &Ui) -> Result<Value, Failure> {
+/// Tables or labels that cannot be learned from (3), parameters out of range (2), a device that fails (1); with a group the
+/// models that could be trained are written all the same (4).
+pub fn train(asked: &Training, compute: &Compute, ui: &Ui) -> Result<Value, Failure> {
     let Training { table: path, valid, columns, learns, .. } = asked;
     let step = ui.step("read", None);
     let table = table::read(path).or_exit(Code::BadData)?;
@@ -77,9 +79,11 @@ pub fn train(asked: &Training, ui: &Ui) -> Result<Value, Failure> {
         Some(_) => jobs.iter().map(|job| group_file(&asked.out, &job.name)).collect::<Result<_, _>>()?,
     };
     let view = boost::Table { values: &learnable.values, features: learnable.features.len() };
-    let (jobs, found) = searched(asked, &learnable, jobs, ui)?;
+    let (jobs, found) = searched(asked, compute, &learnable, jobs, ui)?;
     let step = ui.step("train", Some(jobs.len() as u64));
-    let trained = boost::train(view, &learnable.features, &jobs, &|_| step.advance(1));
+    let told = |_: &BoostJob| step.advance(1);
+    let (trained, plans) = boost::device::train_on(compute, view, &learnable.features, &jobs, &|| true, &told)?;
+    note(&step, &plans);
     step.done();
     let (mut models, mut faults) = (Vec::new(), Vec::new());
     for (((job, result), target), found) in jobs.iter().zip(trained).zip(&targets).zip(&found) {
@@ -152,6 +156,7 @@ fn jobs(asked: &Training, learnable: &Learnable, train_rows: usize, params: &Boo
 /// The jobs with the parameters that a search chose, where one is asked for, and what it found.
 fn searched(
     asked: &Training,
+    compute: &Compute,
     learnable: &Learnable,
     mut jobs: Vec<BoostJob>,
     ui: &Ui,
@@ -167,10 +172,12 @@ fn searched(
     let step = ui.step("search", Some((jobs.len() * plan.models()) as u64));
     let view = boost::Table { values: &learnable.values, features: learnable.features.len() };
     let pools: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
-    let results = boost::search(view, &learnable.features, &jobs, &pools, &plan, &|| {
+    let told = || {
         step.advance(1);
         true
-    });
+    };
+    let (results, plans) = boost::search_on(compute, view, &learnable.features, &jobs, &pools, &plan, &told)?;
+    note(&step, &plans);
     step.done();
     for ((job, found), result) in jobs.iter_mut().zip(&mut found).zip(results) {
         match result {
@@ -186,6 +193,13 @@ fn searched(
         }
     }
     Ok((jobs, found))
+}
+
+/// Says who trained what, where a device was asked.
+fn note(step: &Step, plans: &Plans) {
+    if !plans.is_empty() {
+        step.note(&plans.to_string());
+    }
 }
 
 /// The objective that these labels, all finite, can be learned by; else why not.

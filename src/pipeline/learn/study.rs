@@ -58,7 +58,7 @@ pub fn study(
     let features = features::device::compute_on(compute, panel)?;
     let atr = features::device::atr_14_on(compute, panel)?;
     let labels = labels::device::compute_on(compute, panel, &atr, &rules)?;
-    let tuning = tune::search(settings, panel, &features, &labels, &plans)?;
+    let tuning = tune::search(settings, compute, panel, &features, &labels, &plans)?;
     let inputs = Inputs { settings, panel, features: &features, labels: &labels, tuning: &tuning, compute };
     let mut trained = BTreeMap::new();
     let mut left = plans.as_slice();

@@ -9,6 +9,7 @@ use super::super::checkpoints::Checkpoints;
 use super::super::day::Day;
 use super::jobs::{self, HEADS};
 use crate::boost::{self, BoostError, BoostJob, Chosen, Grid, Search, Table};
+use crate::engine::Compute;
 use crate::exit::Code;
 use crate::features::{self, COUNT, Features};
 use crate::folds::Fold;
@@ -59,6 +60,7 @@ pub async fn tune(
     let Asked { batch, pools, owners } = Asked::of(&day.settings, panel, labels, plans);
     let models = (batch.len() * plan.models()) as u64;
     let step = day.begin("tune", Some(models)).await?;
+    let mut by = String::new();
     let entries = match checkpoints.load_tuning::<Vec<Entry>>() {
         Some(entries) => {
             step.advance(models);
@@ -70,10 +72,13 @@ pub async fn tune(
                 step.advance(1);
                 !stop.is_asked()
             };
-            let results = tokio::task::block_in_place(|| {
+            let (results, plans) = tokio::task::block_in_place(|| {
                 let table = Table { values: &features.values, features: COUNT };
-                boost::search(table, &features::names(), &batch, &pools, &plan, &go_on)
-            });
+                boost::search_on(&day.compute, table, &features::names(), &batch, &pools, &plan, &go_on)
+            })?;
+            if !plans.is_empty() {
+                by = format!("; {plans}");
+            }
             day.stop.check()?;
             let entries = entries(owners, results)?;
             checkpoints.save_tuning(&entries)?;
@@ -81,7 +86,7 @@ pub async fn tune(
         }
     };
     let moved = entries.iter().filter(|entry| entry.chosen.moved).count();
-    step.note(&format!("{} configurations, {moved} of {} heads left their own", plan.configurations, entries.len()));
+    step.note(&format!("{} configurations, {moved} of {} heads left their own{by}", plan.configurations, entries.len()));
     day.end(step, serde_json::json!({ "models": models, "moved": moved })).await?;
     Ok(Tuning::of(entries))
 }
@@ -89,9 +94,10 @@ pub async fn tune(
 /// [`tune`] in memory alone.
 ///
 /// # Errors
-/// Settings of the search that no job can be trained with.
+/// Settings of the search that no job can be trained with; a device that fails where the CPU must not take its place.
 pub fn search(
     settings: &Settings,
+    compute: &Compute,
     panel: &Panel,
     features: &Features,
     labels: &Labels,
@@ -103,7 +109,7 @@ pub fn search(
     let Asked { batch, pools, owners } = Asked::of(settings, panel, labels, plans);
     let table = Table { values: &features.values, features: COUNT };
     let plan = plan(&settings.models, settings.seed);
-    let results = boost::search(table, &features::names(), &batch, &pools, &plan, &|| true);
+    let (results, _) = boost::search_on(compute, table, &features::names(), &batch, &pools, &plan, &|| true)?;
     Ok(Tuning::of(entries(owners, results)?))
 }
 

@@ -1,14 +1,14 @@
 //! The launches of a round, and what lies on the device between them.
 
 use super::{Grain, Sizes};
-use crate::boost::BoostJob;
+use crate::boost::Task;
 use crate::boost::device::arguments::Arguments;
 use crate::boost::device::bins::Bins;
 use crate::boost::device::layout::{
     Found, Group, JobArgs, LANES, LevelArgs, LevelPart, MARK_WORDS, Rows, Split, State, Tile,
 };
 use crate::boost::device::threads;
-use crate::boost::device::unpack::{Grown, Told};
+use crate::boost::device::unpack::Grown;
 use crate::engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
 const fn rounds(name: &'static str, barriers: bool) -> Kernel {
@@ -82,19 +82,19 @@ pub struct Launches<'a> {
 }
 
 impl<'a> Launches<'a> {
-    /// `jobs` are those of `arguments`, in their order.
+    /// `tasks` are those of `arguments`, in their order.
     pub fn new(
         stage: &'a Stage<'a>,
         bins: &'a Bins,
         arguments: &Arguments,
-        jobs: &[&BoostJob],
+        tasks: &[Task<'_>],
         grain: Grain,
     ) -> Result<Self, EngineError> {
         let features = bins.rows.first().map_or(0, |rows| rows.features as usize);
         let mut sizes = Sizes::default();
         let (mut level_jobs, mut train_tiles, mut valid_tiles) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, job) in jobs.iter().enumerate() {
-            let own = Sizes::of(job, features, grain);
+        for (number, task) in tasks.iter().enumerate() {
+            let own = Sizes::of(task, features, grain);
             level_jobs.push(LevelArgs {
                 found: sizes.found as u64,
                 splits: sizes.splits as u64,
@@ -103,8 +103,8 @@ impl<'a> Launches<'a> {
                 first_tile: sizes.train_tiles as u32,
             });
             sizes.add(&own);
-            train_tiles.extend(tiles(number, job.train.len(), grain.tile));
-            valid_tiles.extend(tiles(number, job.valid.len(), grain.tile));
+            train_tiles.extend(tiles(number, task.job.train.len(), grain.tile));
+            valid_tiles.extend(tiles(number, task.job.valid.len(), grain.tile));
         }
         let of_jobs = &arguments.sizes;
         let threads = threads(stage);
@@ -115,9 +115,9 @@ impl<'a> Launches<'a> {
             grain,
             threads,
             crew: Shape::one_block_each(crew, threads, 0),
-            jobs_count: jobs.len(),
+            jobs_count: tasks.len(),
             groups_count: features.div_ceil(LANES) as u32,
-            most_depth: jobs.iter().map(|job| job.params.max_depth).max().unwrap_or(0),
+            most_depth: tasks.iter().map(|task| task.params.max_depth).max().unwrap_or(0),
             jobs: stage.upload(&arguments.jobs)?,
             level_jobs: stage.upload(&level_jobs)?,
             rows: stage.upload(&bins.rows)?,
@@ -126,9 +126,9 @@ impl<'a> Launches<'a> {
             weights: stage.upload(&arguments.weights)?,
             train_tiles: stage.upload(&train_tiles)?,
             valid_tiles: stage.upload(&valid_tiles)?,
-            states: stage.zeros(jobs.len())?,
-            running: stage.zeros(jobs.len())?,
-            drawn: stage.zeros(jobs.len() * MARK_WORDS)?,
+            states: stage.zeros(tasks.len())?,
+            running: stage.zeros(tasks.len())?,
+            drawn: stage.zeros(tasks.len() * MARK_WORDS)?,
             drawn_rows: stage.zeros(sizes.train_tiles)?,
             scratch_f64: stage.zeros(of_jobs.scratch_f64)?,
             scratch_u32: stage.zeros(of_jobs.scratch_u32)?,
@@ -142,7 +142,7 @@ impl<'a> Launches<'a> {
             searches: stage.zeros(sizes.searches)?,
             split_tiles: stage.zeros(sizes.split_tiles)?,
             lefts: stage.zeros(sizes.split_tiles)?,
-            grown: Grown::new(stage, of_jobs, jobs.len())?,
+            grown: Grown::new(stage, of_jobs, tasks.len())?,
         })
     }
 
@@ -402,8 +402,9 @@ impl<'a> Launches<'a> {
         Ok(self.stage.download(&self.running)?.contains(&1))
     }
 
-    pub fn told(&self) -> Result<Told, EngineError> {
-        self.grown.told(self.stage)
+    /// What was written of all jobs.
+    pub fn grown(&self) -> &Grown {
+        &self.grown
     }
 }
 

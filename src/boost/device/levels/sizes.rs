@@ -1,7 +1,7 @@
 //! What a large job takes on the device besides what every job takes.
 
 use super::Grain;
-use crate::boost::BoostJob;
+use crate::boost::Task;
 use crate::boost::device::arguments::leaf_capacity;
 use crate::boost::device::layout::{
     Found, GROUP_BINS, JobArgs, LANES, LevelArgs, LevelPart, MARK_WORDS, MOST_CUTS, Outcome, Split, State, Tile,
@@ -26,11 +26,12 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    pub fn of(job: &BoostJob, features: usize, Grain { tile, few }: Grain) -> Self {
+    pub fn of(task: &Task<'_>, features: usize, Grain { tile, few }: Grain) -> Self {
+        let Task { job, params } = task;
         let (rows, tile) = (job.train.len(), tile as usize);
-        let (capacity, groups) = (leaf_capacity(job), features.div_ceil(LANES));
+        let (capacity, groups) = (leaf_capacity(task), features.div_ceil(LANES));
         // Two siblings have histograms where one of them has more than a few rows and may be divided in turn.
-        let pairs = if job.params.max_depth < 2 { 0 } else { 1_usize << (job.params.max_depth - 2).min(20) };
+        let pairs = if params.max_depth < 2 { 0 } else { 1_usize << (params.max_depth - 2).min(20) };
         let slots = (2 * pairs.min(rows / (few as usize + 1))).max(1);
         Self {
             slots,
@@ -59,10 +60,11 @@ impl Sizes {
         self.split_tiles += other.split_tiles;
     }
 
-    /// Bytes of a job with these sizes: with its rows, its labels, and all rounds of trees.
-    pub fn bytes(&self, job: &BoostJob, features: usize) -> u64 {
+    /// Bytes of a task with these sizes: with its rows, its labels, and all rounds of trees.
+    pub fn bytes(&self, task: &Task<'_>, features: usize) -> u64 {
+        let Task { job, params } = task;
         let of = |count: usize, bytes: usize| count as u64 * bytes as u64;
-        let (train, valid, capacity) = (job.train.len(), job.valid.len(), leaf_capacity(job));
+        let (train, valid, capacity) = (job.train.len(), job.valid.len(), leaf_capacity(task));
         let codes = of(train + valid, features.next_multiple_of(LANES)) + of(features, MOST_CUTS * 4 + 16);
         // A label and a weight a row; 3 and 2 numbers, 4 words.
         let rows = of(train, 4 + 8 + 24 + 16) + of(valid, 4 + 8 + 16);
@@ -74,6 +76,6 @@ impl Sizes {
         let lists = of(tiles, size_of::<Tile>()) + of(self.train_tiles + self.split_tiles, 4);
         let tree = of(capacity, size_of::<TreeNode>() + size_of::<TreeLeaf>()) + size_of::<TreeSize>() as u64 + 8;
         let whole = size_of::<JobArgs>() + size_of::<LevelArgs>() + size_of::<State>() + size_of::<Outcome>();
-        codes + rows + level + lists + u64::from(job.params.rounds) * tree + of(1, whole + 4 * MARK_WORDS + 4)
+        codes + rows + level + lists + u64::from(params.rounds) * tree + of(1, whole + 4 * MARK_WORDS + 4)
     }
 }
