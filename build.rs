@@ -1,29 +1,9 @@
-//! Tells the program which commit it was built from, and compiles the kernels for the emulated device.
-
-use std::process::Command;
+//! Compiles the kernels for the emulated device.
 
 fn main() {
-    // Sources without their history, as in a container, are told their commit.
-    let told = std::env::var("HURACAN_GIT_COMMIT").ok().filter(|commit| !commit.is_empty());
-    if told.is_none() {
-        // In a second working tree these lie elsewhere, and a file that is not there would count as changed every time.
-        for path in ["HEAD", "refs/heads"].into_iter().filter_map(|name| git(&["rev-parse", "--git-path", name])) {
-            println!("cargo::rerun-if-changed={path}");
-        }
-    }
-    let commit = told.or_else(|| git(&["rev-parse", "HEAD"])).unwrap_or_else(|| "unknown".to_owned());
-    println!("cargo::rustc-env=HURACAN_GIT_COMMIT={commit}");
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-env-changed=HURACAN_GIT_COMMIT");
     #[cfg(feature = "emulated")]
     compile_kernels();
-}
-
-/// What git says of the sources here.
-fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).output().ok()?;
-    let said = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| said.trim().to_owned())
 }
 
 /// Every `kernels/*.cu` as C++, with the flags of `kernels/emulated/flags`, into one library of which everything is

@@ -1,13 +1,14 @@
 //! How long the exports of a million made trades take, each as wide as a real one:
 //!
-//! export [TRADES [RUNS [URL]]]
+//! export [TRADES [RUNS [URL [FOLDER]]]]
 //!
 //! `RUNS` runs share the trades evenly (1, so that two files hold all of them); `URL` is an empty PostgreSQL database, else
-//! a SQLite file is made. Everything lies below the folder for temporary files, and is removed at the end: about 10 kB a
-//! trade. Two rounds are measured, since the first one reads what was just written.
+//! `sqlite://data/brain.db`. Everything lies below the folder for temporary files, about 10 kB a trade, and is removed at the
+//! end; in a FOLDER it is kept, and a folder that has them already is measured again. Two rounds are measured, since the
+//! first one reads what was just written.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chrono::NaiveDate;
@@ -41,12 +42,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let trades: usize = arguments.first().map_or(Ok(1_000_000), |text| text.parse())?;
     let runs: usize = arguments.get(1).map_or(Ok(1), |text| text.parse())?.max(1);
     let url = arguments.get(2).map_or("sqlite://data/brain.db", String::as_str);
-    let home = tempfile::tempdir()?;
-    let brain = Brain::open(url, home.path(), 4).await?;
-    let journal = Journal::open(&home.path().join("data/journal.db")).await?;
+    let kept = arguments.get(3).map(PathBuf::from);
+    let temporary = if kept.is_none() { Some(tempfile::tempdir()?) } else { None };
+    let home = temporary.as_ref().map_or_else(|| kept.unwrap_or_default(), |folder| folder.path().to_owned());
+    let home = home.as_path();
+    let there = home.join("data/journal.db").exists();
+    let brain = Brain::open(url, home, 4).await?;
+    let journal = Journal::open(&home.join("data/journal.db")).await?;
     let begun = Instant::now();
-    let run = made(&brain, &journal, home.path(), url, trades, runs).await?;
-    println!("{trades} trades of {runs} runs made in {:.0} s, {}", begun.elapsed().as_secs_f64(), brain.kind());
+    let run = if there {
+        run(runs - 1)?
+    } else {
+        let run = made(&brain, &journal, home, url, trades, runs).await?;
+        println!("{trades} trades of {runs} runs made in {:.0} s, {}", begun.elapsed().as_secs_f64(), brain.kind());
+        run
+    };
     for round in 1..=2 {
         let mut begun = Instant::now();
         let whole = begun;
@@ -58,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
             begun = Instant::now();
         };
-        let index = export::all_told(&brain, &journal, home.path(), &run, &mut told).await?;
+        let index = export::all_told(&brain, &journal, home, &run, &mut told).await?;
         let (seconds, mb) = (whole.elapsed().as_secs_f64(), index.total_bytes as f64 / 1e6);
         println!("round {round}: all {} files {mb:.1} MB in {seconds:.2} s", index.total_files);
     }
@@ -79,12 +89,8 @@ async fn made(
     trades: usize,
     runs: usize,
 ) -> Result<RunRow, Box<dyn Error>> {
-    let day = NaiveDate::from_ymd_opt(2025, 11, 8).ok_or("a day")?;
-    let mut newest = Err("no run");
-    for run in 0..runs {
-        let row = RunRow { simulated: true, ..RunRow::new(format!("run-{run}"), day) };
-        brain.begin_run(&row).await?;
-        newest = Ok(row);
+    for number in 0..runs {
+        brain.begin_run(&run(number)?).await?;
     }
     let a_run = trades.div_ceil(runs);
     for first in (0..trades).step_by(BATCH) {
@@ -101,7 +107,13 @@ async fn made(
         brain.replace(&POST_EXIT_TRACKING, &batch, &after).await?;
         hand_over(home, url, &batch, &format!("run-{}", first / a_run)).await?;
     }
-    Ok(newest?)
+    run(runs - 1)
+}
+
+/// A run by its number.
+fn run(number: usize) -> Result<RunRow, Box<dyn Error>> {
+    let day = NaiveDate::from_ymd_opt(2025, 11, 8).ok_or("a day")?;
+    Ok(RunRow { simulated: true, ..RunRow::new(format!("run-{number}"), day) })
 }
 
 /// Makes a batch's rows those of a run.

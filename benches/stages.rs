@@ -116,14 +116,18 @@ fn label(c: &mut Criterion) {
     }
 }
 
-/// On the CPU alone: votes have no kernels.
 fn vote(c: &mut Criterion) {
-    let panel = panel(40);
-    let engines = Settings::defaults().decide.engines;
-    let mut group = c.benchmark_group("votes/cpu");
-    group.throughput(Throughput::Elements((panel.symbols.len() * BARS * votes::VOTERS) as u64));
-    group.bench_function("23 engines", |b| b.iter(|| votes::compute(black_box(&panel), &engines)));
-    group.finish();
+    let settings = Settings::defaults().decide.engines;
+    for bench in engines() {
+        let panel = panel(bench.symbols);
+        let mut group = group(c, "votes", &bench, bench.symbols * BARS * votes::VOTERS);
+        group.bench_function(format!("23 engines on {} symbols", bench.symbols), |b| {
+            b.iter(|| {
+                votes::device::compute_on(&bench.compute, black_box(&panel), &settings).expect("the device computes")
+            });
+        });
+        group.finish();
+    }
 }
 
 fn simulate(c: &mut Criterion) {

@@ -5,6 +5,15 @@
 // A symbol's "own" bar 0 is its first. What lies before it is 0, as on the CPU, and never reaches a visible value.
 #include "features.cuh"
 
+namespace features {
+
+// Bars of a tile, the bars before it that windows reach back to, and both.
+constexpr u32 BARS = 128;
+constexpr u32 PAST = 64;
+constexpr u32 ENTRIES = PAST + BARS;
+
+}  // namespace features
+
 // ln close and volatility_20, `[symbols x bars]`; blocks of x tiles, y symbols.
 KERNEL(features_volatility, 128, const double* close, const u32* ranges, double* ln_close, double* volatility, u32 bars) {
     SHARED(double, ln, features::ENTRIES);

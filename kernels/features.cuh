@@ -20,11 +20,6 @@ enum Column : u32 {
     COUNT
 };
 
-// Bars of a tile, the bars before it that windows reach back to, and both.
-constexpr u32 BARS = 128;
-constexpr u32 PAST = 64;
-constexpr u32 ENTRIES = PAST + BARS;
-
 // Series of recurrences that are stored as they end up, and those that more is made of.
 enum Smooth : u32 { S_EMA_5, S_EMA_10, S_EMA_20, S_MACD, S_SIGNAL, S_ADX, S_TREND, S_BALANCE, SMOOTH_COUNT };
 enum Exact : u32 { E_RSI, E_HISTOGRAM, E_ATR, EXACT_COUNT };

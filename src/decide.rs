@@ -14,17 +14,27 @@ pub use gate::{Evidence, Prediction, Wait, gate};
 pub use summary::{Summary, Voice};
 pub use votes::{VOTERS, Voter, Votes};
 
+use crate::engine::{Compute, EngineError};
 use crate::labels::Labels;
 use crate::market::Panel;
 use crate::settings::{Decide, DecideMode, Settings};
 use crate::shadow::{Rules, Side, Signals};
 
-/// Lets every engine vote, and hears them together. Labels are what the engines' own records are kept by, over
-/// `horizon_bars`.
-pub fn deliberate(panel: &Panel, labels: &Labels, decide: &Decide, horizon_bars: usize) -> (Votes, Consensus) {
-    let votes = votes::compute(panel, &decide.engines);
+/// Lets every engine vote, on the device of a run or on the CPU, and hears them together. Labels are what the engines' own
+/// records are kept by, over `horizon_bars`.
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
+pub fn deliberate(
+    compute: &Compute,
+    panel: &Panel,
+    labels: &Labels,
+    decide: &Decide,
+    horizon_bars: usize,
+) -> Result<(Votes, Consensus), EngineError> {
+    let votes = votes::device::compute_on(compute, panel, &decide.engines)?;
     let consensus = consensus(panel, &votes, labels, decide, horizon_bars);
-    (votes, consensus)
+    Ok((votes, consensus))
 }
 
 /// Costs that a trade signalled at `bar` must expect: both ways of fee, spread and slippage at this bar's

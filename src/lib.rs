@@ -4,6 +4,7 @@ pub mod audit;
 pub mod boost;
 pub mod brain;
 pub mod commands;
+pub mod commit;
 pub mod decide;
 pub mod engine;
 pub mod exit;

@@ -43,7 +43,6 @@ pub use due::{Due, due};
 pub use last::last;
 pub use learn::Model;
 pub use learn::study::{Study, study};
-pub use save::GIT_COMMIT;
 pub use tables::{download as download_alone, export as export_alone, report as report_alone};
 pub use tables::{restore as restore_alone, status, sync as sync_alone, universe as universe_alone};
 

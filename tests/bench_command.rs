@@ -6,7 +6,8 @@ mod cli;
 use cli::huracan;
 use serde_json::Value;
 
-const STAGES: [&str; 9] = ["copy", "features", "labels", "bins", "boost", "large", "predict", "shadow", "train"];
+const STAGES: [&str; 10] =
+    ["copy", "features", "labels", "bins", "boost", "large", "predict", "votes", "shadow", "train"];
 
 /// What must hold of every table: all rows, each compared before it was timed, figures that fit each other.
 #[track_caller]

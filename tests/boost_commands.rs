@@ -305,6 +305,9 @@ fn a_device_searches_trains_and_predicts_with_the_bits_of_the_cores() {
     let cores = run("cpu");
     assert_eq!(cores.0, Some(3));
     assert!(cores == run("emulated"), "other models or predictions");
-    huracan(folder.path(), "boost train --table t.parquet --target wins --objective binary --device abacus --out m.txt")
-        .expect(2, &["abacus"]);
+    huracan(
+        folder.path(),
+        "boost train --table t.parquet --target wins --objective binary --device abacus --out m.txt",
+    )
+    .expect(2, &["abacus"]);
 }

@@ -6,8 +6,8 @@ mod engines;
 
 use huracan::boost::device::{Plan, plan};
 use huracan::boost::{
-    self, BoostError, BoostJob, BoostParams, Ensemble, Forest, Grid, Growth, Objective, PredictJob, Search, Table, device,
-    search_on,
+    self, BoostError, BoostJob, BoostParams, Ensemble, Forest, Grid, Growth, Objective, PredictJob, Search, Table,
+    device, search_on,
 };
 use huracan::engine::{Compute, Engine, EngineError};
 

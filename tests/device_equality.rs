@@ -11,10 +11,12 @@ use std::ops::Range;
 
 use candles::shared_panel;
 use huracan::arith::{draw, uniform};
+use huracan::decide::votes::{self, VOTERS, Voter, Votes};
 use huracan::engine::{Engine, EngineError};
 use huracan::features;
 use huracan::labels::{self, Labels};
 use huracan::market::{Candles, Panel, Timeframe};
+use huracan::settings::{Engines, Settings};
 use huracan::shadow::{self, Rules, Signals, Trade};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -233,4 +235,52 @@ fn features_of_a_batch_that_memory_splits_are_the_same() {
     let small = Engine::emulated(4, 10 << 20).unwrap();
     let got = features::device::compute(&small.stage("features"), &panel).unwrap();
     same_features("split", &panel, &features::compute(&panel), &got);
+}
+
+/// Engines with other lengths than the settings have: windows of one and two bars, long ones, some engines off.
+fn other_engines() -> Engines {
+    let mut e = Settings::defaults().decide.engines;
+    e.off = ["adx", "vwap"].map(str::to_owned).to_vec();
+    e.atr_bars = 3;
+    (e.ema_cross.fast_bars, e.ema_cross.slow_bars) = (2, 3);
+    (e.donchian.bars, e.donchian.fade_bars) = (1, 40);
+    (e.stochastic.bars, e.stochastic.slow_k_bars, e.stochastic.slow_d_bars) = (2, 1, 1);
+    (e.keltner_breakout.bars, e.keltner_breakout.atr_bars) = (90, 2);
+    (e.atr_squeeze.bars, e.atr_squeeze.fade_bars) = (2, 60);
+    (e.bitcoin_lead.bars, e.bitcoin_lead.deviation_bars) = (1, 5);
+    (e.supertrend.bars, e.rsi.bars, e.cci.bars, e.regression_slope.bars) = (1, 2, 2, 200);
+    e.relative_strength.bars = 1;
+    e
+}
+
+fn same_votes(place: &str, panel: &Panel, want: &Votes, got: &Votes) {
+    assert_eq!((want.bars, want.values.len()), (got.bars, got.values.len()), "{place}");
+    let different = want.values.iter().zip(&got.values).position(|(want, got)| want.to_bits() != got.to_bits());
+    if let Some(at) = different {
+        let (cell, voter) = (at / VOTERS, Voter::ALL[at % VOTERS]);
+        let (symbol, bar) = (&panel.symbols[cell / panel.bars], cell % panel.bars);
+        panic!("{voter} of {symbol}, bar {bar}: {:?} for {:?}, {place}", got.values[at], want.values[at]);
+    }
+}
+
+#[test]
+fn votes_are_those_of_the_cpu() {
+    everywhere(|place, panel, engine| {
+        for engines in [Settings::defaults().decide.engines, other_engines()] {
+            let want = votes::compute(panel, &engines);
+            let got = votes::device::compute(&engine.stage("votes"), panel, &engines).unwrap();
+            same_votes(place, panel, &want, &got);
+            assert!(want.values.iter().filter(|vote| !vote.is_nan()).count() > 1000, "{place}");
+        }
+    });
+}
+
+#[test]
+fn votes_of_a_batch_that_memory_splits_are_the_same() {
+    let panel = made_up();
+    let engines = Settings::defaults().decide.engines;
+    // Room for one symbol at a time.
+    let small = Engine::emulated(4, 12 << 20).unwrap();
+    let got = votes::device::compute(&small.stage("votes"), &panel, &engines).unwrap();
+    same_votes("split", &panel, &votes::compute(&panel, &engines), &got);
 }

@@ -22,7 +22,8 @@ One row a stage, all on the simulated market:
   features  the whole catalogue              labels   unit trades by triple barriers, both sides
   bins      quantile cuts and codes          boost    many small jobs, one block of a GPU each
   large     one job of many rows             predict  raw scores of many models
-  shadow    trades of many configurations    train    the whole walk-forward, all folds and heads
+  votes     all voting engines               shadow   trades of many configurations
+  train     the whole walk-forward, all folds and heads
 
 Before a stage is timed, the device must give the CPU's bits on a small piece of the work (on the CPU: all threads
 those of one thread). The table says what was compared; a difference ends the command with exit code 1.
@@ -46,7 +47,7 @@ pub struct Bench {
     /// Seconds that each row measures for: 3 rounds at least, or one where it alone takes longer [default: 2; --quick: 0.1]
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
-    /// Only these rows besides copy: features, labels, bins, boost, large, predict, shadow, train
+    /// Only these rows besides copy: features, labels, bins, boost, large, predict, votes, shadow, train
     #[arg(long, value_name = "STAGES", value_enum, value_delimiter = ',')]
     only: Vec<Name>,
     /// Symbols of the simulated market [default: 500 on a GPU, 40 on the CPU, 8 emulated]
@@ -83,6 +84,7 @@ enum Name {
     Boost,
     Large,
     Predict,
+    Votes,
     Shadow,
     Train,
 }
@@ -96,6 +98,7 @@ impl From<Name> for Part {
             Name::Boost => Self::Boost,
             Name::Large => Self::Large,
             Name::Predict => Self::Predict,
+            Name::Votes => Self::Votes,
             Name::Shadow => Self::Shadow,
             Name::Train => Self::Train,
         }

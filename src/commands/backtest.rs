@@ -91,7 +91,8 @@ fn own_decisions(
         own_predictions(compute, panel, workdir)?
     };
     let labels = labels::device::compute_on(compute, panel, atr, rules)?;
-    let (_, consensus) = decide::deliberate(panel, &labels, &settings.decide, settings.labels.horizon_bars());
+    let horizon_bars = settings.labels.horizon_bars();
+    let (_, consensus) = decide::deliberate(compute, panel, &labels, &settings.decide, horizon_bars)?;
     Ok(decide::decide(panel, &questions, &consensus, atr, rules, settings))
 }
 

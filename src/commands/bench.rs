@@ -14,13 +14,14 @@ use std::path::Path;
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
+use crate::commit;
 use crate::engine::{self, Compute, Device, KernelTime};
 use crate::exit::{Code, Failure, OrExit};
 use crate::features::{self, Features};
 use crate::files::write_atomic;
 use crate::market::{Panel, Timeframe};
-use crate::pipeline::{GIT_COMMIT, compute_on};
-use crate::settings::Settings;
+use crate::pipeline::compute_on;
+use crate::settings::{Engines, Settings};
 use crate::shadow::Rules;
 use crate::ui::Ui;
 
@@ -41,13 +42,23 @@ pub enum Part {
     Boost,
     Large,
     Predict,
+    Votes,
     Shadow,
     Train,
 }
 
 impl Part {
-    pub const ALL: [Self; 8] =
-        [Self::Features, Self::Labels, Self::Bins, Self::Boost, Self::Large, Self::Predict, Self::Shadow, Self::Train];
+    pub const ALL: [Self; 9] = [
+        Self::Features,
+        Self::Labels,
+        Self::Bins,
+        Self::Boost,
+        Self::Large,
+        Self::Predict,
+        Self::Votes,
+        Self::Shadow,
+        Self::Train,
+    ];
 }
 
 /// What is measured, how long.
@@ -91,6 +102,7 @@ struct Data {
     /// `[symbols × bars]`.
     atr: Vec<f64>,
     rules: Rules,
+    engines: Engines,
 }
 
 /// The device that is measured; none takes its place.
@@ -126,7 +138,7 @@ pub fn run(
     let told = |rows: Vec<Row>| Report {
         simulated: true,
         version: env!("CARGO_PKG_VERSION"),
-        commit: GIT_COMMIT,
+        commit: commit::get(),
         device: compute.device().to_string(),
         engine: engine_name(compute.device()),
         threads: rayon::current_num_threads(),
@@ -162,6 +174,7 @@ pub fn run(
                 }
                 boosting::predict(&bench, &data, sizes, &forests)?
             }
+            Part::Votes => stages::votes(&bench, &data)?,
             Part::Shadow => stages::shadow(&bench, &data, sizes)?,
             Part::Train => walk::train(&bench, settings, &data, sizes)?,
         });
@@ -184,7 +197,7 @@ impl Data {
         let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, Timeframe::H1);
         let (features, atr) = (features::compute(&panel), features::atr_14(&panel));
         step.done();
-        Ok(Self { panel, small, features, atr, rules })
+        Ok(Self { panel, small, features, atr, rules, engines: settings.decide.engines.clone() })
     }
 }
 

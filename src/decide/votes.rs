@@ -5,6 +5,7 @@
 
 mod across;
 mod cross_asset;
+pub mod device;
 mod grade;
 pub mod indicators;
 mod momentum;

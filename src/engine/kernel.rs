@@ -63,7 +63,8 @@ const HEADERS: &[Source] = sources![
     "boost_split.cuh",
     "device.cuh",
     "features.cuh",
-    "trade.cuh"
+    "trade.cuh",
+    "votes.cuh"
 ];
 
 /// Every file that holds kernels.
@@ -78,7 +79,8 @@ pub const FILES: &[Source] = sources![
     "predict.cu",
     "recurrences.cu",
     "selftest.cu",
-    "shadow.cu"
+    "shadow.cu",
+    "votes.cu",
 ];
 
 /// The text of `file` (without `.cu`) with what it includes in place, each once; none where there is no such file.

@@ -54,7 +54,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         timeframe: panel.timeframe.to_string(),
         settings_digest: learned.settings_digest.clone(),
         version: save::VERSION.to_owned(),
-        git_commit: save::GIT_COMMIT.to_owned(),
+        git_commit: crate::commit::get().to_owned(),
         models_digest: saved.models_digest.clone(),
         seconds: day.ui.seconds(),
         peak_rss_bytes: health::peak_rss_bytes(),

@@ -12,6 +12,7 @@ use super::patterns::Library;
 use super::records::{self, ModelName};
 use super::risk;
 use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
+use crate::commit;
 use crate::features::{self, Features};
 use crate::market::Panel;
 use crate::metrics::Metrics;
@@ -23,7 +24,6 @@ use crate::settings::ModelKind;
 
 /// Version of the way models are made.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-pub const GIT_COMMIT: &str = env!("HURACAN_GIT_COMMIT");
 
 /// What was saved, for the run's answer.
 pub struct Saved {
@@ -178,7 +178,7 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
             from: time(panel.time_ms(0)),
             to: time(panel.time_ms(panel.bars)),
         }),
-        git_commit: GIT_COMMIT.to_owned(),
+        git_commit: commit::get().to_owned(),
         settings_digest: learned.settings_digest.clone(),
         folds,
         approved: model.verdict.is_approved(),

@@ -152,7 +152,7 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
         recorded_device: metadata.device.clone(),
         device: trained_by,
         recorded_commit: metadata.git_commit.clone(),
-        commit: super::save::GIT_COMMIT.to_owned(),
+        commit: crate::commit::get().to_owned(),
         digest: metadata.digest.clone(),
         equal: checks.iter().all(|check| check.equal),
         checks,

@@ -82,7 +82,11 @@ impl Arguments {
             min_split_gain: params.min_split_gain,
             subsample: params.subsample,
             delta: if let Objective::Huber { delta } = params.objective { delta } else { 0.0 },
-            valid_total: if job.valid_weights.is_empty() { valid as f64 } else { sum(&valid_weights().collect::<Vec<_>>()) },
+            valid_total: if job.valid_weights.is_empty() {
+                valid as f64
+            } else {
+                sum(&valid_weights().collect::<Vec<_>>())
+            },
             rows: set as u32,
             objective: match params.objective {
                 Objective::Binary => 0,

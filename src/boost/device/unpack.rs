@@ -27,11 +27,7 @@ pub trait Kept: Send + Sized {
     fn of(forest: Forest) -> Self;
 
     /// Of every task of a launch, with its place.
-    fn of_launch(
-        stage: &Stage<'_>,
-        grown: &Grown,
-        launched: &Launched<'_>,
-    ) -> Result<Vec<(usize, Self)>, EngineError>;
+    fn of_launch(stage: &Stage<'_>, grown: &Grown, launched: &Launched<'_>) -> Result<Vec<(usize, Self)>, EngineError>;
 }
 
 impl Kept for Forest {
@@ -39,11 +35,7 @@ impl Kept for Forest {
         forest
     }
 
-    fn of_launch(
-        stage: &Stage<'_>,
-        grown: &Grown,
-        launched: &Launched<'_>,
-    ) -> Result<Vec<(usize, Self)>, EngineError> {
+    fn of_launch(stage: &Stage<'_>, grown: &Grown, launched: &Launched<'_>) -> Result<Vec<(usize, Self)>, EngineError> {
         let told = Told::of(stage, grown)?;
         let forest = |(at, (&place, args)): (usize, (&usize, &JobArgs))| {
             let params = launched.tasks[place].params;
@@ -61,11 +53,7 @@ impl Kept for Try {
     }
 
     /// The trees stay on the device.
-    fn of_launch(
-        stage: &Stage<'_>,
-        grown: &Grown,
-        launched: &Launched<'_>,
-    ) -> Result<Vec<(usize, Self)>, EngineError> {
+    fn of_launch(stage: &Stage<'_>, grown: &Grown, launched: &Launched<'_>) -> Result<Vec<(usize, Self)>, EngineError> {
         let (losses, outcomes) = (stage.download(&grown.losses)?, stage.download(&grown.outcomes)?);
         let places = launched.sets.iter().flatten();
         let tried = |(outcome, (&place, job)): (&Outcome, (&usize, &JobArgs))| {

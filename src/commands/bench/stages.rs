@@ -1,4 +1,4 @@
-//! Rows of the stages around the models: copy bandwidth, features, labels, trade simulation.
+//! Rows of the stages around the models: copy bandwidth, features, labels, votes, trade simulation.
 
 use rayon::prelude::*;
 
@@ -6,6 +6,7 @@ use super::measure::{Bench, Compared, Row, Work};
 use super::sizes::{FULL, Sizes, of};
 use super::{Data, bits};
 use crate::arith::draw;
+use crate::decide::votes::{self, VOTERS};
 use crate::engine::{DeviceBuffer, EngineError, Stage, memory};
 use crate::exit::Failure;
 use crate::features::{self, COUNT};
@@ -104,6 +105,24 @@ pub fn labels(bench: &Bench<'_>, data: &Data) -> Result<Row, Failure> {
     };
     let round = |_: &_| Ok(labels::device::compute_on(bench.compute, panel, &data.atr, rules)?);
     bench.row(work, compare, round)
+}
+
+pub fn votes(bench: &Bench<'_>, data: &Data) -> Result<Row, Failure> {
+    let (small, panel, engines) = (&data.small, &data.panel, &data.engines);
+    let cells = panel.symbols.len() * panel.bars;
+    let work = Work {
+        stage: "votes",
+        computed: format!("{VOTERS} engines on {}", symbols_and_bars(panel)),
+        unit: "votes",
+        items: (cells * VOTERS) as u64,
+        bytes: Some((cells * (CANDLE_BYTES + VOTERS * 4)) as u64),
+    };
+    let compare = || {
+        let wanted = bench.reference(|| votes::compute(small, engines))?;
+        let found = votes::device::compute_on(bench.compute, small, engines)?;
+        Ok(Compared { slice: slice(small), found: bits::f32s(&found.values), wanted: bits::f32s(&wanted.values) })
+    };
+    bench.row(work, compare, |_| Ok(votes::device::compute_on(bench.compute, panel, engines)?))
 }
 
 /// Trades of some configurations of drawn signals and rules.

@@ -82,5 +82,5 @@ fn consensus(
     rules: &Rules,
 ) -> Result<Consensus, Failure> {
     let labels = labels::device::compute_on(compute, panel, atr, rules)?;
-    Ok(decide::deliberate(panel, &labels, decide, settings.labels.horizon_bars()).1)
+    Ok(decide::deliberate(compute, panel, &labels, decide, settings.labels.horizon_bars())?.1)
 }

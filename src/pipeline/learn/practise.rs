@@ -44,7 +44,8 @@ pub fn practise(
 ) -> Result<Learned, EngineError> {
     let Inputs { settings, panel, features, labels, atr, rules, compute } = inputs;
     let questions = questions(&trained, |outcome| &outcome.predictions);
-    let (votes, consensus) = decide::deliberate(panel, &labels, &settings.decide, settings.labels.horizon_bars());
+    let horizon_bars = settings.labels.horizon_bars();
+    let (votes, consensus) = decide::deliberate(compute, panel, &labels, &settings.decide, horizon_bars)?;
     let Decisions { signals, waits } = decide::decide(panel, &questions, &consensus, atr, rules, settings);
     let windows: Vec<Vec<Range<usize>>> = (0..panel.symbols.len())
         .map(|symbol| {

@@ -86,7 +86,11 @@ pub async fn tune(
         }
     };
     let moved = entries.iter().filter(|entry| entry.chosen.moved).count();
-    step.note(&format!("{} configurations, {moved} of {} heads left their own{by}", plan.configurations, entries.len()));
+    step.note(&format!(
+        "{} configurations, {moved} of {} heads left their own{by}",
+        plan.configurations,
+        entries.len()
+    ));
     day.end(step, serde_json::json!({ "models": models, "moved": moved })).await?;
     Ok(Tuning::of(entries))
 }
