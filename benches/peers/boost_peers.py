@@ -1,12 +1,12 @@
 """LightGBM or XGBoost on a problem that `boost prepare` wrote (its files: benches/peers/problem.rs):
 
-boost_peers.py DATA lightgbm|xgboost [--models N] [--threads N | --processes N] [--predict]
+boost_peers.py DATA lightgbm|xgboost [--models N] [--threads N | --processes N] [--device cuda] [--predict]
 
 Trains the first N models, either one after the other with so many threads, or dealt to so many processes of one thread
 each, from the same files and with the same settings: 2^depth leaves, no other leaf limit. Prints one JSON object.
 `seconds` covers making the library's table and training, not reading files; `peak_mb` is that of the largest process;
 `losses` has each model's validation loss. With --predict, `seconds` is the time in which each trained model predicts the
-table's first 20,000 rows.
+table's first 20,000 rows. With --device XGBoost trains on a GPU, after one model that is not timed.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def kind(problem):
     return "multiclass", objective["multiclass"]["classes"]
 
 
-def lightgbm_model(problem, values, labels, threads):
+def lightgbm_model(problem, values, labels, threads, device):
     import lightgbm
 
     objective, classes = kind(problem)
@@ -62,7 +62,7 @@ def lightgbm_model(problem, values, labels, threads):
     return lambda rows: booster.predict(rows, raw_score=True, num_threads=threads)
 
 
-def xgboost_model(problem, values, labels, threads):
+def xgboost_model(problem, values, labels, threads, device):
     import xgboost
 
     objective, classes = kind(problem)
@@ -81,6 +81,7 @@ def xgboost_model(problem, values, labels, threads):
         "lambda": problem["l2"] * scale,
         "min_child_weight": problem["min_child_hessian"] * scale,
         "tree_method": "hist",
+        "device": device,
         "nthread": threads,
     }
     if classes > 1:
@@ -109,15 +110,18 @@ def loss(problem, scores, labels):
 PREDICTED = 20_000
 
 
-def work(folder, peer, models, threads, predict=False):
+def work(folder, peer, models, threads, device, predict=False):
     """Trains some models; gives the seconds of training, or of predicting, each one's loss, and the most memory in MB."""
     problem, values, labels = load(folder)
     seconds, losses = 0.0, {}
+    if device != "cpu":
+        first = rows(problem["models"][models[0]], "train")
+        MODELS[peer](problem, values[first], labels[first], threads, device)
     for number in models:
         model = problem["models"][number]
         train, valid = rows(model, "train"), rows(model, "valid")
         start = time.perf_counter()
-        scores = MODELS[peer](problem, values[train], labels[train], threads)
+        scores = MODELS[peer](problem, values[train], labels[train], threads, device)
         if predict:
             start = time.perf_counter()
             scores(values[:PREDICTED])
@@ -127,11 +131,11 @@ def work(folder, peer, models, threads, predict=False):
     return seconds, losses, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def deal(folder, peer, count, processes, threads, predict=False):
+def deal(folder, peer, count, processes, threads, device, predict=False):
     """Trains the first models in so many processes; gives the longest's seconds, the losses in order, the most memory."""
     with concurrent.futures.ProcessPoolExecutor(processes) as pool:
         shares = [range(k, count, processes) for k in range(processes)]
-        parts = list(pool.map(work, *zip(*((folder, peer, share, threads, predict) for share in shares))))
+        parts = list(pool.map(work, *zip(*((folder, peer, share, threads, device, predict) for share in shares))))
     losses = {number: loss for part in parts for number, loss in part[1].items()}
     return max(part[0] for part in parts), [losses[n] for n in sorted(losses)], max(part[2] for part in parts)
 
@@ -144,18 +148,24 @@ def main():
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--threads", type=int)
     way.add_argument("--processes", type=int)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--predict", action="store_true")
     options = parser.parse_args()
+    if options.device != "cpu" and options.peer != "xgboost":
+        parser.error("--device is XGBoost's")
     problem, _, _ = load(options.data)
     count = min(options.models or len(problem["models"]), len(problem["models"]))
     processes, threads = (options.processes, 1) if options.processes else (1, options.threads or os.cpu_count())
-    seconds, losses, peak_mb = deal(options.data, options.peer, count, processes, threads, options.predict)
+    seconds, losses, peak_mb = deal(
+        options.data, options.peer, count, processes, threads, options.device, options.predict
+    )
     print(json.dumps({
         "program": options.peer,
         "problem": "predict" if options.predict else problem["name"],
         "models": count,
         "threads": processes * threads,
         "processes": processes,
+        "device": options.device,
         "seconds": seconds,
         "models_per_s": count / seconds,
         "peak_mb": peak_mb,
