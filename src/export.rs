@@ -15,6 +15,7 @@ mod trades;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, Utc};
+use futures::future::BoxFuture;
 use serde::Serialize;
 
 use crate::brain::{Brain, BrainError, Journal, RunRow, to_millis};
@@ -60,26 +61,39 @@ pub struct ExportIndex {
     pub files: Vec<ExportFile>,
 }
 
+/// An export under way; boxed, so that this library alone compiles it.
+pub type Exporting<'a> = BoxFuture<'a, Result<ExportIndex, ExportError>>;
+
 /// Exports one run, and the whole history where a kind says so, to `{workdir}/exports`.
 ///
 /// Files of the same day are replaced; those of other days stay.
 ///
 /// # Errors
 /// The first file that cannot be made; those before it are whole.
-pub async fn all(brain: &Brain, journal: &Journal, workdir: &Path, run: &RunRow) -> Result<ExportIndex, ExportError> {
-    all_told(brain, journal, workdir, run, &mut |_| {}).await
+pub fn all<'a>(brain: &'a Brain, journal: &'a Journal, workdir: &'a Path, run: &'a RunRow) -> Exporting<'a> {
+    Box::pin(export(brain, journal, workdir, run, |_| ()))
 }
 
 /// The same; `told` hears of every file, or of two that are made at once, when they are whole.
 ///
 /// # Errors
 /// As [`all`].
-pub async fn all_told(
+pub fn all_told<'a>(
+    brain: &'a Brain,
+    journal: &'a Journal,
+    workdir: &'a Path,
+    run: &'a RunRow,
+    told: &'a mut (dyn FnMut(&[ExportFile]) + Send),
+) -> Exporting<'a> {
+    Box::pin(export(brain, journal, workdir, run, told))
+}
+
+async fn export(
     brain: &Brain,
     journal: &Journal,
     workdir: &Path,
     run: &RunRow,
-    told: &mut (dyn FnMut(&[ExportFile]) + Send),
+    mut told: impl FnMut(&[ExportFile]) + Send,
 ) -> Result<ExportIndex, ExportError> {
     let folder = Folder::open(&workdir.join("exports"))?;
     let mut files = Vec::new();

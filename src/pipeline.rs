@@ -9,6 +9,7 @@ mod day;
 mod doctor;
 mod download;
 mod due;
+mod entry;
 mod export;
 mod features;
 mod finish;
@@ -38,14 +39,13 @@ use crate::settings::Settings;
 
 pub use checkpoints::{FoldOutcome, Trained};
 pub use compute::compute_on;
-pub use doctor::doctor;
-pub use due::{Due, due};
-pub use last::last;
+pub use due::Due;
+pub use entry::{
+    Ending, doctor, download_alone, due, export_alone, last, report_alone, restore_alone, run, status, sync_alone,
+    universe_alone,
+};
 pub use learn::Model;
 pub use learn::study::{Study, study};
-pub use tables::{download as download_alone, export as export_alone, report as report_alone};
-pub use tables::{restore as restore_alone, status, sync as sync_alone, universe as universe_alone};
-
 pub use verify::{Check, Verified, verify};
 
 use background::Background;
@@ -73,11 +73,8 @@ pub struct Answer {
     pub json: Value,
 }
 
-/// Does one day.
-///
-/// # Errors
-/// With the exit code of the contract; what was done is saved, and `resume` goes on with it.
-pub async fn run(settings: Settings, request: Request) -> Result<Answer, Failure> {
+/// [`run`].
+async fn whole_day(settings: Settings, request: Request) -> Result<Answer, Failure> {
     // Steps 1 and 2: wake up, and get the tools ready.
     let stop = Stop::watching(request.workdir.clone());
     let mut day = match wake::wake(settings, &request, &stop).await? {

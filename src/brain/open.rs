@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::error::BrainError;
 use super::migrations;
-use super::store::Store;
+use super::store::{Answered, Store};
 use crate::settings::redact_url;
 
 /// Seconds after which a server that does not answer counts as absent.
@@ -26,19 +26,21 @@ const ROWS_WAITING: usize = 1024;
 /// Two processes may make the tables of a new file at the same moment; the second finds them on its next try.
 const MIGRATE_TRIES: usize = 3;
 
-pub(super) async fn open(url: &str, workdir: &Path, connections: u32) -> Result<Store, BrainError> {
-    let shown = redact_url(url);
-    let invalid = |why: &str| BrainError::Url { url: shown.clone(), why: why.to_owned() };
-    match url.split_once("://") {
-        Some(("postgres" | "postgresql", _)) => open_postgres(url, &shown, connections).await,
-        Some(("sqlite", "")) => Err(invalid("it names no file")),
-        Some(("sqlite", path)) => {
-            let pool = open_sqlite(&workdir.join(path), &shown, migrations::brain_on_sqlite()).await?;
-            Ok(Store::Sqlite(pool))
+pub(super) fn open<'a>(url: &'a str, workdir: &'a Path, connections: u32) -> Answered<'a, Store> {
+    Box::pin(async move {
+        let shown = redact_url(url);
+        let invalid = |why: &str| BrainError::Url { url: shown.clone(), why: why.to_owned() };
+        match url.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => open_postgres(url, &shown, connections).await,
+            Some(("sqlite", "")) => Err(invalid("it names no file")),
+            Some(("sqlite", path)) => {
+                let pool = open_sqlite(&workdir.join(path), &shown, migrations::brain_on_sqlite()).await?;
+                Ok(Store::Sqlite(pool))
+            }
+            Some((scheme, _)) => Err(invalid(&format!("'{scheme}' is no database this program knows"))),
+            None => Err(invalid("it has no scheme")),
         }
-        Some((scheme, _)) => Err(invalid(&format!("'{scheme}' is no database this program knows"))),
-        None => Err(invalid("it has no scheme")),
-    }
+    })
 }
 
 /// The file of an address that names one.
@@ -50,37 +52,41 @@ pub(super) fn sqlite_file(url: &str, workdir: &Path) -> Option<PathBuf> {
 }
 
 /// Opens or makes a SQLite file with its folder, in write-ahead mode so that readers never wait for the writer.
-pub(super) async fn open_sqlite(path: &Path, shown: &str, migrator: Migrator) -> Result<SqlitePool, BrainError> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|source| BrainError::Folder { path: folder.to_owned(), source })?;
-    }
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(BUSY_TIMEOUT)
-        .row_buffer_size(ROWS_WAITING)
-        .disable_statement_logging();
-    let pool =
-        SqlitePoolOptions::new().max_connections(4).acquire_timeout(BUSY_TIMEOUT).connect_with(options).await.map_err(
-            |source| BrainError::Connect {
+pub(super) fn open_sqlite<'a>(path: &'a Path, shown: &'a str, migrator: Migrator) -> Answered<'a, SqlitePool> {
+    Box::pin(async move {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|source| BrainError::Folder { path: folder.to_owned(), source })?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(BUSY_TIMEOUT)
+            .row_buffer_size(ROWS_WAITING)
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(|source| BrainError::Connect {
                 url: shown.to_owned(),
                 remedy: format!("is {} writable, and a SQLite file?", path.display()),
                 source,
-            },
-        )?;
-    let mut tries = MIGRATE_TRIES;
-    loop {
-        match migrator.run(&pool).await {
-            Ok(()) => return Ok(pool),
-            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) if tries > 1 => {
-                tries -= 1;
-                tokio::time::sleep(Duration::from_millis(300)).await;
+            })?;
+        let mut tries = MIGRATE_TRIES;
+        loop {
+            match migrator.run(&pool).await {
+                Ok(()) => return Ok(pool),
+                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) if tries > 1 => {
+                    tries -= 1;
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+                Err(source) => return Err(BrainError::Migrate { url: shown.to_owned(), source }),
             }
-            Err(source) => return Err(BrainError::Migrate { url: shown.to_owned(), source }),
         }
-    }
+    })
 }
 
 async fn open_postgres(url: &str, shown: &str, connections: u32) -> Result<Store, BrainError> {

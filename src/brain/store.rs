@@ -1,6 +1,7 @@
 //! One interface over both databases: statements with `$1`-style parameters, transactions, and streamed rows.
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use sqlx::postgres::{PgArguments, PgPool, PgRow};
 use sqlx::query::Query;
@@ -34,17 +35,22 @@ pub(crate) enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
 }
 
+/// What a database has to say, boxed: this library alone compiles what it takes to ask, and not every program anew.
+pub(crate) type Answered<'a, T> = BoxFuture<'a, Result<T, BrainError>>;
+
 pub(crate) type ValueStream<'a> = BoxStream<'a, Result<Vec<Value>, BrainError>>;
 
 impl Store {
     /// Begins to write. On SQLite the write lock is taken at once, since a reader that turns writer
     /// can be refused without a wait.
-    pub async fn begin(&self) -> Result<Tx, BrainError> {
-        let failed = BrainError::query("cannot begin a transaction");
-        match self {
-            Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres).map_err(failed),
-            Self::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite).map_err(failed),
-        }
+    pub fn begin(&self) -> Answered<'_, Tx> {
+        Box::pin(async move {
+            let failed = BrainError::query("cannot begin a transaction");
+            match self {
+                Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres).map_err(failed),
+                Self::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite).map_err(failed),
+            }
+        })
     }
 
     /// Rows of a query as they arrive, one value a column of `columns`; nothing is collected.
@@ -69,60 +75,84 @@ impl Store {
     }
 
     /// One statement on its own; gives back the number of rows that it changed.
-    pub async fn execute(&self, what: &str, sql: impl Into<String>, binds: &[Value]) -> Result<u64, BrainError> {
-        let done = match self {
-            Self::Postgres(pool) => {
-                bind_all_postgres(sql.into(), binds).execute(pool).await.map(|done| done.rows_affected())
-            }
-            Self::Sqlite(pool) => {
-                bind_all_sqlite(sql.into(), binds).execute(pool).await.map(|done| done.rows_affected())
-            }
-        };
-        done.map_err(BrainError::query(what))
+    pub fn execute<'a>(&'a self, what: &'a str, sql: impl Into<String>, binds: &'a [Value]) -> Answered<'a, u64> {
+        self.executed(what, sql.into(), binds)
+    }
+
+    fn executed<'a>(&'a self, what: &'a str, sql: String, binds: &'a [Value]) -> Answered<'a, u64> {
+        Box::pin(async move {
+            let done = match self {
+                Self::Postgres(pool) => {
+                    bind_all_postgres(sql, binds).execute(pool).await.map(|done| done.rows_affected())
+                }
+                Self::Sqlite(pool) => bind_all_sqlite(sql, binds).execute(pool).await.map(|done| done.rows_affected()),
+            };
+            done.map_err(BrainError::query(what))
+        })
     }
 }
 
 impl Tx {
-    pub async fn commit(self) -> Result<(), BrainError> {
-        let done = match self {
-            Self::Postgres(tx) => tx.commit().await,
-            Self::Sqlite(tx) => tx.commit().await,
-        };
-        done.map_err(BrainError::query("cannot commit"))
+    pub fn commit(self) -> Answered<'static, ()> {
+        Box::pin(async move {
+            let done = match self {
+                Self::Postgres(tx) => tx.commit().await,
+                Self::Sqlite(tx) => tx.commit().await,
+            };
+            done.map_err(BrainError::query("cannot commit"))
+        })
     }
 
     /// One statement; gives back the number of rows that it changed.
-    pub async fn execute(&mut self, what: &str, sql: impl Into<String>, binds: &[Value]) -> Result<u64, BrainError> {
-        let done = match self {
-            Self::Postgres(tx) => {
-                bind_all_postgres(sql.into(), binds).execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-            Self::Sqlite(tx) => {
-                bind_all_sqlite(sql.into(), binds).execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-        };
-        done.map_err(BrainError::query(what))
+    pub fn execute<'a>(&'a mut self, what: &'a str, sql: impl Into<String>, binds: &'a [Value]) -> Answered<'a, u64> {
+        self.executed(what, sql.into(), binds)
+    }
+
+    fn executed<'a>(&'a mut self, what: &'a str, sql: String, binds: &'a [Value]) -> Answered<'a, u64> {
+        Box::pin(async move {
+            let done = match self {
+                Self::Postgres(tx) => {
+                    bind_all_postgres(sql, binds).execute(&mut **tx).await.map(|done| done.rows_affected())
+                }
+                Self::Sqlite(tx) => {
+                    bind_all_sqlite(sql, binds).execute(&mut **tx).await.map(|done| done.rows_affected())
+                }
+            };
+            done.map_err(BrainError::query(what))
+        })
     }
 
     /// The rows of a query, collected: for the few that a transaction has to look at.
-    pub async fn rows(
-        &mut self,
-        what: &str,
+    pub fn rows<'a>(
+        &'a mut self,
+        what: &'a str,
         sql: impl Into<String>,
-        binds: &[Value],
+        binds: &'a [Value],
         columns: &'static [Column],
-    ) -> Result<Vec<Vec<Value>>, BrainError> {
-        let rows = match self {
-            Self::Postgres(tx) => bind_all_postgres(sql.into(), binds)
-                .fetch_all(&mut **tx)
-                .await
-                .and_then(|rows| rows.iter().map(|row| postgres_values(row, columns)).collect()),
-            Self::Sqlite(tx) => bind_all_sqlite(sql.into(), binds)
-                .fetch_all(&mut **tx)
-                .await
-                .and_then(|rows| rows.iter().map(|row| sqlite_values(row, columns)).collect()),
-        };
-        rows.map_err(BrainError::query(format!("cannot read {what}")))
+    ) -> Answered<'a, Vec<Vec<Value>>> {
+        self.collected(what, sql.into(), binds, columns)
+    }
+
+    fn collected<'a>(
+        &'a mut self,
+        what: &'a str,
+        sql: String,
+        binds: &'a [Value],
+        columns: &'static [Column],
+    ) -> Answered<'a, Vec<Vec<Value>>> {
+        Box::pin(async move {
+            let rows = match self {
+                Self::Postgres(tx) => bind_all_postgres(sql, binds)
+                    .fetch_all(&mut **tx)
+                    .await
+                    .and_then(|rows| rows.iter().map(|row| postgres_values(row, columns)).collect()),
+                Self::Sqlite(tx) => bind_all_sqlite(sql, binds)
+                    .fetch_all(&mut **tx)
+                    .await
+                    .and_then(|rows| rows.iter().map(|row| sqlite_values(row, columns)).collect()),
+            };
+            rows.map_err(BrainError::query(format!("cannot read {what}")))
+        })
     }
 
     /// Adds rows: by COPY on PostgreSQL, by INSERTs of many rows on SQLite.
@@ -130,41 +160,57 @@ impl Tx {
         if rows.is_empty() {
             return Ok(());
         }
-        let failed = BrainError::query(format!("cannot write to {}", table.name));
-        match self {
-            Self::Postgres(tx) => {
-                let mut copy = CopyText::default();
-                let statement = format!("COPY {} ({}) FROM STDIN", table.name, table.column_list());
-                let mut sink = match tx.copy_in_raw(&statement).await {
-                    Ok(sink) => sink,
-                    Err(error) => return Err(failed(error)),
-                };
-                for row in rows {
-                    copy.row(&row.values());
-                    if copy.len() >= COPY_PIECE
-                        && let Err(error) = sink.send(copy.take()).await
-                    {
+        let into = format!("{} ({})", table.name, table.column_list());
+        self.insert_values(table.name, &into, R::COLUMNS.len(), &mut rows.iter().map(Record::values)).await
+    }
+
+    /// `rows` of `width` values each, `into` a table and its columns.
+    fn insert_values<'a>(
+        &'a mut self,
+        name: &'a str,
+        into: &'a str,
+        width: usize,
+        rows: &'a mut (dyn Iterator<Item = Vec<Value>> + Send),
+    ) -> Answered<'a, ()> {
+        Box::pin(async move {
+            let failed = BrainError::query(format!("cannot write to {name}"));
+            match self {
+                Self::Postgres(tx) => {
+                    let mut copy = CopyText::default();
+                    let statement = format!("COPY {into} FROM STDIN");
+                    let mut sink = match tx.copy_in_raw(&statement).await {
+                        Ok(sink) => sink,
+                        Err(error) => return Err(failed(error)),
+                    };
+                    for row in rows {
+                        copy.row(&row);
+                        if copy.len() >= COPY_PIECE
+                            && let Err(error) = sink.send(copy.take()).await
+                        {
+                            return Err(failed(error));
+                        }
+                    }
+                    if let Err(error) = sink.send(copy.take()).await {
                         return Err(failed(error));
                     }
+                    sink.finish().await.map(|_| ()).map_err(failed)
                 }
-                if let Err(error) = sink.send(copy.take()).await {
-                    return Err(failed(error));
-                }
-                sink.finish().await.map(|_| ()).map_err(failed)
-            }
-            Self::Sqlite(tx) => {
-                let width = R::COLUMNS.len();
-                let head = format!("INSERT INTO {} ({}) VALUES ", table.name, table.column_list());
-                for chunk in rows.chunks((SQLITE_PARAMETERS / width).clamp(1, SQLITE_ROWS)) {
-                    let sql = format!("{head}{}", placeholders(chunk.len(), width));
-                    let values: Vec<Value> = chunk.iter().flat_map(Record::values).collect();
-                    if let Err(error) = bind_all_sqlite(sql, &values).execute(&mut **tx).await {
-                        return Err(failed(error));
+                Self::Sqlite(tx) => {
+                    let most = (SQLITE_PARAMETERS / width.max(1)).clamp(1, SQLITE_ROWS);
+                    loop {
+                        let values: Vec<Value> = (&mut *rows).take(most).flatten().collect();
+                        if values.is_empty() {
+                            break;
+                        }
+                        let sql = format!("INSERT INTO {into} VALUES {}", placeholders(values.len() / width, width));
+                        if let Err(error) = bind_all_sqlite(sql, &values).execute(&mut **tx).await {
+                            return Err(failed(error));
+                        }
                     }
+                    Ok(())
                 }
-                Ok(())
             }
-        }
+        })
     }
 }
 
