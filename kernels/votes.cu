@@ -438,7 +438,7 @@ KERNEL(votes_ranks, 128, const double* now, const double* before, float* places,
 
 // Votes `[symbols x bars x VOTERS]` of candles `[symbols x bars]`: a block an engine and symbol, which works in
 // `planes`, `[symbols x VOTERS x PLANES x bars]`. `bitcoin` is `[bars]`, `ranks` `[symbols x bars]`.
-KERNEL_AT_LEAST(6, votes_cast, 128, const double* high, const double* low, const double* close, const double* volume, const u32* ranges,
+KERNEL_AT_LEAST(5, votes_cast, 128, const double* high, const double* low, const double* close, const double* volume, const u32* ranges,
        const votes::Engine* engines, const double* bitcoin, const float* ranks, double* planes, float* out, u32 bars) {
     SHARED(double, tile, votes::THREADS);
     const u32 voter = blockIdx.x;

@@ -20,6 +20,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a writer waits for another one on SQLite.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Pages of a new file: a trade's row takes some 3 kB, so that SQLite's 4,096 bytes would hold one, and be read one by one.
+const PAGE_BYTES: u32 = 16_384;
+
 /// Rows that SQLite's thread reads ahead of whoever takes them; it sleeps and wakes the less often the more these are.
 const ROWS_WAITING: usize = 1024;
 
@@ -62,6 +65,7 @@ pub(super) fn open_sqlite<'a>(path: &'a Path, shown: &'a str, migrator: Migrator
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
+            .page_size(PAGE_BYTES)
             .busy_timeout(BUSY_TIMEOUT)
             .row_buffer_size(ROWS_WAITING)
             .disable_statement_logging();
