@@ -46,7 +46,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let temporary = if kept.is_none() { Some(tempfile::tempdir()?) } else { None };
     let home = temporary.as_ref().map_or_else(|| kept.unwrap_or_default(), |folder| folder.path().to_owned());
     let home = home.as_path();
-    let there = home.join("data/journal.db").exists();
+    // Written when all of it is made.
+    let (mark, of_this) = (home.join("made"), format!("{trades} trades of {runs} runs"));
+    let there = match std::fs::read_to_string(&mark) {
+        Ok(made) if made == of_this => true,
+        Ok(made) => return Err(format!("{} has {made}", home.display()).into()),
+        Err(_) if home.join("data/journal.db").exists() => {
+            return Err(format!("{} has trades whose making was cut off; remove it", home.display()).into());
+        }
+        Err(_) => false,
+    };
     let brain = Brain::open(url, home, 4).await?;
     let journal = Journal::open(&home.join("data/journal.db")).await?;
     let begun = Instant::now();
@@ -54,7 +63,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         run(runs - 1)?
     } else {
         let run = made(&brain, &journal, home, url, trades, runs).await?;
-        println!("{trades} trades of {runs} runs made in {:.0} s, {}", begun.elapsed().as_secs_f64(), brain.kind());
+        println!("{of_this} made in {:.0} s, {}", begun.elapsed().as_secs_f64(), brain.kind());
+        std::fs::write(&mark, &of_this)?;
         run
     };
     for round in 1..=2 {

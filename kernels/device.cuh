@@ -23,7 +23,8 @@ using i64 = long long;
 // KERNEL(name, threads, parameters...) { body }: `threads` is the largest block it is launched with.
 #define KERNEL(name, threads, ...) extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)
 
-// The same, where `blocks` of them are to fit a multiprocessor: more registers than the compiler would take by itself.
+// The same, where `blocks` of them are to fit a multiprocessor: so many registers may each take, which can be more than the
+// compiler would take by itself.
 #define KERNEL_AT_LEAST(blocks, name, threads, ...) \
     extern "C" __global__ void __launch_bounds__(threads, blocks) name(__VA_ARGS__)
 

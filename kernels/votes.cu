@@ -412,21 +412,20 @@ KERNEL(votes_bitcoin, 128, const double* close, double* moves, u32 start, u32 en
     moves[bar] = there ? votes::usual_moves(own, bar - start, bars, deviation_bars, returns) : arith::f64_nan();
 }
 
-// Each symbol's place among all that have the bar, by its return from `before` to `now`, both `[symbols x bars]` and NaN
-// where a symbol has none; a thread a bar and symbol. Counted: the same number as by sorting.
-KERNEL(votes_ranks, 128, const double* now, const double* before, float* places, u32 symbols, u32 bars) {
+// Each symbol's place among all that have the bar, by its return, `[symbols x bars]` and NaN where a symbol has none; a thread
+// a bar and symbol. Counted: the same number as by sorting.
+KERNEL(votes_ranks, 128, const double* returns, float* places, u32 symbols, u32 bars) {
     const u32 bar = thread_in_grid();
     if (bar >= bars) {
         return;
     }
     const u64 cell = static_cast<u64>(blockIdx.y) * bars + bar;
-    const double own = now[cell] / before[cell] - 1.0;
+    const double own = returns[cell];
     u32 below = 0;
     u32 above = 0;
     u32 count = 0;
     for (u32 symbol = 0; symbol < symbols; ++symbol) {
-        const u64 at = static_cast<u64>(symbol) * bars + bar;
-        const double other = now[at] / before[at] - 1.0;
+        const double other = returns[static_cast<u64>(symbol) * bars + bar];
         below += other < own ? 1u : 0u;
         above += other > own ? 1u : 0u;
         count += arith::is_nan(other) ? 0u : 1u;
@@ -438,8 +437,11 @@ KERNEL(votes_ranks, 128, const double* now, const double* before, float* places,
 
 // Votes `[symbols x bars x VOTERS]` of candles `[symbols x bars]`: a block an engine and symbol, which works in
 // `planes`, `[symbols x VOTERS x PLANES x bars]`. `bitcoin` is `[bars]`, `ranks` `[symbols x bars]`.
-KERNEL_AT_LEAST(5, votes_cast, 128, const double* high, const double* low, const double* close, const double* volume, const u32* ranges,
-       const votes::Engine* engines, const double* bitcoin, const float* ranks, double* planes, float* out, u32 bars) {
+//
+// At least five blocks share a multiprocessor: left to itself, the compiler stops at 64 registers and spills.
+KERNEL_AT_LEAST(5, votes_cast, 128, const double* high, const double* low, const double* close, const double* volume,
+                const u32* ranges, const votes::Engine* engines, const double* bitcoin, const float* ranks, double* planes,
+                float* out, u32 bars) {
     SHARED(double, tile, votes::THREADS);
     const u32 voter = blockIdx.x;
     const u32 symbol = blockIdx.y;
@@ -459,8 +461,8 @@ KERNEL_AT_LEAST(5, votes_cast, 128, const double* high, const double* low, const
         return;
     }
     const votes::Symbol candles = {high + own, low + own, close + own, volume + own, end - start, tile};
-    const votes::Seat seat = {candles, engine, planes + (row * votes::VOTERS + static_cast<u64>(voter) * bars) * votes::PLANES,
-                              bitcoin + start, ranks + own};
+    double* own_planes = planes + (row * votes::VOTERS + static_cast<u64>(voter) * bars) * votes::PLANES;
+    const votes::Seat seat = {candles, engine, own_planes, bitcoin + start, ranks + own};
     const auto put = [&](u32 t, double vote) {
         // An engine whose arithmetic breaks down on absurd prices waits; + 0 turns -0 into 0.
         const float missing = engine.voiced != 0u ? 0.0f : arith::f32_nan();

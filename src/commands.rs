@@ -5,6 +5,7 @@ pub mod backtest;
 pub mod bench;
 pub mod boost;
 mod candles;
+pub mod fallback;
 pub mod features;
 pub mod folds;
 pub mod labels;

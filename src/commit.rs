@@ -6,11 +6,11 @@ static COMMIT: OnceLock<&'static str> = OnceLock::new();
 
 /// Tells the commit, once, before anything asks: the program alone knows it, so that the library is not compiled anew
 /// after every commit.
-pub fn is(commit: &'static str) {
+pub fn set(commit: &'static str) {
     let _ = COMMIT.set(commit);
 }
 
-/// The commit; `unknown` where nobody has told it.
+/// The commit; `unknown` where nobody has told it, as in a program that uses the library alone.
 pub fn get() -> &'static str {
     COMMIT.get().copied().unwrap_or("unknown")
 }

@@ -71,7 +71,7 @@ pub type Exporting<'a> = BoxFuture<'a, Result<ExportIndex, ExportError>>;
 /// # Errors
 /// The first file that cannot be made; those before it are whole.
 pub fn all<'a>(brain: &'a Brain, journal: &'a Journal, workdir: &'a Path, run: &'a RunRow) -> Exporting<'a> {
-    Box::pin(export(brain, journal, workdir, run, |_| ()))
+    Box::pin(async move { export(brain, journal, workdir, run, &mut |_| ()).await })
 }
 
 /// The same; `told` hears of every file, or of two that are made at once, when they are whole.
@@ -93,7 +93,7 @@ async fn export(
     journal: &Journal,
     workdir: &Path,
     run: &RunRow,
-    mut told: impl FnMut(&[ExportFile]) + Send,
+    told: &mut (dyn FnMut(&[ExportFile]) + Send),
 ) -> Result<ExportIndex, ExportError> {
     let folder = Folder::open(&workdir.join("exports"))?;
     let mut files = Vec::new();

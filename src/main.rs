@@ -7,6 +7,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    huracan::commit::is(huracan_commit::commit!());
+    huracan::commit::set(huracan_commit::commit!());
     cli::Cli::parse().run()
 }

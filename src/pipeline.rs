@@ -73,7 +73,7 @@ pub struct Answer {
     pub json: Value,
 }
 
-/// [`run`].
+/// The day from its first step to its last; what was done before an error is saved.
 async fn whole_day(settings: Settings, request: Request) -> Result<Answer, Failure> {
     // Steps 1 and 2: wake up, and get the tools ready.
     let stop = Stop::watching(request.workdir.clone());

@@ -376,7 +376,7 @@ fn a_search_chooses_the_same_on_every_device() {
     let grid = Grid { learning_rate: vec![0.1, 0.3], max_depth: vec![1, 3, 5], l2: vec![1.0, 50.0], ..Grid::default() };
     let plan = Search { grid, configurations: 7, halving: 3, rungs: 2, seed: 4 };
     let search = |compute: &Compute| {
-        search_on(compute, table, &names(table), &jobs, &pools, &plan, &|| true).expect("the device computes")
+        search_on(compute, table, &names(table), &jobs, &pools, &plan, &|| true, &|| ()).expect("the device computes")
     };
     let (want, plans) = search(&Compute::cpu());
     assert!(plans.is_empty() && matches!(want[6], Err(BoostError::NoValidation { .. })));
@@ -401,10 +401,13 @@ fn a_search_that_is_told_to_stop_begins_no_further_launch() {
     let jobs = [job("a".into(), &values, features, 0..300, 300..380, params)];
     let plan = Search { configurations: 5, ..Search::default() };
     let told = AtomicUsize::new(0);
-    let done = || told.fetch_add(1, Ordering::Relaxed) < 3;
+    let done = || {
+        told.fetch_add(1, Ordering::Relaxed);
+    };
+    let wanted = || told.load(Ordering::Relaxed) < 4;
     let compute = Compute::on(engines::emulated(1), false);
     let pools = ["a".to_owned()];
-    let (got, _) = search_on(&compute, table, &names(table), &jobs, &pools, &plan, &done).expect("computes");
+    let (got, _) = search_on(&compute, table, &names(table), &jobs, &pools, &plan, &wanted, &done).expect("computes");
     assert!(matches!(got[0], Err(BoostError::Stopped { .. })), "{got:?}");
     assert_eq!(told.into_inner(), 5, "the first rung, and no other");
 }

@@ -237,7 +237,7 @@ fn features_of_a_batch_that_memory_splits_are_the_same() {
     same_features("split", &panel, &features::compute(&panel), &got);
 }
 
-/// Engines with other lengths than the settings have: windows of one and two bars, long ones, some engines off.
+/// Engines with other lengths than the settings have: windows of two bars, long ones, some engines off.
 fn other_engines() -> Engines {
     let mut e = Settings::defaults().decide.engines;
     e.off = ["adx", "vwap"].map(str::to_owned).to_vec();
@@ -250,6 +250,17 @@ fn other_engines() -> Engines {
     (e.bitcoin_lead.bars, e.bitcoin_lead.deviation_bars) = (1, 5);
     (e.supertrend.bars, e.rsi.bars, e.cci.bars, e.regression_slope.bars) = (1, 2, 2, 200);
     e.relative_strength.bars = 1;
+    e
+}
+
+/// Windows of one bar wherever the settings take one, and no engine across coins.
+fn shortest_engines() -> Engines {
+    let mut e = Settings::defaults().decide.engines;
+    e.off = ["bitcoin_lead", "relative_strength", "rsi"].map(str::to_owned).to_vec();
+    (e.ema_cross.fast_bars, e.sma_cross.fast_bars, e.macd_cross.signal_bars, e.atr_bars) = (1, 1, 1, 1);
+    (e.rate_of_change.bars, e.money_flow_index.bars, e.obv_trend.bars, e.volume_breakout.bars) = (1, 1, 1, 1);
+    (e.vwap.bars, e.chaikin_money_flow.bars, e.williams_r.bars, e.stochastic.bars) = (1, 1, 1, 1);
+    (e.donchian.fade_bars, e.atr_squeeze.fade_bars, e.adx.bars) = (1, 1, 1);
     e
 }
 
@@ -266,7 +277,7 @@ fn same_votes(place: &str, panel: &Panel, want: &Votes, got: &Votes) {
 #[test]
 fn votes_are_those_of_the_cpu() {
     everywhere(|place, panel, engine| {
-        for engines in [Settings::defaults().decide.engines, other_engines()] {
+        for engines in [Settings::defaults().decide.engines, other_engines(), shortest_engines()] {
             let want = votes::compute(panel, &engines);
             let got = votes::device::compute(&engine.stage("votes"), panel, &engines).unwrap();
             same_votes(place, panel, &want, &got);
@@ -281,6 +292,18 @@ fn votes_of_a_batch_that_memory_splits_are_the_same() {
     let engines = Settings::defaults().decide.engines;
     // Room for one symbol at a time.
     let small = Engine::emulated(4, 12 << 20).unwrap();
+    let got = votes::device::compute(&small.stage("votes"), &panel, &engines).unwrap();
+    same_votes("split", &panel, &votes::compute(&panel, &engines), &got);
+}
+
+#[test]
+fn ranks_of_bars_that_memory_splits_are_the_same() {
+    let panel =
+        Panel::new((0..400).map(|n| (format!("C{n:03}-USDT"), walk(n, 0, 300))).collect(), Timeframe::H1, 24, true)
+            .unwrap();
+    let engines = Settings::defaults().decide.engines;
+    // Room for one symbol's votes, and for the returns of all symbols at some of the bars.
+    let small = Engine::emulated(6, 3 << 19).unwrap();
     let got = votes::device::compute(&small.stage("votes"), &panel, &engines).unwrap();
     same_votes("split", &panel, &votes::compute(&panel, &engines), &got);
 }

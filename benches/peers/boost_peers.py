@@ -88,6 +88,10 @@ def xgboost_model(problem, values, labels, threads, device):
         params["num_class"] = classes
     table = xgboost.QuantileDMatrix(values, labels, max_bin=problem["max_bin"], nthread=threads)
     booster = xgboost.train(params, table, problem["rounds"])
+    # Without a GPU, or without CUDA in it, XGBoost trains on the CPU and at most warns.
+    used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+    if not used.startswith(device):
+        raise SystemExit(f"XGBoost was asked for {device} and used {used}")
     return lambda rows: booster.inplace_predict(rows, predict_type="margin")
 
 
@@ -114,7 +118,7 @@ def work(folder, peer, models, threads, device, predict=False):
     """Trains some models; gives the seconds of training, or of predicting, each one's loss, and the most memory in MB."""
     problem, values, labels = load(folder)
     seconds, losses = 0.0, {}
-    if device != "cpu":
+    if device != "cpu" and models:
         first = rows(problem["models"][models[0]], "train")
         MODELS[peer](problem, values[first], labels[first], threads, device)
     for number in models:

@@ -137,11 +137,14 @@ fn train_tasks<T: Kept>(
             results[place] = Some(Ok(kept));
         }
     };
-    let sets = apart(sets(tasks, &small), tasks, stage.limits()?.free_bytes / SETS, table.features);
+    if !wanted() {
+        (small, large) = (Vec::new(), Vec::new());
+    }
     // Small jobs cannot do without the table there; large ones can, if it takes too much of the memory.
-    let uploads = !sets.is_empty() || (!large.is_empty() && has_room(stage, table)?);
+    let uploads = !small.is_empty() || (!large.is_empty() && has_room(stage, table)?);
     let values = uploads.then(|| stage.upload(table.values)).transpose()?;
-    if let Some(values) = values.as_ref().filter(|_| !sets.is_empty()) {
+    if let Some(values) = values.as_ref().filter(|_| !small.is_empty()) {
+        let sets = apart(sets(tasks, &small), tasks, stage.limits()?.free_bytes / SETS, table.features);
         let most = sets.iter().map(|set| blocks::bytes(tasks, set, table.features)).max();
         for part in stage.parts(Need { fixed_bytes: 0, job_bytes: most.unwrap_or(0) }, sets.len())? {
             if !wanted() {
@@ -172,15 +175,27 @@ fn train_tasks<T: Kept>(
     Ok((results.collect(), plans))
 }
 
-/// Sets of rows that the memory holds at least, so that parts are about equal.
+/// Share of the free memory that a set may take, where it can be helped: parts are then about equal.
 const SETS: u64 = 8;
 
-/// Sets of more tasks than so many bytes hold, as a search makes them, become several sets of the same rows.
+/// Sets of more tasks than so many bytes hold, as a search makes them, become several sets of the same rows. Those are binned
+/// for each again, and so take half of a piece at most.
 fn apart(sets: Vec<Vec<usize>>, tasks: &[Task<'_>], most_bytes: u64, features: usize) -> Vec<Vec<usize>> {
     let mut out = Vec::with_capacity(sets.len());
     for set in sets {
-        let pieces = blocks::bytes(tasks, &set, features).div_ceil(most_bytes.max(1)).clamp(1, set.len() as u64);
-        out.extend(set.chunks(set.len().div_ceil(pieces as usize)).map(<[usize]>::to_vec));
+        let of_rows = blocks::row_bytes(&tasks[set[0]], features);
+        let most_bytes = most_bytes.max(2 * of_rows);
+        let (mut piece, mut bytes) = (Vec::new(), of_rows);
+        for place in set {
+            let more = blocks::task_bytes(&tasks[place]);
+            if bytes + more > most_bytes && !piece.is_empty() {
+                out.push(std::mem::take(&mut piece));
+                bytes = of_rows;
+            }
+            bytes += more;
+            piece.push(place);
+        }
+        out.push(piece);
     }
     out
 }

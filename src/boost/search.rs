@@ -5,7 +5,6 @@
 //! what the others are held against. Losses are those on the job's own validation rows. A configuration with half the rate gets twice the rounds, so that all have learned as far.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -155,11 +154,12 @@ impl Grid {
 ///
 /// Jobs with the same entry in `pools` choose together, by the mean of their losses over those of their own parameters:
 /// one validation part alone is often too short to tell configurations apart. Pooled jobs must have equal parameters,
-/// and no job may be pooled with one whose validation part another one has yet to predict; `pools` has one a job. `done` is called
-/// after each model; once it says no, no further one is begun (nor, on a device, a further launch).
+/// and no job may be pooled with one whose validation part another one has yet to predict; `pools` has one a job. Once `wanted`
+/// says no, no further model is begun (nor, on a device, a further launch); `done` is called after each model.
 ///
 /// # Errors
 /// Where the device fails and the CPU must not take its place.
+#[allow(clippy::too_many_arguments, reason = "each is one thing; a struct would be filled in at two places")]
 pub fn search_on(
     compute: &Compute,
     table: Table<'_>,
@@ -167,7 +167,8 @@ pub fn search_on(
     jobs: &[BoostJob],
     pools: &[String],
     plan: &Search,
-    done: &(dyn Fn() -> bool + Sync),
+    wanted: &(dyn Fn() -> bool + Sync),
+    done: &(dyn Fn() + Sync),
 ) -> Result<(Vec<Result<Chosen, BoostError>>, Plans), EngineError> {
     let mut faults: Vec<Option<BoostError>> = jobs
         .iter()
@@ -183,7 +184,6 @@ pub fn search_on(
         members.entry(pool).or_default().push(i);
     }
     let mut pools: Vec<Pool> = members.into_values().map(|members| Pool::new(jobs, members, plan)).collect();
-    let stopped = AtomicBool::new(false);
     let mut plans = Plans::default();
     let rungs = plan.rungs.max(1);
     for rung in 0..rungs {
@@ -199,13 +199,7 @@ pub fn search_on(
             params: &params[own],
         };
         let tasks: Vec<Task> = places.iter().map(task).collect();
-        let wanted = || !stopped.load(Ordering::Relaxed);
-        let tell = |_: &Task<'_>| {
-            if !done() {
-                stopped.store(true, Ordering::Relaxed);
-            }
-        };
-        let (tries, of_rung) = train_tasks_on::<Try>(compute, table, features, &tasks, &wanted, &tell)?;
+        let (tries, of_rung) = train_tasks_on::<Try>(compute, table, features, &tasks, wanted, &|_| done())?;
         plans.extend(of_rung);
         for ((p, configuration, m, _), tried) in places.into_iter().zip(tries) {
             match tried {
@@ -293,7 +287,7 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::arith::uniform;
@@ -306,9 +300,10 @@ mod tests {
         jobs: &[BoostJob],
         pools: &[String],
         plan: &Search,
-        done: &(dyn Fn() -> bool + Sync),
+        wanted: &(dyn Fn() -> bool + Sync),
+        done: &(dyn Fn() + Sync),
     ) -> Vec<Result<Chosen, BoostError>> {
-        search_on(&Compute::cpu(), table, features, jobs, pools, plan, done).unwrap().0
+        search_on(&Compute::cpu(), table, features, jobs, pools, plan, wanted, done).unwrap().0
     }
 
     /// Two coins' rows: y = x₀ + much noise, so that small trees win, with a pool of both and one alone.
@@ -351,9 +346,8 @@ mod tests {
         let count = AtomicUsize::new(0);
         let done = || {
             count.fetch_add(1, Ordering::Relaxed);
-            true
         };
-        let chosen = search(table, &names, &jobs, &pools, &plan(), &done);
+        let chosen = search(table, &names, &jobs, &pools, &plan(), &|| true, &done);
         let chosen: Vec<Chosen> = chosen.into_iter().map(Result::unwrap).collect();
         assert_eq!(chosen[0].params, chosen[1].params, "a pool chooses together");
         assert!(chosen[0].loss / chosen[0].own_loss + chosen[1].loss / chosen[1].own_loss < 1.9);
@@ -371,7 +365,7 @@ mod tests {
             assert!(chosen.rounds > chosen.own_rounds);
         }
         // Neither order nor company counts but that of the pool.
-        let alone = search(table, &names, &jobs[2..], &pools[2..], &plan(), &|| true);
+        let alone = search(table, &names, &jobs[2..], &pools[2..], &plan(), &|| true, &|| ());
         assert_eq!(alone[0].as_ref().unwrap(), &chosen[2]);
     }
 
@@ -381,8 +375,11 @@ mod tests {
         let (table, names) = (Table { values: &values, features: 3 }, ["x", "y", "z"].map(str::to_owned));
         let pools = ["a", "b", "c"].map(str::to_owned);
         let count = AtomicUsize::new(0);
-        let done = || count.fetch_add(1, Ordering::Relaxed) < 4;
-        let results = search(table, &names, &jobs, &pools, &plan(), &done);
+        let done = || {
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        let wanted = || count.load(Ordering::Relaxed) < 5;
+        let results = search(table, &names, &jobs, &pools, &plan(), &wanted, &done);
         assert!(results.iter().all(|result| matches!(result, Err(BoostError::Stopped { .. }))));
     }
 
@@ -394,7 +391,7 @@ mod tests {
         jobs[0].valid_labels.clear();
         jobs[1].train_labels[3] = f32::NAN;
         let pools = ["both", "both", "both"].map(str::to_owned);
-        let results = search(table, &names, &jobs, &pools, &plan(), &|| true);
+        let results = search(table, &names, &jobs, &pools, &plan(), &|| true, &|| ());
         assert!(matches!(results[0], Err(BoostError::NoValidation { .. })));
         assert!(matches!(results[1], Err(BoostError::Label { .. })));
         assert!(results[2].as_ref().unwrap().loss < results[2].as_ref().unwrap().own_loss);

@@ -20,7 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a writer waits for another one on SQLite.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Pages of a new file: a trade's row takes some 3 kB, so that SQLite's 4,096 bytes would hold one, and be read one by one.
+/// Pages of a new file: a trade's row in the brain takes some 3 kB, so that SQLite's 4,096 bytes would hold one, and be read
+/// one by one. The journal's small rows do not mind.
 const PAGE_BYTES: u32 = 16_384;
 
 /// Rows that SQLite's thread reads ahead of whoever takes them; it sleeps and wakes the less often the more these are.

@@ -15,10 +15,13 @@ use huracan::ui::Ui;
 pub enum Boost {
     /// Train one model, or one for each value of a column in one batch
     #[command(
-        after_help = "Examples:\n  huracan boost train --table rows.parquet --target win --objective binary --out model.txt\n  huracan boost train --table rows.parquet --valid later.parquet --target win --group symbol --objective binary \\\n      --early-stopping 25 --search 30 --out models\n  huracan boost train --table rows.parquet --target edge --objective quantile --alpha 0.4 --growth leaf --out q.txt\n  huracan boost train --table rows.parquet --target win --objective binary --boosting forest --rounds 300 \\\n      --max-depth 12 --subsample 0.6 --colsample-node 0.3 --out forest.txt\n\n--device cuda trains all groups and configurations at once on a GPU; what its kernels do not know is trained by the\ncores, with the same bits either way."
+        after_help = "Examples:\n  huracan boost train --table rows.parquet --target win --objective binary --out model.txt\n  huracan boost train --table rows.parquet --valid later.parquet --target win --group symbol --objective binary \\\n      --early-stopping 25 --search 30 --out models\n  huracan boost train --table rows.parquet --target edge --objective quantile --alpha 0.4 --growth leaf --out q.txt\n  huracan boost train --table rows.parquet --target win --objective binary --boosting forest --rounds 300 \\\n      --max-depth 12 --subsample 0.6 --colsample-node 0.3 --out forest.txt\n\n--device cuda (or engine.device in the settings) trains all groups and configurations at once on a GPU; what its kernels\ndo not know is trained by the cores, with the same bits either way."
     )]
     Train(Box<Train>),
     /// Add a model's predictions to a table, and with --contributions what each feature had to do with them
+    #[command(
+        after_help = "Example:\n  huracan boost predict --table new.parquet --model model.txt --out said.parquet\n\nPredictions come from the device of --device (or of engine.device in the settings), contributions from the cores."
+    )]
     Predict(Predict),
     /// Show which features a model relies on: gain, splits, and on a table SHAP values and permutation
     Importance(Importance),

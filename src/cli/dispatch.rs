@@ -46,9 +46,9 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Boost(boost) => match boost {
             Boost::Train(args) => {
                 threads(args.threads)?;
-                show(cli, &args.run(&compute(cli)?, &ui::Ui::new(cli.common.json))?)
+                on_device(cli, |compute| args.run(compute, &ui::Ui::new(cli.common.json)))
             }
-            Boost::Predict(args) => show(cli, &args.run(&compute(cli)?)?),
+            Boost::Predict(args) => on_device(cli, |compute| args.run(compute)),
             Boost::Convert(args) => show(cli, &args.run()?),
             Boost::Importance(args) => {
                 let ranking = args.run()?;
@@ -226,9 +226,12 @@ fn answered(cli: &Cli, answer: pipeline::Answer) -> Result<u8, Failure> {
     Ok(answer.code)
 }
 
-/// The device that is asked for, or that of the settings.
-fn compute(cli: &Cli) -> Result<Compute, Failure> {
-    pipeline::compute_on(&cli.settings(Purpose::Tables)?, &cli.common.workdir)
+/// Works on the device that is asked for, or that of the settings, and shows what comes of it.
+fn on_device(cli: &Cli, work: impl FnOnce(&Compute) -> Result<Value, Failure>) -> Result<u8, Failure> {
+    let compute = pipeline::compute_on(&cli.settings(Purpose::Tables)?, &cli.common.workdir)?;
+    let done = work(&compute);
+    commands::fallback::tell(&compute);
+    show(cli, &done?)
 }
 
 /// Sets the number of CPU threads for the whole process; 0 takes every core.

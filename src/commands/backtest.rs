@@ -49,6 +49,7 @@ pub fn run(
     };
     let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
     let trades = shadow::device::simulate_on(&compute, &panel, &signals, &atr, &windows, &rules)?;
+    super::fallback::tell(&compute);
     table::write(out, trade_table(&panel, &trades)?).or_exit(Code::Failed)?;
     let net: f64 = trades.iter().map(|trade| trade.net_bps).sum();
     let waits: serde_json::Map<String, Value> =

@@ -19,6 +19,7 @@ pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Re
     let compute = compute_on(settings, workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let features = features::device::compute_on(&compute, &panel)?;
+    super::fallback::tell(&compute);
     let cells =
         || panel.ranges.iter().enumerate().flat_map(|(symbol, range)| range.clone().map(move |bar| (symbol, bar)));
     let symbols: Vec<&str> = cells().map(|(symbol, _)| panel.symbols[symbol].as_str()).collect();

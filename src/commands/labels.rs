@@ -21,6 +21,7 @@ pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Re
     let panel = candles::read_panel(folder, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
     let labels = labels::device::compute_on(&compute, &panel, &features::device::atr_14_on(&compute, &panel)?, &rules)?;
+    super::fallback::tell(&compute);
     let (mut symbols, mut times, mut sides, mut wins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut returns, mut exits, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for (symbol, range) in panel.ranges.iter().enumerate() {

@@ -64,6 +64,7 @@ pub fn run(settings: &Settings, workdir: &Path, request: &Request<'_>, ui: &Ui) 
     let compute = compute_on(settings, workdir)?;
     let atr = features::device::atr_14_on(&compute, &panel)?;
     let scores = scores::scores(settings, &compute, &panel, request.signals, workdir, &atr, &rules)?;
+    super::fallback::tell(&compute);
     let grid = given.grid(&scores.values).or_exit(Code::Usage)?;
     enough_memory(&grid, &panel)?;
     if !scores.unused.is_empty() {

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use proc_macro::TokenStream;
 
-/// What changes with a commit, or with another one checked out; none of them need be there.
+/// What changes with a commit, or with another one checked out, besides the branch; none of them need be there. (A branch that
+/// is packed, in a repository that keeps no log, gets a new file that nobody has been looking at: that one commit is missed.)
 const SIGNS: [&str; 3] = ["HEAD", "logs/HEAD", "packed-refs"];
 
 /// The commit of the sources, a `&'static str`: that of `HURACAN_GIT_COMMIT`, where sources come without their history,

@@ -21,7 +21,7 @@ pub struct Arguments {
     pub weights: Vec<f64>,
     pub sizes: Sizes,
     /// Where labels and weights of a job lie, by its address and by what scales the weights: tasks of one job share them.
-    known: HashMap<(usize, u64), (u64, u64)>,
+    known: HashMap<(usize, Option<u64>), (u64, u64)>,
 }
 
 /// Lengths of what the jobs write.
@@ -49,11 +49,12 @@ impl Arguments {
     fn add(&mut self, task: &Task<'_>, set: usize, features: usize) {
         let Task { job, params } = task;
         let targets = Targets::of(job, params);
+        // What `Targets` scales weights by: binary objectives alone have it.
+        let scale = (params.objective == Objective::Binary).then(|| params.scale_pos_weight.to_bits());
         let leaf_capacity = leaf_capacity(task);
         let (rounds, rows, valid) = (params.rounds as usize, job.train.len(), job.valid.len());
         let valid_weights = || job.valid_weights.iter().map(|&weight| f64::from(weight));
         let train_weights = targets.weights().unwrap_or_default();
-        let scale = if params.objective == Objective::Binary { params.scale_pos_weight.to_bits() } else { 0 };
         let known = self.known.entry((std::ptr::from_ref(*job).addr(), scale));
         let (labels_from, weights_from) = *known.or_insert_with(|| {
             let from = (self.labels.len() as u64, self.weights.len() as u64);

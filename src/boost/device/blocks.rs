@@ -12,16 +12,20 @@ const TRAIN: Kernel = Kernel { file: "boost", name: "boost_small", barriers: tru
 
 /// Bytes that a set of rows and its tasks take on the device.
 pub fn bytes(tasks: &[Task<'_>], set: &[usize], features: usize) -> u64 {
-    let job = tasks[set[0]].job;
+    row_bytes(&tasks[set[0]], features) + set.iter().map(|&place| task_bytes(&tasks[place])).sum::<u64>()
+}
+
+/// Bytes of a task's rows: their places, codes by columns and by rows, and cuts.
+pub fn row_bytes(Task { job, .. }: &Task<'_>, features: usize) -> u64 {
     let rows = (job.train.len() + job.valid.len()) as u64;
-    let of_rows =
-        rows * (4 + 2 * features.next_multiple_of(LANES) as u64) + features as u64 * (MOST_CUTS as u64 * 4 + 8);
-    let of_jobs = set.iter().map(|&place| {
-        let capacity = leaf_capacity(&tasks[place]) as u64;
-        let a_round = capacity * (size_of::<TreeNode>() + size_of::<TreeLeaf>()) as u64 + 40;
-        rows * 64 + capacity * 2 * size_of::<Part>() as u64 + u64::from(tasks[place].params.rounds) * a_round
-    });
-    of_rows + of_jobs.sum::<u64>()
+    rows * (4 + 2 * features.next_multiple_of(LANES) as u64) + features as u64 * (MOST_CUTS as u64 * 4 + 8)
+}
+
+/// Bytes that a task takes besides: labels, weights, scores and gradients of its rows, and all rounds of trees.
+pub fn task_bytes(task: &Task<'_>) -> u64 {
+    let (rows, capacity) = ((task.job.train.len() + task.job.valid.len()) as u64, leaf_capacity(task) as u64);
+    let a_round = capacity * (size_of::<TreeNode>() + size_of::<TreeLeaf>()) as u64 + 40;
+    rows * 64 + capacity * 2 * size_of::<Part>() as u64 + u64::from(task.params.rounds) * a_round
 }
 
 /// Trains the tasks of some sets of rows: bins and codes are shared, and one block trains a model. Places of the tasks,

@@ -125,17 +125,15 @@ fn ranks(stage: &Stage<'_>, panel: &Panel, over: Option<usize>) -> Result<Vec<f3
     let (bars, symbols) = (panel.bars, panel.symbols.len());
     let mut ranks = vec![f32::NAN; symbols * bars];
     let Some(over) = over else { return Ok(ranks) };
-    let a_bar = (symbols * (2 * size_of::<f64>() + size_of::<f32>())) as u64;
+    let a_bar = (symbols * (size_of::<f64>() + size_of::<f32>())) as u64;
     for part in stage.parts(Need { fixed_bytes: 1 << 16, job_bytes: a_bar }, bars)? {
-        let [now, before] = [0, over].map(|ago| closes(panel, &part, over, ago));
-        let (now, before) = (stage.upload(&now)?, stage.upload(&before)?);
+        let returns = stage.upload(&returns(panel, &part, over))?;
         let mut places = stage.zeros::<f32>(symbols * part.len())?;
         let mut shape = Shape::one_thread_each(part.len(), THREADS);
         shape.blocks[1] = symbols as u32;
         stage
             .launch(&RANKS, shape)
-            .read(&now)
-            .read(&before)
+            .read(&returns)
             .write(&mut places)
             .value(symbols as u32)
             .value(part.len() as u32)
@@ -148,16 +146,16 @@ fn ranks(stage: &Stage<'_>, panel: &Panel, over: Option<usize>) -> Result<Vec<f3
     Ok(ranks)
 }
 
-/// Closes `ago` bars before each bar of a part, `[symbols × part]`; NaN where a symbol has no return over `over` bars.
-fn closes(panel: &Panel, part: &Range<usize>, over: usize, ago: usize) -> Vec<f64> {
-    let mut closes = vec![f64::NAN; panel.symbols.len() * part.len()];
-    closes.par_chunks_exact_mut(part.len()).zip(&panel.ranges).enumerate().for_each(|(symbol, (out, range))| {
+/// Returns over `over` bars at the bars of a part, `[symbols × part]`; NaN where a symbol has none.
+fn returns(panel: &Panel, part: &Range<usize>, over: usize) -> Vec<f64> {
+    let mut returns = vec![f64::NAN; panel.symbols.len() * part.len()];
+    returns.par_chunks_exact_mut(part.len()).zip(&panel.ranges).enumerate().for_each(|(symbol, (out, range))| {
         let close = panel.row(&panel.close, symbol);
         for bar in (range.start + over).max(part.start)..range.end.min(part.end) {
-            out[bar - part.start] = close[bar - ago];
+            out[bar - part.start] = close[bar] / close[bar - over] - 1.0;
         }
     });
-    closes
+    returns
 }
 
 impl EngineArgs {

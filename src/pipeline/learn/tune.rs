@@ -68,16 +68,14 @@ pub async fn tune(
         }
         None => {
             let stop = day.stop.clone();
-            let go_on = || {
-                step.advance(1);
-                !stop.is_asked()
-            };
-            let (results, plans) = tokio::task::block_in_place(|| {
+            let (wanted, done) = (|| !stop.is_asked(), || step.advance(1));
+            let (results, trained_by) = tokio::task::block_in_place(|| {
                 let table = Table { values: &features.values, features: COUNT };
-                boost::search_on(&day.compute, table, &features::names(), &batch, &pools, &plan, &go_on)
+                let names = features::names();
+                boost::search_on(&day.compute, table, &names, &batch, &pools, &plan, &wanted, &done)
             })?;
-            if !plans.is_empty() {
-                by = format!("; {plans}");
+            if !trained_by.is_empty() {
+                by = format!("; {trained_by}");
             }
             day.stop.check()?;
             let entries = entries(owners, results)?;
@@ -113,7 +111,7 @@ pub fn search(
     let Asked { batch, pools, owners } = Asked::of(settings, panel, labels, plans);
     let table = Table { values: &features.values, features: COUNT };
     let plan = plan(&settings.models, settings.seed);
-    let (results, _) = boost::search_on(compute, table, &features::names(), &batch, &pools, &plan, &|| true)?;
+    let (results, _) = boost::search_on(compute, table, &features::names(), &batch, &pools, &plan, &|| true, &|| ())?;
     Ok(Tuning::of(entries(owners, results)?))
 }
 
