@@ -163,9 +163,10 @@ impl Journal {
         sql: impl Into<String>,
         binds: &[Value],
         columns: &'static [Column],
+        plain: Option<&str>,
         taker: T,
     ) -> Result<T, BrainError> {
-        self.store.read_in_bulk(what, sql.into(), binds, columns, taker).await
+        self.store.read_in_bulk(what, sql.into(), binds, columns, plain, taker).await
     }
 
     /// Closes the file; the write-ahead log is folded into it.

@@ -24,6 +24,8 @@ pub(super) struct TableExport {
     one_run: bool,
     /// The kind of a second file, which gets the run's rows of this one alone: they are read once for both.
     of_the_run: Option<&'static str>,
+    /// Whether `from` is one table in an order that an index has, with rows so wide that several threads had better read them.
+    wide: bool,
 }
 
 const fn column(name: &'static str, kind: Kind) -> Column {
@@ -94,6 +96,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: Some("trade_history"),
+        wide: true,
     },
     TableExport {
         kind: "model_performance",
@@ -102,6 +105,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: None,
+        wide: false,
     },
     TableExport {
         kind: "pattern_library",
@@ -112,6 +116,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: None,
+        wide: false,
     },
     TableExport {
         kind: "pattern_performance",
@@ -132,6 +137,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         ],
         one_run: false,
         of_the_run: None,
+        wide: false,
     },
     TableExport {
         kind: "post_exit_tracking",
@@ -140,6 +146,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         expressions: &[],
         one_run: true,
         of_the_run: None,
+        wide: false,
     },
     TableExport {
         kind: "regime_analysis",
@@ -164,6 +171,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         ],
         one_run: true,
         of_the_run: None,
+        wide: false,
     },
     TableExport {
         kind: "model_evolution",
@@ -184,6 +192,7 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         ],
         one_run: false,
         of_the_run: None,
+        wide: false,
     },
 ];
 
@@ -196,6 +205,7 @@ pub(super) const OF_JOURNAL: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: None,
+        wide: false,
     },
     TableExport {
         kind: "observability_models",
@@ -204,6 +214,7 @@ pub(super) const OF_JOURNAL: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: None,
+        wide: false,
     },
     TableExport {
         kind: "observability_model_deltas",
@@ -212,6 +223,7 @@ pub(super) const OF_JOURNAL: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: None,
+        wide: false,
     },
 ];
 
@@ -229,6 +241,10 @@ impl TableExport {
         format!("SELECT {} FROM {}", columns.join(", "), self.from)
     }
 
+    fn plain(&self) -> Option<&'static str> {
+        self.wide.then_some(self.from)
+    }
+
     fn binds(&self, run: &RunRow) -> Vec<Value> {
         if self.one_run { vec![Value::Text(run.run_id.clone())] } else { vec![] }
     }
@@ -241,7 +257,7 @@ pub(super) async fn from_brain(
     run: &RunRow,
 ) -> Result<Vec<ExportFile>, ExportError> {
     let rows = Rows::begin(table, folder, run)?;
-    let read = brain.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, rows).await;
+    let read = brain.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, table.plain(), rows).await;
     finish(read, table, run).await
 }
 
@@ -252,7 +268,8 @@ pub(super) async fn from_journal(
     run: &RunRow,
 ) -> Result<Vec<ExportFile>, ExportError> {
     let rows = Rows::begin(table, folder, run)?;
-    let read = journal.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, rows).await;
+    let read =
+        journal.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, table.plain(), rows).await;
     finish(read, table, run).await
 }
 
