@@ -43,8 +43,6 @@ struct Query {
     sql: String,
     binds: Vec<Value>,
     columns: &'static [Column],
-    /// What `sql` ends in after FROM, where that is one table, its rows unchanged.
-    plain: Option<String>,
 }
 
 impl Query {
@@ -74,9 +72,7 @@ impl Drop for Wanted {
 }
 
 impl Store {
-    /// Hands every row of a query to `taker`, which comes back when all are read or it wants no more. `plain` is what the query
-    /// ends in after FROM where that is one table, conditions and an order that an index has: SQLite's rows are then read by
-    /// several threads.
+    /// Hands every row of a query to `taker`, which comes back when all are read or it wants no more.
     ///
     /// # Errors
     /// A database that fails, or a column that holds another kind of value than its own.
@@ -86,11 +82,9 @@ impl Store {
         sql: String,
         binds: &[Value],
         columns: &'static [Column],
-        plain: Option<&str>,
         taker: T,
     ) -> Result<T, BrainError> {
-        let query =
-            Query { what: what.to_owned(), sql, binds: binds.to_vec(), columns, plain: plain.map(str::to_owned) };
+        let query = Query { what: what.to_owned(), sql, binds: binds.to_vec(), columns };
         match self {
             Self::Postgres(pool) => postgres::read(pool, query, taker).await,
             Self::Sqlite(pool) => {

@@ -163,10 +163,9 @@ impl Journal {
         sql: impl Into<String>,
         binds: &[Value],
         columns: &'static [Column],
-        plain: Option<&str>,
         taker: T,
     ) -> Result<T, BrainError> {
-        self.store.read_in_bulk(what, sql.into(), binds, columns, plain, taker).await
+        self.store.read_in_bulk(what, sql.into(), binds, columns, taker).await
     }
 
     /// Closes the file; the write-ahead log is folded into it.

@@ -81,10 +81,9 @@ impl Brain {
         sql: impl Into<String>,
         binds: &[Value],
         columns: &'static [Column],
-        plain: Option<&str>,
         taker: T,
     ) -> Result<T, BrainError> {
-        self.store.read_in_bulk(what, sql.into(), binds, columns, plain, taker).await
+        self.store.read_in_bulk(what, sql.into(), binds, columns, taker).await
     }
 
     pub(super) fn typed<'a, R: Record>(

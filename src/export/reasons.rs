@@ -47,7 +47,7 @@ async fn records_of(
     let columns = table.column_list();
     let sql = format!("SELECT {columns} FROM {} WHERE run_id = $1 ORDER BY {}", table.name, table.key);
     let run_id = [Value::Text(run.run_id.clone())];
-    let read = brain.read_in_bulk(table.name, sql, &run_id, AnalysisRow::COLUMNS, None, records).await;
+    let read = brain.read_in_bulk(table.name, sql, &run_id, AnalysisRow::COLUMNS, records).await;
     read.map_err(|source| ExportError::Brain { file: name.to_owned(), source })
 }
 

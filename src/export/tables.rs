@@ -24,8 +24,6 @@ pub(super) struct TableExport {
     one_run: bool,
     /// The kind of a second file, which gets the run's rows of this one alone: they are read once for both.
     of_the_run: Option<&'static str>,
-    /// Whether `from` is one table in an order that an index has, with rows so wide that several threads had better read them.
-    wide: bool,
 }
 
 const fn column(name: &'static str, kind: Kind) -> Column {
@@ -96,7 +94,6 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: Some("trade_history"),
-        wide: true,
     },
     TableExport {
         kind: "model_performance",
@@ -105,7 +102,6 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: None,
-        wide: false,
     },
     TableExport {
         kind: "pattern_library",
@@ -116,7 +112,6 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: None,
-        wide: false,
     },
     TableExport {
         kind: "pattern_performance",
@@ -137,7 +132,6 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         ],
         one_run: false,
         of_the_run: None,
-        wide: false,
     },
     TableExport {
         kind: "post_exit_tracking",
@@ -146,7 +140,6 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         expressions: &[],
         one_run: true,
         of_the_run: None,
-        wide: false,
     },
     TableExport {
         kind: "regime_analysis",
@@ -171,7 +164,6 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         ],
         one_run: true,
         of_the_run: None,
-        wide: false,
     },
     TableExport {
         kind: "model_evolution",
@@ -192,7 +184,6 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         ],
         one_run: false,
         of_the_run: None,
-        wide: false,
     },
 ];
 
@@ -205,7 +196,6 @@ pub(super) const OF_JOURNAL: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: None,
-        wide: false,
     },
     TableExport {
         kind: "observability_models",
@@ -214,7 +204,6 @@ pub(super) const OF_JOURNAL: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: None,
-        wide: false,
     },
     TableExport {
         kind: "observability_model_deltas",
@@ -223,7 +212,6 @@ pub(super) const OF_JOURNAL: &[TableExport] = &[
         expressions: &[],
         one_run: false,
         of_the_run: None,
-        wide: false,
     },
 ];
 
@@ -241,10 +229,6 @@ impl TableExport {
         format!("SELECT {} FROM {}", columns.join(", "), self.from)
     }
 
-    fn plain(&self) -> Option<&'static str> {
-        self.wide.then_some(self.from)
-    }
-
     fn binds(&self, run: &RunRow) -> Vec<Value> {
         if self.one_run { vec![Value::Text(run.run_id.clone())] } else { vec![] }
     }
@@ -257,7 +241,7 @@ pub(super) async fn from_brain(
     run: &RunRow,
 ) -> Result<Vec<ExportFile>, ExportError> {
     let rows = Rows::begin(table, folder, run)?;
-    let read = brain.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, table.plain(), rows).await;
+    let read = brain.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, rows).await;
     finish(read, table, run).await
 }
 
@@ -268,8 +252,7 @@ pub(super) async fn from_journal(
     run: &RunRow,
 ) -> Result<Vec<ExportFile>, ExportError> {
     let rows = Rows::begin(table, folder, run)?;
-    let read =
-        journal.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, table.plain(), rows).await;
+    let read = journal.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, rows).await;
     finish(read, table, run).await
 }
 

@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn query() -> Query {
-        Query { what: "words".into(), sql: String::new(), binds: vec![], columns: COLUMNS, plain: None }
+        Query { what: "words".into(), sql: String::new(), binds: vec![], columns: COLUMNS }
     }
 
     fn stream() -> Vec<u8> {

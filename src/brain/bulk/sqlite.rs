@@ -1,6 +1,4 @@
-//! Rows of a SQLite file, read on the thread that asks; those of a plain table by several.
-
-mod crew;
+//! Rows of a SQLite file, read on the thread that asks.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,9 +25,6 @@ pub(super) fn read<T: TakeRows>(
     mut taker: T,
     wanted: &AtomicBool,
 ) -> Result<T, BrainError> {
-    if let Some(order) = &query.plain {
-        return crew::read(file, query, order, taker, wanted);
-    }
     let (send, batches) = sync_channel::<Batch>(WAITING);
     let (used, again) = sync_channel::<Batch>(WAITING + 2);
     let columns = query.columns.len().max(1);
@@ -58,7 +53,10 @@ fn rows(
     wanted: &AtomicBool,
 ) -> Result<(), BrainError> {
     let failed = |source: rusqlite::Error| query.failed(source);
-    let connection = open(file).map_err(failed)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    connection.pragma_update(None, "cache_size", -PAGES_KB).map_err(failed)?;
     let mut statement = connection.prepare(&query.sql).map_err(failed)?;
     bind(&mut statement, &query.binds).map_err(failed)?;
     let mut rows = statement.raw_query();
@@ -77,15 +75,6 @@ fn rows(
     }
     let _ = send.send(batch);
     Ok(())
-}
-
-/// A connection that reads.
-fn open(file: &Path) -> Result<Connection, rusqlite::Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "cache_size", -PAGES_KB)?;
-    Ok(connection)
 }
 
 /// `$1` is a name to SQLite, and gets the first value.
