@@ -230,6 +230,8 @@ pub fn search_on(
         Some(fault) => Err(fault),
         None => chosen.ok_or_else(|| missing(i)),
     };
+    // The device would be said to have trained all, where it failed after some rungs.
+    let plans = if compute.fell_back().is_some() { Plans::default() } else { plans };
     Ok((chosen.into_iter().enumerate().map(result).collect(), plans))
 }
 

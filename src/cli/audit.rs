@@ -108,6 +108,7 @@ impl Audit {
         let compute = compute_on(settings, workdir)?;
         let (candles, out) = (self.candles.as_deref(), self.out.as_deref());
         let audit = commands::audit::run(settings, &compute, candles, &request, out, &ui)?;
+        commands::fallback::tell(&compute);
         if json {
             println!("{}", commands::audit::as_json(&audit));
         } else {

@@ -20,9 +20,10 @@ pub struct Arguments {
     pub labels: Vec<f32>,
     pub weights: Vec<f64>,
     pub sizes: Sizes,
-    /// Where labels and weights of a job lie, by its address and by what scales the weights: tasks of one job share them.
-    known: HashMap<(usize, Option<u64>), (u64, u64)>,
 }
+
+/// Where labels and weights of a job lie, by its address and by what scales the weights: tasks of one job share them.
+type Known = HashMap<(usize, Option<u64>), (u64, u64)>;
 
 /// Lengths of what the jobs write.
 #[derive(Default)]
@@ -38,15 +39,15 @@ pub struct Sizes {
 impl Arguments {
     /// Of the tasks of some sets of rows, set by set.
     pub fn of(tasks: &[Task<'_>], sets: &[Vec<usize>], features: usize) -> Self {
-        let mut arguments = Self::default();
+        let (mut arguments, mut known) = (Self::default(), Known::new());
         for (number, set) in sets.iter().enumerate() {
-            set.iter().for_each(|&place| arguments.add(&tasks[place], number, features));
+            set.iter().for_each(|&place| arguments.add(&tasks[place], number, features, &mut known));
         }
         arguments
     }
 
     /// Adds a task that learns from set number `set` of the launch's rows.
-    fn add(&mut self, task: &Task<'_>, set: usize, features: usize) {
+    fn add(&mut self, task: &Task<'_>, set: usize, features: usize, known: &mut Known) {
         let Task { job, params } = task;
         let targets = Targets::of(job, params);
         // What `Targets` scales weights by: binary objectives alone have it.
@@ -55,8 +56,8 @@ impl Arguments {
         let (rounds, rows, valid) = (params.rounds as usize, job.train.len(), job.valid.len());
         let valid_weights = || job.valid_weights.iter().map(|&weight| f64::from(weight));
         let train_weights = targets.weights().unwrap_or_default();
-        let known = self.known.entry((std::ptr::from_ref(*job).addr(), scale));
-        let (labels_from, weights_from) = *known.or_insert_with(|| {
+        let shared = known.entry((std::ptr::from_ref(*job).addr(), scale));
+        let (labels_from, weights_from) = *shared.or_insert_with(|| {
             let from = (self.labels.len() as u64, self.weights.len() as u64);
             self.labels.extend_from_slice(&job.train_labels);
             self.labels.extend_from_slice(&job.valid_labels);

@@ -41,7 +41,7 @@ pub fn train<T: Kept>(
     let first: Vec<Task> = sets.iter().map(|set| tasks[set[0]]).collect();
     let bins = Bins::of(stage, table, names.len(), &first, threads)?;
     let arguments = Arguments::of(tasks, sets, names.len());
-    let Arguments { jobs: args, labels, weights, sizes, .. } = &arguments;
+    let Arguments { jobs: args, labels, weights, sizes } = &arguments;
     let (jobs_there, rows, groups) = (stage.upload(args)?, stage.upload(&bins.rows)?, stage.upload(&bins.groups)?);
     let (labels, weights) = (stage.upload(labels)?, stage.upload(weights)?);
     let (mut scratch_f64, mut scratch_u32) =

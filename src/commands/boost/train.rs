@@ -83,7 +83,7 @@ pub fn train(asked: &Training, compute: &Compute, ui: &Ui) -> Result<Value, Fail
     let step = ui.step("train", Some(jobs.len() as u64));
     let told = |_: &BoostJob| step.advance(1);
     let (trained, plans) = boost::device::train_on(compute, view, &learnable.features, &jobs, &|| true, &told)?;
-    note(&step, &plans, compute);
+    note(&step, &plans);
     step.done();
     let (mut models, mut faults) = (Vec::new(), Vec::new());
     for (((job, result), target), found) in jobs.iter().zip(trained).zip(&targets).zip(&found) {
@@ -174,7 +174,7 @@ fn searched(
     let pools: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
     let (features, told) = (&learnable.features, || step.advance(1));
     let (results, plans) = boost::search_on(compute, view, features, &jobs, &pools, &plan, &|| true, &told)?;
-    note(&step, &plans, compute);
+    note(&step, &plans);
     step.done();
     for ((job, found), result) in jobs.iter_mut().zip(&mut found).zip(results) {
         match result {
@@ -193,8 +193,8 @@ fn searched(
 }
 
 /// Says who trained what, where a device was asked and did not fail.
-fn note(step: &Step, plans: &Plans, compute: &Compute) {
-    if !plans.is_empty() && compute.fell_back().is_none() {
+fn note(step: &Step, plans: &Plans) {
+    if !plans.is_empty() {
         step.note(&plans.to_string());
     }
 }

@@ -31,6 +31,12 @@ impl Across {
     }
 }
 
+/// Return of a close over `bars`.
+#[inline(always)]
+pub fn change(close: &[f64], t: usize, bars: usize) -> f64 {
+    close[t] / close[t - bars] - 1.0
+}
+
 /// Return over `bars`, in standard deviations of single returns times √bars; 0 where the price stands still.
 pub fn usual_moves(close: &[f64], p: &BitcoinLead) -> Vec<f64> {
     let [_, deviation] = indicators::mean_and_sample_deviation(&indicators::returns(close), p.deviation_bars);
@@ -41,7 +47,7 @@ pub fn usual_moves(close: &[f64], p: &BitcoinLead) -> Vec<f64> {
                 return f64::NAN;
             }
             let usual = deviation[t] * root;
-            let moves = (close[t] / close[t - p.bars] - 1.0) / usual;
+            let moves = change(close, t, p.bars) / usual;
             if usual == 0.0 { 0.0 } else { moves }
         })
         .collect()
@@ -72,7 +78,7 @@ impl Ranks {
             for (symbol, range) in panel.ranges.iter().enumerate() {
                 let close = panel.row(&panel.close, symbol);
                 for t in (range.start + bars).max(from)..range.end.min(from + BLOCK) {
-                    returns[t - from].push((close[t] / close[t - bars] - 1.0, symbol));
+                    returns[t - from].push((change(close, t, bars), symbol));
                 }
             }
             for (i, returns) in returns.iter_mut().enumerate() {

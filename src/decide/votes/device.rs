@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::across::change;
 use super::{Family, VOTERS, Voter, Votes};
 use crate::engine::memory::Need;
 use crate::engine::{Compute, DeviceBuffer, Element, ElementKind, EngineError, Kernel, Shape, Stage};
@@ -152,7 +153,7 @@ fn returns(panel: &Panel, part: &Range<usize>, over: usize) -> Vec<f64> {
     returns.par_chunks_exact_mut(part.len()).zip(&panel.ranges).enumerate().for_each(|(symbol, (out, range))| {
         let close = panel.row(&panel.close, symbol);
         for bar in (range.start + over).max(part.start)..range.end.min(part.end) {
-            out[bar - part.start] = close[bar] / close[bar - over] - 1.0;
+            out[bar - part.start] = change(close, bar, over);
         }
     });
     returns
