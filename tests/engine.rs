@@ -131,6 +131,22 @@ fn threads_that_wait_in_vain_are_reported() {
 }
 
 #[test]
+fn an_engine_may_go_while_its_copies_are_under_way() {
+    let x = vec![1_u32; 6 << 20];
+    for _ in 0..8 {
+        for engine in engines::all() {
+            let stage = engine.stage("test");
+            drop(stage.upload(&x).unwrap());
+        }
+    }
+    for engine in engines::all() {
+        let stage = engine.stage("test");
+        let memory = stage.upload(&x).unwrap();
+        assert!(stage.download(&memory).unwrap() == x, "{}", engine.device());
+    }
+}
+
+#[test]
 fn arguments_that_the_kernel_does_not_take_are_refused() {
     let engine = emulated(7);
     let stage = engine.stage("test");

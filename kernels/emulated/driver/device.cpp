@@ -106,13 +106,6 @@ void Device::fail(int result) {
 
 int Device::counts_launch() { return launches.fetch_add(1) + 1 == failing ? failing_with : Success; }
 
-bool Device::is_pinned(const void* host) {
-    std::lock_guard<std::mutex> lock(mutex);
-    const auto address = reinterpret_cast<std::uintptr_t>(host);
-    auto piece = pinned.upper_bound(address);
-    return piece != pinned.begin() && address - (--piece)->first < piece->second;
-}
-
 void Device::run(Launch& launch) {
     if (launch.function->kernel == nullptr || fault() != Success) {
         return;

@@ -3,6 +3,7 @@
 
 #include "../block.h"
 #include "memory.h"
+#include "page_locked.h"
 #include "streams.h"
 
 #include <atomic>
@@ -75,9 +76,7 @@ public:
     std::mutex mutex;
     // Whoever waits for all streams keeps one that is destroyed meanwhile.
     std::map<void*, std::shared_ptr<Stream>> streams;
-    // Page-locked memory of the host, and its bytes.
-    std::map<std::uintptr_t, std::size_t> pinned;
-    bool is_pinned(const void* host);
+    PageLocked page_locked;
 
 private:
     std::atomic<int> sticky{0};

@@ -23,13 +23,19 @@ int the_context = 0;
 
 void* at(std::uint64_t address) { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)); }
 
-// In the stream's turn, if the device's bytes are there then.
-int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, std::size_t bytes) {
+// In the stream's turn, if the device's bytes are there then; and the host's, where they are page-locked.
+int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, std::size_t bytes, const void* host) {
+    const bool locked = get().page_locked.holds(host, 1);
     of(stream).push([=] {
         if (!get().memory.holds(checked, bytes)) {
             get().fail(IllegalAddress);
-        } else if (get().fault() == Success) {
+        } else if (get().fault() != Success) {
+            return;
+        } else if (!locked) {
             std::memcpy(to, from, bytes);
+        } else if (!get().page_locked.copy(to, from, bytes, host)) {
+            std::fprintf(stderr, "simulated GPU: a copy of %zu bytes whose page-locked memory is gone\n", bytes);
+            get().fail(IllegalAddress);
         }
     });
     return Success;
@@ -234,26 +240,18 @@ int cuMemPoolTrimTo(void*, std::size_t bytes) {
 
 int cuMemHostAlloc(void** host, std::size_t bytes, unsigned) {
     USABLE();
-    *host = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
-    REQUIRE(*host != nullptr, OutOfMemory);
-    std::lock_guard<std::mutex> lock(get().mutex);
-    get().pinned[reinterpret_cast<std::uintptr_t>(*host)] = bytes;
-    return Success;
+    *host = get().page_locked.take(bytes);
+    return *host == nullptr ? OutOfMemory : Success;
 }
 
 int cuMemAllocHost_v2(void** host, std::size_t bytes) { return cuMemHostAlloc(host, bytes, 0); }
 
-int cuMemFreeHost(void* host) {
-    std::lock_guard<std::mutex> lock(get().mutex);
-    REQUIRE(get().pinned.erase(reinterpret_cast<std::uintptr_t>(host)) == 1, InvalidValue);
-    std::free(host);
-    return Success;
-}
+int cuMemFreeHost(void* host) { return get().page_locked.give_back(host) ? Success : InvalidValue; }
 
 int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, void* stream) {
     USABLE();
-    if (get().is_pinned(from)) {
-        return copy_later(stream, to, at(to), from, bytes);
+    if (get().page_locked.holds(from, 1)) {
+        return copy_later(stream, to, at(to), from, bytes, from);
     }
     // Other memory is copied aside before the call returns.
     auto aside = std::make_shared<std::vector<unsigned char>>(bytes);
@@ -270,15 +268,15 @@ int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, 
 
 int cuMemcpyHtoD_v2(std::uint64_t to, const void* from, std::size_t bytes) {
     USABLE();
-    copy_later(nullptr, to, at(to), from, bytes);
+    copy_later(nullptr, to, at(to), from, bytes, from);
     get().null_stream.wait();
     return get().fault();
 }
 
 int cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, void* stream) {
     USABLE();
-    copy_later(stream, from, to, at(from), bytes);
-    if (!get().is_pinned(to)) {
+    copy_later(stream, from, to, at(from), bytes, to);
+    if (!get().page_locked.holds(to, 1)) {
         of(stream).wait();
     }
     return get().fault();
@@ -295,7 +293,7 @@ int cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes
             get().fail(IllegalAddress);
         }
     });
-    return copy_later(stream, to, at(to), at(from), bytes);
+    return copy_later(stream, to, at(to), at(from), bytes, nullptr);
 }
 
 // As the driver declares it.

@@ -284,6 +284,17 @@ impl Gpu {
     }
 }
 
+impl Drop for Gpu {
+    /// Page-locked pieces and loaded kernels go with it, which what is under way still uses: the driver does not promise to
+    /// wait for that.
+    fn drop(&mut self) {
+        for stream in [&self.copies, &self.compute] {
+            // After a fault nothing runs any more, and whoever asked has been told of it.
+            let _ = stream.synchronize();
+        }
+    }
+}
+
 /// The pool that memory is taken from, where the GPU has one.
 fn pool(context: &CudaContext) -> Result<Option<sys::CUmemoryPool>, DriverError> {
     if context.attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED)? == 0 {

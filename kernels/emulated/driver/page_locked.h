@@ -1,0 +1,64 @@
+// Page-locked memory of the host, which copies read and write in their stream's turn, long after the call.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+namespace driver {
+
+class PageLocked {
+public:
+    void* take(std::size_t bytes) {
+        void* memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+        if (memory != nullptr) {
+            std::lock_guard<std::mutex> lock(mutex);
+            pieces[reinterpret_cast<std::uintptr_t>(memory)] = bytes;
+        }
+        return memory;
+    }
+
+    // A driver may wait here for what is under way, and does not say so: copies that come later find that it is gone.
+    bool give_back(void* memory) {
+        std::lock_guard<std::mutex> lock(mutex);
+        if (pieces.erase(reinterpret_cast<std::uintptr_t>(memory)) == 0) {
+            return false;
+        }
+        std::free(memory);
+        return true;
+    }
+
+    // Whether so many bytes lie within one piece.
+    bool holds(const void* memory, std::size_t bytes) {
+        std::lock_guard<std::mutex> lock(mutex);
+        return known(memory, bytes);
+    }
+
+    // False where one of both, of which `locked` is page-locked, is no longer there.
+    bool copy(void* to, const void* from, std::size_t bytes, const void* locked) {
+        std::lock_guard<std::mutex> lock(mutex);
+        if (!known(locked, bytes)) {
+            return false;
+        }
+        std::memcpy(to, from, bytes);
+        return true;
+    }
+
+private:
+    bool known(const void* memory, std::size_t bytes) const {
+        const auto address = reinterpret_cast<std::uintptr_t>(memory);
+        auto piece = pieces.upper_bound(address);
+        if (piece == pieces.begin()) {
+            return false;
+        }
+        --piece;
+        return address - piece->first <= piece->second && bytes <= piece->second - (address - piece->first);
+    }
+
+    std::mutex mutex;
+    std::map<std::uintptr_t, std::size_t> pieces;
+};
+
+}  // namespace driver
