@@ -1,5 +1,6 @@
 //! Files that appear whole or not at all, hashed as they are written.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -69,7 +70,10 @@ impl Whole {
         let Hashing { file, hash, bytes, .. } = hashing;
         // Renaming before the content has reached the disk could leave an empty file after a power cut.
         file.as_file().sync_data().map_err(|source| failed(&self.path, source))?;
+        // What it takes the place of is freed while the next file is made: several GB take seconds.
+        let replaced = File::open(&self.path);
         file.persist(&self.path).map_err(|error| failed(&self.path, error.error))?;
+        std::thread::spawn(move || drop(replaced));
         Ok(ExportFile { file: self.name, kind, rows, bytes, sha256: crate::text::hex(&hash.finalize()) })
     }
 }

@@ -94,6 +94,7 @@ fn literal(value: &Value) -> String {
 /// Cuts what arrives into rows; a message of the protocol may end anywhere in one.
 struct Decoder<'a> {
     query: &'a Query,
+    /// What is not a whole row yet.
     waiting: Vec<u8>,
     begun: bool,
 }
@@ -101,21 +102,26 @@ struct Decoder<'a> {
 impl Decoder<'_> {
     /// Hands the rows that are whole to `taker`; true when no further ones are wanted, or come.
     fn take(&mut self, piece: &[u8], taker: &mut impl TakeRows) -> Result<bool, BrainError> {
-        self.waiting.extend_from_slice(piece);
+        let mut joined = std::mem::take(&mut self.waiting);
+        // Messages mostly end where rows do: then nothing is copied.
+        let bytes = if joined.is_empty() {
+            piece
+        } else {
+            joined.extend_from_slice(piece);
+            &joined
+        };
         let mut at = 0;
         if !self.begun {
-            let Some(head) = self.waiting.get(..HEAD) else { return Ok(false) };
-            if !head.starts_with(SIGNATURE) {
-                return Err(self.query.failed("the server's answer is no binary COPY"));
+            match self.head(bytes)? {
+                Some(rows) => (self.begun, at) = (true, rows),
+                None => {
+                    self.waiting = bytes.to_vec();
+                    return Ok(false);
+                }
             }
-            let extension = u32::from_be_bytes([head[HEAD - 4], head[HEAD - 3], head[HEAD - 2], head[HEAD - 1]]);
-            let Some(rows) = HEAD.checked_add(extension as usize).filter(|rows| *rows <= self.waiting.len()) else {
-                return Ok(false);
-            };
-            (self.begun, at) = (true, rows);
         }
         let mut ended = false;
-        while let Some((next, fields)) = self.fields(at)? {
+        while let Some((next, fields)) = self.fields(bytes, at)? {
             at = next;
             ended = match fields {
                 Some(cells) => taker.row(&cells).is_break(),
@@ -125,14 +131,25 @@ impl Decoder<'_> {
                 break;
             }
         }
-        self.waiting.drain(..at);
+        self.waiting = bytes[at..].to_vec();
         Ok(ended)
+    }
+
+    /// Where the first row begins, when all before it is there.
+    fn head(&self, bytes: &[u8]) -> Result<Option<usize>, BrainError> {
+        let Some(head) = bytes.get(..HEAD) else { return Ok(None) };
+        if !head.starts_with(SIGNATURE) {
+            return Err(self.query.failed("the server's answer is no binary COPY"));
+        }
+        let extension = u32::from_be_bytes([head[HEAD - 4], head[HEAD - 3], head[HEAD - 2], head[HEAD - 1]]);
+        Ok(HEAD.checked_add(extension as usize).filter(|rows| *rows <= bytes.len()))
     }
 
     /// The row at `at` and where the next one begins: none where it is not whole yet, and no cells at the end of the rows.
     #[allow(clippy::type_complexity, reason = "a row, or the end, or neither")]
-    fn fields(&self, at: usize) -> Result<Option<(usize, Option<Vec<Cell<'_>>>)>, BrainError> {
-        let Some(count) = self.bytes(at, 2).map(|b| i16::from_be_bytes([b[0], b[1]])) else { return Ok(None) };
+    fn fields<'b>(&self, bytes: &'b [u8], at: usize) -> Result<Option<(usize, Option<Vec<Cell<'b>>>)>, BrainError> {
+        let some = |at: usize, length: usize| bytes.get(at..at.checked_add(length)?);
+        let Some(count) = some(at, 2).map(|b| i16::from_be_bytes([b[0], b[1]])) else { return Ok(None) };
         let mut at = at + 2;
         if count < 0 {
             return Ok(Some((at, None)));
@@ -144,23 +161,19 @@ impl Decoder<'_> {
         }
         let mut cells = Vec::with_capacity(columns.len());
         for (index, column) in columns.iter().enumerate() {
-            let Some(b) = self.bytes(at, 4) else { return Ok(None) };
+            let Some(b) = some(at, 4) else { return Ok(None) };
             let length = i32::from_be_bytes([b[0], b[1], b[2], b[3]]);
             at += 4;
             if length < 0 {
                 cells.push(Cell::Null);
                 continue;
             }
-            let Some(value) = self.bytes(at, length as usize) else { return Ok(None) };
+            let Some(value) = some(at, length as usize) else { return Ok(None) };
             at += value.len();
             let cell = cell(value, column.kind);
             cells.push(cell.ok_or_else(|| self.query.mistaken(index, format_args!("{length} other bytes")))?);
         }
         Ok(Some((at, Some(cells))))
-    }
-
-    fn bytes(&self, at: usize, length: usize) -> Option<&[u8]> {
-        self.waiting.get(at..at.checked_add(length)?)
     }
 }
 

@@ -1,57 +1,27 @@
-//! Rows of a SQLite file, read on the thread that asks.
+//! Rows of a SQLite file, lent as SQLite holds them, on the thread that asks.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rusqlite::types::{Value as Owned, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement};
 
-use super::batch::Batch;
 use super::{Cell, Query, TakeRows};
 use crate::brain::BrainError;
 use crate::brain::open::BUSY_TIMEOUT;
 use crate::brain::value::{Kind, Value};
 
-/// Pages that the connection keeps, kB: the upper levels of an index over a million rows.
-const PAGES_KB: i64 = 2 * 1024;
-/// Batches that wait for whoever takes them at most.
-const WAITING: usize = 3;
+/// Pages that the connection keeps, kB: the upper levels of an index over a million rows, and a page of each of some
+/// hundred runs, among which the order of time goes to and fro.
+const PAGES_KB: i64 = 8 * 1024;
 
-/// Reads until the last row, until `taker` wants no more, or until `wanted` is false; `taker` works on a thread beside.
+/// Reads until the last row, until `taker` wants no more, or until `wanted` is false.
 pub(super) fn read<T: TakeRows>(
     file: &Path,
     query: &Query,
     mut taker: T,
     wanted: &AtomicBool,
 ) -> Result<T, BrainError> {
-    let (send, batches) = sync_channel::<Batch>(WAITING);
-    let (used, again) = sync_channel::<Batch>(WAITING + 2);
-    let columns = query.columns.len().max(1);
-    let taking = std::thread::spawn(move || {
-        for mut batch in batches {
-            if batch.lend(columns, &mut taker).is_break() {
-                break;
-            }
-            batch.clear();
-            // Used again, unless the reader has gone.
-            let _ = used.try_send(batch);
-        }
-        taker
-    });
-    let read = rows(file, query, &send, &again, wanted);
-    drop(send);
-    let taker = taking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    read.map(|()| taker)
-}
-
-fn rows(
-    file: &Path,
-    query: &Query,
-    send: &SyncSender<Batch>,
-    again: &Receiver<Batch>,
-    wanted: &AtomicBool,
-) -> Result<(), BrainError> {
     let failed = |source: rusqlite::Error| query.failed(source);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags).map_err(failed)?;
@@ -60,21 +30,22 @@ fn rows(
     let mut statement = connection.prepare(&query.sql).map_err(failed)?;
     bind(&mut statement, &query.binds).map_err(failed)?;
     let mut rows = statement.raw_query();
-    let mut batch = Batch::default();
     while wanted.load(Ordering::Relaxed)
         && let Some(row) = rows.next().map_err(failed)?
     {
+        let mut cells = Vec::with_capacity(query.columns.len());
         for (at, column) in query.columns.iter().enumerate() {
-            let value = row.get_ref(at).map_err(failed)?;
-            batch.push(cell(value, column.kind).ok_or_else(|| query.mistaken(at, shown(value)))?);
+            // Looked at where it is: to move it elsewhere first takes longer than all the rest.
+            match &row.get_ref(at) {
+                Ok(value) => cells.push(cell(value, column.kind).ok_or_else(|| query.mistaken(at, shown(value)))?),
+                Err(_) => return Err(query.failed(format!("a row has no column {at}"))),
+            }
         }
-        // Nobody takes any more: the taker has said so.
-        if batch.is_full() && send.send(std::mem::replace(&mut batch, again.try_recv().unwrap_or_default())).is_err() {
-            return Ok(());
+        if taker.row(&cells).is_break() {
+            break;
         }
     }
-    let _ = send.send(batch);
-    Ok(())
+    Ok(taker)
 }
 
 /// `$1` is a name to SQLite, and gets the first value.
@@ -97,22 +68,23 @@ fn bind(statement: &mut Statement<'_>, binds: &[Value]) -> Result<(), rusqlite::
 
 /// SQLite types values, not columns: a whole number may come back from an expression over REAL, and becomes what the
 /// column is meant to hold.
-fn cell(value: ValueRef<'_>, kind: Kind) -> Option<Cell<'_>> {
-    Some(match (kind, value) {
-        (_, ValueRef::Null) => Cell::Null,
-        (Kind::Text, ValueRef::Text(text)) => Cell::Text(std::str::from_utf8(text).ok()?),
-        (Kind::Real, ValueRef::Real(real)) => Cell::Real(real),
-        (Kind::Real, ValueRef::Integer(int)) => Cell::Real(int as f64),
-        (Kind::Int, ValueRef::Integer(int)) => Cell::Int(int),
-        (Kind::Int, ValueRef::Real(real)) => Cell::Int(real as i64),
-        (Kind::Bool, ValueRef::Integer(int)) => Cell::Bool(int != 0),
-        (Kind::Time, ValueRef::Integer(ms)) => Cell::Time(ms),
-        (Kind::Date, ValueRef::Text(text)) => Cell::Date(std::str::from_utf8(text).ok()?.parse().ok()?),
+#[inline(always)]
+fn cell<'a>(value: &ValueRef<'a>, kind: Kind) -> Option<Cell<'a>> {
+    Some(match (value, kind) {
+        (ValueRef::Null, _) => Cell::Null,
+        (ValueRef::Text(text), Kind::Text) => Cell::Text(std::str::from_utf8(text).ok()?),
+        (ValueRef::Text(text), Kind::Date) => Cell::Date(std::str::from_utf8(text).ok()?.parse().ok()?),
+        (ValueRef::Real(real), Kind::Real) => Cell::Real(*real),
+        (ValueRef::Real(real), Kind::Int) => Cell::Int(*real as i64),
+        (ValueRef::Integer(int), Kind::Real) => Cell::Real(*int as f64),
+        (ValueRef::Integer(int), Kind::Int) => Cell::Int(*int),
+        (ValueRef::Integer(int), Kind::Bool) => Cell::Bool(*int != 0),
+        (ValueRef::Integer(ms), Kind::Time) => Cell::Time(*ms),
         _ => return None,
     })
 }
 
-fn shown(value: ValueRef<'_>) -> String {
+fn shown(value: &ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => "nothing".to_owned(),
         ValueRef::Integer(int) => format!("'{int}'"),
@@ -128,11 +100,11 @@ mod tests {
 
     #[test]
     fn a_number_becomes_what_its_column_holds_and_anything_else_is_refused() {
-        assert_eq!(cell(ValueRef::Integer(3), Kind::Real), Some(Cell::Real(3.0)));
-        assert_eq!(cell(ValueRef::Integer(2), Kind::Bool), Some(Cell::Bool(true)));
-        assert_eq!(cell(ValueRef::Null, Kind::Time), Some(Cell::Null));
-        assert_eq!(cell(ValueRef::Text(b"x"), Kind::Real), None);
-        assert_eq!(cell(ValueRef::Text(b"\xff"), Kind::Text), None);
-        assert_eq!(cell(ValueRef::Text(b"2025-02-30"), Kind::Date), None);
+        assert_eq!(cell(&ValueRef::Integer(3), Kind::Real), Some(Cell::Real(3.0)));
+        assert_eq!(cell(&ValueRef::Integer(2), Kind::Bool), Some(Cell::Bool(true)));
+        assert_eq!(cell(&ValueRef::Null, Kind::Time), Some(Cell::Null));
+        assert_eq!(cell(&ValueRef::Text(b"x"), Kind::Real), None);
+        assert_eq!(cell(&ValueRef::Text(b"\xff"), Kind::Text), None);
+        assert_eq!(cell(&ValueRef::Text(b"2025-02-30"), Kind::Date), None);
     }
 }
