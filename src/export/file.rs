@@ -71,9 +71,9 @@ impl Whole {
         // Renaming before the content has reached the disk could leave an empty file after a power cut.
         file.as_file().sync_data().map_err(|source| failed(&self.path, source))?;
         // What it takes the place of is freed while the next file is made: several GB take seconds.
-        let replaced = File::open(&self.path);
+        let replaced = File::open(&self.path).ok();
         file.persist(&self.path).map_err(|error| failed(&self.path, error.error))?;
-        std::thread::spawn(move || drop(replaced));
+        replaced.map(|file| std::thread::spawn(move || drop(file)));
         Ok(ExportFile { file: self.name, kind, rows, bytes, sha256: crate::text::hex(&hash.finalize()) })
     }
 }

@@ -9,6 +9,19 @@
 
 namespace driver {
 
+// Where each piece begins, and its bytes.
+using Pieces = std::map<std::uintptr_t, std::size_t>;
+
+// Whether so many bytes lie within one piece.
+inline bool within(const Pieces& pieces, std::uintptr_t address, std::size_t bytes) {
+    auto piece = pieces.upper_bound(address);
+    if (piece == pieces.begin()) {
+        return false;
+    }
+    --piece;
+    return address - piece->first <= piece->second && bytes <= piece->second - (address - piece->first);
+}
+
 class Memory {
 public:
     explicit Memory(std::size_t bytes) : total(bytes), left(bytes) {}
@@ -47,12 +60,7 @@ public:
     // Whether so many bytes lie within one piece.
     bool holds(std::uintptr_t address, std::size_t bytes) {
         std::lock_guard<std::mutex> lock(mutex);
-        auto piece = pieces.upper_bound(address);
-        if (piece == pieces.begin()) {
-            return false;
-        }
-        --piece;
-        return address - piece->first <= piece->second && bytes <= piece->second - (address - piece->first);
+        return within(pieces, address, bytes);
     }
 
     // The pool holds what was given back, which is not free yet, until streams are waited for; and so much for longer.
@@ -77,7 +85,7 @@ public:
 private:
     std::mutex mutex;
     std::size_t left, kept = 0, threshold = 0;
-    std::map<std::uintptr_t, std::size_t> pieces;
+    Pieces pieces;
 };
 
 }  // namespace driver

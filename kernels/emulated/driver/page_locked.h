@@ -1,11 +1,7 @@
 // Page-locked memory of the host, which copies read and write in their stream's turn, long after the call.
 #pragma once
 
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <map>
-#include <mutex>
+#include "memory.h"
 
 namespace driver {
 
@@ -48,17 +44,11 @@ public:
 
 private:
     bool known(const void* memory, std::size_t bytes) const {
-        const auto address = reinterpret_cast<std::uintptr_t>(memory);
-        auto piece = pieces.upper_bound(address);
-        if (piece == pieces.begin()) {
-            return false;
-        }
-        --piece;
-        return address - piece->first <= piece->second && bytes <= piece->second - (address - piece->first);
+        return within(pieces, reinterpret_cast<std::uintptr_t>(memory), bytes);
     }
 
     std::mutex mutex;
-    std::map<std::uintptr_t, std::size_t> pieces;
+    Pieces pieces;
 };
 
 }  // namespace driver

@@ -13,7 +13,7 @@ use crate::brain::value::{Kind, Value};
 
 /// Pages that the connection keeps, kB: the upper levels of an index over a million rows, and a page of each of some
 /// hundred runs, among which the order of time goes to and fro.
-const PAGES_KB: i64 = 8 * 1024;
+const PAGES_KB: i64 = 2 * 1024;
 
 /// Reads until the last row, until `taker` wants no more, or until `wanted` is false.
 pub(super) fn read<T: TakeRows>(
@@ -38,7 +38,7 @@ pub(super) fn read<T: TakeRows>(
             // Looked at where it is: to move it elsewhere first takes longer than all the rest.
             match &row.get_ref(at) {
                 Ok(value) => cells.push(cell(value, column.kind).ok_or_else(|| query.mistaken(at, shown(value)))?),
-                Err(_) => return Err(query.failed(format!("a row has no column {at}"))),
+                Err(error) => return Err(query.failed(error.to_string())),
             }
         }
         if taker.row(&cells).is_break() {
