@@ -17,9 +17,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
+use huracan::bars::Panel;
 use huracan::boost::{self, BoostJob, Forest, Objective, PredictJob};
 use huracan::features::{self, COUNT};
-use huracan::market::{Panel, read_folder};
+use huracan::market::read_folder;
 use huracan::settings::Settings;
 use huracan::shadow::{Rules, Side};
 use huracan::{arith, labels};

@@ -8,8 +8,9 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
+use huracan::bars::Panel;
 use huracan::features::{COUNT, Features, compute, compute_into};
-use huracan::market::{Panel, read_folder};
+use huracan::market::read_folder;
 use sha2::{Digest, Sha256};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -9,12 +9,12 @@ use std::hint::black_box;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use huracan::arith::{draw, uniform};
+use huracan::bars::{Candles, HOUR_MS, Panel, Timeframe};
 use huracan::boost::{self, BoostJob, BoostParams, PredictJob, Table};
 use huracan::decide::votes;
 use huracan::engine::{Compute, Device, DeviceChoice, gpus};
 use huracan::features::{self, COUNT};
 use huracan::labels;
-use huracan::market::{Candles, HOUR_MS, Panel, Timeframe};
 use huracan::settings::Settings;
 use huracan::shadow::{self, Rules, Signals};
 
@@ -117,7 +117,7 @@ fn label(c: &mut Criterion) {
 }
 
 fn vote(c: &mut Criterion) {
-    let settings = Settings::defaults().decide.engines;
+    let settings = Settings::defaults().decide.voters;
     for bench in engines() {
         let panel = panel(bench.symbols);
         let mut group = group(c, "votes", &bench, bench.symbols * BARS * votes::VOTERS);

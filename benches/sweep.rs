@@ -16,9 +16,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use huracan::arith::{draw, uniform};
+use huracan::bars::{Candles, Panel, Timeframe};
 use huracan::features;
 use huracan::health::peak_rss_bytes;
-use huracan::market::{Candles, Panel, Timeframe, read_folder};
+use huracan::market::read_folder;
 use huracan::settings::Settings;
 use huracan::shadow::Rules;
 use huracan::shadow::sweep::{self, Grid, Surface, Task};

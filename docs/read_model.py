@@ -1,10 +1,10 @@
-"""Reads a model of Huracan and predicts with it. Needs numpy and lightgbm, and no class of Huracan's.
+"""Loads a Huracan model and predicts with it. Needs numpy and lightgbm, but no code from Huracan.
 
     model = Model("models/BTC-USDT_model.pkl")
     model.predict(bars)     # {"win_long": [...], "win_short": [...], "edge_bps": [...]}
 
 `bars` are feature rows of consecutive bars, oldest first, in the order of `model.features`; NaN where a value is missing.
-What a model is made of: docs/models.md.
+docs/models.md describes what a model is made of.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import numpy
 
 
 def read_safetensors(data):
-    """Header entries and float32 arrays of a file of safetensors."""
+    """Header entries and float32 arrays of a safetensors file."""
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
     arrays = {}
@@ -31,24 +31,24 @@ def read_safetensors(data):
 
 
 class Networks:
-    """Networks of one file; their mean speaks."""
+    """The networks of one file; their mean is the prediction."""
 
     def __init__(self, data):
         metadata, self.arrays = read_safetensors(data)
         self.header = json.loads(metadata["huracan"])
 
     def scores(self, n, bars):
-        """Outputs of network `n` for every bar, before they become probabilities and basis points."""
+        """Outputs of network `n` for every bar, before conversion to probabilities and basis points."""
         scaler = self.arrays[f"{n}.scaler.mean"], self.arrays[f"{n}.scaler.scale"]
         scaled = numpy.nan_to_num((bars - scaler[0]) * scaler[1], nan=0.0, posinf=numpy.inf, neginf=-numpy.inf)
         scaled = numpy.clip(scaled, -self.header["reach"], self.header["reach"]).astype("f8")
-        # Each bar with those before it; bars before the first count as missing.
+        # Each bar with the bars before it; bars before the first one count as missing.
         window = self.header["shape"]["window"]
         padded = numpy.concatenate([numpy.zeros((window - 1, scaled.shape[1])), scaled])
         values = numpy.stack([padded[k : k + len(scaled)] for k in range(window)], axis=1)
         layers = self.header["layers"]
         for number, layer in enumerate(layers):
-            # Neighbouring bars stand side by side where a layer takes two of them.
+            # If a layer takes two bars, neighbouring bars are placed side by side.
             inputs = values.reshape(len(scaled), layer["bars"], layer["inputs"])
             values = inputs @ self.arrays[f"{n}.{number}.weights"] + self.arrays[f"{n}.{number}.biases"]
             if number + 1 < len(layers):
@@ -60,7 +60,7 @@ class Networks:
         return values[:, 0, :]
 
     def predict(self, bars):
-        """For each head one value a bar."""
+        """One value per bar for each head."""
         said = {}
         for n in range(self.header["networks"]):
             scores = self.scores(n, bars).astype("f8")
@@ -73,7 +73,7 @@ class Networks:
 
 
 class Model:
-    """A bundle: boosted trees, and for some kinds of models a random forest and networks beside them."""
+    """A bundle: boosted trees, and for some kinds of models also a random forest and networks."""
 
     def __init__(self, path):
         path = pathlib.Path(path)
@@ -96,7 +96,7 @@ class Model:
         return {name: lightgbm.Booster(model_str=text) for name, text in heads.items()}
 
     def predict(self, bars):
-        """For each head one value a bar: the mean of the families that speak for it."""
+        """One value per bar for each head: the mean of the families in its mix."""
         bars = numpy.asarray(bars, dtype="f4")
         mix = self.bundle.get("mix") or {head: ["gbdt"] for head in self.bundle["heads"]}
         networks = self.networks.predict(bars) if self.networks else {}

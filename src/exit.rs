@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::trainer::TrainerError;
+
 /// What went wrong, in the terms of the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
@@ -33,6 +35,26 @@ impl Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self { code: Code::Failed, error: error.into(), told: false }
+    }
+}
+
+/// Gives an error of the trainer its exit code.
+pub trait OrCode<T> {
+    /// # Errors
+    /// The error: settings that no job can be trained with are bad usage, cancellation is an interruption.
+    fn or_code(self) -> Result<T, Failure>;
+}
+
+impl<T> OrCode<T> for Result<T, TrainerError> {
+    fn or_code(self) -> Result<T, Failure> {
+        self.map_err(|error| {
+            let code = match error {
+                TrainerError::Parameter(_) => Code::Usage,
+                TrainerError::Cancelled => Code::Interrupted,
+                TrainerError::Engine(_) | TrainerError::Save { .. } => Code::Failed,
+            };
+            Failure { code, error: error.into(), told: false }
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::exit::{Code, Failure};
 use crate::files::{WriteError, write_atomic};
 
 /// Why and since when trading is stopped.
@@ -30,6 +31,12 @@ pub fn status(workdir: &Path) -> Option<Killed> {
         since: Utc::now(),
         why: format!("{} cannot be read ({error}); kill off and on writes it anew", path.display()),
     }))
+}
+
+/// # Errors
+/// Exit code 5 with the reason that was given, where the switch is on.
+pub fn check(workdir: &Path) -> Result<(), Failure> {
+    status(workdir).map_or(Ok(()), |killed| Err(Failure::new(Code::Killed, format!("the kill switch is {killed}"))))
 }
 
 /// Turns the switch on; on already, it keeps its time and takes the new reason.

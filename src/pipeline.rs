@@ -2,8 +2,7 @@
 
 mod background;
 mod carry;
-pub(crate) mod checkpoints;
-mod compute;
+mod checkpoints;
 mod copies;
 mod day;
 mod doctor;
@@ -14,7 +13,7 @@ mod export;
 mod features;
 mod finish;
 pub(crate) mod last;
-pub(crate) mod learn;
+mod learn;
 mod patterns;
 mod records;
 mod report;
@@ -37,15 +36,11 @@ use crate::exit::{Code, Failure};
 use crate::notify::Milestone;
 use crate::settings::Settings;
 
-pub use checkpoints::{FoldOutcome, Trained};
-pub use compute::compute_on;
 pub use due::Due;
 pub use entry::{
     Ending, doctor, download_alone, due, export_alone, last, report_alone, restore_alone, run, status, sync_alone,
     universe_alone,
 };
-pub use learn::Model;
-pub use learn::study::{Study, study};
 pub use verify::{Check, Verified, verify};
 
 use background::Background;

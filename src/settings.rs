@@ -1,9 +1,9 @@
 //! Every setting of a run, typed; `config/settings.yaml` holds the same keys with unit, default and reason.
 
 mod check;
-pub mod engines;
+mod device;
 mod layers;
-mod patterns;
+mod voters;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,25 +12,29 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use check::{Fault, SettingsError};
-pub use engines::Engines;
 pub use layers::{Purpose, Sources, load};
-pub use patterns::Patterns;
 
-use crate::market::Timeframe;
+use crate::bars::Timeframe;
+use crate::decide::DecideParams;
+use crate::folds::FoldParams;
+use crate::patterns::PatternParams;
+use crate::risk::RiskParams;
+use crate::shadow::{BarrierParams, CostParams, MarketType};
+use crate::trainer::{ApprovalParams, ModelParams, TrainerParams};
 
 /// The whole of a run's settings, validated.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct Settings {
     pub market: Market,
     pub universe: Universe,
-    pub labels: Labels,
-    pub folds: Folds,
-    pub models: Models,
-    pub decide: Decide,
-    pub costs: Costs,
-    pub risk: Risk,
-    pub approve: Approve,
-    pub patterns: Patterns,
+    pub labels: BarrierParams,
+    pub folds: FoldParams,
+    pub models: ModelParams,
+    pub decide: DecideParams,
+    pub costs: CostParams,
+    pub risk: RiskParams,
+    pub approve: ApprovalParams,
+    pub patterns: PatternParams,
     pub brain: Brain,
     pub sync: Sync,
     pub notify: Notify,
@@ -75,13 +79,6 @@ pub enum ExchangeKind {
     Ccxt,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum MarketType {
-    Spot,
-    Perp,
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct Simulated {
     pub symbols: usize,
@@ -95,191 +92,6 @@ pub struct Universe {
     pub min_age_days: f64,
     pub include: Vec<String>,
     pub exclude: Vec<String>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct Labels {
-    pub stop_atr: f64,
-    pub take_atr: f64,
-    pub max_hold: u32,
-}
-
-impl Labels {
-    /// Bars after the signal that a label can look at: one to the entry, then the longest hold.
-    pub fn horizon_bars(&self) -> usize {
-        self.max_hold as usize + 1
-    }
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct Folds {
-    pub train_days: u32,
-    pub purge_days: u32,
-    pub test_days: u32,
-    pub step_days: u32,
-    pub validation_share: f64,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct Models {
-    pub kind: ModelKind,
-    pub rounds: u32,
-    pub learning_rate: f64,
-    pub growth: TreeGrowth,
-    pub max_depth: u32,
-    pub max_leaves: u32,
-    pub max_bin: u32,
-    pub l2: f64,
-    pub min_child_hessian: f64,
-    pub min_split_gain: f64,
-    pub subsample: f64,
-    pub colsample: f64,
-    pub colsample_node: f64,
-    pub early_stopping: u32,
-    pub min_rounds: u32,
-    pub edge_loss: EdgeLoss,
-    pub edge_huber_bps: f64,
-    pub edge_quantile: f64,
-    pub search: ModelSearch,
-    pub neural: NeuralModels,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelKind {
-    Gbdt,
-    Forest,
-    Neural,
-    Ensemble,
-}
-
-/// Networks.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct NeuralModels {
-    pub window: u32,
-    pub width: u32,
-    pub blocks: u32,
-    pub epochs: u32,
-    pub batch: u32,
-    pub learning_rate: f64,
-    pub weight_decay: f64,
-    pub dropout: f64,
-    pub label_smoothing: f64,
-    pub clip_norm: f64,
-    pub patience: u32,
-    pub seeds: u32,
-}
-
-/// Which leaf of a growing tree is split next.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum TreeGrowth {
-    Level,
-    Leaf,
-}
-
-/// What the head `edge_bps` learns by.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum EdgeLoss {
-    Squared,
-    Huber,
-    Quantile,
-}
-
-/// Hyperparameters by successive halving.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct ModelSearch {
-    pub configurations: usize,
-    pub halving: usize,
-    pub rungs: u32,
-    pub pool: bool,
-    pub grid: SearchGrid,
-}
-
-/// Values that a configuration draws from.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct SearchGrid {
-    pub learning_rate: Vec<f64>,
-    pub max_depth: Vec<u32>,
-    pub l2: Vec<f64>,
-    pub min_child_hessian: Vec<f64>,
-    pub subsample: Vec<f64>,
-    pub colsample: Vec<f64>,
-}
-
-impl ModelSearch {
-    /// Whether there is anything to choose from.
-    pub fn wanted(&self) -> bool {
-        self.configurations > 1
-    }
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct Decide {
-    pub mode: DecideMode,
-    pub threshold: f64,
-    pub threshold_bars: u32,
-    pub reliability_bars: u32,
-    pub record_bars: u32,
-    pub record_min: u32,
-    pub engines: Engines,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum DecideMode {
-    Consensus,
-    Model,
-    Both,
-}
-
-impl DecideMode {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Consensus => "consensus",
-            Self::Model => "model",
-            Self::Both => "both",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct Costs {
-    pub fee_bps: f64,
-    pub spread_bps: f64,
-    pub slippage_k: f64,
-    pub slippage_cap_bps: f64,
-    pub funding_bps_per_8h: f64,
-    pub safety_margin_bps: f64,
-    pub notional: f64,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct Risk {
-    pub per_trade: f64,
-    pub daily_stop: f64,
-    pub drawdown_stop: f64,
-    pub max_leverage: f64,
-    pub max_coin_share: f64,
-    pub streak_losses: u32,
-    pub streak_factor: f64,
-    pub streak_wins: u32,
-    pub volatility_percentile: f64,
-    pub volatility_days: u32,
-    pub defence_factor: f64,
-    pub account_currency: String,
-    pub quote_per_account: f64,
-    pub equity: f64,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct Approve {
-    pub min_sharpe: f64,
-    pub min_win_rate: f64,
-    pub max_drawdown: f64,
-    pub min_trades: u32,
-    pub min_deflated_sharpe: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
@@ -382,6 +194,21 @@ impl Settings {
     /// The built-in defaults of `config/settings.yaml`, for tests and examples.
     pub fn defaults() -> Self {
         load(&Sources::default()).expect("the built-in settings are valid: a test proves it")
+    }
+
+    /// What decides the results of the walk-forward.
+    pub fn trainer(&self) -> TrainerParams {
+        TrainerParams {
+            market: self.market.kind,
+            barriers: self.labels.clone(),
+            folds: self.folds.clone(),
+            models: self.models.clone(),
+            decide: self.decide.clone(),
+            costs: self.costs.clone(),
+            risk: self.risk.clone(),
+            approve: self.approve.clone(),
+            seed: self.seed,
+        }
     }
 
     /// SHA-256 (hex) of the settings that can change a model: where a run stores its results, on which

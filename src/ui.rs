@@ -2,8 +2,6 @@
 //!
 //! Progress goes to standard error, so that standard output holds results alone.
 
-mod summary;
-
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -11,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-pub use summary::{Place, summary_table};
+use crate::text::duration;
+use crate::trainer::Observer;
 
 /// Bars that are on the screen: whatever else is printed must step around them.
 static ON_SCREEN: OnceLock<MultiProgress> = OnceLock::new();
@@ -32,17 +31,6 @@ pub fn colours(stream: &impl IsTerminal) -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
     stream.is_terminal() && !no_color && !dumb
-}
-
-/// Seconds as people say them: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`.
-pub fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        _ if seconds < 9.95 => format!("{seconds:.1} s"),
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-    }
 }
 
 enum Mode {
@@ -222,6 +210,17 @@ impl Step {
     }
 }
 
+/// Training advances the step with every model.
+impl Observer for Step {
+    fn models_done(&self, count: u64) {
+        self.advance(count);
+    }
+
+    fn note(&self, text: &str) {
+        Step::note(self, text);
+    }
+}
+
 impl Inner {
     fn end(&self, finished: bool) -> f64 {
         let seconds = self.begun.elapsed().as_secs_f64();
@@ -297,11 +296,5 @@ mod tests {
             bar.tick();
         }
         assert!(ProgressStyle::with_template("{bar:24.cyan/dim} {elapsed:>4.dim}").is_ok());
-    }
-
-    #[test]
-    fn durations_read_as_people_say_them() {
-        let said: Vec<_> = [0.04, 9.94, 12.4, 59.6, 185.0, 7620.0].map(duration).into();
-        assert_eq!(said, ["0.0 s", "9.9 s", "12 s", "1 min 00 s", "3 min 05 s", "2 h 07 min"]);
     }
 }

@@ -10,13 +10,13 @@ use huracan::audit::noise::Noise;
 use huracan::audit::stages::{Decision, Stages};
 use huracan::audit::worlds::{Source, Worlds};
 use huracan::audit::{Judgement, null, page, power, recursion, report};
+use huracan::bars::Panel;
 use huracan::boost::Cuts;
 use huracan::decide::votes::{VOTERS, Votes};
 use huracan::engine::Compute;
 use huracan::features::{self, Features, columns};
 use huracan::folds;
 use huracan::labels;
-use huracan::market::Panel;
 use huracan::settings::Settings;
 use huracan::shadow::{self, Signals};
 use huracan::ui::{Step, Ui};
@@ -394,7 +394,7 @@ fn an_obvious_edge_is_found_and_a_verdict_that_finds_nothing_fails() {
 fn the_command_audits_a_folder_and_says_by_its_exit_code_whether_a_check_failed() {
     let folder = tempfile::tempdir().unwrap();
     for (seed, name) in [(1, "BTC-USDT"), (2, "ETH-USDT"), (3, "AAA-USDT")] {
-        let candles = cli::csv_candles(&cli::walk(seed, 60 * 24, 100.0), huracan::market::HOUR_MS);
+        let candles = cli::csv_candles(&cli::walk(seed, 60 * 24, 100.0), huracan::bars::HOUR_MS);
         cli::write(folder.path(), &format!("candles/{name}.csv"), &candles);
     }
     let small: String = SMALL.iter().map(|set| format!(" --set {set}")).collect();

@@ -7,10 +7,10 @@ mod support;
 
 use std::path::Path;
 
+use huracan::bars::Panel;
 use huracan::boost::{BoostJob, BoostParams, Objective, Table, train};
 use huracan::features;
 use huracan::labels;
-use huracan::market::Panel;
 use huracan::settings::Settings;
 use huracan::shadow::{Rules, Side};
 use polars::prelude::{Column, DataFrame, ParquetWriter};

@@ -6,8 +6,9 @@ mod cli;
 use std::path::Path;
 
 use cli::{START_MS, huracan, numbers, table, texts, times, walk, write};
+use huracan::bars::HOUR_MS;
 use huracan::features::CATALOGUE;
-use huracan::market::{HOUR_MS, write_candles};
+use huracan::market::write_candles;
 use polars::prelude::DataFrame;
 
 fn names(frame: &DataFrame) -> Vec<String> {

@@ -3,9 +3,9 @@
 #[path = "support/learning.rs"]
 mod learning;
 
+use huracan::bars::Panel;
 use huracan::boost::{BoostJob, Forest, Objective, Table};
 use huracan::folds::plan;
-use huracan::market::Panel;
 use huracan::shadow::{Signals, Trade, simulate};
 use learning::Learned;
 

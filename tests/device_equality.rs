@@ -11,12 +11,13 @@ use std::ops::Range;
 
 use candles::shared_panel;
 use huracan::arith::{draw, uniform};
+use huracan::bars::{Candles, Panel, Timeframe};
+use huracan::decide::votes::VoterParams;
 use huracan::decide::votes::{self, VOTERS, Voter, Votes};
 use huracan::engine::{Engine, EngineError};
 use huracan::features;
 use huracan::labels::{self, Labels};
-use huracan::market::{Candles, Panel, Timeframe};
-use huracan::settings::{Engines, Settings};
+use huracan::settings::Settings;
 use huracan::shadow::{self, Rules, Signals, Trade};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -237,9 +238,9 @@ fn features_of_a_batch_that_memory_splits_are_the_same() {
     same_features("split", &panel, &features::compute(&panel), &got);
 }
 
-/// Engines with other lengths than the settings have: windows of two bars, long ones, some engines off.
-fn other_engines() -> Engines {
-    let mut e = Settings::defaults().decide.engines;
+/// VoterParams with other lengths than the settings have: windows of two bars, long ones, some engines off.
+fn other_engines() -> VoterParams {
+    let mut e = Settings::defaults().decide.voters;
     e.off = ["adx", "vwap"].map(str::to_owned).to_vec();
     e.atr_bars = 3;
     (e.ema_cross.fast_bars, e.ema_cross.slow_bars) = (2, 3);
@@ -254,8 +255,8 @@ fn other_engines() -> Engines {
 }
 
 /// Windows of one bar wherever the settings take one, and no engine across coins.
-fn shortest_engines() -> Engines {
-    let mut e = Settings::defaults().decide.engines;
+fn shortest_engines() -> VoterParams {
+    let mut e = Settings::defaults().decide.voters;
     e.off = ["bitcoin_lead", "relative_strength", "rsi"].map(str::to_owned).to_vec();
     (e.ema_cross.fast_bars, e.sma_cross.fast_bars, e.macd_cross.signal_bars, e.atr_bars) = (1, 1, 1, 1);
     (e.rate_of_change.bars, e.money_flow_index.bars, e.obv_trend.bars, e.volume_breakout.bars) = (1, 1, 1, 1);
@@ -277,7 +278,7 @@ fn same_votes(place: &str, panel: &Panel, want: &Votes, got: &Votes) {
 #[test]
 fn votes_are_those_of_the_cpu() {
     everywhere(|place, panel, engine| {
-        for engines in [Settings::defaults().decide.engines, other_engines(), shortest_engines()] {
+        for engines in [Settings::defaults().decide.voters, other_engines(), shortest_engines()] {
             let want = votes::compute(panel, &engines);
             let got = votes::device::compute(&engine.stage("votes"), panel, &engines).unwrap();
             same_votes(place, panel, &want, &got);
@@ -289,7 +290,7 @@ fn votes_are_those_of_the_cpu() {
 #[test]
 fn votes_of_a_batch_that_memory_splits_are_the_same() {
     let panel = made_up();
-    let engines = Settings::defaults().decide.engines;
+    let engines = Settings::defaults().decide.voters;
     // Room for one symbol at a time.
     let small = Engine::emulated(4, 12 << 20).unwrap();
     let got = votes::device::compute(&small.stage("votes"), &panel, &engines).unwrap();
@@ -301,7 +302,7 @@ fn ranks_of_bars_that_memory_splits_are_the_same() {
     let panel =
         Panel::new((0..400).map(|n| (format!("C{n:03}-USDT"), walk(n, 0, 300))).collect(), Timeframe::H1, 24, true)
             .unwrap();
-    let engines = Settings::defaults().decide.engines;
+    let engines = Settings::defaults().decide.voters;
     // Room for one symbol's votes, and for the returns of all symbols at some of the bars.
     let small = Engine::emulated(6, 3 << 19).unwrap();
     let got = votes::device::compute(&small.stage("votes"), &panel, &engines).unwrap();

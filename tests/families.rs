@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use huracan::arith::{draw, uniform};
 use huracan::boost::Table;
-use huracan::models::{Bundle, Family, Networks};
+use huracan::decide::Head;
+use huracan::models::Bundle;
+use huracan::trainer::{Family, Networks};
 use serde_json::{Value, json};
 use support::forests::{read_f64, write_f32};
 use support::python;
-
-const HEADS: [&str; 3] = ["win_long", "win_short", "edge_bps"];
 
 /// A small market with something to learn; a day takes some seconds.
 const SMALL: [&str; 17] = [
@@ -90,7 +90,7 @@ fn rows(networks: &Networks) -> Vec<f32> {
 /// What networks say of rows of consecutive bars, `[rows × heads]`: the mean of all seeds.
 fn said_by_networks(networks: &Networks, table: Table<'_>) -> Vec<f64> {
     let all: Vec<u32> = (0..table.rows() as u32).collect();
-    let mut mean = vec![0.0; all.len() * HEADS.len()];
+    let mut mean = vec![0.0; all.len() * Head::COUNT];
     for network in &networks.seeds {
         let said = network.predict(table, 0, &all);
         mean.iter_mut().zip(said).for_each(|(mean, said)| *mean += said / networks.seeds.len() as f64);
@@ -104,13 +104,13 @@ fn said_by_all(bundle: &Bundle, table: Table<'_>) -> Vec<f64> {
     let forest = bundle.beside[&Family::Forest].trees().unwrap();
     let mut all = Vec::new();
     for row in 0..table.rows() {
-        for (place, head) in HEADS.into_iter().enumerate() {
+        for (place, head) in Head::ALL.into_iter().enumerate() {
             let of = |family: &Family| match family {
-                Family::Gbdt => bundle.heads[head].predict(table.row(row))[0],
-                Family::Forest => forest[head].predict(table.row(row))[0],
-                Family::Neural => networks[row * HEADS.len() + place],
+                Family::Gbdt => bundle.heads[&head].predict(table.row(row))[0],
+                Family::Forest => forest[&head].predict(table.row(row))[0],
+                Family::Neural => networks[row * Head::COUNT + place],
             };
-            let families = &bundle.mix[head];
+            let families = &bundle.mix[&head];
             all.push(families.iter().map(of).sum::<f64>() / families.len() as f64);
         }
     }
@@ -142,7 +142,7 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
     let mut expected = Vec::new();
     for path in &paths {
         let bundle = Bundle::load(path).unwrap();
-        assert_eq!(bundle.mix.keys().collect::<Vec<_>>(), ["edge_bps", "win_long", "win_short"]);
+        assert_eq!(bundle.mix.keys().collect::<Vec<_>>(), [&Head::EdgeBps, &Head::WinLong, &Head::WinShort]);
         assert_eq!(bundle.beside.keys().collect::<Vec<_>>(), [&Family::Forest, &Family::Neural]);
         let metadata = read(&workdir.join("models").join(&bundle.symbol).join("metadata.json"));
         assert_eq!(metadata["mix"], json!(bundle.mix));
@@ -163,7 +163,7 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
     }
     if let Some(python) = python::python_with("lightgbm") {
         let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/read_model.py");
-        let job = json!({ "reader": reader, "heads": HEADS, "models": jobs });
+        let job = json!({ "reader": reader, "heads": Head::ALL, "models": jobs });
         let path = workdir.join("job.json");
         std::fs::write(&path, job.to_string()).unwrap();
         python::run(&python, "score_networks.py", &[&path]);

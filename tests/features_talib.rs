@@ -3,8 +3,8 @@
 mod references;
 mod support;
 
+use huracan::bars::Panel;
 use huracan::features::{CATALOGUE, Features, compute};
-use huracan::market::Panel;
 use rayon::prelude::*;
 use references::References;
 use support::candles::shared_panel;

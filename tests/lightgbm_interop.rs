@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use huracan::boost::{Forest, Objective};
+use huracan::decide::Head;
 use huracan::models::bundle::{Metadata, Performance, TrainingParameters, importance_shares, model_id};
 use huracan::models::{Bundle, combined_digest, from_lightgbm, load_forest, to_lightgbm};
 use serde_json::{Value, json};
@@ -14,14 +15,14 @@ use support::forests::{
 };
 use support::python;
 
-fn bundle(symbol: &str, heads: BTreeMap<String, Forest>, main_head: &str) -> Bundle {
-    let head_digests: BTreeMap<String, String> = heads.iter().map(|(name, f)| (name.clone(), f.digest())).collect();
+fn bundle(symbol: &str, heads: BTreeMap<Head, Forest>, main_head: Head) -> Bundle {
+    let head_digests: BTreeMap<Head, String> = heads.iter().map(|(head, f)| (*head, f.digest())).collect();
     let digest = combined_digest(head_digests.values());
     Bundle {
         symbol: symbol.to_owned(),
         model_type: "LightGBM".to_owned(),
-        main_head: main_head.to_owned(),
-        feature_names: heads[main_head].features.clone(),
+        main_head,
+        feature_names: heads[&main_head].features.clone(),
         scaler: None,
         parameters: json!({"rounds": 8, "learning_rate": 0.05, "max_depth": 6, "l2": 1.0, "max_bin": 255,
             "min_child_hessian": 5.0, "min_split_gain": 0.0, "subsample": 0.8, "colsample": 0.8, "early_stopping": 25,
@@ -139,17 +140,17 @@ fn any_python_loads_the_bundle_and_scores_every_head() {
     let Some(python) = python::python_with("lightgbm") else { return };
     let folder = tempfile::tempdir().unwrap();
     let heads = BTreeMap::from([
-        ("win_long".to_owned(), random_forest(Objective::Binary, 8, 31, 21)),
-        ("win_short".to_owned(), random_forest(Objective::Binary, 5, 31, 22)),
-        ("edge_bps".to_owned(), random_forest(Objective::Regression, 6, 31, 23)),
+        (Head::WinLong, random_forest(Objective::Binary, 8, 31, 21)),
+        (Head::WinShort, random_forest(Objective::Binary, 5, 31, 22)),
+        (Head::EdgeBps, random_forest(Objective::Regression, 6, 31, 23)),
     ]);
-    let saved = bundle("BTC-USDT", heads.clone(), "win_long").save(folder.path()).unwrap();
-    let main = heads["win_long"].clone();
+    let saved = bundle("BTC-USDT", heads.clone(), Head::WinLong).save(folder.path()).unwrap();
+    let main = heads[&Head::WinLong].clone();
     let mut cases = vec![Case { name: "text".into(), model: saved.text, head: None, metadata: None, forest: main }];
-    cases.extend(heads.into_iter().map(|(name, forest)| Case {
-        name: name.clone(),
+    cases.extend(heads.into_iter().map(|(head, forest)| Case {
+        name: head.to_string(),
         model: saved.pickle.clone(),
-        head: Some(name),
+        head: Some(head.to_string()),
         metadata: Some(saved.metadata.clone()),
         forest,
     }));

@@ -6,11 +6,11 @@ mod candles;
 mod learning;
 
 use huracan::arith::{draw, uniform};
+use huracan::bars::Panel;
 use huracan::boost::{BoostJob, Cuts, Forest};
 use huracan::decide::{self, Consensus, Decisions, Question, votes};
 use huracan::features::CATALOGUE;
 use huracan::folds::{Fold, plan};
-use huracan::market::Panel;
 use huracan::settings::Settings;
 use huracan::shadow::{Rules, Side, Signals, Trade, simulate};
 use learning::{Learned, part, simulated_panel};
@@ -128,11 +128,11 @@ fn signals(
         .collect();
     let questions: Vec<_> = predictions.into_iter().map(|(symbol, bar, says)| (symbol, bar, Some(says))).collect();
     let consensus = consensus(panel, learned, settings);
-    decide::decide(panel, &questions, &consensus, &learned.atr, rules, settings).signals
+    decide::decide(panel, &questions, &consensus, &learned.atr, rules, settings.trainer().policy()).signals
 }
 
 fn consensus(panel: &Panel, learned: &Learned, settings: &Settings) -> Consensus {
-    let votes = votes::compute(panel, &settings.decide.engines);
+    let votes = votes::compute(panel, &settings.decide.voters);
     decide::consensus(panel, &votes, &learned.labels, &settings.decide, settings.labels.horizon_bars())
 }
 
@@ -296,7 +296,7 @@ fn a_decision_counts_costs_by_its_own_bar() {
     let learned = Learned::new(&panel, &rules);
     let consensus = consensus(&panel, &learned, &settings);
     let decided = |panel: &Panel, questions: &[Question]| {
-        decide::decide(panel, questions, &consensus, &learned.atr, &rules, &settings)
+        decide::decide(panel, questions, &consensus, &learned.atr, &rules, settings.trainer().policy())
     };
     // Edges about as great as the costs, so that any change of a cost changes decisions.
     let mut predictions = Vec::new();

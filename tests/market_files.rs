@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use huracan::market::{Exchange, MarketInfo, Panel, Selection, Store, Timeframe, select};
+use huracan::bars::{Panel, Timeframe};
+use huracan::market::{Exchange, MarketInfo, Selection, Store, select};
 use huracan::settings::{Settings, Sources, load};
 
 fn real_candles(timeframe: &str) -> Option<PathBuf> {

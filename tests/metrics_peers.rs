@@ -4,7 +4,7 @@
 mod python;
 
 use huracan::arith::{draw, uniform};
-use huracan::market::DAY_MS;
+use huracan::bars::DAY_MS;
 use huracan::metrics::{Account, Entry, Evidence, Metrics, normal_cdf, normal_quantile, student_cdf};
 use huracan::shadow::{ExitReason, Side, Trade};
 use serde_json::{Value, json};

@@ -12,7 +12,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use cli::{START_MS, huracan, numbers, table, texts, write};
-use huracan::market::{HOUR_MS, write_candles};
+use huracan::bars::HOUR_MS;
+use huracan::market::write_candles;
 use polars::prelude::DataFrame;
 use scenarios::{SCENARIOS, Scenario, Want};
 

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use cli::{START_MS, huracan, numbers, table, walk, write};
 use huracan::arith::{draw, uniform};
-use huracan::market::{HOUR_MS, write_candles};
+use huracan::bars::HOUR_MS;
+use huracan::market::write_candles;
 
 const BARS: usize = 700;
 const SYMBOLS: [&str; 3] = ["AAA-USDT", "BTC-USDT", "ETH-USDT"];

@@ -7,7 +7,7 @@ mod plain;
 
 use std::ops::Range;
 
-use huracan::market::Panel;
+use huracan::bars::Panel;
 use huracan::shadow::sweep::{self, Grid, GridError, Setting, Tally, Task};
 use huracan::shadow::{ExitReason, Rules, Signals, Trade, simulate};
 use proptest::prelude::*;

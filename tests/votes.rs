@@ -1,14 +1,14 @@
 //! What must hold for the votes of all engines, whatever the prices.
 
 use huracan::arith::{draw, uniform};
+use huracan::bars::{Candles, HOUR_MS, Panel, Timeframe};
+use huracan::decide::votes::VoterParams;
 use huracan::decide::votes::{Family, VOTERS, Voter, Votes, compute};
-use huracan::market::{Candles, HOUR_MS, Panel, Timeframe};
 use huracan::settings::Settings;
-use huracan::settings::engines::Engines;
 use proptest::prelude::*;
 
-fn engines() -> Engines {
-    Settings::defaults().decide.engines
+fn engines() -> VoterParams {
+    Settings::defaults().decide.voters
 }
 
 fn panel(candles: Vec<(&str, Candles)>) -> Panel {
@@ -160,7 +160,7 @@ fn engines_that_are_off_have_no_vote_and_the_others_keep_theirs() {
     let panel = panel(vec![("BTC-USDT", walk(1, 0, 120)), ("C-USDT", walk(2, 0, 120))]);
     let all = compute(&panel, &engines());
     for off in Voter::ALL {
-        let votes = compute(&panel, &Engines { off: vec![off.name().to_owned()], ..engines() });
+        let votes = compute(&panel, &VoterParams { off: vec![off.name().to_owned()], ..engines() });
         for voter in Voter::ALL {
             let (got, want) = (column(&votes, 1, voter), column(&all, 1, voter));
             let same = got.iter().zip(&want).all(|(got, want)| got.to_bits() == want.to_bits());
@@ -260,7 +260,7 @@ proptest! {
     fn votes_stay_within_their_range_and_exist_after_the_warm_up(histories in histories(), atr_bars in 2usize..30) {
         let names = ["BTC-USDT", "C-USDT", "D-USDT"];
         let panel = panel(names.into_iter().zip(histories).collect());
-        let engines = Engines { atr_bars, ..engines() };
+        let engines = VoterParams { atr_bars, ..engines() };
         let votes = compute(&panel, &engines);
         for (symbol, range) in panel.ranges.iter().enumerate() {
             for bar in 0..panel.bars {

@@ -4,10 +4,10 @@
 mod candles;
 
 use candles::shared_panel;
+use huracan::bars::Panel;
+use huracan::decide::votes::VoterParams;
 use huracan::decide::votes::indicators as own;
-use huracan::market::Panel;
 use huracan::settings::Settings;
-use huracan::settings::engines::Engines;
 use rayon::prelude::*;
 use ta_lib::{Core, MAType, OutRange, RetCode};
 
@@ -34,7 +34,7 @@ fn talib<const K: usize>(bars: usize, call: impl FnOnce([&mut [f64]; K]) -> Outc
 }
 
 /// Every indicator that TA-Lib defines too, with the engines' own lengths.
-fn pairs(high: &[f64], low: &[f64], close: &[f64], volume: &[f64], e: &Engines) -> Vec<Pair> {
+fn pairs(high: &[f64], low: &[f64], close: &[f64], volume: &[f64], e: &VoterParams) -> Vec<Pair> {
     let core = Core::new();
     let (bars, last) = (close.len(), close.len() - 1);
     let int = |n: usize| i32::try_from(n).unwrap();
@@ -153,7 +153,7 @@ fn compare(symbol: &str, pair: &Pair) -> Result<usize, String> {
 
 fn every_indicator_equals_talibs(timeframe: &str, least_values: usize) {
     let Some(panel): Option<Panel> = shared_panel(timeframe) else { return };
-    let engines = Settings::defaults().decide.engines;
+    let engines = Settings::defaults().decide.voters;
     let results: Vec<Result<usize, String>> = (0..panel.symbols.len())
         .into_par_iter()
         .flat_map_iter(|symbol| {

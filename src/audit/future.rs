@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::worlds::part;
 use crate::arith::{draw, exp, ln, uniform};
+use crate::bars::Panel;
 use crate::exit::Failure;
-use crate::market::Panel;
 
 /// Another future.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

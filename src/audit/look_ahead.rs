@@ -9,8 +9,10 @@ use super::Judgement;
 use super::future::{self, Future};
 use super::null::drawn;
 use super::stages::{Decision, Stages};
+use crate::bars::Panel;
 use crate::boost::{BoostJob, Cuts, Forest, Table};
 use crate::decide::Consensus;
+use crate::decide::Head;
 use crate::decide::Prediction;
 use crate::decide::votes::{VOTERS, Votes};
 use crate::engine::Compute;
@@ -18,11 +20,9 @@ use crate::exit::{Code, Failure};
 use crate::features::{CATALOGUE, COUNT, Features};
 use crate::folds::Fold;
 use crate::labels::Labels;
-use crate::market::Panel;
-use crate::pipeline::Study;
-use crate::pipeline::learn::jobs::{self, HEADS};
 use crate::settings::Settings;
 use crate::shadow::{Rules, Side, Signals, Trade};
+use crate::trainer::{Study, boost_params};
 use crate::ui::Step;
 
 /// Stages in the order of a run.
@@ -192,7 +192,7 @@ impl Past {
             }
         };
         let labels = (stages.labels)(panel, &atr, &rules);
-        let votes = (stages.votes)(panel, &settings.decide.engines);
+        let votes = (stages.votes)(panel, &settings.decide.voters);
         Ok(Self {
             features: (stages.features)(panel),
             consensus: (stages.consensus)(panel, &votes, &labels, settings),
@@ -226,16 +226,16 @@ impl Practised {
             past.folds.iter().filter_map(|(&symbol, folds)| Some((symbol, folds.iter().rfind(known)?))).collect();
         let jobs: Vec<BoostJob> = folds
             .iter()
-            .flat_map(|&(symbol, fold)| HEADS.map(|head| (symbol, fold, head)))
+            .flat_map(|&(symbol, fold)| Head::ALL.map(|head| (symbol, fold, head)))
             .map(|(symbol, fold, head)| {
-                let params = jobs::params(&settings.models, head, settings.seed);
+                let params = boost_params(&settings.models, head, settings.seed);
                 (stages.job)(panel, &past.labels, symbol, fold, head, params)
             })
             .collect();
         let forests: Vec<Forest> = (stages.train)(table, &jobs).into_iter().collect::<Result<_, _>>()?;
         let predictions: Vec<(usize, usize, Prediction)> = folds
             .iter()
-            .zip(forests.chunks(HEADS.len()))
+            .zip(forests.chunks(Head::COUNT))
             .flat_map(|(&(symbol, fold), heads)| {
                 let bars = fold.test.start..fold.test.end.min(cut + 1);
                 bars.map(move |bar| (symbol, bar, prediction(heads, past.features.row(symbol, bar))))
@@ -253,7 +253,7 @@ impl Practised {
         let windows: Vec<Vec<Range<usize>>> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
         let trade = |signals: &Signals| (stages.trades)(panel, signals, &past.atr, &windows, &past.rules);
         Ok(Self {
-            bins: jobs.iter().step_by(HEADS.len()).map(|job| (stages.bins)(table, job)).collect(),
+            bins: jobs.iter().step_by(Head::COUNT).map(|job| (stages.bins)(table, job)).collect(),
             trades: trade(&signals),
             drilled: trade(&drill(panel)),
             jobs,
@@ -369,7 +369,7 @@ impl Case<'_> {
         found
             .at("forests")
             .hold_all(0, named(&before.jobs) == named(&after.jobs), || told("the set", "trained models"));
-        let own = before.jobs.iter().step_by(HEADS.len());
+        let own = before.jobs.iter().step_by(Head::COUNT);
         for (job, (old, new)) in own.zip(before.bins.iter().zip(&after.bins)) {
             let values = old.0.cuts.iter().map(Vec::len).sum::<usize>() + old.1.iter().map(Vec::len).sum::<usize>();
             let bits = |cuts: &Cuts| cuts.cuts.iter().flatten().map(|cut| cut.to_bits()).collect::<Vec<_>>();
@@ -435,7 +435,7 @@ impl Case<'_> {
                     };
                     other.digests == outcome.digests && bits(&other.predictions) == bits(&outcome.predictions)
                 });
-                let values = (outcome.digests.len() + outcome.predictions.len() * HEADS.len()) as u64;
+                let values = (outcome.digests.len() + outcome.predictions.len() * Head::COUNT) as u64;
                 let what = format!("fold {}", outcome.fold.index);
                 compared.hold_all(values, same, || self.place(&what, model.symbol, outcome.fold.test.start));
             }

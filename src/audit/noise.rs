@@ -51,7 +51,7 @@ pub fn run(
         }
         let shuffled = null::planted(&world.panel, world.seed, 0.0);
         step.note(&format!("{} of {symbols} symbols", outcomes.len()));
-        outcomes.extend(walk::outcomes(settings, compute, &world, &shuffled, &|| step.advance(1))?);
+        outcomes.extend(walk::outcomes(settings, compute, &world, &shuffled, step)?);
     }
     Ok(Noise::of(&outcomes))
 }

@@ -16,7 +16,7 @@
 use rayon::prelude::*;
 
 use crate::arith::{draw, exp, ln, uniform};
-use crate::market::Panel;
+use crate::bars::Panel;
 
 /// Bars of the mean that the planted pattern looks at.
 const MEAN_BARS: usize = 20;

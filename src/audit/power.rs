@@ -89,7 +89,7 @@ pub fn run(
         for ((target, edge), (outcomes, tests)) in sizes.iter().zip(&mut points) {
             step.note(&format!("edge {edge:.3} σ ({target} standard errors), {} of {symbols} symbols", outcomes.len()));
             let planted = null::planted(&world.panel, world.seed, *edge);
-            outcomes.extend(walk::outcomes(settings, compute, &world, &planted, &|| step.advance(1))?);
+            outcomes.extend(walk::outcomes(settings, compute, &world, &planted, step)?);
             for (all, own) in tests.iter_mut().zip(oracle::tests(settings, &world, &planted)) {
                 all.extend(own);
             }

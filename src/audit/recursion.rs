@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::Judgement;
 use super::stages::Stages;
 use super::worlds::part;
+use crate::bars::Panel;
 use crate::exit::Failure;
 use crate::features::{CATALOGUE, COUNT};
-use crate::market::Panel;
 use crate::settings::Settings;
 use crate::ui::Step;
 
@@ -154,7 +154,7 @@ struct Values {
 
 impl Values {
     fn of(stages: &Stages, settings: &Settings, panel: &Panel) -> Self {
-        Self { features: (stages.features)(panel), votes: (stages.votes)(panel, &settings.decide.engines) }
+        Self { features: (stages.features)(panel), votes: (stages.votes)(panel, &settings.decide.voters) }
     }
 
     fn names(&self) -> Vec<String> {

@@ -3,19 +3,17 @@
 
 use std::ops::Range;
 
+use crate::bars::{Panel, Timeframe};
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Cuts, Forest, Table};
-use crate::decide::votes::{self, Votes};
-use crate::decide::{self, Consensus, Prediction, Question};
+use crate::decide::votes::{self, VoterParams, Votes};
+use crate::decide::{self, Consensus, Head, Prediction, Question};
 use crate::engine::Compute;
-use crate::exit::Failure;
 use crate::features::{self, Features};
-use crate::folds::{self, Fold, TooShort};
+use crate::folds::{self, Fold, FoldParams, TooShort};
 use crate::labels::{self, Labels};
-use crate::market::{Panel, Timeframe};
-use crate::pipeline::learn::jobs;
-use crate::pipeline::{Study, study};
-use crate::settings::{Engines, Folds, Settings};
+use crate::settings::Settings;
 use crate::shadow::{self, Rules, Signals, Trade};
+use crate::trainer::{self, Study, TrainerError, walk_forward};
 
 /// What a decision looks at.
 pub struct Decision<'a> {
@@ -46,16 +44,16 @@ pub struct Stages {
     /// ATR(14) in f64, the unit of the barriers.
     pub atr: fn(&Panel) -> Vec<f64>,
     pub labels: fn(&Panel, &[f64], &Rules) -> Labels,
-    pub votes: fn(&Panel, &Engines) -> Votes,
+    pub votes: fn(&Panel, &VoterParams) -> Votes,
     pub consensus: fn(&Panel, &Votes, &Labels, &Settings) -> Consensus,
-    pub folds: fn(&Range<usize>, &Folds, Timeframe) -> Plan,
-    pub job: fn(&Panel, &Labels, usize, &Fold, &str, BoostParams) -> BoostJob,
+    pub folds: fn(&Range<usize>, &FoldParams, Timeframe) -> Plan,
+    pub job: fn(&Panel, &Labels, usize, &Fold, Head, BoostParams) -> BoostJob,
     pub bins: fn(Table<'_>, &BoostJob) -> Binned,
     pub train: fn(Table<'_>, &[BoostJob]) -> Grown,
     pub signals: fn(&Decision<'_>) -> Signals,
     pub trades: Trading,
     /// The whole walk-forward of some symbols, as a run does it.
-    pub walk: fn(&Settings, &Compute, &Panel, &[usize]) -> Result<Study, Failure>,
+    pub walk: fn(&Settings, &Compute, &Panel, &[usize]) -> Result<Study, TrainerError>,
 }
 
 impl Stages {
@@ -70,16 +68,16 @@ impl Stages {
                 decide::consensus(panel, votes, labels, &settings.decide, settings.labels.horizon_bars())
             },
             folds: folds::plan,
-            job: jobs::job,
+            job: trainer::job,
             bins: |table, job| Cuts::new(table, &job.train, job.params.max_bin),
             train: |table, jobs| boost::train(table, &features::names(), jobs, &|_| ()),
             signals: |d| {
                 let questions: Vec<Question> =
                     d.predictions.iter().map(|&(symbol, bar, says)| (symbol, bar, Some(says))).collect();
-                decide::decide(d.panel, &questions, d.consensus, d.atr, d.rules, d.settings).signals
+                decide::decide(d.panel, &questions, d.consensus, d.atr, d.rules, d.settings.trainer().policy()).signals
             },
             trades: shadow::simulate,
-            walk: |settings, compute, panel, symbols| study(settings, compute, panel, symbols, &|| ()),
+            walk: |settings, compute, panel, symbols| walk_forward(&settings.trainer(), compute, panel, symbols, &()),
         }
     }
 }

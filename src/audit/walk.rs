@@ -8,11 +8,9 @@ use super::null::Planted;
 use super::statistics::mean_test;
 use super::worlds::World;
 use crate::engine::Compute;
-use crate::exit::Failure;
-use crate::models::verdict::Verdict;
-use crate::pipeline::learn::study;
-use crate::pipeline::{Model, study};
+use crate::exit::{Failure, OrCode};
 use crate::settings::Settings;
+use crate::trainer::{Model, Observer, Study, Verdict, walk_forward};
 
 /// What became of one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,9 +36,9 @@ pub fn outcomes(
     compute: &Compute,
     world: &World,
     planted: &Planted,
-    done: &(dyn Fn() + Sync),
+    observer: &dyn Observer,
 ) -> Result<Vec<Outcome>, Failure> {
-    let found = study(settings, compute, &planted.panel, &world.counted, done)?;
+    let found = walk_forward(&settings.trainer(), compute, &planted.panel, &world.counted, observer).or_code()?;
     let models: BTreeMap<usize, &Model> = found.models.iter().map(|model| (model.symbol, model)).collect();
     let one = |&symbol: &usize| match models.get(&symbol) {
         Some(model) => outcome(model, planted, symbol),
@@ -61,7 +59,7 @@ pub fn outcomes(
 
 /// Models that [`outcomes`] trains.
 pub fn models(settings: &Settings, world: &World) -> usize {
-    study::models(settings, &world.panel, &world.counted)
+    Study::models(&settings.trainer(), &world.panel, &world.counted)
 }
 
 fn outcome(model: &Model, planted: &Planted, symbol: usize) -> Outcome {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::arith::draw;
+use crate::bars::{Candles, DAY_MS, Panel};
 use crate::exit::{Code, Failure, OrExit};
 use crate::folds;
-use crate::market::{Candles, DAY_MS, Panel, Simulated};
+use crate::market::Simulated;
 use crate::settings::Settings;
 
 /// Symbols of one world at most: the features of a hundred hourly symbols over 240 days take 143 MB.

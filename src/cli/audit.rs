@@ -11,7 +11,6 @@ use huracan::audit::report;
 use huracan::audit::{Check, Request};
 use huracan::commands;
 use huracan::exit::{Code, Failure};
-use huracan::pipeline::compute_on;
 use huracan::settings::Settings;
 use huracan::ui::Ui;
 
@@ -105,7 +104,7 @@ impl Audit {
             targets: self.edges.clone(),
         };
         let ui = Ui::new(json);
-        let compute = compute_on(settings, workdir)?;
+        let compute = settings.open_device(workdir)?;
         let (candles, out) = (self.candles.as_deref(), self.out.as_deref());
         let audit = commands::audit::run(settings, &compute, candles, &request, out, &ui)?;
         commands::fallback::tell(&compute);

@@ -228,7 +228,7 @@ fn answered(cli: &Cli, answer: pipeline::Answer) -> Result<u8, Failure> {
 
 /// Works on the device that is asked for, or that of the settings, and shows what comes of it.
 fn on_device(cli: &Cli, work: impl FnOnce(&Compute) -> Result<Value, Failure>) -> Result<u8, Failure> {
-    let compute = pipeline::compute_on(&cli.settings(Purpose::Tables)?, &cli.common.workdir)?;
+    let compute = cli.settings(Purpose::Tables)?.open_device(&cli.common.workdir)?;
     let done = work(&compute);
     commands::fallback::tell(&compute);
     show(cli, &done?)

@@ -7,20 +7,18 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{candles, signals, table};
+use crate::bars::Panel;
 use crate::boost::{self, PredictJob, Table};
-use crate::decide::{self, Decisions, Prediction, Question};
+use crate::decide::{self, DecideMode, Decisions, Head, Prediction, Question};
 use crate::engine::Compute;
 use crate::exit::{Code, Failure, OrExit};
 use crate::export::trade_table;
 use crate::features::{self, COUNT};
 use crate::labels;
-use crate::market::Panel;
-use crate::models::{Bundle, Family, Member};
-use crate::pipeline::compute_on;
-use crate::pipeline::learn::jobs::{self, HEADS};
-use crate::pipeline::learn::{mix, networks};
-use crate::settings::{DecideMode, Settings};
+use crate::models::Bundle;
+use crate::settings::Settings;
 use crate::shadow::{self, Rules};
+use crate::trainer::{Family, Member, blend, mean_prediction, rows as rows_of};
 
 /// Trades every symbol of a folder's candles and writes one row a trade.
 ///
@@ -35,7 +33,7 @@ pub fn run(
     signals: Option<&Path>,
     out: &Path,
 ) -> Result<Value, Failure> {
-    let compute = compute_on(settings, workdir)?;
+    let compute = settings.open_device(workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
     let own = signals.is_none();
@@ -94,7 +92,7 @@ fn own_decisions(
     let labels = labels::device::compute_on(compute, panel, atr, rules)?;
     let horizon_bars = settings.labels.horizon_bars();
     let (_, consensus) = decide::deliberate(compute, panel, &labels, &settings.decide, horizon_bars)?;
-    Ok(decide::decide(panel, &questions, &consensus, atr, rules, settings))
+    Ok(decide::decide(panel, &questions, &consensus, atr, rules, settings.trainer().policy()))
 }
 
 /// Predictions of the models below `workdir` for every bar of the symbols that have one, all in one batch.
@@ -103,18 +101,16 @@ pub(super) fn own_predictions(compute: &Compute, panel: &Panel, workdir: &Path) 
     let features = features::device::compute_on(compute, panel)?;
     let table = Table { values: &features.values, features: COUNT };
     let rows: Vec<Vec<u32>> =
-        models.iter().map(|(symbol, _)| jobs::rows(panel, *symbol, &panel.ranges[*symbol]).collect()).collect();
+        models.iter().map(|(symbol, _)| rows_of(panel, *symbol, &panel.ranges[*symbol]).collect()).collect();
     let trees = models.iter().zip(&rows).flat_map(|((_, bundle), rows)| {
         let all = std::iter::once(&bundle.heads).chain(bundle.beside.values().filter_map(Member::trees));
-        all.flat_map(move |heads| HEADS.map(|head| PredictJob { forest: &heads[head], rows }))
+        all.flat_map(move |heads| Head::ALL.map(|head| PredictJob { forest: &heads[&head], rows }))
     });
     let jobs: Vec<PredictJob<'_>> = trees.collect();
     let mut scores = jobs.iter().zip(boost::device::raw_scores_on(compute, table, &jobs)?);
     let mut by_trees = || -> Vec<Prediction> {
-        let heads: Vec<Vec<f64>> = scores.by_ref().take(HEADS.len()).map(|(job, scores)| said(job, scores)).collect();
-        (0..heads[0].len())
-            .map(|row| Prediction { win_long: heads[0][row], win_short: heads[1][row], edge_bps: heads[2][row] })
-            .collect()
+        let heads: Vec<Vec<f64>> = scores.by_ref().take(Head::COUNT).map(|(job, scores)| said(job, scores)).collect();
+        (0..heads[0].len()).map(|row| Prediction::new([heads[0][row], heads[1][row], heads[2][row]])).collect()
     };
     let mut predictions = Vec::new();
     for ((symbol, bundle), rows) in models.iter().zip(&rows) {
@@ -125,13 +121,13 @@ pub(super) fn own_predictions(compute: &Compute, panel: &Panel, workdir: &Path) 
                 let said = match member {
                     Member::Trees(_) => by_trees(),
                     Member::Networks(networks) => {
-                        networks::mean(&networks.seeds, table, (symbol * panel.bars) as u32, rows)
+                        mean_prediction(&networks.seeds, table, (symbol * panel.bars) as u32, rows)
                     }
                 };
                 families.insert(*family, said);
             }
             let families = families.iter().map(|(family, said)| (*family, said.as_slice())).collect();
-            says = mix::blend(&bundle.mix, &families, rows.len());
+            says = blend(&bundle.mix, &families, rows.len());
         }
         let bars = panel.ranges[*symbol].clone().zip(says);
         predictions.extend(bars.map(|(bar, says)| (*symbol, bar, Some(says))));
@@ -145,7 +141,7 @@ fn said(job: &PredictJob<'_>, mut scores: Vec<f64>) -> Vec<f64> {
     scores
 }
 
-/// The symbols' models below `workdir`, every family with all of [`HEADS`].
+/// The symbols' models below `workdir`, every family with all of [`Head::ALL`].
 fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, Bundle)>, Failure> {
     let mut models = Vec::new();
     for (symbol, name) in panel.symbols.iter().enumerate() {
@@ -160,7 +156,7 @@ fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, Bundle)>, Fai
         }
         let trees = std::iter::once(&bundle.heads).chain(bundle.beside.values().filter_map(Member::trees));
         for heads in trees {
-            if let Some(head) = HEADS.iter().find(|&&head| !heads.contains_key(head)) {
+            if let Some(head) = Head::ALL.iter().find(|head| !heads.contains_key(head)) {
                 return Err(bad(format!("has no head '{head}'")));
             }
         }

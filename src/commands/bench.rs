@@ -14,14 +14,14 @@ use std::path::Path;
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
+use crate::bars::{Panel, Timeframe};
 use crate::commit;
+use crate::decide::votes::VoterParams;
 use crate::engine::{self, Compute, Device, KernelTime};
 use crate::exit::{Code, Failure, OrExit};
 use crate::features::{self, Features};
 use crate::files::write_atomic;
-use crate::market::{Panel, Timeframe};
-use crate::pipeline::compute_on;
-use crate::settings::{Engines, Settings};
+use crate::settings::Settings;
 use crate::shadow::Rules;
 use crate::ui::Ui;
 
@@ -102,7 +102,7 @@ struct Data {
     /// `[symbols × bars]`.
     atr: Vec<f64>,
     rules: Rules,
-    engines: Engines,
+    voters: VoterParams,
 }
 
 /// The device that is measured; none takes its place.
@@ -112,7 +112,7 @@ struct Data {
 pub fn open(settings: &Settings, workdir: &Path) -> Result<Compute, Failure> {
     let mut strict = settings.clone();
     strict.engine.fallback = false;
-    compute_on(&strict, workdir)
+    strict.open_device(workdir)
 }
 
 /// Compares and measures every stage; with `out`, `bench.json` and `bench.md` are written there, anew after every row: what was
@@ -197,7 +197,7 @@ impl Data {
         let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, Timeframe::H1);
         let (features, atr) = (features::compute(&panel), features::atr_14(&panel));
         step.done();
-        Ok(Self { panel, small, features, atr, rules, engines: settings.decide.engines.clone() })
+        Ok(Self { panel, small, features, atr, rules, voters: settings.decide.voters.clone() })
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use crate::bars::{Panel, Timeframe};
 use crate::exit::{Code, Failure, OrExit};
-use crate::market::{Panel, Timeframe, read_folder, store};
+use crate::market::{read_folder, store};
 use crate::settings::Settings;
 
 /// Reads every candle file of `folder`.

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::{candles, table};
 use crate::exit::{Code, Failure, OrExit};
 use crate::features::{self, CATALOGUE};
-use crate::pipeline::compute_on;
 use crate::settings::Settings;
 
 /// Writes `symbol, timestamp`, then the features, one row a bar.
@@ -16,7 +15,7 @@ use crate::settings::Settings;
 /// # Errors
 /// A device that is not there, bad candles, or a file that cannot be written.
 pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Result<Value, Failure> {
-    let compute = compute_on(settings, workdir)?;
+    let compute = settings.open_device(workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let features = features::device::compute_on(&compute, &panel)?;
     super::fallback::tell(&compute);

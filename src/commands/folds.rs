@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{candles, time_text};
+use crate::bars::Panel;
 use crate::exit::Failure;
 use crate::folds::{self, Fold};
-use crate::market::Panel;
 use crate::settings::Settings;
 
 /// The plan of every symbol, and the symbols whose history is too short, each with the reason.

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::{candles, table};
 use crate::exit::{Code, Failure, OrExit};
-use crate::pipeline::compute_on;
 use crate::settings::Settings;
 use crate::shadow::{Rules, Side};
 use crate::{features, labels};
@@ -17,7 +16,7 @@ use crate::{features, labels};
 /// # Errors
 /// A device that is not there, bad candles, or a file that cannot be written.
 pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Result<Value, Failure> {
-    let compute = compute_on(settings, workdir)?;
+    let compute = settings.open_device(workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
     let labels = labels::device::compute_on(&compute, &panel, &features::device::atr_14_on(&compute, &panel)?, &rules)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::table::{self, Table, TableError};
 use super::time_text;
-use crate::market::Panel;
+use crate::bars::Panel;
 use crate::shadow::{Side, SignalError, Signals};
 
 /// A file of signals that cannot be traded.

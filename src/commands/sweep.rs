@@ -16,7 +16,6 @@ use crate::exit::{Code, Failure, OrExit};
 use crate::features;
 use crate::files::write_atomic;
 use crate::health::free_memory;
-use crate::pipeline::compute_on;
 use crate::settings::Settings;
 use crate::shadow::Rules;
 use crate::shadow::sweep::{self, Grid, Judged, Setting, Surface, Task};
@@ -61,7 +60,7 @@ pub fn run(settings: &Settings, workdir: &Path, request: &Request<'_>, ui: &Ui) 
     let given = lists::given(request).or_exit(Code::Usage)?;
     let panel = candles::read_panel(request.candles, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
-    let compute = compute_on(settings, workdir)?;
+    let compute = settings.open_device(workdir)?;
     let atr = features::device::atr_14_on(&compute, &panel)?;
     let scores = scores::scores(settings, &compute, &panel, request.signals, workdir, &atr, &rules)?;
     super::fallback::tell(&compute);
@@ -218,7 +217,7 @@ fn neighbours(grid: &Grid, setting: usize) -> Vec<usize> {
     found
 }
 
-fn enough_memory(grid: &Grid, panel: &crate::market::Panel) -> Result<(), Failure> {
+fn enough_memory(grid: &Grid, panel: &crate::bars::Panel) -> Result<(), Failure> {
     let threads = rayon::current_num_threads();
     let (symbols, days) = (panel.symbols.len(), sweep::days(panel));
     let wanted = sweep::memory_bytes(grid, symbols, panel.bars, days, threads);

@@ -3,8 +3,8 @@
 use polars::prelude::*;
 
 use super::ExportError;
+use crate::bars::Panel;
 use crate::files::write_atomic;
-use crate::market::Panel;
 use crate::shadow::Trade;
 use crate::text::time_text;
 

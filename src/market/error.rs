@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CandleFault, Timeframe};
+use crate::bars::{CandleFault, Timeframe};
 
 /// A candle file that cannot be turned into candles.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,8 +8,10 @@ mod simulated;
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
-use super::{Candles, DAY_MS, MarketError, Timeframe};
-use crate::settings::{ExchangeKind, MarketType, Settings};
+use super::MarketError;
+use crate::bars::{Candles, DAY_MS, Timeframe};
+use crate::settings::{ExchangeKind, Settings};
+use crate::shadow::MarketType;
 
 #[cfg(feature = "ccxt")]
 pub use ccxt::Ccxt;
@@ -199,7 +201,7 @@ pub(super) fn utc(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::HOUR_MS;
+    use crate::bars::HOUR_MS;
 
     #[test]
     fn daily_volume_is_the_median_of_whole_days_counted_back_from_the_end() {

@@ -10,7 +10,8 @@ use polars::prelude::*;
 
 pub use folder::{read_folder, symbol_of};
 
-use super::{Candles, MarketError, ReadError};
+use super::{MarketError, ReadError};
+use crate::bars::Candles;
 
 /// Reads one file of candles; the extension says the format.
 ///

@@ -9,7 +9,8 @@ use futures::StreamExt;
 use serde::Serialize;
 
 use super::exchange::{Origin, between, utc};
-use super::{Candles, Exchange, HOUR_MS, MarketError, Timeframe};
+use super::{Exchange, MarketError};
+use crate::bars::{Candles, HOUR_MS, Timeframe};
 use crate::settings::Settings;
 
 use cached::Cached;

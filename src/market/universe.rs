@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DAY_MS, MarketInfo};
+use super::MarketInfo;
 use crate::arith::ln;
+use crate::bars::DAY_MS;
 use crate::files::is_plain_name;
-use crate::settings::{MarketType, Settings};
+use crate::settings::Settings;
+use crate::shadow::MarketType;
 
 /// Bases that follow a currency rather than a coin market: there is no trend to learn in them.
 const PEGGED: &[&str] = &[

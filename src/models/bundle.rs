@@ -11,11 +11,12 @@ use sha2::{Digest, Sha256};
 
 pub use metadata::{Inputs, Metadata, Performance, TrainingParameters, model_id};
 
-use super::family::{Family, Member, Mix};
 use super::lightgbm::{LightgbmError, from_lightgbm, lightgbm_feature_names, to_lightgbm};
-use super::networks::{Networks, NetworksError};
+use super::networks::{NetworksError, read_networks, write_networks};
 use crate::boost::Forest;
+use crate::decide::Head;
 use crate::files::{is_plain_name, write_atomic};
+use crate::trainer::{Family, Member, Mix, Networks};
 
 /// First entry of every pickle; the number grows when an older reader could misread a newer file.
 const FORMAT: &str = "huracan-model-1";
@@ -32,10 +33,10 @@ pub struct Bundle {
     pub symbol: String,
     /// `LightGBM`: the library that loads the heads.
     pub model_type: String,
-    /// `win_long`, `win_short`, `edge_bps`.
-    pub heads: BTreeMap<String, Forest>,
+    /// The trees of each head.
+    pub heads: BTreeMap<Head, Forest>,
     /// The head that stands in `{SYMBOL}_model.txt`.
-    pub main_head: String,
+    pub main_head: Head,
     /// In the order of the rows that every head predicts.
     pub feature_names: Vec<String>,
     /// None where features go to the model as they are.
@@ -102,7 +103,7 @@ pub fn combined_digest<S: AsRef<str>>(digests: impl IntoIterator<Item = S>) -> S
 
 /// Share of each feature in the gain of all heads, each head counting the same: the greatest first, features without
 /// a split left out.
-pub fn importance_shares(heads: &BTreeMap<String, Forest>) -> Map<String, Value> {
+pub fn importance_shares(heads: &BTreeMap<Head, Forest>) -> Map<String, Value> {
     let mut shares: BTreeMap<&str, f64> = BTreeMap::new();
     let gains: Vec<(&Forest, Vec<f64>)> = heads.values().map(|head| (head, head.gain_importance())).collect();
     let grown = gains.iter().filter(|(_, gain)| gain.iter().sum::<f64>() > 0.0);
@@ -170,7 +171,7 @@ impl Bundle {
                 let told = match member {
                     Member::Trees(heads) => json!({ "heads": self.texts(heads) }),
                     Member::Networks(seeds) => {
-                        let bytes = seeds.write().map_err(|error| inconsistent(error.to_string()))?;
+                        let bytes = write_networks(seeds).map_err(|error| inconsistent(error.to_string()))?;
                         let sha256 = crate::text::hex(&Sha256::digest(&bytes));
                         networks = Some(bytes);
                         json!({ "file": format!("{}/{NETWORKS}", self.symbol), "sha256": sha256 })
@@ -203,12 +204,12 @@ impl Bundle {
     }
 
     /// Heads as LightGBM reads them.
-    fn texts(&self, heads: &BTreeMap<String, Forest>) -> BTreeMap<String, String> {
-        heads.iter().map(|(name, head)| (name.clone(), to_lightgbm(head, self.parameters_of(name)))).collect()
+    fn texts(&self, heads: &BTreeMap<Head, Forest>) -> BTreeMap<Head, String> {
+        heads.iter().map(|(&head, forest)| (head, to_lightgbm(forest, self.parameters_of(head)))).collect()
     }
 
-    fn parameters_of(&self, head: &str) -> &Value {
-        self.parameters.get(head).unwrap_or(&self.parameters)
+    fn parameters_of(&self, head: Head) -> &Value {
+        self.parameters.get(head.name()).unwrap_or(&self.parameters)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -219,7 +220,7 @@ impl Bundle {
             return Err(format!("head '{name}' was trained on other features than the bundle names"));
         }
         for networks in self.beside.values().filter_map(Member::networks) {
-            let mut heads: Vec<&String> = networks.heads.iter().collect();
+            let mut heads: Vec<&Head> = networks.heads.iter().collect();
             heads.sort();
             if !heads.into_iter().eq(self.heads.keys()) {
                 return Err("the networks have other heads than the trees".to_owned());
@@ -271,7 +272,7 @@ impl Bundle {
         for (family, member) in raw.families {
             let member = match member {
                 RawMember::Trees { heads } => Member::Trees(read_heads(path, heads, &raw.feature_names)?),
-                RawMember::Networks { sha256 } => Member::Networks(read_networks(path, &raw.symbol, &sha256)?),
+                RawMember::Networks { sha256 } => Member::Networks(load_networks(path, &raw.symbol, &sha256)?),
             };
             beside.insert(family, member);
         }
@@ -299,30 +300,30 @@ impl Bundle {
 /// Heads of a pickle.
 fn read_heads(
     path: &Path,
-    texts: BTreeMap<String, String>,
+    texts: BTreeMap<Head, String>,
     features: &[String],
-) -> Result<BTreeMap<String, Forest>, BundleError> {
+) -> Result<BTreeMap<Head, Forest>, BundleError> {
     let plain_names = lightgbm_feature_names(features);
     let mut heads = BTreeMap::new();
     for (name, text) in texts {
-        let mut head = from_lightgbm(&text).map_err(|source| BundleError::Head {
+        let mut forest = from_lightgbm(&text).map_err(|source| BundleError::Head {
             path: path.to_owned(),
-            head: name.clone(),
+            head: name.to_string(),
             source,
         })?;
-        if head.features != features && head.features != plain_names {
+        if forest.features != features && forest.features != plain_names {
             let reason = format!("head '{name}' has other features than 'feature_names'");
             return Err(BundleError::Format { path: path.to_owned(), reason });
         }
         // A text that LightGBM has saved again holds only names that its format allows.
-        head.features = features.to_vec();
-        heads.insert(name, head);
+        forest.features = features.to_vec();
+        heads.insert(name, forest);
     }
     Ok(heads)
 }
 
 /// The networks that lie beside a pickle.
-fn read_networks(pickle: &Path, symbol: &str, sha256: &str) -> Result<Networks, BundleError> {
+fn load_networks(pickle: &Path, symbol: &str, sha256: &str) -> Result<Networks, BundleError> {
     if !is_plain_name(symbol) {
         return Err(BundleError::Symbol { symbol: symbol.escape_debug().to_string() });
     }
@@ -332,7 +333,7 @@ fn read_networks(pickle: &Path, symbol: &str, sha256: &str) -> Result<Networks, 
     if found != sha256 {
         return Err(BundleError::Digest { path, recorded: sha256.to_owned(), found });
     }
-    Networks::read(&bytes).map_err(|source| BundleError::Networks { path, source })
+    read_networks(&bytes).map_err(|source| BundleError::Networks { path, source })
 }
 
 /// Reads one model: a LightGBM text (`.txt`), or a head of a bundle (`.pkl`; the main one where none is named).
@@ -343,9 +344,12 @@ pub fn load_forest(path: &Path, head: Option<&str>) -> Result<Forest, BundleErro
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("pkl") => {
             let mut bundle = Bundle::load(path)?;
-            let name = head.unwrap_or(&bundle.main_head).to_owned();
-            let heads = bundle.heads.keys().cloned().collect::<Vec<_>>().join(", ");
-            bundle.heads.remove(&name).ok_or(BundleError::NoHead { path: path.to_owned(), head: name, heads })
+            let heads = bundle.heads.keys().map(|head| head.name()).collect::<Vec<_>>().join(", ");
+            let none = |head: &str| BundleError::NoHead { path: path.to_owned(), head: head.to_owned(), heads };
+            match head.map_or(Ok(bundle.main_head), str::parse::<Head>) {
+                Ok(name) => bundle.heads.remove(&name).ok_or_else(|| none(name.name())),
+                Err(unknown) => Err(none(&unknown.name)),
+            }
         }
         Some("txt") => {
             let bytes = read(path)?;
@@ -371,8 +375,8 @@ struct Raw {
     format: String,
     symbol: String,
     model_type: String,
-    heads: BTreeMap<String, String>,
-    main_head: String,
+    heads: BTreeMap<Head, String>,
+    main_head: Head,
     feature_names: Vec<String>,
     scaler: Option<Scaler>,
     parameters: Value,
@@ -387,7 +391,7 @@ struct Raw {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum RawMember {
-    Trees { heads: BTreeMap<String, String> },
+    Trees { heads: BTreeMap<Head, String> },
     Networks { sha256: String },
 }
 

@@ -9,19 +9,12 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
-use crate::neural::{Head, Network, Progress, Scaler, Shape};
+use crate::decide::Head;
+use crate::neural::{self, Network, Progress, Scaler, Shape};
+use crate::trainer::Networks;
 
 const FORMAT: &str = "huracan-network-1";
 const HEADER: &str = "huracan";
-
-/// Networks of one shape, whose mean speaks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Networks {
-    /// Name of each of their outputs.
-    pub heads: Vec<String>,
-    /// One a seed.
-    pub seeds: Vec<Network>,
-}
 
 /// Networks that cannot be written or read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -44,8 +37,8 @@ struct Header {
     networks: usize,
     shape: Shape,
     /// Name of each output, and whether it is a probability.
-    head_names: Vec<String>,
-    heads: Vec<Head>,
+    head_names: Vec<Head>,
+    heads: Vec<neural::Head>,
     /// In the order of the inputs of each bar.
     features: Vec<String>,
     /// Farther from the mean than so many standard deviations, an input counts as this far.
@@ -75,25 +68,11 @@ fn layers_of(network: &Network) -> Vec<LayerHeader> {
     network.layers().iter().map(one).collect()
 }
 
-impl Networks {
-    /// The bytes of a file with these networks; equal networks give equal bytes.
-    ///
-    /// # Errors
-    /// Networks that differ in more than their weights, and none at all.
-    pub fn write(&self) -> Result<Vec<u8>, NetworksError> {
-        write(self)
-    }
-
-    /// The networks of a file.
-    ///
-    /// # Errors
-    /// Bytes that are no such file, and tensors that are missing, of another size, or not finite.
-    pub fn read(bytes: &[u8]) -> Result<Self, NetworksError> {
-        read(bytes)
-    }
-}
-
-fn write(Networks { heads, seeds: networks }: &Networks) -> Result<Vec<u8>, NetworksError> {
+/// The bytes of a file with these networks; equal networks give equal bytes.
+///
+/// # Errors
+/// Networks that differ in more than their weights, and none at all.
+pub fn write_networks(Networks { heads, seeds: networks }: &Networks) -> Result<Vec<u8>, NetworksError> {
     let first = networks.first().ok_or_else(|| NetworksError::Header("it has none".to_owned()))?;
     let alike = |n: &Network| (n.shape, &n.heads, &n.features) == (first.shape, &first.heads, &first.features);
     if !networks.iter().all(alike) || heads.len() != first.heads.len() {
@@ -136,7 +115,11 @@ fn write(Networks { heads, seeds: networks }: &Networks) -> Result<Vec<u8>, Netw
     serialize(views, Some(HashMap::from([(HEADER.to_owned(), header)]))).map_err(|error| bad(&error))
 }
 
-fn read(bytes: &[u8]) -> Result<Networks, NetworksError> {
+/// The networks of a file.
+///
+/// # Errors
+/// Bytes that are no such file, and tensors that are missing, of another size, or not finite.
+pub fn read_networks(bytes: &[u8]) -> Result<Networks, NetworksError> {
     let bad = |error: &dyn std::fmt::Display| NetworksError::Tensors(error.to_string());
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| bad(&error))?;
     let header = metadata.metadata().as_ref().and_then(|entries| entries.get(HEADER));
@@ -212,35 +195,35 @@ mod tests {
         let shape = Shape { window: 4, width: 6, blocks: 1 };
         let one = |seed| Network {
             shape,
-            heads: vec![Head::Binary, Head::Value],
+            heads: vec![neural::Head::Binary, neural::Head::Value],
             features: vec!["a".to_owned(), "b".to_owned(), "c".to_owned()],
             scaler: Scaler { mean: vec![0.5, -1.0, 2.0], scale: vec![1.0, 0.0, 3.0] },
             label_scaler: Scaler { mean: vec![0.0, 4.0], scale: vec![1.0, 0.1] },
             parameters: initial(shape, 3, 2, seed),
             progress: Progress::default(),
         };
-        Networks { heads: vec!["win".to_owned(), "edge".to_owned()], seeds: vec![one(1), one(2)] }
+        Networks { heads: vec![Head::WinLong, Head::EdgeBps], seeds: vec![one(1), one(2)] }
     }
 
     #[test]
     fn what_was_written_is_read_and_equal_networks_give_equal_bytes() {
-        let bytes = networks().write().unwrap();
-        assert_eq!(bytes, networks().write().unwrap());
-        assert_eq!(Networks::read(&bytes).unwrap(), networks());
+        let bytes = write_networks(&networks()).unwrap();
+        assert_eq!(bytes, write_networks(&networks()).unwrap());
+        assert_eq!(read_networks(&bytes).unwrap(), networks());
         let mut odd = networks();
         odd.seeds[1].features.swap(0, 1);
-        assert_eq!(odd.write(), Err(NetworksError::Different));
+        assert_eq!(write_networks(&odd), Err(NetworksError::Different));
         odd.seeds.clear();
-        assert_eq!(odd.write(), Err(NetworksError::Header("it has none".to_owned())));
+        assert_eq!(write_networks(&odd), Err(NetworksError::Header("it has none".to_owned())));
     }
 
     #[test]
     fn what_is_no_network_is_told_and_never_panics() {
-        let bytes = networks().write().unwrap();
-        assert!(matches!(Networks::read(b"nothing"), Err(NetworksError::Tensors(_))));
+        let bytes = write_networks(&networks()).unwrap();
+        assert!(matches!(read_networks(b"nothing"), Err(NetworksError::Tensors(_))));
         let mut infinite = networks();
         infinite.seeds[1].parameters[3] = f32::INFINITY;
-        let error = Networks::read(&infinite.write().unwrap()).unwrap_err();
+        let error = read_networks(&write_networks(&infinite).unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "the tensor '1.0.weights' has values that are not finite");
         // Every byte changed, and every length: an error, or networks that are other ones. A key of the header that has a
         // default may be lost without a loss.
@@ -248,10 +231,10 @@ mod tests {
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 0x15;
-            if let Ok(read) = Networks::read(&changed) {
+            if let Ok(read) = read_networks(&changed) {
                 assert!(at < header || read != networks(), "byte {at}");
             }
-            assert!(Networks::read(&bytes[..at]).is_err(), "{at} bytes");
+            assert!(read_networks(&bytes[..at]).is_err(), "{at} bytes");
         }
     }
 }

@@ -40,7 +40,7 @@ impl Milestone {
                     [] => String::new(),
                     symbols => format!("; failed: {}", symbols.join(", ")),
                 };
-                format!("Day {date} done in {}{failed}{}", crate::ui::duration(*seconds), mark(*simulated))
+                format!("Day {date} done in {}{failed}{}", crate::text::duration(*seconds), mark(*simulated))
             }
             Self::Failed { step, reason } => format!("FAILED in {step}: {reason}"),
             Self::KillSwitch { why } => format!("KILL SWITCH on: {why}"),

@@ -37,7 +37,7 @@ pub struct Day {
     pub workdir: PathBuf,
     pub date: NaiveDate,
     /// The device, and what happens when it fails.
-    pub compute: Compute,
+    pub compute: Arc<Compute>,
     pub run: RunRow,
     pub brain: Brain,
     pub journal: Journal,
@@ -66,6 +66,8 @@ pub struct Day {
     pub events_stored: usize,
     /// Models that were judged: approved and rejected.
     pub verdicts: (usize, usize),
+    /// SHA-256 (hex) of the candles; empty before they are there.
+    pub panel_digest: String,
     /// Bars filled flat or missing in the candles in use.
     pub data_gaps: u64,
     pub board: Board,
@@ -121,10 +123,7 @@ impl Day {
     /// # Errors
     /// Exit code 5 with the reason that was given for the kill.
     pub fn check_kill_switch(&self) -> Result<(), Failure> {
-        match kill::status(&self.workdir) {
-            Some(killed) => Err(Failure::new(Code::Killed, format!("the kill switch is {killed}"))),
-            None => Ok(()),
-        }
+        kill::check(&self.workdir)
     }
 
     /// Notes a symbol's failure: it is named at the end, and the run goes on.

@@ -12,10 +12,10 @@ use crate::exit::{Code, OrExit};
 use crate::health::{self, Check, Status};
 use crate::kill;
 use crate::market::Exchange;
-use crate::models::Family;
 use crate::notify::Access;
 use crate::settings::Settings;
 use crate::sync::{Credentials, Remote};
+use crate::trainer::Family;
 
 const LIMIT: Duration = Duration::from_secs(30);
 pub const EXCHANGE_REMEDY: &str = "check the network, market.exchange.name, or the folder of market.exchange.path";

@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::Failure;
 use super::day::Day;
+use crate::bars::{DAY_MS, Panel};
 use crate::exit::{Code, OrExit};
-use crate::market::{DAY_MS, Panel, Selection, Source, Store, read_folder, store};
+use crate::market::{Selection, Source, Store, read_folder, store};
 use crate::sync::{Kind, Remote};
 
 /// Where the candles lie on the remote, the same folder for every day.

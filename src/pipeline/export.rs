@@ -5,8 +5,8 @@ use serde_json::json;
 use super::Failure;
 use super::day::Day;
 use super::learn::Learned;
+use crate::bars::Panel;
 use crate::export;
-use crate::market::Panel;
 
 pub async fn everything(day: &mut Day, panel: &Panel, learned: &Learned) -> Result<(), Failure> {
     let step = day.begin("export", None).await?;

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::Failure;
 use super::day::Day;
+use crate::bars::Panel;
 use crate::brain::FeatureBlock;
 use crate::features::{self, CATALOGUE, COUNT, Features};
-use crate::market::Panel;
 use crate::settings::FeatureDays;
 
 pub async fn compute(day: &mut Day, panel: &Panel) -> Result<Features, Failure> {

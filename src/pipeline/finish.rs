@@ -13,8 +13,8 @@ use crate::brain::RunStatus;
 use crate::exit::Code;
 use crate::health::{self, Performance, Status};
 use crate::notify::Milestone;
-use crate::report::ReportData;
-use crate::ui::{Place, colours, summary_table};
+use crate::report::{Place, ReportData, summary_table};
+use crate::ui::colours;
 
 pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
     let step = day.begin("health", None).await?;

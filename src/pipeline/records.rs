@@ -6,12 +6,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::day::{Day, time};
-use super::learn::{Learned, Model};
+use super::learn::{self, Learned};
+use crate::bars::Panel;
 use crate::brain::{AnalysisRow, PostExitRow, TradeRow};
 use crate::decide::{Voice, Voter};
-use crate::features::{CATALOGUE, Features, columns};
-use crate::market::Panel;
+use crate::features::{CATALOGUE, Features, Regime, columns};
 use crate::shadow::{Side, Trade};
+use crate::trainer::Model;
 
 /// Bars after an exit at which the price is looked at again.
 const HORIZONS: [usize; 3] = [1, 5, 20];
@@ -56,15 +57,8 @@ pub fn records(
     records
 }
 
-pub fn regime_name(value: f32) -> Option<String> {
-    let name = match value {
-        0.0 => "TREND",
-        1.0 => "RANGE",
-        2.0 => "PANIC",
-        3.0 => "ILLIQUID",
-        _ => return None,
-    };
-    Some(name.to_owned())
+fn regime_name(code: f32) -> Option<String> {
+    Regime::of(code).map(|regime| regime.name().to_owned())
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -80,7 +74,7 @@ fn trade_row(
 ) -> TradeRow {
     let at = |bar: usize| -> DateTime<Utc> { time(panel.time_ms(bar)) };
     let symbol = &panel.symbols[trade.symbol];
-    let prediction = learned.prediction(trade.symbol, trade.signal_bar);
+    let prediction = learn::prediction(learned, trade.symbol, trade.signal_bar);
     let fold = prediction.map_or(-1, |(fold, _)| fold as i64);
     let money = |bps: f64| notional * bps / 10_000.0;
     let feature = |bar: usize, column: usize| features.value(trade.symbol, bar, column);

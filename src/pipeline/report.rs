@@ -8,21 +8,23 @@ use chrono::Utc;
 use serde_json::json;
 
 use super::Failure;
-use super::checkpoints::Tuned;
 use super::day::Day;
-use super::learn::{Learned, Model, calibrate};
+use super::learn::Learned;
 use super::patterns::Library;
 use super::risk;
 use super::save::{self, Saved};
+use crate::bars::Panel;
+use crate::decide::Head;
 use crate::decide::Voter;
 use crate::health;
-use crate::market::{Panel, Selection};
+use crate::market::Selection;
 use crate::metrics::Account;
 use crate::models::bundle::importance_shares;
 use crate::report::{
     self, Costs, Decisions, EngineRow, Exclusion, HeadCalibration, Importance, ReportData, SavedModel, SearchRow,
     SymbolCurve, SymbolRow, Totals,
 };
+use crate::trainer::{Model, Tuned, calibration};
 
 /// Features named in the report.
 const FEATURES: usize = 20;
@@ -52,7 +54,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         device: day.compute.device().to_string(),
         simulated: day.simulated,
         timeframe: panel.timeframe.to_string(),
-        settings_digest: learned.settings_digest.clone(),
+        settings_digest: day.run.settings_digest.clone(),
         version: save::VERSION.to_owned(),
         git_commit: crate::commit::get().to_owned(),
         models_digest: saved.models_digest.clone(),
@@ -84,9 +86,9 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         importance: importance(learned),
         exit_reasons: exit_reasons(learned),
         costs: costs(day, learned),
-        calibration: calibrate::heads(&learned.models, &learned.labels)
+        calibration: calibration(&learned.models, &learned.labels)
             .into_iter()
-            .map(|(head, found)| HeadCalibration { head: head.to_owned(), found })
+            .map(|(head, found)| HeadCalibration { head: head.name().to_owned(), found })
             .collect(),
         regimes: judged::groups(learned, "regime"),
         groups: judged::other_groups(learned, "regime"),
@@ -214,9 +216,9 @@ fn engines(learned: &Learned) -> Vec<EngineRow> {
 
 /// What the search gained and cost, by head.
 fn search(learned: &Learned) -> Vec<SearchRow> {
-    let mut by_head: BTreeMap<&str, Vec<&Tuned>> = BTreeMap::new();
+    let mut by_head: BTreeMap<Head, Vec<&Tuned>> = BTreeMap::new();
     for fold in learned.models.iter().flat_map(|model| &model.trained.folds) {
-        fold.tuned.iter().for_each(|(head, tuned)| by_head.entry(head).or_default().push(tuned));
+        fold.tuned.iter().for_each(|(head, tuned)| by_head.entry(*head).or_default().push(tuned));
     }
     by_head
         .into_iter()
@@ -224,7 +226,7 @@ fn search(learned: &Learned) -> Vec<SearchRow> {
             let mean = |of: fn(&Tuned) -> f64| all.iter().map(|tuned| of(tuned)).sum::<f64>() / all.len() as f64;
             let rounds = |of: fn(&Tuned) -> u64| all.iter().map(|tuned| of(tuned)).sum::<u64>() as f64;
             SearchRow {
-                head: head.to_owned(),
+                head: head.name().to_owned(),
                 folds: all.len(),
                 moved: all.iter().filter(|tuned| tuned.chosen.moved).count(),
                 validation_gain: mean(|tuned| fall(tuned.chosen.own_loss, tuned.chosen.loss)),

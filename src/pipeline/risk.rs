@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use super::day::{Day, time};
-use super::learn::Learned;
+use super::learn::{self, Learned};
+use crate::bars::Panel;
 use crate::brain::{BreakerRow, RefusalRow, TradeRow};
-use crate::market::Panel;
 use crate::report::{BreakerSpan, RiskSummary};
 use crate::risk::{Money, RiskRefused};
 
@@ -33,7 +33,7 @@ fn each_once(spans: impl Iterator<Item = BreakerSpan>) -> impl Iterator<Item = B
 fn refusal(day: &Day, panel: &Panel, learned: &Learned, refused: &RiskRefused) -> RefusalRow {
     let trade = &learned.trades[refused.order.trade];
     let symbol = &panel.symbols[trade.symbol];
-    let fold = learned.prediction(trade.symbol, trade.signal_bar).map_or(-1, |(fold, _)| fold as i64);
+    let fold = learn::prediction(learned, trade.symbol, trade.signal_bar).map_or(-1, |(fold, _)| fold as i64);
     let signal = time(panel.time_ms(trade.signal_bar));
     let some = |amount: Money| (refused.wanted > Money::ZERO).then(|| amount.value());
     RefusalRow {

@@ -5,22 +5,22 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value, json};
 
 use super::Failure;
-use super::checkpoints::FamilyOutcome;
 use super::day::{Day, time};
-use super::learn::{Learned, Model, jobs, judge};
+use super::learn::Learned;
 use super::patterns::Library;
 use super::records::{self, ModelName};
 use super::risk;
+use crate::bars::Panel;
 use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
 use crate::commit;
+use crate::decide::Head;
 use crate::features::{self, Features};
-use crate::market::Panel;
 use crate::metrics::Metrics;
 use crate::models::bundle::{Inputs, Performance, TrainingParameters, importance_shares, model_id};
-use crate::models::{Bundle, Family, Metadata, combined_digest};
+use crate::models::{Bundle, Metadata, combined_digest};
 use crate::report::learning::{self, Figure, Insight, Snapshot};
 use crate::report::{PreviousModel, SavedModel};
-use crate::settings::ModelKind;
+use crate::trainer::{Family, FamilyOutcome, Model, ModelKind, figures as more_figures};
 
 /// Version of the way models are made.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -45,7 +45,7 @@ pub async fn everything(
     let (mut rows, mut performances, mut journal, mut models) = (vec![], vec![], vec![], vec![]);
     let mut names = HashMap::new();
     for model in &learned.models {
-        let bundle = bundle(day, panel, learned, model)?;
+        let bundle = bundle(day, panel, model)?;
         bundle.save(&day.workdir)?;
         names.insert(model.symbol, ModelName { id: bundle.metadata.model_id.clone(), version: VERSION.to_owned() });
         let performance = performance_row(day, learned, model, &bundle);
@@ -84,7 +84,7 @@ pub async fn everything(
     Ok(saved)
 }
 
-fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<Bundle, Failure> {
+fn bundle(day: &Day, panel: &Panel, model: &Model) -> Result<Bundle, Failure> {
     let trained = &model.trained;
     let settings = &day.settings;
     let m = &model.metrics;
@@ -142,7 +142,7 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
                 "buy_and_hold": model.holding.as_ref().map(|holding| holding.total_return),
             }))
             .into_iter()
-            .chain(judge::figures(m, &model.evidence, model.holding.as_ref()))
+            .chain(more_figures(m, &model.evidence, model.holding.as_ref()))
             .collect(),
         },
         feature_importance: importance_shares(&trained.heads),
@@ -170,7 +170,7 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
         head_digests: trained.digests.clone(),
         beside_digests,
         mix: trained.mix.clone(),
-        data_digest: learned.panel_digest.clone(),
+        data_digest: day.panel_digest.clone(),
         inputs: Some(Inputs {
             symbols: panel.symbols.clone(),
             timeframe: panel.timeframe,
@@ -179,7 +179,7 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
             to: time(panel.time_ms(panel.bars)),
         }),
         git_commit: commit::get().to_owned(),
-        settings_digest: learned.settings_digest.clone(),
+        settings_digest: day.run.settings_digest.clone(),
         folds,
         approved: model.verdict.is_approved(),
         reasons: model.verdict.reasons(),
@@ -189,7 +189,7 @@ fn bundle(day: &Day, panel: &Panel, learned: &Learned, model: &Model) -> Result<
         symbol: trained.symbol.clone(),
         model_type: model_type.to_owned(),
         heads: trained.heads.clone(),
-        main_head: jobs::WIN_LONG.to_owned(),
+        main_head: Head::MAIN,
         feature_names: features::names(),
         scaler: None,
         parameters,
@@ -292,10 +292,10 @@ fn figures(row: &PerformanceRow) -> Vec<Figure> {
 }
 
 /// Mean loss of each head over the test windows.
-fn test_losses(model: &Model) -> BTreeMap<&str, f64> {
-    let mut all: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+fn test_losses(model: &Model) -> BTreeMap<Head, f64> {
+    let mut all: BTreeMap<Head, Vec<f64>> = BTreeMap::new();
     for (head, loss) in model.trained.folds.iter().flat_map(|fold| &fold.test_loss) {
-        all.entry(head).or_default().push(*loss);
+        all.entry(*head).or_default().push(*loss);
     }
     all.into_iter().map(|(head, losses)| (head, losses.iter().sum::<f64>() / losses.len() as f64)).collect()
 }
@@ -365,7 +365,7 @@ fn performance_row(day: &Day, learned: &Learned, model: &Model, bundle: &Bundle)
         more: Value::Object(
             [("waits".to_owned(), json!(waits(learned))), ("test_loss".to_owned(), json!(test_losses(model)))]
                 .into_iter()
-                .chain(judge::figures(m, &model.evidence, model.holding.as_ref()))
+                .chain(more_figures(m, &model.evidence, model.holding.as_ref()))
                 .collect(),
         ),
         simulated: day.simulated,
@@ -430,7 +430,7 @@ fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned, patterns: &Library
                 ("groups".to_owned(), learned.breakdowns.iter().map(|(by, groups)| (*by, json!(groups))).collect()),
             ]
             .into_iter()
-            .chain(judge::figures(m, &learned.portfolio_evidence, learned.portfolio_holding.as_ref()))
+            .chain(more_figures(m, &learned.portfolio_evidence, learned.portfolio_holding.as_ref()))
             .collect(),
         ),
         simulated: day.simulated,

@@ -49,8 +49,8 @@ fn rows(day: &Day, selection: &Selection) -> Vec<UniverseRow> {
         "top_n": rules.top_n,
     });
     let market = match day.settings.market.kind {
-        crate::settings::MarketType::Spot => "spot",
-        crate::settings::MarketType::Perp => "perp",
+        crate::shadow::MarketType::Spot => "spot",
+        crate::shadow::MarketType::Perp => "perp",
     };
     let blank = UniverseRow {
         run_id: day.run.run_id.clone(),

@@ -8,20 +8,22 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Failure;
-use super::compute::compute_on;
-use super::learn::{jobs, networks};
+use crate::bars::{Candles, Panel};
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, Table, train_by, ways};
 use crate::engine::{Compute, Device};
 use crate::exit::{Code, OrExit};
 use crate::features::{self, COUNT};
 use crate::folds::Fold;
 use crate::labels;
-use crate::market::{Candles, Panel, read_folder};
+use crate::market::read_folder;
 use crate::models::bundle::{Bundle, Inputs, Metadata};
-use crate::models::{Family, Member, Networks};
+
+use crate::decide::Head;
 use crate::neural::{self, Backend, Epoch, Network, NeuralJob};
-use crate::settings::{Costs, Labels, MarketType, Models, Settings};
+use crate::settings::Settings;
 use crate::shadow::Rules;
+use crate::shadow::{BarrierParams, CostParams, MarketType};
+use crate::trainer::{self, Family, Member, ModelParams, Networks};
 
 /// A head of a fold, or of the model that was handed on: what was recorded of it, and what came of training it again.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -66,8 +68,8 @@ struct RecordedFold {
     index: usize,
     train: Span,
     validation: Span,
-    parameters: BTreeMap<String, BoostParams>,
-    digests: BTreeMap<String, String>,
+    parameters: BTreeMap<Head, BoostParams>,
+    digests: BTreeMap<Head, String>,
 }
 
 /// Trains the model in `path` again from the candles in `candles` (the store of `workdir` where none are given), on the
@@ -77,7 +79,7 @@ struct RecordedFold {
 /// A model that cannot be read or records too little (3), candles that are not those it learned from (3), a device that
 /// cannot be had (2). Other digests are no error here: see [`Verified::equal`].
 pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<&Path>) -> Result<Verified, Failure> {
-    let compute = compute_on(settings, workdir)?;
+    let compute = settings.open_device(workdir)?;
     let bundle = Bundle::load(path).or_exit(Code::BadData)?;
     let metadata = &bundle.metadata;
     let lacks = |what: &str| Failure::new(Code::BadData, format!("{}: its metadata lack {what}", path.display()));
@@ -101,9 +103,9 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
     let window = |key: &str| more.get(key).and_then(|span| Span::deserialize(span).ok()).ok_or_else(|| lacks(key));
     let latest = fold(0, &window("window")?, &window("validation")?).ok_or_else(|| lacks("bars of the candles"))?;
     let (mut batch, mut checks): (Vec<BoostJob>, Vec<Check>) = (Vec::new(), Vec::new());
-    let mut add = |of: String, fold: &Fold, head: &str, params: BoostParams, recorded: &str| {
-        batch.push(jobs::job(&panel, &outcomes, symbol, fold, head, params));
-        let (head, recorded) = (head.to_owned(), recorded.to_owned());
+    let mut add = |of: String, fold: &Fold, head: Head, params: BoostParams, recorded: &str| {
+        batch.push(trainer::job(&panel, &outcomes, symbol, fold, head, params));
+        let (head, recorded) = (head.name().to_owned(), recorded.to_owned());
         checks.push(Check { of, head, recorded, found: String::new(), equal: false });
     };
     for recorded in &metadata.folds {
@@ -113,19 +115,20 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
             fold(recorded.index, &recorded.train, &recorded.validation).ok_or_else(|| lacks("bars of the candles"))?;
         for (head, params) in recorded.parameters {
             let digest = recorded.digests.get(&head).ok_or_else(|| lacks(&format!("a digest of {head}")))?;
-            add(format!("fold {}", fold.index), &fold, &head, params, digest);
+            add(format!("fold {}", fold.index), &fold, head, params, digest);
         }
     }
     for (head, digest) in &metadata.head_digests {
-        let params = bundle.parameters.get(head).and_then(|params| BoostParams::deserialize(params).ok());
-        add("model".to_owned(), &latest, head, params.ok_or_else(|| lacks(&format!("parameters of {head}")))?, digest);
+        let params = bundle.parameters.get(head.name()).and_then(|params| BoostParams::deserialize(params).ok());
+        add("model".to_owned(), &latest, *head, params.ok_or_else(|| lacks(&format!("parameters of {head}")))?, digest);
     }
     let read = |key: &str| more.get(key).cloned().unwrap_or_default();
     if let Some(heads) = metadata.beside_digests.get(&Family::Forest) {
-        let models: Models = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
+        let models: ModelParams = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
         let seed = read("seed").as_u64().ok_or_else(|| lacks("'seed'"))?;
         for (head, digest) in heads {
-            let params = jobs::params_of(&models, Family::Forest, head, seed);
+            let head: Head = head.parse().map_err(|error| lacks(&format!("a known head ({error})")))?;
+            let params = trainer::tree_params(&models, Family::Forest, head, seed);
             add("model, random forest".to_owned(), &latest, head, params, digest);
         }
     }
@@ -137,11 +140,11 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
         check.equal = check.recorded == check.found;
     }
     if let Some(networks) = bundle.beside.get(&Family::Neural).and_then(Member::networks) {
-        let models: Models = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
+        let models: ModelParams = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
         let seed = read("seed").as_u64().ok_or_else(|| lacks("'seed'"))?;
         let job = |number: usize| {
-            let own = networks::seed_of(seed, number as u32);
-            networks::job(&models.neural, &panel, &outcomes, symbol, &latest, own)
+            let own = trainer::network_seed(seed, number as u32);
+            trainer::network_job(&models.neural, &panel, &outcomes, symbol, &latest, own)
         };
         let jobs: Vec<NeuralJob> = (0..networks.seeds.len()).map(job).collect();
         checks.extend(networks_again(networks, table, &jobs)?);
@@ -251,8 +254,8 @@ fn rules(metadata: &Metadata, panel: &Panel) -> Result<Rules, String> {
         let value = metadata.training_parameters.more.get(key).unwrap_or(&Value::Null);
         T::deserialize(value).map_err(|_| format!("'{key}'"))
     }
-    let labels: Labels = read(metadata, "labels")?;
-    let costs: Costs = read(metadata, "costs")?;
+    let labels: BarrierParams = read(metadata, "labels")?;
+    let costs: CostParams = read(metadata, "costs")?;
     let market: MarketType = read(metadata, "market_type")?;
     Ok(Rules::new(&labels, &costs, market, panel.timeframe))
 }

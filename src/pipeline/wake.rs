@@ -7,17 +7,17 @@ use std::time::Duration;
 use chrono::{NaiveDate, NaiveTime, Utc};
 use serde_json::json;
 
-use super::compute::compute_on;
 use super::day::Day;
 use super::stop::Stop;
 use super::sync::Uploads;
 use super::watch::{Board, Watch};
 use super::{Answer, Failure, Request, copies};
+use crate::bars::Timeframe;
 use crate::brain::{Brain, BrainError, Journal, RunLock, RunRow};
 use crate::engine::Device;
 use crate::exit::{Code, OrExit};
 use crate::health::{SystemStatus, Vitals};
-use crate::market::{Exchange, Timeframe, read_folder, store};
+use crate::market::{Exchange, read_folder, store};
 use crate::notify::{Access, Milestone, Notifier};
 use crate::settings::Settings;
 use crate::sync::{Credentials, Remote};
@@ -39,7 +39,7 @@ pub const ANSWER: &str = "finish";
 pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<Woken, Failure> {
     let started = crate::brain::to_millis(Utc::now());
     let workdir = std::path::absolute(&request.workdir)?;
-    let compute = compute_on(&settings, &workdir)?;
+    let compute = settings.open_device(&workdir)?;
     let device = compute.device();
 
     let mut now_ms = request.date.map(midnight);
@@ -121,7 +121,7 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
         now_ms: now_ms.unwrap_or(market_now),
         workdir,
         date,
-        compute,
+        compute: Arc::new(compute),
         resumed,
         background: None,
         carrier: None,
@@ -140,6 +140,7 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
         events: Vec::new(),
         events_stored: 0,
         verdicts: (0, 0),
+        panel_digest: String::new(),
         data_gaps: 0,
         board,
         watch: None,

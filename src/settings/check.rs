@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
-use super::engines;
-use super::{ExchangeKind, ModelKind, ModelSearch, NeuralModels, Purpose, Settings, TreeGrowth};
-use crate::market::{DAY_MS, Timeframe};
+use super::voters;
+use super::{ExchangeKind, Purpose, Settings};
+use crate::bars::{DAY_MS, Timeframe};
+use crate::trainer::{ModelKind, NetworkParams, SearchParams, TreeGrowth};
 
 /// One thing wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl fmt::Display for SettingsError {
 
 /// Whether a setting's number must be whole.
 pub(super) fn whole(key: &str) -> bool {
-    WHOLE.contains(&key) || engines::WHOLE.contains(&key)
+    WHOLE.contains(&key) || voters::WHOLE.contains(&key)
 }
 
 const WHOLE: &[&str] = &[
@@ -143,7 +144,7 @@ fn reset(schema: &Json, tree: &mut Json, key: &str) {
 /// Checks ranges and impossible combinations.
 pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Fault>) {
     ranges(s, faults);
-    engines::combinations(&s.decide.engines, faults);
+    voters::combinations(&s.decide.voters, faults);
     if purpose == Purpose::Training {
         folds(s, faults);
     }
@@ -254,7 +255,7 @@ fn folds(s: &Settings, faults: &mut Vec<Fault>) {
     }
 }
 
-fn search(s: &ModelSearch, within: &mut dyn FnMut(&str, f64, f64, f64)) {
+fn search(s: &SearchParams, within: &mut dyn FnMut(&str, f64, f64, f64)) {
     within("models.search.configurations", s.configurations as f64, 0.0, 10_000.0);
     within("models.search.halving", s.halving as f64, 2.0, 100.0);
     within("models.search.rungs", f64::from(s.rungs), 1.0, 10.0);
@@ -299,7 +300,7 @@ fn risk(s: &Settings, fault: &mut impl FnMut(&str, String, String)) {
     }
 }
 
-fn neural(n: &NeuralModels, within: &mut impl FnMut(&str, f64, f64, f64)) {
+fn neural(n: &NetworkParams, within: &mut impl FnMut(&str, f64, f64, f64)) {
     let share = 1.0 - f64::EPSILON;
     within("models.neural.width", f64::from(n.width), 1.0, 4096.0);
     within("models.neural.blocks", f64::from(n.blocks), 0.0, 64.0);
@@ -359,7 +360,7 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("decide.reliability_bars", f64::from(s.decide.reliability_bars), 1.0, 1e6);
     within("decide.record_bars", f64::from(s.decide.record_bars), 1.0, 1e6);
     within("decide.record_min", f64::from(s.decide.record_min), 1.0, 1e6);
-    engines::ranges(&s.decide.engines, &mut within);
+    voters::ranges(&s.decide.voters, &mut within);
     within("costs.fee_bps", s.costs.fee_bps, 0.0, 1e4);
     within("costs.spread_bps", s.costs.spread_bps, 0.0, 1e4);
     within("costs.slippage_k", s.costs.slippage_k, 0.0, 1e6);

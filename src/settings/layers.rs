@@ -383,7 +383,7 @@ mod tests {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }
         assert_eq!(error.faults.len(), 9, "{text}");
-        assert_eq!(sets(&["decide.engines.off=rsi, adx"]).unwrap().decide.engines.off, ["rsi", "adx"]);
+        assert_eq!(sets(&["decide.engines.off=rsi, adx"]).unwrap().decide.voters.off, ["rsi", "adx"]);
     }
 
     #[test]

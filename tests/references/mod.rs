@@ -5,7 +5,7 @@ mod talib;
 
 use std::ops::Range;
 
-use huracan::market::Panel;
+use huracan::bars::Panel;
 
 /// Bars of one symbol, and what it is held against.
 pub struct References<'a> {

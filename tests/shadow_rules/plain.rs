@@ -2,7 +2,7 @@
 //! that could end it and takes the earliest. A short is a long in mirrored prices.
 
 use huracan::arith::{draw, uniform};
-use huracan::market::{Candles, HOUR_MS, Panel, Timeframe};
+use huracan::bars::{Candles, HOUR_MS, Panel, Timeframe};
 use huracan::shadow::{Rules, Signals, Trade, simulate};
 use proptest::prelude::*;
 

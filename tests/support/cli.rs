@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use huracan::market::{Candles, HOUR_MS};
+use huracan::bars::{Candles, HOUR_MS};
 use polars::prelude::*;
 
 /// Bar 0 of every folder written here: a Monday.

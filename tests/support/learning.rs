@@ -1,12 +1,13 @@
 //! From a panel to the forests, signals and trades of one fold, by the rooms alone.
 #![allow(dead_code)]
 
+use huracan::bars::{Candles, DAY_MS, Panel, Timeframe};
 use huracan::boost::{BoostJob, BoostParams, Forest, Objective, Table, train};
 use huracan::decide::Prediction;
 use huracan::features::{COUNT, Features, atr_14, compute, names};
 use huracan::folds::Fold;
 use huracan::labels::{self, Labels};
-use huracan::market::{Candles, DAY_MS, Exchange, Panel, Timeframe};
+use huracan::market::Exchange;
 use huracan::settings::{Settings, Sources, load};
 use huracan::shadow::{Rules, Side};
 

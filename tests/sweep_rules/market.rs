@@ -2,7 +2,7 @@
 //! that they often lie exactly on a threshold.
 
 use huracan::arith::{draw, uniform};
-use huracan::market::{Candles, HOUR_MS, Panel, Timeframe};
+use huracan::bars::{Candles, HOUR_MS, Panel, Timeframe};
 
 pub struct Market {
     pub panel: Panel,

@@ -2,8 +2,8 @@
 
 use crate::boost::{Cuts, Forest};
 use crate::labels::Labels;
-use crate::pipeline::Study;
 use crate::shadow::Trade;
+use crate::trainer::Study;
 
 pub fn f32s(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect()

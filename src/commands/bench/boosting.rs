@@ -3,12 +3,12 @@
 use super::measure::{Bench, Compared, Row, Work};
 use super::sizes::{FULL, MAX_DEPTH, Sizes, of};
 use super::{Data, bits};
+use crate::bars::Panel;
 use crate::boost::device::{self, Plan, bin_on};
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, PredictJob, Table};
 use crate::engine::{Compute, Device};
 use crate::exit::{Code, Failure, OrExit};
 use crate::features::{self, COUNT};
-use crate::market::Panel;
 use crate::text::thousands;
 
 /// What is compared before the rows: models, and rows and rounds of each.

@@ -3,8 +3,9 @@
 use rayon::prelude::*;
 
 use crate::audit::worlds::{FIRST_MS, LISTING_DAYS, REFERENCES};
+use crate::bars::{DAY_MS, Panel, Timeframe};
 use crate::exit::{Code, Failure, OrExit};
-use crate::market::{DAY_MS, Panel, Simulated, Timeframe};
+use crate::market::Simulated;
 use crate::settings::Settings;
 
 /// Coins that are listed for each ten that last (seven of ten slots do), and some more for small markets.

@@ -2,7 +2,6 @@
 
 use super::Report;
 use super::measure::Row;
-use crate::ui;
 
 pub const HEADING: [&str; 10] =
     ["stage", "computed", "device", "rate", "memory", "of copy", "best", "median", "kernels alone", "equal first"];
@@ -98,7 +97,7 @@ fn scaled(number: f64) -> String {
 
 fn time(seconds: f64) -> String {
     match seconds {
-        s if s >= 9.95 => ui::duration(s),
+        s if s >= 9.95 => crate::text::duration(s),
         s if s >= 0.9995 => format!("{s:.2} s"),
         s if s >= 0.9995e-3 => format!("{:.1} ms", s * 1e3),
         s => format!("{:.1} µs", s * 1e6),

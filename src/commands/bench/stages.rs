@@ -6,12 +6,12 @@ use super::measure::{Bench, Compared, Row, Work};
 use super::sizes::{FULL, Sizes, of};
 use super::{Data, bits};
 use crate::arith::draw;
+use crate::bars::Panel;
 use crate::decide::votes::{self, VOTERS};
 use crate::engine::{DeviceBuffer, EngineError, Stage, memory};
 use crate::exit::Failure;
 use crate::features::{self, COUNT};
 use crate::labels;
-use crate::market::Panel;
 use crate::shadow::{self, Rules, Signals, Trade};
 use crate::text::thousands;
 
@@ -108,7 +108,7 @@ pub fn labels(bench: &Bench<'_>, data: &Data) -> Result<Row, Failure> {
 }
 
 pub fn votes(bench: &Bench<'_>, data: &Data) -> Result<Row, Failure> {
-    let (small, panel, engines) = (&data.small, &data.panel, &data.engines);
+    let (small, panel, engines) = (&data.small, &data.panel, &data.voters);
     let cells = panel.symbols.len() * panel.bars;
     let work = Work {
         stage: "votes",

@@ -3,16 +3,17 @@
 use super::measure::{Bench, Compared, Row, Work};
 use super::sizes::{FULL, Sizes, of};
 use super::{Data, bits, market, stages};
+use crate::bars::Panel;
+use crate::decide::Head;
 use crate::engine::Compute;
-use crate::exit::{Code, Failure};
-use crate::market::Panel;
-use crate::pipeline::{self, Study, learn};
+use crate::exit::{Code, Failure, OrCode};
 use crate::settings::Settings;
+use crate::trainer::{Observer, Study, walk_forward};
 use crate::ui::Step;
 
 /// Symbols that are compared.
 const FEW: usize = 2;
-const HEADS: usize = learn::jobs::HEADS.len();
+const HEADS: usize = Head::COUNT;
 
 pub fn train(bench: &Bench<'_>, settings: &Settings, data: &Data, sizes: &Sizes) -> Result<Row, Failure> {
     let own;
@@ -22,7 +23,7 @@ pub fn train(bench: &Bench<'_>, settings: &Settings, data: &Data, sizes: &Sizes)
         own = market::panel(settings, sizes.train_symbols, sizes.days)?;
         &own
     };
-    let models = learn::study::models(settings, panel, &everyone(panel));
+    let models = Study::models(&settings.trainer(), panel, &everyone(panel));
     if models == 0 {
         let message = format!("{} days hold no fold of the settings: give more --days", sizes.days);
         return Err(Failure::new(Code::Usage, message));
@@ -55,12 +56,8 @@ fn one_fold_days(settings: &Settings) -> u32 {
 }
 
 fn study(settings: &Settings, compute: &Compute, panel: &Panel, step: Option<&Step>) -> Result<Study, Failure> {
-    let done = || {
-        if let Some(step) = step {
-            step.advance(1);
-        }
-    };
-    let found = pipeline::study(settings, compute, panel, &everyone(panel), &done)?;
+    let observer: &dyn Observer = step.map_or(&(), |step| step);
+    let found = walk_forward(&settings.trainer(), compute, panel, &everyone(panel), observer).or_code()?;
     match found.failed.first() {
         // A symbol without a model would be time that was not spent.
         Some((symbol, why)) => Err(Failure::new(Code::Failed, format!("{symbol} could not be trained: {why}"))),

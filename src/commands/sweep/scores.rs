@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use crate::bars::Panel;
 use crate::commands::{backtest, signals};
 use crate::decide::{self, Consensus, Opinion, expected_cost_bps};
+use crate::decide::{DecideMode, DecideParams};
 use crate::engine::Compute;
 use crate::exit::{Code, Failure, OrExit};
 use crate::labels;
-use crate::market::Panel;
-use crate::settings::{Decide, DecideMode, Settings};
+use crate::settings::Settings;
 use crate::shadow::Rules;
 
 /// A score for each symbol and bar.
@@ -46,7 +47,7 @@ pub(super) fn scores(
     let mode = settings.decide.mode;
     let decided_by = backtest::voices(mode);
     if mode == DecideMode::Consensus {
-        let deviations = Decide { threshold: 1.0, ..settings.decide.clone() };
+        let deviations = DecideParams { threshold: 1.0, ..settings.decide.clone() };
         let consensus = consensus(settings, compute, &deviations, panel, atr, rules)?;
         let score = |opinion: &Opinion| match opinion.threshold {
             deviation if deviation > 0.0 => opinion.score / deviation,
@@ -76,7 +77,7 @@ pub(super) fn scores(
 fn consensus(
     settings: &Settings,
     compute: &Compute,
-    decide: &Decide,
+    decide: &DecideParams,
     panel: &Panel,
     atr: &[f64],
     rules: &Rules,

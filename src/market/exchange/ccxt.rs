@@ -10,9 +10,11 @@ use futures::StreamExt;
 use tokio::sync::OnceCell;
 
 use super::{MarketInfo, utc};
+use crate::bars::{Candles, DAY_MS, Timeframe};
+use crate::market::MarketError;
 use crate::market::universe::pegged;
-use crate::market::{Candles, DAY_MS, MarketError, Timeframe};
-use crate::settings::{MarketType, Settings};
+use crate::settings::Settings;
+use crate::shadow::MarketType;
 
 use engine::Engines;
 

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use super::{MarketInfo, between, daily_volume, traded_share};
-use crate::market::{Candles, MarketError, Timeframe, read_folder};
-use crate::settings::{MarketType, Settings};
+use crate::bars::{Candles, Timeframe};
+use crate::market::{MarketError, read_folder};
+use crate::settings::Settings;
+use crate::shadow::MarketType;
 
 /// One file a symbol: listed since its first bar, delisted when its last bar lies more than `market.max_gap_bars`
 /// before the newest bar of the folder, daily volume the median of 24 h of close × volume.

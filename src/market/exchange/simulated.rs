@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::{MarketInfo, between, daily_volume, traded_share};
-use crate::market::{Candles, DAY_MS, MarketError, Timeframe};
-use crate::settings::{MarketType, Settings};
+use crate::bars::{Candles, DAY_MS, Timeframe};
+use crate::market::MarketError;
+use crate::settings::Settings;
+use crate::shadow::MarketType;
 
 use coins::Coin;
 

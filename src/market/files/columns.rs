@@ -5,7 +5,8 @@ use std::path::Path;
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use polars::prelude::*;
 
-use crate::market::{Candles, DAY_MS, ReadError};
+use crate::bars::{Candles, DAY_MS};
+use crate::market::ReadError;
 
 const TIME_NAMES: &[&str] = &["timestamp", "date", "datetime", "time", "open_time"];
 const TIME_KIND: &str = "date-times, whole numbers or ISO 8601 text";

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::read_candles;
-use crate::market::{Candles, MarketError, Timeframe};
+use crate::bars::{Candles, Timeframe};
+use crate::market::MarketError;
 
 const KINDS: &[&str] = &["parquet", "feather", "arrow", "ipc", "csv"];
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::market::{HOUR_MS, Timeframe};
+use crate::bars::{HOUR_MS, Timeframe};
 
 const START: i64 = 1_704_067_200_000; // 2024-01-01
 

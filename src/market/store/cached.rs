@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bars::{Candles, Timeframe};
+use crate::market::MarketError;
 use crate::market::exchange::Origin;
 use crate::market::files::{read_note, read_noted, write_noted};
-use crate::market::{Candles, MarketError, Timeframe};
 
 /// Key of the note in the Parquet file's metadata. It travels with the candles, so that no file can be taken for another's.
 const NOTE: &str = "huracan.candles";

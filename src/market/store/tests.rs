@@ -1,7 +1,8 @@
 use std::cell::RefCell;
 
 use super::*;
-use crate::market::{DAY_MS, write_candles};
+use crate::bars::DAY_MS;
+use crate::market::write_candles;
 use crate::settings::ExchangeKind;
 
 const EPOCH: i64 = 1_672_531_200_000;

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::super::family::{Family, Mix};
-use crate::market::Timeframe;
+use crate::bars::Timeframe;
+use crate::decide::Head;
+use crate::trainer::{Family, Mix};
 
 /// Everything recorded of a model: where it came from, how it was trained, how it did, and whether it may be traded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +32,7 @@ pub struct Metadata {
     /// SHA-256 (hex) of all its models.
     pub digest: String,
     /// SHA-256 (hex) of each head's trees.
-    pub head_digests: BTreeMap<String, String>,
+    pub head_digests: BTreeMap<Head, String>,
     /// Of the families that speak beside them, by head or seed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub beside_digests: BTreeMap<Family, BTreeMap<String, String>>,

@@ -28,15 +28,15 @@ fn forest(objective: Objective, shift: f64) -> Forest {
 
 fn bundle(symbol: &str) -> Bundle {
     let heads = BTreeMap::from([
-        ("win_long".to_owned(), forest(Objective::Binary, 0.0)),
-        ("edge_bps".to_owned(), forest(Objective::Regression, 0.2)),
+        (Head::WinLong, forest(Objective::Binary, 0.0)),
+        (Head::EdgeBps, forest(Objective::Regression, 0.2)),
     ]);
-    let head_digests: BTreeMap<String, String> = heads.iter().map(|(name, f)| (name.clone(), f.digest())).collect();
+    let head_digests: BTreeMap<Head, String> = heads.iter().map(|(head, f)| (*head, f.digest())).collect();
     let digest = combined_digest(head_digests.values());
     Bundle {
         symbol: symbol.to_owned(),
         model_type: "LightGBM".to_owned(),
-        main_head: "win_long".to_owned(),
+        main_head: Head::WinLong,
         feature_names: vec!["ret 1".into(), "rsi_14".into()],
         scaler: None,
         parameters: json!({"rounds": 200, "learning_rate": 0.05}),
@@ -150,7 +150,7 @@ fn contradictions_are_not_written() {
         let error = bundle.save(folder.path()).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     };
-    refused(|b| b.main_head = "other".into(), "main head");
+    refused(|b| b.main_head = Head::WinShort, "main head");
     refused(|b| b.feature_names[0] = "x".into(), "other features");
     refused(|b| b.metadata.digest = "0".into(), "digest");
     refused(|b| b.metadata.symbol = "C-D".into(), "C-D");

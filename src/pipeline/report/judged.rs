@@ -1,11 +1,10 @@
 //! What the judges found, as rows of the report.
 
+use crate::decide::Head;
 use crate::metrics::{Breakdown, Evidence, GroupStatistics, Holding, Metrics};
-use crate::models::Family;
 use crate::pipeline::learn::Learned;
-use crate::pipeline::learn::compare::Compared;
-use crate::pipeline::learn::jobs::HEADS;
 use crate::report::{self, CostShares, FamilyLoss, FamilyRow, Group, Held, Luck};
+use crate::trainer::{Compared, Family};
 
 pub fn luck(evidence: &Evidence) -> Luck {
     Luck {
@@ -46,11 +45,11 @@ pub fn families(learned: &Learned) -> Vec<FamilyRow> {
     let row = |compared: &Compared| {
         let m = &compared.metrics;
         let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
-        let loss = |head: &str| {
-            let (test, own) = (compared.test_loss.get(head).copied(), first.test_loss.get(head).copied());
+        let loss = |head: Head| {
+            let (test, own) = (compared.test_loss.get(&head).copied(), first.test_loss.get(&head).copied());
             FamilyLoss {
-                head: head.to_owned(),
-                validation: compared.validation_loss.get(head).copied(),
+                head: head.name().to_owned(),
+                validation: compared.validation_loss.get(&head).copied(),
                 test,
                 gain: test.zip(own).filter(|(_, own)| *own > 0.0).map(|(test, own)| 1.0 - test / own),
             }
@@ -59,7 +58,7 @@ pub fn families(learned: &Learned) -> Vec<FamilyRow> {
             family: compared.family.map_or("together", Family::name).to_owned(),
             part: compared.part,
             seconds: compared.seconds,
-            losses: HEADS.iter().map(|head| loss(head)).collect(),
+            losses: Head::ALL.map(loss).to_vec(),
             trades: m.trades.count as u64,
             win_rate: defined(m.trades.win_rate),
             mean_net_bps: defined(m.trades.average_bps),

@@ -19,7 +19,8 @@ use tokio::sync::Semaphore;
 use super::pause;
 use crate::arith::{draw, uniform};
 use crate::market::MarketError;
-use crate::settings::{Exchange as ExchangeSettings, MarketType};
+use crate::settings::Exchange as ExchangeSettings;
+use crate::shadow::MarketType;
 
 type Engine = Box<dyn TypedExchange>;
 

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::market::{HOUR_MS, select};
+use crate::bars::HOUR_MS;
+use crate::market::select;
 
 const NOW: i64 = 1_764_547_200_000; // 2025-12-01
 

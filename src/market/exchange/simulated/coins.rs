@@ -2,7 +2,7 @@
 
 use super::path::EPOCH_MS;
 use crate::arith::{draw, exp, ln, uniform};
-use crate::market::DAY_MS;
+use crate::bars::DAY_MS;
 
 pub(super) const QUOTE: &str = "USDT";
 

@@ -9,7 +9,7 @@
 
 use super::coins::Coin;
 use crate::arith::{draw, exp, ln, uniform};
-use crate::market::{Candles, DAY_MS, HOUR_MS, Timeframe};
+use crate::bars::{Candles, DAY_MS, HOUR_MS, Timeframe};
 
 /// 2023-01-01 UTC: the market's first bar.
 pub(super) const EPOCH_MS: i64 = 1_672_531_200_000;

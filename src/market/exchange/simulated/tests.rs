@@ -1,6 +1,6 @@
 use super::path::EPOCH_MS;
 use super::*;
-use crate::market::HOUR_MS;
+use crate::bars::HOUR_MS;
 
 const NOW: i64 = EPOCH_MS + 700 * DAY_MS;
 
@@ -152,7 +152,7 @@ fn trades_without_skill_earn_nothing_before_costs() {
         .into_iter()
         .map(|info| (info.symbol.clone(), market.candles(&info.symbol, Timeframe::H1, 0, now).unwrap()))
         .collect();
-    let panel = crate::market::Panel::new(candles, Timeframe::H1, 24, true).unwrap();
+    let panel = crate::bars::Panel::new(candles, Timeframe::H1, 24, true).unwrap();
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, Timeframe::H1);
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
     for (cell, side) in signals.side.iter_mut().enumerate() {

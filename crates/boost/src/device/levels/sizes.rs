@@ -1,0 +1,81 @@
+//! What a large job takes on the device besides what every job takes.
+
+use super::Grain;
+use crate::Task;
+use crate::device::arguments::leaf_capacity;
+use crate::device::layout::{
+    Found, GROUP_BINS, JobArgs, LANES, LevelArgs, LevelPart, MARK_WORDS, MOST_CUTS, Outcome, Split, State, Tile,
+    TreeLeaf, TreeNode, TreeSize,
+};
+
+/// Numbers of things; also their sums over many jobs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sizes {
+    /// Histograms of a level.
+    pub slots: usize,
+    pub found: usize,
+    pub splits: usize,
+    /// Words of all histograms, those of parents included.
+    pub words: usize,
+    pub train_tiles: usize,
+    pub valid_tiles: usize,
+    /// Most entries of the lists of work.
+    pub builds: usize,
+    pub searches: usize,
+    pub split_tiles: usize,
+}
+
+impl Sizes {
+    pub fn of(task: &Task<'_>, features: usize, Grain { tile, few }: Grain) -> Self {
+        let Task { job, params } = task;
+        let (rows, tile) = (job.train.len(), tile as usize);
+        let (capacity, groups) = (leaf_capacity(task), features.div_ceil(LANES));
+        // Two siblings have histograms where one of them has more than a few rows and may be divided in turn.
+        let pairs = if params.max_depth < 2 { 0 } else { 1_usize << (params.max_depth - 2).min(20) };
+        let slots = (2 * pairs.min(rows / (few as usize + 1))).max(1);
+        Self {
+            slots,
+            found: capacity + slots * groups,
+            splits: capacity,
+            words: 2 * slots * groups * GROUP_BINS * LANES,
+            train_tiles: rows.div_ceil(tile),
+            valid_tiles: job.valid.len().div_ceil(tile),
+            // Each of disjoint ranges has one tile that is not full.
+            builds: rows / tile + slots,
+            searches: capacity + slots * groups,
+            split_tiles: rows / tile + capacity,
+        }
+    }
+
+    /// Puts a job's beside those of others.
+    pub fn add(&mut self, other: &Self) {
+        self.slots += other.slots;
+        self.found += other.found;
+        self.splits += other.splits;
+        self.words += other.words;
+        self.train_tiles += other.train_tiles;
+        self.valid_tiles += other.valid_tiles;
+        self.builds += other.builds;
+        self.searches += other.searches;
+        self.split_tiles += other.split_tiles;
+    }
+
+    /// Bytes of a task with these sizes: with its rows, its labels, and all rounds of trees.
+    pub fn bytes(&self, task: &Task<'_>, features: usize) -> u64 {
+        let Task { job, params } = task;
+        let of = |count: usize, bytes: usize| count as u64 * bytes as u64;
+        let (train, valid, capacity) = (job.train.len(), job.valid.len(), leaf_capacity(task));
+        let codes = of(train + valid, features.next_multiple_of(LANES)) + of(features, MOST_CUTS * 4 + 16);
+        // A label and a weight a row; 3 and 2 numbers, 4 words.
+        let rows = of(train, 4 + 8 + 24 + 16) + of(valid, 4 + 8 + 16);
+        let level = of(2 * capacity, size_of::<LevelPart>())
+            + of(self.found, size_of::<Found>())
+            + of(self.splits, size_of::<Split>())
+            + of(self.words, 8);
+        let tiles = self.train_tiles + self.valid_tiles + self.builds + self.slots + self.searches + self.split_tiles;
+        let lists = of(tiles, size_of::<Tile>()) + of(self.train_tiles + self.split_tiles, 4);
+        let tree = of(capacity, size_of::<TreeNode>() + size_of::<TreeLeaf>()) + size_of::<TreeSize>() as u64 + 8;
+        let whole = size_of::<JobArgs>() + size_of::<LevelArgs>() + size_of::<State>() + size_of::<Outcome>();
+        codes + rows + level + lists + u64::from(params.rounds) * tree + of(1, whole + 4 * MARK_WORDS + 4)
+    }
+}

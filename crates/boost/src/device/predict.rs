@@ -1,0 +1,136 @@
+//! Predictions by `kernels/predict.cu`: twin of [`crate::raw_scores`].
+
+use rayon::prelude::*;
+
+use super::layout::{LEAF, MISSING_RIGHT, PredictArgs, PredictNode, PredictTree};
+use crate::predict::greatest_f32_at_most;
+use crate::{Child, PredictJob, Table, Tree};
+use huracan_engine::memory::Need;
+use huracan_engine::{Compute, EngineError, Kernel, Shape, Stage};
+
+const RAW_SCORES: Kernel = Kernel { file: "predict", name: "predict_raw", barriers: false };
+
+/// [`crate::raw_scores`] on the device of a run, or on the CPU.
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
+pub fn raw_scores_on(
+    compute: &Compute,
+    table: Table<'_>,
+    jobs: &[PredictJob<'_>],
+) -> Result<Vec<Vec<f64>>, EngineError> {
+    compute.run("predict", |stage| raw_scores(stage, table, jobs), || crate::raw_scores(table, jobs))
+}
+
+/// [`crate::predict`] on the device of a run, or on the CPU.
+///
+/// # Errors
+/// As [`raw_scores_on`].
+pub fn predict_on(compute: &Compute, table: Table<'_>, jobs: &[PredictJob<'_>]) -> Result<Vec<Vec<f64>>, EngineError> {
+    let mut said = raw_scores_on(compute, table, jobs)?;
+    for (said, job) in said.iter_mut().zip(jobs) {
+        let objective = job.forest.objective;
+        said.par_chunks_mut(objective.trees_per_round()).for_each(|row| objective.transform(row));
+    }
+    Ok(said)
+}
+
+/// [`crate::raw_scores`] on the device: the same bits.
+///
+/// # Errors
+/// [`EngineError`] where the device fails.
+pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) -> Result<Vec<Vec<f64>>, EngineError> {
+    let bytes = |job: &PredictJob<'_>| {
+        let trees = job.forest.trees.iter().map(|tree| 16 * tree.split_feature.len() + 8 * tree.leaf_value.len() + 24);
+        (trees.sum::<usize>() + job.rows.len() * (4 + 8 * job.forest.base_score.len()) + 64) as u64
+    };
+    let need =
+        Need { fixed_bytes: size_of_val(table.values) as u64, job_bytes: jobs.iter().map(bytes).max().unwrap_or(0) };
+    let parts = stage.parts(need, jobs.len())?;
+    let values = stage.upload(table.values)?;
+    let mut all = Vec::with_capacity(jobs.len());
+    for part in parts {
+        let jobs = &jobs[part];
+        let mut laid = Laid::default();
+        jobs.iter().for_each(|job| laid.add(job));
+        let most_rows = jobs.iter().map(|job| job.rows.len()).max().unwrap_or(0);
+        let mut shape = Shape::one_thread_each(most_rows, 256);
+        shape.blocks[1] = jobs.len() as u32;
+        let (args, trees, nodes) = (stage.upload(&laid.jobs)?, stage.upload(&laid.trees)?, stage.upload(&laid.nodes)?);
+        let (leaves, bases, rows) =
+            (stage.upload(&laid.leaves)?, stage.upload(&laid.bases)?, stage.upload(&laid.rows)?);
+        let mut scores = stage.zeros::<f64>(laid.scores)?;
+        stage
+            .launch(&RAW_SCORES, shape)
+            .read(&values)
+            .value(table.features as u32)
+            .read(&args)
+            .read(&trees)
+            .read(&nodes)
+            .read(&leaves)
+            .read(&bases)
+            .read(&rows)
+            .write(&mut scores)
+            .run()?;
+        let scores = stage.download(&scores)?;
+        let own = |(job, args): (&PredictJob<'_>, &PredictArgs)| {
+            scores[args.scores as usize..][..job.rows.len() * args.classes as usize].to_vec()
+        };
+        all.extend(jobs.iter().zip(&laid.jobs).map(own));
+    }
+    Ok(all)
+}
+
+/// Forests and rows, packed.
+#[derive(Default)]
+struct Laid {
+    jobs: Vec<PredictArgs>,
+    trees: Vec<PredictTree>,
+    nodes: Vec<PredictNode>,
+    leaves: Vec<f64>,
+    bases: Vec<f64>,
+    rows: Vec<u32>,
+    scores: usize,
+}
+
+impl Laid {
+    fn add(&mut self, job: &PredictJob<'_>) {
+        let forest = job.forest;
+        let classes = forest.base_score.len();
+        self.jobs.push(PredictArgs {
+            trees: self.trees.len() as u64,
+            base: self.bases.len() as u64,
+            rows: self.rows.len() as u64,
+            scores: self.scores as u64,
+            shared_by: forest.shared_by(),
+            tree_count: forest.trees.len() as u32,
+            classes: classes as u32,
+            row_count: job.rows.len() as u32,
+            padding: 0,
+        });
+        forest.trees.iter().for_each(|tree| self.add_tree(tree));
+        self.bases.extend_from_slice(&forest.base_score);
+        self.rows.extend_from_slice(job.rows);
+        self.scores += job.rows.len() * classes;
+    }
+
+    fn add_tree(&mut self, tree: &Tree) {
+        let child = |child: Child| match child {
+            Child::Node(node) => node,
+            Child::Leaf(leaf) => leaf | LEAF,
+        };
+        self.trees.push(PredictTree {
+            nodes: self.nodes.len() as u64,
+            leaves: self.leaves.len() as u64,
+            root: if tree.split_feature.is_empty() { LEAF } else { 0 },
+            padding: 0,
+        });
+        self.nodes.extend((0..tree.split_feature.len()).map(|node| PredictNode {
+            cut: greatest_f32_at_most(tree.threshold[node]),
+            feature: tree.split_feature[node] | if tree.missing_left[node] { 0 } else { MISSING_RIGHT },
+            left: child(tree.left[node]),
+            right: child(tree.right[node]),
+        }));
+        self.leaves.extend_from_slice(&tree.leaf_value);
+    }
+}

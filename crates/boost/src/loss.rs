@@ -1,0 +1,83 @@
+//! How far predictions are from the labels.
+
+use super::Objective;
+use super::quantised::sum;
+use huracan_base::arith;
+
+/// Mean loss: log loss for classes, squared error, pinball or Huber loss for values; rows count by `weights`, all alike
+/// where there are none. Scores are `[rows × classes]`; `losses` is working memory.
+///
+/// Every row's loss is rounded to a multiple of 2⁻⁴⁰ of the power of two above the greatest.
+pub fn mean_loss(objective: Objective, scores: &[f64], labels: &[f32], weights: &[f32], losses: &mut Vec<f64>) -> f64 {
+    row_losses(objective, scores, labels, losses);
+    let mut total = labels.len() as f64;
+    if !weights.is_empty() {
+        let weights: Vec<f64> = weights.iter().map(|&weight| f64::from(weight)).collect();
+        losses.iter_mut().zip(&weights).for_each(|(loss, weight)| *loss *= weight);
+        total = sum(&weights);
+    }
+    let greatest = losses.iter().fold(0.0, |most: f64, &loss| if loss > most { loss } else { most });
+    let exponent = (40 - arith::exponent_above(greatest)).clamp(-1000, 1000);
+    let scale = arith::power_of_two(exponent);
+    let sum: i128 = losses.iter().map(|loss| i128::from(arith::round_to_i64(loss * scale))).sum();
+    sum as f64 * arith::power_of_two(-exponent) / total
+}
+
+/// Each row's loss.
+fn row_losses(objective: Objective, scores: &[f64], labels: &[f32], losses: &mut Vec<f64>) {
+    losses.clear();
+    let rows = scores.iter().zip(labels);
+    match objective {
+        Objective::Binary => losses.extend(rows.map(|(&score, &label)| {
+            // ln(1 + e⁻ᵐ) with m the margin on the right side, without overflow.
+            let margin = if label == 1.0 { score } else { -score };
+            if margin > 0.0 {
+                arith::ln(1.0 + arith::exp(-margin))
+            } else {
+                arith::ln(1.0 + arith::exp(margin)) - margin
+            }
+        })),
+        Objective::Regression => losses.extend(rows.map(|(&score, &label)| {
+            let d = score - f64::from(label);
+            d * d
+        })),
+        Objective::Multiclass { classes } => {
+            let mut p = vec![0.0; classes as usize];
+            losses.extend(scores.chunks_exact(classes as usize).zip(labels).map(|(row, &label)| {
+                p.copy_from_slice(row);
+                arith::softmax(&mut p);
+                let hit = p[label as usize];
+                -arith::ln(if hit < 1e-300 { 1e-300 } else { hit })
+            }));
+        }
+        Objective::Quantile { alpha } => losses.extend(rows.map(|(&score, &label)| {
+            let d = f64::from(label) - score;
+            if d >= 0.0 { d * alpha } else { d * (alpha - 1.0) }
+        })),
+        Objective::Huber { delta } => losses.extend(rows.map(|(&score, &label)| {
+            let d = (score - f64::from(label)).abs();
+            if d <= delta { 0.5 * d * d } else { delta * (d - 0.5 * delta) }
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loss(objective: Objective, scores: &[f64], labels: &[f32], weights: &[f32]) -> f64 {
+        mean_loss(objective, scores, labels, weights, &mut vec![])
+    }
+
+    #[test]
+    fn losses_are_those_worked_out_by_hand() {
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-11, "{a} {b}");
+        near(loss(Objective::Binary, &[0.0, 1000.0], &[1.0, 1.0], &[]), 2.0_f64.ln() / 2.0);
+        near(loss(Objective::Binary, &[-50.0], &[1.0], &[]), 50.0);
+        near(loss(Objective::Regression, &[1.0, 2.0], &[3.0, 2.0], &[]), 2.0);
+        near(loss(Objective::Multiclass { classes: 2 }, &[0.0, 0.0], &[1.0], &[]), 2.0_f64.ln());
+        near(loss(Objective::Quantile { alpha: 0.9 }, &[1.0, 1.0], &[2.0, 0.0], &[]), 0.5);
+        near(loss(Objective::Huber { delta: 1.0 }, &[0.5, 3.0], &[0.0, 0.0], &[]), (0.125 + 2.5) / 2.0);
+        near(loss(Objective::Regression, &[1.0, 2.0, 9.0], &[3.0, 2.0, 0.0], &[3.0, 1.0, 0.0]), 3.0);
+    }
+}

@@ -1,0 +1,227 @@
+//! What the labels ask of the trees: the score before the first one, gradients and Hessians.
+
+use super::quantised::{percentile, sum};
+use super::{BoostJob, BoostParams, Objective};
+use huracan_base::arith;
+
+/// Training labels and how much each counts.
+pub struct Targets<'a> {
+    objective: Objective,
+    labels: &'a [f32],
+    /// None where all count alike.
+    weights: Option<Vec<f64>>,
+}
+
+impl<'a> Targets<'a> {
+    /// Of a job that has been checked, to be trained with `params`.
+    pub fn of(job: &'a BoostJob, params: &BoostParams) -> Self {
+        let scaled = params.objective == Objective::Binary && params.scale_pos_weight != 1.0;
+        let weights = (scaled || !job.train_weights.is_empty()).then(|| {
+            let weight = |row: usize| job.train_weights.get(row).map_or(1.0, |&weight| f64::from(weight));
+            let side = |label: f32| if scaled && label == 1.0 { params.scale_pos_weight } else { 1.0 };
+            job.train_labels.iter().enumerate().map(|(row, &label)| weight(row) * side(label)).collect()
+        });
+        Self { objective: params.objective, labels: &job.train_labels, weights }
+    }
+
+    /// How much each row counts; none where all count alike.
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
+    }
+
+    /// Scores before the first tree, one a class.
+    pub fn base_scores(&self) -> Vec<f64> {
+        // One class alone has an infinite log odds: a bound keeps scores finite.
+        let bounded = |p: f64| p.clamp(1e-15, 1.0 - 1e-15);
+        match self.objective {
+            Objective::Binary => {
+                let p = bounded(self.share(1.0));
+                vec![arith::ln(p / (1.0 - p))]
+            }
+            Objective::Multiclass { classes } => {
+                (0..classes).map(|class| arith::ln(bounded(self.share(class as f32)))).collect()
+            }
+            Objective::Regression => {
+                let values: Vec<f64> = match &self.weights {
+                    None => self.labels.iter().map(|&label| f64::from(label)).collect(),
+                    Some(weights) => self.labels.iter().zip(weights).map(|(&label, w)| f64::from(label) * w).collect(),
+                };
+                vec![sum(&values) / self.total()]
+            }
+            Objective::Quantile { alpha } => vec![self.label_percentile(alpha)],
+            // The mean would start far off where a few labels are huge.
+            Objective::Huber { .. } => vec![self.label_percentile(0.5)],
+        }
+    }
+
+    /// Share of the weight that has this label.
+    fn share(&self, label: f32) -> f64 {
+        match &self.weights {
+            None => self.labels.iter().filter(|&&l| l == label).count() as f64 / self.total(),
+            Some(weights) => {
+                let own: Vec<f64> =
+                    self.labels.iter().zip(weights).map(|(&l, &w)| if l == label { w } else { 0.0 }).collect();
+                sum(&own) / self.total()
+            }
+        }
+    }
+
+    fn total(&self) -> f64 {
+        self.weights.as_ref().map_or(self.labels.len() as f64, |weights| sum(weights))
+    }
+
+    fn label_percentile(&self, alpha: f64) -> f64 {
+        let labels: Vec<f64> = self.labels.iter().map(|&label| f64::from(label)).collect();
+        percentile(&labels, self.weights.as_deref(), alpha)
+    }
+
+    /// Gradients and Hessians of the loss by the score of `class`, times the weight. `before` is `[rows × classes]`:
+    /// the scores before the round, or what [`probabilities`] made of them where classes share a softmax.
+    pub fn gradients(&self, class: usize, before: &[f64], gradient: &mut Vec<f64>, hessian: &mut Vec<f64>) {
+        gradient.resize(self.labels.len(), 0.0);
+        hessian.resize(self.labels.len(), 0.0);
+        let slots = gradient.iter_mut().zip(hessian.iter_mut());
+        match self.objective {
+            Objective::Binary => {
+                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
+                    let p = arith::sigmoid(score);
+                    *g = p - f64::from(label);
+                    *h = p * (1.0 - p);
+                }
+            }
+            Objective::Regression => {
+                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
+                    *g = score - f64::from(label);
+                    *h = 1.0;
+                }
+            }
+            Objective::Multiclass { classes } => {
+                // Friedman 2001: the factor K/(K − 1) makes the diagonal Hessian that of K dependent scores.
+                let factor = f64::from(classes) / (f64::from(classes) - 1.0);
+                for (((g, h), p), &label) in slots.zip(before.chunks_exact(classes as usize)).zip(self.labels) {
+                    let p = p[class];
+                    *g = p - if label == class as f32 { 1.0 } else { 0.0 };
+                    *h = factor * p * (1.0 - p);
+                }
+            }
+            Objective::Quantile { alpha } => {
+                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
+                    *g = if score >= f64::from(label) { 1.0 - alpha } else { -alpha };
+                    *h = 1.0;
+                }
+            }
+            Objective::Huber { delta } => {
+                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
+                    *g = (score - f64::from(label)).clamp(-delta, delta);
+                    *h = 1.0;
+                }
+            }
+        }
+        if let Some(weights) = &self.weights {
+            for ((g, h), &weight) in gradient.iter_mut().zip(hessian.iter_mut()).zip(weights) {
+                *g *= weight;
+                *h *= weight;
+            }
+        }
+    }
+
+    /// The best output of a leaf of these rows where a Newton step is not it: the pinball loss has no curvature, and its
+    /// best output is a percentile of what is left to explain. Scores are those before the tree.
+    pub fn renewed_output(&self, scores: &[f64], rows: &[u32]) -> Option<f64> {
+        let Objective::Quantile { alpha } = self.objective else { return None };
+        let left = |&row: &u32| f64::from(self.labels[row as usize]) - scores[row as usize];
+        let residuals: Vec<f64> = rows.iter().map(left).collect();
+        let weights: Option<Vec<f64>> =
+            self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row as usize]).collect());
+        Some(percentile(&residuals, weights.as_deref(), alpha))
+    }
+}
+
+/// Each row's probabilities by its scores, both `[rows × classes]`.
+pub fn probabilities(classes: usize, scores: &[f64], out: &mut Vec<f64>) {
+    out.clear();
+    out.extend_from_slice(scores);
+    out.chunks_exact_mut(classes).for_each(arith::softmax);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::loss::mean_loss;
+    use super::*;
+
+    fn job(objective: Objective, labels: &[f32], weights: &[f32]) -> BoostJob {
+        BoostJob {
+            train_labels: labels.to_vec(),
+            train_weights: weights.to_vec(),
+            params: BoostParams { objective, ..BoostParams::default() },
+            ..BoostJob::default()
+        }
+    }
+
+    #[test]
+    fn gradients_are_the_slopes_of_the_loss() {
+        let eps = 1e-5;
+        let weights = [1.0, 0.5, 2.0];
+        for objective in [
+            Objective::Binary,
+            Objective::Regression,
+            Objective::Multiclass { classes: 3 },
+            Objective::Quantile { alpha: 0.3 },
+            Objective::Huber { delta: 0.8 },
+        ] {
+            let labels = if objective == Objective::Binary { [1.0, 0.0, 1.0] } else { [1.0, 0.0, 2.0] };
+            let job = job(objective, &labels, &weights);
+            let targets = Targets::of(&job, &job.params);
+            let k = objective.trees_per_round();
+            let scores: Vec<f64> = (0..3 * k).map(|i| (i as f64 * 0.7).sin()).collect();
+            let mut before = scores.clone();
+            if k > 1 {
+                probabilities(k, &scores, &mut before);
+            }
+            for class in 0..k {
+                let (mut g, mut h) = (vec![], vec![]);
+                targets.gradients(class, &before, &mut g, &mut h);
+                for row in 0..3 {
+                    let loss = |d: f64| {
+                        let mut moved = scores.clone();
+                        moved[row * k + class] += d;
+                        let total: f32 = weights.iter().sum();
+                        f64::from(total) * mean_loss(objective, &moved, &labels, &weights, &mut vec![])
+                    };
+                    // Squared error is counted without the half that its gradient has.
+                    let unit = if objective == Objective::Regression { 2.0 } else { 1.0 };
+                    let slope = (loss(eps) - loss(-eps)) / (2.0 * eps) / unit;
+                    assert!((slope - g[row]).abs() < 1e-5, "{objective:?} {slope} {}", g[row]);
+                    let linear = match objective {
+                        Objective::Quantile { .. } => true,
+                        Objective::Huber { delta } => g[row].abs() >= delta * f64::from(weights[row]),
+                        _ => false,
+                    };
+                    if !linear {
+                        let factor = if k > 1 { 1.5 } else { 1.0 };
+                        let wide = 1e-3;
+                        let curve = (loss(wide) + loss(-wide) - 2.0 * loss(0.0)) / (wide * wide) / unit;
+                        assert!((curve * factor - h[row]).abs() < 1e-4, "{objective:?} {curve} {}", h[row]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_base_score_is_the_best_constant_and_a_weight_is_a_number_of_copies() {
+        let (labels, weights) = ([0.0, 1.0, 2.0, 7.0], [1.0, 3.0, 0.0, 2.0]);
+        let copies = [0.0, 1.0, 1.0, 1.0, 7.0, 7.0];
+        let base = |job: &BoostJob| Targets::of(job, &job.params).base_scores();
+        for objective in [Objective::Regression, Objective::Quantile { alpha: 0.4 }, Objective::Huber { delta: 1.0 }] {
+            let weighted = base(&job(objective, &labels, &weights));
+            assert_eq!(weighted, base(&job(objective, &copies, &[])), "{objective:?}");
+        }
+        assert_eq!(base(&job(Objective::Regression, &labels, &weights)), [17.0 / 6.0]);
+        let scaled = BoostParams { scale_pos_weight: 3.0, ..BoostParams::default() };
+        let binary = BoostJob { params: scaled, ..job(Objective::Binary, &[1.0, 0.0, 0.0, 0.0], &[]) };
+        assert!(base(&binary)[0].abs() < 1e-12);
+        let classes = job(Objective::Multiclass { classes: 2 }, &[0.0, 1.0], &[1.0, 3.0]);
+        assert_eq!(base(&classes), [arith::ln(0.25), arith::ln(0.75)]);
+    }
+}

@@ -1,0 +1,284 @@
+//! Predictions of many models for many rows in one batch, with the bits of [`Forest::predict`].
+//!
+//! A tree is laid out as a complete one: the children of node i are 2i + 1 and 2i + 2, so that a step down is a
+//! comparison and no jump, and [`LANES`] rows walk side by side. Where a tree ends early, all ways below lead to its leaf.
+
+use rayon::prelude::*;
+
+use super::{Child, Forest, Table, Tree};
+
+/// Rows that walk through a tree side by side: enough to hide the time that loads take.
+const LANES: usize = 8;
+
+/// Rows that go through all trees before the next ones: their values and scores stay in the nearest cache.
+const BLOCK: usize = 64;
+
+/// Rows that a thread takes at a time.
+const PORTION: usize = 1024;
+
+/// Deepest tree that is laid out complete; each further level would double it.
+const MOST_LEVELS: u32 = 8;
+
+/// Rows of the shared table, and the forest that predicts them.
+#[derive(Debug, Clone, Copy)]
+pub struct PredictJob<'a> {
+    pub forest: &'a Forest,
+    pub rows: &'a [u32],
+}
+
+/// What each job's forest says of its rows, `[rows × classes]`: a probability (binary), a value, or a probability a class.
+///
+/// Every forest must know the table's features and every row must be one of the table's; anything else panics.
+pub fn predict(table: Table<'_>, jobs: &[PredictJob<'_>]) -> Vec<Vec<f64>> {
+    of_jobs(table, jobs, true)
+}
+
+/// The raw scores of each job's rows, `[rows × classes]`; otherwise as [`predict`].
+pub fn raw_scores(table: Table<'_>, jobs: &[PredictJob<'_>]) -> Vec<Vec<f64>> {
+    of_jobs(table, jobs, false)
+}
+
+fn of_jobs(table: Table<'_>, jobs: &[PredictJob<'_>], transform: bool) -> Vec<Vec<f64>> {
+    let one = |job: &PredictJob<'_>| {
+        let forest = job.forest;
+        assert_eq!(forest.features.len(), table.features, "a forest predicts rows of its own features");
+        let classes = forest.objective.trees_per_round();
+        let (laid, shared) = (Laid::new(forest), forest.shared_by());
+        let mut scores = forest.base_score.repeat(job.rows.len());
+        let portion = |(scores, rows): (&mut [f64], &[u32])| {
+            for (scores, rows) in scores.chunks_mut(BLOCK * classes).zip(rows.chunks(BLOCK)) {
+                laid.add(table, rows, classes, scores);
+                scores.iter_mut().for_each(|score| *score /= shared);
+                if transform {
+                    scores.chunks_exact_mut(classes).for_each(|row| forest.objective.transform(row));
+                }
+            }
+        };
+        if job.rows.len() <= PORTION {
+            portion((&mut scores, job.rows));
+        } else {
+            scores.par_chunks_mut(PORTION * classes).zip(job.rows.par_chunks(PORTION)).for_each(portion);
+        }
+        scores
+    };
+    jobs.par_iter().map(one).collect()
+}
+
+/// The trees of a forest, laid out for walking.
+struct Laid<'a> {
+    trees: Vec<Shape<'a>>,
+    nodes: Vec<Node>,
+    leaves: Vec<f64>,
+}
+
+enum Shape<'a> {
+    /// Levels, and where the tree's nodes and leaves begin: 2ˡᵉᵛᵉˡˢ − 1 and 2ˡᵉᵛᵉˡˢ of them.
+    Complete { levels: u32, nodes: usize, leaves: usize },
+    /// Too deep to be laid out.
+    Deep(&'a Tree),
+}
+
+#[derive(Clone, Copy, Default)]
+struct Node {
+    /// The greatest f32 that goes left.
+    cut: f32,
+    /// Feature, and in the highest bit whether a missing value goes right.
+    feature: u32,
+}
+
+const MISSING_RIGHT: u32 = 1 << 31;
+
+impl<'a> Laid<'a> {
+    fn new(forest: &'a Forest) -> Self {
+        let mut laid = Self { trees: Vec::with_capacity(forest.trees.len()), nodes: Vec::new(), leaves: Vec::new() };
+        for tree in &forest.trees {
+            let levels = tree.levels();
+            if levels > MOST_LEVELS {
+                laid.trees.push(Shape::Deep(tree));
+                continue;
+            }
+            let (nodes, leaves) = (laid.nodes.len(), laid.leaves.len());
+            laid.trees.push(Shape::Complete { levels, nodes, leaves });
+            laid.nodes.resize(nodes + (1 << levels) - 1, Node::default());
+            laid.leaves.resize(leaves + (1 << levels), 0.0);
+            let root = if tree.split_feature.is_empty() { Child::Leaf(0) } else { Child::Node(0) };
+            let mut open = vec![(root, 0, 0)];
+            while let Some((child, level, place)) = open.pop() {
+                match child {
+                    Child::Leaf(leaf) => {
+                        // The leaves below a node of a level stand side by side.
+                        let below = 1_usize << (levels - level);
+                        let first = (place + 1 - (1 << level)) * below;
+                        laid.leaves[leaves + first..leaves + first + below].fill(tree.leaf_value[leaf as usize]);
+                    }
+                    Child::Node(node) => {
+                        let node = node as usize;
+                        let missing = if tree.missing_left[node] { 0 } else { MISSING_RIGHT };
+                        let feature = tree.split_feature[node];
+                        assert!(
+                            (feature as usize) < forest.features.len(),
+                            "a split is on one of the forest's features"
+                        );
+                        laid.nodes[nodes + place] =
+                            Node { cut: greatest_f32_at_most(tree.threshold[node]), feature: feature | missing };
+                        open.push((tree.left[node], level + 1, 2 * place + 1));
+                        open.push((tree.right[node], level + 1, 2 * place + 2));
+                    }
+                }
+            }
+        }
+        laid
+    }
+
+    /// Adds all trees to the scores of some rows, tree by tree.
+    fn add(&self, table: Table<'_>, rows: &[u32], classes: usize, scores: &mut [f64]) {
+        let starts: Vec<usize> = rows.iter().map(|&row| row as usize * table.features).collect();
+        assert!(starts.iter().all(|start| start + table.features <= table.values.len()), "rows are the table's");
+        for (number, shape) in self.trees.iter().enumerate() {
+            let class = number % classes;
+            match *shape {
+                Shape::Complete { levels, nodes, leaves } => {
+                    let nodes = &self.nodes[nodes..nodes + (1 << levels) - 1];
+                    let leaves = &self.leaves[leaves..leaves + (1 << levels)];
+                    let (groups, rest) = starts.as_chunks::<LANES>();
+                    let mut own = scores.iter_mut().skip(class).step_by(classes);
+                    let mut add = |leaf: usize| own.next().into_iter().for_each(|score| *score += leaves[leaf]);
+                    for group in groups {
+                        walk(table.values, group, nodes, levels).into_iter().for_each(&mut add);
+                    }
+                    for &start in rest {
+                        walk(table.values, &[start], nodes, levels).into_iter().for_each(&mut add);
+                    }
+                }
+                Shape::Deep(tree) => {
+                    for (row, &start) in starts.iter().enumerate() {
+                        let values = &table.values[start..start + table.features];
+                        scores[row * classes + class] += tree.predict(values);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The leaves that `N` rows, whose values begin at `starts`, fall into.
+#[inline(always)]
+fn walk<const N: usize>(values: &[f32], starts: &[usize; N], nodes: &[Node], levels: u32) -> [usize; N] {
+    let mut at = [0_usize; N];
+    for _ in 0..levels {
+        for (at, &start) in at.iter_mut().zip(starts) {
+            // SAFETY: a step leads from one of the 2ˡ − 1 nodes above level l to one of the 2ˡ below them, so that at
+            // every level but the last `at` is a node; `add` has checked the rows, and `new` the features.
+            let (node, value) = unsafe {
+                let node = *nodes.get_unchecked(*at);
+                (node, *values.get_unchecked(start + (node.feature & !MISSING_RIGHT) as usize))
+            };
+            let right = (value > node.cut) | (value.is_nan() & (node.feature >= MISSING_RIGHT));
+            *at = 2 * *at + 1 + usize::from(right);
+        }
+    }
+    at.map(|at| at + 1 - (1 << levels))
+}
+
+/// The greatest f32 that is at most a threshold: the same f32 values go left.
+pub(super) fn greatest_f32_at_most(threshold: f64) -> f32 {
+    let near = threshold as f32;
+    if f64::from(near) > threshold { near.next_down() } else { near }
+}
+
+impl Tree {
+    /// Splits on the longest way from the root to a leaf.
+    fn levels(&self) -> u32 {
+        let root = if self.split_feature.is_empty() { Child::Leaf(0) } else { Child::Node(0) };
+        let (mut open, mut most) = (vec![(root, 0)], 0);
+        while let Some((child, level)) = open.pop() {
+            match child {
+                Child::Leaf(_) => most = most.max(level),
+                Child::Node(node) => {
+                    open.push((self.left[node as usize], level + 1));
+                    open.push((self.right[node as usize], level + 1));
+                }
+            }
+        }
+        most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Objective;
+    use huracan_base::arith::{draw, uniform};
+
+    const FEATURES: usize = 7;
+
+    /// A tree of random shape, as deep as chance and `most` let it be.
+    fn tree(seed: u64, most: u32) -> Tree {
+        let mut tree = Tree::default();
+        grow(&mut tree, seed, 0, most);
+        tree
+    }
+
+    fn grow(tree: &mut Tree, seed: u64, level: u32, most: u32) -> Child {
+        let drawn = |k| uniform(draw(seed, k, u64::from(level)));
+        if level >= most || drawn(0) < 0.2 {
+            tree.leaf_value.push(drawn(1) - 0.5);
+            return Child::Leaf(tree.leaf_value.len() as u32 - 1);
+        }
+        let node = tree.split_feature.len();
+        tree.split_feature.push((draw(seed, 2, 0) % FEATURES as u64) as u32);
+        let cut = (drawn(3) as f32 - 0.5) * 4.0;
+        let thresholds =
+            [f64::from(cut), (f64::from(cut) + f64::from(cut.next_up())) / 2.0, f64::MAX, 0.1, -1e300, 1e300];
+        tree.threshold.push(thresholds[draw(seed, 4, 0) as usize % thresholds.len()]);
+        tree.missing_left.push(draw(seed, 5, 0).is_multiple_of(2));
+        tree.left.push(Child::Leaf(0));
+        tree.right.push(Child::Leaf(0));
+        tree.left[node] = grow(tree, draw(seed, 6, 0), level + 1, most);
+        tree.right[node] = grow(tree, draw(seed, 7, 0), level + 1, most);
+        Child::Node(node as u32)
+    }
+
+    fn forest(seed: u64, objective: Objective, averaged: bool, most: u32) -> Forest {
+        let classes = objective.trees_per_round();
+        Forest {
+            objective,
+            features: (0..FEATURES).map(|f| f.to_string()).collect(),
+            base_score: (0..classes).map(|class| class as f64 * 0.3).collect(),
+            averaged,
+            trees: (0..5 * classes as u64).map(|i| tree(draw(seed, 8, i), most)).collect(),
+            validation_loss: vec![],
+        }
+    }
+
+    #[test]
+    fn batches_predict_what_each_row_predicts_alone() {
+        let edges = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 0.0, -0.0, 0.1];
+        let values: Vec<f32> = (0..3000 * FEATURES as u64)
+            .map(|i| match draw(1, 0, i) % 20 {
+                edge @ 0..8 => edges[edge as usize],
+                _ => (uniform(draw(1, 1, i)) as f32 - 0.5) * 4.0,
+            })
+            .collect();
+        let table = Table { values: &values, features: FEATURES };
+        let forests = [
+            forest(1, Objective::Binary, false, 6),
+            forest(2, Objective::Multiclass { classes: 3 }, false, 3),
+            forest(3, Objective::Regression, true, 8),
+            forest(4, Objective::Quantile { alpha: 0.1 }, false, 14),
+            forest(5, Objective::Regression, false, 0),
+        ];
+        let deep = forests[3].trees.iter().any(|tree| tree.levels() > MOST_LEVELS);
+        assert!(deep, "one forest must hold trees that are not laid out");
+        for count in [0, 1, 7, 9, 3000] {
+            let rows: Vec<u32> = (0..count).map(|i| i * 7 % 3000).collect();
+            let jobs: Vec<PredictJob> = forests.iter().map(|forest| PredictJob { forest, rows: &rows }).collect();
+            for (job, said) in jobs.iter().zip(predict(table, &jobs)) {
+                let alone: Vec<f64> =
+                    rows.iter().flat_map(|&row| job.forest.predict(table.row(row as usize))).collect();
+                assert_eq!(said.len(), alone.len());
+                assert!(said.iter().zip(&alone).all(|(a, b)| a.to_bits() == b.to_bits()), "{:?}", job.forest.objective);
+            }
+        }
+    }
+}

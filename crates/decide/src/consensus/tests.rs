@@ -1,0 +1,156 @@
+use super::*;
+use huracan_bars::{Candles, HOUR_MS, Timeframe};
+use huracan_base::arith::{draw, uniform};
+use huracan_shadow::ExitReason;
+
+const HORIZON: usize = 3;
+
+fn panel(bars: usize) -> Panel {
+    let mut candles = Candles::default();
+    (0..bars as i64).for_each(|t| candles.push(t * HOUR_MS, [100.0; 4], 1.0));
+    Panel::new(vec![("A-X".to_owned(), candles)], Timeframe::H1, 1, false).unwrap()
+}
+
+/// Labels whose outcome at each bar is the one given; NaN leaves a bar without label.
+fn labels(outcomes: &[f64]) -> Labels {
+    Labels {
+        bars: outcomes.len(),
+        return_bps: outcomes.iter().flat_map(|&bps| [bps, -bps]).collect(),
+        exit_bar: vec![0; outcomes.len() * 2],
+        exit_reason: vec![ExitReason::Time; outcomes.len() * 2],
+    }
+}
+
+/// Votes of engine 0, 1, … a bar; all others cannot say.
+fn votes(rows: &[Vec<f32>]) -> Votes {
+    let mut votes = Votes { bars: rows.len(), values: vec![f32::NAN; rows.len() * VOTERS] };
+    for (bar, row) in rows.iter().enumerate() {
+        votes.values[bar * VOTERS..bar * VOTERS + row.len()].copy_from_slice(row);
+    }
+    votes
+}
+
+fn settings(threshold_bars: u32, reliability_bars: u32, record_bars: u32, record_min: u32) -> DecideParams {
+    DecideParams { threshold_bars, reliability_bars, record_bars, record_min, ..DecideParams::default() }
+}
+
+#[test]
+fn an_engine_that_was_right_is_heard_and_one_that_was_wrong_is_not() {
+    let rows: Vec<Vec<f32>> = (0..8).map(|_| vec![1.0, -0.5]).collect();
+    let found = compute(&panel(8), &votes(&rows), &labels(&[10.0; 8]), &settings(4, 500, 500, 1), HORIZON);
+    // Nothing is known before bar 3: no engine has a say.
+    assert_eq!((found.at(0, 2).score, found.at(0, 2).confidence), (0.0, 0.0));
+    // Bar 0 is known now. The first engine was right: (1 + 50)/(1 + 100), all of the say is its own.
+    let hit_rate = 51.0 / 101.0;
+    assert_eq!(found.at(0, 3).score, 1.0);
+    assert!((f64::from(found.at(0, 3).confidence) - 100.0 * hit_rate).abs() < 1e-4);
+    // The second was wrong with half its strength: 50/100.5 < 1/2.
+    assert!((f64::from(found.hit_rates[1]) - 50.0 / 102.5).abs() < 1e-6);
+    // S of bars 0 to 3: 0, 0, 0, 1; their sample deviation is 1/2.
+    assert!((found.at(0, 3).threshold - 0.375).abs() < 1e-6);
+    assert!(found.at(0, 2).threshold.is_nan());
+}
+
+#[test]
+fn engines_that_disagree_lower_score_and_confidence() {
+    // Right in turn: both get a say of their own size, then vote against each other.
+    let rows = vec![vec![1.0, 1.0], vec![1.0, 1.0], vec![0.0, 0.0], vec![0.0, 0.0], vec![1.0, -0.5]];
+    let found = compute(&panel(5), &votes(&rows), &labels(&[10.0; 5]), &settings(2, 500, 500, 1), HORIZON);
+    let hit_rate = 52.0 / 102.0;
+    assert!((found.at(0, 4).score - 0.25).abs() < 1e-6);
+    let agreement = 0.5 / 1.5;
+    assert!((f64::from(found.at(0, 4).confidence) - 100.0 * agreement * hit_rate).abs() < 1e-4);
+}
+
+/// Random votes and outcomes with ties and holes.
+fn random(bars: usize) -> (Votes, Vec<f64>) {
+    let unit = |stream, bar: usize| uniform(draw(11, stream, bar as u64));
+    let outcomes: Vec<f64> = (0..bars)
+        .map(|bar| match unit(1, bar) {
+            u if u < 0.05 => f64::NAN,
+            u if u < 0.10 => 0.0,
+            u => (200.0 * (u - 0.55)).round(),
+        })
+        .collect();
+    let vote = |bar: usize, engine: u64| -> f32 {
+        match unit(10 + engine, bar) {
+            u if u < 0.2 => 0.0,
+            u if bar < 5 + engine as usize || u < 0.25 => f32::NAN,
+            // The first engines are right more often than not.
+            u => ((1024.0 * (2.0 * u - 1.0)).round() / 1024.0
+                + if engine < 3 { outcomes[bar].signum() * 0.2 } else { 0.0 })
+            .clamp(-1.0, 1.0) as f32,
+        }
+    };
+    let rows: Vec<Vec<f32>> = (0..bars).map(|bar| (0..VOTERS as u64).map(|e| vote(bar, e)).collect()).collect();
+    (votes(&rows), outcomes)
+}
+
+/// The rolled sums are those of each window, worked out anew at every bar with floating point.
+#[test]
+fn every_bar_equals_its_windows_worked_out_anew() {
+    let (bars, set) = (300, settings(20, 60, 80, 5));
+    let (votes, outcomes) = random(bars);
+    let found = compute(&panel(bars), &votes, &labels(&outcomes), &set, HORIZON);
+    let mut scores: Vec<f64> = Vec::new();
+    for bar in 0..bars {
+        let known = |window: usize| (bar + 1).saturating_sub(HORIZON + window)..(bar + 1).saturating_sub(HORIZON);
+        let (mut weights, mut sum) = (0.0, 0.0);
+        for engine in 0..VOTERS {
+            let (mut hits, mut all) = (50.0, 100.0);
+            for u in known(60) {
+                let vote = f64::from(votes.row(0, u)[engine]);
+                if vote.is_nan() || outcomes[u].is_nan() || outcomes[u] == 0.0 {
+                    continue;
+                }
+                let strength = (vote.abs() * 1024.0).floor() / 1024.0;
+                all += strength;
+                hits += if (vote > 0.0) == (outcomes[u] > 0.0) { strength } else { 0.0 };
+            }
+            let (vote, weight) = (f64::from(votes.row(0, bar)[engine]), 2.0 * hits / all - 1.0);
+            if !vote.is_nan() && weight > 0.0 {
+                weights += weight;
+                sum += weight * vote;
+            }
+        }
+        let score = if weights > 0.0 { sum / weights } else { 0.0 };
+        let opinion = found.at(0, bar);
+        if !opinion.score.is_nan() {
+            assert!((f64::from(opinion.score) - score).abs() < 1e-5, "bar {bar}: {opinion:?}, not {score}");
+            scores.push(score);
+        }
+        if scores.len() >= 20 {
+            let last = &scores[scores.len() - 20..];
+            let mean = last.iter().sum::<f64>() / 20.0;
+            let deviation = (last.iter().map(|s| (s - mean) * (s - mean)).sum::<f64>() / 19.0).sqrt();
+            assert!((f64::from(opinion.threshold) - 0.75 * deviation).abs() < 1e-5, "bar {bar}");
+        }
+        let earned: Vec<f64> = known(80)
+            .filter(|&u| found.at(0, u).passes() && !outcomes[u].is_nan())
+            .map(|u| f64::from(found.at(0, u).score.signum()) * outcomes[u])
+            .collect();
+        let mean = earned.iter().sum::<f64>() / earned.len() as f64;
+        match opinion.expected_bps {
+            expected if expected.is_nan() => assert!(earned.len() < 5, "bar {bar}"),
+            expected => assert!((f64::from(expected) - mean).abs() < 1e-3, "bar {bar}: {expected}, not {mean}"),
+        }
+    }
+    assert!(found.opinions.iter().filter(|o| !o.expected_bps.is_nan()).count() > 200);
+}
+
+#[test]
+fn outcomes_that_are_not_known_yet_change_nothing() {
+    let (bars, cut, set) = (200, 120, settings(20, 60, 80, 5));
+    let (votes, outcomes) = random(bars);
+    let before = compute(&panel(bars), &votes, &labels(&outcomes), &set, HORIZON);
+    let mut scrambled = outcomes;
+    scrambled[cut - HORIZON..].iter_mut().for_each(|bps| *bps = -3.0 * *bps + 17.0);
+    let after = compute(&panel(bars), &votes, &labels(&scrambled), &set, HORIZON);
+    // By bits: undefined values are equal too.
+    let bits = |found: &Consensus, range: Range<usize>| -> Vec<[u32; 4]> {
+        let parts = |o: &Opinion| [o.score, o.threshold, o.confidence, o.expected_bps].map(f32::to_bits);
+        found.opinions[range].iter().map(parts).collect()
+    };
+    assert_eq!(bits(&before, 0..cut), bits(&after, 0..cut));
+    assert_ne!(bits(&before, cut..bars), bits(&after, cut..bars));
+}

@@ -1,0 +1,68 @@
+//! Trend engines: what rises goes on rising.
+
+use super::grade::{bounded, faded, graded};
+use super::indicators;
+use super::params::{Adx, Cross, Donchian, MacdCross, OverAtr, Supertrend};
+use super::symbol::Symbol;
+
+/// Fast exponential average above the slow one, in ATR.
+pub fn ema_cross(s: &Symbol, p: &Cross) -> Vec<f64> {
+    let (fast, slow) = (indicators::ema(s.close, p.fast_bars, 0), indicators::ema(s.close, p.slow_bars, 0));
+    s.each(|t| s.in_atr(t, fast[t] - slow[t], p.full_atr))
+}
+
+/// Fast plain average above the slow one, in ATR.
+pub fn sma_cross(s: &Symbol, p: &Cross) -> Vec<f64> {
+    let (fast, slow) = (indicators::sma(s.close, p.fast_bars), indicators::sma(s.close, p.slow_bars));
+    s.each(|t| s.in_atr(t, fast[t] - slow[t], p.full_atr))
+}
+
+/// MACD's line above its signal (the histogram), in ATR.
+pub fn macd_cross(s: &Symbol, p: &MacdCross) -> Vec<f64> {
+    let [line, signal] = indicators::macd(s.close, p.fast_bars, p.slow_bars, p.signal_bars);
+    s.each(|t| s.in_atr(t, line[t] - signal[t], p.full_atr))
+}
+
+/// The side of the greater directional index; ADX from `weak` to `full` grades it.
+pub fn adx(s: &Symbol, p: &Adx) -> Vec<f64> {
+    let index = indicators::directional(s.high, s.low, &s.true_range, p.bars);
+    s.each(|t| {
+        let (plus, minus) = (index.plus_di[t], index.minus_di[t]);
+        let strength = bounded((index.adx[t] - p.weak) / (p.full - p.weak));
+        let strength = if strength < 0.0 { 0.0 } else { strength };
+        let down = if minus > plus { -strength } else { 0.0 * strength };
+        if plus > minus { strength } else { down }
+    })
+}
+
+/// ±1 at a close above the highest high, or below the lowest low, of the bars before it; fades from there on.
+pub fn donchian(s: &Symbol, p: &Donchian) -> Vec<f64> {
+    let (highest, lowest) = (indicators::highest(s.high, p.bars), indicators::lowest(s.low, p.bars));
+    let (mut side, mut age) = (0.0, 0);
+    s.each(|t| {
+        if t < p.bars {
+            return f64::NAN;
+        }
+        age += 1;
+        if s.close[t] > highest[t - 1] {
+            (side, age) = (1.0, 0);
+        } else if s.close[t] < lowest[t - 1] {
+            (side, age) = (-1.0, 0);
+        }
+        side * faded(age, p.fade_bars)
+    })
+}
+
+/// The side of SuperTrend, graded by the close's distance from its line, in multiples of the bands' distance.
+pub fn supertrend(s: &Symbol, p: &Supertrend) -> Vec<f64> {
+    let atr = indicators::wilder(&s.true_range, p.bars);
+    let line = indicators::supertrend(s.high, s.low, s.close, &atr, p.multiplier);
+    s.each(|t| graded(s.real(t, s.close[t] - line[t]), p.multiplier * atr[t]))
+}
+
+/// Rise of the least-squares line over its window, in ATR.
+pub fn regression_slope(s: &Symbol, p: &OverAtr) -> Vec<f64> {
+    let slope = indicators::linear_regression_slope(s.close, p.bars);
+    let steps = p.bars as f64 - 1.0;
+    s.each(|t| s.in_atr(t, slope[t] * steps, p.full_atr))
+}

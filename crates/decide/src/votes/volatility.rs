@@ -1,0 +1,35 @@
+//! Volatility engines: a price that breaks out of its usual range goes on.
+
+use super::grade::{bounded, faded, graded};
+use super::indicators;
+use super::params::{AtrSqueeze, Keltner};
+use super::symbol::Symbol;
+
+/// Beyond the Keltner channel, the close's distance from the average, in distances of a band; 0 within it.
+pub fn keltner_breakout(s: &Symbol, p: &Keltner) -> Vec<f64> {
+    let (middle, atr) = (indicators::ema(s.close, p.bars, 0), indicators::wilder(&s.true_range, p.atr_bars));
+    s.each(|t| {
+        let distance = s.real(t, s.close[t] - middle[t]);
+        let band = p.multiplier * atr[t];
+        let vote = graded(distance, p.full * band);
+        if distance.abs() <= band { 0.0 } else { vote }
+    })
+}
+
+/// After a squeeze (Bollinger's bands within an ATR's around the same mean), the close's distance from the mean in
+/// ATR, fading; 0 during a squeeze and when the last one is long over.
+pub fn atr_squeeze(s: &Symbol, p: &AtrSqueeze) -> Vec<f64> {
+    let [mean, deviation] = indicators::mean_and_deviation(s.close, p.bars);
+    let atr = indicators::wilder(&s.true_range, p.bars);
+    let (mut squeezed, mut age) = (false, p.fade_bars);
+    s.each(|t| {
+        if t < p.bars {
+            return f64::NAN;
+        }
+        let now = p.deviations * deviation[t] < p.multiplier * atr[t];
+        age = if squeezed && !now { 0 } else { (age + 1).min(p.fade_bars) };
+        squeezed = now;
+        let vote = s.in_atr(t, s.close[t] - mean[t], p.full_atr) * faded(age, p.fade_bars);
+        if now { 0.0 } else { bounded(vote) }
+    })
+}

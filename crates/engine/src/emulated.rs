@@ -1,0 +1,93 @@
+//! The emulated device: the kernels compiled as C++, run block by block on all CPU threads.
+
+mod library;
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+
+use rayon::prelude::*;
+
+use super::launch::Given;
+use super::{Device, EngineError, Kernel, Limits, Loss, Shape};
+use library::{Arena, Dim, Library, Report, Request};
+
+/// Shared memory of a block on the smallest of the GPUs that kernels are compiled for (sm_86, sm_89, sm_120).
+const SHARED_BYTES: u32 = 99 * 1024;
+
+pub struct Emulated {
+    library: Library,
+    seed: u64,
+    free_bytes: u64,
+}
+
+thread_local! {
+    static ARENA: RefCell<Option<Arena>> = const { RefCell::new(None) };
+}
+
+impl Emulated {
+    pub fn open() -> Result<Self, EngineError> {
+        let fault = |reason: String| EngineError::Fault {
+            device: Device::Emulated,
+            stage: "start",
+            action: "loading the kernels".into(),
+            reason,
+            remedy: "unset HURACAN_EMULATED_KERNELS to use the kernels built in, or build the library it names",
+            loss: Loss::Device,
+        };
+        Ok(Self { library: Library::open().map_err(fault)?, seed: 7, free_bytes: 1 << 33 })
+    }
+
+    /// With an order of threads and an amount of memory of its own.
+    pub fn with(mut self, seed: u64, free_bytes: u64) -> Self {
+        (self.seed, self.free_bytes) = (seed, free_bytes);
+        self
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits {
+            free_bytes: self.free_bytes,
+            shared_bytes: SHARED_BYTES,
+            multiprocessors: rayon::current_num_threads() as u32,
+        }
+    }
+
+    pub fn launch(
+        &self,
+        stage: &'static str,
+        kernel: &Kernel,
+        shape: Shape,
+        given: &[Given],
+        arguments: &mut [*mut c_void],
+    ) -> Result<(), EngineError> {
+        let wrong = |detail: String| EngineError::Kernel { stage, kernel: kernel.name, detail };
+        let entry = self.library.find(kernel.name).ok_or_else(|| wrong("there is no such kernel".into()))?;
+        entry.check(shape, given, SHARED_BYTES).map_err(wrong)?;
+        let [x, y, _] = shape.blocks.map(u64::from);
+        let arguments = library::Arguments::new(arguments);
+        (0..shape.block_count()).into_par_iter().try_for_each(|index| {
+            let request = Request {
+                kernel: entry.pointer(),
+                arguments: arguments.pointer(),
+                block: Dim::new(index % x, index / x % y, index / (x * y)),
+                threads: Dim { x: shape.threads, y: 1, z: 1 },
+                blocks: Dim { x: shape.blocks[0], y: shape.blocks[1], z: shape.blocks[2] },
+                shared_bytes: shape.shared_bytes,
+                barriers: u32::from(kernel.barriers),
+                seed: huracan_base::arith::draw(self.seed, 0, index),
+            };
+            let mut report = Report::default();
+            let failed = ARENA.with_borrow_mut(|arena| {
+                let arena = match arena {
+                    Some(arena) if arena.belongs_to(&self.library) => arena,
+                    _ => arena.insert(Arena::new(&self.library)?),
+                };
+                Ok(self.library.run_block(arena, &request, &mut report))
+            });
+            match failed {
+                Ok(0) => Ok(()),
+                Ok(_) => Err(wrong(format!("block {index}: {report}"))),
+                Err(reason) => Err(wrong(reason)),
+            }
+        })
+    }
+}

@@ -1,0 +1,52 @@
+//! What a model sees of each bar: the catalogue of features, computed for all symbols in one batch.
+
+mod catalogue;
+mod cpu;
+mod cross;
+pub mod device;
+mod formulas;
+pub mod indicators;
+pub mod memory;
+mod recurrences;
+mod regime;
+mod series;
+pub mod shared;
+mod symbol;
+mod thirds;
+mod tile;
+#[cfg(target_arch = "x86_64")]
+mod tile_x86;
+mod windows;
+
+use ndarray::ArrayView3;
+
+pub use catalogue::{CATALOGUE, COUNT, Feature, columns, names};
+pub use cpu::{atr_14, compute, compute_into};
+pub use regime::{ILLIQUID_VOLUME_RATIO, PANIC_RETURN_VOLATILITIES, Regime, TREND_R_SQUARED, VolatilityRegime};
+
+/// Features of all symbols, `[symbols × bars × features]` f32 row-major, NaN until enough bars exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    pub symbols: usize,
+    pub bars: usize,
+    pub values: Vec<f32>,
+}
+
+impl Features {
+    /// One bar of one symbol, `[features]` in the catalogue's order.
+    pub fn row(&self, symbol: usize, bar: usize) -> &[f32] {
+        let at = (symbol * self.bars + bar) * COUNT;
+        &self.values[at..at + COUNT]
+    }
+
+    /// One value; `feature` is one of [`columns`].
+    pub fn value(&self, symbol: usize, bar: usize, feature: usize) -> f32 {
+        self.row(symbol, bar)[feature]
+    }
+
+    /// All values as `[symbols × bars × features]`.
+    pub fn view(&self) -> ArrayView3<'_, f32> {
+        ArrayView3::from_shape((self.symbols, self.bars, COUNT), &self.values)
+            .expect("made with symbols × bars × features values")
+    }
+}

@@ -1,0 +1,310 @@
+//! One symbol's series, block by block, from its candles to what its features are read off.
+
+use std::ops::Range;
+
+use super::cross::{Beside, Moments};
+use super::indicators;
+use super::recurrences::{Averages, Recurrences};
+use super::series::{BARS, Block, Series, lag, map};
+use super::shared::Shared;
+use super::thirds::Thirds;
+use super::windows::{self, Extremes, Sums};
+use huracan_bars::Panel;
+use huracan_base::arith;
+
+/// Bars before the first `volatility_20`.
+const VOLATILITY_WARM_UP: usize = 20;
+
+/// Everything that a symbol's features at the bars of one block are made of. Entries without a bar mean nothing.
+pub struct Symbol {
+    pub open: Block,
+    pub high: Series,
+    pub low: Series,
+    pub close: Series,
+    volume: Series,
+    pub ret_1: Series,
+    pub ret_5: Block,
+    pub ret_20: Block,
+    pub log_ret_1: Series,
+    pub ln_close: Series,
+
+    pub sma_5: Block,
+    pub sma_10: Block,
+    pub sma_20: Block,
+    pub sma_50: Block,
+    /// Half the width of the Bollinger bands.
+    pub band: Block,
+    pub volatility_5: Block,
+    pub volatility_20: Block,
+    pub ret_mean: Block,
+    pub ret_deviation: Block,
+    /// Extremes of 20 returns.
+    pub least: Block,
+    pub greatest: Block,
+    /// Extremes of 50 lows and highs.
+    pub lowest: Block,
+    pub highest: Block,
+
+    pub averages: Averages,
+    pub rsi: Series,
+    pub macd: Block,
+    pub signal: Block,
+    pub histogram: Series,
+    dx: Block,
+    pub adx: Block,
+    fast_k: Series,
+    pub slow_k: Series,
+    pub slow_d: Block,
+
+    pub volume_sma: Block,
+    pub volume_ratio: Series,
+    pub trend: Block,
+    pub balance: Block,
+
+    pub trend_strength: Block,
+    pub regime: Block,
+    /// Correlation with Bitcoin and Ethereum, and beta to the market.
+    pub against: [Block; 3],
+
+    references: [Beside; 3],
+    moments: Moments,
+    recurrences: Recurrences,
+    thirds: Thirds,
+    sums: Sums,
+    low_extremes: Extremes<false>,
+    high_extremes: Extremes<true>,
+    scratch: [Block; 5],
+}
+
+const NOTHING: Block = [0.0; BARS];
+
+impl Symbol {
+    /// Before any bar.
+    pub fn new() -> Box<Self> {
+        Box::new(Self {
+            open: NOTHING,
+            high: Series::ZERO,
+            low: Series::ZERO,
+            close: Series::ZERO,
+            volume: Series::ZERO,
+            ret_1: Series::ZERO,
+            ret_5: NOTHING,
+            ret_20: NOTHING,
+            log_ret_1: Series::ZERO,
+            ln_close: Series::ZERO,
+            sma_5: NOTHING,
+            sma_10: NOTHING,
+            sma_20: NOTHING,
+            sma_50: NOTHING,
+            band: NOTHING,
+            volatility_5: NOTHING,
+            volatility_20: NOTHING,
+            ret_mean: NOTHING,
+            ret_deviation: NOTHING,
+            least: NOTHING,
+            greatest: NOTHING,
+            lowest: NOTHING,
+            highest: NOTHING,
+            averages: Averages::ZERO,
+            rsi: Series::ZERO,
+            macd: NOTHING,
+            signal: NOTHING,
+            histogram: Series::ZERO,
+            dx: NOTHING,
+            adx: NOTHING,
+            fast_k: Series::ZERO,
+            slow_k: Series::ZERO,
+            slow_d: NOTHING,
+            volume_sma: NOTHING,
+            volume_ratio: Series::ZERO,
+            trend: NOTHING,
+            balance: NOTHING,
+            trend_strength: NOTHING,
+            regime: NOTHING,
+            against: [NOTHING; 3],
+            references: [Beside::ZERO; 3],
+            moments: Moments::ZERO,
+            recurrences: Recurrences::default(),
+            thirds: Thirds::new(),
+            sums: Sums::ZERO,
+            low_extremes: Extremes::ZERO,
+            high_extremes: Extremes::ZERO,
+            scratch: [NOTHING; 5],
+        })
+    }
+
+    /// Takes at most [`BARS`] bars of the grid, the symbol's own from its bar `from` on.
+    #[inline(always)]
+    pub fn take(&mut self, panel: &Panel, shared: &Shared, symbol: usize, bars: Range<usize>, from: usize) {
+        let len = bars.len();
+        let own = |column| &panel.row(column, symbol)[bars.clone()];
+        self.open[..len].copy_from_slice(own(&panel.open));
+        self.high.load(own(&panel.high));
+        self.low.load(own(&panel.low));
+        self.close.load(own(&panel.close));
+        self.volume.load(own(&panel.volume));
+        let ret = |[now, before]: [f64; 2]| now / before - 1.0;
+        map([self.close.lag(0), self.close.lag(1)], self.ret_1.block(), ret);
+        map([self.close.lag(0), self.close.lag(5)], &mut self.ret_5, ret);
+        map([self.close.lag(0), self.close.lag(20)], &mut self.ret_20, ret);
+        if from == 0 {
+            // The first bar has no return.
+            self.ret_1.block()[0] = f64::NAN;
+        }
+        for (beside, reference) in self.references.iter_mut().zip(&shared.references) {
+            beside.load(reference, bars.clone());
+        }
+        self.prices_and_returns();
+        self.oscillators();
+        self.volumes(from);
+        self.regimes(from, len);
+    }
+
+    /// The series that remember.
+    #[inline(always)]
+    fn remembering(&mut self) -> [&mut Series; 15] {
+        let [btc, eth, market] = &mut self.references;
+        [
+            &mut self.high,
+            &mut self.low,
+            &mut self.close,
+            &mut self.volume,
+            &mut self.ret_1,
+            &mut self.log_ret_1,
+            &mut self.ln_close,
+            &mut self.rsi,
+            &mut self.histogram,
+            &mut self.fast_k,
+            &mut self.slow_k,
+            &mut self.volume_ratio,
+            &mut btc.returns,
+            &mut eth.returns,
+            &mut market.returns,
+        ]
+    }
+
+    /// Ends the block.
+    #[inline(always)]
+    pub fn carry(&mut self) {
+        self.remembering().into_iter().for_each(Series::carry);
+    }
+
+    /// Forgets the symbol, to begin another.
+    pub fn clear(&mut self) {
+        self.remembering().into_iter().for_each(Series::clear);
+        self.recurrences = Recurrences::default();
+        self.thirds.clear();
+    }
+
+    /// Means, deviations and extremes of the close and of returns, and what these have to do with other coins'.
+    #[inline(always)]
+    fn prices_and_returns(&mut self) {
+        let close = &self.close;
+        map([close.lag(0)], self.ln_close.block(), |[price]| arith::ln(price));
+        map([self.ln_close.lag(0), self.ln_close.lag(1)], self.log_ret_1.block(), |[now, before]| now - before);
+
+        let sums = &mut self.sums;
+        sums.take(&close.entries);
+        sums.of_50(&mut self.scratch[0]);
+        map([lag(&sums.of_5, 0)], &mut self.sma_5, |[sum]| sum * (1.0 / 5.0));
+        map([lag(&sums.of_10, 0)], &mut self.sma_10, |[sum]| sum * (1.0 / 10.0));
+        map([lag(&sums.of_20, 0)], &mut self.sma_20, |[sum]| sum * (1.0 / 20.0));
+        map([&self.scratch[0]], &mut self.sma_50, |[sum]| sum * (1.0 / 50.0));
+        windows::squared_distances::<20>(close, &self.sma_20, &mut self.scratch[0]);
+        map([&self.scratch[0], &self.sma_20], &mut self.band, |[squares, mean]| {
+            // The mean of equal prices is off by its rounding, and so are they from it: that is no width.
+            let flat = squares <= 1e-29 * (mean * mean);
+            let band = 2.0 * (squares * (1.0 / 20.0)).sqrt();
+            if flat { 0.0 } else { band }
+        });
+
+        let [sum_5, sum_20, ..] = &mut self.scratch;
+        sums.take(&self.log_ret_1.entries);
+        *sum_5 = *lag(&sums.of_5, 0);
+        *sum_20 = *lag(&sums.of_20, 0);
+        sums.take_products(&self.log_ret_1.entries, &self.log_ret_1.entries);
+        map([sum_5, lag(&sums.of_5, 0)], &mut self.volatility_5, windows::deviation::<5>);
+        map([sum_20, lag(&sums.of_20, 0)], &mut self.volatility_20, windows::deviation::<20>);
+
+        self.moments.take(&self.ret_1);
+        let (sum, squares) = (lag(&self.moments.sums.of_20, 0), lag(&self.moments.products.of_20, 0));
+        map([sum], &mut self.ret_mean, |[sum]| sum * (1.0 / 20.0));
+        map([sum, squares], &mut self.ret_deviation, windows::deviation::<20>);
+        let ([btc, eth, market], [out_btc, out_eth, out_market]) = (&self.references, &mut self.against);
+        self.moments.correlation(&self.ret_1, btc, out_btc);
+        self.moments.correlation(&self.ret_1, eth, out_eth);
+        self.moments.beta(&self.ret_1, market, out_market);
+
+        self.low_extremes.take(&self.ret_1);
+        self.low_extremes.of_20(&mut self.least);
+        self.high_extremes.take(&self.ret_1);
+        self.high_extremes.of_20(&mut self.greatest);
+    }
+
+    /// Moving averages, RSI, MACD, ADX and the stochastic oscillator, and the running sums of volume.
+    #[inline(always)]
+    fn oscillators(&mut self) {
+        let (high, low, close) = (&self.high, &self.low, &self.close);
+        let [range, gains, losses, plus, minus] = &mut self.scratch;
+        map([high.lag(0), low.lag(0), close.lag(1)], range, indicators::true_range);
+        map([close.lag(0), close.lag(1)], gains, indicators::gain);
+        map([close.lag(0), close.lag(1)], losses, indicators::loss);
+        indicators::movements(high, low, [&mut *plus, &mut *minus]);
+        let out = &mut self.averages;
+        self.recurrences.averages(close.lag(0), [range, gains, losses], [range, plus, minus], out);
+
+        let [_, _, _, fast, slow] = &self.averages.close;
+        let [_, gain, loss] = &self.averages.wilder;
+        let [range, plus, minus] = &self.averages.running;
+        map([gain, loss], self.rsi.block(), indicators::rsi);
+        map([fast, slow], &mut self.macd, |[fast, slow]| fast - slow);
+
+        map([plus, minus, range], &mut self.dx, indicators::directional);
+
+        let [lowest, highest, ..] = &mut self.scratch;
+        self.low_extremes.take(low);
+        self.low_extremes.of_14(lowest);
+        self.low_extremes.of_50(&mut self.lowest);
+        self.high_extremes.take(high);
+        self.high_extremes.of_14(highest);
+        self.high_extremes.of_50(&mut self.highest);
+        map([close.lag(0), lowest, highest], self.fast_k.block(), indicators::fast_k);
+        let third = |[a, b, c]: [f64; 3]| (a + b + c) * (1.0 / 3.0);
+        map([self.fast_k.lag(2), self.fast_k.lag(1), self.fast_k.lag(0)], self.slow_k.block(), third);
+        map([self.slow_k.lag(2), self.slow_k.lag(1), self.slow_k.lag(0)], &mut self.slow_d, third);
+    }
+
+    /// What is made of volume, and the recurrences that wait for [`Self::oscillators`].
+    #[inline(always)]
+    fn volumes(&mut self, from: usize) {
+        self.sums.take(&self.volume.entries);
+        map([lag(&self.sums.of_20, 0)], &mut self.volume_sma, |[sum]| sum * (1.0 / 20.0));
+        let volume = self.volume.lag(0);
+        map([volume, &self.volume_sma], self.volume_ratio.block(), |[volume, mean]| {
+            let ratio = volume / mean;
+            if mean == 0.0 { 0.0 } else { ratio }
+        });
+        let [flow, signed, ..] = &mut self.scratch;
+        map([volume, self.ret_1.lag(0)], flow, |[volume, ret]| volume * ret);
+        if from == 0 {
+            // Nor does the first bar have a flow.
+            flow[0] = 0.0;
+        }
+        map([volume, self.close.lag(0), self.close.lag(1)], signed, indicators::signed_volume);
+        self.recurrences.signal_adx_and_totals(
+            [&self.macd, &self.dx],
+            [flow, signed],
+            [&mut self.signal, &mut self.adx],
+            [&mut self.trend, &mut self.balance],
+        );
+        map([&self.macd, &self.signal], self.histogram.block(), |[macd, signal]| macd - signal);
+    }
+
+    #[inline(always)]
+    fn regimes(&mut self, from: usize, len: usize) {
+        windows::r_squared::<20>(&self.ln_close, &mut self.trend_strength);
+        let skip = VOLATILITY_WARM_UP.saturating_sub(from).min(len);
+        self.regime[..skip].fill(f64::NAN);
+        self.thirds.next(&self.volatility_20[skip..len], &mut self.regime[skip..]);
+    }
+}

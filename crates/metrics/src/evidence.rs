@@ -1,0 +1,103 @@
+//! How much of a result may be luck.
+
+use serde::Serialize;
+
+use super::account::Account;
+use super::bootstrap::{Interval, LEVEL, RESAMPLES, sharpe_interval};
+use super::luck::{deflated_sharpe, probabilistic_sharpe, published_deflated_sharpe, variance_without_skill};
+use super::moments::Moments;
+
+/// What honest judges add to a Sharpe ratio; none where it is undefined (fewer than two observations, or all alike).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Evidence {
+    /// Trades of a model, days of a portfolio.
+    pub observations: usize,
+    /// Configurations that the result was chosen from.
+    pub tries: usize,
+    /// For one observation, not annualised.
+    pub observed_sharpe: Option<f64>,
+    pub skewness: Option<f64>,
+    /// 3 for a normal distribution.
+    pub kurtosis: Option<f64>,
+    /// Student's t of the mean against 0.
+    pub t_statistic: Option<f64>,
+    /// Probability that the true Sharpe ratio is above 0, as published.
+    pub probabilistic_sharpe: Option<f64>,
+    /// The same for the number of tries, as published.
+    pub published_deflated_sharpe: Option<f64>,
+    /// The same with few observations and heavy tails accounted for: what the verdict goes by.
+    pub deflated_sharpe: Option<f64>,
+    /// 95 % interval of the annualised Sharpe ratio of the daily returns.
+    pub interval: Option<Interval>,
+}
+
+impl Evidence {
+    /// Of one model: its trades are the observations. They do not overlap, and days without any would add nothing.
+    pub fn of_model(account: &Account, tries: usize, seed: u64) -> Self {
+        let net: Vec<f64> = account.entries.iter().map(|entry| entry.trade.net_bps).collect();
+        Self::of(&net, &account.daily_returns(), tries, seed)
+    }
+
+    /// Of many symbols: its days are the observations, since trades of one hour win and lose together.
+    pub fn of_portfolio(account: &Account, tries: usize, seed: u64) -> Self {
+        let daily = account.daily_returns();
+        Self::of(&daily, &daily, tries, seed)
+    }
+
+    fn of(observations: &[f64], daily: &[f64], tries: usize, seed: u64) -> Self {
+        let tries = tries.max(1);
+        let moments = Moments::of(observations);
+        let with = |of: &dyn Fn(&Moments) -> f64| moments.as_ref().map(of).filter(|value| value.is_finite());
+        Self {
+            observations: observations.len(),
+            tries,
+            observed_sharpe: with(&Moments::sharpe),
+            skewness: with(&|m| m.skewness),
+            kurtosis: with(&|m| m.kurtosis),
+            t_statistic: with(&Moments::t_statistic),
+            probabilistic_sharpe: with(&|m| probabilistic_sharpe(m, 0.0)),
+            published_deflated_sharpe: with(&|m| published_deflated_sharpe(m, tries, variance_without_skill(m.count))),
+            deflated_sharpe: with(&|m| deflated_sharpe(m, tries)),
+            interval: sharpe_interval(daily, RESAMPLES, LEVEL, seed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trades::tests::entry;
+    use huracan_bars::DAY_MS;
+
+    fn account(net_bps: &[f64]) -> Account {
+        let entries: Vec<_> = net_bps.iter().map(|&bps| entry(0, 100.0, bps)).collect();
+        let mut curve = vec![(0, 1000.0)];
+        for (day, entry) in entries.iter().enumerate() {
+            curve.push(((day as i64 + 1) * DAY_MS, curve[day].1 + entry.profit));
+        }
+        Account { start_equity: 1000.0, entries, refused: 0, curve }
+    }
+
+    #[test]
+    fn a_models_observations_are_its_trades_and_a_portfolios_its_days() {
+        let mut account = account(&[100.0, -50.0, 80.0, 20.0, -10.0]);
+        // A month without a trade changes nothing about what the trades say.
+        let last = *account.curve.last().unwrap();
+        account.curve.extend((1..=30).map(|day| (last.0 + day * DAY_MS, last.1)));
+        let (model, portfolio) = (Evidence::of_model(&account, 1, 1), Evidence::of_portfolio(&account, 1, 1));
+        assert_eq!((model.observations, portfolio.observations), (5, 35));
+        // Mean 28, deviation √(15480/4).
+        assert!((model.t_statistic.unwrap() - 28.0 / 3870_f64.sqrt() * 5_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(model.interval, portfolio.interval);
+        assert!(Evidence::of_model(&account, 50, 1).deflated_sharpe < model.deflated_sharpe);
+    }
+
+    #[test]
+    fn nothing_is_said_of_no_trades_and_of_trades_all_alike() {
+        for net in [&[][..], &[5.0], &[5.0, 5.0, 5.0]] {
+            let evidence = Evidence::of_model(&account(net), 0, 1);
+            assert_eq!((evidence.observations, evidence.tries), (net.len(), 1));
+            assert_eq!((evidence.deflated_sharpe, evidence.t_statistic, evidence.kurtosis), (None, None, None));
+        }
+    }
+}

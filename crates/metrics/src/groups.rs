@@ -1,0 +1,114 @@
+//! The same figures for parts of the trades: a symbol, an engine, a regime, a model.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::account::{Account, Entry};
+use super::costs::CostTotals;
+use super::moments::Moments;
+use super::trades::TradeStatistics;
+use huracan_shadow::Trade;
+
+/// What one group's trades were worth.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GroupStatistics {
+    pub name: String,
+    pub trades: usize,
+    pub wins: usize,
+    /// Wins over trades.
+    pub win_rate: f64,
+    /// Mean net result, basis points of notional.
+    pub mean_net_bps: f64,
+    /// Money won over money lost; the money won where none was lost.
+    pub profit_factor: f64,
+    /// Account currency.
+    pub net_profit: f64,
+    /// All costs over the gross profit of the trades that had one; 0 where none had.
+    pub cost_share: f64,
+    /// Student's t of the mean net result against 0; none for fewer than two trades, or trades all alike.
+    pub t_statistic: Option<f64>,
+}
+
+impl GroupStatistics {
+    pub fn of(name: String, entries: &[&Entry]) -> Self {
+        let statistics = TradeStatistics::of(entries.iter().copied());
+        let net: Vec<f64> = entries.iter().map(|entry| entry.trade.net_bps).collect();
+        Self {
+            name,
+            trades: statistics.count,
+            wins: statistics.wins,
+            win_rate: statistics.win_rate,
+            mean_net_bps: statistics.average_bps,
+            profit_factor: statistics.profit_factor,
+            net_profit: entries.iter().map(|entry| entry.profit).sum(),
+            cost_share: CostTotals::of(entries.iter().copied()).cost_share,
+            t_statistic: Moments::of(&net).map(|moments| moments.t_statistic()),
+        }
+    }
+}
+
+/// Trades by group, the groups in the order of their keys.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Breakdown {
+    pub groups: Vec<GroupStatistics>,
+}
+
+impl Breakdown {
+    /// Puts entry `i` into every group that `keys(i)` names: none, one, or several, as for the engines that voted for a
+    /// trade. A group without trades does not appear.
+    pub fn by<K: Ord, I: IntoIterator<Item = K>>(
+        entries: &[Entry],
+        keys: impl Fn(usize) -> I,
+        name: impl Fn(&K) -> String,
+    ) -> Self {
+        let mut groups: BTreeMap<K, Vec<&Entry>> = BTreeMap::new();
+        for (i, entry) in entries.iter().enumerate() {
+            keys(i).into_iter().for_each(|key| groups.entry(key).or_default().push(entry));
+        }
+        Self { groups: groups.iter().map(|(key, entries)| GroupStatistics::of(name(key), entries)).collect() }
+    }
+}
+
+/// Every trade as an entry of the account, in the order of `trades`: those that it refused have no notional, so that
+/// they count with their result in basis points and with no money.
+pub fn with_refused(trades: &[Trade], account: &Account) -> Vec<Entry> {
+    let key = |trade: &Trade| (trade.symbol, trade.signal_bar);
+    let taken: BTreeMap<(usize, usize), &Entry> = account.entries.iter().map(|e| (key(&e.trade), e)).collect();
+    let refused = |trade: &Trade| Entry { trade: *trade, notional: 0.0, profit: 0.0 };
+    trades.iter().map(|trade| taken.get(&key(trade)).map_or_else(|| refused(trade), |entry| **entry)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trades::tests::entry;
+
+    #[test]
+    fn a_trade_counts_in_each_of_its_groups_and_in_no_other() {
+        let entries = [entry(0, 100.0, 300.0), entry(1, 400.0, 100.0), entry(0, 200.0, -250.0)];
+        let engines: [&[&str]; 3] = [&["rsi", "macd"], &["macd"], &[]];
+        let by_engine = Breakdown::by(&entries, |i| engines[i].iter().copied(), |key| (*key).to_owned());
+        let counts: Vec<_> = by_engine.groups.iter().map(|g| (g.name.as_str(), g.trades, g.mean_net_bps)).collect();
+        assert_eq!(counts, [("macd", 2, 200.0), ("rsi", 1, 300.0)]);
+
+        let by_symbol = Breakdown::by(&entries, |i| [entries[i].trade.symbol], |symbol| format!("S{symbol}"));
+        let group = &by_symbol.groups[0];
+        assert_eq!((group.name.as_str(), group.trades, group.wins, group.win_rate), ("S0", 2, 1, 0.5));
+        assert_eq!((group.net_profit, group.profit_factor), (-2.0, 3.0 / 5.0));
+        // Mean 25, deviation 550/√2, over √2 of them: 25/275.
+        assert!((group.t_statistic.unwrap() - 25.0 / 275.0).abs() < 1e-12);
+        assert_eq!(by_symbol.groups[1].t_statistic, None, "one trade has no spread");
+        assert_eq!(Breakdown::by(&[], |_| [0], |_| String::new()).groups, []);
+    }
+
+    #[test]
+    fn refused_trades_count_without_money() {
+        let (taken, mut refused) = (entry(0, 100.0, 300.0), entry(1, 100.0, -100.0));
+        refused.trade.signal_bar = 5;
+        let account = Account { start_equity: 1.0, entries: vec![taken], refused: 1, curve: vec![] };
+        let all = with_refused(&[refused.trade, taken.trade], &account);
+        assert_eq!(all, [Entry { notional: 0.0, profit: 0.0, ..refused }, taken]);
+    }
+}

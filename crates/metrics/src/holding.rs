@@ -1,0 +1,190 @@
+//! What holding the coins would have earned.
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+use super::drawdown::drawdowns;
+use super::sharpe::sharpe;
+use huracan_bars::{DAY_MS, Panel};
+use huracan_shadow::Rules;
+
+/// Buying at the first bar of the test windows and selling after the last one, with fee, half the spread and slippage
+/// each way, and without funding: a holder owns the coin. Where windows leave days out, so does the holder.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Holding {
+    pub total_return: f64,
+    /// Annualised, of daily returns; 0 where undefined.
+    pub sharpe: f64,
+    /// Share of the peak, on the daily curve.
+    pub max_drawdown: f64,
+    /// `(day's end in ms, equity)` for every day of the windows, from 1 on; the first point is the start.
+    #[serde(skip)]
+    pub curve: Vec<(i64, f64)>,
+}
+
+impl Holding {
+    /// Of one coin; none without a bar in the windows, or where one of them has no price.
+    pub fn of(panel: &Panel, symbol: usize, windows: &[Range<usize>], rules: &Rules) -> Option<Self> {
+        let (open, close) = (panel.row(&panel.open, symbol), panel.row(&panel.close, symbol));
+        let volume = panel.row(&panel.volume, symbol);
+        let cost = |bar: usize| {
+            let slippage = rules.slippage_bps(rules.notional, close[bar], volume[bar]);
+            (rules.fee_bps + 0.5 * rules.spread_bps + slippage) / 10_000.0
+        };
+        let bars = covered(windows);
+        let (&first, &last) = (bars.first()?, bars.last()?);
+        let paid = cost(first);
+        let (mut growth, mut curve) = (1.0, vec![(start_of_day(panel.time_ms(first)), 1.0)]);
+        for (i, &bar) in bars.iter().enumerate() {
+            let before = if i > 0 && bars[i - 1] + 1 == bar { close[bar - 1] } else { open[bar] };
+            growth *= close[bar] / before;
+            if bar == last {
+                growth -= cost(last);
+            }
+            if !growth.is_finite() {
+                return None;
+            }
+            let end = start_of_day(panel.time_ms(bar)) + DAY_MS;
+            if curve.len() > 1 && curve[curve.len() - 1].0 == end {
+                curve.pop();
+            }
+            curve.push((end, growth - paid));
+        }
+        Some(Self::from(curve))
+    }
+
+    /// Of a purse shared out evenly at the start: each part waits for its coin's first window, and after the last one.
+    pub fn portfolio<'a>(holdings: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let curves: Vec<&[(i64, f64)]> = holdings.into_iter().map(|holding| holding.curve.as_slice()).collect();
+        let start = curves.iter().map(|curve| curve[0].0).min()?;
+        let mut ends: Vec<i64> = curves.iter().flat_map(|curve| curve[1..].iter().map(|point| point.0)).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        let (mut at, mut curve) = (vec![0; curves.len()], vec![(start, 1.0)]);
+        for end in ends {
+            let mut sum = 0.0;
+            for (at, points) in at.iter_mut().zip(&curves) {
+                while *at + 1 < points.len() && points[*at + 1].0 <= end {
+                    *at += 1;
+                }
+                sum += points[*at].1;
+            }
+            curve.push((end, sum / curves.len() as f64));
+        }
+        Some(Self::from(curve))
+    }
+
+    fn from(curve: Vec<(i64, f64)>) -> Self {
+        let daily: Vec<f64> =
+            curve.windows(2).map(|w| if w[0].1 > 0.0 { w[1].1 / w[0].1 - 1.0 } else { 0.0 }).collect();
+        Self {
+            total_return: curve[curve.len() - 1].1 - 1.0,
+            sharpe: sharpe(&daily),
+            max_drawdown: drawdowns(&curve).max,
+            curve,
+        }
+    }
+}
+
+/// The bars of all windows, ascending, each once.
+fn covered(windows: &[Range<usize>]) -> Vec<usize> {
+    let mut bars: Vec<usize> = windows.iter().cloned().flatten().collect();
+    bars.sort_unstable();
+    bars.dedup();
+    bars
+}
+
+fn start_of_day(ms: i64) -> i64 {
+    ms - ms.rem_euclid(DAY_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use huracan_bars::{Candles, HOUR_MS, Timeframe};
+
+    const RULES: Rules = Rules {
+        stop_atr: 1.5,
+        take_atr: 2.5,
+        max_hold: 24,
+        fee_bps: 10.0,
+        spread_bps: 4.0,
+        slippage_k: 0.0,
+        slippage_cap_bps: 50.0,
+        funding_bps_per_bar: 1.0,
+        notional: 1000.0,
+    };
+    const ONE_WAY: f64 = 12.0 / 10_000.0;
+
+    /// Four days of hours; every bar opens where the last one closed, and the close of bar t is `close(t)`.
+    fn panel(closes: &[fn(i64) -> f64]) -> Panel {
+        let candles = |close: fn(i64) -> f64| {
+            let mut candles = Candles::default();
+            for t in 0..96 {
+                let (a, b) = (close(t - 1), close(t));
+                candles.push(t * HOUR_MS, [a, a.max(b), a.min(b), b], 1.0);
+            }
+            candles
+        };
+        let all = (0..).zip(closes).map(|(i, &close)| (format!("{i}-X"), candles(close))).collect();
+        Panel::new(all, Timeframe::H1, 1, false).unwrap()
+    }
+
+    #[test]
+    fn the_coin_is_bought_and_sold_once_and_costs_are_paid_both_ways() {
+        let panel = panel(&[|t| 100.0 + t as f64]);
+        let holding = Holding::of(&panel, 0, &[24..48, 48..96], &RULES).unwrap();
+        // Opened at 123, closed at 195.
+        assert!((holding.total_return - (195.0 / 123.0 - 1.0 - 2.0 * ONE_WAY)).abs() < 1e-12);
+        let days: Vec<i64> = holding.curve.iter().map(|point| point.0 / DAY_MS).collect();
+        assert_eq!(days, [1, 2, 3, 4]);
+        assert!((holding.curve[1].1 - (147.0 / 123.0 - ONE_WAY)).abs() < 1e-12);
+        assert_eq!(holding.max_drawdown, 0.0);
+        assert!(holding.sharpe > 0.0);
+    }
+
+    #[test]
+    fn what_lies_between_two_windows_is_not_held() {
+        // Doubles during the second day, which no window covers, and halves within the last one.
+        let panel = panel(&[|t| {
+            if t < 30 {
+                100.0
+            } else if t < 90 {
+                200.0
+            } else {
+                100.0
+            }
+        }]);
+        let holding = Holding::of(&panel, 0, &[0..24, 48..96], &RULES).unwrap();
+        assert!((holding.total_return + 0.5 + 2.0 * ONE_WAY).abs() < 1e-12);
+        let fall = 1.0 - (0.5 - 2.0 * ONE_WAY) / 1.0;
+        assert!((holding.max_drawdown - fall).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_portfolio_holds_equal_parts_and_waits_for_its_coins() {
+        let panel = panel(&[|t| if t < 10 { 100.0 } else { 150.0 }, |t| if t < 80 { 100.0 } else { 90.0 }]);
+        let first = Holding::of(&panel, 0, &[0..24, 24..48], &RULES).unwrap();
+        let second = Holding::of(&panel, 1, &[48..72, 72..96], &RULES).unwrap();
+        let both = Holding::portfolio([&first, &second]).unwrap();
+        let worth: Vec<f64> = both.curve.iter().map(|point| point.1).collect();
+        let (a, b) = (1.5 - 2.0 * ONE_WAY, 0.9 - 2.0 * ONE_WAY);
+        for (got, want) in
+            worth.iter().zip([1.0, (2.5 - ONE_WAY) / 2.0, (a + 1.0) / 2.0, (a + 1.0 - ONE_WAY) / 2.0, (a + b) / 2.0])
+        {
+            assert!((got - want).abs() < 1e-12, "{worth:?}");
+        }
+        assert_eq!(worth.len(), 5);
+    }
+
+    #[test]
+    fn without_windows_or_prices_nothing_can_be_held() {
+        let mut panel = panel(&[|_| 100.0]);
+        assert_eq!(Holding::of(&panel, 0, &[], &RULES), None);
+        assert_eq!(Holding::of(&panel, 0, &[5..5, 9..9], &RULES), None);
+        assert_eq!(Holding::portfolio([]), None);
+        panel.close[7] = f64::NAN;
+        assert_eq!(Holding::of(&panel, 0, &[0..12, 12..24], &RULES), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! The table at the end of a run.
+
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+
+use huracan_host::text::duration;
+
+use crate::{ReportData, SymbolRow};
+
+/// Where something lies, for the last lines of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub what: String,
+    pub path: String,
+}
+
+impl Place {
+    pub fn new(what: impl Into<String>, path: impl Into<String>) -> Self {
+        Self { what: what.into(), path: path.into() }
+    }
+}
+
+/// The result of a day as text: one row a symbol, totals, failures, and where everything lies.
+pub fn summary_table(data: &ReportData, places: &[Place], colour: bool) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    if colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table.set_header(["symbol", "folds", "trades", "win rate", "Sharpe", "drawdown", "return", "verdict"]);
+    for index in 1..7 {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for row in &data.symbols {
+        table.add_row(cells(row, data.simulated));
+    }
+    let mut text = String::new();
+    if data.simulated {
+        text.push_str("SIMULATED MARKET: these prices are invented; nothing here says what a real coin will do.\n");
+    }
+    text.push_str(&table.to_string());
+    let totals = &data.totals;
+    text.push_str(&format!(
+        "\n{} symbols, {} trades: {} approved, {} rejected, {} failed, in {}\n",
+        totals.symbols,
+        totals.trades,
+        totals.approved,
+        totals.rejected,
+        totals.failed,
+        duration(data.seconds.iter().map(|(_, seconds)| seconds).sum())
+    ));
+    for failure in &data.failures {
+        text.push_str(&format!("failed: {} in {}: {}\n", failure.symbol, failure.step, failure.reason));
+    }
+    let width = places.iter().map(|place| place.what.chars().count()).max().unwrap_or(0);
+    for place in places {
+        text.push_str(&format!("{:<width$}  {}\n", place.what, place.path));
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn cells(row: &SymbolRow, simulated: bool) -> Vec<Cell> {
+    let number = |value: Option<f64>, scale: f64, unit: &str| match value {
+        Some(value) => format!("{:.*}{unit}", if unit.is_empty() { 2 } else { 1 }, value * scale),
+        None => "–".to_owned(),
+    };
+    let (verdict, tint) = match (row.approved, row.reasons.first()) {
+        (true, _) => ("approved".to_owned(), Color::Green),
+        (false, None) => ("rejected".to_owned(), Color::Yellow),
+        (false, Some(first)) => {
+            let more = if row.reasons.len() > 1 { format!(" (+{})", row.reasons.len() - 1) } else { String::new() };
+            (format!("rejected: {first}{more}"), Color::Yellow)
+        }
+    };
+    let mark = if simulated { " (simulated)" } else { "" };
+    vec![
+        Cell::new(format!("{}{mark}", row.symbol)).add_attribute(Attribute::Bold),
+        Cell::new(row.folds),
+        Cell::new(row.trades),
+        Cell::new(number(row.win_rate, 100.0, "%")),
+        Cell::new(number(row.sharpe, 1.0, "")),
+        Cell::new(number(row.max_drawdown, 100.0, "%")),
+        Cell::new(number(row.total_return, 100.0, "%")),
+        Cell::new(verdict).fg(tint),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_every_symbol_its_verdict_and_where_all_lies() {
+        let data = crate::example();
+        let text = summary_table(&data, &[Place::new("report", "reports/model_comparison.html")], false);
+        for row in &data.symbols {
+            assert!(text.contains(&row.symbol), "{text}");
+        }
+        assert!(text.starts_with("SIMULATED MARKET"));
+        assert!(text.contains("(simulated)") && text.contains("rejected: ") && text.contains("approved"), "{text}");
+        assert!(text.contains("failed: BAD-USDT in download"), "{text}");
+        assert!(text.ends_with("report  reports/model_comparison.html"), "{text}");
+        assert!(!text.contains('\u{1b}'), "no colours were asked for");
+        assert!(summary_table(&data, &[], true).contains('\u{1b}'));
+    }
+}

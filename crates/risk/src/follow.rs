@@ -1,0 +1,250 @@
+//! An account follows trades in the order of events.
+
+use super::breakers::{Breakers, day_of};
+use super::defence::defence_mode;
+use super::order::approve;
+use super::portfolio::Portfolio;
+use super::{Breaker, BreakerEvent, Ledger, Limits, Money, Order, Peaks, Refusal, RiskApproved, RiskRefused, Taken};
+use huracan_bars::{DAY_MS, Panel};
+use huracan_metrics::{Account, Entry};
+use huracan_shadow::{ExitReason, Trade};
+
+/// The portfolio: one account is asked to take every trade, under all limits.
+///
+/// `trades` are those of [`huracan_shadow::simulate`] on this panel, in any order; `days` the starts (ms, ascending) of the UTC days
+/// whose equity is told, the last of them not before the last exit; `volatility` one value a bar, see
+/// [`super::mean_volatility`], empty for none. `kill` is asked before every decision and gives the reason where trading is
+/// stopped; once it has, nothing more is approved.
+pub fn follow(
+    panel: &Panel,
+    trades: &[Trade],
+    days: &[i64],
+    limits: &Limits,
+    volatility: &[f64],
+    kill: &dyn Fn() -> Option<String>,
+) -> Ledger {
+    let defence = match limits.breakers {
+        Some(breakers) if !volatility.is_empty() => {
+            let window = panel.timeframe.bars_in_days(breakers.volatility_days);
+            defence_mode(volatility, window, breakers.volatility_percentile)
+        }
+        _ => Vec::new(),
+    };
+    let follower = Follower {
+        panel,
+        trades,
+        limits,
+        defence,
+        kill,
+        killed: None,
+        portfolio: Portfolio::new(panel, limits.start_equity),
+        breakers: Breakers::new(panel, limits.breakers),
+        closes: Vec::new(),
+        taken: Vec::new(),
+        refused: Vec::new(),
+        high_water: Money::rounded(limits.start_equity),
+        peaks: Peaks::default(),
+    };
+    follower.run(days)
+}
+
+/// The account of one model: sizes and caps without breakers and kill switch, so that it is judged by every trade.
+pub fn follow_alone(panel: &Panel, trades: &[Trade], days: &[i64], limits: &Limits) -> Ledger {
+    follow(panel, trades, days, &limits.alone(), &[], &|| None)
+}
+
+/// When in its last bar a trade is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Moment {
+    Open,
+    Within,
+    Close,
+}
+
+/// The bar of a trade's exit, and when in it.
+fn exit_of(panel: &Panel, trade: &Trade) -> (usize, Moment) {
+    let later = trade.exit_bar > trade.entry_bar;
+    // The simulation leaves at the open's own price where the open lies beyond a barrier, and at the barrier else.
+    let opened = || panel.row(&panel.open, trade.symbol).get(trade.exit_bar) == Some(&trade.exit_price);
+    let moment = match trade.exit_reason {
+        ExitReason::EndOfData => Moment::Close,
+        ExitReason::SignalReversal | ExitReason::Time if later => Moment::Open,
+        ExitReason::StopLoss | ExitReason::TakeProfit if later && opened() => Moment::Open,
+        _ => Moment::Within,
+    };
+    (trade.exit_bar.max(trade.entry_bar), moment)
+}
+
+struct Follower<'a> {
+    panel: &'a Panel,
+    trades: &'a [Trade],
+    limits: &'a Limits,
+    /// Whether an entry at each bar's open is made in defence mode; empty for never.
+    defence: Vec<bool>,
+    kill: &'a dyn Fn() -> Option<String>,
+    /// The bar of the first decision that the kill switch forbade, and its reason.
+    killed: Option<(usize, String)>,
+    portfolio: Portfolio,
+    breakers: Breakers<'a>,
+    /// UTC day and equity at the last close of it that was looked at.
+    closes: Vec<(i64, Money)>,
+    taken: Vec<Taken>,
+    refused: Vec<RiskRefused>,
+    high_water: Money,
+    peaks: Peaks,
+}
+
+impl Follower<'_> {
+    fn run(mut self, days: &[i64]) -> Ledger {
+        let (panel, trades) = (self.panel, self.trades);
+        let mut entries: Vec<usize> = (0..trades.len()).collect();
+        entries.sort_by_key(|&i| (trades[i].entry_bar, trades[i].symbol, trades[i].signal_bar));
+        let mut exits: Vec<(usize, Moment, usize)> = (entries.iter())
+            .map(|&i| {
+                let (bar, moment) = exit_of(panel, &trades[i]);
+                (bar, moment, i)
+            })
+            .collect();
+        exits.sort_by_key(|&(bar, moment, i)| (bar, moment, trades[i].symbol, trades[i].entry_bar));
+        let (mut entries, mut exits) = (entries.into_iter().peekable(), exits.into_iter().peekable());
+        let mut leave = |follower: &mut Self, bar: usize, last: Moment| {
+            while let Some((_, _, i)) = exits.next_if(|&(at, moment, _)| (at, moment) <= (bar, last)) {
+                follower.leave(bar, i);
+            }
+        };
+        let mut next = 0;
+        loop {
+            // Without positions nothing happens before the next entry.
+            let bar = match entries.peek() {
+                Some(&i) if self.portfolio.is_flat() => trades[i].entry_bar,
+                None if self.portfolio.is_flat() => break,
+                _ => next,
+            };
+            self.breakers.come_to(bar, self.portfolio.equity());
+            leave(&mut self, bar, Moment::Open);
+            while let Some(i) = entries.next_if(|&i| trades[i].entry_bar == bar) {
+                self.decide(i);
+            }
+            leave(&mut self, bar, Moment::Close);
+            self.close(bar);
+            next = bar + 1;
+        }
+        self.ledger(days)
+    }
+
+    /// Takes a trade, or refuses it.
+    fn decide(&mut self, place: usize) {
+        let order = Order::of(place, &self.trades[place]);
+        match self.approved(order) {
+            Ok(approved) => {
+                self.portfolio.enter(approved);
+                let share = |amount: Money| amount.value() / approved.equity().value();
+                let (portfolio, peaks) = (&self.portfolio, &mut self.peaks);
+                peaks.leverage = peaks.leverage.max(share(portfolio.exposure()));
+                peaks.coin_share = peaks.coin_share.max(share(portfolio.coin_exposure(order.symbol)));
+                peaks.open_risk = peaks.open_risk.max(share(portfolio.open_risk()));
+            }
+            Err(refused) => self.refused.push(refused),
+        }
+    }
+
+    fn approved(&mut self, order: Order) -> Result<RiskApproved, RiskRefused> {
+        let equity = self.portfolio.equity();
+        if self.killed.is_none() {
+            self.killed = (self.kill)().map(|why| (order.bar, why));
+        }
+        if self.killed.is_some() {
+            return Err(RiskRefused::unsized_one(order, Refusal::KillSwitch, equity));
+        }
+        if equity > Money::ZERO
+            && let Some(reason) = self.breakers.refusal()
+        {
+            return Err(RiskRefused::unsized_one(order, reason, equity));
+        }
+        let defence = match self.limits.breakers {
+            Some(breakers) if self.defence.get(order.bar) == Some(&true) => breakers.defence_factor,
+            _ => 1.0,
+        };
+        let base = self.breakers.day_start_equity();
+        let standing = self.portfolio.standing(order.symbol, base, self.breakers.streak_factor(), defence);
+        approve(order, &standing, self.limits)
+    }
+
+    fn leave(&mut self, bar: usize, place: usize) {
+        let trade = &self.trades[place];
+        // A trade that was refused leaves nothing.
+        let Some((approved, profit)) = self.portfolio.leave(place, trade) else { return };
+        self.breakers.booked(bar, profit, trade.net_bps > 0.0);
+        self.taken.push(Taken { approved, exit_bar: bar, profit });
+    }
+
+    fn close(&mut self, bar: usize) {
+        self.portfolio.mark(self.panel, bar);
+        let equity = self.portfolio.equity();
+        self.breakers.closed(bar, equity);
+        self.high_water = self.high_water.max(equity);
+        let day = day_of(self.panel, bar);
+        match self.closes.last_mut() {
+            Some(last) if last.0 == day => last.1 = equity,
+            _ => self.closes.push((day, equity)),
+        }
+    }
+
+    fn ledger(self, days: &[i64]) -> Ledger {
+        let start = Money::rounded(self.limits.start_equity);
+        let mut curve = vec![(days.first().copied().unwrap_or(0), start.value())];
+        let (mut closes, mut equity) = (self.closes.iter().peekable(), start);
+        for &day in days {
+            while let Some(close) = closes.next_if(|close| close.0 <= day.div_euclid(DAY_MS)) {
+                equity = close.1;
+            }
+            curve.push((day + DAY_MS, equity.value()));
+        }
+        let entry = |taken: &Taken| Entry {
+            trade: self.trades[taken.approved.order().trade],
+            notional: taken.approved.notional().value(),
+            profit: taken.profit.value(),
+        };
+        let account = Account {
+            start_equity: start.value(),
+            entries: self.taken.iter().map(entry).collect(),
+            refused: self.refused.len(),
+            curve,
+        };
+        let last = days.last().map_or(i64::MAX, |day| day + DAY_MS);
+        let end = (0..self.panel.bars).rposition(|bar| self.panel.time_ms(bar) < last).map_or(0, |bar| bar + 1);
+        let mut breakers = self.breakers.finish(end);
+        breakers.extend(stretches(self.panel, &self.defence, days));
+        let killed = self.killed.iter();
+        breakers.extend(killed.map(|&(from_bar, _)| BreakerEvent {
+            breaker: Breaker::KillSwitch,
+            from_bar,
+            to_bar: end.max(from_bar),
+        }));
+        breakers.sort_by_key(|event| (event.from_bar, event.breaker, event.to_bar));
+        Ledger {
+            start_equity: start,
+            taken: self.taken,
+            refused: self.refused,
+            breakers,
+            killed: self.killed.map(|(_, why)| why),
+            high_water: self.high_water,
+            peaks: self.peaks,
+            account,
+        }
+    }
+}
+
+/// The stretches of defence mode within `days`.
+fn stretches(panel: &Panel, defence: &[bool], days: &[i64]) -> Vec<BreakerEvent> {
+    let (Some(first), Some(last)) = (days.first(), days.last()) else { return Vec::new() };
+    let inside = |bar: usize| (*first..last + DAY_MS).contains(&panel.time_ms(bar));
+    let mut events: Vec<BreakerEvent> = Vec::new();
+    for bar in (0..defence.len()).filter(|&bar| defence[bar] && inside(bar)) {
+        match events.last_mut() {
+            Some(event) if event.to_bar == bar => event.to_bar = bar + 1,
+            _ => events.push(BreakerEvent { breaker: Breaker::Volatility, from_bar: bar, to_bar: bar + 1 }),
+        }
+    }
+    events
+}

@@ -1,0 +1,115 @@
+//! Money of one account: what is booked, and what stands in the market.
+
+use super::order::Standing;
+use super::{Money, RiskApproved};
+use huracan_bars::Panel;
+use huracan_shadow::Trade;
+
+/// A position and what it would have brought at the last close, costs apart.
+struct Open {
+    approved: RiskApproved,
+    unrealised: Money,
+}
+
+pub(super) struct Portfolio {
+    /// Start and all booked profits.
+    booked: Money,
+    open: Vec<Open>,
+    unrealised: Money,
+    exposure: Money,
+    open_risk: Money,
+    /// Symbols of one base are one coin: `[symbols]`.
+    coins: Vec<usize>,
+    coin_exposure: Vec<Money>,
+}
+
+impl Portfolio {
+    pub fn new(panel: &Panel, start_equity: f64) -> Self {
+        let base = |symbol: &str| symbol.split('-').next().unwrap_or_default().to_owned();
+        let bases: Vec<String> = panel.symbols.iter().map(|symbol| base(symbol)).collect();
+        let mut coins = Vec::with_capacity(bases.len());
+        // Symbols are sorted, so that those of one base stand side by side.
+        for (symbol, base) in bases.iter().enumerate() {
+            let same = symbol > 0 && *base == bases[symbol - 1];
+            coins.push(if same { coins[symbol - 1] } else { symbol });
+        }
+        Self {
+            booked: Money::rounded(start_equity),
+            open: Vec::new(),
+            unrealised: Money::ZERO,
+            exposure: Money::ZERO,
+            open_risk: Money::ZERO,
+            coin_exposure: vec![Money::ZERO; bases.len()],
+            coins,
+        }
+    }
+
+    /// Booked money and open positions at their last mark.
+    pub fn equity(&self) -> Money {
+        self.booked + self.unrealised
+    }
+
+    pub fn is_flat(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub fn exposure(&self) -> Money {
+        self.exposure
+    }
+
+    pub fn open_risk(&self) -> Money {
+        self.open_risk
+    }
+
+    pub fn coin_exposure(&self, symbol: usize) -> Money {
+        self.coin_exposure[self.coins[symbol]]
+    }
+
+    /// The account as an order of `symbol` finds it; `daily_base` is the day's starting equity.
+    pub fn standing(&self, symbol: usize, daily_base: Money, streak_factor: f64, defence_factor: f64) -> Standing {
+        Standing {
+            equity: self.equity(),
+            daily_base: daily_base.min(self.equity()),
+            exposure: self.exposure,
+            coin_exposure: self.coin_exposure(symbol),
+            open_risk: self.open_risk,
+            streak_factor,
+            defence_factor,
+        }
+    }
+
+    pub fn enter(&mut self, approved: RiskApproved) {
+        self.exposure += approved.notional();
+        self.open_risk += approved.risk();
+        self.coin_exposure[self.coins[approved.order().symbol]] += approved.notional();
+        self.open.push(Open { approved, unrealised: Money::ZERO });
+    }
+
+    /// Books the profit of a trade that stands in the market; none where it does not.
+    pub fn leave(&mut self, place: usize, trade: &Trade) -> Option<(RiskApproved, Money)> {
+        let at = self.open.iter().position(|open| open.approved.order().trade == place)?;
+        let Open { approved, unrealised } = self.open.swap_remove(at);
+        let profit = Money::rounded(approved.notional().value() * trade.net_bps / 10_000.0);
+        self.booked += profit;
+        self.unrealised -= unrealised;
+        self.exposure -= approved.notional();
+        self.open_risk -= approved.risk();
+        self.coin_exposure[self.coins[trade.symbol]] -= approved.notional();
+        Some((approved, profit))
+    }
+
+    /// Marks every position at the close of `bar`; one without a close keeps its mark.
+    pub fn mark(&mut self, panel: &Panel, bar: usize) {
+        let mut sum = Money::ZERO;
+        for open in &mut self.open {
+            let order = open.approved.order();
+            let close = panel.row(&panel.close, order.symbol).get(bar).copied().unwrap_or(f64::NAN);
+            if close.is_finite() {
+                let moved = order.side.sign() * (close / order.entry_price - 1.0);
+                open.unrealised = Money::rounded(open.approved.notional().value() * moved);
+            }
+            sum += open.unrealised;
+        }
+        self.unrealised = sum;
+    }
+}

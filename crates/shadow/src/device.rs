@@ -1,0 +1,217 @@
+//! The trade simulation by `kernels/shadow.cu`: the same trades as on the CPU, of many configurations at once.
+
+use std::ops::Range;
+
+use super::{ExitReason, Rules, Side, Signals, Trade};
+use huracan_bars::Panel;
+use huracan_engine::DevicePanel;
+use huracan_engine::memory::Need;
+use huracan_engine::{Compute, Element, ElementKind, EngineError, Kernel, Shape, Stage};
+
+const SIMULATE: Kernel = Kernel { file: "shadow", name: "shadow_simulate", barriers: false };
+
+/// [`Rules`] as `kernels/trade.cuh` has them.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct DeviceRules {
+    stop_atr: f64,
+    take_atr: f64,
+    fee_bps: f64,
+    spread_bps: f64,
+    slippage_k: f64,
+    slippage_cap_bps: f64,
+    funding_bps_per_bar: f64,
+    notional: f64,
+    max_hold: u64,
+}
+
+// SAFETY: nine numbers of eight bytes.
+unsafe impl Element for DeviceRules {
+    const KIND: ElementKind = ElementKind::Structure;
+}
+
+impl From<&Rules> for DeviceRules {
+    fn from(rules: &Rules) -> Self {
+        Self {
+            stop_atr: rules.stop_atr,
+            take_atr: rules.take_atr,
+            fee_bps: rules.fee_bps,
+            spread_bps: rules.spread_bps,
+            slippage_k: rules.slippage_k,
+            slippage_cap_bps: rules.slippage_cap_bps,
+            funding_bps_per_bar: rules.funding_bps_per_bar,
+            notional: rules.notional,
+            max_hold: rules.max_hold as u64,
+        }
+    }
+}
+
+/// [`Trade`] as `kernels/shadow.cu` writes it.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+struct DeviceTrade {
+    entry_price: f64,
+    exit_price: f64,
+    stop_price: f64,
+    take_price: f64,
+    size: f64,
+    gross_bps: f64,
+    fee_bps: f64,
+    spread_bps: f64,
+    slippage_bps: f64,
+    funding_bps: f64,
+    net_bps: f64,
+    symbol: u32,
+    signal_bar: u32,
+    entry_bar: u32,
+    exit_bar: u32,
+    is_short: u32,
+    exit_reason: u32,
+}
+
+// SAFETY: eleven numbers of eight bytes and six of four.
+unsafe impl Element for DeviceTrade {
+    const KIND: ElementKind = ElementKind::Structure;
+}
+
+impl DeviceTrade {
+    fn trade(&self, first_symbol: usize) -> Trade {
+        Trade {
+            symbol: first_symbol + self.symbol as usize,
+            side: if self.is_short != 0 { Side::Short } else { Side::Long },
+            signal_bar: self.signal_bar as usize,
+            entry_bar: self.entry_bar as usize,
+            entry_price: self.entry_price,
+            exit_bar: self.exit_bar as usize,
+            exit_price: self.exit_price,
+            stop_price: self.stop_price,
+            take_price: self.take_price,
+            size: self.size,
+            exit_reason: ExitReason::ALL[self.exit_reason as usize % ExitReason::ALL.len()],
+            gross_bps: self.gross_bps,
+            fee_bps: self.fee_bps,
+            spread_bps: self.spread_bps,
+            slippage_bps: self.slippage_bps,
+            funding_bps: self.funding_bps,
+            net_bps: self.net_bps,
+        }
+    }
+}
+
+/// The trades of one configuration on the device of a run, or on the CPU.
+///
+/// # Errors
+/// Where the device fails and the CPU must not take its place.
+pub fn simulate_on(
+    compute: &Compute,
+    panel: &Panel,
+    signals: &Signals,
+    atr: &[f64],
+    windows: &[Vec<Range<usize>>],
+    rules: &Rules,
+) -> Result<Vec<Trade>, EngineError> {
+    let on_device = |stage: &Stage<'_>| {
+        let mut trades = simulate(stage, panel, &[(signals, rules)], atr, windows)?;
+        Ok(trades.pop().unwrap_or_default())
+    };
+    compute.run("shadow", on_device, || super::simulate(panel, signals, atr, windows, rules))
+}
+
+/// [`simulate`](super::simulate) of every configuration, signals and rules, on a device: the trades of each, in the CPU's
+/// order.
+///
+/// # Errors
+/// Where the device fails, or one symbol's candles and signals do not fit its memory.
+pub fn simulate(
+    stage: &Stage<'_>,
+    panel: &Panel,
+    configurations: &[(&Signals, &Rules)],
+    atr: &[f64],
+    windows: &[Vec<Range<usize>>],
+) -> Result<Vec<Vec<Trade>>, EngineError> {
+    let bars = panel.bars as u64;
+    // Candles, ATR, and the signals of each configuration; a trade takes at least a bar.
+    let signals = 1 + 3 * 8 + size_of::<DeviceTrade>() as u64;
+    let job_bytes = DevicePanel::symbol_bytes(panel.bars) + 8 * bars + configurations.len() as u64 * bars * signals;
+    let fixed_bytes = 1 << 20;
+    let mut trades: Vec<Vec<Trade>> = vec![Vec::new(); configurations.len()];
+    for symbols in stage.parts(Need { fixed_bytes, job_bytes }, panel.symbols.len())? {
+        part(stage, panel, configurations, atr, windows, symbols, &mut trades)?;
+    }
+    for trades in &mut trades {
+        trades.sort_by_key(|trade| (trade.entry_bar, trade.symbol));
+    }
+    Ok(trades)
+}
+
+fn part(
+    stage: &Stage<'_>,
+    panel: &Panel,
+    configurations: &[(&Signals, &Rules)],
+    atr: &[f64],
+    windows: &[Vec<Range<usize>>],
+    symbols: Range<usize>,
+    trades: &mut [Vec<Trade>],
+) -> Result<(), EngineError> {
+    let rows = symbols.start * panel.bars..symbols.end * panel.bars;
+    let mut first_window = vec![0_u32];
+    let mut bounds = Vec::new();
+    for windows in &windows[symbols.clone()] {
+        bounds.extend(windows.iter().flat_map(|window| [window.start as u32, window.end as u32]));
+        first_window.push(bounds.len() as u32 / 2);
+    }
+    let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
+    let atr = stage.upload(&atr[rows.clone()])?;
+    let column = |pick: fn(&Signals) -> &[f64]| {
+        let parts = configurations.iter().flat_map(|(signals, _)| &pick(signals)[rows.clone()]);
+        stage.upload(&parts.copied().collect::<Vec<_>>())
+    };
+    let side: Vec<i8> = configurations.iter().flat_map(|(signals, _)| &signals.side[rows.clone()]).copied().collect();
+    let (side, stop_bps, take_bps, size) =
+        (stage.upload(&side)?, column(|s| &s.stop_bps)?, column(|s| &s.take_bps)?, column(|s| &s.size)?);
+    let rules: Vec<DeviceRules> = configurations.iter().map(|&(_, rules)| rules.into()).collect();
+    let rules = stage.upload(&rules)?;
+    let (first_window, bounds) = (stage.upload(&first_window)?, stage.upload(&bounds)?);
+
+    let jobs = symbols.len() * configurations.len();
+    let mut counts = stage.zeros::<u32>(jobs)?;
+    // How many trades each makes, and so where they lie; then the trades.
+    let mut offsets = vec![0_u64; jobs];
+    let mut out = stage.zeros::<DeviceTrade>(0)?;
+    for writes in [false, true] {
+        let places = stage.upload(&offsets)?;
+        candles
+            .given(stage.launch(&SIMULATE, Shape::one_thread_each(jobs, 64)))
+            .read(&atr)
+            .read(&side)
+            .read(&stop_bps)
+            .read(&take_bps)
+            .read(&size)
+            .read(&first_window)
+            .read(&bounds)
+            .read(&rules)
+            .read(&places)
+            .write(&mut counts)
+            .write(&mut out)
+            .value(symbols.len() as u32)
+            .value(panel.bars as u32)
+            .value(jobs as u32)
+            .value(u32::from(writes))
+            .run()?;
+        if !writes {
+            let mut total = 0;
+            for (offset, count) in offsets.iter_mut().zip(stage.download(&counts)?) {
+                *offset = total;
+                total += u64::from(count);
+            }
+            out = stage.zeros(total as usize)?;
+        }
+    }
+    let out = stage.download(&out)?;
+    let ends = offsets.iter().skip(1).copied().chain([out.len() as u64]);
+    for (job, (start, end)) in offsets.iter().copied().zip(ends).enumerate() {
+        let own = &out[start as usize..end as usize];
+        trades[job / symbols.len()].extend(own.iter().map(|trade| trade.trade(symbols.start)));
+    }
+    Ok(())
+}

@@ -1,0 +1,388 @@
+//! What can happen to the trade of each signal: when each stop and each take would be reached, and what each end is
+//! worth, worked out once for all settings.
+//!
+//! An end is a number of 32 bits, `bar << 3 | code`, the bar counted from the window's first. Codes ascend in the
+//! contract's order of precedence, so that of all ends the least is the one that comes about.
+
+use std::ops::Range;
+
+use super::Task;
+use super::tally::parts;
+use crate::rules::gross_bps;
+use crate::{Bars, ExitReason, Position, Rules, Side};
+
+/// Not entered: a stop or take without a distance.
+pub(super) const REFUSED: u32 = 0;
+pub(super) const REVERSAL: u32 = 1;
+pub(super) const TIME: u32 = 2;
+pub(super) const STOP_AT_OPEN: u32 = 3;
+pub(super) const TAKE_AT_OPEN: u32 = 4;
+pub(super) const STOP_WITHIN: u32 = 5;
+pub(super) const TAKE_WITHIN: u32 = 6;
+pub(super) const END_OF_DATA: u32 = 7;
+
+/// Never, or not before another end is sure.
+const NEVER: u32 = u32::MAX;
+
+pub(super) fn bar_of(end: u32) -> usize {
+    (end >> 3) as usize
+}
+
+pub(super) fn code_of(end: u32) -> u32 {
+    end & 7
+}
+
+pub(super) fn reason_of(end: u32) -> ExitReason {
+    match code_of(end) {
+        STOP_AT_OPEN | STOP_WITHIN => ExitReason::StopLoss,
+        TAKE_AT_OPEN | TAKE_WITHIN => ExitReason::TakeProfit,
+        TIME => ExitReason::Time,
+        REVERSAL => ExitReason::SignalReversal,
+        _ => ExitReason::EndOfData,
+    }
+}
+
+const fn end(bar: usize, code: u32) -> u32 {
+    (bar as u32) << 3 | code
+}
+
+/// Result of a trade, in [`parts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Outcome {
+    pub net: i32,
+    pub gross: i32,
+}
+
+/// The signals of one symbol's window at its lowest threshold, and the ends of their trades that no threshold changes.
+///
+/// Rows are `signals + 1` long: the last place stands for "no signal any more", and leads back to itself.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// Bars of the window.
+    pub bars: usize,
+    /// Bar of each signal, ascending.
+    pub bar: Vec<u32>,
+    pub side: Vec<Side>,
+    strength: Vec<f32>,
+    /// `[stops × row]`, `[takes × row]`.
+    stop: Vec<u32>,
+    take: Vec<u32>,
+    stop_outcome: Vec<Outcome>,
+    take_outcome: Vec<Outcome>,
+    /// `[holds × row]`; the ends themselves are known from the bar.
+    time_outcome: Vec<Outcome>,
+    end_outcome: Vec<Outcome>,
+    no_outcome: Vec<Outcome>,
+    holds: Vec<usize>,
+    slippage: Vec<f64>,
+    below: Reaches,
+    above: Reaches,
+}
+
+/// How far prices reach to one side, from bar to bar.
+#[derive(Debug, Default)]
+struct Reaches {
+    /// The farther of open and extreme, as a number that is larger the farther it is.
+    far: Vec<f64>,
+    /// The first later bar that reaches farther; the window's length where there is none.
+    farther: Vec<u32>,
+}
+
+impl Reaches {
+    /// `sign` is −1 for the side of the lows.
+    fn fill(&mut self, sign: f64, open: &[f64], extreme: &[f64]) {
+        let bars = open.len();
+        self.far.clear();
+        // A price that is no number reaches nothing.
+        self.far.extend(open.iter().zip(extreme).map(|(open, extreme)| (sign * open).max(sign * extreme)));
+        self.far.iter_mut().filter(|far| far.is_nan()).for_each(|far| *far = f64::NEG_INFINITY);
+        self.farther.clear();
+        self.farther.resize(bars, bars as u32);
+        for bar in (0..bars).rev() {
+            let mut later = bar + 1;
+            while later < bars && self.far[later] <= self.far[bar] {
+                later = self.farther[later] as usize;
+            }
+            self.farther[bar] = later as u32;
+        }
+    }
+}
+
+/// One symbol's bars within a window, and what a fill costs in each.
+struct Market<'a> {
+    bars: Bars<'a>,
+    count: usize,
+    slippage: &'a [f64],
+    rules: &'a Rules,
+}
+
+impl Market<'_> {
+    fn outcome(&self, side: Side, entry: usize, bar: usize, price: f64) -> Outcome {
+        let gross_bps = gross_bps(side, self.bars.open[entry], price);
+        let slippage_bps = self.slippage[entry] + self.slippage[bar];
+        let net_bps = self.rules.net_bps(gross_bps, slippage_bps, bar - entry);
+        Outcome { net: parts(net_bps), gross: parts(gross_bps) }
+    }
+}
+
+impl<'a> Bars<'a> {
+    fn within(self, window: Range<usize>) -> Self {
+        let cut = |column: &'a [f64]| &column[window.clone()];
+        Self {
+            open: cut(self.open),
+            high: cut(self.high),
+            low: cut(self.low),
+            close: cut(self.close),
+            volume: cut(self.volume),
+        }
+    }
+}
+
+impl Entries {
+    /// Places of a row.
+    pub fn row(&self) -> usize {
+        self.bar.len() + 1
+    }
+
+    pub fn stop(&self, level: usize) -> &[u32] {
+        row(&self.stop, level, self.row())
+    }
+
+    pub fn take(&self, level: usize) -> &[u32] {
+        row(&self.take, level, self.row())
+    }
+
+    pub fn stop_outcome(&self, level: usize) -> &[Outcome] {
+        row(&self.stop_outcome, level, self.row())
+    }
+
+    pub fn take_outcome(&self, level: usize) -> &[Outcome] {
+        row(&self.take_outcome, level, self.row())
+    }
+
+    pub fn time_outcome(&self, hold: usize) -> &[Outcome] {
+        row(&self.time_outcome, hold, self.row())
+    }
+
+    pub fn end_outcome(&self) -> &[Outcome] {
+        &self.end_outcome
+    }
+
+    /// All 0: what a refused signal is worth.
+    pub fn no_outcome(&self) -> &[Outcome] {
+        &self.no_outcome
+    }
+
+    /// Takes up one symbol's window, its signals being those that reach `lowest`.
+    pub fn fill(&mut self, task: &Task<'_>, symbol: usize, window: Range<usize>, lowest: f32) {
+        let at = symbol * task.panel.bars;
+        let scores = &task.scores[at + window.start..at + window.end];
+        let atr = &task.atr[at + window.start..at + window.end];
+        let bars = Bars::of(task.panel, symbol).within(window);
+        self.bars = scores.len();
+        self.signals(scores, lowest);
+        self.slippage.clear();
+        let turnover = bars.close.iter().zip(bars.volume);
+        self.slippage.extend(turnover.map(|(&c, &v)| task.rules.slippage_bps(task.rules.notional, c, v)));
+        self.below.fill(-1.0, bars.open, bars.low);
+        self.above.fill(1.0, bars.open, bars.high);
+        let slippage = std::mem::take(&mut self.slippage);
+        let market = Market { bars, count: scores.len(), slippage: &slippage, rules: task.rules };
+        self.barriers(&market, atr, task);
+        self.times(&market, &task.grid.max_hold);
+        self.slippage = slippage;
+    }
+
+    fn signals(&mut self, scores: &[f32], lowest: f32) {
+        self.bar.clear();
+        self.side.clear();
+        self.strength.clear();
+        // A signal on the last bar has no open to enter at.
+        for (bar, &score) in scores.iter().enumerate().take(scores.len().saturating_sub(1)) {
+            if score.abs() >= lowest && score != 0.0 {
+                self.bar.push(bar as u32);
+                self.side.push(if score > 0.0 { Side::Long } else { Side::Short });
+                self.strength.push(score.abs());
+            }
+        }
+    }
+
+    fn barriers(&mut self, market: &Market<'_>, atr: &[f64], task: &Task<'_>) {
+        let row = self.row();
+        let grid = task.grid;
+        let (stops, takes) = (&grid.stop_atr, &grid.take_atr);
+        for (ends, outcomes, levels) in [
+            (&mut self.stop, &mut self.stop_outcome, stops.len()),
+            (&mut self.take, &mut self.take_outcome, takes.len()),
+        ] {
+            ends.clear();
+            ends.resize(levels * row, NEVER);
+            outcomes.clear();
+            outcomes.resize(levels * row, Outcome::default());
+        }
+        // Whatever is reached later, time comes first.
+        let longest = grid.max_hold.last().copied().unwrap_or(0);
+        for signal in 0..self.bar.len() {
+            let (at, side) = (self.bar[signal] as usize, self.side[signal]);
+            let until = market.count.min((at + 1).saturating_add(longest));
+            let (worse, better) = match side {
+                Side::Long => (&self.below, &self.above),
+                Side::Short => (&self.above, &self.below),
+            };
+            let trade = Barrier { market, entry: at + 1, side, atr: atr[at], until, signal, row };
+            trade.reach::<true>(stops, worse, &mut self.stop, &mut self.stop_outcome);
+            trade.reach::<false>(takes, better, &mut self.take, &mut self.take_outcome);
+        }
+    }
+
+    fn times(&mut self, market: &Market<'_>, holds: &[usize]) {
+        let row = self.row();
+        self.holds.clear();
+        self.holds.extend_from_slice(holds);
+        self.time_outcome.clear();
+        self.time_outcome.resize(holds.len() * row, Outcome::default());
+        self.no_outcome.resize(row, Outcome::default());
+        self.end_outcome.clear();
+        self.end_outcome.resize(row, Outcome::default());
+        for signal in 0..self.bar.len() {
+            let (entry, side) = (self.bar[signal] as usize + 1, self.side[signal]);
+            for (level, &hold) in holds.iter().enumerate() {
+                let bar = entry.saturating_add(hold);
+                if bar < market.count {
+                    self.time_outcome[level * row + signal] = market.outcome(side, entry, bar, market.bars.open[bar]);
+                }
+            }
+            let last = market.count - 1;
+            self.end_outcome[signal] = market.outcome(side, entry, last, market.bars.close[last]);
+        }
+    }
+}
+
+fn row<T>(rows: &[T], level: usize, length: usize) -> &[T] {
+    &rows[level * length..(level + 1) * length]
+}
+
+/// The trade of one signal, as far as its barriers go.
+struct Barrier<'a> {
+    market: &'a Market<'a>,
+    entry: usize,
+    side: Side,
+    atr: f64,
+    /// First bar that no longer counts.
+    until: usize,
+    signal: usize,
+    row: usize,
+}
+
+impl Barrier<'_> {
+    /// Notes for each level, ascending, where it is first reached. The next level is not reached before this one, so
+    /// that one walk over the bars that reach farther than all before them serves all levels.
+    fn reach<const STOP: bool>(&self, levels: &[f64], reaches: &Reaches, ends: &mut [u32], outcomes: &mut [Outcome]) {
+        let bars = &self.market.bars;
+        let (at_open, within) = if STOP { (STOP_AT_OPEN, STOP_WITHIN) } else { (TAKE_AT_OPEN, TAKE_WITHIN) };
+        let extreme = if STOP == (self.side == Side::Long) { bars.low } else { bars.high };
+        let mut bar = self.entry;
+        for (level, multiple) in levels.iter().enumerate() {
+            let place = level * self.row + self.signal;
+            let distance = multiple * self.atr;
+            if distance.is_nan() || distance <= 0.0 {
+                ends[place] = end(self.entry, REFUSED);
+                continue;
+            }
+            let position = Position::enter(bars, self.entry - 1, self.side, distance, distance, 0.0);
+            let beyond = |price: f64| if STOP { position.beyond_stop(price) } else { position.beyond_take(price) };
+            if bar == self.entry {
+                // The open of the entry bar is the entry itself.
+                if beyond(extreme[bar]) {
+                    self.note(place, bar, within, barrier::<STOP>(&position), ends, outcomes);
+                    continue;
+                }
+                bar += 1;
+            }
+            let (open, high) = (bars.open, extreme);
+            while bar < self.until && !(beyond(open[bar]) || beyond(high[bar])) {
+                bar = reaches.farther[bar] as usize;
+            }
+            if bar >= self.until {
+                return;
+            }
+            if beyond(open[bar]) {
+                self.note(place, bar, at_open, open[bar], ends, outcomes);
+            } else {
+                self.note(place, bar, within, barrier::<STOP>(&position), ends, outcomes);
+            }
+        }
+    }
+
+    fn note(&self, place: usize, bar: usize, code: u32, price: f64, ends: &mut [u32], outcomes: &mut [Outcome]) {
+        ends[place] = end(bar, code);
+        outcomes[place] = self.market.outcome(self.side, self.entry, bar, price);
+    }
+}
+
+fn barrier<const STOP: bool>(position: &Position) -> f64 {
+    if STOP { position.stop_price } else { position.take_price }
+}
+
+/// The signals that reach one threshold.
+#[derive(Debug, Default)]
+pub(super) struct Active {
+    /// `[holds × row]`: the earliest of reversal, time and end of data.
+    other: Vec<u32>,
+    pub reversal_outcome: Vec<Outcome>,
+    /// For each bar of the window, and one more, the first signal that is not before it.
+    pub next: Vec<u32>,
+    row: usize,
+}
+
+impl Active {
+    pub fn other(&self, hold: usize) -> &[u32] {
+        row(&self.other, hold, self.row)
+    }
+
+    pub fn fill(&mut self, entries: &Entries, task: &Task<'_>, symbol: usize, window: Range<usize>, threshold: f32) {
+        self.row = entries.row();
+        let (bars, none) = (entries.bars, entries.bar.len() as u32);
+        let market = Market {
+            bars: Bars::of(task.panel, symbol).within(window),
+            count: bars,
+            slippage: &entries.slippage,
+            rules: task.rules,
+        };
+        self.next.clear();
+        self.next.resize(bars + 1, none);
+        self.reversal_outcome.clear();
+        self.reversal_outcome.resize(self.row, Outcome::default());
+        self.other.clear();
+        // The place after the last signal leads to the place after the last bar, and so back to itself.
+        self.other.resize(entries.holds.len() * self.row, end(bars, REFUSED));
+        // The nearest later signal of each side.
+        let (mut long, mut short) = (NEVER, NEVER);
+        let mut filled = bars;
+        for signal in (0..entries.bar.len()).rev().filter(|&signal| entries.strength[signal] >= threshold) {
+            let (bar, side) = (entries.bar[signal], entries.side[signal]);
+            let later = self.next[filled];
+            self.next[bar as usize + 1..filled].fill(later);
+            self.next[bar as usize] = signal as u32;
+            filled = bar as usize;
+            let entry = bar as usize + 1;
+            let (opposite, own) = match side {
+                Side::Long => (short, &mut long),
+                Side::Short => (long, &mut short),
+            };
+            *own = bar;
+            let mut sure = end(bars - 1, END_OF_DATA);
+            if opposite != NEVER {
+                let exit = opposite as usize + 1;
+                sure = sure.min(end(exit, REVERSAL));
+                self.reversal_outcome[signal] = market.outcome(side, entry, exit, market.bars.open[exit]);
+            }
+            for (level, &hold) in entries.holds.iter().enumerate() {
+                let time = if hold < bars - entry { end(entry + hold, TIME) } else { NEVER };
+                self.other[level * self.row + signal] = sure.min(time);
+            }
+        }
+        let first = self.next[filled];
+        self.next[..filled].fill(first);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a setting's trades were worth.
+
+use super::entries::{Active, Entries, Outcome, REFUSED, bar_of, code_of};
+use super::grid::Levels;
+use super::walk::Made;
+use huracan_base::arith::round_to_i64;
+
+/// Sums over the trades of one setting. All are sums of integers, equal in whatever order they are made; results count
+/// in parts of 2⁻¹⁰ basis points ([`parts`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    pub trades: u64,
+    /// Trades with a net result of at least one part.
+    pub wins: u64,
+    pub hold_bars: u64,
+    pub net: i64,
+    pub gross: i64,
+    /// Net results above 0.
+    pub profit: i64,
+    /// Squares of net results, in parts of 2⁻¹⁰ square basis points, each rounded down.
+    pub net_squares: u64,
+}
+
+/// Parts in a basis point.
+pub const PARTS: f64 = 1024.0;
+/// A single trade counts for at most ±2¹⁸ basis points: 26 times the stake.
+const MOST_PARTS: f64 = 268_435_456.0;
+
+/// A result in parts of 2⁻¹⁰ basis points, the nearest; 0 for a result that is no number.
+pub fn parts(bps: f64) -> i32 {
+    let parts = bps * PARTS;
+    let parts = if parts > MOST_PARTS { MOST_PARTS } else { parts };
+    let parts = if parts < -MOST_PARTS { -MOST_PARTS } else { parts };
+    round_to_i64(parts) as i32
+}
+
+impl Tally {
+    /// Both together.
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            trades: self.trades + other.trades,
+            wins: self.wins + other.wins,
+            hold_bars: self.hold_bars + other.hold_bars,
+            net: self.net + other.net,
+            gross: self.gross + other.gross,
+            profit: self.profit + other.profit,
+            net_squares: self.net_squares + other.net_squares,
+        }
+    }
+
+    /// Adds a trade.
+    #[inline(always)]
+    pub fn add(&mut self, net: i32, gross: i32, hold_bars: u64) {
+        let wide = i64::from(net);
+        self.trades += 1;
+        self.wins += u64::from(net > 0);
+        self.hold_bars += hold_bars;
+        self.net += wide;
+        self.gross += i64::from(gross);
+        self.profit += wide.max(0);
+        self.net_squares += (wide * wide) as u64 >> 10;
+    }
+
+    /// Adds the trades among `steps`; `day_of_bar` is the window's, `net_of_day` the setting's.
+    pub(super) fn add_all(
+        &mut self,
+        steps: impl Iterator<Item = Made>,
+        entries: &Entries,
+        active: &Active,
+        levels: Levels,
+        day_of_bar: &[u32],
+        net_of_day: &mut [i64],
+    ) {
+        let (stop, take) = (entries.stop_outcome(levels.stop), entries.take_outcome(levels.take));
+        let (time, end) = (entries.time_outcome(levels.hold), entries.end_outcome());
+        // By the code of the end.
+        let outcomes: [&[Outcome]; 8] =
+            [entries.no_outcome(), &active.reversal_outcome, time, stop, take, stop, take, end];
+        let mut sum = *self;
+        let mut refused = 0;
+        for made in steps {
+            let signal = made.signal as usize;
+            let Outcome { net, gross } = outcomes[code_of(made.end) as usize][signal];
+            let exit = bar_of(made.end);
+            refused += u64::from(code_of(made.end) == REFUSED);
+            // Entered at the open after the signal's bar.
+            sum.add(net, gross, exit as u64 - u64::from(entries.bar[signal]) - 1);
+            net_of_day[day_of_bar[exit] as usize] += i64::from(net);
+        }
+        // A refused signal adds 0 to all other sums: it ends at the open that it was not entered at.
+        sum.trades -= refused;
+        *self = sum;
+    }
+}
+
+/// What a user chooses a setting by. NaN where there is nothing to divide by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    pub trades: u64,
+    pub win_rate: f64,
+    /// A trade's mean.
+    pub net_bps: f64,
+    pub gross_bps: f64,
+    /// Fees, spread, slippage and funding of a mean trade.
+    pub cost_bps: f64,
+    pub hold_bars: f64,
+    /// Net results of all trades, added up.
+    pub total_net_bps: f64,
+    /// Sample standard deviation of a trade's net result.
+    pub deviation_bps: f64,
+    /// Sum of profits / sum of losses; infinite without losses.
+    pub profit_factor: f64,
+    /// Mean of the daily sums of net results over its standard error, days without trades included. By the day, since
+    /// the trades of a day move together: counted one by one they would seem to say more than they do.
+    pub t_statistic: f64,
+    /// Largest fall of the running sum of daily results from its highest so far (0 before the first day), basis points.
+    pub worst_fall_bps: f64,
+}
+
+impl Judged {
+    /// `net_of_day` as in [`Surface`](super::Surface).
+    pub fn new(tally: &Tally, net_of_day: &[i64]) -> Self {
+        let trades = tally.trades as f64;
+        let (net, gross, profit) = (bps(tally.net), bps(tally.gross), bps(tally.profit));
+        let mean = net / trades;
+        let spread = (tally.net_squares as f64 / PARTS - net * mean) / (trades - 1.0);
+        Self {
+            trades: tally.trades,
+            win_rate: tally.wins as f64 / trades,
+            net_bps: mean,
+            gross_bps: gross / trades,
+            cost_bps: (gross - net) / trades,
+            hold_bars: tally.hold_bars as f64 / trades,
+            total_net_bps: net,
+            deviation_bps: if tally.trades > 1 { if spread > 0.0 { spread.sqrt() } else { 0.0 } } else { f64::NAN },
+            profit_factor: profit / (profit - net),
+            t_statistic: t_statistic(net_of_day),
+            worst_fall_bps: worst_fall(net_of_day),
+        }
+    }
+}
+
+fn bps(parts: i64) -> f64 {
+    parts as f64 / PARTS
+}
+
+fn t_statistic(net_of_day: &[i64]) -> f64 {
+    let days = net_of_day.len() as f64;
+    let mean = net_of_day.iter().map(|&net| bps(net)).sum::<f64>() / days;
+    let squares: f64 = net_of_day.iter().map(|&net| bps(net) - mean).map(|off| off * off).sum();
+    let error = (squares / (days - 1.0) / days).sqrt();
+    if error > 0.0 { mean / error } else { f64::NAN }
+}
+
+fn worst_fall(net_of_day: &[i64]) -> f64 {
+    let (mut sum, mut highest, mut worst) = (0_i64, 0_i64, 0_i64);
+    for net in net_of_day {
+        sum += net;
+        highest = highest.max(sum);
+        worst = worst.max(highest - sum);
+    }
+    bps(worst)
+}

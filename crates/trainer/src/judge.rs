@@ -1,0 +1,107 @@
+//! What an account's trades say of a model: metrics, how much of them may be luck, what holding would have earned, and
+//! the verdict.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, TrainerParams, Verdict};
+use huracan_bars::Panel;
+use huracan_decide::{Voice, Voter};
+use huracan_features::Regime;
+use huracan_metrics::{Account, Breakdown, Evidence, Holding, Metrics, with_refused};
+use huracan_shadow::{Rules, Side, Trade};
+
+/// Group of trades whose regime is not known.
+const UNKNOWN: &str = "unknown";
+
+/// A judged account.
+pub struct Judged {
+    pub metrics: Metrics,
+    pub evidence: Evidence,
+    /// Of the coin over the same days; none where it has no price.
+    pub holding: Option<Holding>,
+    pub verdict: Verdict<()>,
+}
+
+/// Judges one symbol's model by the account that took all of its out-of-fold trades.
+pub fn model(
+    params: &TrainerParams,
+    panel: &Panel,
+    rules: &Rules,
+    symbol: usize,
+    windows: &[Range<usize>],
+    account: &Account,
+) -> Judged {
+    let metrics = Metrics::of(account);
+    let evidence = Evidence::of_model(account, tries(params), params.seed);
+    let traded = |value: f64| if metrics.trades.count > 0 { value } else { f64::NAN };
+    let outcome = Outcome {
+        sharpe: traded(metrics.sharpe),
+        win_rate: traded(metrics.trades.win_rate),
+        max_drawdown: metrics.drawdown.max,
+        trades: metrics.trades.count,
+        deflated_sharpe: evidence.deflated_sharpe.unwrap_or(f64::NAN),
+    };
+    let verdict = Verdict::judge((), &outcome, &params.approve);
+    Judged { metrics, evidence, holding: Holding::of(panel, symbol, windows, rules), verdict }
+}
+
+/// Evidence of the account that took all symbols' trades.
+pub fn portfolio(params: &TrainerParams, account: &Account) -> Evidence {
+    Evidence::of_portfolio(account, tries(params), params.seed)
+}
+
+/// Configurations that a model was chosen from.
+fn tries(params: &TrainerParams) -> usize {
+    params.models.search.configurations.max(1)
+}
+
+/// What `model_performance.more`, `daily_metrics.more` and a model's metadata tell beyond their own columns; null where a
+/// value is undefined.
+pub fn figures(metrics: &Metrics, evidence: &Evidence, holding: Option<&Holding>) -> Map<String, Value> {
+    let interval = evidence.interval;
+    let Value::Object(map) = json!({
+        "days": metrics.days,
+        "observations": evidence.observations,
+        "tries": evidence.tries,
+        "deflated_sharpe": evidence.deflated_sharpe,
+        "published_deflated_sharpe": evidence.published_deflated_sharpe,
+        "probabilistic_sharpe": evidence.probabilistic_sharpe,
+        "observed_sharpe": evidence.observed_sharpe,
+        "t_statistic": evidence.t_statistic,
+        "skewness": evidence.skewness,
+        "kurtosis": evidence.kurtosis,
+        "sharpe_low": interval.map(|interval| interval.low),
+        "sharpe_high": interval.map(|interval| interval.high),
+        "holding_sharpe": holding.map(|holding| holding.sharpe),
+        "holding_max_drawdown": holding.map(|holding| holding.max_drawdown),
+        "fee_share": metrics.costs.fee_share,
+        "spread_share": metrics.costs.spread_share,
+        "slippage_share": metrics.costs.slippage_share,
+        "funding_share": metrics.costs.funding_share,
+    }) else {
+        return Map::new();
+    };
+    map
+}
+
+/// All out-of-fold trades by symbol, by side, by market regime at the signal, and by engine that voted for them, with the
+/// portfolio's money; `regimes` and `voices` have one entry a trade.
+pub fn breakdowns(
+    panel: &Panel,
+    trades: &[Trade],
+    regimes: &[f32],
+    voices: &[Voice],
+    portfolio: &Account,
+) -> Vec<(&'static str, Breakdown)> {
+    let entries = with_refused(trades, portfolio);
+    let regime = |i: usize| [Regime::of(regimes[i]).map_or(UNKNOWN, Regime::name)];
+    let supporters = |i: usize| voices[i].supporters(trades[i].side.sign()).collect::<Vec<usize>>();
+    vec![
+        ("symbol", Breakdown::by(&entries, |i| [trades[i].symbol], |&symbol| panel.symbols[symbol].clone())),
+        ("side", Breakdown::by(&entries, |i| [trades[i].side], Side::to_string)),
+        ("regime", Breakdown::by(&entries, regime, |name| (*name).to_owned())),
+        ("engine", Breakdown::by(&entries, supporters, |&engine: &usize| Voter::ALL[engine].name().to_owned())),
+    ]
+}
