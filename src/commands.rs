@@ -1,18 +1,49 @@
-//! The commands that take what they are given: no universe, no database, no remote.
+//! One file per command. A day's work lies in [`crate::pipeline`], what it computes in the compute crates.
 
 pub mod audit;
 pub mod backtest;
 pub mod bench;
 pub mod boost;
 mod candles;
+mod doctor;
+mod download;
+mod due;
+mod export;
 pub mod fallback;
 pub mod features;
 pub mod folds;
 pub mod labels;
+mod last;
+mod library;
+mod report;
+mod restore;
 mod signals;
+mod status;
 pub mod sweep;
+mod sync;
 mod table;
+mod universe;
+mod verify;
+
+use futures::future::LocalBoxFuture;
+
+use crate::exit::Failure;
+
+/// What a command comes to. Futures are boxed: this library alone compiles what they do, and not every program that
+/// asks.
+pub type Ending<'a, T> = LocalBoxFuture<'a, Result<T, Failure>>;
 
 pub use crate::text::time_text;
 pub use candles::read_panel;
+pub use doctor::doctor;
+pub use download::download;
+pub use due::{Due, due};
+pub use export::export;
+pub use last::last;
+pub use report::report;
+pub use restore::restore;
+pub use status::status;
+pub use sync::sync;
 pub use table::TableError;
+pub use universe::universe;
+pub use verify::{Check, Verified, verify};

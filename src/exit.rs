@@ -2,7 +2,16 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::trainer::TrainerError;
+
+/// How a command ended well.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub code: u8,
+    pub json: Value,
+}
 
 /// What went wrong, in the terms of the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

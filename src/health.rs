@@ -1,6 +1,7 @@
 //! Is everything that a run leans on well: checks with latency and remedy, the files in `monitoring/`, and the metrics
 //! for Prometheus.
 
+mod checks;
 mod files;
 mod local;
 mod monitor;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use checks::{BRAIN_REMEDY, EXCHANGE_REMEDY, database_check, exchange_check};
 pub use files::{Performance, SystemStatus, read_checks, read_status, write_checks, write_performance, write_status};
 pub use local::{disk, free_memory, gpu, memory, peak_rss_bytes, rss_bytes};
 pub use monitor::{Probe, look_at_all};

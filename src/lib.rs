@@ -13,6 +13,7 @@ pub mod market;
 pub mod models;
 pub mod notify;
 pub mod pipeline;
+pub mod polars;
 pub mod settings;
 pub mod sync;
 pub mod ui;

@@ -1,52 +1,48 @@
 //! One whole day: the twelve steps, in order. Every step can be killed at any instruction and done again.
 
 mod background;
+mod board;
+mod carrier;
 mod carry;
 mod checkpoints;
-mod copies;
+pub(crate) mod copies;
 mod day;
-mod doctor;
 mod download;
-mod due;
-mod entry;
 mod export;
 mod features;
 mod finish;
-pub(crate) mod last;
+mod identity;
 mod learn;
 mod patterns;
+mod probes;
 mod records;
 mod report;
 mod risk;
 mod save;
+mod services;
 mod stop;
-mod sync;
-mod tables;
+mod tasks;
 mod universe;
-mod verify;
+mod uploads;
 mod wake;
 mod watch;
 
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use serde_json::Value;
+use futures::future::LocalBoxFuture;
 
-use crate::exit::{Code, Failure};
+use crate::exit::{Answer, Code, Failure};
 use crate::notify::Milestone;
 use crate::settings::Settings;
 
-pub use due::Due;
-pub use entry::{
-    Ending, doctor, download_alone, due, export_alone, last, report_alone, restore_alone, run, status, sync_alone,
-    universe_alone,
-};
-pub use verify::{Check, Verified, verify};
+pub use day::ANSWER;
+pub(crate) use download::candles_on;
+pub(crate) use uploads::Uploads;
 
 use background::Background;
 use day::Day;
 use stop::Stop;
-use sync::Uploads;
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]
@@ -61,11 +57,12 @@ pub struct Request {
     pub stored_only: bool,
 }
 
-/// How a command ended well.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    pub code: u8,
-    pub json: Value,
+/// Does one day. The future is boxed: this library alone compiles what it does, and not every program that asks.
+///
+/// # Errors
+/// With the exit code of the contract; what was done is saved, and `resume` goes on with it.
+pub fn run(settings: Settings, request: Request) -> LocalBoxFuture<'static, Result<Answer, Failure>> {
+    Box::pin(whole_day(settings, request))
 }
 
 /// The day from its first step to its last; what was done before an error is saved.
@@ -91,7 +88,7 @@ async fn whole_day(settings: Settings, request: Request) -> Result<Answer, Failu
                 Code::Killed => Milestone::KillSwitch { why: failure.error.to_string() },
                 _ => Milestone::Failed { step: day.step.clone(), reason: failure.error.to_string() },
             };
-            day.notifier.tell(&milestone);
+            day.services.notifier.tell(&milestone);
             // A stop that was asked for is no error; the log shows errors to the person, who then need not read twice.
             if failure.code == Code::Interrupted {
                 tracing::info!(step = day.step, "the run was interrupted");
@@ -108,7 +105,7 @@ async fn steps(day: &mut Day) -> Result<Answer, Failure> {
     // What another machine had trained before it was taken away.
     carry::begin(day).await?;
     // Step 9 goes along from here on.
-    day.background = Some(Background::start(&Uploads::of(day), &day.settings.sync.every));
+    day.tasks.uploads = Some(Background::start(&Uploads::of(&day.run, &day.services), &day.run.settings.sync.every));
     // Steps 3 and 4: which coins, and their history.
     let selection = universe::choose(day).await?;
     let panel = download::gather(day, &selection).await?;

@@ -11,9 +11,9 @@ use huracan::bars::Panel;
 use huracan::boost::{BoostJob, BoostParams, Objective, Table, train};
 use huracan::features;
 use huracan::labels;
+use huracan::polars::prelude::{Column, DataFrame, ParquetWriter};
 use huracan::settings::Settings;
 use huracan::shadow::{Rules, Side};
-use polars::prelude::{Column, DataFrame, ParquetWriter};
 use serde_json::Value;
 use support::{candles, python};
 

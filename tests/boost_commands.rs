@@ -9,7 +9,7 @@ use cli::{huracan, numbers, table, texts, write, write_table};
 use huracan::arith::{draw, uniform};
 use huracan::boost::Forest;
 use huracan::models::load_forest;
-use polars::prelude::{Column, DataFrame};
+use huracan::polars::prelude::{Column, DataFrame};
 
 const ROWS: usize = 600;
 

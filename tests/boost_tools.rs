@@ -7,7 +7,7 @@ use cli::{huracan, numbers, table, texts, write, write_table};
 use huracan::arith::{draw, uniform};
 use huracan::boost::Objective;
 use huracan::models::load_forest;
-use polars::prelude::Column;
+use huracan::polars::prelude::Column;
 use serde_json::Value;
 
 const ROWS: usize = 800;

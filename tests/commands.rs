@@ -9,7 +9,7 @@ use cli::{START_MS, huracan, numbers, table, texts, times, walk, write};
 use huracan::bars::HOUR_MS;
 use huracan::features::CATALOGUE;
 use huracan::market::write_candles;
-use polars::prelude::DataFrame;
+use huracan::polars::prelude::DataFrame;
 
 fn names(frame: &DataFrame) -> Vec<String> {
     frame.get_column_names().into_iter().map(|name| name.to_string()).collect()

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use futures::TryStreamExt;
-use polars::prelude::{CsvReadOptions, SerReader};
+use huracan::polars::prelude::{CsvReadOptions, SerReader};
 use serde_json::Value;
 
 use huracan::brain::{Brain, Column, Kind};

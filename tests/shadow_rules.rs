@@ -14,7 +14,7 @@ use std::path::Path;
 use cli::{START_MS, huracan, numbers, table, texts, write};
 use huracan::bars::HOUR_MS;
 use huracan::market::write_candles;
-use polars::prelude::DataFrame;
+use huracan::polars::prelude::DataFrame;
 use scenarios::{SCENARIOS, Scenario, Want};
 
 const COLUMNS: [&str; 15] = [

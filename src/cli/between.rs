@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use huracan::settings::Settings;
-use huracan::{health, pipeline, secret, ui};
+use huracan::{commands, health, secret, ui};
 use tokio::task::JoinHandle;
 
 /// The page, while it is served.
@@ -19,7 +19,7 @@ impl Between {
             0 => return Self(None),
             port => port,
         };
-        let last = pipeline::last(settings, workdir).await.unwrap_or_else(|failure| {
+        let last = commands::last(settings, workdir).await.unwrap_or_else(|failure| {
             let why = secret::redact(failure.error.to_string());
             ui::print_line(&format!("the metrics do not tell of the last run: {why}"));
             None

@@ -6,7 +6,7 @@ use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
 use huracan::engine::Compute;
-use huracan::exit::{Code, Failure};
+use huracan::exit::{Answer, Code, Failure};
 use huracan::settings::Purpose;
 use huracan::{commands, kill, pipeline, ui};
 
@@ -63,7 +63,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Verify { model, candles } => {
             let settings = cli.settings(Purpose::Tables)?;
             threads(settings.engine.threads)?;
-            let verified = pipeline::verify(&settings, &cli.common.workdir, model, candles.as_deref())?;
+            let verified = commands::verify(&settings, &cli.common.workdir, model, candles.as_deref())?;
             if cli.common.json {
                 println!("{}", serde_json::to_string(&verified)?);
             } else {
@@ -87,8 +87,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Schedule => runtime()?.block_on(super::schedule::schedule(cli)),
         Command::Universe(args) => {
             let settings = cli.settings(Purpose::Training)?;
-            let (selection, answer) =
-                runtime()?.block_on(pipeline::universe_alone(&settings, &cli.request(args.date)))?;
+            let (selection, answer) = runtime()?.block_on(commands::universe(&settings, &cli.request(args.date)))?;
             if cli.common.json {
                 println!("{}", answer.json);
             } else {
@@ -118,32 +117,32 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         }
         Command::Download(args) => {
             let settings = cli.settings(Purpose::Training)?;
-            answered(cli, runtime()?.block_on(pipeline::download_alone(&settings, &cli.request(args.date)))?)
+            answered(cli, runtime()?.block_on(commands::download(&settings, &cli.request(args.date)))?)
         }
         Command::Report => {
             let settings = cli.settings(Purpose::Tables)?;
-            answered(cli, runtime()?.block_on(pipeline::report_alone(&settings, &cli.request(None)))?)
+            answered(cli, runtime()?.block_on(commands::report(&settings, &cli.request(None)))?)
         }
         Command::Export(args) => {
             let settings = cli.settings(Purpose::Tables)?;
-            answered(cli, runtime()?.block_on(pipeline::export_alone(&settings, &cli.request(args.date)))?)
+            answered(cli, runtime()?.block_on(commands::export(&settings, &cli.request(args.date)))?)
         }
         Command::Sync(args) => {
             let settings = cli.settings(Purpose::Tables)?;
-            answered(cli, runtime()?.block_on(pipeline::sync_alone(&settings, &cli.request(args.date)))?)
+            answered(cli, runtime()?.block_on(commands::sync(&settings, &cli.request(args.date)))?)
         }
         Command::Restore { date, overwrite } => {
             let settings = cli.settings(Purpose::Tables)?;
-            answered(cli, runtime()?.block_on(pipeline::restore_alone(&settings, &cli.request(date.date), *overwrite))?)
+            answered(cli, runtime()?.block_on(commands::restore(&settings, &cli.request(date.date), *overwrite))?)
         }
         Command::Status => {
             let settings = cli.settings(Purpose::Tables)?;
-            answered(cli, runtime()?.block_on(pipeline::status(&settings, &cli.request(None)))?)
+            answered(cli, runtime()?.block_on(commands::status(&settings, &cli.request(None)))?)
         }
         Command::Doctor => {
             let settings = cli.settings(Purpose::Tables)?;
             let workdir = &cli.common.workdir;
-            let answer = runtime()?.block_on(pipeline::doctor(&settings, workdir, cli.common.json))?;
+            let answer = runtime()?.block_on(commands::doctor(&settings, workdir, cli.common.json))?;
             if cli.common.json {
                 println!("{}", answer.json);
             }
@@ -221,7 +220,7 @@ fn kill_switch(cli: &Cli, action: KillAction, why: Option<&str>) -> Result<u8, F
     Ok(0)
 }
 
-fn answered(cli: &Cli, answer: pipeline::Answer) -> Result<u8, Failure> {
+fn answered(cli: &Cli, answer: Answer) -> Result<u8, Failure> {
     show(cli, &answer.json)?;
     Ok(answer.code)
 }
@@ -260,7 +259,7 @@ fn show(cli: &Cli, answer: &Value) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn show_verified(verified: &pipeline::Verified) {
+fn show_verified(verified: &commands::Verified) {
     let short = |told: &str| if told.len() == 64 { told.chars().take(16).collect() } else { told.to_owned() };
     let rows = verified.checks.iter().map(|check| {
         let equal = match (check.equal, check.recorded == check.found) {

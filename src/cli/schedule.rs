@@ -10,10 +10,10 @@ use chrono::{DateTime, Utc};
 use croner::Cron;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use huracan::commands::{self, Due};
 use huracan::exit::{Code, Failure, OrExit};
-use huracan::pipeline::{self, Due};
 use huracan::settings::{Purpose, Settings};
-use huracan::{commands, secret, ui};
+use huracan::{secret, ui};
 
 use super::Cli;
 use super::between::Between;
@@ -74,7 +74,7 @@ pub async fn schedule(cli: &Cli) -> Result<u8, Failure> {
 
 /// What is due; none where the brain cannot be asked: a schedule outlives a database.
 async fn due(cli: &Cli, settings: &Settings, last: DateTime<Utc>) -> Option<Option<Due>> {
-    match pipeline::due(settings, &cli.common.workdir, last).await {
+    match commands::due(settings, &cli.common.workdir, last).await {
         Ok(due) => Some(due),
         Err(failure) => {
             let why = secret::redact(failure.error.to_string());

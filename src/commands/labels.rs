@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use polars::prelude::*;
+use crate::polars::prelude::*;
 use serde_json::{Value, json};
 
 use super::{candles, table};

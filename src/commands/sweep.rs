@@ -6,7 +6,7 @@ mod scores;
 
 use std::path::{Path, PathBuf};
 
-use polars::prelude::*;
+use crate::polars::prelude::*;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 

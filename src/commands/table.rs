@@ -4,8 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::polars::prelude::*;
 use chrono::DateTime;
-use polars::prelude::*;
 
 /// A table that cannot be used.
 #[derive(Debug, thiserror::Error)]

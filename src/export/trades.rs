@@ -1,6 +1,6 @@
 //! The trade table: one row a simulated trade.
 
-use polars::prelude::*;
+use crate::polars::prelude::*;
 
 use super::ExportError;
 use crate::bars::Panel;

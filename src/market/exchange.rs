@@ -5,7 +5,7 @@ mod ccxt;
 mod folder;
 mod simulated;
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use super::MarketError;
@@ -80,6 +80,14 @@ impl Exchange {
             #[cfg(not(feature = "ccxt"))]
             ExchangeKind::Ccxt => Err(MarketError::NoCcxt),
         }
+    }
+
+    /// The exchange of the settings, standing at the midnight of `date` or at its own newest moment.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn on_day(settings: &Settings, date: Option<NaiveDate>) -> Result<Self, MarketError> {
+        Self::open(settings, date.map(|date| date.and_time(NaiveTime::MIN).and_utc().timestamp_millis()))
     }
 
     /// `simulated`, `files`, or the live exchange's name.

@@ -6,7 +6,7 @@ mod folder;
 use std::fs::File;
 use std::path::Path;
 
-use polars::prelude::*;
+use crate::polars::prelude::*;
 
 pub use folder::{read_folder, symbol_of};
 

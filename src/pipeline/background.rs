@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Failure;
-use super::sync::{Uploads, Which};
+use super::uploads::{Uploads, Which};
 use crate::settings::SyncEvery;
 use crate::sync::{Kind, Manifest};
 

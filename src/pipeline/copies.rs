@@ -7,9 +7,8 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::day::Day;
-use super::sync::{Uploads, Which};
-use super::wake::ANSWER;
+use super::day::{ANSWER, Day};
+use super::uploads::{Uploads, Which};
 use crate::brain::{Brain, BrainError, Journal, RunStatus};
 use crate::exit::Code;
 use crate::settings::Settings;
@@ -24,24 +23,24 @@ const JOURNAL: &str = DATABASES[1];
 
 /// Uploads copies of both databases in which this run has ended with `answer`, as it will when they have arrived.
 pub async fn upload(day: &mut Day, answer: &Value, status: RunStatus) -> Result<(), Failure> {
-    if !day.settings.sync.databases {
+    if !day.run.settings.sync.databases {
         return Ok(());
     }
     let step = day.begin("copies", None).await?;
-    let folder = day.workdir.join(Kind::Databases.local_folder());
-    day.journal.copy_to(&folder.join(JOURNAL)).await?;
-    if day.brain.copy_to(&folder.join(BRAIN)).await? {
-        let copy = Brain::open(&format!("sqlite://{}", folder.join(BRAIN).display()), &day.workdir, 1).await?;
-        let ended = end(&copy, &day.run.run_id, answer, status).await;
+    let folder = day.run.workdir.join(Kind::Databases.local_folder());
+    day.services.journal.copy_to(&folder.join(JOURNAL)).await?;
+    if day.services.brain.copy_to(&folder.join(BRAIN)).await? {
+        let copy = Brain::open(&format!("sqlite://{}", folder.join(BRAIN).display()), &day.run.workdir, 1).await?;
+        let ended = end(&copy, &day.run.row.run_id, answer, status).await;
         copy.close().await;
         ended?;
     }
-    let uploads = Uploads::of(day);
+    let uploads = Uploads::of(&day.run, &day.services);
     let mut known = Manifest::new();
     let which = Which { kinds: &[Kind::Databases], changed_since: None, stop: None };
     let mut pushed = uploads.push(&which, &known, &|_| {}).await?;
     known.extend(std::mem::take(&mut pushed.uploaded));
-    let verified = day.remote.verify(&day.workdir, &[Kind::Databases], &known, &|_| {}).await?;
+    let verified = day.services.remote.verify(&day.run.workdir, &[Kind::Databases], &known, &|_| {}).await?;
     if let Some(failure) = pushed.failed.first() {
         return Err(Failure::new(Code::Failed, format!("{} was not uploaded: {}", failure.path, failure.error)));
     }

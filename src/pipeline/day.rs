@@ -1,29 +1,22 @@
 //! What a run carries from step to step.
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::background::Background;
-use super::carry::Carrier;
-use super::stop::Stop;
-use super::watch::{Board, Watch};
+use super::board::Board;
+use super::identity::RunIdentity;
+use super::services::Services;
+use super::tasks::BackgroundTasks;
 use super::{Answer, Failure};
-use crate::brain::{Brain, EventRow, Journal, RunLock, RunRow, RunStatus};
-use crate::engine::Compute;
+use crate::brain::{EventRow, RunStatus};
 use crate::exit::Code;
 use crate::health::Check;
 use crate::kill;
-use crate::market::Exchange;
-use crate::notify::Notifier;
 use crate::report;
-use crate::settings::Settings;
-use crate::sync::Remote;
-use crate::ui::{Step, Ui};
+use crate::ui::Step;
 
 /// Time that waiting messages get at the end of a run.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,33 +25,16 @@ const ROUND: Duration = Duration::from_secs(3);
 /// The messages' time after a kill, which ends the process within a second, and after a signal.
 const HASTE: Duration = Duration::from_millis(400);
 
+/// Under this name the last step leaves the run's answer.
+pub const ANSWER: &str = "finish";
+
+/// What a run carries from step to step.
 pub struct Day {
-    pub settings: Settings,
-    pub workdir: PathBuf,
-    pub date: NaiveDate,
-    /// The device, and what happens when it fails.
-    pub compute: Arc<Compute>,
-    pub run: RunRow,
-    pub brain: Brain,
-    pub journal: Journal,
-    /// None where the stored candles are taken as they are.
-    pub exchange: Option<Arc<Exchange>>,
-    pub remote: Remote,
-    pub lock: RunLock,
-    pub ui: Ui,
-    pub notifier: Notifier,
-    pub stop: Stop,
-    /// Whether this run had begun before.
-    pub resumed: bool,
-    /// Uploads what changes while the run works.
-    pub background: Option<Background>,
-    /// Brings checkpoints to the remote while the run works.
-    pub carrier: Option<Carrier>,
+    pub run: RunIdentity,
+    pub services: Services,
+    pub tasks: BackgroundTasks,
     /// Name of the step at hand.
     pub step: String,
-    /// The market's time: only bars that closed before it count.
-    pub now_ms: i64,
-    pub simulated: bool,
     /// Symbols that failed, with step and reason.
     pub failures: Vec<report::Failure>,
     pub events: Vec<EventRow>,
@@ -71,21 +47,19 @@ pub struct Day {
     /// Bars filled flat or missing in the candles in use.
     pub data_gaps: u64,
     pub board: Board,
-    /// Health checks and metrics, from the first step to the last.
-    pub watch: Option<Watch>,
 }
 
 impl Day {
     /// Begins a step: shows it, notes it, and stops here where the kill switch, a signal or a lost lock demands it.
     pub async fn begin(&mut self, name: &str, total: Option<u64>) -> Result<Step, Failure> {
         self.step = name.to_owned();
-        self.stop.check()?;
-        self.lock.check()?;
+        self.services.stop.check()?;
+        self.services.lock.check()?;
         self.check_kill_switch()?;
-        self.brain.begin_step(&self.run.run_id, name).await?;
-        tracing::info!(step = name, run_id = self.run.run_id, "step begins");
+        self.services.brain.begin_step(&self.run.row.run_id, name).await?;
+        tracing::info!(step = name, run_id = self.run.row.run_id, "step begins");
         self.write_status("running")?;
-        Ok(self.ui.step(name, total))
+        Ok(self.services.ui.step(name, total))
     }
 
     /// Ends a step, with what it leaves for a resumed run.
@@ -93,12 +67,12 @@ impl Day {
         let seconds = step.done();
         tracing::info!(step = self.step, seconds, "step ends");
         self.tell_of_a_lost_device();
-        self.brain.finish_step(&self.run.run_id, &self.step, left).await?;
+        self.services.brain.finish_step(&self.run.row.run_id, &self.step, left).await?;
         self.store_events().await
     }
 
     async fn store_events(&mut self) -> Result<(), Failure> {
-        self.brain.store_events(&self.events[self.events_stored..]).await?;
+        self.services.brain.store_events(&self.events[self.events_stored..]).await?;
         self.events_stored = self.events.len();
         Ok(())
     }
@@ -106,10 +80,10 @@ impl Day {
     /// Says once that the CPU took the device's place.
     fn tell_of_a_lost_device(&mut self) {
         const KIND: &str = "device_lost";
-        let Some(why) = self.compute.fell_back() else { return };
+        let Some(why) = self.services.compute.fell_back() else { return };
         if self.events.iter().all(|event| event.kind != KIND) {
-            let message = format!("{}: the CPU goes on, with the same bits ({why})", self.compute.device());
-            self.ui.say(&message);
+            let message = format!("{}: the CPU goes on, with the same bits ({why})", self.services.compute.device());
+            self.services.ui.say(&message);
             tracing::warn!("{message}");
             self.event("warn", KIND, message);
         }
@@ -117,13 +91,13 @@ impl Day {
 
     /// What a step of this run left, when it was done before.
     pub async fn left(&self, step: &str) -> Result<Option<Value>, Failure> {
-        Ok(self.brain.step_left(&self.run.run_id, step).await?)
+        Ok(self.services.brain.step_left(&self.run.row.run_id, step).await?)
     }
 
     /// # Errors
     /// Exit code 5 with the reason that was given for the kill.
     pub fn check_kill_switch(&self) -> Result<(), Failure> {
-        kill::check(&self.workdir)
+        kill::check(&self.run.workdir)
     }
 
     /// Notes a symbol's failure: it is named at the end, and the run goes on.
@@ -136,11 +110,12 @@ impl Day {
 
     /// Notes an event for the brain. What a step that is done again says once more stays one event.
     pub fn event(&mut self, level: &str, kind: &str, message: String) {
-        let mut event = EventRow::now(&self.run.run_id, level, kind, message);
-        event.detail = json!({ "date": self.date, "step": self.step, "device": self.compute.device().to_string() });
+        let mut event = EventRow::now(&self.run.row.run_id, level, kind, message);
+        event.detail =
+            json!({ "date": self.run.date, "step": self.step, "device": self.services.compute.device().to_string() });
         let told = format!("{}\n{}\n{}", event.run_id, event.kind, event.message);
         event.event_id = crate::text::hex(&Sha256::digest(told.as_bytes())[..16]);
-        event.simulated = self.simulated;
+        event.simulated = self.run.simulated;
         self.events.push(event);
     }
 
@@ -157,7 +132,7 @@ impl Day {
 
     /// Looks at all components now; empty where nobody is there to look.
     pub async fn look(&self) -> Vec<Check> {
-        match &self.watch {
+        match &self.tasks.watch {
             Some(watch) => watch.look().await,
             None => Vec::new(),
         }
@@ -178,18 +153,18 @@ impl Day {
             Err(failure) if failure.code == Code::Interrupted => ("warn", "run_interrupted"),
             Err(_) => ("error", "run_failed"),
         };
-        let said = error.clone().unwrap_or_else(|| format!("the run of {} is {status}", self.date));
+        let said = error.clone().unwrap_or_else(|| format!("the run of {} is {status}", self.run.date));
         self.event(level, kind, said);
-        if let Some(watch) = self.watch.take() {
+        if let Some(watch) = self.tasks.watch.take() {
             watch.stop(if hurried { Duration::ZERO } else { ROUND }).await;
         }
         let told = self.write_status(status.name());
         let noted = self.store_events().await;
-        let ended = self.brain.finish_run(&self.run.run_id, status, error.as_deref()).await;
-        let released = self.lock.release().await;
-        self.notifier.close(if hurried { HASTE } else { PATIENCE }).await;
-        self.journal.close().await;
-        self.brain.close().await;
+        let ended = self.services.brain.finish_run(&self.run.row.run_id, status, error.as_deref()).await;
+        let released = self.services.lock.release().await;
+        self.services.notifier.close(if hurried { HASTE } else { PATIENCE }).await;
+        self.services.journal.close().await;
+        self.services.brain.close().await;
         let answer = outcome?;
         told?;
         noted?;

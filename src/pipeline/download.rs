@@ -20,12 +20,17 @@ pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Failu
     let step = day.begin("download", Some(selection.chosen.len() as u64)).await?;
     let mut candles = Vec::new();
     let (mut failed, mut downloaded, mut cached) = (Vec::new(), 0, 0);
-    match &day.exchange {
+    match &day.services.exchange {
         Some(exchange) => {
-            let store = Store::new(&day.workdir, &day.settings, exchange, Some(candles_on(&day.remote, day.date)));
+            let store = Store::new(
+                &day.run.workdir,
+                &day.run.settings,
+                exchange,
+                Some(candles_on(&day.services.remote, day.run.date)),
+            );
             let symbols: Vec<String> = selection.chosen.iter().map(|coin| coin.symbol.clone()).collect();
-            let from_ms = day.now_ms - i64::from(day.settings.market.lookback_days) * DAY_MS;
-            let gathered = store.gather(&symbols, from_ms, day.now_ms, |_, _| step.advance(1)).await;
+            let from_ms = day.run.now_ms - i64::from(day.run.settings.market.lookback_days) * DAY_MS;
+            let gathered = store.gather(&symbols, from_ms, day.run.now_ms, |_, _| step.advance(1)).await;
             for (symbol, result) in gathered {
                 match result {
                     Ok(got) => {
@@ -38,8 +43,8 @@ pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Failu
             }
         }
         None => {
-            let folder = day.workdir.join("data/candles");
-            let (_, files) = read_folder(&folder, Some(day.settings.market.timeframe)).or_exit(Code::BadData)?;
+            let folder = day.run.workdir.join("data/candles");
+            let (_, files) = read_folder(&folder, Some(day.run.settings.market.timeframe)).or_exit(Code::BadData)?;
             for (symbol, read) in files {
                 match read {
                     Ok(read) => candles.push((symbol, read)),
@@ -51,8 +56,9 @@ pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Failu
     for (symbol, reason) in failed {
         day.fail(&symbol, reason);
     }
-    let settings = &day.settings.market;
-    let panel = Panel::new(candles, settings.timeframe, settings.max_gap_bars, day.simulated).or_exit(Code::BadData)?;
+    let settings = &day.run.settings.market;
+    let panel =
+        Panel::new(candles, settings.timeframe, settings.max_gap_bars, day.run.simulated).or_exit(Code::BadData)?;
     day.data_gaps = panel.filled.iter().sum::<usize>() as u64;
     step.note(&format!("{} bars, {cached} of {} coins fresh in the store", panel.bars, panel.symbols.len()));
     tracing::info!(symbols = panel.symbols.len(), bars = panel.bars, downloaded, cached, "candles");

@@ -10,8 +10,8 @@ use crate::export;
 
 pub async fn everything(day: &mut Day, panel: &Panel, learned: &Learned) -> Result<(), Failure> {
     let step = day.begin("export", None).await?;
-    export::write_backtest(&day.workdir, &day.date.to_string(), panel, &learned.trades)?;
-    let index = export::all(&day.brain, &day.journal, &day.workdir, &day.run).await?;
+    export::write_backtest(&day.run.workdir, &day.run.date.to_string(), panel, &learned.trades)?;
+    let index = export::all(&day.services.brain, &day.services.journal, &day.run.workdir, &day.run.row).await?;
     step.note(&format!("{} files", index.files.len()));
     day.end(step, json!({ "files": index.files.len() })).await
 }

@@ -11,8 +11,8 @@ use crate::settings::FeatureDays;
 
 pub async fn compute(day: &mut Day, panel: &Panel) -> Result<Features, Failure> {
     let step = day.begin("features", Some(panel.symbols.len() as u64)).await?;
-    let features = tokio::task::block_in_place(|| features::device::compute_on(&day.compute, panel))?;
-    let newest = match day.settings.brain.feature_days {
+    let features = tokio::task::block_in_place(|| features::device::compute_on(&day.services.compute, panel))?;
+    let newest = match day.run.settings.brain.feature_days {
         FeatureDays::Newest(days) => panel.timeframe.bars_in_days(days),
         FeatureDays::All(_) => usize::MAX,
     };
@@ -31,7 +31,7 @@ pub async fn compute(day: &mut Day, panel: &Panel) -> Result<Features, Failure> 
                 [(symbol * panel.bars + bars.start) * COUNT..(symbol * panel.bars + bars.end) * COUNT],
         })
         .collect();
-    let stored = day.brain.store_features(&day.run.run_id, day.simulated, &blocks).await?;
+    let stored = day.services.brain.store_features(&day.run.row.run_id, day.run.simulated, &blocks).await?;
     step.advance(panel.symbols.len() as u64);
     step.note(&format!("{COUNT} features, {stored} values stored"));
     day.end(step, json!({ "stored": stored })).await?;

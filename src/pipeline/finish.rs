@@ -5,10 +5,10 @@ use std::io::IsTerminal;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use super::day::Day;
+use super::day::{ANSWER, Day};
 use super::save::Saved;
-use super::sync::Uploads;
-use super::{Answer, Failure, copies, wake};
+use super::uploads::Uploads;
+use super::{Answer, Failure, copies};
 use crate::brain::RunStatus;
 use crate::exit::Code;
 use crate::health::{self, Performance, Status};
@@ -24,15 +24,15 @@ pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<
     day.end(step, json!({})).await?;
 
     let step = day.begin("sync", None).await?;
-    let seconds = day.ui.seconds();
+    let seconds = day.services.ui.seconds();
     let performance = Performance {
         timestamp: Utc::now(),
-        run_id: day.run.run_id.clone(),
+        run_id: day.run.row.run_id.clone(),
         seconds: seconds.clone(),
         peak_rss_bytes: health::peak_rss_bytes(),
-        simulated: day.simulated,
+        simulated: day.run.simulated,
     };
-    health::write_performance(&day.workdir, &performance)?;
+    health::write_performance(&day.run.workdir, &performance)?;
     day.write_status("syncing")?;
     tracing::info!(
         trained = saved.approved + saved.rejected,
@@ -41,10 +41,10 @@ pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<
         models_digest = saved.models_digest,
         "summary; the upload that follows is noted in the brain"
     );
-    if let Some(background) = day.background.take() {
+    if let Some(background) = day.tasks.uploads.take() {
         background.stop().await;
     }
-    let synced = Uploads::of(day).everything(&step).await?;
+    let synced = Uploads::of(&day.run, &day.services).everything(&step).await?;
     step.note(&format!(
         "{} uploaded, {} unchanged, {} verified",
         synced.uploaded,
@@ -68,19 +68,19 @@ pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<
 
 /// What `--json` prints.
 fn answer(day: &Day, report: &ReportData, saved: &Saved) -> Value {
-    let seconds: Map<String, Value> = day.ui.seconds().into_iter().map(|(step, s)| (step, json!(s))).collect();
+    let seconds: Map<String, Value> = day.services.ui.seconds().into_iter().map(|(step, s)| (step, json!(s))).collect();
     let failed: Vec<Value> = day
         .failures
         .iter()
         .map(|failure| json!({ "symbol": failure.symbol, "step": failure.step, "reason": failure.reason }))
         .collect();
     json!({
-        "run_id": day.run.run_id,
-        "date": day.date,
-        "device": day.compute.device().to_string(),
+        "run_id": day.run.row.run_id,
+        "date": day.run.date,
+        "device": day.services.compute.device().to_string(),
         // Why the CPU took the device's place, if it did.
-        "device_lost": day.compute.fell_back(),
-        "simulated": day.simulated,
+        "device_lost": day.services.compute.fell_back(),
+        "simulated": day.run.simulated,
         "symbols": report.symbols.iter().map(|row| &row.symbol).collect::<Vec<_>>(),
         "failed": failed,
         "models": {
@@ -98,23 +98,27 @@ fn answer(day: &Day, report: &ReportData, saved: &Saved) -> Value {
 async fn ended(day: &mut Day, mut report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
     let json = answer(day, &report, saved);
     let code = if day.failures.is_empty() { 0 } else { Code::Partial as u8 };
-    report.seconds = day.ui.seconds();
-    day.brain.finish_step(&day.run.run_id, wake::ANSWER, json.clone()).await?;
-    let place = |what: &str, path: &str| Place::new(what, day.workdir.join(path).display().to_string());
+    report.seconds = day.services.ui.seconds();
+    day.services.brain.finish_step(&day.run.row.run_id, ANSWER, json.clone()).await?;
+    let place = |what: &str, path: &str| Place::new(what, day.run.workdir.join(path).display().to_string());
     let places = [
         place("report", "reports/model_comparison.html"),
         place("models", "models"),
         place("exports", "exports"),
         place("logs", "logs"),
-        Place::new("brain", day.settings.brain_url_redacted()),
-        Place::new("remote", day.remote.address()),
+        Place::new("brain", day.run.settings.brain_url_redacted()),
+        Place::new("remote", day.services.remote.address()),
     ];
-    day.ui.result(&summary_table(&report, &places, colours(&std::io::stdout()) && std::io::stdout().is_terminal()));
-    day.notifier.tell(&Milestone::Finished {
-        date: day.date,
+    day.services.ui.result(&summary_table(
+        &report,
+        &places,
+        colours(&std::io::stdout()) && std::io::stdout().is_terminal(),
+    ));
+    day.services.notifier.tell(&Milestone::Finished {
+        date: day.run.date,
         seconds: report.seconds.iter().map(|(_, s)| s).sum(),
         failed_symbols: day.failures.iter().map(|failure| failure.symbol.clone()).collect(),
-        simulated: day.simulated,
+        simulated: day.run.simulated,
     });
     Ok(Answer { code, json })
 }

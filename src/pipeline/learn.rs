@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Failure;
 use super::checkpoints::Checkpoints;
 use super::day::Day;
+use super::services::Services;
 use super::stop::Stop;
 use crate::bars::Panel;
 use crate::brain::RunLock;
@@ -33,8 +34,8 @@ pub fn prediction(learned: &Learned, symbol: usize, bar: usize) -> Option<(usize
 }
 
 pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<Learned, Failure> {
-    let params = day.settings.trainer();
-    let compute = day.compute.clone();
+    let params = day.run.settings.trainer();
+    let compute = day.services.compute.clone();
     day.step = "folds".to_owned();
     let everyone: Vec<usize> = (0..panel.symbols.len()).collect();
     let walk = tokio::task::block_in_place(|| WalkForward::new(&params, &compute, panel, features, &everyone, true))?;
@@ -42,7 +43,7 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
         day.fail(&panel.symbols[*symbol], error);
     }
     day.panel_digest = panel.digest();
-    let checkpoints = Checkpoints::of(&day.workdir, &day.panel_digest, &day.run.settings_digest);
+    let checkpoints = Checkpoints::of(&day.run.workdir, &day.panel_digest, &day.run.row.settings_digest);
 
     let tuning = tune(day, &params, &walk, &checkpoints).await?;
     let trained = train(day, panel, &walk, &tuning, &checkpoints).await?;
@@ -105,7 +106,7 @@ async fn train(
     for (symbol, reason) in &done.failed {
         day.fail(&panel.symbols[*symbol], reason);
     }
-    day.stop.check()?;
+    day.services.stop.check()?;
     if done.trained.is_empty() {
         let reasons: Vec<String> =
             day.failures.iter().take(5).map(|failure| format!("{}: {}", failure.symbol, failure.reason)).collect();
@@ -123,13 +124,13 @@ async fn train(
 /// Trades the out-of-fold predictions, and tells of each verdict.
 async fn practise(day: &mut Day, walk: WalkForward<'_>, done: TrainedSymbols) -> Result<Learned, Failure> {
     let step = day.begin("practise", Some(done.trained.len() as u64)).await?;
-    let stop = day.stop.clone();
+    let stop = day.services.stop.clone();
     let learned = tokio::task::block_in_place(|| walk.out_of_fold(done.trained, &|| stop.why_killed()))?;
     // A portfolio that the kill switch cut short is no result.
-    day.stop.check()?;
-    learned.models.iter().for_each(|model| tell(&day.notifier, model));
+    day.services.stop.check()?;
+    learned.models.iter().for_each(|model| tell(&day.services.notifier, model));
     let passed = learned.models.iter().filter(|model| model.verdict.is_approved()).count();
-    day.notifier.tell(&Milestone::TrainingComplete { passed, failed: learned.models.len() - passed });
+    day.services.notifier.tell(&Milestone::TrainingComplete { passed, failed: learned.models.len() - passed });
     step.advance(learned.models.len() as u64);
     step.note(&format!("{} trades, {passed} of {} models approved", learned.trades.len(), learned.models.len()));
     day.end(step, json!({ "trades": learned.trades.len(), "approved": passed })).await?;
@@ -169,8 +170,8 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     fn of(day: &'a Day, step: &'a Step, checkpoints: Option<&'a Checkpoints>) -> Self {
-        let Day { workdir, stop, lock, notifier, .. } = day;
-        Self { workdir, stop, lock, notifier, step, checkpoints, failure: Mutex::new(None) }
+        let Services { stop, lock, notifier, .. } = &day.services;
+        Self { workdir: &day.run.workdir, stop, lock, notifier, step, checkpoints, failure: Mutex::new(None) }
     }
 
     /// What training found; where it was cancelled, the reason for that.

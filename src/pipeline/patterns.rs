@@ -31,17 +31,17 @@ pub struct Library {
 
 /// Searches the labels of all coins and stores what was found. A run that does it again replaces its own rows.
 pub async fn mine(day: &mut Day, panel: &Panel, features: &Features, learned: &Learned) -> Result<Library, Failure> {
-    if !day.settings.patterns.enabled {
-        day.brain.store_patterns(&day.run.run_id, &[]).await?;
+    if !day.run.settings.patterns.enabled {
+        day.services.brain.store_patterns(&day.run.row.run_id, &[]).await?;
         return Ok(Library::default());
     }
     let step = day.begin("patterns", None).await?;
-    let scopes = scopes(panel, learned, day.settings.patterns.pooled);
+    let scopes = scopes(panel, learned, day.run.settings.patterns.pooled);
     let known = known(day, &scopes).await?;
     let mined = tokio::task::block_in_place(|| search(day, panel, features, &learned.labels, &scopes, &known));
     let library = Library { scopes, mined };
     let rows: Vec<PatternRow> = library.mined.patterns.iter().map(|pattern| library.row(day, pattern)).collect();
-    day.brain.store_patterns(&day.run.run_id, &rows).await?;
+    day.services.brain.store_patterns(&day.run.row.run_id, &rows).await?;
     let candidates = library.mined.patterns.iter().filter(|pattern| pattern.candidate).count();
     step.note(&format!("{} learned of {candidates} candidates", library.learned().count()));
     let left = json!({ "tests": library.mined.tests, "candidates": candidates, "learned": library.learned().count() });
@@ -50,7 +50,7 @@ pub async fn mine(day: &mut Day, panel: &Panel, features: &Features, learned: &L
 }
 
 fn search(day: &Day, panel: &Panel, features: &Features, labels: &Labels, scopes: &[Scope], known: &[Known]) -> Mined {
-    let settings = &day.settings;
+    let settings = &day.run.settings;
     let columns = patterns::catalogue();
     let table = Table { values: &features.values, bars: panel.bars, features: COUNT, columns: &columns };
     let outcomes = Outcomes { return_bps: &labels.return_bps, exit_bar: &labels.exit_bar, bars: panel.bars };
@@ -61,16 +61,16 @@ fn search(day: &Day, panel: &Panel, features: &Features, labels: &Labels, scopes
 /// What earlier runs have learned of these scopes, each pattern once.
 async fn known(day: &Day, scopes: &[Scope]) -> Result<Vec<Known>, Failure> {
     let (mut known, mut seen) = (Vec::new(), BTreeSet::new());
-    let mut rows = day.brain.stream_all(&PATTERN_LIBRARY);
+    let mut rows = day.services.brain.stream_all(&PATTERN_LIBRARY);
     while let Some(row) = rows.try_next().await? {
-        let ours = row.confirmed && row.run_id != day.run.run_id && row.simulated == day.simulated;
+        let ours = row.confirmed && row.run_id != day.run.row.run_id && row.simulated == day.run.simulated;
         let scope = scopes.iter().position(|scope| scope.name == row.symbol);
         let (Some(scope), Some(side), true) = (scope, row.direction, ours) else { continue };
         let conditions = row.conditions.as_object().into_iter().flatten();
         let conditions: Vec<(String, String)> =
             conditions.filter_map(|(feature, is)| Some((feature.clone(), is["is"].as_str()?.to_owned()))).collect();
         // Bins of another number have other names, or the same ones for other values.
-        if id(&scopes[scope], side, &conditions, day.settings.patterns.bins) == row.pattern_id
+        if id(&scopes[scope], side, &conditions, day.run.settings.patterns.bins) == row.pattern_id
             && seen.insert(row.pattern_id)
         {
             known.push(Known { scope, side, conditions });
@@ -135,8 +135,8 @@ impl Library {
     fn row(&self, day: &Day, pattern: &Pattern) -> PatternRow {
         let scope = &self.scopes[pattern.scope];
         PatternRow {
-            pattern_id: id(scope, pattern.side, &names(pattern), day.settings.patterns.bins),
-            run_id: day.run.run_id.clone(),
+            pattern_id: id(scope, pattern.side, &names(pattern), day.run.settings.patterns.bins),
+            run_id: day.run.row.run_id.clone(),
             symbol: scope.name.clone(),
             direction: Some(pattern.side),
             pattern_description: pattern.title(scope),
@@ -151,8 +151,8 @@ impl Library {
             p_value: Some(pattern.p_value),
             q_value: Some(pattern.q_value),
             confirmed: pattern.learned,
-            discovered_at: day.run.started,
-            simulated: day.simulated,
+            discovered_at: day.run.row.started,
+            simulated: day.run.simulated,
         }
     }
 

@@ -80,8 +80,8 @@ fn trade_row(
     let feature = |bar: usize, column: usize| features.value(trade.symbol, bar, column);
     let volatility = feature(trade.signal_bar, columns::VOLATILITY_20);
     TradeRow {
-        trade_id: TradeRow::id(&day.run.run_id, symbol, at(trade.signal_bar), trade.side, fold),
-        run_id: day.run.run_id.clone(),
+        trade_id: TradeRow::id(&day.run.row.run_id, symbol, at(trade.signal_bar), trade.side, fold),
+        run_id: day.run.row.run_id.clone(),
         symbol: symbol.clone(),
         fold,
         direction: trade.side,
@@ -93,7 +93,7 @@ fn trade_row(
         stop_price: trade.stop_price,
         take_price: trade.take_price,
         position_size: notional,
-        account_currency: day.settings.risk.account_currency.clone(),
+        account_currency: day.run.settings.risk.account_currency.clone(),
         gross_profit_bps: trade.gross_bps,
         fee_bps: trade.fee_bps,
         spread_bps: trade.spread_bps,
@@ -125,7 +125,7 @@ fn trade_row(
         confidence: known(voice.opinion.confidence),
         votes: votes_json(voice),
         features_at_entry: features_json(features, trade),
-        simulated: day.simulated,
+        simulated: day.run.simulated,
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn write(
 ) -> Result<ReportData, Failure> {
     let step = day.begin("report", None).await?;
     let data = ReportData { patterns: patterns.report(), ..data(day, selection, panel, learned, saved) };
-    report::write(&day.workdir, &data)?;
+    report::write(&day.run.workdir, &data)?;
     day.end(step, json!({})).await?;
     Ok(data)
 }
@@ -48,17 +48,17 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
     let m = &learned.portfolio_metrics;
     let any = m.trades.count > 0;
     ReportData {
-        run_id: day.run.run_id.clone(),
-        date: day.date,
+        run_id: day.run.row.run_id.clone(),
+        date: day.run.date,
         generated_at: Utc::now(),
-        device: day.compute.device().to_string(),
-        simulated: day.simulated,
+        device: day.services.compute.device().to_string(),
+        simulated: day.run.simulated,
         timeframe: panel.timeframe.to_string(),
-        settings_digest: day.run.settings_digest.clone(),
+        settings_digest: day.run.row.settings_digest.clone(),
         version: save::VERSION.to_owned(),
         git_commit: crate::commit::get().to_owned(),
         models_digest: saved.models_digest.clone(),
-        seconds: day.ui.seconds(),
+        seconds: day.services.ui.seconds(),
         peak_rss_bytes: health::peak_rss_bytes(),
         totals: Totals {
             symbols: learned.models.len(),
@@ -172,7 +172,7 @@ fn costs(day: &Day, learned: &Learned) -> Costs {
     let c = &learned.portfolio_metrics.costs;
     let gross = learned.ledger.account.entries.iter().map(|e| e.notional * e.trade.gross_bps / 10_000.0).sum();
     Costs {
-        currency: day.settings.risk.account_currency.clone(),
+        currency: day.run.settings.risk.account_currency.clone(),
         gross,
         fee: c.fees,
         spread: c.spread,
@@ -186,7 +186,7 @@ fn decisions(day: &Day, learned: &Learned) -> Decisions {
     let summary = &learned.consensus;
     let waiting: usize = learned.waits.values().sum();
     Decisions {
-        mode: day.settings.decide.mode.name().to_owned(),
+        mode: day.run.settings.decide.mode.name().to_owned(),
         bars: summary.bars as u64,
         signals: (summary.bars - waiting) as u64,
         beyond_buy: summary.beyond[0] as u64,

@@ -15,11 +15,11 @@ use crate::risk::{Money, RiskRefused};
 pub fn rows(day: &Day, panel: &Panel, learned: &Learned) -> (Vec<RefusalRow>, Vec<BreakerRow>) {
     let refusals = learned.ledger.refused.iter().map(|refused| refusal(day, panel, learned, refused)).collect();
     let breaker = |span: BreakerSpan| BreakerRow {
-        run_id: day.run.run_id.clone(),
+        run_id: day.run.row.run_id.clone(),
         breaker: span.breaker,
         from_time: time(span.from_ms),
         to_time: time(span.to_ms),
-        simulated: day.simulated,
+        simulated: day.run.simulated,
     };
     (refusals, each_once(spans(panel, learned)).map(breaker).collect())
 }
@@ -37,18 +37,18 @@ fn refusal(day: &Day, panel: &Panel, learned: &Learned, refused: &RiskRefused) -
     let signal = time(panel.time_ms(trade.signal_bar));
     let some = |amount: Money| (refused.wanted > Money::ZERO).then(|| amount.value());
     RefusalRow {
-        trade_id: TradeRow::id(&day.run.run_id, symbol, signal, trade.side, fold),
-        run_id: day.run.run_id.clone(),
+        trade_id: TradeRow::id(&day.run.row.run_id, symbol, signal, trade.side, fold),
+        run_id: day.run.row.run_id.clone(),
         symbol: symbol.clone(),
         direction: trade.side,
         entry_timestamp: time(panel.time_ms(trade.entry_bar)),
         reason: refused.reason.name().to_owned(),
-        account_currency: day.settings.risk.account_currency.clone(),
+        account_currency: day.run.settings.risk.account_currency.clone(),
         wanted_gbp: some(refused.wanted),
         room_gbp: some(refused.room),
         equity_gbp: refused.equity.value(),
         detail: json!({ "stop_distance": refused.order.stop_distance() }),
-        simulated: day.simulated,
+        simulated: day.run.simulated,
     }
 }
 

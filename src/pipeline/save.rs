@@ -46,7 +46,7 @@ pub async fn everything(
     let mut names = HashMap::new();
     for model in &learned.models {
         let bundle = bundle(day, panel, model)?;
-        bundle.save(&day.workdir)?;
+        bundle.save(&day.run.workdir)?;
         names.insert(model.symbol, ModelName { id: bundle.metadata.model_id.clone(), version: VERSION.to_owned() });
         let performance = performance_row(day, learned, model, &bundle);
         let before = snapshot(day, &bundle, &performance, patterns).await?;
@@ -58,16 +58,16 @@ pub async fn everything(
     }
     snapshot_of_all(day, patterns)?;
     let records = tokio::task::block_in_place(|| records::records(day, panel, features, learned, &names));
-    let run_id = day.run.run_id.clone();
-    day.brain.store_models(&run_id, &rows, &performances).await?;
-    day.brain.store_trades(&run_id, &records.trades).await?;
-    day.brain.store_analysis(&run_id, &records.wins, &records.losses).await?;
-    day.brain.store_post_exit(&run_id, &records.post_exit).await?;
+    let run_id = day.run.row.run_id.clone();
+    day.services.brain.store_models(&run_id, &rows, &performances).await?;
+    day.services.brain.store_trades(&run_id, &records.trades).await?;
+    day.services.brain.store_analysis(&run_id, &records.wins, &records.losses).await?;
+    day.services.brain.store_post_exit(&run_id, &records.post_exit).await?;
     let (refusals, breakers) = risk::rows(day, panel, learned);
-    day.brain.store_risk(&run_id, &refusals, &breakers).await?;
-    day.brain.store_daily_metrics(&daily_metrics(day, panel, learned, patterns)).await?;
-    day.journal.store_trades(&run_id, &records.trades).await?;
-    day.journal.store_models(&run_id, &journal).await?;
+    day.services.brain.store_risk(&run_id, &refusals, &breakers).await?;
+    day.services.brain.store_daily_metrics(&daily_metrics(day, panel, learned, patterns)).await?;
+    day.services.journal.store_trades(&run_id, &records.trades).await?;
+    day.services.journal.store_models(&run_id, &journal).await?;
     let mut trips: BTreeMap<&str, usize> = BTreeMap::new();
     for breaker in &breakers {
         *trips.entry(&breaker.breaker).or_default() += 1;
@@ -86,9 +86,9 @@ pub async fn everything(
 
 fn bundle(day: &Day, panel: &Panel, model: &Model) -> Result<Bundle, Failure> {
     let trained = &model.trained;
-    let settings = &day.settings;
+    let settings = &day.run.settings;
     let m = &model.metrics;
-    let training_date = day.date.to_string();
+    let training_date = day.run.date.to_string();
     let beside_digests: BTreeMap<Family, BTreeMap<String, String>> =
         trained.beside.iter().map(|(family, member)| (*family, member.digests())).collect();
     let digest = combined_digest(trained.digests.values().chain(beside_digests.values().flat_map(BTreeMap::values)));
@@ -123,7 +123,7 @@ fn bundle(day: &Day, panel: &Panel, model: &Model) -> Result<Bundle, Failure> {
     let parameters = serde_json::to_value(&trained.params)?;
     let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
     let metadata = Metadata {
-        model_id: model_id(&trained.symbol, &day.run.run_id, &digest),
+        model_id: model_id(&trained.symbol, &day.run.row.run_id, &digest),
         symbol: trained.symbol.clone(),
         version: VERSION.to_owned(),
         training_date,
@@ -165,7 +165,7 @@ fn bundle(day: &Day, panel: &Panel, model: &Model) -> Result<Bundle, Failure> {
                 "market_type": settings.market.kind,
             })),
         },
-        device: day.compute.device().to_string(),
+        device: day.services.compute.device().to_string(),
         digest,
         head_digests: trained.digests.clone(),
         beside_digests,
@@ -179,11 +179,11 @@ fn bundle(day: &Day, panel: &Panel, model: &Model) -> Result<Bundle, Failure> {
             to: time(panel.time_ms(panel.bars)),
         }),
         git_commit: commit::get().to_owned(),
-        settings_digest: day.run.settings_digest.clone(),
+        settings_digest: day.run.row.settings_digest.clone(),
         folds,
         approved: model.verdict.is_approved(),
         reasons: model.verdict.reasons(),
-        simulated: day.simulated,
+        simulated: day.run.simulated,
     };
     Ok(Bundle {
         symbol: trained.symbol.clone(),
@@ -253,11 +253,11 @@ async fn snapshot(
         map.iter().filter_map(|(name, share)| Some((name.clone(), share.as_f64()?))).collect()
     };
     let (mut insights, mut found) = (patterns.insights(&bundle.symbol), None);
-    if let Some(previous) = day.brain.previous_model(&bundle.symbol, &day.run).await? {
+    if let Some(previous) = day.services.brain.previous_model(&bundle.symbol, &day.run.row).await? {
         if let Some(old) = previous.feature_importance.as_object().map(shares) {
             insights.extend(learning::importance_changes(&old, &shares(&bundle.metadata.feature_importance)));
         }
-        found = day.brain.performance(&previous).await?;
+        found = day.services.brain.performance(&previous).await?;
         if let Some(before) = &found {
             insights.extend(learning::improvements(&figures(before), &figures(performance)));
         }
@@ -274,7 +274,10 @@ fn snapshot_of_all(day: &Day, patterns: &Library) -> Result<(), Failure> {
 
 fn write_snapshot(day: &Day, symbol: &str, insights: Vec<Insight>) -> Result<(), Failure> {
     // The time of the models, so that a step that is done again writes the same files.
-    learning::write_snapshot(&day.workdir, &Snapshot::new(day.run.started, symbol, insights, day.simulated))?;
+    learning::write_snapshot(
+        &day.run.workdir,
+        &Snapshot::new(day.run.row.started, symbol, insights, day.run.simulated),
+    )?;
     Ok(())
 }
 
@@ -305,12 +308,12 @@ fn model_row(day: &Day, panel: &Panel, model: &Model, bundle: &Bundle) -> ModelR
     let latest = &model.trained.latest;
     ModelRow {
         model_id: metadata.model_id.clone(),
-        run_id: day.run.run_id.clone(),
+        run_id: day.run.row.run_id.clone(),
         symbol: bundle.symbol.clone(),
         version: metadata.version.clone(),
         model_type: bundle.model_type.clone(),
-        training_date: day.date,
-        trained_at: day.run.started,
+        training_date: day.run.date,
+        trained_at: day.run.row.started,
         train_start: Some(time(panel.time_ms(latest.train.start))),
         train_end: Some(time(panel.time_ms(latest.validation.end))),
         train_rows: model.trained.train_rows as i64,
@@ -326,17 +329,17 @@ fn model_row(day: &Day, panel: &Panel, model: &Model, bundle: &Bundle) -> ModelR
         feature_importance: Value::Object(metadata.feature_importance.clone()),
         parameters: bundle.parameters.clone(),
         path: format!("models/{}_model.pkl", bundle.symbol),
-        simulated: day.simulated,
+        simulated: day.run.simulated,
     }
 }
 
 fn performance_row(day: &Day, learned: &Learned, model: &Model, bundle: &Bundle) -> PerformanceRow {
     let m = &model.metrics;
     PerformanceRow {
-        run_id: day.run.run_id.clone(),
+        run_id: day.run.row.run_id.clone(),
         model_id: bundle.metadata.model_id.clone(),
         symbol: bundle.symbol.clone(),
-        evaluation_date: day.date,
+        evaluation_date: day.run.date,
         scope: "walk_forward".to_owned(),
         num_trades: m.trades.count as i64,
         win_rate: m.trades.win_rate,
@@ -352,7 +355,7 @@ fn performance_row(day: &Day, learned: &Learned, model: &Model, bundle: &Bundle)
         max_drawdown: m.drawdown.max,
         average_drawdown: m.drawdown.average,
         recovery_days: Some(m.drawdown.longest_recovery_days),
-        account_currency: day.settings.risk.account_currency.clone(),
+        account_currency: day.run.settings.risk.account_currency.clone(),
         net_profit_gbp: model.account.final_equity() - model.account.start_equity,
         fees_gbp: m.costs.fees,
         spread_gbp: m.costs.spread,
@@ -368,18 +371,18 @@ fn performance_row(day: &Day, learned: &Learned, model: &Model, bundle: &Bundle)
                 .chain(more_figures(m, &model.evidence, model.holding.as_ref()))
                 .collect(),
         ),
-        simulated: day.simulated,
+        simulated: day.run.simulated,
     }
 }
 
 fn journal_row(day: &Day, model: &Model, bundle: &Bundle) -> JournalModelRow {
     JournalModelRow {
         model_id: bundle.metadata.model_id.clone(),
-        run_id: day.run.run_id.clone(),
+        run_id: day.run.row.run_id.clone(),
         symbol: bundle.symbol.clone(),
         version: VERSION.to_owned(),
         model_type: bundle.model_type.clone(),
-        trained_at: day.run.started,
+        trained_at: day.run.row.started,
         digest: bundle.metadata.digest.clone(),
         sharpe_ratio: model.metrics.sharpe,
         win_rate: model.metrics.trades.win_rate,
@@ -387,7 +390,7 @@ fn journal_row(day: &Day, model: &Model, bundle: &Bundle) -> JournalModelRow {
         num_trades: model.metrics.trades.count as i64,
         approved: bundle.metadata.approved,
         feature_importance: Value::Object(bundle.metadata.feature_importance.clone()),
-        simulated: day.simulated,
+        simulated: day.run.simulated,
     }
 }
 
@@ -399,8 +402,8 @@ fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned, patterns: &Library
     let m: &Metrics = &learned.portfolio_metrics;
     let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count() as i64;
     DailyMetricsRow {
-        run_id: day.run.run_id.clone(),
-        date: day.date,
+        run_id: day.run.row.run_id.clone(),
+        date: day.run.date,
         symbols: learned.models.len() as i64,
         models_trained: learned.models.len() as i64,
         models_approved: approved,
@@ -410,7 +413,7 @@ fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned, patterns: &Library
         wins: m.trades.wins as i64,
         losses: (m.trades.count - m.trades.wins) as i64,
         win_rate: m.trades.win_rate,
-        account_currency: day.settings.risk.account_currency.clone(),
+        account_currency: day.run.settings.risk.account_currency.clone(),
         total_profit_gbp: (learned.ledger.equity() - learned.ledger.start_equity).value(),
         fees_gbp: m.costs.fees,
         spread_gbp: m.costs.spread,
@@ -421,7 +424,7 @@ fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned, patterns: &Library
         max_drawdown: m.drawdown.max,
         equity_start_gbp: learned.ledger.start_equity.value(),
         equity_end_gbp: learned.ledger.equity().value(),
-        seconds: day.ui.seconds().iter().map(|(_, seconds)| seconds).sum(),
+        seconds: day.services.ui.seconds().iter().map(|(_, seconds)| seconds).sum(),
         more: Value::Object(
             [
                 ("waits".to_owned(), json!(waits(learned))),
@@ -433,6 +436,6 @@ fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned, patterns: &Library
             .chain(more_figures(m, &learned.portfolio_evidence, learned.portfolio_holding.as_ref()))
             .collect(),
         ),
-        simulated: day.simulated,
+        simulated: day.run.simulated,
     }
 }

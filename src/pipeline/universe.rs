@@ -14,11 +14,11 @@ pub const STEP: &str = "universe";
 pub async fn choose(day: &mut Day) -> Result<Selection, Failure> {
     let step = day.begin(STEP, None).await?;
     let before = day.left(STEP).await?;
-    let selection: Selection = match (before, &day.exchange) {
+    let selection: Selection = match (before, &day.services.exchange) {
         (Some(left), _) => serde_json::from_value(left)?,
         (None, Some(exchange)) => {
             let markets = exchange.markets().await.or_exit(Code::Failed)?;
-            select(&markets, &day.settings, day.now_ms)
+            select(&markets, &day.run.settings, day.run.now_ms)
         }
         (None, None) => Selection { chosen: Vec::new(), excluded: Vec::new() },
     };
@@ -26,14 +26,14 @@ pub async fn choose(day: &mut Day) -> Result<Selection, Failure> {
     for excluded in failed {
         day.fail(&excluded.symbol, excluded.reason);
     }
-    if selection.chosen.is_empty() && day.exchange.is_some() {
+    if selection.chosen.is_empty() && day.services.exchange.is_some() {
         let reasons: Vec<String> =
             selection.excluded.iter().take(5).map(|e| format!("{}: {}", e.symbol, e.reason)).collect();
         let message = format!("no coin passes the universe's rules; for instance:\n{}", reasons.join("\n"));
         return Err(Failure::new(Code::BadData, message));
     }
     let rows = rows(day, &selection);
-    day.brain.store_universe(&day.run.run_id, &rows).await?;
+    day.services.brain.store_universe(&day.run.row.run_id, &rows).await?;
     step.note(&format!("{} of {}", selection.chosen.len(), selection.chosen.len() + selection.excluded.len()));
     tracing::info!(chosen = selection.chosen.len(), excluded = selection.excluded.len(), "universe");
     let left = serde_json::to_value(&selection)?;
@@ -42,24 +42,24 @@ pub async fn choose(day: &mut Day) -> Result<Selection, Failure> {
 }
 
 fn rows(day: &Day, selection: &Selection) -> Vec<UniverseRow> {
-    let rules = &day.settings.universe;
+    let rules = &day.run.settings.universe;
     let criteria = json!({
         "min_daily_volume_usd": rules.min_daily_volume_usd,
         "min_age_days": rules.min_age_days,
         "top_n": rules.top_n,
     });
-    let market = match day.settings.market.kind {
+    let market = match day.run.settings.market.kind {
         crate::shadow::MarketType::Spot => "spot",
         crate::shadow::MarketType::Perp => "perp",
     };
     let blank = UniverseRow {
-        run_id: day.run.run_id.clone(),
-        date: day.date,
+        run_id: day.run.row.run_id.clone(),
+        date: day.run.date,
         symbol: String::new(),
         selected: false,
         rank: None,
         reason: None,
-        exchange: day.exchange.as_ref().map_or("store", |e| e.name()).to_owned(),
+        exchange: day.services.exchange.as_ref().map_or("store", |e| e.name()).to_owned(),
         market_type: market.to_owned(),
         daily_volume_usd: f64::NAN,
         age_days: f64::NAN,
@@ -68,8 +68,8 @@ fn rows(day: &Day, selection: &Selection) -> Vec<UniverseRow> {
         activity_score: None,
         score: None,
         criteria,
-        selected_at: time(day.run.started.timestamp_millis()),
-        simulated: day.simulated,
+        selected_at: time(day.run.row.started.timestamp_millis()),
+        simulated: day.run.simulated,
     };
     let chosen = selection.chosen.iter().map(|coin| UniverseRow {
         symbol: coin.symbol.clone(),

@@ -7,13 +7,17 @@ use std::time::Duration;
 use chrono::{NaiveDate, NaiveTime, Utc};
 use serde_json::json;
 
-use super::day::Day;
+use super::board::Board;
+use super::day::{ANSWER, Day};
+use super::identity::RunIdentity;
+use super::services::Services;
 use super::stop::Stop;
-use super::sync::Uploads;
-use super::watch::{Board, Watch};
+use super::tasks::BackgroundTasks;
+use super::uploads::Uploads;
+use super::watch::Watch;
 use super::{Answer, Failure, Request, copies};
 use crate::bars::Timeframe;
-use crate::brain::{Brain, BrainError, Journal, RunLock, RunRow};
+use crate::brain::{Brain, BrainError, Journal, RunLock, RunRow, time_of_ms};
 use crate::engine::Device;
 use crate::exit::{Code, OrExit};
 use crate::health::{SystemStatus, Vitals};
@@ -33,9 +37,6 @@ pub enum Woken {
 pub const STEP: &str = "wake";
 /// What a device other than the CPU computes.
 const KERNELS: &str = "features, labels, boosting, prediction and shadow trades have kernels";
-/// Under this name the last step leaves the run's answer.
-pub const ANSWER: &str = "finish";
-
 pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<Woken, Failure> {
     let started = crate::brain::to_millis(Utc::now());
     let workdir = std::path::absolute(&request.workdir)?;
@@ -47,7 +48,7 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
     let market_now = exchange
         .as_ref()
         .map_or_else(|| now_ms.unwrap_or_else(|| stored_now(&workdir, settings.market.timeframe)), Exchange::now_ms);
-    let date = request.date.unwrap_or_else(|| super::day::time(market_now).date_naive());
+    let date = request.date.unwrap_or_else(|| time_of_ms(market_now).date_naive());
 
     // The dated folder is the first thing that a run makes.
     let remote = Remote::open(&settings.sync, &workdir, &Credentials::from_environment())?;
@@ -118,24 +119,28 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
     );
     let resumed = run.run_id != fresh_id;
     let mut day = Day {
-        now_ms: now_ms.unwrap_or(market_now),
-        workdir,
-        date,
-        compute: Arc::new(compute),
-        resumed,
-        background: None,
-        carrier: None,
-        run,
-        brain,
-        journal,
-        exchange: exchange.map(Arc::new),
-        remote,
-        lock,
-        ui,
-        notifier,
-        stop: stop.clone(),
+        run: RunIdentity {
+            now_ms: now_ms.unwrap_or(market_now),
+            settings,
+            workdir,
+            date,
+            row: run,
+            simulated,
+            resumed,
+        },
+        services: Services {
+            compute: Arc::new(compute),
+            brain,
+            journal,
+            exchange: exchange.map(Arc::new),
+            remote,
+            lock,
+            ui,
+            notifier,
+            stop: stop.clone(),
+        },
+        tasks: BackgroundTasks::default(),
         step: STEP.to_owned(),
-        simulated,
         failures: Vec::new(),
         events: Vec::new(),
         events_stored: 0,
@@ -143,19 +148,20 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
         panel_digest: String::new(),
         data_gaps: 0,
         board,
-        watch: None,
-        settings,
     };
-    day.watch = Some(Watch::start(&day).await);
+    day.tasks.watch = Some(Watch::start(&day.run, &day.services, &day.board).await);
     // What came from there need not go up again.
-    Uploads::of(&day).note_all(returned.known.into_iter()).await?;
+    Uploads::of(&day.run, &day.services).note_all(returned.known.into_iter()).await?;
     let (kind, done) = if resumed { ("run_resumed", "goes on") } else { ("run_started", "started") };
     day.event("info", kind, format!("the run of {date} {done} on {device}"));
-    if day.simulated {
-        day.ui.say("SIMULATED MARKET: these prices are invented (market.exchange.kind chooses a real one)");
+    if day.run.simulated {
+        day.services.ui.say("SIMULATED MARKET: these prices are invented (market.exchange.kind chooses a real one)");
     }
-    if day.compute.device() != Device::Cpu {
-        day.ui.say(&format!("{}: {KERNELS}; all else computes on the CPU, with the same bits", day.compute.device()));
+    if day.services.compute.device() != Device::Cpu {
+        day.services.ui.say(&format!(
+            "{}: {KERNELS}; all else computes on the CPU, with the same bits",
+            day.services.compute.device()
+        ));
     }
     let ready = tools(&mut day).await;
     match ready {
@@ -170,16 +176,16 @@ pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<
 /// Step 2: settings written down, the market asked for, the first message sent.
 async fn tools(day: &mut Day) -> Result<(), Failure> {
     let step = day.begin(STEP, None).await?;
-    let mut effective = serde_json::to_value(&day.settings)?;
-    effective["brain"]["url"] = day.settings.brain_url_redacted().into();
-    let path = day.workdir.join("config/effective_settings.json");
+    let mut effective = serde_json::to_value(&day.run.settings)?;
+    effective["brain"]["url"] = day.run.settings.brain_url_redacted().into();
+    let path = day.run.workdir.join("config/effective_settings.json");
     files::write_atomic(&path, format!("{effective:#}\n").as_bytes())?;
-    day.notifier.tell(&Milestone::Started {
-        date: day.date,
-        device: day.compute.device().to_string(),
-        simulated: day.simulated,
+    day.services.notifier.tell(&Milestone::Started {
+        date: day.run.date,
+        device: day.services.compute.device().to_string(),
+        simulated: day.run.simulated,
     });
-    let left = json!({ "now_ms": day.now_ms });
+    let left = json!({ "now_ms": day.run.now_ms });
     day.end(step, left).await
 }
 
@@ -246,14 +252,6 @@ fn open_exchange(settings: &Settings, request: &Request, now_ms: Option<i64>) ->
         return Ok(None);
     }
     Exchange::open(settings, now_ms).or_exit(Code::BadData).map(Some)
-}
-
-/// The exchange of the settings, standing at the midnight of `date` or at its own newest moment.
-///
-/// # Errors
-/// Exit code 3 for a folder that cannot be read.
-pub fn exchange(settings: &Settings, date: Option<NaiveDate>) -> Result<Exchange, Failure> {
-    Exchange::open(settings, date.map(midnight)).or_exit(Code::BadData)
 }
 
 /// The end of the newest stored bar; the last midnight where nothing is stored.

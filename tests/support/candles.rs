@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use huracan::bars::{Candles, Panel, Timeframe};
-use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
+use huracan::polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
 
 /// All symbols of `../shared/data/candles/{timeframe}`, or of the same below the folder that `HURACAN_TEST_CANDLES` names,
 /// as one panel; None, said on stderr, where the folder is missing.

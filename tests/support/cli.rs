@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use huracan::bars::{Candles, HOUR_MS};
-use polars::prelude::*;
+use huracan::polars::prelude::*;
 
 /// Bar 0 of every folder written here: a Monday.
 pub const START_MS: i64 = 1_704_067_200_000;

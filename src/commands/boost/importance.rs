@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use polars::prelude::*;
+use crate::polars::prelude::*;
 use serde::Serialize;
 
 use super::learnable::{Columns, Learnable, feature_values};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use polars::prelude::*;
+use crate::polars::prelude::*;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 

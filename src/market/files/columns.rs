@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::polars::prelude::*;
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
-use polars::prelude::*;
 
 use crate::bars::{Candles, DAY_MS};
 use crate::market::ReadError;

@@ -1,14 +1,14 @@
-//! Is everything outside well: for `doctor`, and for the health checks of a run.
+//! `huracan doctor`: is everything outside well.
 
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Answer, Failure};
+use super::Ending;
 use crate::brain::Brain;
 use crate::engine::DeviceChoice;
-use crate::exit::{Code, OrExit};
+use crate::exit::{Answer, Code, Failure, OrExit};
 use crate::health::{self, Check, Status};
 use crate::kill;
 use crate::market::Exchange;
@@ -18,30 +18,19 @@ use crate::sync::{Credentials, Remote};
 use crate::trainer::Family;
 
 const LIMIT: Duration = Duration::from_secs(30);
-pub const EXCHANGE_REMEDY: &str = "check the network, market.exchange.name, or the folder of market.exchange.path";
-pub const BRAIN_REMEDY: &str = "check that the database runs, and brain.url";
-
-/// Asks the brain's database.
-pub async fn database_check(brain: &Brain, limit: Duration) -> Check {
-    health::timed("database", limit, BRAIN_REMEDY, async { brain.ping().await.map(|_| brain.kind().to_owned()) }).await
-}
-
-/// Asks the exchange for its markets.
-pub async fn exchange_check(exchange: &Exchange, limit: Duration) -> Check {
-    health::timed("exchange", limit, EXCHANGE_REMEDY, async {
-        exchange.markets().await.map(|markets| format!("{}: {} markets", exchange.name(), markets.len()))
-    })
-    .await
-}
 
 /// Tests every outside dependency; prints one line each.
 ///
 /// # Errors
 /// Exit code 1 where a component failed.
-pub async fn doctor(settings: &Settings, workdir: &Path, json: bool) -> Result<Answer, Failure> {
+pub fn doctor<'a>(settings: &'a Settings, workdir: &'a Path, json: bool) -> Ending<'a, Answer> {
+    Box::pin(examine(settings, workdir, json))
+}
+
+async fn examine(settings: &Settings, workdir: &Path, json: bool) -> Result<Answer, Failure> {
     let workdir = std::path::absolute(workdir)?;
     let mut checks = Vec::new();
-    let brain = health::timed("database", LIMIT, BRAIN_REMEDY, async {
+    let brain = health::timed("database", LIMIT, health::BRAIN_REMEDY, async {
         let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
         brain.ping().await?;
         let kind = brain.kind().to_owned();
@@ -50,8 +39,8 @@ pub async fn doctor(settings: &Settings, workdir: &Path, json: bool) -> Result<A
     });
     checks.push(brain.await);
     checks.push(match Exchange::open(settings, None) {
-        Ok(exchange) => exchange_check(&exchange, LIMIT).await,
-        Err(error) => Check::new("exchange", Status::Failed, error.to_string()).with_remedy(EXCHANGE_REMEDY),
+        Ok(exchange) => health::exchange_check(&exchange, LIMIT).await,
+        Err(error) => Check::new("exchange", Status::Failed, error.to_string()).with_remedy(health::EXCHANGE_REMEDY),
     });
     checks.push(match Remote::open(&settings.sync, &workdir, &Credentials::from_environment()) {
         Ok(remote) => health::remote(&remote, LIMIT).await,

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Failure, copies};
+use super::Ending;
 use crate::brain::{Brain, RunRow, RunStatus};
+use crate::exit::Failure;
+use crate::pipeline::copies;
 use crate::settings::Settings;
 use crate::sync::{Credentials, Remote};
 
@@ -23,7 +25,11 @@ pub enum Due {
 ///
 /// # Errors
 /// A brain that cannot be opened or read.
-pub async fn due(settings: &Settings, workdir: &Path, start: DateTime<Utc>) -> Result<Option<Due>, Failure> {
+pub fn due<'a>(settings: &'a Settings, workdir: &'a Path, start: DateTime<Utc>) -> Ending<'a, Option<Due>> {
+    Box::pin(find(settings, workdir, start))
+}
+
+async fn find(settings: &Settings, workdir: &Path, start: DateTime<Utc>) -> Result<Option<Due>, Failure> {
     let workdir = std::path::absolute(workdir)?;
     // A machine that took another's place knows of no run before it has that one's library.
     if copies::is_without_brain(settings, &workdir).await? {

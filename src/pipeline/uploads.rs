@@ -8,7 +8,8 @@ use futures::TryStreamExt;
 use tokio::sync::{mpsc, watch};
 
 use super::Failure;
-use super::day::Day;
+use super::identity::RunIdentity;
+use super::services::Services;
 use crate::brain::{Brain, SYNC_MANIFEST, SyncRow, to_millis};
 use crate::sync::{Kind, Manifest, ManifestEntry, OnProgress, Push, Pushed, Remote, Verified};
 use crate::ui::Step;
@@ -54,13 +55,14 @@ pub struct Synced {
 }
 
 impl Uploads {
-    pub fn of(day: &Day) -> Self {
+    /// Those of a run.
+    pub fn of(run: &RunIdentity, services: &Services) -> Self {
         Self {
-            brain: day.brain.clone(),
-            remote: day.remote.clone(),
-            workdir: day.workdir.clone(),
-            date: day.date,
-            run_id: Some(day.run.run_id.clone()),
+            brain: services.brain.clone(),
+            remote: services.remote.clone(),
+            workdir: run.workdir.clone(),
+            date: run.date,
+            run_id: Some(run.row.run_id.clone()),
         }
     }
 

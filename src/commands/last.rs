@@ -5,16 +5,22 @@ use std::path::Path;
 use futures::TryStreamExt;
 use serde_json::Value;
 
-use super::{Failure, wake};
+use super::Ending;
 use crate::brain::{Brain, Column, Kind, RunRow, RunStatus, Value as Cell};
+use crate::exit::Failure;
 use crate::health::{self, CUT_OFF, SystemStatus, Vitals};
+use crate::pipeline::ANSWER;
 use crate::settings::Settings;
 
 /// The newest run as the brain and `monitoring/` know it; none where no run began yet.
 ///
 /// # Errors
 /// A brain that cannot be opened or read.
-pub async fn last(settings: &Settings, workdir: &Path) -> Result<Option<Vitals>, Failure> {
+pub fn last<'a>(settings: &'a Settings, workdir: &'a Path) -> Ending<'a, Option<Vitals>> {
+    Box::pin(read(settings, workdir))
+}
+
+async fn read(settings: &Settings, workdir: &Path) -> Result<Option<Vitals>, Failure> {
     let workdir = std::path::absolute(workdir)?;
     let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
     let vitals = vitals(&brain, &workdir).await;
@@ -26,7 +32,7 @@ async fn vitals(brain: &Brain, workdir: &Path) -> Result<Option<Vitals>, Failure
     let Some(run) = brain.latest_run(None).await? else { return Ok(None) };
     let works = brain.lock_holder().await?.is_some();
     let (approved, rejected) = verdicts(brain, &run).await?;
-    let answer = run.steps.get(wake::ANSWER).and_then(|step| step.get("left")).unwrap_or(&Value::Null);
+    let answer = run.steps.get(ANSWER).and_then(|step| step.get("left")).unwrap_or(&Value::Null);
     let checks = health::read_checks(workdir, run.heartbeat.date_naive());
     let seconds = answer["seconds"].as_object().into_iter().flatten();
     let state = if run.status == RunStatus::Running && !works { CUT_OFF } else { run.status.name() };

@@ -7,11 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Failure;
 use crate::bars::{Candles, Panel};
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, Table, train_by, ways};
 use crate::engine::{Compute, Device};
-use crate::exit::{Code, OrExit};
+use crate::exit::{Code, Failure, OrExit};
 use crate::features::{self, COUNT};
 use crate::folds::Fold;
 use crate::labels;
