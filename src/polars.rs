@@ -7,6 +7,7 @@
 pub mod prelude {
     pub use polars_core::prelude::*;
     pub use polars_io::prelude::{
-        CsvReadOptions, CsvWriter, IpcReader, KeyValueMetadata, ParquetReader, ParquetWriter, SerReader, SerWriter,
+        CsvReadOptions, CsvWriter, IpcReader, IpcWriter, KeyValueMetadata, ParquetReader, ParquetWriter, SerReader,
+        SerWriter,
     };
 }

@@ -47,7 +47,7 @@ fn the_arithmetic_has_the_bits_of_the_cpu() {
         let mut drawn = stage.zeros::<u64>(x.len() * 2).unwrap();
         let shape = Shape::one_thread_each(x.len(), 128);
         let launch = stage.launch(&ARITHMETIC, shape).read(&input).write(&mut out).write(&mut drawn);
-        launch.value(11_u64).value(x.len() as u32).run().unwrap();
+        unsafe { launch.value(11_u64).value(x.len() as u32).run() }.unwrap();
         let got: Vec<u64> = stage.download(&out).unwrap().into_iter().map(bits).collect();
         for (i, (got, want)) in got.chunks(6).zip(want.chunks(6)).enumerate() {
             assert_eq!(got, want, "x = {:e} on {}", x[i], engine.device());
@@ -72,13 +72,13 @@ fn shared_memory_shuffles_votes_and_atomics_count_as_on_a_gpu() {
         let input = stage.upload(&x).unwrap();
         let (mut tree, mut shuffled) = (stage.zeros::<u32>(37).unwrap(), stage.zeros::<u32>(37).unwrap());
         let shape = Shape::one_block_each(37, 256, 8 * 4);
-        stage.launch(&SUMS, shape).read(&input).write(&mut tree).write(&mut shuffled).run().unwrap();
+        unsafe { stage.launch(&SUMS, shape).read(&input).write(&mut tree).write(&mut shuffled).run() }.unwrap();
         assert_eq!((stage.download(&tree).unwrap(), stage.download(&shuffled).unwrap()), (sums.clone(), sums.clone()));
 
         let (mut counts, mut extremes) = (stage.zeros::<u32>(4).unwrap(), stage.upload(&[u32::MAX, 0]).unwrap());
         let shape = Shape::one_thread_each(some, 256);
         let launch = stage.launch(&VOTES, shape).read(&input).write(&mut counts).write(&mut extremes);
-        launch.value(some as u32).run().unwrap();
+        unsafe { launch.value(some as u32).run() }.unwrap();
         assert_eq!(stage.download(&counts).unwrap(), [odd; 4]);
         let range = [*x[..some].iter().min().unwrap(), *x[..some].iter().max().unwrap()];
         assert_eq!(stage.download(&extremes).unwrap(), range);
@@ -94,7 +94,7 @@ fn a_missing_barrier_shows() {
         let stage = engine.stage("test");
         let (input, mut out) = (stage.upload(&x).unwrap(), stage.zeros::<u32>(x.len()).unwrap());
         let launch = stage.launch(&MISSING, Shape::one_thread_each(x.len(), 256)).read(&input).write(&mut out);
-        launch.value(barrier).run().unwrap();
+        unsafe { launch.value(barrier).run() }.unwrap();
         stage.download(&out).unwrap()
     };
     for seed in 0..20 {
@@ -110,7 +110,7 @@ fn threads_that_wait_in_vain_are_reported() {
         let stage = engine.stage("test");
         let mut out = stage.zeros::<u32>(64).unwrap();
         let shape = Shape { blocks: [1, 1, 1], threads: 64, shared_bytes: 0 };
-        stage.launch(&DIVERGENT, shape).write(&mut out).value(from).value(way).run()
+        unsafe { stage.launch(&DIVERGENT, shape).write(&mut out).value(from).value(way).run() }
     };
     for way in 0..3 {
         assert_eq!(run(64, way), Ok(()), "nobody goes another way");
@@ -126,7 +126,8 @@ fn threads_that_wait_in_vain_are_reported() {
     let stage = engine.stage("test");
     let mut out = stage.zeros::<u32>(64).unwrap();
     let shape = Shape { blocks: [1, 1, 1], threads: 64, shared_bytes: 0 };
-    let error = stage.launch(&undeclared, shape).write(&mut out).value(64_u32).value(0_u32).run().unwrap_err();
+    let error =
+        unsafe { stage.launch(&undeclared, shape).write(&mut out).value(64_u32).value(0_u32).run() }.unwrap_err();
     assert!(error.to_string().contains("says that the kernel has no barriers"), "{error}");
 }
 
@@ -153,7 +154,7 @@ fn arguments_that_the_kernel_does_not_take_are_refused() {
     let mut numbers = stage.zeros::<u32>(64).unwrap();
     let mut floats = stage.zeros::<f32>(64).unwrap();
     let shape = Shape { blocks: [1, 1, 1], threads: 64, shared_bytes: 0 };
-    let refused = |launch: huracan::engine::Launch<'_>| match launch.run() {
+    let refused = |launch: huracan::engine::Launch<'_>| match unsafe { launch.run() } {
         Err(EngineError::Kernel { detail, .. }) => detail,
         other => panic!("{other:?}"),
     };
@@ -178,7 +179,7 @@ fn writes_out_of_bounds() {
     let mut out = stage.zeros::<u32>(32).unwrap();
     let shape = Shape { blocks: [1, 1, 1], threads: 32, shared_bytes: 0 };
     let shared = u32::from(std::env::var_os("HURACAN_OUT_OF_BOUNDS").is_some_and(|where_| where_ == "shared"));
-    stage.launch(&OUT_OF_BOUNDS, shape).write(&mut out).value(32_u32).value(shared).run().unwrap();
+    unsafe { stage.launch(&OUT_OF_BOUNDS, shape).write(&mut out).value(32_u32).value(shared).run() }.unwrap();
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub enum EngineError {
     TooLarge { stage: &'static str, needed_bytes: u64, free_bytes: u64 },
     #[error("{stage}, kernel {kernel}: {detail}; this is a fault of the program, use --device cpu and report it")]
     Kernel { stage: &'static str, kernel: &'static str, detail: String },
+    #[error("{stage}, {action}: the buffer was made by another engine; this is a fault of the program, report it")]
+    ForeignBuffer { stage: &'static str, action: &'static str },
 }
 
 /// What can still be expected of a device after a fault.
@@ -30,6 +32,6 @@ pub enum Loss {
 impl EngineError {
     /// Whether another device can do the work: every fault but one of the program's own.
     pub fn can_fall_back(&self) -> bool {
-        !matches!(self, Self::Kernel { .. })
+        !matches!(self, Self::Kernel { .. } | Self::ForeignBuffer { .. })
     }
 }

@@ -118,6 +118,22 @@ fn write_with_includes(source: &Source, included: &mut Vec<&'static str>, out: &
     }
 }
 
+/// The value of `constexpr … name = …;` in a file of `kernels/`: how a test compares a constant with its Rust twin.
+/// Literals with C++ suffixes are understood, and quotients of two.
+pub fn kernel_constant(file: &str, name: &str) -> Option<f64> {
+    let source = FILES.iter().chain(HEADERS).find(|source| source.name == file)?;
+    let value = source.text.lines().find_map(|line| {
+        let (declared, value) = line.trim().strip_prefix("constexpr ")?.split_once('=')?;
+        let declared = declared.split_whitespace().next_back()?;
+        (declared == name).then(|| value.split(';').next().unwrap_or_default().trim())
+    })?;
+    let number = |text: &str| text.trim().trim_end_matches(['u', 'f', 'U', 'L']).parse::<f64>().ok();
+    match value.split_once('/') {
+        Some((dividend, divisor)) => Some(number(dividend)? / number(divisor)?),
+        None => number(value),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +169,13 @@ mod tests {
         found.sort();
         known.sort();
         assert_eq!(found, known);
+    }
+
+    #[test]
+    fn constants_are_read_from_the_text() {
+        assert_eq!(kernel_constant("boost.cuh", "LANES"), Some(16.0));
+        assert_eq!(kernel_constant("boost.cuh", "NO_SUCH_CONSTANT"), None);
+        assert_eq!(kernel_constant("no_such_file.cuh", "LANES"), None);
     }
 
     #[test]

@@ -31,24 +31,31 @@ pub struct Launch<'a> {
     values: Vec<[u64; VALUE_BYTES / 8]>,
     /// Keep CUDA's streams in step: what was written is seen, and nothing is overwritten while it is read.
     guards: Vec<SyncOnDrop<'a>>,
+    /// Whether a buffer belongs to another kind of engine.
+    foreign: bool,
 }
 
 impl<'a> Launch<'a> {
     pub(super) fn new(stage: Stage<'a>, kernel: &'a Kernel, shape: Shape) -> Self {
-        Self { stage, kernel, shape, given: Vec::new(), values: Vec::new(), guards: Vec::new() }
+        Self { stage, kernel, shape, given: Vec::new(), values: Vec::new(), guards: Vec::new(), foreign: false }
     }
 
     /// A buffer that the kernel reads: `const T*`.
     pub fn read<T: Element>(mut self, buffer: &'a DeviceBuffer<T>) -> Self {
         let pointer = match (&buffer.memory, &self.stage.engine.inner) {
             #[cfg(feature = "emulated")]
-            (Memory::Host(values), _) => values.as_ptr() as u64,
+            (Memory::Host(values), Inner::Emulated(_)) => values.as_ptr() as u64,
             (Memory::Cuda(memory, _), Inner::Cuda(gpu)) => {
                 let (pointer, guard) = gpu.read_pointer(memory);
                 self.guards.push(guard);
                 pointer
             }
-            _ => 0,
+            (Memory::Nothing, _) => 0,
+            #[cfg(feature = "emulated")]
+            _ => {
+                self.foreign = true;
+                0
+            }
         };
         self.push_pointer::<T>(pointer, false);
         self
@@ -58,13 +65,18 @@ impl<'a> Launch<'a> {
     pub fn write<T: Element>(mut self, buffer: &'a mut DeviceBuffer<T>) -> Self {
         let pointer = match (&mut buffer.memory, &self.stage.engine.inner) {
             #[cfg(feature = "emulated")]
-            (Memory::Host(values), _) => values.as_mut_ptr() as u64,
+            (Memory::Host(values), Inner::Emulated(_)) => values.as_mut_ptr() as u64,
             (Memory::Cuda(memory, _), Inner::Cuda(gpu)) => {
                 let (pointer, guard) = gpu.write_pointer(memory);
                 self.guards.push(guard);
                 pointer
             }
-            _ => 0,
+            (Memory::Nothing, _) => 0,
+            #[cfg(feature = "emulated")]
+            _ => {
+                self.foreign = true;
+                0
+            }
         };
         self.push_pointer::<T>(pointer, true);
         self
@@ -91,9 +103,17 @@ impl<'a> Launch<'a> {
     /// Launches. The emulated engine has finished when this returns; on CUDA, later calls of the same engine wait.
     ///
     /// # Errors
-    /// [`EngineError::Kernel`] where arguments and parameters differ or the kernel misbehaves (emulated engine);
-    /// [`EngineError::Fault`] where the device refuses or fails.
-    pub fn run(mut self) -> Result<(), EngineError> {
+    /// [`EngineError::ForeignBuffer`] where a buffer was made by another engine; [`EngineError::Kernel`] where arguments and parameters differ or
+    /// the kernel misbehaves (emulated engine); [`EngineError::Fault`] where the device refuses or fails.
+    ///
+    /// # Safety
+    /// Kernels do not know how long their buffers are. With this shape and these values, the kernel must touch no element
+    /// beyond the end of any buffer: each is at least as long as the comment above the kernel says, and every index that
+    /// it reads from a buffer lies within the buffer that it indexes.
+    pub unsafe fn run(mut self) -> Result<(), EngineError> {
+        if self.foreign {
+            return Err(EngineError::ForeignBuffer { stage: self.stage.name, action: self.kernel.name });
+        }
         if self.shape.block_count() == 0 {
             return Ok(());
         }

@@ -23,7 +23,7 @@ pub use buffer::{DeviceBuffer, Element, ElementKind};
 pub use compute::Compute;
 pub use cuda::{Compiled, GpuInfo, compile, gpus};
 pub use error::{EngineError, Loss};
-pub use kernel::{FILES, Kernel, Shape, Source, whole_text};
+pub use kernel::{FILES, Kernel, Shape, Source, kernel_constant, whole_text};
 pub use launch::Launch;
 pub use panel::DevicePanel;
 pub use times::KernelTime;
@@ -272,13 +272,13 @@ impl<'a> Stage<'a> {
         match (&self.engine.inner, &buffer.memory) {
             (_, Memory::Nothing) => Ok(()),
             #[cfg(feature = "emulated")]
-            (_, Memory::Host(memory)) => {
+            (Inner::Emulated(_), Memory::Host(memory)) => {
                 values.copy_from_slice(memory);
                 Ok(())
             }
             (Inner::Cuda(gpu), Memory::Cuda(memory, _)) => gpu.download(self.name, memory, values),
             #[cfg(feature = "emulated")]
-            (Inner::Emulated(_), Memory::Cuda(..)) => unreachable!("a buffer is used with the engine that made it"),
+            _ => Err(EngineError::ForeignBuffer { stage: self.name, action: "download" }),
         }
     }
 
@@ -300,7 +300,8 @@ impl<'a> Stage<'a> {
             (Inner::Cuda(gpu), Memory::Cuda(from, _), Memory::Cuda(to, _)) => {
                 gpu.copy(self.name, from, to, self.engine.times.are_wanted())
             }
-            _ => Ok(()),
+            (_, Memory::Nothing, Memory::Nothing) => Ok(()),
+            _ => Err(EngineError::ForeignBuffer { stage: self.name, action: COPY }),
         }
     }
 

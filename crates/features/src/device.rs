@@ -89,14 +89,16 @@ pub fn atr_14(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineError>
         let candles = DevicePanel::upload(stage, panel, symbols)?;
         let recurrences = Recurrences::new(stage, &candles)?;
         let mut atr = stage.zeros::<f64>(candles.cells())?;
-        stage
-            .launch(&ATR, tiles(&candles))
-            .read(&recurrences.exact)
-            .read(&candles.ranges)
-            .write(&mut atr)
-            .value(bars as u32)
-            .value(CATALOGUE[columns::ATR_14].warm_up as u32)
-            .run()?;
+        unsafe {
+            stage
+                .launch(&ATR, tiles(&candles))
+                .read(&recurrences.exact)
+                .read(&candles.ranges)
+                .write(&mut atr)
+                .value(bars as u32)
+                .value(CATALOGUE[columns::ATR_14].warm_up as u32)
+                .run()
+        }?;
         out.extend(stage.download(&atr)?);
     }
     Ok(out)
@@ -131,7 +133,7 @@ impl Shared {
         let (mut sums, mut scales) = (stage.zeros::<f64>(3 * bars)?, stage.zeros::<f64>(3 * bars)?);
         let shape = Shape { blocks: [bars.div_ceil(BARS) as u32, 3, 1], threads: BARS as u32, shared_bytes: 0 };
         let launch = stage.launch(&REFERENCE, shape).read(&returns).write(&mut sums).write(&mut scales);
-        launch.value(bars as u32).run()?;
+        unsafe { launch.value(bars as u32).run() }?;
         let warm_up: Vec<u32> = CATALOGUE.iter().map(|feature| feature.warm_up as u32).collect();
         Ok(Self {
             returns,
@@ -151,7 +153,7 @@ fn coin_returns(stage: &Stage<'_>, panel: &Panel, name: &str) -> Result<Vec<f64>
     let mut returns = stage.zeros::<f64>(panel.bars)?;
     let shape = Shape::one_thread_each(panel.bars, BARS as u32);
     let launch = stage.launch(&COIN_RETURNS, shape).read(&close).write(&mut returns);
-    launch.value(start as u32).value(end as u32).value(panel.bars as u32).run()?;
+    unsafe { launch.value(start as u32).value(end as u32).value(panel.bars as u32).run() }?;
     stage.download(&returns)
 }
 
@@ -169,13 +171,13 @@ fn market_returns(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineEr
         let mut returns = stage.zeros::<f64>(close.len())?;
         let each = Shape { blocks: [shape.blocks[0], symbols.len() as u32, 1], ..shape };
         let launch = stage.launch(&RETURNS, each).read(&close).read(&ranges).write(&mut returns);
-        launch.value(bars as u32).run()?;
+        unsafe { launch.value(bars as u32).run() }?;
         let launch = stage.launch(&MARKET, shape).read(&returns).read(&ranges).write(&mut sums).write(&mut counts);
-        launch.value(symbols.len() as u32).value(bars as u32).run()?;
+        unsafe { launch.value(symbols.len() as u32).value(bars as u32).run() }?;
     }
     let mut returns = stage.zeros::<f64>(bars)?;
     let launch = stage.launch(&MARKET_RETURNS, shape).read(&sums).read(&counts).write(&mut returns);
-    launch.value(bars as u32).run()?;
+    unsafe { launch.value(bars as u32).run() }?;
     stage.download(&returns)
 }
 
@@ -191,17 +193,19 @@ impl Recurrences {
     fn new(stage: &Stage<'_>, candles: &DevicePanel) -> Result<Self, EngineError> {
         let mut smooth = stage.zeros::<f32>(candles.cells() * SMOOTH)?;
         let mut exact = stage.zeros::<f64>(candles.cells() * EXACT)?;
-        stage
-            .launch(&RECURRENCES, Shape::one_block_each(candles.symbols.len(), 32, 0))
-            .read(&candles.high)
-            .read(&candles.low)
-            .read(&candles.close)
-            .read(&candles.volume)
-            .read(&candles.ranges)
-            .write(&mut smooth)
-            .write(&mut exact)
-            .value(candles.bars as u32)
-            .run()?;
+        unsafe {
+            stage
+                .launch(&RECURRENCES, Shape::one_block_each(candles.symbols.len(), 32, 0))
+                .read(&candles.high)
+                .read(&candles.low)
+                .read(&candles.close)
+                .read(&candles.volume)
+                .read(&candles.ranges)
+                .write(&mut smooth)
+                .write(&mut exact)
+                .value(candles.bars as u32)
+                .run()
+        }?;
         Ok(Self { smooth, exact })
     }
 }
@@ -211,32 +215,36 @@ fn rows(stage: &Stage<'_>, candles: &DevicePanel, shared: &Shared) -> Result<Dev
     let bars = candles.bars as u32;
     let mut ln_close = stage.zeros::<f64>(candles.cells())?;
     let mut volatility = stage.zeros::<f64>(candles.cells())?;
-    stage
-        .launch(&VOLATILITY, tiles(candles))
-        .read(&candles.close)
-        .read(&candles.ranges)
-        .write(&mut ln_close)
-        .write(&mut volatility)
-        .value(bars)
-        .run()?;
+    unsafe {
+        stage
+            .launch(&VOLATILITY, tiles(candles))
+            .read(&candles.close)
+            .read(&candles.ranges)
+            .write(&mut ln_close)
+            .write(&mut volatility)
+            .value(bars)
+            .run()
+    }?;
     let recurrences = Recurrences::new(stage, candles)?;
     let mut rows = stage.zeros::<f32>(candles.cells() * COUNT)?;
-    stage.launch(&BLANK, tiles(candles)).read(&candles.ranges).write(&mut rows).value(bars).run()?;
-    candles
-        .given(stage.launch(&ROWS, tiles(candles)))
-        .read(&candles.ranges)
-        .read(&ln_close)
-        .read(&volatility)
-        .read(&recurrences.smooth)
-        .read(&recurrences.exact)
-        .read(&shared.returns)
-        .read(&shared.sums)
-        .read(&shared.scales)
-        .read(&shared.calendar)
-        .read(&shared.warm_up)
-        .write(&mut rows)
-        .value(bars)
-        .run()?;
+    unsafe { stage.launch(&BLANK, tiles(candles)).read(&candles.ranges).write(&mut rows).value(bars).run() }?;
+    unsafe {
+        candles
+            .given(stage.launch(&ROWS, tiles(candles)))
+            .read(&candles.ranges)
+            .read(&ln_close)
+            .read(&volatility)
+            .read(&recurrences.smooth)
+            .read(&recurrences.exact)
+            .read(&shared.returns)
+            .read(&shared.sums)
+            .read(&shared.scales)
+            .read(&shared.calendar)
+            .read(&shared.warm_up)
+            .write(&mut rows)
+            .value(bars)
+            .run()
+    }?;
     Ok(rows)
 }
 

@@ -34,21 +34,30 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, atr: &[f64], rules: &Rules) -> 
         let mut return_bps = stage.zeros::<f64>(cells)?;
         let mut exit_bar = stage.zeros::<u32>(cells)?;
         let mut exit_reason = stage.zeros::<u8>(cells)?;
-        candles
-            .given(stage.launch(&UNIT_TRADES, Shape::one_thread_each(cells, 128)))
-            .read(&atr)
-            .read(&candles.ranges)
-            .write(&mut return_bps)
-            .write(&mut exit_bar)
-            .write(&mut exit_reason)
-            .value(DeviceRules::from(rules))
-            .value(bars as u32)
-            .value(cells as u64)
-            .run()?;
+        unsafe {
+            candles
+                .given(stage.launch(&UNIT_TRADES, Shape::one_thread_each(cells, 128)))
+                .read(&atr)
+                .read(&candles.ranges)
+                .write(&mut return_bps)
+                .write(&mut exit_bar)
+                .write(&mut exit_reason)
+                .value(DeviceRules::from(rules))
+                .value(bars as u32)
+                .value(cells as u64)
+                .run()
+        }?;
         labels.return_bps.extend(stage.download(&return_bps)?);
         labels.exit_bar.extend(stage.download(&exit_bar)?);
         let reasons = stage.download(&exit_reason)?;
-        labels.exit_reason.extend(reasons.iter().map(|&reason| ExitReason::ALL[usize::from(reason) % 5]));
+        for code in reasons {
+            let unknown = || EngineError::Kernel {
+                stage: stage.name(),
+                kernel: UNIT_TRADES.name,
+                detail: format!("exit reason {code}, where there are {}", ExitReason::ALL.len()),
+            };
+            labels.exit_reason.push(ExitReason::of(code).ok_or_else(unknown)?);
+        }
     }
     Ok(labels)
 }

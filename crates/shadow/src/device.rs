@@ -75,8 +75,9 @@ unsafe impl Element for DeviceTrade {
 }
 
 impl DeviceTrade {
-    fn trade(&self, first_symbol: usize) -> Trade {
-        Trade {
+    /// The trade of a part whose symbols begin at this row; none where its exit reason is unknown.
+    fn trade(&self, first_symbol: usize) -> Option<Trade> {
+        Some(Trade {
             symbol: first_symbol + self.symbol as usize,
             side: if self.is_short != 0 { Side::Short } else { Side::Long },
             signal_bar: self.signal_bar as usize,
@@ -87,14 +88,14 @@ impl DeviceTrade {
             stop_price: self.stop_price,
             take_price: self.take_price,
             size: self.size,
-            exit_reason: ExitReason::ALL[self.exit_reason as usize % ExitReason::ALL.len()],
+            exit_reason: ExitReason::of(u8::try_from(self.exit_reason).ok()?)?,
             gross_bps: self.gross_bps,
             fee_bps: self.fee_bps,
             spread_bps: self.spread_bps,
             slippage_bps: self.slippage_bps,
             funding_bps: self.funding_bps,
             net_bps: self.net_bps,
-        }
+        })
     }
 }
 
@@ -153,6 +154,7 @@ fn part(
     symbols: Range<usize>,
     trades: &mut [Vec<Trade>],
 ) -> Result<(), EngineError> {
+    assert!(windows.iter().flatten().all(|window| window.end <= panel.bars), "windows lie within the panel's bars");
     let rows = symbols.start * panel.bars..symbols.end * panel.bars;
     let mut first_window = vec![0_u32];
     let mut bounds = Vec::new();
@@ -180,24 +182,26 @@ fn part(
     let mut out = stage.zeros::<DeviceTrade>(0)?;
     for writes in [false, true] {
         let places = stage.upload(&offsets)?;
-        candles
-            .given(stage.launch(&SIMULATE, Shape::one_thread_each(jobs, 64)))
-            .read(&atr)
-            .read(&side)
-            .read(&stop_bps)
-            .read(&take_bps)
-            .read(&size)
-            .read(&first_window)
-            .read(&bounds)
-            .read(&rules)
-            .read(&places)
-            .write(&mut counts)
-            .write(&mut out)
-            .value(symbols.len() as u32)
-            .value(panel.bars as u32)
-            .value(jobs as u32)
-            .value(u32::from(writes))
-            .run()?;
+        unsafe {
+            candles
+                .given(stage.launch(&SIMULATE, Shape::one_thread_each(jobs, 64)))
+                .read(&atr)
+                .read(&side)
+                .read(&stop_bps)
+                .read(&take_bps)
+                .read(&size)
+                .read(&first_window)
+                .read(&bounds)
+                .read(&rules)
+                .read(&places)
+                .write(&mut counts)
+                .write(&mut out)
+                .value(symbols.len() as u32)
+                .value(panel.bars as u32)
+                .value(jobs as u32)
+                .value(u32::from(writes))
+                .run()
+        }?;
         if !writes {
             let mut total = 0;
             for (offset, count) in offsets.iter_mut().zip(stage.download(&counts)?) {
@@ -211,7 +215,14 @@ fn part(
     let ends = offsets.iter().skip(1).copied().chain([out.len() as u64]);
     for (job, (start, end)) in offsets.iter().copied().zip(ends).enumerate() {
         let own = &out[start as usize..end as usize];
-        trades[job / symbols.len()].extend(own.iter().map(|trade| trade.trade(symbols.start)));
+        for trade in own {
+            let unknown = || EngineError::Kernel {
+                stage: stage.name(),
+                kernel: SIMULATE.name,
+                detail: format!("exit reason {}, where there are {}", trade.exit_reason, ExitReason::ALL.len()),
+            };
+            trades[job / symbols.len()].push(trade.trade(symbols.start).ok_or_else(unknown)?);
+        }
     }
     Ok(())
 }

@@ -53,6 +53,11 @@ pub enum ExitReason {
 impl ExitReason {
     pub const ALL: [Self; 5] = [Self::StopLoss, Self::TakeProfit, Self::Time, Self::SignalReversal, Self::EndOfData];
 
+    /// The reason that a kernel calls by this number: its place in [`Self::ALL`].
+    pub fn of(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::StopLoss => "stop_loss",

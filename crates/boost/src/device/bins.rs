@@ -174,15 +174,17 @@ impl Bins {
         let blocks = [most_rows.div_ceil(threads / LANES as u32), places.len() as u32, 1];
         let mut codes = stage.zeros::<u8>(codes as usize)?;
         let (packed, orders, group_bins) = (stage.upload(&packed)?, stage.upload(&orders)?, stage.upload(&group_bins)?);
-        stage
-            .launch(&PACK, Shape { blocks, threads, shared_bytes: 0 })
-            .read(&packed)
-            .read(&orders)
-            .read(&group_bins)
-            .value(features as u32)
-            .read(&columns.codes)
-            .write(&mut codes)
-            .run()?;
+        unsafe {
+            stage
+                .launch(&PACK, Shape { blocks, threads, shared_bytes: 0 })
+                .read(&packed)
+                .read(&orders)
+                .read(&group_bins)
+                .value(features as u32)
+                .read(&columns.codes)
+                .write(&mut codes)
+                .run()
+        }?;
         Ok(Self { cuts: columns.cuts, codes, groups, rows, known: columns.known })
     }
 }
@@ -194,17 +196,19 @@ impl Columns {
         let (sets, rows) = (stage.upload(&asked.places)?, stage.upload(&asked.rows)?);
         let mut made = Made::zeros(stage, asked)?;
         let blocks = [asked.features as u32, asked.places.len() as u32, 1];
-        stage
-            .launch(&COLUMNS, Shape { blocks, threads, shared_bytes: most_keys * size_of::<u64>() as u32 })
-            .read(table)
-            .value(asked.features as u32)
-            .read(&sets)
-            .read(&rows)
-            .write(&mut made.cuts)
-            .write(&mut made.counts)
-            .write(&mut made.any_missing)
-            .write(&mut made.codes)
-            .run()?;
+        unsafe {
+            stage
+                .launch(&COLUMNS, Shape { blocks, threads, shared_bytes: most_keys * size_of::<u64>() as u32 })
+                .read(table)
+                .value(asked.features as u32)
+                .read(&sets)
+                .read(&rows)
+                .write(&mut made.cuts)
+                .write(&mut made.counts)
+                .write(&mut made.any_missing)
+                .write(&mut made.codes)
+                .run()
+        }?;
         made.columns(stage, asked)
     }
 }

@@ -48,23 +48,25 @@ pub fn train<T: Kept>(
         (stage.zeros::<f64>(sizes.scratch_f64)?, stage.zeros::<u32>(sizes.scratch_u32)?);
     let mut parts = stage.zeros::<Part>(sizes.parts)?;
     let mut grown = Grown::new(stage, sizes, args.len())?;
-    stage
-        .launch(&TRAIN, Shape::one_block_each(args.len(), threads, 0))
-        .read(&jobs_there)
-        .read(&rows)
-        .read(&groups)
-        .read(&bins.cuts)
-        .read(&bins.codes)
-        .read(&labels)
-        .read(&weights)
-        .write(&mut scratch_f64)
-        .write(&mut scratch_u32)
-        .write(&mut parts)
-        .write(&mut grown.nodes)
-        .write(&mut grown.leaves)
-        .write(&mut grown.trees)
-        .write(&mut grown.losses)
-        .write(&mut grown.outcomes)
-        .run()?;
+    unsafe {
+        stage
+            .launch(&TRAIN, Shape::one_block_each(args.len(), threads, 0))
+            .read(&jobs_there)
+            .read(&rows)
+            .read(&groups)
+            .read(&bins.cuts)
+            .read(&bins.codes)
+            .read(&labels)
+            .read(&weights)
+            .write(&mut scratch_f64)
+            .write(&mut scratch_u32)
+            .write(&mut parts)
+            .write(&mut grown.nodes)
+            .write(&mut grown.leaves)
+            .write(&mut grown.trees)
+            .write(&mut grown.losses)
+            .write(&mut grown.outcomes)
+            .run()
+    }?;
     T::of_launch(stage, &grown, &Launched { tasks, sets, jobs: args, names, cuts: &bins.known })
 }

@@ -60,18 +60,20 @@ pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) 
         let (leaves, bases, rows) =
             (stage.upload(&laid.leaves)?, stage.upload(&laid.bases)?, stage.upload(&laid.rows)?);
         let mut scores = stage.zeros::<f64>(laid.scores)?;
-        stage
-            .launch(&RAW_SCORES, shape)
-            .read(&values)
-            .value(table.features as u32)
-            .read(&args)
-            .read(&trees)
-            .read(&nodes)
-            .read(&leaves)
-            .read(&bases)
-            .read(&rows)
-            .write(&mut scores)
-            .run()?;
+        unsafe {
+            stage
+                .launch(&RAW_SCORES, shape)
+                .read(&values)
+                .value(table.features as u32)
+                .read(&args)
+                .read(&trees)
+                .read(&nodes)
+                .read(&leaves)
+                .read(&bases)
+                .read(&rows)
+                .write(&mut scores)
+                .run()
+        }?;
         let scores = stage.download(&scores)?;
         let own = |(job, args): (&PredictJob<'_>, &PredictArgs)| {
             scores[args.scores as usize..][..job.rows.len() * args.classes as usize].to_vec()

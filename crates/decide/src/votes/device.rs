@@ -82,20 +82,22 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, engines: &VoterParams) -> Resul
         let mut planes = stage.zeros::<f64>(candles.cells() * VOTERS * PLANES)?;
         let mut out = stage.zeros::<f32>(candles.cells() * VOTERS)?;
         let shape = Shape { blocks: [VOTERS as u32, part.len() as u32, 1], threads, shared_bytes: 0 };
-        stage
-            .launch(&CAST, shape)
-            .read(&candles.high)
-            .read(&candles.low)
-            .read(&candles.close)
-            .read(&candles.volume)
-            .read(&candles.ranges)
-            .read(&args)
-            .read(&bitcoin)
-            .read(&places)
-            .write(&mut planes)
-            .write(&mut out)
-            .value(bars as u32)
-            .run()?;
+        unsafe {
+            stage
+                .launch(&CAST, shape)
+                .read(&candles.high)
+                .read(&candles.low)
+                .read(&candles.close)
+                .read(&candles.volume)
+                .read(&candles.ranges)
+                .read(&args)
+                .read(&bitcoin)
+                .read(&places)
+                .write(&mut planes)
+                .write(&mut out)
+                .value(bars as u32)
+                .run()
+        }?;
         stage.download_into(&out, &mut votes.values[part.start * bars * VOTERS..part.end * bars * VOTERS])?;
     }
     Ok(votes)
@@ -113,16 +115,18 @@ fn bitcoin(
     let Range { start, end } = panel.ranges[row];
     let close = stage.upload(panel.row(&panel.close, row))?;
     let mut moves = stage.zeros::<f64>(bars)?;
-    stage
-        .launch(&BITCOIN, Shape::one_thread_each(bars, THREADS))
-        .read(&close)
-        .write(&mut moves)
-        .value(start as u32)
-        .value(end as u32)
-        .value(bars as u32)
-        .value(engines.bitcoin_lead.bars as u32)
-        .value(engines.bitcoin_lead.deviation_bars as u32)
-        .run()?;
+    unsafe {
+        stage
+            .launch(&BITCOIN, Shape::one_thread_each(bars, THREADS))
+            .read(&close)
+            .write(&mut moves)
+            .value(start as u32)
+            .value(end as u32)
+            .value(bars as u32)
+            .value(engines.bitcoin_lead.bars as u32)
+            .value(engines.bitcoin_lead.deviation_bars as u32)
+            .run()
+    }?;
     Ok(moves)
 }
 
@@ -138,13 +142,15 @@ fn ranks(stage: &Stage<'_>, panel: &Panel, over: Option<usize>) -> Result<Vec<f3
         let mut places = stage.zeros::<f32>(symbols * part.len())?;
         let mut shape = Shape::one_thread_each(part.len(), THREADS);
         shape.blocks[1] = symbols as u32;
-        stage
-            .launch(&RANKS, shape)
-            .read(&returns)
-            .write(&mut places)
-            .value(symbols as u32)
-            .value(part.len() as u32)
-            .run()?;
+        unsafe {
+            stage
+                .launch(&RANKS, shape)
+                .read(&returns)
+                .write(&mut places)
+                .value(symbols as u32)
+                .value(part.len() as u32)
+                .run()
+        }?;
         let places = stage.download(&places)?;
         for (row, places) in ranks.chunks_exact_mut(bars).zip(places.chunks_exact(part.len())) {
             row[part.clone()].copy_from_slice(places);

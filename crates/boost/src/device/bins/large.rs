@@ -117,64 +117,74 @@ impl Part {
     ) -> Result<(), EngineError> {
         let shape = |x: u32, y: u32| Shape { blocks: [x, y, 1], threads: self.threads, shared_bytes: 0 };
         let train = set.train_rows;
-        stage
-            .launch(&KEYS, shape(train.div_ceil(PIECE), 1))
-            .read(table)
-            .value(self.features)
-            .read(rows)
-            .value(set.rows)
-            .value(train)
-            .value(self.first)
-            .value(self.columns)
-            .write(&mut work.keys)
-            .run()?;
+        unsafe {
+            stage
+                .launch(&KEYS, shape(train.div_ceil(PIECE), 1))
+                .read(table)
+                .value(self.features)
+                .read(rows)
+                .value(set.rows)
+                .value(train)
+                .value(self.first)
+                .value(self.columns)
+                .write(&mut work.keys)
+                .run()
+        }?;
         for shift in SHIFTS {
             let of_tiles = shape(tiles.count, self.columns);
-            stage
-                .launch(&COUNT, of_tiles)
-                .read(&work.keys)
-                .value(train)
-                .value(tiles.segment)
-                .value(shift)
-                .write(&mut work.counts)
-                .run()?;
-            stage.launch(&OFFSETS, shape(self.columns, 1)).value(tiles.count).write(&mut work.counts).run()?;
-            stage
-                .launch(&SCATTER, of_tiles)
-                .read(&work.keys)
-                .value(train)
-                .value(tiles.segment)
-                .value(shift)
-                .read(&work.counts)
-                .write(&mut work.sorted)
-                .run()?;
+            unsafe {
+                stage
+                    .launch(&COUNT, of_tiles)
+                    .read(&work.keys)
+                    .value(train)
+                    .value(tiles.segment)
+                    .value(shift)
+                    .write(&mut work.counts)
+                    .run()
+            }?;
+            unsafe { stage.launch(&OFFSETS, shape(self.columns, 1)).value(tiles.count).write(&mut work.counts).run() }?;
+            unsafe {
+                stage
+                    .launch(&SCATTER, of_tiles)
+                    .read(&work.keys)
+                    .value(train)
+                    .value(tiles.segment)
+                    .value(shift)
+                    .read(&work.counts)
+                    .write(&mut work.sorted)
+                    .run()
+            }?;
             std::mem::swap(&mut work.keys, &mut work.sorted);
         }
-        stage
-            .launch(&CUT, shape(self.columns, 1))
-            .read(&work.keys)
-            .value(train)
-            .value(set.max_bin)
-            .value(self.base)
-            .write(&mut made.cuts)
-            .write(&mut made.counts)
-            .write(&mut made.any_missing)
-            .run()?;
+        unsafe {
+            stage
+                .launch(&CUT, shape(self.columns, 1))
+                .read(&work.keys)
+                .value(train)
+                .value(set.max_bin)
+                .value(self.base)
+                .write(&mut made.cuts)
+                .write(&mut made.counts)
+                .write(&mut made.any_missing)
+                .run()
+        }?;
         let all = train + set.valid_rows;
-        stage
-            .launch(&CODES, shape(all.div_ceil(PIECE), 1))
-            .read(table)
-            .value(self.features)
-            .read(rows)
-            .value(set.rows)
-            .value(all)
-            .value(self.first)
-            .value(self.columns)
-            .value(self.base)
-            .read(&made.cuts)
-            .read(&made.counts)
-            .value(set.columns)
-            .write(&mut made.codes)
-            .run()
+        unsafe {
+            stage
+                .launch(&CODES, shape(all.div_ceil(PIECE), 1))
+                .read(table)
+                .value(self.features)
+                .read(rows)
+                .value(set.rows)
+                .value(all)
+                .value(self.first)
+                .value(self.columns)
+                .value(self.base)
+                .read(&made.cuts)
+                .read(&made.counts)
+                .value(set.columns)
+                .write(&mut made.codes)
+                .run()
+        }
     }
 }

@@ -160,239 +160,271 @@ impl<'a> Launches<'a> {
     /// Gradients, the rows drawn, and the root.
     fn open(&mut self, round: u32) -> Result<(), EngineError> {
         let (stage, a_tile) = (self.stage, Shape::one_block_each(self.train_tiles.len(), self.threads, 0));
-        stage
-            .launch(&BEGIN, Shape::one_block_each(self.jobs_count, self.threads, 0))
-            .read(&self.jobs)
-            .read(&self.rows)
-            .value(round)
-            .write(&mut self.drawn)
-            .write(&mut self.states)
-            .run()?;
-        stage
-            .launch(&GRADIENTS, a_tile)
-            .read(&self.jobs)
-            .read(&self.rows)
-            .read(&self.train_tiles)
-            .read(&self.labels)
-            .read(&self.weights)
-            .value(round)
-            .write(&mut self.scratch_f64)
-            .write(&mut self.states)
-            .run()?;
-        stage
-            .launch(&QUANTISE, a_tile)
-            .read(&self.jobs)
-            .read(&self.rows)
-            .read(&self.train_tiles)
-            .value(round)
-            .write(&mut self.scratch_f64)
-            .write(&mut self.scratch_u32)
-            .write(&mut self.drawn_rows)
-            .write(&mut self.states)
-            .run()?;
-        stage
-            .launch(&DRAW, a_tile)
-            .read(&self.jobs)
-            .read(&self.level_jobs)
-            .read(&self.rows)
-            .read(&self.train_tiles)
-            .value(round)
-            .read(&self.drawn_rows)
-            .read(&self.states)
-            .write(&mut self.scratch_u32)
-            .run()?;
-        stage
-            .launch(&ROOT, Shape::one_thread_each(self.jobs_count, self.threads))
-            .read(&self.jobs)
-            .value(self.jobs_count as u32)
-            .read(&self.rows)
-            .value(self.grain.tile)
-            .value(self.grain.few)
-            .write(&mut self.parts)
-            .write(&mut self.states)
-            .write(&mut self.lengths)
-            .write(&mut self.builds)
-            .write(&mut self.clears)
-            .write(&mut self.searches)
-            .run()
+        unsafe {
+            stage
+                .launch(&BEGIN, Shape::one_block_each(self.jobs_count, self.threads, 0))
+                .read(&self.jobs)
+                .read(&self.rows)
+                .value(round)
+                .write(&mut self.drawn)
+                .write(&mut self.states)
+                .run()
+        }?;
+        unsafe {
+            stage
+                .launch(&GRADIENTS, a_tile)
+                .read(&self.jobs)
+                .read(&self.rows)
+                .read(&self.train_tiles)
+                .read(&self.labels)
+                .read(&self.weights)
+                .value(round)
+                .write(&mut self.scratch_f64)
+                .write(&mut self.states)
+                .run()
+        }?;
+        unsafe {
+            stage
+                .launch(&QUANTISE, a_tile)
+                .read(&self.jobs)
+                .read(&self.rows)
+                .read(&self.train_tiles)
+                .value(round)
+                .write(&mut self.scratch_f64)
+                .write(&mut self.scratch_u32)
+                .write(&mut self.drawn_rows)
+                .write(&mut self.states)
+                .run()
+        }?;
+        unsafe {
+            stage
+                .launch(&DRAW, a_tile)
+                .read(&self.jobs)
+                .read(&self.level_jobs)
+                .read(&self.rows)
+                .read(&self.train_tiles)
+                .value(round)
+                .read(&self.drawn_rows)
+                .read(&self.states)
+                .write(&mut self.scratch_u32)
+                .run()
+        }?;
+        unsafe {
+            stage
+                .launch(&ROOT, Shape::one_thread_each(self.jobs_count, self.threads))
+                .read(&self.jobs)
+                .value(self.jobs_count as u32)
+                .read(&self.rows)
+                .value(self.grain.tile)
+                .value(self.grain.few)
+                .write(&mut self.parts)
+                .write(&mut self.states)
+                .write(&mut self.lengths)
+                .write(&mut self.builds)
+                .write(&mut self.clears)
+                .write(&mut self.searches)
+                .run()
+        }
     }
 
     /// The best splits of a level.
     fn search(&mut self, round: u32, depth: u32) -> Result<(), EngineError> {
         let stage = self.stage;
-        stage
-            .launch(&CLEAR, self.crew)
-            .read(&self.level_jobs)
-            .value(self.groups_count)
-            .value(depth)
-            .read(&self.lengths)
-            .read(&self.clears)
-            .write(&mut self.histograms)
-            .run()?;
-        stage
-            .launch(&BUILD, self.crew)
-            .read(&self.jobs)
-            .read(&self.level_jobs)
-            .read(&self.rows)
-            .read(&self.groups)
-            .read(&self.bins.codes)
-            .read(&self.drawn)
-            .value(self.groups_count)
-            .value(depth)
-            .read(&self.lengths)
-            .read(&self.builds)
-            .write(&mut self.scratch_u32)
-            .write(&mut self.histograms)
-            .run()?;
-        stage
-            .launch(&SEARCH, self.crew)
-            .read(&self.jobs)
-            .read(&self.level_jobs)
-            .read(&self.rows)
-            .read(&self.groups)
-            .read(&self.bins.codes)
-            .read(&self.drawn)
-            .value(round)
-            .value(depth)
-            .read(&self.parts)
-            .read(&self.states)
-            .read(&self.searches)
-            .write(&mut self.scratch_u32)
-            .write(&mut self.lengths)
-            .write(&mut self.histograms)
-            .write(&mut self.found)
-            .run()
+        unsafe {
+            stage
+                .launch(&CLEAR, self.crew)
+                .read(&self.level_jobs)
+                .value(self.groups_count)
+                .value(depth)
+                .read(&self.lengths)
+                .read(&self.clears)
+                .write(&mut self.histograms)
+                .run()
+        }?;
+        unsafe {
+            stage
+                .launch(&BUILD, self.crew)
+                .read(&self.jobs)
+                .read(&self.level_jobs)
+                .read(&self.rows)
+                .read(&self.groups)
+                .read(&self.bins.codes)
+                .read(&self.drawn)
+                .value(self.groups_count)
+                .value(depth)
+                .read(&self.lengths)
+                .read(&self.builds)
+                .write(&mut self.scratch_u32)
+                .write(&mut self.histograms)
+                .run()
+        }?;
+        unsafe {
+            stage
+                .launch(&SEARCH, self.crew)
+                .read(&self.jobs)
+                .read(&self.level_jobs)
+                .read(&self.rows)
+                .read(&self.groups)
+                .read(&self.bins.codes)
+                .read(&self.drawn)
+                .value(round)
+                .value(depth)
+                .read(&self.parts)
+                .read(&self.states)
+                .read(&self.searches)
+                .write(&mut self.scratch_u32)
+                .write(&mut self.lengths)
+                .write(&mut self.histograms)
+                .write(&mut self.found)
+                .run()
+        }
     }
 
     /// Nodes and leaves of a level.
     fn decide(&mut self, round: u32, depth: u32) -> Result<(), EngineError> {
-        self.stage
-            .launch(&DECIDE, Shape::one_block_each(self.jobs_count, self.threads, 0))
-            .read(&self.jobs)
-            .read(&self.level_jobs)
-            .read(&self.rows)
-            .read(&self.groups)
-            .read(&self.bins.cuts)
-            .value(round)
-            .value(depth)
-            .value(self.grain.tile)
-            .read(&self.parts)
-            .read(&self.found)
-            .write(&mut self.splits)
-            .write(&mut self.grown.nodes)
-            .write(&mut self.grown.leaves)
-            .write(&mut self.states)
-            .write(&mut self.lengths)
-            .write(&mut self.split_tiles)
-            .run()
+        unsafe {
+            self.stage
+                .launch(&DECIDE, Shape::one_block_each(self.jobs_count, self.threads, 0))
+                .read(&self.jobs)
+                .read(&self.level_jobs)
+                .read(&self.rows)
+                .read(&self.groups)
+                .read(&self.bins.cuts)
+                .value(round)
+                .value(depth)
+                .value(self.grain.tile)
+                .read(&self.parts)
+                .read(&self.found)
+                .write(&mut self.splits)
+                .write(&mut self.grown.nodes)
+                .write(&mut self.grown.leaves)
+                .write(&mut self.states)
+                .write(&mut self.lengths)
+                .write(&mut self.split_tiles)
+                .run()
+        }
     }
 
     /// Children, and the rows that they get.
     fn divide(&mut self, round: u32, depth: u32) -> Result<(), EngineError> {
         let stage = self.stage;
-        stage
-            .launch(&COUNT, self.crew)
-            .read(&self.jobs)
-            .read(&self.level_jobs)
-            .read(&self.rows)
-            .read(&self.groups)
-            .read(&self.bins.codes)
-            .value(round)
-            .value(depth)
-            .read(&self.grown.nodes)
-            .read(&self.split_tiles)
-            .write(&mut self.scratch_u32)
-            .write(&mut self.lengths)
-            .write(&mut self.lefts)
-            .write(&mut self.splits)
-            .run()?;
-        stage
-            .launch(&PLACE, Shape::one_block_each(self.jobs_count, self.threads, 0))
-            .read(&self.jobs)
-            .read(&self.level_jobs)
-            .read(&self.rows)
-            .value(depth)
-            .value(self.grain.tile)
-            .value(self.grain.few)
-            .read(&self.splits)
-            .write(&mut self.parts)
-            .write(&mut self.states)
-            .write(&mut self.lengths)
-            .write(&mut self.builds)
-            .write(&mut self.clears)
-            .write(&mut self.searches)
-            .run()?;
-        stage
-            .launch(&MOVE, self.crew)
-            .read(&self.jobs)
-            .read(&self.level_jobs)
-            .read(&self.rows)
-            .read(&self.groups)
-            .read(&self.bins.codes)
-            .value(round)
-            .value(depth)
-            .read(&self.parts)
-            .read(&self.splits)
-            .read(&self.grown.nodes)
-            .read(&self.lengths)
-            .read(&self.split_tiles)
-            .read(&self.lefts)
-            .write(&mut self.scratch_u32)
-            .run()
+        unsafe {
+            stage
+                .launch(&COUNT, self.crew)
+                .read(&self.jobs)
+                .read(&self.level_jobs)
+                .read(&self.rows)
+                .read(&self.groups)
+                .read(&self.bins.codes)
+                .value(round)
+                .value(depth)
+                .read(&self.grown.nodes)
+                .read(&self.split_tiles)
+                .write(&mut self.scratch_u32)
+                .write(&mut self.lengths)
+                .write(&mut self.lefts)
+                .write(&mut self.splits)
+                .run()
+        }?;
+        unsafe {
+            stage
+                .launch(&PLACE, Shape::one_block_each(self.jobs_count, self.threads, 0))
+                .read(&self.jobs)
+                .read(&self.level_jobs)
+                .read(&self.rows)
+                .value(depth)
+                .value(self.grain.tile)
+                .value(self.grain.few)
+                .read(&self.splits)
+                .write(&mut self.parts)
+                .write(&mut self.states)
+                .write(&mut self.lengths)
+                .write(&mut self.builds)
+                .write(&mut self.clears)
+                .write(&mut self.searches)
+                .run()
+        }?;
+        unsafe {
+            stage
+                .launch(&MOVE, self.crew)
+                .read(&self.jobs)
+                .read(&self.level_jobs)
+                .read(&self.rows)
+                .read(&self.groups)
+                .read(&self.bins.codes)
+                .value(round)
+                .value(depth)
+                .read(&self.parts)
+                .read(&self.splits)
+                .read(&self.grown.nodes)
+                .read(&self.lengths)
+                .read(&self.split_tiles)
+                .read(&self.lefts)
+                .write(&mut self.scratch_u32)
+                .run()
+        }
     }
 
     /// Scores and losses after a tree, and who goes on.
     fn close(&mut self, round: u32) -> Result<(), EngineError> {
         let stage = self.stage;
-        stage
-            .launch(&SCORE, Shape::one_block_each(self.train_tiles.len(), self.threads, 0))
-            .read(&self.jobs)
-            .read(&self.rows)
-            .read(&self.groups)
-            .read(&self.bins.codes)
-            .read(&self.train_tiles)
-            .value(round)
-            .read(&self.grown.nodes)
-            .read(&self.grown.leaves)
-            .read(&self.states)
-            .write(&mut self.scratch_f64)
-            .run()?;
+        unsafe {
+            stage
+                .launch(&SCORE, Shape::one_block_each(self.train_tiles.len(), self.threads, 0))
+                .read(&self.jobs)
+                .read(&self.rows)
+                .read(&self.groups)
+                .read(&self.bins.codes)
+                .read(&self.train_tiles)
+                .value(round)
+                .read(&self.grown.nodes)
+                .read(&self.grown.leaves)
+                .read(&self.states)
+                .write(&mut self.scratch_f64)
+                .run()
+        }?;
         let a_tile = Shape::one_block_each(self.valid_tiles.len(), self.threads, 0);
-        stage
-            .launch(&VALID, a_tile)
-            .read(&self.jobs)
-            .read(&self.rows)
-            .read(&self.groups)
-            .read(&self.bins.codes)
-            .read(&self.valid_tiles)
-            .read(&self.labels)
-            .read(&self.weights)
-            .value(round)
-            .read(&self.grown.nodes)
-            .read(&self.grown.leaves)
-            .write(&mut self.scratch_f64)
-            .write(&mut self.states)
-            .run()?;
-        stage
-            .launch(&LOSSES, a_tile)
-            .read(&self.jobs)
-            .read(&self.rows)
-            .read(&self.valid_tiles)
-            .write(&mut self.scratch_f64)
-            .write(&mut self.states)
-            .run()?;
-        stage
-            .launch(&END, Shape::one_thread_each(self.jobs_count, self.threads))
-            .read(&self.jobs)
-            .value(self.jobs_count as u32)
-            .read(&self.rows)
-            .value(round)
-            .write(&mut self.grown.trees)
-            .write(&mut self.grown.losses)
-            .write(&mut self.grown.outcomes)
-            .write(&mut self.running)
-            .write(&mut self.states)
-            .run()
+        unsafe {
+            stage
+                .launch(&VALID, a_tile)
+                .read(&self.jobs)
+                .read(&self.rows)
+                .read(&self.groups)
+                .read(&self.bins.codes)
+                .read(&self.valid_tiles)
+                .read(&self.labels)
+                .read(&self.weights)
+                .value(round)
+                .read(&self.grown.nodes)
+                .read(&self.grown.leaves)
+                .write(&mut self.scratch_f64)
+                .write(&mut self.states)
+                .run()
+        }?;
+        unsafe {
+            stage
+                .launch(&LOSSES, a_tile)
+                .read(&self.jobs)
+                .read(&self.rows)
+                .read(&self.valid_tiles)
+                .write(&mut self.scratch_f64)
+                .write(&mut self.states)
+                .run()
+        }?;
+        unsafe {
+            stage
+                .launch(&END, Shape::one_thread_each(self.jobs_count, self.threads))
+                .read(&self.jobs)
+                .value(self.jobs_count as u32)
+                .read(&self.rows)
+                .value(round)
+                .write(&mut self.grown.trees)
+                .write(&mut self.grown.losses)
+                .write(&mut self.grown.outcomes)
+                .write(&mut self.running)
+                .write(&mut self.states)
+                .run()
+        }
     }
 
     /// Whether any job wants another round.
