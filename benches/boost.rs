@@ -1,14 +1,14 @@
-//! Boosting on real candles, for a race with other programs:
+//! Boosting on real candles, for comparison with other programs:
 //!
 //! boost prepare CANDLES PROBLEM DATA    writes a problem to the folder DATA (its files: benches/peers/problem.rs)
-//! boost train DATA [MODELS]             trains its models (the first MODELS of them) and prints one JSON object
-//! boost losses DATA                     trains them and prints each one's validation loss, as one JSON array
-//! boost predict DATA [MODELS]           trains them, then has each predict the table's first 20,000 rows, and prints the
-//!                                       seconds of that alone
+//! boost train DATA [MODELS]             trains its models (or the first MODELS of them) and prints one JSON object
+//! boost losses DATA                     trains all models and prints their validation losses, as one JSON array
+//! boost predict DATA [MODELS]           trains the models, then each predicts the table's first 20,000 rows; prints the
+//!                                       seconds of the prediction only
 //!
-//! Problems: `many` (a model a symbol, 2,880 rows, depth 6, 100 rounds), `tiny` (20,000 models of 110 rows, depth 4,
-//! 50 rounds), `large` (one model on all rows, depth 6, 100 rounds); and to compare losses `hourly` and `minutes` (up to
-//! four models a symbol, each validated on the rows after its own). The label is whether a long trade won.
+//! Problems: `many` (one model per symbol, 2,880 rows, depth 6, 100 rounds), `tiny` (20,000 models of 110 rows, depth 4,
+//! 50 rounds), `large` (one model on all rows, depth 6, 100 rounds); to compare losses also `hourly` and `minutes` (up to
+//! four models per symbol, each validated on the rows after its training rows). The label is whether a long trade won.
 
 use std::error::Error;
 use std::fs;
@@ -29,14 +29,14 @@ use problem::{Data, Model, Problem};
 #[path = "peers/problem.rs"]
 mod problem;
 
-/// Rows that each model predicts; those of `boost_peers.py`.
+/// Rows that each model predicts; the same number as in `boost_peers.py`.
 const PREDICTED: usize = 20_000;
 
-/// Rows between the last that a model learns from and the first that it is validated on: longer than any label.
+/// Rows between the last training row and the first validation row of a model: longer than any label.
 const GAP: usize = 96;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Cargo adds options of its own to the arguments of a benchmark.
+    // Cargo adds its own options to the arguments of a benchmark.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
@@ -61,7 +61,7 @@ fn prepare(candles: &Path, name: &str, data: &Path) -> Result<(), Box<dyn Error>
     let features = features::compute(&panel);
     let outcomes = labels::compute(&panel, &features::atr_14(&panel), &rules);
 
-    // All rows that have a label and whose features have begun, symbol by symbol.
+    // All rows with a label that are past the features' warm-up, symbol by symbol.
     let (mut values, mut wins, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
     for (symbol, name) in panel.symbols.iter().enumerate() {
         let first = wins.len();
@@ -79,7 +79,7 @@ fn prepare(candles: &Path, name: &str, data: &Path) -> Result<(), Box<dyn Error>
         "large" => (6, 100, vec![model("all", 0..wins.len() / 10 * 9, wins.len() / 10 * 9..wins.len())]),
         "hourly" => (6, 100, symbols.iter().flat_map(|symbol| folds(symbol, 2880, 700)).collect()),
         "minutes" => (6, 100, symbols.iter().flat_map(|symbol| folds(symbol, 20_000, 5000)).collect()),
-        other => return Err(format!("{other}: many, tiny, large, hourly or minutes").into()),
+        other => return Err(format!("unknown problem {other}: choose many, tiny, large, hourly or minutes").into()),
     };
     let problem = Problem {
         name: name.to_owned(),
@@ -100,12 +100,12 @@ fn model(table: &str, train: Range<usize>, valid: Range<usize>) -> Model {
     Model { table: table.to_owned(), train, valid }
 }
 
-/// The newest 720 rows to validate on, and the 2,880 before them, a day apart.
+/// Trains on 2,880 rows and validates on the newest 696, with a gap of a day (24 rows) between them.
 fn newest((symbol, rows): &(String, Range<usize>)) -> Model {
     model(symbol, rows.end - 3600..rows.end - 720, rows.end - 696..rows.end)
 }
 
-/// 20,000 windows of 110 rows, each drawn from the symbols' rows.
+/// 20,000 random windows of 110 rows, from each symbol in turn.
 fn tiny(symbols: &[(String, Range<usize>)]) -> Vec<Model> {
     let long: Vec<&(String, Range<usize>)> = symbols.iter().filter(|(_, rows)| rows.len() > 110).collect();
     let windows = (0..20_000).map(|number| {
@@ -116,7 +116,7 @@ fn tiny(symbols: &[(String, Range<usize>)]) -> Vec<Model> {
     windows.collect()
 }
 
-/// Up to four models, from the newest rows back: no row validates two of them.
+/// Up to four models, from the newest rows backwards. Their validation rows do not overlap.
 fn folds((symbol, rows): &(String, Range<usize>), train: usize, valid: usize) -> Vec<Model> {
     let ends = (0..4).map(|fold| rows.len().saturating_sub(fold * valid));
     ends.filter(|&end| end >= train + GAP + valid)
@@ -181,7 +181,7 @@ fn losses(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Most memory that this process has had so far, in MB; none where the system does not tell.
+/// Peak memory of this process in MB; none if the system does not report it.
 fn peak_mb() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,11 +1,11 @@
-//! How long the exports of a million made trades take, each as wide as a real one:
+//! The time of the exports of a million synthetic trades, each as wide as a real one:
 //!
 //! export [TRADES [RUNS [URL [FOLDER]]]]
 //!
-//! `RUNS` runs share the trades evenly (1, so that two files hold all of them); `URL` is an empty PostgreSQL database, else
-//! `sqlite://data/brain.db`. Everything lies below the folder for temporary files, about 10 kB a trade, and is removed at the
-//! end; in a FOLDER it is kept, and a folder that has them already is measured again. Two rounds are measured, since the
-//! first one reads what was just written.
+//! The trades are divided evenly among `RUNS` runs (default 1, so that two files hold all of them). `URL` is an empty
+//! PostgreSQL database; the default is `sqlite://data/brain.db`. The data takes about 10 kB per trade. It is in a temporary
+//! folder and removed at the end; in a given FOLDER it is kept, and used again by a later call. Two rounds are measured,
+//! because the first one reads what was just written.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -25,19 +25,19 @@ use huracan::shadow::{ExitReason, Side};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-/// Trades that are made and stored at once.
+/// Trades that are generated and stored at a time.
 const BATCH: usize = 10_000;
 const SYMBOLS: usize = 40;
 const HOUR_MS: i64 = 3_600_000;
-/// Bars after the exit at which a run looks at the price again.
+/// Bars after the exit at which a run records the price.
 const HORIZONS: [i64; 3] = [1, 5, 20];
 const SEED: u64 = 7;
-/// Tables of the brain that hold trades, or what is known of each.
+/// Tables of the brain with trades, or with data about each trade.
 const TABLES: [&str; 4] = ["trade_memory", "win_analysis", "loss_analysis", "post_exit_tracking"];
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Cargo adds options of its own to the arguments of a benchmark.
+    // Cargo adds its own options to the arguments of a benchmark.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let trades: usize = arguments.first().map_or(Ok(1_000_000), |text| text.parse())?;
     let runs: usize = arguments.get(1).map_or(Ok(1), |text| text.parse())?.max(1);
@@ -46,13 +46,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let temporary = if kept.is_none() { Some(tempfile::tempdir()?) } else { None };
     let home = temporary.as_ref().map_or_else(|| kept.unwrap_or_default(), |folder| folder.path().to_owned());
     let home = home.as_path();
-    // Written when all of it is made.
+    // Written when all trades are stored.
     let (mark, of_this) = (home.join("made"), format!("{trades} trades of {runs} runs"));
     let there = match std::fs::read_to_string(&mark) {
         Ok(made) if made == of_this => true,
-        Ok(made) => return Err(format!("{} has {made}", home.display()).into()),
+        Ok(made) => return Err(format!("{} holds {made}, not {of_this}", home.display()).into()),
         Err(_) if home.join("data/journal.db").exists() => {
-            return Err(format!("{} has trades whose making was cut off; remove it", home.display()).into());
+            return Err(format!("{} holds an incomplete set of trades; remove it", home.display()).into());
         }
         Err(_) => false,
     };
@@ -78,19 +78,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
             begun = Instant::now();
         };
-        let index = export::all_told(&brain, &journal, home, &run, &mut told).await?;
+        let index = export::all_with_progress(&brain, &journal, home, &run, &mut told).await?;
         let (seconds, mb) = (whole.elapsed().as_secs_f64(), index.total_bytes as f64 / 1e6);
         println!("round {round}: all {} files {mb:.1} MB in {seconds:.2} s", index.total_files);
     }
     if let Some(bytes) = peak_rss_bytes() {
-        println!("most memory held at once, the making included: {:.0} MB", bytes as f64 / 1e6);
+        println!("peak memory, including the generation of the trades: {:.0} MB", bytes as f64 / 1e6);
     }
     journal.close().await;
     brain.close().await;
     Ok(())
 }
 
-/// Fills brain and journal; gives back the newest run.
+/// Fills the brain and the journal. Returns the newest run.
 async fn made(
     brain: &Brain,
     journal: &Journal,
@@ -104,7 +104,7 @@ async fn made(
     }
     let a_run = trades.div_ceil(runs);
     for first in (0..trades).step_by(BATCH) {
-        // What a run stores takes the place of what it had stored: so each batch is a run of its own at first.
+        // Storing rows of a run replaces its earlier rows, so each batch is first stored as a separate run.
         let batch = format!("batch-{}", first / BATCH);
         let rows: Vec<TradeRow> = (first..trades.min(first + BATCH)).map(|n| trade(n, n % a_run, &batch)).collect();
         brain.replace(&TRADE_MEMORY, &batch, &rows).await?;
@@ -120,13 +120,13 @@ async fn made(
     run(runs - 1)
 }
 
-/// A run by its number.
+/// The run with this number.
 fn run(number: usize) -> Result<RunRow, Box<dyn Error>> {
     let day = NaiveDate::from_ymd_opt(2025, 11, 8).ok_or("a day")?;
     Ok(RunRow { simulated: true, ..RunRow::new(format!("run-{number}"), day) })
 }
 
-/// Makes a batch's rows those of a run.
+/// Assigns a batch's rows to a run.
 async fn hand_over(home: &Path, url: &str, batch: &str, run: &str) -> Result<(), sqlx::Error> {
     let update = |table: &str| AssertSqlSafe(format!("UPDATE {table} SET run_id = '{run}' WHERE run_id = '{batch}'"));
     let file = |path: &str| format!("sqlite://{}", home.join(path).display());
@@ -148,7 +148,7 @@ async fn hand_over(home: &Path, url: &str, batch: &str, run: &str) -> Result<(),
     brain.close().await
 }
 
-/// The n-th of all trades, the `place`-th of its run: as wide as a real one, of numbers with as many digits.
+/// The n-th of all trades and the `place`-th of its run: as wide as a real one, with numbers of as many digits.
 fn trade(n: usize, place: usize, run_id: &str) -> TradeRow {
     let number = |stream: u64| uniform(draw(SEED, n as u64, stream));
     let symbol = format!("COIN{:02}-USDT", n % SYMBOLS);
@@ -159,7 +159,7 @@ fn trade(n: usize, place: usize, run_id: &str) -> TradeRow {
     let (fee, spread, slippage) = (8.0, 2.0, 3.0 * number(6));
     let net = gross - fee - spread - slippage;
     let money = |bps: f64| notional * bps / 10_000.0;
-    // Eight digits, as an f32 has.
+    // Eight digits, like an f32.
     let short = |stream: u64, scale: f64| json!((number(stream) * scale * 1e8).round() / 1e8);
     let votes = Voter::ALL.iter().zip(10..).map(|(voter, at)| (voter.name().to_owned(), short(at, 1.0)));
     let named = features::names().into_iter().zip(100..);

@@ -1,7 +1,8 @@
 //! Throughput of the feature stage on a folder of candles: `features CANDLES [SECONDS] [new|reused]`.
 //!
-//! Computes all features of all symbols again and again, on all cores, and prints one JSON object. `values_per_s`
-//! counts every value of every bar that a symbol has; reading the candles and the first round are left out. Each result gets new memory, or, by `reused`, the last one's.
+//! Computes all features of all symbols repeatedly, on all cores, and prints one JSON object. `values_per_s` counts every
+//! value of every bar that a symbol has; it does not include reading the candles and the first round. Each result gets new
+//! memory, or, with `reused`, the memory of the last one.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -14,14 +15,14 @@ use huracan::market::read_folder;
 use sha2::{Digest, Sha256};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Cargo adds options of its own to the arguments of a benchmark.
+    // Cargo adds its own options to the arguments of a benchmark.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let folder = arguments.first().ok_or("usage: features CANDLES [SECONDS]")?;
+    let folder = arguments.first().ok_or("usage: features CANDLES [SECONDS] [new|reused]")?;
     let seconds: f64 = arguments.get(1).map_or(Ok(5.0), |s| s.parse())?;
     let reused = match arguments.get(2).map(String::as_str) {
         None | Some("new") => false,
         Some("reused") => true,
-        Some(other) => return Err(format!("{other}: give new or reused").into()),
+        Some(other) => return Err(format!("unknown argument {other}: choose new or reused").into()),
     };
     let panel = read_panel(Path::new(folder))?;
     let bars: usize = panel.ranges.iter().map(ExactSizeIterator::len).sum();
@@ -61,7 +62,7 @@ fn read_panel(folder: &Path) -> Result<Panel, Box<dyn Error>> {
     Ok(Panel::new(candles, timeframe, 24, false)?)
 }
 
-/// SHA-256 over the bits of all values: equal digests mean that a change of speed changed nothing else.
+/// SHA-256 over the bits of all values. Equal digests show that an optimisation changed no result.
 fn digest(features: &Features) -> String {
     let mut hash = Sha256::new();
     for value in &features.values {

@@ -1,10 +1,10 @@
-//! Networks beside JAX's (benches/peers/neural runs both):
+//! Networks compared with JAX (benches/peers/neural runs both):
 //!
-//! `neural prepare FOLDER [JOBS]`: writes a made problem, 160 jobs of 2,880 rows × 74 features: `problem.json`, `inputs.f32`
-//! `[jobs × rows × features]`, `labels.f32` `[jobs × rows × 3]`, `initial.f32` `[jobs × parameters]`.
+//! `neural prepare FOLDER [JOBS]` writes a synthetic problem of 160 jobs with 2,880 rows × 74 features: `problem.json`,
+//! `inputs.f32` `[jobs × rows × features]`, `labels.f32` `[jobs × rows × 3]`, `initial.f32` `[jobs × parameters]`.
 //!
-//! `neural train FOLDER [--backend cores|flex|cuda]`: trains it, and prints job-epochs a second. Features are scaled and rows
-//! drawn here, which the peer does without. `cuda` is the first GPU, 4 GiB of it at most.
+//! `neural train FOLDER [--backend cores|flex|cuda]` trains it and prints job-epochs per second. This side also scales the
+//! features and shuffles the rows, which JAX does not. `cuda` is the first GPU, of which it uses at most 4 GiB.
 
 use std::path::Path;
 use std::time::Instant;
@@ -25,7 +25,7 @@ fn main() {
         ["prepare", folder, jobs] => prepare(Path::new(folder), jobs.parse().expect("a number of jobs")),
         ["train", folder] => train(Path::new(folder), Backend::Cores),
         ["train", folder, "--backend", "cores"] => train(Path::new(folder), Backend::Cores),
-        #[cfg(feature = "burn")]
+        #[cfg(feature = "flex")]
         ["train", folder, "--backend", "flex"] => train(Path::new(folder), Backend::Flex),
         #[cfg(feature = "burn")]
         ["train", folder, "--backend", "cuda"] => {
@@ -46,7 +46,7 @@ fn params(seed: u64) -> NeuralParams {
     }
 }
 
-/// A value that is near normal: the sum of four uniform ones.
+/// An approximately normal value: the scaled sum of four uniform ones.
 fn normal(seed: u64, place: usize) -> f32 {
     let sum: f64 = (0..4).map(|k| uniform(draw(seed, k, place as u64))).sum();
     ((sum - 2.0) * 3.0_f64.sqrt()) as f32
@@ -63,18 +63,18 @@ fn read(folder: &Path, name: &str) -> Vec<f32> {
 }
 
 fn prepare(folder: &Path, jobs: usize) {
-    std::fs::create_dir_all(folder).expect("the folder can be made");
+    std::fs::create_dir_all(folder).expect("the folder can be created");
     let inputs: Vec<f32> = (0..jobs * ROWS * FEATURES).map(|place| normal(1, place)).collect();
     let labels = |row: usize| {
         let features = &inputs[row * FEATURES..][..FEATURES];
-        let told = features[0] + features[1] * features[2];
-        let [long, short, edge] = [2, 3, 4].map(|seed| told + 3.0 * normal(seed, row));
-        // Of a variance of 1, as ours makes it anyway: told has 2, the noise 9.
+        let signal = features[0] + features[1] * features[2];
+        let [long, short, edge] = [2, 3, 4].map(|seed| signal + 3.0 * normal(seed, row));
+        // Scaled to variance 1, as this side does anyway: the signal has variance 2, the noise 9.
         [f32::from(u8::from(long > 0.3)), f32::from(u8::from(short < -0.3)), edge / 11.0_f32.sqrt()]
     };
     let labels: Vec<f32> = (0..jobs * ROWS).flat_map(labels).collect();
     let initial: Vec<f32> = (0..jobs)
-        .flat_map(|job| neural::initial(params(job as u64).shape, FEATURES, HEADS.len(), job as u64))
+        .flat_map(|job| neural::initial_parameters(params(job as u64).shape, FEATURES, HEADS.len(), job as u64))
         .collect();
     write(folder, "inputs.f32", &inputs);
     write(folder, "labels.f32", &labels);

@@ -1,8 +1,9 @@
-//! Throughput of the compute stages on a made market, on every engine here: `cargo bench --bench stages`, or one engine
-//! alone: `cargo bench --bench stages -- emulated`.
+//! Throughput of the compute stages on a synthetic market, on every device of this machine: `cargo bench --bench stages`. On
+//! one device: `cargo bench --bench stages -- emulated`.
 //!
-//! 40 symbols of 240 days of 1h candles, as many as a usual day has; boosting gets 36 jobs of 2880 rows. The emulated
-//! device, which is there to be right and not to be fast, gets less, and its groups say how much.
+//! 40 symbols with 240 days of 1h candles, as on a usual day; boosting gets 36 jobs of 2880 rows. The emulated device is
+//! made for correctness, not speed: it gets less work, and the names of its benchmarks say how much.
+#![allow(missing_docs, reason = "the function that criterion_group! makes has none")]
 
 use std::hint::black_box;
 
@@ -21,7 +22,7 @@ use huracan::shadow::{self, Rules, Signals};
 const BARS: usize = 240 * 24;
 const ROWS: usize = 2880;
 
-/// A device, and how much it is given.
+/// A device, and the size of its work.
 struct Bench {
     compute: Compute,
     symbols: usize,
@@ -29,22 +30,22 @@ struct Bench {
     rounds: u32,
 }
 
-/// The CPU, the emulated device where it is built in, and every GPU that is there.
-fn engines() -> Vec<Bench> {
+/// The CPU, the emulated device if it is built in, and every GPU.
+fn devices() -> Vec<Bench> {
     let cache = std::env::temp_dir().join("huracan-bench-kernels");
     let mut choices = vec![DeviceChoice::Cpu, DeviceChoice::Emulated];
     choices.extend((0..gpus().map_or(0, |gpus| gpus.len())).map(DeviceChoice::Cuda));
     let opened = choices.into_iter().filter_map(|choice| choice.resolve().ok());
     opened
         .map(|device| {
-            let compute = Compute::open(device, &cache, false).expect("a device that is there opens");
+            let compute = Compute::open(device, &cache, false).expect("a resolved device can be opened");
             let (symbols, jobs, rounds) = if device == Device::Emulated { (8, 2, 2) } else { (40, 36, 20) };
             Bench { compute, symbols, jobs, rounds }
         })
         .collect()
 }
 
-/// A group of one stage on one engine; few rounds where they are slow.
+/// A group of benchmarks: one stage on one device. Slow devices get few samples.
 fn group<'a>(c: &'a mut Criterion, stage: &str, bench: &Bench, items: usize) -> BenchmarkGroup<'a, WallTime> {
     let mut group = c.benchmark_group(format!("{stage}/{}", bench.compute.device()));
     group.throughput(Throughput::Elements(items as u64));
@@ -54,7 +55,7 @@ fn group<'a>(c: &'a mut Criterion, stage: &str, bench: &Bench, items: usize) -> 
     group
 }
 
-/// Random walks; the first two are Bitcoin and Ethereum, so that every feature has its inputs.
+/// Random walks. The first two are named Bitcoin and Ethereum, so that every feature has its inputs.
 fn panel(symbols: usize) -> Panel {
     let names = (0..symbols).map(|symbol| match symbol {
         0 => "BTC-USDT".to_owned(),
@@ -84,7 +85,7 @@ fn rules() -> Rules {
 }
 
 fn compute_features(c: &mut Criterion) {
-    for bench in engines() {
+    for bench in devices() {
         let panel = panel(bench.symbols);
         let mut group = group(c, "features", &bench, bench.symbols * BARS * COUNT);
         let name = format!("{} symbols, new memory", bench.symbols);
@@ -102,7 +103,7 @@ fn compute_features(c: &mut Criterion) {
 }
 
 fn label(c: &mut Criterion) {
-    for bench in engines() {
+    for bench in devices() {
         let (panel, rules) = (panel(bench.symbols), rules());
         let atr = features::atr_14(&panel);
         let mut group = group(c, "labels", &bench, bench.symbols * BARS * 2);
@@ -118,10 +119,10 @@ fn label(c: &mut Criterion) {
 
 fn vote(c: &mut Criterion) {
     let settings = Settings::defaults().decide.voters;
-    for bench in engines() {
+    for bench in devices() {
         let panel = panel(bench.symbols);
         let mut group = group(c, "votes", &bench, bench.symbols * BARS * votes::VOTERS);
-        group.bench_function(format!("23 engines on {} symbols", bench.symbols), |b| {
+        group.bench_function(format!("23 voters on {} symbols", bench.symbols), |b| {
             b.iter(|| {
                 votes::device::compute_on(&bench.compute, black_box(&panel), &settings).expect("the device computes")
             });
@@ -131,12 +132,12 @@ fn vote(c: &mut Criterion) {
 }
 
 fn simulate(c: &mut Criterion) {
-    for bench in engines() {
+    for bench in devices() {
         let (panel, rules) = (panel(bench.symbols), rules());
         let atr = features::atr_14(&panel);
         let mut signals = Signals::none(bench.symbols, BARS);
         for (cell, side) in signals.side.iter_mut().enumerate() {
-            // One bar in eight asks for a trade.
+            // One bar in eight has a signal.
             *side = match draw(7, 99, cell as u64) % 16 {
                 0 => 1,
                 1 => -1,
@@ -157,13 +158,13 @@ fn simulate(c: &mut Criterion) {
 
 /// Bins, training and prediction.
 fn models(c: &mut Criterion) {
-    for bench in engines() {
+    for bench in devices() {
         let compute = &bench.compute;
         let panel = panel(bench.symbols);
         let values = features::compute(&panel);
         let names = features::names();
         let table = Table { values: &values.values, features: COUNT };
-        // Two jobs of one symbol begin at different bars.
+        // Two jobs of one symbol start at different bars.
         let job = |number: usize| job(&panel, number % bench.symbols, number / bench.symbols * 24, bench.rounds);
         let jobs: Vec<BoostJob> = (0..bench.jobs).map(job).collect();
         let sizes = format!("{} jobs of {ROWS} rows", bench.jobs);
@@ -195,7 +196,7 @@ fn models(c: &mut Criterion) {
     }
 }
 
-/// Whether the next bar of a symbol closes higher, learned from its rows up to `before` bars before the newest.
+/// A job that learns whether the next bar of a symbol closes higher, from the rows up to `before` bars before the newest.
 fn job(panel: &Panel, symbol: usize, before: usize, rounds: u32) -> BoostJob {
     let close = panel.row(&panel.close, symbol);
     let end = BARS - 1 - before;

@@ -1,12 +1,12 @@
-//! The sweep on real candles, for a race with another program:
+//! The sweep on real candles, for comparison with another program:
 //!
-//! sweep prepare CANDLES DATA SETTINGS [SYMBOLS]   writes the race's inputs to the folder DATA
-//! sweep run DATA [ROUNDS]                         sweeps them after a first, uncounted round, and prints one JSON object
-//! sweep real CANDLES SHARE [ROUNDS]               the same on candles as they are, ATR distances and holds, with a score
-//!                                                 at SHARE of the bars, settings of the command's default grid
+//! sweep prepare CANDLES DATA SETTINGS [SYMBOLS]   writes the inputs to the folder DATA
+//! sweep run DATA [ROUNDS]                         sweeps them, after one round that is not counted, and prints one JSON object
+//! sweep real CANDLES SHARE [ROUNDS]               the same on unchanged candles, with distances in ATR, limits of the holding
+//!                                                 time, a score at SHARE of the bars, and the command's default grid
 //!
-//! What the race holds equal, since the other program cannot trade otherwise: each open is the close before it, so that
-//! "at the next open" is "at this close"; stops and takes are shares of the entry price; no trade is closed by time.
+//! `prepare` changes what the other program cannot do: each open is the close before it, so that "at the next open" means
+//! "at this close"; stops and takes are shares of the entry price; no trade is closed by time.
 //! `candles.f64` holds open, high, low and close, `scores.f32` the scores, each `[symbols × bars]`, little-endian.
 
 use std::error::Error;
@@ -25,13 +25,13 @@ use huracan::shadow::Rules;
 use huracan::shadow::sweep::{self, Grid, Surface, Task};
 use serde_json::{Value, json};
 
-/// A unit of the stop and take multiples: a stop of 2 lies 2 % off the entry.
+/// The unit of stops and takes as a share of the price: a stop of 2 is 2 % from the entry.
 const UNIT: f64 = 0.01;
-/// A score at one bar in eight.
+/// Share of the bars with a score.
 const SHARE: f64 = 0.125;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Cargo adds options of its own to the arguments of a benchmark.
+    // Cargo adds its own options to the arguments of a benchmark.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
@@ -51,9 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Candles of the symbols with the longest history, cut to the bars that all of them have.
+/// Symbols and their candles.
 type Named = Vec<(String, Candles)>;
 
+/// The candles of the symbols with the longest history, cut to the bars that all of them have.
 fn longest(folder: &Path, symbols: usize) -> Result<(Timeframe, Named), Box<dyn Error>> {
     let (timeframe, files) = read_folder(folder, None)?;
     let files: Result<Vec<_>, _> = files.into_iter().map(|(symbol, read)| read.map(|c| (symbol, c))).collect();
@@ -77,13 +78,13 @@ fn longest(folder: &Path, symbols: usize) -> Result<(Timeframe, Named), Box<dyn 
 
 fn scores(cells: usize, share: f64) -> Vec<f32> {
     let one = |cell: u64| {
-        let says = uniform(draw(7, 1, cell)) < share;
-        if says { (2.0 * uniform(draw(7, 2, cell)) - 1.0) as f32 } else { f32::NAN }
+        let has_score = uniform(draw(7, 1, cell)) < share;
+        if has_score { (2.0 * uniform(draw(7, 2, cell)) - 1.0) as f32 } else { f32::NAN }
     };
     (0..cells as u64).map(one).collect()
 }
 
-/// Thresholds, stops and takes in about equal numbers, `settings` in all.
+/// A grid of `settings` combinations, with about equal numbers of thresholds, stops and takes.
 fn grid(settings: usize) -> Grid {
     let side = (1..=settings).filter(|n| settings.is_multiple_of(n * n) && settings / (n * n) <= *n).min();
     let side = side.unwrap_or(1);
@@ -116,9 +117,9 @@ fn prepare(candles: &Path, data: &Path, settings: usize, symbols: usize) -> Resu
             bytes.extend(column(candles).iter().flat_map(|value| value.to_le_bytes()));
         }
     }
-    let mut says = scores(candles.len() * bars, SHARE);
-    // Nothing can be entered after the last bar.
-    says.iter_mut().skip(bars - 1).step_by(bars).for_each(|score| *score = f32::NAN);
+    let mut scores = scores(candles.len() * bars, SHARE);
+    // No trade can be entered after the last bar.
+    scores.iter_mut().skip(bars - 1).step_by(bars).for_each(|score| *score = f32::NAN);
     let grid = grid(settings);
     let about = json!({
         "symbols": candles.iter().map(|(symbol, _)| symbol).collect::<Vec<_>>(),
@@ -132,7 +133,7 @@ fn prepare(candles: &Path, data: &Path, settings: usize, symbols: usize) -> Resu
     });
     fs::create_dir_all(data)?;
     fs::write(data.join("candles.f64"), bytes)?;
-    fs::write(data.join("scores.f32"), says.iter().flat_map(|score| score.to_le_bytes()).collect::<Vec<u8>>())?;
+    fs::write(data.join("scores.f32"), scores.iter().flat_map(|score| score.to_le_bytes()).collect::<Vec<u8>>())?;
     fs::write(data.join("race.json"), about.to_string())?;
     Ok(())
 }
@@ -172,7 +173,7 @@ fn run(data: &Path, rounds: usize) -> Result<(), Box<dyn Error>> {
         take_atr: serde_json::from_value(about["takes"].clone())?,
         max_hold: vec![usize::MAX],
     };
-    // The distance of a multiple is a share of the close, which is the entry.
+    // Distances are shares of the close, which is the entry price.
     let atr: Vec<f64> = panel.close.iter().map(|close| UNIT * close).collect();
     measure("sweep", &panel, &scores, &atr, &grid, rounds)
 }
@@ -226,7 +227,7 @@ fn measure(
             "trades": all_trades(&first),
             "peak_mb": peak_rss_bytes().map(|bytes| bytes as f64 / 1e6),
             "trades_of_setting": of(|tally| tally.trades as i64),
-            "gross_bps_of_setting": of(|tally| tally.gross).iter().map(|&gross| gross as f64 / sweep::PARTS).collect::<Vec<_>>(),
+            "gross_bps_of_setting": of(|tally| tally.gross).iter().map(|&gross| gross as f64 / sweep::PARTS_PER_BP).collect::<Vec<_>>(),
         })
     );
     Ok(())

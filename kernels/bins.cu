@@ -1,29 +1,26 @@
-// Quantile bins of many small tables: one block sorts, cuts and codes one feature of one set of rows.
+// Quantile bins of many small tables: one block sorts, cuts and encodes one feature of one set of rows.
 //
-// Twin of src/boost/bins.rs and codes.rs. A set's training rows must fit into shared memory;
-// those of more rows are bins_large.cu's.
+// Twin of crates/boost/src/bins.rs and codes.rs. The training rows of a set must fit into shared memory; bins_large.cu handles
+// larger sets.
 #include "bins.cuh"
 
-#define THREADS 256u
-#define LANES 16u
-
-// Rows that jobs share; all places are in the arrays that the launch gets.
+// A set of rows that several jobs share. The u64 are offsets into the arrays of the launch.
 struct BinRows {
-    u64 rows;       // of the table: first the training rows, then the validation rows
+    u64 rows;       // numbers of rows in the table: the training rows, then the validation rows
     u64 columns;    // [features][train + valid] codes
     u32 train_rows;
     u32 valid_rows;
     u32 max_bin;
-    u32 keys;       // the least power of two of at least `train_rows`
+    u32 keys;       // the smallest power of two that is at least `train_rows`
 };
 
-// Features in the order in which they stand in groups of LANES.
+// How a set's columns are packed into groups of LANES features. The u64 are offsets into the arrays of the launch.
 struct PackRows {
     u64 columns;
     u64 train_codes;
     u64 valid_codes;
-    u64 order;      // [features]
-    u64 group_bins; // [groups]
+    u64 order;      // [features]: the features in the order of the groups
+    u64 group_bins; // [groups]: bins of each group
     u32 train_rows;
     u32 valid_rows;
     u32 groups;
@@ -58,7 +55,7 @@ DEVICE void cut_between_all(const u64* keys, u32 from, u32 to, Cuts& cuts) {
     }
 }
 
-// Cuts between bins of about equal numbers of rows, by the greedy walk of bins.rs.
+// Cuts into bins with about equal numbers of rows: the greedy algorithm of bins.rs.
 DEVICE void cut_greedily(const u64* keys, u32 from, u32 to, u32 bins, Cuts& cuts) {
     u32 distinct = 0u;
     for (u32 at = from; at < to; at = run_end(keys, at, to)) {
@@ -94,7 +91,7 @@ DEVICE void cut_greedily(const u64* keys, u32 from, u32 to, u32 bins, Cuts& cuts
         const bool next_big = static_cast<double>(next_end - end) >= mean;
         rows_left -= big ? 0u : count;
         held += count;
-        const double half = wanted * 0.5;
+        const double half = wanted * EARLY_SHARE;
         const double least = half > 1.0 ? half : 1.0;
         if (big || static_cast<double>(held) >= wanted || (next_big && static_cast<double>(held) >= least)) {
             add(cuts, midway(value_of(keys[at]), value_of(keys[end])));
@@ -112,14 +109,14 @@ DEVICE void cut_greedily(const u64* keys, u32 from, u32 to, u32 bins, Cuts& cuts
     }
 }
 
-// Values below 0 and above 0 apart, each with bins by its share of the rows, and 0 on its own.
+// Cuts values below 0 and values above 0 separately, each with bins by its share of the rows. 0 has its own bin.
 DEVICE void cut_by_shares(const u64* keys, u32 count, u32 max_bin, Cuts& cuts) {
     u32 below = 0u;
-    while (below < count && value_of(keys[below]) < -ZERO) {
+    while (below < count && value_of(keys[below]) < -ZERO_THRESHOLD) {
         ++below;
     }
     u32 above = below;
-    while (above < count && value_of(keys[above]) <= ZERO) {
+    while (above < count && value_of(keys[above]) <= ZERO_THRESHOLD) {
         ++above;
     }
     const u32 high = count - above;
@@ -128,7 +125,7 @@ DEVICE void cut_by_shares(const u64* keys, u32 count, u32 max_bin, Cuts& cuts) {
     const bool any_high = high > 0u;
     u32 low_bins = 0u;
     if (any_low) {
-        low_bins = static_cast<u32>(static_cast<u64>(below) * (max_bin - 1u) / (below + high));
+        low_bins = static_cast<u32>(static_cast<u64>(below) * (max_bin - ZERO_BINS) / (below + high));
         low_bins = low_bins > 1u ? low_bins : 1u;
         cut_greedily(keys, 0u, below, low_bins, cuts);
     }
@@ -136,21 +133,21 @@ DEVICE void cut_by_shares(const u64* keys, u32 count, u32 max_bin, Cuts& cuts) {
         add(cuts, 0.0f);
     } else if (any_zero) {
         if (any_low) {
-            add(cuts, -ZERO);
+            add(cuts, -ZERO_THRESHOLD);
         }
         if (any_high) {
-            add(cuts, ZERO);
+            add(cuts, ZERO_THRESHOLD);
         }
     }
     if (any_high) {
-        cut_greedily(keys, above, count, max_bin - 1u - low_bins, cuts);
+        cut_greedily(keys, above, count, max_bin - ZERO_BINS - low_bins, cuts);
     }
 }
 
 }  // namespace
 
-// Block (feature, set of rows). Writes cuts, `[sets][features][MOST_CUTS]`, their number, whether a training value is
-// missing, and the codes of all rows by column. Shared memory: 8 bytes a key.
+// One block per feature (x) and set of rows (y). Writes the cuts, `[sets][features][MAX_CUTS]`, their number, whether a
+// training value is missing, and the codes of all rows by column. Dynamic shared memory: 8 bytes per key.
 KERNEL(bins_columns, THREADS, const float* table, u32 features, const BinRows* sets, const u32* all_rows, float* all_cuts,
        u32* cut_counts, u32* any_missing, u8* all_columns) {
     SHARED_DYNAMIC(u64, keys);
@@ -170,7 +167,7 @@ KERNEL(bins_columns, THREADS, const float* table, u32 features, const BinRows* s
         if (place < set.train_rows) {
             const float value = table[static_cast<u64>(rows[place]) * features + feature];
             if (!arith::is_nan(value)) {
-                // -0 and 0 are one value to a comparison, so they must be one to the order.
+                // A comparison treats -0 and 0 as equal, so the order must as well.
                 key = static_cast<u64>(bins::order_of(value + 0.0f)) << 32 | place;
                 atomicAdd(&counts[0], 1u);
             }
@@ -214,7 +211,7 @@ KERNEL(bins_columns, THREADS, const float* table, u32 features, const BinRows* s
     const u32 count = counts[2];
     const u64 column = static_cast<u64>(blockIdx.y) * features + feature;
     for (u32 cut = threadIdx.x; cut < count; cut += blockDim.x) {
-        all_cuts[column * MOST_CUTS + cut] = cuts[cut];
+        all_cuts[column * MAX_CUTS + cut] = cuts[cut];
     }
     if (threadIdx.x == 0u) {
         cut_counts[column] = count;
@@ -226,7 +223,8 @@ KERNEL(bins_columns, THREADS, const float* table, u32 features, const BinRows* s
     }
 }
 
-// Block (16 rows of all, set of rows): lays columns out in groups, where a missing value has the code after the last bin.
+// One block per 16 rows (x) and set of rows (y). Packs columns into groups, where the code of a missing value is the one after
+// the last bin.
 KERNEL(bins_pack, THREADS, const PackRows* sets, const u32* orders, const u32* group_bins, u32 features,
        const u8* all_columns, u8* codes) {
     const PackRows set = sets[blockIdx.y];

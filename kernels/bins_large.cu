@@ -1,22 +1,23 @@
-// Quantile bins of a large table: its columns are turned to keys, sorted by four passes of eight bits each, cut and coded, by many
-// blocks a column.
+// Quantile bins of a large table, by many blocks per column: the columns are converted to keys, sorted in four passes of eight
+// bits each, cut, and encoded.
 //
-// Twin of src/boost/bins.rs. Column c of a launch is feature `first + c` of a set of rows, and column `base + c` of all sets.
+// Twin of crates/boost/src/bins.rs. Column c of a launch is feature `first + c` of a set of rows, and column `base + c` of all
+// sets.
 #include "bins.cuh"
 
-#define THREADS 256u
-#define DIGITS 256u
-#define MOST_WARPS 8u
-// Rows and features of a piece that is turned in shared memory.
-#define PIECE 64u
-// Keys of missing values, above all others.
-#define NO_KEY 0xffffffffu
+// Values of a digit, which has eight bits.
+constexpr u32 DIGITS = 256u;
+constexpr u32 MAX_WARPS = THREADS / 32u;
+// Rows and features of a tile that is transposed in shared memory.
+constexpr u32 PIECE = 64u;
+// Key of a missing value, above all others.
+constexpr u32 NO_KEY = 0xffffffffu;
 
 namespace {
 
 DEVICE u32 digit_of(u32 key, u32 shift) { return key >> shift & (DIGITS - 1u); }
 
-// How many of the keys before `to` are below `key`, from `from` on; they are sorted.
+// The first of the sorted keys `from .. to` that is at least `key`; `to` if there is none.
 DEVICE u32 first_at_least(const u32* keys, u32 from, u32 to, u32 key) {
     while (from < to) {
         const u32 half = from + (to - from) / 2u;
@@ -29,7 +30,7 @@ DEVICE u32 first_at_least(const u32* keys, u32 from, u32 to, u32 key) {
     return from;
 }
 
-// One past the last key that is like `keys[at]`.
+// One past the last key that equals `keys[at]`.
 DEVICE u32 run_end(const u32* keys, u32 at, u32 to) {
     return keys[at] == NO_KEY ? to : first_at_least(keys, at + 1u, to, keys[at] + 1u);
 }
@@ -47,7 +48,7 @@ DEVICE void cut_between_all(const u32* keys, u32 from, u32 to, bins::Cuts& cuts)
     }
 }
 
-// The whole part of `part` * `count` / `of`, at most 255: without a division of 64 bits, which would be a call.
+// The integer part of `part` * `count` / `of`, at most 255. It avoids a 64-bit division, which would be a function call.
 DEVICE u32 share_of(u32 part, u32 count, u32 of) {
     u32 share = 0u;
     for (u32 bit = 128u; bit > 0u; bit /= 2u) {
@@ -58,7 +59,8 @@ DEVICE u32 share_of(u32 part, u32 count, u32 of) {
     return share;
 }
 
-// PIECE rows from `from` on, and as many columns from `begin` on: read along the rows, to be written along the columns.
+// Reads PIECE rows from `from` on, and as many columns from `begin` on, along the rows. They are later written along the
+// columns.
 DEVICE void take_piece(const float* table, u32 features, const u32* all_rows, u32 rows, u32 from, u32 first, u32 columns,
                        u32 begin, float* piece) {
     for (u32 i = threadIdx.x; i < PIECE * PIECE; i += blockDim.x) {
@@ -71,15 +73,16 @@ DEVICE void take_piece(const float* table, u32 features, const u32* all_rows, u3
     }
 }
 
-// Runs of equal keys that hold a bin's worth of rows, in order.
+// The runs of equal keys that have enough rows to fill a bin, in order.
 struct Big {
     u32* starts;
     u32* ends;
     u32 count;
 };
 
-// The greedy walk of bins.rs, from one end of a bin to the next: a bin ends after the run in which it comes to hold what is
-// wanted, before or after a run of a bin's worth of rows. Between them no run needs to be looked at.
+// The greedy algorithm of bins.rs, which here jumps from the end of a bin to the end of the next. A bin ends after the run
+// with which it reaches the wanted number of rows, and before or after a run that fills a bin by itself. The runs in between
+// need not be visited.
 DEVICE void cut_greedily(const u32* keys, u32 from, u32 to, u32 bins_wanted, const Big& big, bins::Cuts& cuts) {
     const u32 bins = bins_wanted > 1u ? bins_wanted : 1u;
     u32 own_rows = 0u;
@@ -88,7 +91,7 @@ DEVICE void cut_greedily(const u32* keys, u32 from, u32 to, u32 bins_wanted, con
     }
     u32 bins_left = bins - (big.count < bins ? big.count : bins);
     u32 rows_left = to - from - own_rows;
-    // What is wanted of a bin is their quotient, as it was after the last bin that a run of few rows ended.
+    // The wanted rows per bin are the quotient of these two. They change after each bin that does not end with a big run.
     u32 wanted_rows = rows_left;
     u32 wanted_bins = bins_left;
     const u32 first = cuts.count;
@@ -98,8 +101,8 @@ DEVICE void cut_greedily(const u32* keys, u32 from, u32 to, u32 bins_wanted, con
         while (next < big.count && big.starts[next] < at) {
             ++next;
         }
-        // Whole numbers are not below a quotient, or its half, exactly where they are not below it rounded to f64, with which
-        // bins.rs compares them; that of no bins is infinite, or no number.
+        // bins.rs compares integers with the quotient rounded to f64. An integer reaches the exact quotient (or half of it) if
+        // and only if it reaches the rounded one. With no bins left, the quotient is infinite or NaN.
         u32 end = to;
         if (wanted_bins > 0u) {
             const u32 least = wanted_rows > 0u ? (wanted_rows - 1u) / wanted_bins + 1u : 1u;
@@ -108,7 +111,7 @@ DEVICE void cut_greedily(const u32* keys, u32 from, u32 to, u32 bins_wanted, con
         bool closes_big = false;
         if (next < big.count) {
             const u32 held = big.starts[next] - at;
-            const bool half = wanted_bins > 0u ? 2ull * held * wanted_bins >= wanted_rows : wanted_rows == 0u;
+            const bool half = wanted_bins > 0u ? EARLY_DIVISOR * held * wanted_bins >= wanted_rows : wanted_rows == 0u;
             if (held > 0u && half && big.starts[next] < end) {
                 end = big.starts[next];
             } else if (big.ends[next] <= end) {
@@ -135,7 +138,8 @@ DEVICE void cut_greedily(const u32* keys, u32 from, u32 to, u32 bins_wanted, con
 
 }  // namespace
 
-// Block (64 rows): keys of `columns` features from `first` on, `[columns][rows]`. `all_rows + start` are the rows.
+// One block per 64 rows. Writes the keys of `columns` features from `first` on, `[columns][rows]`. The rows are those at
+// `all_rows + start`.
 KERNEL(bins_large_keys, THREADS, const float* table, u32 features, const u32* all_rows, u64 start, u32 rows, u32 first,
        u32 columns, u32* keys) {
     SHARED(float, piece, PIECE * (PIECE + 1u));
@@ -148,7 +152,7 @@ KERNEL(bins_large_keys, THREADS, const float* table, u32 features, const u32* al
             const u32 row = i % PIECE;
             if (from + row < rows && begin + column < columns) {
                 const float value = piece[row * (PIECE + 1u) + column];
-                // -0 and 0 are one value to a comparison, so they must be one to the order.
+                // A comparison treats -0 and 0 as equal, so the order must as well.
                 const u32 key = arith::is_nan(value) ? NO_KEY : bins::order_of(value + 0.0f);
                 keys[static_cast<u64>(begin + column) * rows + from + row] = key;
             }
@@ -157,8 +161,8 @@ KERNEL(bins_large_keys, THREADS, const float* table, u32 features, const u32* al
     }
 }
 
-// Block (tile, column): how many keys of the tile have each digit, `[columns][tiles][DIGITS]`. A tile has `segment` keys for
-// each warp of a block.
+// One block per tile (x) and column (y). Counts the tile's keys with each digit, `[columns][tiles][DIGITS]`. A tile has
+// `segment` keys per warp of a block.
 KERNEL(bins_large_count, THREADS, const u32* keys, u32 rows, u32 segment, u32 shift, u32* counts) {
     SHARED(u32, own, DIGITS);
     for (u32 digit = threadIdx.x; digit < DIGITS; digit += blockDim.x) {
@@ -179,7 +183,7 @@ KERNEL(bins_large_count, THREADS, const u32* keys, u32 rows, u32 segment, u32 sh
     }
 }
 
-// Block (column): where the keys of each tile and digit begin, in the place of how many they are.
+// One block per column. Replaces the counts of each tile and digit by the offsets at which their keys start.
 KERNEL(bins_large_offsets, THREADS, u32 tiles, u32* counts) {
     SHARED(u32, begins, DIGITS);
     u32* own = counts + static_cast<u64>(blockIdx.x) * tiles * DIGITS;
@@ -211,9 +215,9 @@ KERNEL(bins_large_offsets, THREADS, u32 tiles, u32* counts) {
     }
 }
 
-// Block (tile, column): puts the keys in the order of one digit; those with the same stay in their order.
+// One block per tile (x) and column (y). Sorts the keys by one digit, stably.
 KERNEL(bins_large_scatter, THREADS, const u32* keys, u32 rows, u32 segment, u32 shift, const u32* offsets, u32* out) {
-    SHARED(u32, places, MOST_WARPS * DIGITS);
+    SHARED(u32, places, MAX_WARPS * DIGITS);
     const u32 warps = blockDim.x / 32u;
     const u32 warp = threadIdx.x / 32u;
     const u32 lane = threadIdx.x % 32u;
@@ -244,7 +248,7 @@ KERNEL(bins_large_scatter, THREADS, const u32* keys, u32 rows, u32 segment, u32 
         const bool is_there = from + step < rows;
         const u32 key = is_there ? column[from + step] : 0u;
         const u32 digit = digit_of(key, shift);
-        // Lanes with the same digit.
+        // The lanes with the same digit.
         u32 alike = __ballot_sync(ALL_LANES, is_there);
         for (u32 bit = 0u; bit < 8u; ++bit) {
             const u32 ones = __ballot_sync(ALL_LANES, (digit >> bit & 1u) != 0u);
@@ -263,7 +267,8 @@ KERNEL(bins_large_scatter, THREADS, const u32* keys, u32 rows, u32 segment, u32 
     }
 }
 
-// Block (column): cuts of a sorted column, `[all columns][MOST_CUTS]`, their number, and whether a value is missing.
+// One block per column. Writes the cuts of a sorted column, `[all columns][MAX_CUTS]`, their number, and whether a value is
+// missing.
 KERNEL(bins_large_cut, THREADS, const u32* all_keys, u32 rows, u32 max_bin, u64 base, float* all_cuts, u32* cut_counts,
        u32* any_missing) {
     SHARED(float, cuts, 256);
@@ -273,13 +278,13 @@ KERNEL(bins_large_cut, THREADS, const u32* all_keys, u32 rows, u32 max_bin, u64 
     SHARED(u32, count, 1);
     const u32* keys = all_keys + static_cast<u64>(blockIdx.x) * rows;
     const u32 present = first_at_least(keys, 0u, rows, NO_KEY);
-    const u32 below = first_at_least(keys, 0u, present, bins::order_of(-ZERO));
-    const u32 above = first_at_least(keys, below, present, bins::order_of(ZERO) + 1u);
+    const u32 below = first_at_least(keys, 0u, present, bins::order_of(-ZERO_THRESHOLD));
+    const u32 above = first_at_least(keys, below, present, bins::order_of(ZERO_THRESHOLD) + 1u);
     if (threadIdx.x < 3u) {
         distinct[threadIdx.x] = 0u;
     }
     __syncthreads();
-    // Below 0, at 0, above 0; and no value lies on both sides.
+    // Distinct values below 0, at 0, and above 0.
     for (u32 at = threadIdx.x; at < present; at += blockDim.x) {
         if (at == 0u || keys[at - 1u] != keys[at]) {
             atomicAdd(&distinct[at < below ? 0 : at < above ? 1 : 2], 1u);
@@ -290,7 +295,7 @@ KERNEL(bins_large_cut, THREADS, const u32* all_keys, u32 rows, u32 max_bin, u64 
     const u32 high = present - above;
     u32 low_bins = 0u;
     if (below > 0u && !each) {
-        low_bins = share_of(below, max_bin - 1u, below + high);
+        low_bins = share_of(below, max_bin - ZERO_BINS, below + high);
         low_bins = low_bins > 1u ? low_bins : 1u;
     }
     bins::Cuts own = {cuts, 0u};
@@ -298,12 +303,12 @@ KERNEL(bins_large_cut, THREADS, const u32* all_keys, u32 rows, u32 max_bin, u64 
     for (u32 side = 0u; side < 2u; ++side) {
         const u32 from = side == 0u ? 0u : above;
         const u32 to = side == 0u ? below : present;
-        const u32 wanted = side == 0u ? low_bins : max_bin - 1u - low_bins;
+        const u32 wanted = side == 0u ? low_bins : max_bin - ZERO_BINS - low_bins;
         const u32 bins = wanted > 1u ? wanted : 1u;
         const u32 held = to - from;
         const bool greedy = !each && held > 0u && distinct[side == 0u ? 0 : 2] > bins;
         if (greedy) {
-            // Whatever has a bin's worth of rows holds one of these places.
+            // Every run that can fill a bin contains at least one of these places.
             const u32 stride = (held - 1u) / bins + 1u;
             for (u32 k = threadIdx.x; k < 256u; k += blockDim.x) {
                 const u64 place = from + static_cast<u64>(k) * stride;
@@ -313,7 +318,7 @@ KERNEL(bins_large_cut, THREADS, const u32* all_keys, u32 rows, u32 max_bin, u64 
                     const u32 at = static_cast<u32>(place);
                     const u32 start = first_at_least(keys, from, at, keys[at]);
                     const u32 end = run_end(keys, at, to);
-                    // Told by the first of its places alone.
+                    // Only the first of its places reports a run.
                     if (end - start >= stride && at - start < stride) {
                         starts[k] = start;
                         ends[k] = end;
@@ -342,10 +347,10 @@ KERNEL(bins_large_cut, THREADS, const u32* all_keys, u32 rows, u32 max_bin, u64 
                 bins::add(own, 0.0f);
             } else if (above > below) {
                 if (below > 0u) {
-                    bins::add(own, -ZERO);
+                    bins::add(own, -ZERO_THRESHOLD);
                 }
                 if (high > 0u) {
-                    bins::add(own, ZERO);
+                    bins::add(own, ZERO_THRESHOLD);
                 }
             }
         }
@@ -361,11 +366,12 @@ KERNEL(bins_large_cut, THREADS, const u32* all_keys, u32 rows, u32 max_bin, u64 
     }
     __syncthreads();
     for (u32 cut = threadIdx.x; cut < count[0]; cut += blockDim.x) {
-        all_cuts[(base + blockIdx.x) * MOST_CUTS + cut] = cuts[cut];
+        all_cuts[(base + blockIdx.x) * MAX_CUTS + cut] = cuts[cut];
     }
 }
 
-// Block (64 rows): codes of `columns` features from `first` on; a set's lie at `codes + place`, `[features][rows]`.
+// One block per 64 rows. Writes the codes of `columns` features from `first` on. The set's codes are at `codes + place`,
+// `[features][rows]`.
 KERNEL(bins_large_codes, THREADS, const float* table, u32 features, const u32* all_rows, u64 start, u32 rows, u32 first,
        u32 columns, u64 base, const float* cuts, const u32* cut_counts, u64 place, u8* codes) {
     SHARED(float, piece, PIECE * (PIECE + 1u));
@@ -378,7 +384,7 @@ KERNEL(bins_large_codes, THREADS, const float* table, u32 features, const u32* a
             const u32 row = i % PIECE;
             if (from + row < rows && column < columns) {
                 const float value = piece[row * (PIECE + 1u) + i / PIECE];
-                const float* own = cuts + (base + column) * MOST_CUTS;
+                const float* own = cuts + (base + column) * MAX_CUTS;
                 const u32 code = bins::code_of(own, cut_counts[base + column], value);
                 codes[place + static_cast<u64>(first + column) * rows + from + row] = static_cast<u8>(code);
             }

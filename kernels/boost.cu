@@ -1,13 +1,13 @@
-// Boosted trees and random forests for small tables: one block trains one whole model, from first to last tree.
+// Boosted trees and random forests for small tables: one block trains one whole model, from the first tree to the last.
 //
-// Twin of src/boost/cpu.rs with grow.rs, for jobs grown level by level; src/boost/device/plan.rs says which jobs those are.
-// Sums are of integers, so that neither the order of rows nor that of threads can matter, and splits are found by the
-// same f32 operations as on the CPU. Nodes are divided level by level, which numbers them as the CPU does in the end.
+// Twin of crates/boost/src/cpu.rs with grow.rs, for jobs that are grown level by level; crates/boost/src/device/plan.rs chooses
+// them. All sums are of integers, so neither the order of the rows nor that of the threads matters. Splits are found with the
+// same f32 operations as on the CPU. Nodes are split level by level, which gives them the same numbers as on the CPU.
 #include "boost_split.cuh"
 
 namespace boost {
 
-// Rounds `values` (one a training row) to whole multiples of a power of two, which it gives back.
+// Rounds `values` (one per training row) to integer multiples of a power of two, and returns that power.
 DEVICE double quantise(Shared& shared, const double* values, u32 count, u32* out) {
     double greatest = 0.0;
     for (u32 row = threadIdx.x; row < count; row += blockDim.x) {
@@ -23,7 +23,7 @@ DEVICE double quantise(Shared& shared, const double* values, u32 count, u32* out
     return arith::power_of_two(-exponent);
 }
 
-// Gradients and Hessians of the loss by the scores, quantised; what a unit of either is.
+// Computes the quantised gradients and Hessians of the loss at the scores, and the value of one unit of each.
 DEVICE void take_gradients(Shared& shared, const BoostJob& job, const Places& at, const float* labels,
                            const double* weights, u32 count, double& gradient_unit, double& hessian_unit) {
     for (u32 row = threadIdx.x; row < count; row += blockDim.x) {
@@ -35,7 +35,7 @@ DEVICE void take_gradients(Shared& shared, const BoostJob& job, const Places& at
     __syncthreads();
 }
 
-// The part that is the whole tree: the rows drawn for it, in their order, and their sums.
+// Draws the rows of a tree. Returns its root: these rows, in their order, and their sums.
 DEVICE BoostPart draw_rows(Shared& shared, const BoostJob& job, const Places& at, u32 count, u32 round) {
     if (threadIdx.x == 0u) {
         shared.total[0] = 0;
@@ -63,7 +63,7 @@ DEVICE BoostPart draw_rows(Shared& shared, const BoostJob& job, const Places& at
     return {ROOT_PATH, 0u, drawn, shared.total[0], shared.total[1], NONE, 0u};
 }
 
-// Grows a tree from its root, level by level; its nodes and leaves are counted in `shared`.
+// Grows a tree from its root, level by level. Its nodes and leaves are counted in `shared`.
 DEVICE void grow(Shared& shared, const BoostJob& job, const BoostRows& rows, const Places& at,
                  const BoostGroup* groups, const float* all_cuts, const u8* train_codes, const BoostPart& root, u32 round,
                  double gradient_unit, double hessian_unit, BoostNode* nodes, BoostLeaf* leaves, BoostPart* level) {
@@ -123,7 +123,7 @@ DEVICE void grow(Shared& shared, const BoostJob& job, const BoostRows& rows, con
     }
 }
 
-// Mean loss of the validation rows.
+// The mean loss of the validation rows.
 DEVICE double mean_of_losses(Shared& shared, const BoostJob& job, const Places& at, const float* labels,
                              const double* weights, u32 count, u32 rounds) {
     double greatest = 0.0;
@@ -150,7 +150,7 @@ DEVICE double mean_of_losses(Shared& shared, const BoostJob& job, const Places& 
 
 }  // namespace boost
 
-// Trains job `blockIdx.x`. Labels, weights and scratch lie at the job's offsets; nodes and leaves at those of its rounds.
+// One block per job. Labels, weights, scratch memory, nodes, leaves and trees are at the job's offsets.
 KERNEL_AT_LEAST(2, boost_small, THREADS, const BoostJob* jobs, const BoostRows* all_rows, const BoostGroup* all_groups,
                 const float* all_cuts, const u8* codes, const float* all_labels, const double* all_weights,
                 double* scratch_f64, u32* scratch_u32, BoostPart* all_parts, BoostNode* all_nodes,
@@ -160,7 +160,7 @@ KERNEL_AT_LEAST(2, boost_small, THREADS, const BoostJob* jobs, const BoostRows* 
     SHARED(BoostJob, block_job, 1);
     SHARED(BoostRows, block_rows, 1);
     SHARED(Places, block_places, 1);
-    // What all threads know alike takes no registers.
+    // Values that are the same for all threads are in shared memory, to save registers.
     if (threadIdx.x == 0u) {
         block_job[0] = jobs[blockIdx.x];
         block_rows[0] = all_rows[jobs[blockIdx.x].rows];
@@ -190,11 +190,11 @@ KERNEL_AT_LEAST(2, boost_small, THREADS, const BoostJob* jobs, const BoostRows* 
     double hessian_unit = 1.0;
     Progress progress = no_progress();
     for (u32 round = 0u; round < job.rounds; ++round) {
-        // The one gradient of a forest's trees stays as it was.
+        // All trees of a forest have the same gradients.
         if (!averaged || round == 0u) {
             take_gradients(shared, job, at, labels, weights, count, gradient_unit, hessian_unit);
         }
-        mark_least(shared.drawn, nullptr, rows.features, job.features_a_tree, job.seed ^ 2ull, round);
+        mark_least(shared.drawn, nullptr, rows.features, job.features_a_tree, job.seed ^ FEATURE_STREAM, round);
         const BoostPart root = draw_rows(shared, job, at, count, round);
         BoostNode* nodes = all_nodes + job.nodes + static_cast<u64>(round) * job.node_capacity;
         BoostLeaf* leaves = all_leaves + job.leaves + static_cast<u64>(round) * job.leaf_capacity;
@@ -206,7 +206,7 @@ KERNEL_AT_LEAST(2, boost_small, THREADS, const BoostJob* jobs, const BoostRows* 
         }
         __syncthreads();
         if (node_count == 0u && !averaged) {
-            // Nothing is left to gain; a bare leaf would only shift the base.
+            // No split gains anything any more, and a tree with one leaf would only shift the base.
             break;
         }
         progress.trees = round + 1u;
@@ -225,7 +225,7 @@ KERNEL_AT_LEAST(2, boost_small, THREADS, const BoostJob* jobs, const BoostRows* 
             at.valid_scores[row] = with_leaf(job, at.valid_scores[row], leaves[leaf].value);
         }
         __syncthreads();
-        const double* valid_weights = weights + ((job.weighted & 1u) != 0u ? count : 0u);
+        const double* valid_weights = weights + ((job.weighted & TRAIN_WEIGHTS) != 0u ? count : 0u);
         const double loss = mean_of_losses(shared, job, at, labels + count, valid_weights, rows.valid_rows, round + 1u);
         if (threadIdx.x == 0u) {
             all_losses[job.trees + round] = loss;

@@ -1,22 +1,37 @@
-// What the kernels of boosting share: the structures that the host packs and reads (src/boost/device/layout.rs), a block's
-// memory, and what its threads do together.
+// What the boosting kernels share: the structures that the host writes and reads (crates/boost/src/device/layout.rs), the
+// memory of a block, and functions that all threads of a block call together.
 #pragma once
-#include "arith.cuh"
+#include "bins.cuh"
 
-#define LANES 16u
-#define BINS 256u
-#define THREADS 256u
-#define NONE 0xffffffffu
+// No file uses all of them.
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 177
+
+// No feature, no node.
+constexpr u32 NONE = 0xffffffffu;
 // Marks a child that is a leaf.
-#define LEAF 0x80000000u
-// Names a tree's root, for draws.
-#define ROOT_PATH 1ull
+constexpr u32 LEAF = 0x80000000u;
+// 32-bit words of a set of features, one bit per feature.
+constexpr u32 MARK_WORDS = 256u;
+// Identifies the root of a tree in random draws.
+constexpr u64 ROOT_PATH = 1ULL;
+// Combined with a job's seed for the draws of rows, of a tree's features, and of a node's features.
+constexpr u64 ROW_STREAM = 1ULL;
+constexpr u64 FEATURE_STREAM = 2ULL;
+constexpr u64 NODE_STREAM = 3ULL;
 
-#define BINARY 0u
-#define REGRESSION 1u
-#define HUBER 2u
+// Values of `BoostJob::objective`.
+constexpr u32 BINARY = 0u;
+constexpr u32 REGRESSION = 1u;
+constexpr u32 HUBER = 2u;
 
-// Rows that jobs share, in bins: `[groups][rows][LANES]` codes each.
+// Bits of `BoostJob::weighted`.
+constexpr u32 TRAIN_WEIGHTS = 1u;
+constexpr u32 VALID_WEIGHTS = 2u;
+
+#pragma nv_diagnostic pop
+
+// Binned rows that several jobs share: `[groups][rows][LANES]` codes for training and for validation.
 struct BoostRows {
     u64 train_codes;
     u64 valid_codes;
@@ -28,25 +43,25 @@ struct BoostRows {
     u32 padding;
 };
 
-// Up to LANES features; `bins` is also the code of a missing value.
+// Up to LANES features. `bins` is also the code of a missing value.
 struct BoostGroup {
     u64 first_cut[LANES];
     u32 cuts[LANES];
-    u32 feature[LANES];  // NONE where the group has fewer
+    u32 feature[LANES];  // NONE if the group has fewer
     u32 bins;
     u32 any_missing;
 };
 
 struct BoostJob {
     u64 seed;
-    u64 labels;         // of the training rows, then those of the validation rows
-    u64 weights;        // in the same order, where there are any
-    u64 scratch_f64;    // 3 a training row, 2 a validation row
-    u64 scratch_u32;    // 4 a training row
-    u64 parts;          // 2 × leaf_capacity
-    u64 nodes;          // rounds × node_capacity
-    u64 leaves;         // rounds × leaf_capacity
-    u64 trees;          // rounds, also the place of the losses
+    u64 labels;         // offset: labels of the training rows, then those of the validation rows
+    u64 weights;        // offset: in the same order, if there are any
+    u64 scratch_f64;    // offset: 3 per training row, 2 per validation row
+    u64 scratch_u32;    // offset: 4 per training row
+    u64 parts;          // offset: 2 × leaf_capacity
+    u64 nodes;          // offset: rounds × node_capacity
+    u64 leaves;         // offset: rounds × leaf_capacity
+    u64 trees;          // offset: rounds; also that of the losses
     double base;
     double rate;
     double l2;
@@ -55,21 +70,21 @@ struct BoostJob {
     double subsample;
     double delta;
     double valid_total;  // sum of the validation weights
-    u32 rows;            // its BoostRows
+    u32 rows;            // index of its BoostRows
     u32 objective;
     u32 averaged;
     u32 rounds;
     u32 max_depth;
-    u32 patience;        // 0 never stops
-    u32 min_rounds;      // the least that may be chosen
+    u32 patience;        // rounds without improvement before stopping; 0 never stops
+    u32 min_rounds;      // fewest rounds that may be chosen
     u32 features_a_tree;
-    u32 features_a_node;  // of those drawn for the tree
-    u32 weighted;        // bit 0: training rows, bit 1: validation rows
+    u32 features_a_node;  // drawn from those of the tree
+    u32 weighted;        // bits TRAIN_WEIGHTS, VALID_WEIGHTS
     u32 node_capacity;
     u32 leaf_capacity;
 };
 
-// A split; children are numbers of nodes, or of leaves with LEAF.
+// A split. A child is the number of a node, or the number of a leaf with LEAF.
 struct BoostNode {
     u32 feature;
     u32 bin;
@@ -97,28 +112,28 @@ struct BoostTree {
     u32 leaves;
 };
 
-// What a job leaves: trees that are worth keeping, rounds with a loss, and the round with the least of them.
+// The result of a job: the number of trees to keep, of rounds with a loss, and the round with the smallest loss.
 struct BoostOutcome {
     u32 trees;
     u32 losses;
     u32 best_round;
 };
 
-// A node of the level at hand: its rows, their sums, and where its number is to be noted.
+// A node of the current level that is not decided yet: its rows, their sums, and where its number will be stored.
 struct BoostPart {
-    u64 path;    // names the node within its tree, for draws
+    u64 path;    // identifies the node within its tree, for draws
     u32 from;
     u32 to;
     i32 gradient;
     i32 hessian;
-    u32 parent;  // twice its node, plus 1 for the right side; NONE at the root
+    u32 parent;  // twice the number of the parent, plus 1 for the right side; NONE at the root
     u32 padding;
 };
 
 namespace boost {
 
-// A candidate: more score wins, then the lesser feature, then the lesser split (twice the last bin that goes left, plus
-// 1 where missing values do).
+// A candidate split. The higher score wins, then the lower feature, then the lower split (twice the last bin that goes left,
+// plus 1 if missing values go left).
 struct Best {
     float score;
     u32 feature;
@@ -128,7 +143,7 @@ struct Best {
     i32 hessian;
 };
 
-// Where a job's own memory lies.
+// Pointers to a job's own memory.
 struct Places {
     double* scores;
     double* gradient;
@@ -141,7 +156,7 @@ struct Places {
     u32* spare;
 };
 
-// Where a job's numbers lie: 3 a training row, 2 a validation row.
+// Sets the pointers to a job's doubles: 3 per training row, 2 per validation row.
 DEVICE void place_numbers(Places& at, const BoostJob& job, const BoostRows& rows, double* scratch) {
     at.scores = scratch + job.scratch_f64;
     at.gradient = at.scores + rows.train_rows;
@@ -150,7 +165,7 @@ DEVICE void place_numbers(Places& at, const BoostJob& job, const BoostRows& rows
     at.losses = at.valid_scores + rows.valid_rows;
 }
 
-// Where a job's words lie: 4 a training row.
+// Sets the pointers to a job's words: 4 per training row.
 DEVICE void place_words(Places& at, const BoostJob& job, const BoostRows& rows, u32* scratch) {
     at.gradients = scratch + job.scratch_u32;
     at.hessians = at.gradients + rows.train_rows;
@@ -158,10 +173,10 @@ DEVICE void place_words(Places& at, const BoostJob& job, const BoostRows& rows, 
     at.spare = at.members + rows.train_rows;
 }
 
-// Memory that the threads of a block share.
+// The shared memory of a block.
 struct Shared {
-    i32 gradient[BINS * LANES];
-    i32 hessian[BINS * LANES];
+    i32 gradient[GROUP_BINS * LANES];
+    i32 hessian[GROUP_BINS * LANES];
     union {
         double value[THREADS];
         i32 sums[2][THREADS];
@@ -169,15 +184,15 @@ struct Shared {
         float score[THREADS];
     };
     Best found;
-    u32 drawn[BINS];    // bit a feature: at most 8,192 features
-    u32 allowed[BINS];  // of those drawn for the tree the ones drawn for the node
+    u32 drawn[MARK_WORDS];    // features drawn for the tree, one bit each
+    u32 allowed[MARK_WORDS];  // features drawn for the node, from those of the tree
     i32 total[2];
     u32 least[2];
     u32 nodes, leaves, children;
     u64 loss;
 };
 
-// The largest of all threads' values, none of them NaN or below 0; `values` is a place a thread.
+// The largest of all threads' values, none of which may be NaN or below 0. `values` has one entry per thread.
 DEVICE double block_max(double* values, double own) {
     values[threadIdx.x] = own;
     __syncthreads();
@@ -195,7 +210,8 @@ DEVICE double block_max(double* values, double own) {
     return most;
 }
 
-// How many threads before this one hold `flag`; `all` is how many there are, `counts` a place a warp.
+// The number of threads before this one with a true `flag`. `all` is set to the number of all such threads. `counts` has one
+// entry per warp.
 DEVICE u32 block_rank(u32* counts, bool flag, u32& all) {
     const u32 mask = __ballot_sync(ALL_LANES, flag);
     const u32 lane = threadIdx.x & 31u;
@@ -214,7 +230,7 @@ DEVICE u32 block_rank(u32* counts, bool flag, u32& all) {
     return before;
 }
 
-// Whether a feature is marked.
+// Whether a feature is in a set.
 DEVICE bool is_in(const u32* bits, u32 feature) {
     return feature != NONE && ((bits[feature / 32u] >> (feature % 32u)) & 1u) != 0u;
 }

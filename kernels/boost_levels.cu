@@ -1,13 +1,14 @@
-// Trees of large tables, level by level: many blocks a job, all jobs in the same launches.
+// Trees of large tables, level by level: many blocks per job, all jobs in the same launches.
 //
-// A level is: clear, build (histograms of the smaller children, by tiles of rows), search (a block a part and group of
-// features; the larger child's bins are its parent's less its sibling's), decide (nodes and leaves are numbered), count,
-// place (children), move (rows). Which block comes first decides the order in lists of work, and no result.
+// The launches of a level are: clear, build (histograms of the smaller children, by tiles of rows), search (one block per part
+// and group of features; the larger child's histogram is its parent's minus its sibling's), decide (numbers nodes and leaves),
+// count, place (creates the children), move (the rows). The order in which blocks run changes the order of the work lists, but
+// no result.
 //
-// Twin of src/boost/grow.rs; the rules are those of boost_split.cuh.
+// Twin of crates/boost/src/grow.rs. The rules for splits are in boost_split.cuh.
 #include "boost_levels.cuh"
 
-// Thread: a job. Opens a tree with the part that has all rows drawn for it.
+// One thread per job. Starts a tree with a part that has all rows drawn for it.
 KERNEL(boost_levels_root, THREADS, const BoostJob* jobs, u32 count, const BoostRows* all_rows, u32 tile, u32 few,
        BoostLevelPart* parts, BoostState* states, u32* lengths, BoostTile* builds, BoostTile* clears,
        BoostTile* searches) {
@@ -32,7 +33,7 @@ KERNEL(boost_levels_root, THREADS, const BoostJob* jobs, u32 count, const BoostR
     }
 }
 
-// Sets histograms that are to be added up to nothing. Blocks take the list's entries in turn, each with all groups.
+// Clears the histograms that will be built. Blocks take pairs of list entry and group in turn.
 KERNEL(boost_levels_clear, THREADS, const BoostLevelJob* level_jobs, u32 groups, u32 depth, const u32* lengths,
        const BoostTile* clears, u64* histograms) {
     using namespace boost;
@@ -47,7 +48,7 @@ KERNEL(boost_levels_clear, THREADS, const BoostLevelJob* level_jobs, u32 groups,
     }
 }
 
-// Adds up histograms. Blocks take tiles and groups in turn, and add in their shared memory first.
+// Builds histograms. Blocks take pairs of tile and group in turn, and add up in shared memory first.
 KERNEL(boost_levels_build, THREADS, const BoostJob* jobs, const BoostLevelJob* level_jobs, const BoostRows* all_rows,
        const BoostGroup* all_groups, const u8* codes, const u32* all_drawn, u32 groups, u32 depth, const u32* lengths,
        const BoostTile* builds, u32* scratch, u64* histograms) {
@@ -61,7 +62,7 @@ KERNEL(boost_levels_build, THREADS, const BoostJob* jobs, const BoostLevelJob* l
         const BoostJob& job = jobs[tile.job];
         const BoostRows& rows = all_rows[job.rows];
         const BoostGroup& group = all_groups[rows.first_group + number];
-        const u32* drawn = all_drawn + static_cast<u64>(tile.job) * BINS;
+        const u32* drawn = all_drawn + static_cast<u64>(tile.job) * MARK_WORDS;
         if (!__syncthreads_or(is_in(drawn, group.feature[threadIdx.x % LANES]))) {
             continue;
         }
@@ -82,7 +83,7 @@ KERNEL(boost_levels_build, THREADS, const BoostJob* jobs, const BoostLevelJob* l
     }
 }
 
-// Finds the best splits. Blocks take groups of large parts, and whole parts with few rows, in turn.
+// Finds the best splits. Blocks take groups of large parts, and whole small parts, in turn.
 KERNEL_AT_LEAST(2, boost_levels_search, THREADS, const BoostJob* jobs, const BoostLevelJob* level_jobs,
                 const BoostRows* all_rows, const BoostGroup* all_groups, const u8* codes, const u32* all_drawn, u32 round,
                 u32 depth, const BoostLevelPart* parts, const BoostState* states, const BoostTile* searches, u32* scratch,
@@ -92,7 +93,7 @@ KERNEL_AT_LEAST(2, boost_levels_search, THREADS, const BoostJob* jobs, const Boo
     SHARED(Places, block_places, 1);
     Shared& shared = block_memory[0];
     if (blockIdx.x == 0u && threadIdx.x == 0u) {
-        // The last level's have been moved; decide lists the next.
+        // The splits of the last level are done; `decide` lists the next ones.
         lengths[SPLITS] = 0u;
     }
     const u32 count = lengths[SEARCHES];
@@ -105,8 +106,8 @@ KERNEL_AT_LEAST(2, boost_levels_search, THREADS, const BoostJob* jobs, const Boo
         const BoostGroup* groups = all_groups + rows.first_group;
         const BoostLevelPart& own = parts[level_at(job, depth) + wanted.of];
         const BoostPart part = own.part;
-        for (u32 word = threadIdx.x; word < BINS; word += blockDim.x) {
-            shared.drawn[word] = all_drawn[static_cast<u64>(wanted.job) * BINS + word];
+        for (u32 word = threadIdx.x; word < MARK_WORDS; word += blockDim.x) {
+            shared.drawn[word] = all_drawn[static_cast<u64>(wanted.job) * MARK_WORDS + word];
         }
         if (threadIdx.x == 0u) {
             place_words(block_places[0], job, rows, scratch);
@@ -132,7 +133,7 @@ KERNEL_AT_LEAST(2, boost_levels_search, THREADS, const BoostJob* jobs, const Boo
             const BoostGroup& group = groups[number];
             place = level_job.found + job.leaf_capacity + static_cast<u64>(own.slot) * rows.groups + number;
             const bool drawn = is_in(shared.drawn, group.feature[threadIdx.x % LANES]);
-            // What was not drawn for the tree has no histogram.
+            // Groups without a feature drawn for the tree have no histogram.
             if (__syncthreads_or(drawn)) {
                 u64* bins = histograms + histogram_at(level_job, depth, rows.groups, own.slot, number);
                 const bool apart = own.parent != NONE;
@@ -168,7 +169,7 @@ KERNEL_AT_LEAST(2, boost_levels_search, THREADS, const BoostJob* jobs, const Boo
     }
 }
 
-// Block: a job. Makes nodes and leaves of a level's parts, numbered in their order, and lists the rows to be divided.
+// One block per job. Turns the parts of a level into nodes and leaves, numbered in their order, and lists the rows to divide.
 KERNEL(boost_levels_decide, THREADS, const BoostJob* jobs, const BoostLevelJob* level_jobs, const BoostRows* all_rows,
        const BoostGroup* all_groups, const float* all_cuts, u32 round, u32 depth, u32 tile, const BoostLevelPart* parts,
        const BoostFound* all_found, BoostSplit* all_splits, BoostNode* all_nodes, BoostLeaf* all_leaves,
@@ -255,7 +256,7 @@ KERNEL(boost_levels_count, THREADS, const BoostJob* jobs, const BoostLevelJob* l
     using namespace boost;
     SHARED(u32, total, 1);
     if (blockIdx.x == 0u && threadIdx.x == 0u) {
-        // What they listed has been done; place lists the next level's.
+        // The work in these lists is done; `place` lists that of the next level.
         lengths[BUILDS] = 0u;
         lengths[CLEARS] = 0u;
         lengths[SEARCHES] = 0u;
@@ -289,7 +290,7 @@ KERNEL(boost_levels_count, THREADS, const BoostJob* jobs, const BoostLevelJob* l
     }
 }
 
-// Block: a job. Makes the children of what is divided, and lists what is to be found out about them.
+// One block per job. Creates the children of the split parts, and lists the work for them.
 KERNEL(boost_levels_place, THREADS, const BoostJob* jobs, const BoostLevelJob* level_jobs, const BoostRows* all_rows,
        u32 depth, u32 tile, u32 few, const BoostSplit* all_splits, BoostLevelPart* parts, BoostState* states,
        u32* lengths, BoostTile* builds, BoostTile* clears, BoostTile* searches) {
@@ -329,7 +330,7 @@ KERNEL(boost_levels_place, THREADS, const BoostJob* jobs, const BoostLevelJob* l
         const u32 pair = pairs + block_rank(counts, left_large || right_large, all);
         pairs += all;
         if (left_large || right_large) {
-            // The smaller child is added up, the other one is what remains of the parent.
+            // The histogram of the smaller child is built; that of the other is the parent's minus it.
             if (left_rows <= right_rows) {
                 ask_for_histogram(lists, blockIdx.x, 2u * pair, left.part.from, left.part.to, tile);
                 share_histograms(left, left_large, right, right_large, parent, pair);
@@ -355,7 +356,7 @@ KERNEL(boost_levels_place, THREADS, const BoostJob* jobs, const BoostLevelJob* l
     }
 }
 
-// Moves the rows of a level to where its children have them, in their order. Blocks take tiles in turn.
+// Moves the rows of a level to their places in the children, in their order. Blocks take tiles in turn.
 KERNEL(boost_levels_move, THREADS, const BoostJob* jobs, const BoostLevelJob* level_jobs, const BoostRows* all_rows,
        const BoostGroup* all_groups, const u8* codes, u32 round, u32 depth, const BoostLevelPart* parts,
        const BoostSplit* all_splits, const BoostNode* all_nodes, const u32* lengths, const BoostTile* split_tiles,

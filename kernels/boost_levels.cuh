@@ -1,17 +1,26 @@
-// What large jobs add to the structures of boosting: their state between launches, and the lists of work by which blocks
-// share a level of all of them (src/boost/device/levels.rs).
+// What the kernels for large jobs share: the state of a job between launches, and the work lists through which blocks share a
+// level of all jobs (crates/boost/src/device/levels.rs).
 #pragma once
 #include "boost_split.cuh"
 
-// Words in a group's bins of a histogram: a gradient and a Hessian share one, so that one addition adds both.
-#define GROUP_WORDS (BINS * LANES)
-// Lists of work.
-#define BUILDS 0u    // tiles of rows whose histograms are to be added up
-#define CLEARS 1u    // histograms that are to be added up
-#define SEARCHES 2u  // parts, or groups of large parts, of which the best split is wanted
-#define SPLITS 3u    // tiles of rows that are to be divided
+// 64-bit words per group of a histogram. A gradient and a Hessian share a word, so that one addition adds both.
+constexpr u32 GROUP_WORDS = GROUP_BINS * LANES;
 
-// Rows `from .. to` of a job, or places in its list of rows; `of` is what they are for.
+// No file uses all of them.
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 177
+
+// The work lists.
+constexpr u32 BUILDS = 0u;    // tiles of rows to add to histograms
+constexpr u32 CLEARS = 1u;    // histograms to clear
+constexpr u32 SEARCHES = 2u;  // parts, or groups of large parts, whose best split to find
+constexpr u32 SPLITS = 3u;    // tiles of rows to divide
+// Number of work lists.
+constexpr u32 LISTS = 4u;
+
+#pragma nv_diagnostic pop
+
+// Rows `from .. to` of a job, or positions in its list of rows. `of` is the histogram, part or split that they belong to.
 struct BoostTile {
     u32 job;
     u32 of;
@@ -19,42 +28,42 @@ struct BoostTile {
     u32 to;
 };
 
-// Where the memory lies that a large job has besides that of every job.
+// Offsets of the memory that a large job has in addition to that of every job.
 struct BoostLevelJob {
     u64 found;       // leaf_capacity, then slots × groups
     u64 splits;      // leaf_capacity
     u64 histograms;  // 2 × slots × groups × GROUP_WORDS
     u32 slots;
-    u32 first_tile;  // among the tiles of training rows
+    u32 first_tile;  // its first among all tiles of training rows
 };
 
-// A node of a level with the histograms that tell of it: its own, or its parent's less its sibling's.
+// A part of a level and its histogram: built from its rows, or its parent's minus its sibling's.
 struct BoostLevelPart {
     BoostPart part;
-    u32 slot;    // NONE where it is searched by its rows
-    u32 parent;  // NONE where its own has been added up
+    u32 slot;    // of its histogram; NONE if it is searched by its rows
+    u32 parent;  // slot of the parent; NONE if its histogram is built from its rows
     u32 sibling;
     u32 searched;
 };
 
-// The best split of a part by some features, and what lies right of it.
+// The best split of a part by some features, and the gap after it.
 struct BoostFound {
     boost::Best best;
     boost::Gap gap;
 };
 
-// A part that is divided.
+// A part that is split.
 struct BoostSplit {
     u32 part;
     u32 node;
-    u32 first_tile;  // of its tiles in the list
+    u32 first_tile;  // its first in the list of tiles
     u32 lefts;       // rows that go left
     i32 gradient;    // of those
     i32 hessian;
 };
 
 struct BoostState {
-    u64 greatest_gradient;  // bits of a double that is not negative: their order is that of the numbers
+    u64 greatest_gradient;  // the bits of a double; if not negative, they have the order of the numbers
     u64 greatest_hessian;
     u64 greatest_loss;
     u64 losses;
@@ -62,10 +71,10 @@ struct BoostState {
     double hessian_unit;
     boost::Progress progress;
     u32 running;
-    u32 drawn;  // rows of the tree at hand
+    u32 drawn;  // rows of the current tree
     i32 gradient;
     i32 hessian;
-    u32 width;  // parts of the level at hand
+    u32 width;  // parts of the current level
     u32 splits;
     u32 nodes;
     u32 leaves;
@@ -73,7 +82,7 @@ struct BoostState {
 
 namespace boost {
 
-// The lists of work, each with its length.
+// The work lists and their lengths.
 struct Lists {
     u32* lengths;
     BoostTile* builds;
@@ -81,12 +90,12 @@ struct Lists {
     BoostTile* searches;
 };
 
-// A job's level at some depth.
+// Offset of a job's parts at a depth.
 DEVICE u64 level_at(const BoostJob& job, u32 depth) {
     return job.parts + (depth % 2u != 0u ? static_cast<u64>(job.leaf_capacity) : 0ull);
 }
 
-// A group of a histogram of a level: those of parents are kept beside those of children.
+// Offset of one group of a histogram. The histograms of parents are kept next to those of their children.
 DEVICE u64 histogram_at(const BoostLevelJob& job, u32 depth, u32 groups, u32 slot, u32 group) {
     const u64 number = static_cast<u64>(depth % 2u != 0u ? job.slots : 0u) + slot;
     return job.histograms + (number * groups + group) * GROUP_WORDS;
@@ -98,7 +107,7 @@ DEVICE u64 word_of(i32 gradient, i32 hessian) {
 DEVICE i32 gradient_of(u64 word) { return static_cast<i32>(static_cast<u32>(word >> 32)); }
 DEVICE i32 hessian_of(u64 word) { return static_cast<i32>(static_cast<u32>(word)); }
 
-// Rows as they stand at some depth, and where those of the next one go.
+// Makes `members` the rows in their order at this depth, and `spare` the place for those of the next depth.
 DEVICE void swap_members(Places& at, u32 depth) {
     if (depth % 2u != 0u) {
         u32* swapped = at.members;
@@ -107,7 +116,7 @@ DEVICE void swap_members(Places& at, u32 depth) {
     }
 }
 
-// Adds up `values[from .. to]`; `total` is shared memory.
+// The sum of `values[from .. to]`. `total` is in shared memory.
 DEVICE u32 block_sum(u32* total, const u32* values, u32 from, u32 to) {
     if (threadIdx.x == 0u) {
         *total = 0u;
@@ -124,7 +133,7 @@ DEVICE u32 block_sum(u32* total, const u32* values, u32 from, u32 to) {
     return sum;
 }
 
-// Asks for the histogram of a part's rows.
+// Requests the histogram of a part's rows.
 DEVICE void ask_for_histogram(const Lists& lists, u32 job, u32 slot, u32 from, u32 to, u32 tile) {
     lists.clears[atomicAdd(&lists.lengths[CLEARS], 1u)] = {job, slot, 0u, 0u};
     u32 at = atomicAdd(&lists.lengths[BUILDS], (to - from + tile - 1u) / tile);
@@ -133,7 +142,8 @@ DEVICE void ask_for_histogram(const Lists& lists, u32 job, u32 slot, u32 from, u
     }
 }
 
-// Says which histograms tell of two siblings, of which `added` has been asked for; only large ones are searched by them.
+// Assigns histograms to two siblings: that of `added` has been requested, the other is computed by subtraction. Only large
+// parts are searched by histograms.
 DEVICE void share_histograms(BoostLevelPart& added, bool added_large, BoostLevelPart& remaining, bool remaining_large,
                              u32 parent, u32 pair) {
     if (added_large) {
@@ -146,7 +156,7 @@ DEVICE void share_histograms(BoostLevelPart& added, bool added_large, BoostLevel
     }
 }
 
-// Asks for the best split of a part: of a large one group by group.
+// Requests the best split of a part; for a large part, one request per group.
 DEVICE void ask_for_split(const Lists& lists, u32 job, u32 number, bool large, u32 groups) {
     const u32 count = large ? groups : 1u;
     const u32 first = atomicAdd(&lists.lengths[SEARCHES], count);

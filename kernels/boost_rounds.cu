@@ -1,10 +1,10 @@
-// Boosting of large tables, row by row: gradients before a tree, scores and losses after it. Blocks share the rows of all
-// jobs of a launch in tiles; what they must know of each other are maxima and sums of integers.
+// Boosting of large tables, row by row: gradients before a tree, scores and losses after it. Blocks share the rows of all jobs
+// of a launch in tiles. They combine their results only by maxima and sums of integers, whose order does not matter.
 //
-// Twin of src/boost/cpu.rs. The trees themselves are grown by boost_levels.cu.
+// Twin of crates/boost/src/cpu.rs. boost_levels.cu grows the trees.
 #include "boost_levels.cuh"
 
-// Block: a job. Draws the features of a round's tree and forgets the last one.
+// One block per job. Draws the features of the round's tree, and resets the state of the last tree.
 KERNEL(boost_rounds_begin, THREADS, const BoostJob* jobs, const BoostRows* all_rows, u32 round, u32* drawn,
        BoostState* states) {
     using namespace boost;
@@ -31,11 +31,11 @@ KERNEL(boost_rounds_begin, THREADS, const BoostJob* jobs, const BoostRows* all_r
         state.nodes = 0u;
         state.leaves = 0u;
     }
-    mark_least(drawn + static_cast<u64>(blockIdx.x) * BINS, nullptr, all_rows[job.rows].features, job.features_a_tree,
-               job.seed ^ 2ull, round);
+    mark_least(drawn + static_cast<u64>(blockIdx.x) * MARK_WORDS, nullptr, all_rows[job.rows].features, job.features_a_tree,
+               job.seed ^ FEATURE_STREAM, round);
 }
 
-// Block: a tile of training rows. Gradients and Hessians, and the greatest of either.
+// One block per tile of training rows. Computes gradients and Hessians, and the largest magnitude of each.
 KERNEL(boost_rounds_gradients, THREADS, const BoostJob* jobs, const BoostRows* all_rows, const BoostTile* tiles,
        const float* all_labels, const double* all_weights, u32 round, double* scratch, BoostState* states) {
     using namespace boost;
@@ -43,7 +43,7 @@ KERNEL(boost_rounds_gradients, THREADS, const BoostJob* jobs, const BoostRows* a
     const BoostTile tile = tiles[blockIdx.x];
     const BoostJob& job = jobs[tile.job];
     BoostState& state = states[tile.job];
-    // The one gradient of a forest's trees stays as it was.
+    // All trees of a forest have the same gradients.
     if (state.running == 0u || (job.averaged != 0u && round > 0u)) {
         return;
     }
@@ -74,7 +74,7 @@ KERNEL(boost_rounds_gradients, THREADS, const BoostJob* jobs, const BoostRows* a
     }
 }
 
-// Block: a tile of training rows. Rounds gradients and Hessians to whole multiples of a unit, and adds up those of the
+// One block per tile of training rows. Rounds gradients and Hessians to integer multiples of a unit, and adds up those of the
 // rows that are drawn for the tree.
 KERNEL(boost_rounds_quantise, THREADS, const BoostJob* jobs, const BoostRows* all_rows, const BoostTile* tiles, u32 round,
        double* scratch_f64, u32* scratch_u32, u32* drawn_rows, BoostState* states) {
@@ -132,7 +132,7 @@ KERNEL(boost_rounds_quantise, THREADS, const BoostJob* jobs, const BoostRows* al
     }
 }
 
-// Block: a tile of training rows. Lists the rows that are drawn for the tree, in their order.
+// One block per tile of training rows. Lists the rows that are drawn for the tree, in their order.
 KERNEL(boost_rounds_draw, THREADS, const BoostJob* jobs, const BoostLevelJob* level_jobs, const BoostRows* all_rows,
        const BoostTile* tiles, u32 round, const u32* drawn_rows, const BoostState* states, u32* scratch) {
     using namespace boost;
@@ -157,7 +157,7 @@ KERNEL(boost_rounds_draw, THREADS, const BoostJob* jobs, const BoostLevelJob* le
     }
 }
 
-// Block: a tile of training rows. Adds the tree's outputs to their scores, those included that were not drawn for it.
+// One block per tile of training rows. Adds the tree's outputs to the scores, also of rows that were not drawn for it.
 KERNEL(boost_rounds_score, THREADS, const BoostJob* jobs, const BoostRows* all_rows, const BoostGroup* all_groups,
        const u8* codes, const BoostTile* tiles, u32 round, const BoostNode* all_nodes, const BoostLeaf* all_leaves,
        const BoostState* states, double* scratch) {
@@ -180,7 +180,7 @@ KERNEL(boost_rounds_score, THREADS, const BoostJob* jobs, const BoostRows* all_r
     }
 }
 
-// Block: a tile of validation rows. Adds the tree's outputs to their scores; their losses, and the greatest.
+// One block per tile of validation rows. Adds the tree's outputs to the scores, and computes the losses and the largest one.
 KERNEL(boost_rounds_valid, THREADS, const BoostJob* jobs, const BoostRows* all_rows, const BoostGroup* all_groups,
        const u8* codes, const BoostTile* tiles, const float* all_labels, const double* all_weights, u32 round,
        const BoostNode* all_nodes, const BoostLeaf* all_leaves, double* scratch, BoostState* states) {
@@ -199,7 +199,7 @@ KERNEL(boost_rounds_valid, THREADS, const BoostJob* jobs, const BoostRows* all_r
     const BoostLeaf* leaves = all_leaves + job.leaves + static_cast<u64>(round) * job.leaf_capacity;
     const BoostGroup* groups = all_groups + rows.first_group;
     const float* labels = all_labels + job.labels + rows.train_rows;
-    const double* weights = all_weights + job.weights + ((job.weighted & 1u) != 0u ? rows.train_rows : 0u);
+    const double* weights = all_weights + job.weights + ((job.weighted & TRAIN_WEIGHTS) != 0u ? rows.train_rows : 0u);
     const double first = job.averaged != 0u ? 0.0 : job.base;
     double greatest = 0.0;
     for (u32 row = tile.from + threadIdx.x; row < tile.to; row += blockDim.x) {
@@ -216,7 +216,7 @@ KERNEL(boost_rounds_valid, THREADS, const BoostJob* jobs, const BoostRows* all_r
     }
 }
 
-// Block: a tile of validation rows. Adds up their losses, rounded.
+// One block per tile of validation rows. Adds up the rounded losses.
 KERNEL(boost_rounds_losses, THREADS, const BoostJob* jobs, const BoostRows* all_rows, const BoostTile* tiles,
        double* scratch, BoostState* states) {
     using namespace boost;
@@ -245,7 +245,7 @@ KERNEL(boost_rounds_losses, THREADS, const BoostJob* jobs, const BoostRows* all_
     }
 }
 
-// Thread: a job. Notes the tree and the loss, and whether the job goes on.
+// One thread per job. Stores the tree and the loss, and whether the job continues.
 KERNEL(boost_rounds_end, THREADS, const BoostJob* jobs, u32 count, const BoostRows* all_rows, u32 round,
        BoostTree* trees, double* losses, BoostOutcome* outcomes, u32* running, BoostState* states) {
     using namespace boost;
@@ -261,7 +261,7 @@ KERNEL(boost_rounds_end, THREADS, const BoostJob* jobs, u32 count, const BoostRo
     trees[job.trees + round] = {state.gradient_unit, state.hessian_unit, state.nodes, state.leaves};
     bool stops = round + 1u == job.rounds;
     if (state.nodes == 0u && job.averaged == 0u) {
-        // Nothing is left to gain; a bare leaf would only shift the base.
+        // No split gains anything any more, and a tree with one leaf would only shift the base.
         stops = true;
     } else {
         state.progress.trees = round + 1u;

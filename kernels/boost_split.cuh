@@ -1,18 +1,23 @@
-// The best split of a node, and the node's rows divided by it. Twin of src/boost/{histogram,split}.rs and
-// src/boost/grow/{search,partition}.rs.
+// Finds the best split of a node, and divides the node's rows by it. Twin of crates/boost/src/{histogram,split}.rs and
+// crates/boost/src/grow/{search,partition}.rs.
 #pragma once
 #include "boost_rows.cuh"
+
+// Fewest rows of a node that may be split.
+constexpr u32 MIN_SPLIT_ROWS = 2u;
+// Children of a split. Each must have at least the minimum Hessian.
+constexpr i32 CHILDREN = 2;
 
 namespace boost {
 
 DEVICE bool beats(float score, u32 feature, u32 split, const Best& other) {
-    // What was to be beaten in the first place has no feature, and loses no ties.
+    // A score without a feature is the minimum to beat: a tie with it does not win.
     const bool tie = score == other.score && other.feature != NONE;
     return score > other.score
         || (tie && (feature < other.feature || (feature == other.feature && split < other.split)));
 }
 
-// What a split must satisfy, in quantised units.
+// The conditions for a split, in quantised units.
 struct Rules {
     float l2;
     float min_split_gain;
@@ -28,15 +33,15 @@ DEVICE Rules rules_of(const BoostJob& job, double gradient_unit, double hessian_
 }
 
 DEVICE bool worth_splitting(const BoostJob& job, const Rules& rules, const BoostPart& part, u32 depth) {
-    return depth < job.max_depth && part.to - part.from >= 2u && part.hessian / 2 >= rules.min_child_hessian;
+    return depth < job.max_depth && part.to - part.from >= MIN_SPLIT_ROWS && part.hessian / CHILDREN >= rules.min_child_hessian;
 }
 
-// The features that a node may be split by, of those marked in `shared.drawn`.
+// The features that a node may be split by, from those in `shared.drawn`.
 DEVICE const u32* features_of_node(Shared& shared, const BoostJob& job, u32 features, u32 round, u64 path) {
     if (job.features_a_node >= job.features_a_tree) {
         return shared.drawn;
     }
-    const u64 node = arith::draw(job.seed ^ 3ull, round, path);
+    const u64 node = arith::draw(job.seed ^ NODE_STREAM, round, path);
     mark_least(shared.allowed, shared.drawn, features, job.features_a_node, node, 0ull);
     return shared.allowed;
 }
@@ -54,7 +59,7 @@ DEVICE void consider(Best& best, const Rules& rules, const BoostPart& part, i32 
     const float fr = static_cast<float>(gr);
     const float dl = static_cast<float>(hl) + rules.l2;
     const float dr = static_cast<float>(hr) + rules.l2;
-    // Both fractions over one denominator: a division is dear.
+    // Both fractions over one denominator, because a division is expensive.
     const float score = (fl * fl * dr + fr * fr * dl) / (dl * dr);
     const bool allowed = hl >= rules.min_child_hessian && hr >= rules.min_child_hessian;
     if (allowed && beats(score, feature, split, best)) {
@@ -62,7 +67,7 @@ DEVICE void consider(Best& best, const Rules& rules, const BoostPart& part, i32 
     }
 }
 
-// Sets a group's bins in shared memory, and the one for missing values, to nothing.
+// Clears a group's bins in shared memory, including the one for missing values.
 DEVICE void clear_bins(Shared& shared, u32 bins) {
     for (u32 slot = threadIdx.x; slot < (bins + 1u) * LANES; slot += blockDim.x) {
         shared.gradient[slot] = 0;
@@ -71,7 +76,7 @@ DEVICE void clear_bins(Shared& shared, u32 bins) {
     __syncthreads();
 }
 
-// Adds the rows `members[from .. to]` to a group's bins in shared memory; `codes` are the group's.
+// Adds the rows `members[from .. to]` to a group's bins in shared memory. `codes` are those of the group.
 DEVICE void add_rows(Shared& shared, const u8* codes, const Places& places, u32 from, u32 to) {
     const u32 lane = threadIdx.x % LANES;
     for (u32 at = from + threadIdx.x / LANES; at < to; at += blockDim.x / LANES) {
@@ -83,8 +88,8 @@ DEVICE void add_rows(Shared& shared, const u8* codes, const Places& places, u32 
     __syncthreads();
 }
 
-// Holds the splits by group `number`, whose bins are in shared memory, against the best that this thread knows: each
-// thread walks a segment of one feature's bins, once what lies below it is known.
+// Compares the splits by group `number`, whose bins are in shared memory, with this thread's best so far. Each thread scans a
+// segment of one feature's bins, after the sums of the segments below it are known.
 DEVICE void scan_group(Shared& shared, const BoostGroup& group, u32 number, bool wanted, const BoostPart& part,
                        const Rules& rules, Best& best) {
     const u32 lane = threadIdx.x % LANES;
@@ -121,7 +126,7 @@ DEVICE void scan_group(Shared& shared, const BoostGroup& group, u32 number, bool
         for (u32 bin = from; bin < to; ++bin) {
             const i32 g = shared.gradient[bin * LANES + lane];
             const i32 h = shared.hessian[bin * LANES + lane];
-            // A bin without rows parts them as the one before did, and of equals the first wins.
+            // An empty bin splits the rows as the bin before it does, and on a tie the first wins.
             if ((g | h) == 0 && bin != 0u) {
                 continue;
             }
@@ -137,7 +142,7 @@ DEVICE void scan_group(Shared& shared, const BoostGroup& group, u32 number, bool
     __syncthreads();
 }
 
-// The best of what all threads know; its feature is NONE where none knows any.
+// The best split of all threads. Its feature is NONE if there is none.
 DEVICE Best best_of_block(Shared& shared, const Best& best, float least) {
     shared.score[threadIdx.x] = best.score;
     __syncthreads();
@@ -172,7 +177,7 @@ DEVICE Best best_of_block(Shared& shared, const Best& best, float least) {
     return found;
 }
 
-// The best split of a node by a feature that is allowed, over all groups; its feature is NONE where none beats `least`.
+// The best split of a node by the allowed features of all groups. Its feature is NONE if none beats `least`.
 DEVICE Best search(Shared& shared, const u32* allowed, const BoostRows& rows, const BoostGroup* groups, const u8* codes,
                    const Places& places, const BoostPart& part, const Rules& rules, float least) {
     Best best = {least, NONE, NONE, 0u, 0, 0};
@@ -189,8 +194,8 @@ DEVICE Best search(Shared& shared, const u32* allowed, const BoostRows& rows, co
     return best_of_block(shared, best, least);
 }
 
-// Bins without rows may go either way: of the cuts between the two sides the one nearest to the middle of their values.
-// `next` is the first bin with rows after `bin`; beyond the last cut there are only missing values to part from.
+// Empty bins between the two sides may go either way. This chooses the cut that is nearest to the middle of the values on both
+// sides. `next` is the first bin with rows after `bin`. If it is after the last cut, only missing values follow.
 DEVICE u32 middle_of_gap(const float* cuts, u32 count, u32 bin, u32 next) {
     if (next > count) {
         return count;
@@ -210,15 +215,15 @@ DEVICE u32 middle_of_gap(const float* cuts, u32 count, u32 bin, u32 next) {
     return middle - static_cast<double>(cuts[below]) <= static_cast<double>(cuts[low]) - middle ? below : low;
 }
 
-// What lies right of a split: the first bin after it that has rows of the node, NONE where there is none before the missing
-// ones, and whether any are missing.
+// What follows a split: the first bin after it that has rows of the node (NONE if there is none below that of missing values),
+// and whether the node has missing values.
 struct Gap {
     u32 next;
     u32 missing;
 };
 
-// The gap after a split, from bins in shared memory: a feature's lie `stride` apart from `first` on, up to its last one,
-// `cuts`, and `bins` is that of missing values.
+// The gap after a split, from the bins in shared memory. The feature's bins start at `first` and are `stride` apart; the last
+// one is `cuts`, and `bins` is the one for missing values.
 DEVICE Gap gap_after(Shared& shared, u32 stride, u32 first, u32 bin, u32 cuts, u32 bins) {
     if (threadIdx.x == 0u) {
         shared.least[0] = NONE;
@@ -236,11 +241,11 @@ DEVICE Gap gap_after(Shared& shared, u32 stride, u32 first, u32 bin, u32 cuts, u
     return gap;
 }
 
-// The gap after a node's split, from its rows; `codes` are those of the split's group.
+// The gap after a node's split, from the node's rows. `codes` are those of the split's group.
 DEVICE Gap gap_by_rows(Shared& shared, const u8* codes, const BoostGroup& group, const Places& places,
                        const BoostPart& part, const Best& best) {
     const u32 lane = best.place % LANES;
-    for (u32 slot = threadIdx.x; slot < BINS; slot += blockDim.x) {
+    for (u32 slot = threadIdx.x; slot < GROUP_BINS; slot += blockDim.x) {
         shared.gradient[slot] = 0;
         shared.hessian[slot] = 0;
     }
@@ -255,14 +260,14 @@ DEVICE Gap gap_by_rows(Shared& shared, const u8* codes, const BoostGroup& group,
     return gap_after(shared, 1u, 0u, best.split / 2u, group.cuts[lane], group.bins);
 }
 
-// A node by its split; `value` is its output as a leaf, `own_score` its score left whole.
+// Makes a node from its split. `value` is its output if it were a leaf, `own_score` its score without the split.
 DEVICE BoostNode node_of(const BoostGroup& group, const float* all_cuts, const BoostPart& part, const Best& best,
                          const Gap& gap, float value, float own_score, double of_gain) {
     const u32 lane = best.place % LANES;
     BoostNode node;
     node.feature = best.feature;
     node.bin = middle_of_gap(all_cuts + group.first_cut[lane], group.cuts[lane], best.split / 2u, gap.next);
-    // What was never seen missing goes with the heavier child.
+    // If no training row has a missing value, missing values go to the child with the larger Hessian.
     const u32 heavier = best.hessian >= part.hessian - best.hessian ? 1u : 0u;
     node.missing_left = gap.missing != 0u ? best.split % 2u : heavier;
     node.group = best.place / LANES;
@@ -276,7 +281,7 @@ DEVICE BoostNode node_of(const BoostGroup& group, const float* all_cuts, const B
     return node;
 }
 
-// Notes the number of a node, or of a leaf with LEAF, where its parent looks for it.
+// Stores the number of a node, or of a leaf with LEAF, in its parent.
 DEVICE void tell_parent(BoostNode* nodes, const BoostPart& part, u32 number) {
     if (part.parent != NONE) {
         BoostNode& parent = nodes[part.parent / 2u];
@@ -284,7 +289,7 @@ DEVICE void tell_parent(BoostNode* nodes, const BoostPart& part, u32 number) {
     }
 }
 
-// The children of node `number`: the sums are those of the left one, whose rows end at `middle`.
+// The children of node `number`. The sums are those of the left child, whose rows end at `middle`.
 DEVICE BoostPart left_child(const BoostPart& part, i32 gradient, i32 hessian, u32 number, u32 middle) {
     return {arith::draw(part.path, 0ull, 0ull), part.from, middle, gradient, hessian, 2u * number, 0u};
 }
@@ -293,7 +298,7 @@ DEVICE BoostPart right_child(const BoostPart& part, i32 gradient, i32 hessian, u
             2u * number + 1u, 0u};
 }
 
-// Moves the rows that go left to the front of the part, all in their order; gives back how many they are.
+// Moves the rows that go left to the front of the part; both sides keep their order. Returns the number of those rows.
 DEVICE u32 divide(Shared& shared, const u8* codes, const BoostNode& node, u32 bins, const Places& places,
                   const BoostPart& part) {
     u32* members = places.members;

@@ -1,7 +1,7 @@
-// What every kernel stands on: number types, how a kernel is declared, and its shared memory.
+// What every kernel uses: number types, and macros that declare kernels and shared memory.
 //
-// The same text is compiled by NVRTC for a GPU, and as C++17 for the emulated engine (HURACAN_EMULATED).
-// Nothing is included that NVRTC lacks.
+// The same source is compiled by NVRTC for a GPU, and as C++17 for the emulated device (HURACAN_EMULATED). It includes
+// nothing that NVRTC lacks.
 #pragma once
 
 using u8 = unsigned char;
@@ -20,18 +20,18 @@ using i64 = long long;
 
 #else
 
-// KERNEL(name, threads, parameters...) { body }: `threads` is the largest block it is launched with.
+// KERNEL(name, threads, parameters...) { body }: `threads` is the most threads per block of any launch.
 #define KERNEL(name, threads, ...) extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)
 
-// The same, where `blocks` of them are to fit a multiprocessor: so many registers may each take, which can be more than the
-// compiler would take by itself.
+// The same, and at least `blocks` blocks must fit on a multiprocessor. This limits the registers per thread; the limit can
+// also be higher than what the compiler would use by itself.
 #define KERNEL_AT_LEAST(blocks, name, threads, ...) \
     extern "C" __global__ void __launch_bounds__(threads, blocks) name(__VA_ARGS__)
 
-// SHARED(float, sums, 64) declares `sums[64]`, one for all threads of the block; its content is not defined.
+// SHARED(float, sums, 64) declares `sums[64]`, which all threads of a block share; its content is undefined.
 #define SHARED(type, name, count) __shared__ type name[count]
 
-// SHARED_DYNAMIC(float, sums) points at the shared memory that the launch asks for; once a kernel.
+// SHARED_DYNAMIC(float, sums) declares a pointer to the launch's dynamic shared memory; at most once per kernel.
 #define SHARED_DYNAMIC(type, name) \
     extern __shared__ __align__(16) unsigned char huracan_dynamic_shared[]; \
     type* name = reinterpret_cast<type*>(huracan_dynamic_shared)
@@ -41,5 +41,5 @@ using i64 = long long;
 
 #endif
 
-// Place of this thread among all threads of a launch along x.
+// Index of this thread among all threads of a launch along x.
 DEVICE u32 thread_in_grid() { return blockIdx.x * blockDim.x + threadIdx.x; }

@@ -1,10 +1,24 @@
-// What the features' kernels share: columns, windows, and TA-Lib's indicators. Twin of src/features/.
+// What the kernels of the features share: constants, columns, windows, and TA-Lib's indicators. Twin of crates/features.
 #pragma once
 #include "arith.cuh"
 
 namespace features {
 
-// In the order of CATALOGUE (src/features/catalogue.rs), which a test holds it against.
+// Constants with a twin of the same name in crates/features/src; a test there compares the values.
+
+// windows.rs: 1/n, by which sums are multiplied, and the share of a sum of squares up to which a spread is rounding error.
+constexpr double SHARE_3 = 1.0 / 3.0;
+constexpr double SHARE_50 = 1.0 / 50.0;
+constexpr double SPREAD_ROUNDING = 1e-13;
+
+// indicators.rs: full scale of an index in per cent, RSI of a price that never moved, the least sum of both directional
+// indices that counts as movement, and the share of a window's prices up to which their range is rounding error.
+constexpr double PERCENT = 100.0;
+constexpr double RSI_WITHOUT_MOVES = 50.0;
+constexpr double LEAST_DIRECTIONAL_SUM = 1e-14;
+constexpr double RANGE_ROUNDING = 1e-14;
+
+// In the order of CATALOGUE (crates/features/src/catalogue.rs); a test compares them.
 enum Column : u32 {
     RET_1, RET_5, RET_20, LOG_RET_1, LOG_RET_5, PRICE_CHANGE, HIGH_LOW_RATIO, CLOSE_OPEN_RATIO,
     SMA_5, SMA_10, SMA_20, SMA_50, EMA_5, EMA_10, EMA_20, PRICE_VS_SMA_20,
@@ -20,16 +34,16 @@ enum Column : u32 {
     COUNT
 };
 
-// Series of recurrences that are stored as they end up, and those that more is made of.
+// Series of recurrences: those that are features as they are (f32), and those that other features are made from (f64).
 enum Smooth : u32 { S_EMA_5, S_EMA_10, S_EMA_20, S_MACD, S_SIGNAL, S_ADX, S_TREND, S_BALANCE, SMOOTH_COUNT };
 enum Exact : u32 { E_RSI, E_HISTOGRAM, E_ATR, EXACT_COUNT };
 
-// Five entries up to x[0], or products of x and y, the oldest first.
+// Sum of five entries up to x[0], or of five products of x and y, the oldest first.
 DEVICE double five(const double* x) { return x[-4] + x[-3] + x[-2] + x[-1] + x[0]; }
 DEVICE double five_products(const double* x, const double* y) {
     return x[-4] * y[-4] + x[-3] * y[-3] + x[-2] * y[-2] + x[-1] * y[-1] + x[0] * y[0];
 }
-// Five log returns up to ln_close[0], and their squares.
+// Sums of five log returns up to ln_close[0], and of their squares.
 DEVICE double log_return(const double* ln_close) { return ln_close[0] - ln_close[-1]; }
 DEVICE double five_log_returns(const double* ln_close) {
     return log_return(ln_close - 4) + log_return(ln_close - 3) + log_return(ln_close - 2) + log_return(ln_close - 1) +
@@ -41,7 +55,9 @@ DEVICE double five_squared_log_returns(const double* ln_close) {
            square(log_return(ln_close - 1)) + square(log_return(ln_close));
 }
 
-// Sums of 20 and 50 entries from those of 10, the older part first.
+DEVICE double mean_of_3(double a, double b, double c) { return (a + b + c) * SHARE_3; }
+
+// Sums of 20 and 50 entries from sums of 10, the older ones first.
 DEVICE double of_20(const double* of_10) { return of_10[-10] + of_10[0]; }
 DEVICE double of_50(const double* of_10) {
     const double oldest = of_10[-40] + of_10[-30];
@@ -49,21 +65,21 @@ DEVICE double of_50(const double* of_10) {
     return oldest + older + of_10[0];
 }
 
-// Sample standard deviation of n numbers from their sum and that of their squares; 0 where they differ by rounding.
+// Sample standard deviation of n numbers from their sum and the sum of their squares; 0 if they differ only by rounding.
 DEVICE double deviation(double sum, double squares, double share, double share_of_rest) {
     const double spread = squares - sum * sum * share;
     const double root = arith::root(spread * share_of_rest);
-    return spread > 1e-13 * squares ? root : 0.0;
+    return spread > SPREAD_ROUNDING * squares ? root : 0.0;
 }
 
-// Sum of squared distances from the mean of 50; NaN where they are all rounding error.
+// Sum of squared distances of 50 numbers from their mean; NaN if it is only rounding error.
 DEVICE double spread_50(double sum, double squares) {
-    const double spread = squares - sum * sum * (1.0 / 50.0);
-    return spread > 1e-13 * squares ? spread : arith::f64_nan();
+    const double spread = squares - sum * sum * SHARE_50;
+    return spread > SPREAD_ROUNDING * squares ? spread : arith::f64_nan();
 }
-DEVICE double covariance_50(double x, double y, double xy) { return xy - x * y * (1.0 / 50.0); }
+DEVICE double covariance_50(double x, double y, double xy) { return xy - x * y * SHARE_50; }
 
-// Least or greatest of two, of four entries up to x[0], and of longer windows from those of four.
+// Smallest or largest of two numbers, of four entries up to x[0], and of longer windows from those of four.
 template <bool GREATEST> DEVICE double pick(double a, double b) { return (a > b) == GREATEST ? a : b; }
 template <bool GREATEST> DEVICE double pick(double a, double b, double c, double d) {
     return pick<GREATEST>(pick<GREATEST>(a, b), pick<GREATEST>(c, d));
@@ -83,7 +99,7 @@ template <bool GREATEST> DEVICE double extreme_50(const double* of_4) {
                           extreme_16<GREATEST>(of_4 - 34));
 }
 
-// R^2 of the least-squares line through the last 20 entries up to x[0]; 0 where all are equal.
+// R^2 of the least-squares line through the last 20 entries up to x[0]; 0 if all are equal.
 DEVICE double r_squared_20(const double* x) {
     const double count = 20.0;
     const double sum_k = count * (count - 1.0) / 2.0;
@@ -105,8 +121,8 @@ DEVICE double r_squared_20(const double* x) {
 
 // Twins of indicators.rs.
 DEVICE double rsi(double gain, double loss) {
-    const double index = 100.0 * (gain / (gain + loss));
-    return gain + loss > 0.0 ? index : 50.0;
+    const double index = PERCENT * (gain / (gain + loss));
+    return gain + loss > 0.0 ? index : RSI_WITHOUT_MOVES;
 }
 DEVICE double true_range(double high, double low, double before) {
     double range = high - low;
@@ -125,16 +141,16 @@ DEVICE double loss(double now, double before) {
 }
 DEVICE double movement(double own, double other) { return own > 0.0 && own > other ? own : 0.0; }
 DEVICE double directional(double plus, double minus, double range) {
-    const double plus_di = 100.0 * (plus / range);
-    const double minus_di = 100.0 * (minus / range);
+    const double plus_di = PERCENT * (plus / range);
+    const double minus_di = PERCENT * (minus / range);
     const double both = plus_di + minus_di;
-    const double dx = 100.0 * (arith::magnitude(minus_di - plus_di) / both);
-    return range > 0.0 && both >= 1e-14 ? dx : arith::f64_nan();
+    const double dx = PERCENT * (arith::magnitude(minus_di - plus_di) / both);
+    return range > 0.0 && both >= LEAST_DIRECTIONAL_SUM ? dx : arith::f64_nan();
 }
 DEVICE double fast_k(double close, double low, double high) {
     const double range = high - low;
-    const double place = (close - low) / range * 100.0;
-    return arith::magnitude(range) <= 1e-14 * (arith::magnitude(high) + arith::magnitude(low)) ? 0.0 : place;
+    const double place = (close - low) / range * PERCENT;
+    return arith::magnitude(range) <= RANGE_ROUNDING * (arith::magnitude(high) + arith::magnitude(low)) ? 0.0 : place;
 }
 DEVICE double signed_volume(double volume, double now, double before) {
     const double not_above = now < before ? -volume : 0.0;

@@ -1,9 +1,16 @@
-// The unit trade's outcome at every bar, on both sides: twin of src/labels.rs.
+// The outcome of the unit trade at every bar, on both sides: twin of crates/labels.
 #include "trade.cuh"
 
-// One thread a symbol, bar and side; `[symbols x bars x 2]`, long before short, candles and `atr` `[symbols x bars]`,
-// `ranges` `[symbols x 2]`.
-KERNEL(labels_unit_trades, 128, const double* open, const double* high, const double* low, const double* close,
+namespace labels {
+
+// Threads per block. Twin of `THREADS` in crates/labels/src/device.rs; a test there compares them.
+constexpr u32 THREADS = 128;
+
+}  // namespace labels
+
+// One thread per symbol, bar and side. Outputs are `[symbols x bars x 2]`, long before short; candles and `atr` are
+// `[symbols x bars]`, `ranges` is `[symbols x 2]`.
+KERNEL(labels_unit_trades, labels::THREADS, const double* open, const double* high, const double* low, const double* close,
        const double* volume, const double* atr, const u32* ranges, double* return_bps, u32* exit_bar, u8* exit_reason,
        trade::Rules rules, u32 bars, u64 cells) {
     const u64 cell = static_cast<u64>(blockIdx.x) * blockDim.x + threadIdx.x;

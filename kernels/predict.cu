@@ -1,17 +1,17 @@
-// Raw scores of many forests for many rows: one thread a row of a job. Twin of src/boost/predict.rs.
-#include "arith.cuh"
+// Raw scores of many forests for many rows: one thread per row of a job. Twin of crates/boost/src/predict.rs.
+#include "boost.cuh"
 
-#define LEAF 0x80000000u
-#define MISSING_RIGHT 0x80000000u
+// Marks a feature whose missing values go right.
+constexpr u32 MISSING_RIGHT = 0x80000000u;
 
 struct PredictNode {
-    float cut;    // the greatest f32 that goes left
-    u32 feature;  // and in the highest bit whether a missing value goes right
-    u32 left;     // a node of the tree, or with LEAF one of its leaves
+    float cut;    // the largest f32 that goes left
+    u32 feature;  // with MISSING_RIGHT if a missing value goes right
+    u32 left;     // a node of the tree, or one of its leaves with LEAF
     u32 right;
 };
 
-// Where a tree's nodes and leaves begin, and its root.
+// Offsets of a tree's nodes and leaves, and its root.
 struct PredictTree {
     u64 nodes;
     u64 leaves;
@@ -20,10 +20,10 @@ struct PredictTree {
 };
 
 struct PredictJob {
-    u64 trees;   // tree of class k in round r at r × classes + k
-    u64 base;    // [classes]
+    u64 trees;   // offset: the tree of class k in round r is at r × classes + k
+    u64 base;    // offset: [classes]
     u64 rows;
-    u64 scores;  // [rows × classes]
+    u64 scores;  // offset: [rows × classes]
     double shared_by;
     u32 tree_count;
     u32 classes;
@@ -31,8 +31,8 @@ struct PredictJob {
     u32 padding;
 };
 
-// Block (rows, job).
-KERNEL(predict_raw, 256u, const float* table, u32 features, const PredictJob* jobs, const PredictTree* trees,
+// Blocks of rows (x) and jobs (y), one thread per row.
+KERNEL(predict_raw, THREADS, const float* table, u32 features, const PredictJob* jobs, const PredictTree* trees,
        const PredictNode* all_nodes, const double* all_leaves, const double* bases, const u32* rows, double* scores) {
     const PredictJob job = jobs[blockIdx.y];
     const u32 row = thread_in_grid();

@@ -1,13 +1,31 @@
-// The features' recurrences over time (EMA, RSI, ATR, ADX, running sums), and ATR(14): twin of src/features/recurrences.
+// The features that are recurrences over time (EMA, RSI, ATR, ADX, running sums), and ATR(14): twin of
+// crates/features/src/recurrences.rs.
 #include "features.cuh"
 
 namespace features {
 
-// The recurrences of a warp's lanes.
+// Constants with a twin of the same name in crates/features/src; a test there compares the values.
+
+// recurrences.rs: bars of ATR, RSI and ADX, of the features' exponential averages, and of MACD's averages and signal.
+constexpr u32 WILDER_BARS = 14;
+constexpr u32 EMA_SHORT_BARS = 5;
+constexpr u32 EMA_MIDDLE_BARS = 10;
+constexpr u32 EMA_LONG_BARS = 20;
+constexpr u32 MACD_FAST_BARS = 12;
+constexpr u32 MACD_SLOW_BARS = 26;
+constexpr u32 MACD_SIGNAL_BARS = 9;
+// recurrences.rs: bars after which every recurrence has started.
+constexpr u32 START_UP_BARS = 64;
+
+// device.rs: threads per block of features_recurrences, and of features_atr (there series::BARS).
+constexpr u32 WARP = 32;
+constexpr u32 ATR_THREADS = 128;
+
+// The recurrence of each lane of a warp.
 enum Chain : u32 {
     C_EMA_5, C_EMA_10, C_EMA_20, C_FAST, C_SLOW, C_RANGE_MEAN, C_GAIN, C_LOSS, C_RANGE_SUM, C_PLUS, C_MINUS, C_TREND, C_BALANCE,
     CHAINS,
-    // Those that wait for the others.
+    // Those whose entries are made from the others.
     C_SIGNAL = CHAINS, C_ADX, ALL_CHAINS
 };
 
@@ -15,10 +33,10 @@ enum Form : u32 { F_EMA, F_WILDER, F_RUNNING, F_TOTAL, F_ADX };
 
 struct Recurrence {
     Form form;
-    // First entry, and entries of the seed.
+    // Index of the first entry, and number of entries of the seed.
     u32 first, seed;
-    // next = value * keep + (entry, of an EMA less value) * weight: one shape for all, so that the lanes of a warp
-    // keep step. A factor of 1 changes no bit.
+    // next = value * keep + x * weight, where x is the entry, minus the value for an EMA. All recurrences have this form, so
+    // that the lanes of a warp do not diverge. A factor of 1 changes no bit.
     double keep, weight;
 };
 
@@ -27,34 +45,32 @@ DEVICE Recurrence exponential(u32 length, u32 first) {
 }
 
 DEVICE Recurrence recurrence(u32 chain) {
-    const double share = 1.0 / 14.0;
+    const double share = 1.0 / static_cast<double>(WILDER_BARS);
     const double keep = 1.0 - share;
     switch (chain) {
-        case C_EMA_5: return exponential(5, 0);
-        case C_EMA_10: return exponential(10, 0);
-        case C_EMA_20: return exponential(20, 0);
-        case C_FAST: return exponential(12, 14);
-        case C_SLOW: return exponential(26, 0);
-        case C_RANGE_MEAN: case C_GAIN: case C_LOSS: return {F_WILDER, 1, 14, keep, share};
-        case C_RANGE_SUM: case C_PLUS: case C_MINUS: return {F_RUNNING, 1, 13, keep, 1.0};
-        case C_SIGNAL: return exponential(9, 25);
-        case C_ADX: return {F_ADX, 14, 14, keep, share};
+        case C_EMA_5: return exponential(EMA_SHORT_BARS, 0);
+        case C_EMA_10: return exponential(EMA_MIDDLE_BARS, 0);
+        case C_EMA_20: return exponential(EMA_LONG_BARS, 0);
+        // Starts later, so that both averages of MACD start at the same bar.
+        case C_FAST: return exponential(MACD_FAST_BARS, MACD_SLOW_BARS - MACD_FAST_BARS);
+        case C_SLOW: return exponential(MACD_SLOW_BARS, 0);
+        case C_RANGE_MEAN: case C_GAIN: case C_LOSS: return {F_WILDER, 1, WILDER_BARS, keep, share};
+        case C_RANGE_SUM: case C_PLUS: case C_MINUS: return {F_RUNNING, 1, WILDER_BARS - 1u, keep, 1.0};
+        case C_SIGNAL: return exponential(MACD_SIGNAL_BARS, MACD_SLOW_BARS - 1u);
+        case C_ADX: return {F_ADX, WILDER_BARS, WILDER_BARS, keep, share};
         default: return {F_TOTAL, 0, 0, 1.0, 1.0};
     }
 }
 
-// Bars after which every recurrence has begun.
-constexpr u32 TOGETHER = 64;
-
-// The value after entry x, from the one before, once the recurrence has begun.
+// The value after entry x, from the value before it, after the recurrence has started.
 DEVICE double next(const Recurrence& r, double value, double x) {
     const double moved = r.form == F_EMA ? x - value : x;
     const double got = value * r.keep + moved * r.weight;
-    // A bar without range or movement leaves ADX as it is.
+    // A bar without range or movement does not change ADX.
     return r.form == F_ADX && arith::is_nan(x) ? value : got;
 }
 
-// The same at any bar t: nothing before the first entry, then the seed, the mean of its entries or their sum.
+// The same at any bar t: 0 before the first entry, then the seed, which is the mean or the sum of its entries.
 DEVICE double next_from_start(const Recurrence& r, double value, double x, u32 t) {
     if (t < r.first) {
         return 0.0;
@@ -69,12 +85,12 @@ DEVICE double next_from_start(const Recurrence& r, double value, double x, u32 t
 
 }  // namespace features
 
-// A warp a symbol, one symbol a block: 32 bars at a time, entries and results in parallel over bars, each recurrence in a
-// lane of its own over time. The signal and ADX, made of the others, are 32 bars behind: all lanes run in one loop.
-// `smooth` is `[symbols x SMOOTH_COUNT x bars]`, `exact` `[symbols x EXACT_COUNT x bars]`.
-KERNEL(features_recurrences, 32, const double* high, const double* low, const double* close, const double* volume,
+// One block, of one warp, per symbol. It processes 32 bars at a time: entries and results in parallel over bars, then each
+// recurrence over time in its own lane. MACD's signal and ADX are made from the others and run 32 bars behind them, so that all
+// lanes run in one loop. `smooth` is `[symbols x SMOOTH_COUNT x bars]`, `exact` `[symbols x EXACT_COUNT x bars]`.
+KERNEL(features_recurrences, features::WARP, const double* high, const double* low, const double* close, const double* volume,
        const u32* ranges, float* smooth, double* exact, u32 bars) {
-    constexpr u32 STEP = 32;
+    constexpr u32 STEP = features::WARP;
     constexpr u32 STRIDE = STEP + 1;
     SHARED(double, entries, features::ALL_CHAINS * STRIDE);
     SHARED(double, values, features::ALL_CHAINS * STRIDE);
@@ -113,14 +129,14 @@ KERNEL(features_recurrences, 32, const double* high, const double* low, const do
         mine[C_LOSS * STRIDE] = loss(c, c_before);
         mine[C_PLUS * STRIDE] = movement(h - h_before, l_before - l);
         mine[C_MINUS * STRIDE] = movement(l_before - l, h - h_before);
-        // The first bar has no return, and so no flow.
+        // The first bar has no return, so it adds nothing.
         mine[C_TREND * STRIDE] = has_before ? v * (c / c_before - 1.0) : 0.0;
         mine[C_BALANCE * STRIDE] = signed_volume(v, c, c_before);
         __syncwarp(ALL_LANES);
         if (lane < ALL_CHAINS && from >= behind) {
             const double* in = entries + lane * STRIDE;
             double* out = values + lane * STRIDE;
-            if (from >= TOGETHER + STEP) {
+            if (from >= START_UP_BARS + STEP) {
                 for (u32 i = 0; i < STEP; ++i) {
                     value = next(chain, value, in[i]);
                     out[i] = value;
@@ -156,8 +172,8 @@ KERNEL(features_recurrences, 32, const double* high, const double* low, const do
     }
 }
 
-// ATR(14) in f64, `[symbols x bars]`; NaN in the warm-up and outside a symbol's bars.
-KERNEL(features_atr, 128, const double* exact, const u32* ranges, double* atr, u32 bars, u32 warm_up) {
+// ATR(14) as f64, `[symbols x bars]`; NaN in the warm-up and outside a symbol's bars. One thread per bar (x) and symbol (y).
+KERNEL(features_atr, features::ATR_THREADS, const double* exact, const u32* ranges, double* atr, u32 bars, u32 warm_up) {
     const u32 bar = thread_in_grid();
     if (bar >= bars) {
         return;

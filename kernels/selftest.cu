@@ -1,7 +1,7 @@
-// Kernels that test the engine itself: the arithmetic, and what the emulated device must notice.
+// Kernels that test the engine itself: the arithmetic, and the faults that the emulated device must detect.
 #include "arith.cuh"
 
-// ln, exp, sigmoid, roots and roundings of every x, `[count × 6]`, and draws `[count × 2]`.
+// Per x: ln, exp, sigmoid, square root, rounded value and exponent, `[count × 6]`; and draws, `[count × 2]`.
 KERNEL(selftest_arithmetic, 128, const double* x, double* out, u64* draws, u64 seed, u32 count) {
     const u32 i = thread_in_grid();
     if (i >= count) {
@@ -17,7 +17,7 @@ KERNEL(selftest_arithmetic, 128, const double* x, double* out, u64* draws, u64 s
     draws[i * 2u + 1u] = static_cast<u64>(__popcll(static_cast<u64>(arith::round_to_i64(arith::uniform(draws[i * 2u]) * 1e6))));
 }
 
-// Sum of each block's values by a tree in shared memory, and by shuffles; both must be the same.
+// The sum of each block's values, computed by a tree in shared memory and by shuffles. Both must be equal.
 KERNEL(selftest_sums, 256, const u32* x, u32* by_tree, u32* by_shuffle) {
     SHARED(u32, sums, 256);
     SHARED_DYNAMIC(u32, warps);
@@ -49,7 +49,7 @@ KERNEL(selftest_sums, 256, const u32* x, u32* by_tree, u32* by_shuffle) {
     }
 }
 
-// Votes and atomics: how many values are odd, counted four ways, and the least and greatest value.
+// Votes and atomics: the number of odd values, counted in four ways, and the least and the greatest value.
 KERNEL(selftest_votes, 256, const u32* x, u32* counts, u32* extremes, u32 count) {
     const u32 i = thread_in_grid();
     const bool odd = i < count && (x[i] & 1u) != 0u;
@@ -74,7 +74,7 @@ KERNEL(selftest_votes, 256, const u32* x, u32* counts, u32* extremes, u32 count)
     }
 }
 
-// Reverses each block's values; `barrier` 0 leaves out the barrier that it needs.
+// Reverses each block's values. If `barrier` is 0, it omits the barrier that it needs.
 KERNEL(selftest_missing_barrier, 256, const u32* x, u32* out, u32 barrier) {
     SHARED(u32, values, 256);
     values[threadIdx.x] = x[thread_in_grid()];
@@ -84,7 +84,7 @@ KERNEL(selftest_missing_barrier, 256, const u32* x, u32* out, u32 barrier) {
     out[thread_in_grid()] = values[blockDim.x - 1u - threadIdx.x];
 }
 
-// Threads from `from` on take another barrier (`way` 0), none at all (1), or another shuffle (2).
+// Threads from index `from` on wait at another barrier (`way` 0), at none (1), or at another shuffle (2).
 KERNEL(selftest_divergent, 256, u32* out, u32 from, u32 way) {
     const bool apart = threadIdx.x >= from;
     if (way == 1u && apart) {
@@ -105,7 +105,7 @@ KERNEL(selftest_divergent, 256, u32* out, u32 from, u32 way) {
     out[threadIdx.x] = got;
 }
 
-// Writes at `at`, which may lie outside.
+// Writes at index `at`, which may be out of bounds.
 KERNEL(selftest_out_of_bounds, 32, u32* out, u32 at, u32 shared) {
     SHARED(u32, values, 32);
     if (threadIdx.x == 0u) {

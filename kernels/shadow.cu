@@ -1,9 +1,12 @@
-// The trade simulation: twin of src/shadow/cpu.rs.
+// The trade simulation: twin of crates/shadow/src/cpu.rs.
 #include "trade.cuh"
 
 namespace shadow {
 
-// Twin of shadow::Trade, laid out as shadow::device::DeviceTrade.
+// Threads per block. Twin of `THREADS` in crates/shadow/src/device.rs; a test there compares them.
+constexpr u32 THREADS = 64;
+
+// Twin of shadow::Trade, with the layout of shadow::device::DeviceTrade.
 struct Trade {
     double entry_price, exit_price, stop_price, take_price, size;
     double gross_bps, fee_bps, spread_bps, slippage_bps, funding_bps, net_bps;
@@ -11,7 +14,7 @@ struct Trade {
     u32 is_short, exit_reason;
 };
 
-// Where a lane's trades go: counted alone, or written too.
+// Where a thread's trades go. They are written only if `trades` is not null, but always counted.
 struct Book {
     Trade* trades;
     u32 symbol, count;
@@ -29,7 +32,7 @@ DEVICE void enter_trade(Book& book, const trade::Position& p, const trade::Exit&
     book.count += 1u;
 }
 
-// What a symbol's signals say, `[bars]` each.
+// One symbol's signals, `[bars]` each.
 struct Signals {
     const i8* side;
     const double* stop_bps;
@@ -37,7 +40,7 @@ struct Signals {
     const double* size;
 };
 
-// The entry that a signal at the close of `bar` asks for at the next open; false where there is none.
+// The entry at the next open for a signal at the close of `bar`. False if there is none.
 DEVICE bool entry(const Signals& signals, const trade::Bars& bars, const double* atr, u32 bar, const trade::Rules& rules,
                   trade::Position& out) {
     const i32 side = signals.side[bar];
@@ -47,10 +50,10 @@ DEVICE bool entry(const Signals& signals, const trade::Bars& bars, const double*
     const double price = bars.open[bar + 1u];
     const double stop_bps = signals.stop_bps[bar];
     const double take_bps = signals.take_bps[bar];
-    const double stop = arith::is_nan(stop_bps) ? rules.stop_atr * atr[bar] : price * stop_bps / 10000.0;
-    const double take = arith::is_nan(take_bps) ? rules.take_atr * atr[bar] : price * take_bps / 10000.0;
+    const double stop = arith::is_nan(stop_bps) ? rules.stop_atr * atr[bar] : price * stop_bps / trade::BPS;
+    const double take = arith::is_nan(take_bps) ? rules.take_atr * atr[bar] : price * take_bps / trade::BPS;
     const double size = arith::is_nan(signals.size[bar]) ? rules.notional : signals.size[bar];
-    // Only distances above 0 are barriers; NaN is no distance at all.
+    // Only distances above 0 are barriers; NaN is not.
     if (!(stop > 0.0 && take > 0.0)) {
         return false;
     }
@@ -91,11 +94,12 @@ DEVICE void simulate(Book& book, const Signals& signals, const trade::Bars& bars
 
 }  // namespace shadow
 
-// One thread a configuration and symbol, `[configurations x symbols]`. First `trades` is not written and every thread's
-// number of trades goes to `counts`; then `offsets` says where each thread's trades go. Candles and `atr` are
-// `[symbols x bars]`, signals `[configurations x symbols x bars]`; a symbol's windows are those from `first_window`
-// of it to that of the next, `windows` `[windows x 2]`.
-KERNEL(shadow_simulate, 64, const double* open, const double* high, const double* low, const double* close,
+// One thread per configuration and symbol, `[configurations x symbols]`. Launched twice: first without writing, which gives the
+// number of trades of each thread in `counts`; then it writes each thread's trades at its offset in `offsets`.
+//
+// Candles and `atr` are `[symbols x bars]`, signals `[configurations x symbols x bars]`, `rules` `[configurations]`, `windows`
+// `[windows x 2]`. The windows of symbol s are `first_window[s] .. first_window[s + 1]`.
+KERNEL(shadow_simulate, shadow::THREADS, const double* open, const double* high, const double* low, const double* close,
        const double* volume, const double* atr, const i8* side, const double* stop_bps, const double* take_bps,
        const double* size, const u32* first_window, const u32* windows, const trade::Rules* rules,
        const u64* offsets, u32* counts, shadow::Trade* trades, u32 symbols, u32 bars, u32 jobs, u32 writes) {

@@ -1,10 +1,13 @@
-// How a position leaves the market, and what it costs: twin of src/shadow/rules.rs.
+// How a position is opened and closed, and what it costs: twin of crates/shadow/src/rules.rs.
 #pragma once
 #include "arith.cuh"
 
 namespace trade {
 
-// Twin of shadow::Rules, laid out as shadow::device::DeviceRules.
+// Basis points in one. Twin of `BPS` in crates/base/src/units.rs; a test of crates/shadow compares them.
+constexpr double BPS = 10000.0;
+
+// Twin of shadow::Rules, with the layout of shadow::device::DeviceRules.
 struct Rules {
     double stop_atr, take_atr, fee_bps, spread_bps, slippage_k, slippage_cap_bps, funding_bps_per_bar, notional;
     u64 max_hold;
@@ -19,7 +22,7 @@ struct Bars {
     const double* volume;
 };
 
-// In the order of shadow::ExitReason::ALL.
+// In the order of shadow::ExitReason::ALL; a test of crates/shadow compares them.
 enum Reason : u32 { STOP_LOSS, TAKE_PROFIT, TIME, SIGNAL_REVERSAL, END_OF_DATA, NONE };
 
 struct Position {
@@ -38,7 +41,7 @@ struct Exit {
     u32 reason;
 };
 
-// Entered at the open of the bar after the signal, with stop and take at these distances from the entry.
+// Enters at the open of the bar after the signal. `stop` and `take` are distances from the entry price.
 DEVICE Position enter(const Bars& bars, u32 signal_bar, bool is_long, double stop, double take, double size) {
     Position p;
     p.is_long = is_long;
@@ -51,7 +54,8 @@ DEVICE Position enter(const Bars& bars, u32 signal_bar, bool is_long, double sto
     return p;
 }
 
-// The exit at the open of `bar`: reversal, time, open beyond stop, open beyond take; reason NONE where there is none.
+// The exit at the open of `bar`, in this order: reversal, time, open beyond the stop, open beyond the take. Its reason is NONE
+// if there is none.
 DEVICE Exit exit_at_open(const Position& p, const Bars& bars, u32 bar, bool reversal, u64 max_hold) {
     const double price = bars.open[bar];
     u32 reason = NONE;
@@ -67,7 +71,7 @@ DEVICE Exit exit_at_open(const Position& p, const Bars& bars, u32 bar, bool reve
     return {bar, price, reason};
 }
 
-// The exit within `bar`: the stop before the take; reason NONE where there is none.
+// The exit within `bar`: the stop before the take. Its reason is NONE if there is none.
 DEVICE Exit exit_within(const Position& p, const Bars& bars, u32 bar) {
     const double low = bars.low[bar];
     const double high = bars.high[bar];
@@ -82,7 +86,7 @@ DEVICE Exit exit_within(const Position& p, const Bars& bars, u32 bar) {
     return {bar, 0.0, NONE};
 }
 
-// Slippage one way: k * sqrt(notional / value traded in the bar), at most the cap.
+// Slippage of one fill: k * sqrt(notional / value traded in the bar), at most the cap.
 DEVICE double slippage_bps(const Rules& rules, double notional, double close, double volume) {
     const double value = close * volume;
     if (value <= 0.0) {
@@ -92,14 +96,14 @@ DEVICE double slippage_bps(const Rules& rules, double notional, double close, do
     return slippage > rules.slippage_cap_bps ? rules.slippage_cap_bps : slippage;
 }
 
-// What a finished trade earned and cost.
+// What a closed trade earned and cost.
 struct Outcome {
     double gross_bps, fee_bps, slippage_bps, funding_bps, net_bps;
 };
 
 DEVICE Outcome close(const Position& p, const Exit& exit, const Bars& bars, const Rules& rules) {
     Outcome o;
-    o.gross_bps = p.sign() * (exit.price / p.entry_price - 1.0) * 10000.0;
+    o.gross_bps = p.sign() * (exit.price / p.entry_price - 1.0) * BPS;
     o.fee_bps = 2.0 * rules.fee_bps;
     o.slippage_bps = slippage_bps(rules, p.size, bars.close[p.entry_bar], bars.volume[p.entry_bar]) +
                      slippage_bps(rules, p.size, bars.close[exit.bar], bars.volume[exit.bar]);

@@ -1,12 +1,22 @@
-// What the voting engines say of every bar: twin of src/decide/votes.
+// The votes of all voters at every bar: twin of crates/decide/src/votes.
 #include "votes.cuh"
 
 namespace votes {
 
-// What an engine works with: its symbol, its parameters, its planes of `bars` entries each, and what coins share.
-struct Seat {
+// Constants with a twin of the same name in crates/decide/src/votes; a test there compares the values.
+
+// indicators/windows.rs: numerator of 1/(sum of squared distances of n bars from their middle) = 12/(n (n^2 - 1)).
+constexpr double LINE_SCALE = 12.0;
+// indicators/oscillators.rs: Lambert's constant, and the share of a typical price up to which a distance is rounding error.
+constexpr double CCI_SCALE = 0.015;
+constexpr double TYPICAL_ROUNDING = 1e-14;
+// momentum.rs: what a change in per cent is multiplied by to be a fraction.
+constexpr double FRACTION_OF_PERCENT = 0.01;
+
+// The inputs of a voter: its symbol, its parameters, its planes of `bars` entries each, and the series across coins.
+struct Context {
     Symbol symbol;
-    Engine engine;
+    VoterArgs args;
     double* planes;
     const double* bitcoin;
     const float* ranks;
@@ -14,14 +24,14 @@ struct Seat {
     DEVICE_MEMBER double* plane(u32 number) const { return planes + static_cast<u64>(number) * symbol.bars; }
 };
 
-// Engines by family; each puts its vote of every own bar t by `put(t, vote)`.
-template <class Put> DEVICE void trend(const Seat& seat, u32 voter, Put put) {
-    const Symbol& s = seat.symbol;
-    const Engine& e = seat.engine;
+// The voters by family. Each calls `put(t, vote)` for every own bar t of the symbol.
+template <class Put> DEVICE void trend(const Context& context, u32 voter, Put put) {
+    const Symbol& s = context.symbol;
+    const VoterArgs& e = context.args;
     const u32 n = e.bars[0];
-    double* atr = seat.plane(0);
-    double* first = seat.plane(1);
-    double* second = seat.plane(2);
+    double* atr = context.plane(0);
+    double* first = context.plane(1);
+    double* second = context.plane(2);
     const auto close = [&](u32 t) { return s.close[t]; };
     switch (voter) {
         case EMA_CROSS: {
@@ -46,10 +56,10 @@ template <class Put> DEVICE void trend(const Seat& seat, u32 voter, Put put) {
             break;
         }
         case ADX: {
-            double* plus = seat.plane(0);
-            double* minus = seat.plane(1);
-            double* range = seat.plane(2);
-            double* adx = seat.plane(3);
+            double* plus = context.plane(0);
+            double* minus = context.plane(1);
+            double* range = context.plane(2);
+            double* adx = context.plane(3);
             const auto up = [&](u32 t) { return t == 0u ? 0.0 : s.high[t] - s.high[t - 1u]; };
             const auto down = [&](u32 t) { return t == 0u ? 0.0 : s.low[t - 1u] - s.low[t]; };
             s.faded_sum(plus, n, [&](u32 t) { return features::movement(up(t), down(t)); });
@@ -75,8 +85,8 @@ template <class Put> DEVICE void trend(const Seat& seat, u32 voter, Put put) {
                 return average;
             });
             s.each([&](u32 t) {
-                const double plus_di = range[t] > 0.0 ? 100.0 * (plus[t] / range[t]) : 0.0;
-                const double minus_di = range[t] > 0.0 ? 100.0 * (minus[t] / range[t]) : 0.0;
+                const double plus_di = range[t] > 0.0 ? features::PERCENT * (plus[t] / range[t]) : 0.0;
+                const double minus_di = range[t] > 0.0 ? features::PERCENT * (minus[t] / range[t]) : 0.0;
                 double strength = bounded((adx[t] - e.reals[0]) / (e.reals[1] - e.reals[0]));
                 strength = strength < 0.0 ? 0.0 : strength;
                 const double falling = minus_di > plus_di ? -strength : 0.0 * strength;
@@ -85,13 +95,13 @@ template <class Put> DEVICE void trend(const Seat& seat, u32 voter, Put put) {
             break;
         }
         case DONCHIAN: {
-            double* high = seat.plane(0);
-            double* low = seat.plane(1);
+            double* high = context.plane(0);
+            double* low = context.plane(1);
             s.fill(high, [&](u32 t) { return highest(t, n, [&](u32 k) { return s.high[k]; }); });
             s.fill(low, [&](u32 t) { return lowest(t, n, [&](u32 k) { return s.low[k]; }); });
             s.each([&](u32 t) {
                 double vote = t < n ? arith::f64_nan() : 0.0;
-                // The latest bar that broke out, if its vote has not faded.
+                // The latest bar that broke out, if its vote has not faded yet.
                 for (u32 age = 0; age < e.bars[1] && n + age <= t; ++age) {
                     const u32 k = t - age;
                     const bool above = s.close[k] > high[k - 1u];
@@ -130,14 +140,14 @@ template <class Put> DEVICE void trend(const Seat& seat, u32 voter, Put put) {
                 }
                 return up ? lower : upper;
             });
-            s.each([&](u32 t) { put(t, graded(s.real(t, s.close[t] - first[t]), e.reals[0] * atr[t])); });
+            s.each([&](u32 t) { put(t, graded(s.significant(t, s.close[t] - first[t]), e.reals[0] * atr[t])); });
             break;
         }
         default: {  // REGRESSION_SLOPE
             s.atr(atr, e.atr_bars);
             const double count = static_cast<double>(n);
             const double middle = (count - 1.0) * 0.5;
-            const double scale = 12.0 / (count * (count * count - 1.0));
+            const double scale = LINE_SCALE / (count * (count * count - 1.0));
             s.each([&](u32 t) {
                 const double moments = fold(t, n, 0.0, [&](double sum, u32 k) {
                     return sum + (middle - static_cast<double>(t - k)) * (s.close[k] - s.close[t]);
@@ -149,12 +159,12 @@ template <class Put> DEVICE void trend(const Seat& seat, u32 voter, Put put) {
     }
 }
 
-template <class Put> DEVICE void reversion(const Seat& seat, u32 voter, Put put) {
-    const Symbol& s = seat.symbol;
-    const Engine& e = seat.engine;
+template <class Put> DEVICE void reversion(const Context& context, u32 voter, Put put) {
+    const Symbol& s = context.symbol;
+    const VoterArgs& e = context.args;
     const u32 n = e.bars[0];
-    double* first = seat.plane(0);
-    double* second = seat.plane(1);
+    double* first = context.plane(0);
+    double* second = context.plane(1);
     const auto close = [&](u32 t) { return s.close[t]; };
     const auto high = [&](u32 t) { return s.high[t]; };
     const auto low = [&](u32 t) { return s.low[t]; };
@@ -178,8 +188,8 @@ template <class Put> DEVICE void reversion(const Seat& seat, u32 voter, Put put)
             break;
         }
         case STOCHASTIC: {
-            double* fast_k = seat.plane(2);
-            double* slow_k = seat.plane(3);
+            double* fast_k = context.plane(2);
+            double* slow_k = context.plane(3);
             s.fill(first, [&](u32 t) { return highest(t, n, high); });
             s.fill(second, [&](u32 t) { return lowest(t, n, low); });
             s.fill(fast_k, [&](u32 t) { return features::fast_k(s.close[t], second[t], first[t]); });
@@ -216,9 +226,9 @@ template <class Put> DEVICE void reversion(const Seat& seat, u32 voter, Put put)
                 });
                 const double distance = first[t] - middle;
                 const double usual = distances * (1.0 / static_cast<double>(n));
-                const double rounding = 1e-14 * middle;
+                const double rounding = TYPICAL_ROUNDING * middle;
                 const bool still = arith::magnitude(distance) <= rounding || usual <= rounding;
-                put(t, graded(-(still ? 0.0 : distance / (0.015 * usual)), e.reals[0]));
+                put(t, graded(-(still ? 0.0 : distance / (CCI_SCALE * usual)), e.reals[0]));
             });
             break;
         }
@@ -226,7 +236,7 @@ template <class Put> DEVICE void reversion(const Seat& seat, u32 voter, Put put)
             s.each([&](u32 t) {
                 const double top = highest(t, n, high);
                 const double bottom = lowest(t, n, low);
-                const double place = (top - s.close[t]) / (top - bottom) * -100.0;
+                const double place = (top - s.close[t]) / (top - bottom) * -features::PERCENT;
                 const bool still = flat(bottom, top);
                 const double vote = -between(still ? 0.0 : place, e.reals[0], e.reals[1]);
                 put(t, still ? 0.0 : vote);
@@ -237,12 +247,12 @@ template <class Put> DEVICE void reversion(const Seat& seat, u32 voter, Put put)
 }
 
 // Momentum and volume.
-template <class Put> DEVICE void flow(const Seat& seat, u32 voter, Put put) {
-    const Symbol& s = seat.symbol;
-    const Engine& e = seat.engine;
+template <class Put> DEVICE void flow(const Context& context, u32 voter, Put put) {
+    const Symbol& s = context.symbol;
+    const VoterArgs& e = context.args;
     const u32 n = e.bars[0];
-    double* first = seat.plane(0);
-    double* second = seat.plane(1);
+    double* first = context.plane(0);
+    double* second = context.plane(1);
     const auto volume = [&](u32 t) { return s.volume[t]; };
     switch (voter) {
         case RATE_OF_CHANGE: {
@@ -250,8 +260,8 @@ template <class Put> DEVICE void flow(const Seat& seat, u32 voter, Put put) {
             s.each([&](u32 t) {
                 double vote = arith::f64_nan();
                 if (t >= n) {
-                    const double change = (s.close[t] / s.close[t - n] - 1.0) * 100.0;
-                    vote = s.in_atr(t, change * 0.01 * s.close[t - n], e.reals[0], first);
+                    const double change = (s.close[t] / s.close[t - n] - 1.0) * features::PERCENT;
+                    vote = s.in_atr(t, change * FRACTION_OF_PERCENT * s.close[t - n], e.reals[0], first);
                 }
                 put(t, vote);
             });
@@ -265,7 +275,7 @@ template <class Put> DEVICE void flow(const Seat& seat, u32 voter, Put put) {
                     const double now = s.typical(t);
                     const double before = s.typical(t - 1u);
                     const double change = now - before;
-                    const bool still = arith::magnitude(change) <= 1e-14 * (now + before);
+                    const bool still = arith::magnitude(change) <= TYPICAL_ROUNDING * (now + before);
                     const double flow = still ? 0.0 : now * s.volume[t];
                     first[t] = change < 0.0 ? 0.0 : flow;
                     second[t] = change < 0.0 ? flow : 0.0;
@@ -275,7 +285,7 @@ template <class Put> DEVICE void flow(const Seat& seat, u32 voter, Put put) {
                 const double into = sum(t, n, [&](u32 k) { return first[k]; });
                 const double out_of = sum(t, n, [&](u32 k) { return second[k]; });
                 const bool none = into + out_of == 0.0;
-                const double index = 100.0 * (into / (into + out_of));
+                const double index = features::PERCENT * (into / (into + out_of));
                 const double vote = between(none ? 0.0 : index, e.reals[0], e.reals[1]);
                 put(t, none ? 0.0 : vote);
             });
@@ -335,20 +345,20 @@ template <class Put> DEVICE void flow(const Seat& seat, u32 voter, Put put) {
     }
 }
 
-// Volatility, and engines across coins.
-template <class Put> DEVICE void breakout_or_across(const Seat& seat, u32 voter, Put put) {
-    const Symbol& s = seat.symbol;
-    const Engine& e = seat.engine;
+// Volatility, and voters across coins.
+template <class Put> DEVICE void breakout_or_across(const Context& context, u32 voter, Put put) {
+    const Symbol& s = context.symbol;
+    const VoterArgs& e = context.args;
     const u32 n = e.bars[0];
-    double* atr = seat.plane(0);
-    double* first = seat.plane(1);
+    double* atr = context.plane(0);
+    double* first = context.plane(1);
     const auto close = [&](u32 t) { return s.close[t]; };
     switch (voter) {
         case KELTNER_BREAKOUT: {
             s.atr(atr, e.bars[1]);
             s.ema(first, n, 0, close);
             s.each([&](u32 t) {
-                const double distance = s.real(t, s.close[t] - first[t]);
+                const double distance = s.significant(t, s.close[t] - first[t]);
                 const double band = e.reals[0] * atr[t];
                 const double vote = graded(distance, e.reals[1] * band);
                 put(t, arith::magnitude(distance) <= band ? 0.0 : vote);
@@ -357,7 +367,7 @@ template <class Put> DEVICE void breakout_or_across(const Seat& seat, u32 voter,
         }
         case ATR_SQUEEZE: {
             const u32 fade = e.bars[1];
-            double* squeezed = seat.plane(2);
+            double* squeezed = context.plane(2);
             s.atr(first, n);
             s.fill(squeezed, [&](u32 t) {
                 const double bands = e.reals[0] * deviation(t, n, mean(t, n, close), close);
@@ -365,7 +375,7 @@ template <class Put> DEVICE void breakout_or_across(const Seat& seat, u32 voter,
             });
             s.atr(atr, e.atr_bars);
             s.each([&](u32 t) {
-                // How long ago a squeeze was over.
+                // Bars since the last squeeze ended.
                 u32 age = 0;
                 while (age < fade && age < t && !(squeezed[t - age - 1u] != 0.0 && squeezed[t - age] == 0.0)) {
                     ++age;
@@ -380,7 +390,7 @@ template <class Put> DEVICE void breakout_or_across(const Seat& seat, u32 voter,
         case BITCOIN_LEAD: {
             s.fill(first, [&](u32 t) { return bar_return(s.close, t); });
             s.each([&](u32 t) {
-                const double lead = seat.bitcoin[t];
+                const double lead = context.bitcoin[t];
                 const double own = usual_moves(s.close, t, n, e.bars[1], [&](u32 k) { return first[k]; });
                 const double ahead = lead - own;
                 const double low = lead < 0.0 ? lead : 0.0;
@@ -392,7 +402,7 @@ template <class Put> DEVICE void breakout_or_across(const Seat& seat, u32 voter,
             break;
         }
         default: {  // RELATIVE_STRENGTH
-            s.each([&](u32 t) { put(t, bounded(static_cast<double>(seat.ranks[t]))); });
+            s.each([&](u32 t) { put(t, bounded(static_cast<double>(context.ranks[t]))); });
             break;
         }
     }
@@ -400,8 +410,9 @@ template <class Put> DEVICE void breakout_or_across(const Seat& seat, u32 voter,
 
 }  // namespace votes
 
-// Bitcoin's latest move in usual moves, a thread a bar of the grid; NaN outside its own bars, `start` to `end`.
-KERNEL(votes_bitcoin, 128, const double* close, double* moves, u32 start, u32 end, u32 grid, u32 bars, u32 deviation_bars) {
+// Bitcoin's latest move in units of a usual move, `[grid]`; NaN outside its own bars, `start` to `end`. One thread per bar.
+KERNEL(votes_bitcoin, votes::THREADS, const double* close, double* moves, u32 start, u32 end, u32 grid, u32 bars,
+       u32 deviation_bars) {
     const u32 bar = thread_in_grid();
     if (bar >= grid) {
         return;
@@ -412,9 +423,9 @@ KERNEL(votes_bitcoin, 128, const double* close, double* moves, u32 start, u32 en
     moves[bar] = there ? votes::usual_moves(own, bar - start, bars, deviation_bars, returns) : arith::f64_nan();
 }
 
-// Each symbol's place among all that have the bar, by its return, `[symbols x bars]` and NaN where a symbol has none; a thread
-// a bar and symbol. Counted: the same number as by sorting.
-KERNEL(votes_ranks, 128, const double* returns, float* places, u32 symbols, u32 bars) {
+// Each symbol's rank by its return among all symbols that have the bar, from -1 to 1, `[symbols x bars]`; NaN where a symbol
+// has no return. One thread per bar (x) and symbol (y). Counting gives the same rank as sorting.
+KERNEL(votes_ranks, votes::THREADS, const double* returns, float* ranks, u32 symbols, u32 bars) {
     const u32 bar = thread_in_grid();
     if (bar >= bars) {
         return;
@@ -431,17 +442,17 @@ KERNEL(votes_ranks, 128, const double* returns, float* places, u32 symbols, u32 
         count += arith::is_nan(other) ? 0u : 1u;
     }
     const double others = count > 1u ? static_cast<double>(count) - 1.0 : 1.0;
-    const double place = (static_cast<double>(below) - static_cast<double>(above)) / others;
-    places[cell] = arith::is_nan(own) ? arith::f32_nan() : static_cast<float>(place);
+    const double rank = (static_cast<double>(below) - static_cast<double>(above)) / others;
+    ranks[cell] = arith::is_nan(own) ? arith::f32_nan() : static_cast<float>(rank);
 }
 
-// Votes `[symbols x bars x VOTERS]` of candles `[symbols x bars]`: a block an engine and symbol, which works in
-// `planes`, `[symbols x VOTERS x PLANES x bars]`. `bitcoin` is `[bars]`, `ranks` `[symbols x bars]`.
+// The votes, `[symbols x bars x VOTERS]`, from candles `[symbols x bars]`. One block per voter (x) and symbol (y), which works
+// in `planes`, `[symbols x VOTERS x PLANES x bars]`. `bitcoin` is `[bars]`, `ranks` `[symbols x bars]`.
 //
-// At least five blocks share a multiprocessor: left to itself, the compiler stops at 64 registers and spills.
-KERNEL_AT_LEAST(5, votes_cast, 128, const double* high, const double* low, const double* close, const double* volume,
-                const u32* ranges, const votes::Engine* engines, const double* bitcoin, const float* ranks, double* planes,
-                float* out, u32 bars) {
+// At least five blocks per multiprocessor: without this, the compiler stops at 64 registers and spills.
+KERNEL_AT_LEAST(5, votes_cast, votes::THREADS, const double* high, const double* low, const double* close,
+                const double* volume, const u32* ranges, const votes::VoterArgs* voters, const double* bitcoin,
+                const float* ranks, double* planes, float* out, u32 bars) {
     SHARED(double, tile, votes::THREADS);
     const u32 voter = blockIdx.x;
     const u32 symbol = blockIdx.y;
@@ -449,33 +460,33 @@ KERNEL_AT_LEAST(5, votes_cast, 128, const double* high, const double* low, const
     const u32 end = ranges[symbol * 2u + 1u];
     const u64 row = static_cast<u64>(symbol) * bars;
     const u64 own = row + start;
-    const votes::Engine engine = engines[voter];
+    const votes::VoterArgs args = voters[voter];
     float* column = out + row * votes::VOTERS + voter;
-    // Before the first own bar and after the last, and everywhere where the engine is off, there is no vote.
+    // There is no vote before the first own bar and after the last one, and none at all if the voter is off.
     for (u32 bar = threadIdx.x; bar < bars; bar += blockDim.x) {
-        if (bar < start || bar >= end || engine.on == 0u) {
+        if (bar < start || bar >= end || args.on == 0u) {
             column[static_cast<u64>(bar) * votes::VOTERS] = arith::f32_nan();
         }
     }
-    if (engine.on == 0u) {
+    if (args.on == 0u) {
         return;
     }
     const votes::Symbol candles = {high + own, low + own, close + own, volume + own, end - start, tile};
     double* own_planes = planes + (row * votes::VOTERS + static_cast<u64>(voter) * bars) * votes::PLANES;
-    const votes::Seat seat = {candles, engine, own_planes, bitcoin + start, ranks + own};
+    const votes::Context context = {candles, args, own_planes, bitcoin + start, ranks + own};
     const auto put = [&](u32 t, double vote) {
-        // An engine whose arithmetic breaks down on absurd prices waits; + 0 turns -0 into 0.
-        const float missing = engine.voiced != 0u ? 0.0f : arith::f32_nan();
+        // A voter abstains if its arithmetic fails on absurd prices. Adding 0 turns -0 into 0.
+        const float missing = args.always_votes != 0u ? 0.0f : arith::f32_nan();
         const float known = arith::is_nan(vote) ? missing : static_cast<float>(vote) + 0.0f;
-        column[static_cast<u64>(start + t) * votes::VOTERS] = t < engine.warm_up ? arith::f32_nan() : known;
+        column[static_cast<u64>(start + t) * votes::VOTERS] = t < args.warm_up ? arith::f32_nan() : known;
     };
     if (voter <= votes::REGRESSION_SLOPE) {
-        votes::trend(seat, voter, put);
+        votes::trend(context, voter, put);
     } else if (voter <= votes::WILLIAMS_R) {
-        votes::reversion(seat, voter, put);
+        votes::reversion(context, voter, put);
     } else if (voter <= votes::CHAIKIN_MONEY_FLOW) {
-        votes::flow(seat, voter, put);
+        votes::flow(context, voter, put);
     } else {
-        votes::breakout_or_across(seat, voter, put);
+        votes::breakout_or_across(context, voter, put);
     }
 }

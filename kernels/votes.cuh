@@ -1,15 +1,24 @@
-// What the voting engines' kernels share: grades, windows, and series from bar to bar. Twin of src/decide/votes/grade.rs
-// and src/decide/votes/indicators/.
+// What the kernels of the voters share: constants, grades, windows, and recurrences over bars. Twin of grade.rs, symbol.rs and
+// indicators/ in crates/decide/src/votes.
 #pragma once
 #include "features.cuh"
 
 namespace votes {
 
+// Constants with a twin of the same name in crates/decide/src/votes; a test there compares the values.
+
+// device.rs: threads per block, and series of f64 that a block keeps in global memory.
 constexpr u32 THREADS = 128;
-// Series of f64 that a block keeps in global memory.
 constexpr u32 PLANES = 4;
 
-// In the order of src/decide/votes/voter.rs.
+// symbol.rs: share of a price up to which a price distance is rounding error.
+constexpr double DISTANCE_ROUNDING = 1e-13;
+// indicators/bands.rs: square up to which the squared distance of a price from its mean, as a share of the mean, and that of a
+// return, is rounding error.
+constexpr double PRICE_ROUNDING = 1e-26;
+constexpr double RETURN_ROUNDING = 1e-28;
+
+// In the order of VOTER_NAMES (crates/decide/src/votes/params.rs); a test compares them.
 enum Voter : u32 {
     EMA_CROSS, SMA_CROSS, MACD_CROSS, ADX, DONCHIAN, SUPERTREND, REGRESSION_SLOPE,
     RSI, BOLLINGER, STOCHASTIC, Z_SCORE, CCI, WILLIAMS_R,
@@ -20,20 +29,20 @@ enum Voter : u32 {
     VOTERS
 };
 
-// Parameters of one engine, as src/decide/votes/device.rs puts them there.
-struct Engine {
+// The parameters of one voter. Twin of `VoterArgs` in crates/decide/src/votes/device.rs.
+struct VoterArgs {
     double reals[3];
     u32 bars[3];
-    // Bars without a vote at the start.
+    // Bars at the start without a vote.
     u32 warm_up;
-    // Whether every later bar has a vote.
-    u32 voiced;
+    // Whether every later bar has a vote: 0 instead of none.
+    u32 always_votes;
     u32 on;
     u32 atr_bars;
     u32 padding;
 };
 
-// Grades.
+// Grades: votes between -1 and 1 from distances.
 DEVICE double bounded(double x) {
     x = x > 1.0 ? 1.0 : x;
     return x < -1.0 ? -1.0 : x;
@@ -50,7 +59,7 @@ DEVICE double faded(u32 age, u32 bars) {
     return age < bars ? 1.0 - static_cast<double>(age) / static_cast<double>(bars) : 0.0;
 }
 
-// Windows: `x(k)` is the entry of bar k. The oldest entry comes first; NaN where the series is too short.
+// Windows of n bars up to bar t. `x(k)` is the entry of bar k; the oldest entry comes first. NaN if the series is too short.
 template <class Step> DEVICE double fold(u32 t, u32 n, double start, Step step) {
     if (t + 1u < n) {
         return arith::f64_nan();
@@ -74,28 +83,28 @@ template <class Entry> DEVICE double lowest(u32 t, u32 n, Entry x) {
 template <class Entry> DEVICE double squared_distances(u32 t, u32 n, double mean, Entry x) {
     return fold(t, n, 0.0, [&](double sum, u32 k) { return sum + (x(k) - mean) * (x(k) - mean); });
 }
-// Population standard deviation of prices, 0 where it is rounding.
+// Population standard deviation of prices; 0 if it is only rounding.
 template <class Entry> DEVICE double deviation(u32 t, u32 n, double mean, Entry x) {
     const double count = static_cast<double>(n);
     const double squares = squared_distances(t, n, mean, x);
     const double root = arith::root(squares * (1.0 / count));
-    return squares <= 1e-26 * count * (mean * mean) ? 0.0 : root;
+    return squares <= PRICE_ROUNDING * count * (mean * mean) ? 0.0 : root;
 }
-// Sample standard deviation of returns, 0 where it is rounding.
+// Sample standard deviation of returns; 0 if it is only rounding.
 template <class Entry> DEVICE double sample_deviation(u32 t, u32 n, double mean, Entry x) {
     const double count = static_cast<double>(n);
     const double squares = squared_distances(t, n, mean, x);
     const double root = arith::root(squares * (1.0 / (count - 1.0)));
-    return squares <= 1e-28 * count ? 0.0 : root;
+    return squares <= RETURN_ROUNDING * count ? 0.0 : root;
 }
 DEVICE bool flat(double low, double high) {
-    return arith::magnitude(high - low) <= 1e-14 * (arith::magnitude(high) + arith::magnitude(low));
+    return arith::magnitude(high - low) <= features::RANGE_ROUNDING * (arith::magnitude(high) + arith::magnitude(low));
 }
 
-// The return of bar k; NaN at the first.
+// The return of bar k; NaN for the first bar.
 DEVICE double bar_return(const double* close, u32 k) { return k == 0u ? arith::f64_nan() : close[k] / close[k - 1u] - 1.0; }
 
-// The latest move over `bars`, in usual moves; `returns(k)` as above.
+// The move over the last `bars` bars, in units of a usual move. `returns(k)` is the return of bar k.
 template <class Entry> DEVICE double usual_moves(const double* close, u32 t, u32 bars, u32 deviation_bars, Entry returns) {
     if (t < bars) {
         return arith::f64_nan();
@@ -106,7 +115,7 @@ template <class Entry> DEVICE double usual_moves(const double* close, u32 t, u32
     return usual == 0.0 ? 0.0 : moves;
 }
 
-// One symbol's own bars, as a block works on them; all threads call every member together.
+// One symbol's own bars. All threads of a block call each member together.
 struct Symbol {
     const double* high;
     const double* low;
@@ -116,7 +125,7 @@ struct Symbol {
     // THREADS entries of shared memory.
     double* tile;
 
-    // `work(t)` for every bar, by all threads.
+    // Calls `work(t)` for every bar, in parallel.
     template <class Work> DEVICE_MEMBER void each(Work work) const {
         for (u32 t = threadIdx.x; t < bars; t += blockDim.x) {
             work(t);
@@ -124,12 +133,12 @@ struct Symbol {
         __syncthreads();
     }
 
-    // out[t] = entry(t), by all threads.
+    // out[t] = entry(t), in parallel.
     template <class Entry> DEVICE_MEMBER void fill(double* out, Entry entry) const {
         each([&](u32 t) { out[t] = entry(t); });
     }
 
-    // out[t] = step(t, entry(t)) from bar to bar: entries by all threads, steps by one.
+    // out[t] = step(t, entry(t)) in the order of the bars: all threads compute the entries, one thread does the steps.
     template <class Entry, class Step> DEVICE_MEMBER void in_turn(double* out, Entry entry, Step step) const {
         for (u32 from = 0; from < bars; from += blockDim.x) {
             const u32 t = from + threadIdx.x;
@@ -151,7 +160,7 @@ struct Symbol {
         __syncthreads();
     }
 
-    // Exponential average of the entries from `first` on.
+    // Exponential average of the entries from bar `first` on.
     template <class Entry> DEVICE_MEMBER void ema(double* out, u32 n, u32 first, Entry entry) const {
         const double weight = 2.0 / (static_cast<double>(n) + 1.0);
         double value = 0.0;
@@ -165,7 +174,7 @@ struct Symbol {
         });
     }
 
-    // Wilder's average of all entries but the first.
+    // Wilder's average of all entries except the first.
     template <class Entry> DEVICE_MEMBER void wilder(double* out, u32 n, Entry entry) const {
         const double share = 1.0 / static_cast<double>(n);
         const double keep = 1.0 - share;
@@ -180,7 +189,7 @@ struct Symbol {
         });
     }
 
-    // Running sum of all entries but the first, in which what is `n` bars old has begun to fade.
+    // Wilder's running sum of all entries except the first: from bar `n` on, the sum decays by 1/n per bar.
     template <class Entry> DEVICE_MEMBER void faded_sum(double* out, u32 n, Entry entry) const {
         const double keep = 1.0 - 1.0 / static_cast<double>(n);
         double value = 0.0;
@@ -193,17 +202,17 @@ struct Symbol {
     DEVICE_MEMBER double true_range(u32 t) const {
         return t == 0u ? arith::f64_nan() : features::true_range(high[t], low[t], close[t - 1u]);
     }
-    DEVICE_MEMBER double typical(u32 t) const { return (high[t] + low[t] + close[t]) * (1.0 / 3.0); }
+    DEVICE_MEMBER double typical(u32 t) const { return (high[t] + low[t] + close[t]) * features::SHARE_3; }
     DEVICE_MEMBER void atr(double* out, u32 n) const {
         wilder(out, n, [&](u32 t) { return true_range(t); });
     }
-    // A price distance, 0 where it is no more than rounding.
-    DEVICE_MEMBER double real(u32 t, double distance) const {
-        return arith::magnitude(distance) <= 1e-13 * close[t] ? 0.0 : distance;
+    // A price distance; 0 if it is only rounding.
+    DEVICE_MEMBER double significant(u32 t, double distance) const {
+        return arith::magnitude(distance) <= DISTANCE_ROUNDING * close[t] ? 0.0 : distance;
     }
-    // A price distance, graded by `full` ATR.
+    // The grade of a price distance: 1 at `full` ATR.
     DEVICE_MEMBER double in_atr(u32 t, double distance, double full, const double* atr) const {
-        return graded(real(t, distance), full * atr[t]);
+        return graded(significant(t, distance), full * atr[t]);
     }
 };
 

@@ -1,4 +1,4 @@
-//! Whether the results of these candles and settings can be believed: look-ahead, recursion, noise and power.
+//! Checks whether the results of candles and settings can be trusted: look-ahead, recursion, noise and power.
 
 pub mod future;
 pub mod look_ahead;
@@ -17,7 +17,7 @@ pub mod worlds;
 use serde::Serialize;
 
 use crate::engine::Compute;
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -29,18 +29,20 @@ use worlds::Source;
 /// Confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// What a check found.
+/// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Judgement {
+    /// The check passed.
     Pass,
+    /// The check failed.
     Fail,
-    /// Too little was looked at to tell.
+    /// There was too little data for a verdict.
     Unclear,
 }
 
 impl Judgement {
-    /// As the table shows it.
+    /// The word in the table.
     pub fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -50,43 +52,49 @@ impl Judgement {
     }
 }
 
-/// The four questions.
+/// The four checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
+    /// Whether anything uses the future.
     LookAhead,
+    /// Whether values depend on how much history came before.
     Recursion,
+    /// How often a model is approved where nothing can be predicted.
     Noise,
+    /// How often a planted edge is found.
     Power,
 }
 
 impl Check {
+    /// All checks, in their order.
     pub const ALL: [Self; 4] = [Self::LookAhead, Self::Recursion, Self::Noise, Self::Power];
 }
 
-/// What is asked of an audit.
+/// The arguments of an audit.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// The checks to make.
     pub checks: Vec<Check>,
-    /// Shuffled symbols of the noise.
+    /// Number of shuffled symbols for [`Check::Noise`].
     pub noise_symbols: usize,
-    /// Symbols of each size of a planted edge.
+    /// Number of symbols per size of the planted edge.
     pub power_symbols: usize,
-    /// Sizes of the edge: distances of the best rule's trades from zero, standard errors.
+    /// Sizes of the edge: distance of the best rule's mean trade from zero, in standard errors.
     pub targets: Vec<f64>,
 }
 
-/// Audits candles, or simulated markets, under these settings.
+/// Audits candles or simulated markets with these settings.
 ///
 /// # Errors
-/// Candles or settings that cannot be studied; a device that fails where the CPU must not take its place.
+/// Candles or settings that cannot be used, or a device that fails without a fallback.
 pub fn run(
     source: Source<'_>,
     settings: &Settings,
     compute: &Compute,
     request: &Request,
     ui: &Ui,
-) -> Result<Audit, Failure> {
-    let asked = |check: Check| request.checks.contains(&check);
+) -> Result<Audit, CommandFailure> {
+    let is_requested = |check: Check| request.checks.contains(&check);
     let sample = worlds::sample(source, settings)?;
     let mut audit = Audit {
         simulated: sample.simulated,
@@ -102,22 +110,22 @@ pub fn run(
         power: None,
     };
     let stages = Stages::of_a_run();
-    if asked(Check::LookAhead) {
+    if is_requested(Check::LookAhead) {
         let step = ui.step("look-ahead", Some(look_ahead::steps()));
         audit.look_ahead = Some(look_ahead::run(&stages, settings, compute, &sample, &step)?);
         step.done();
     }
-    if asked(Check::Recursion) {
+    if is_requested(Check::Recursion) {
         let step = ui.step("recursion", Some(recursion::steps()));
         audit.recursion = Some(recursion::run(&stages, settings, &sample, &step)?);
         step.done();
     }
-    if asked(Check::Noise) {
+    if is_requested(Check::Noise) {
         let step = ui.step("noise", None);
         audit.noise = Some(noise::run(source, settings, compute, request.noise_symbols, &step)?);
         step.done();
     }
-    if asked(Check::Power) {
+    if is_requested(Check::Power) {
         let step = ui.step("power", None);
         let false_rate = audit.noise.as_ref().map_or(noise::LIMIT, Noise::false_rate);
         let (symbols, targets) = (request.power_symbols, &request.targets);

@@ -1,8 +1,8 @@
-//! The brain: the library of everything that runs have seen, learned and done, on PostgreSQL or SQLite.
+//! The brain: the database of everything that runs have stored, on PostgreSQL or SQLite.
 //!
-//! Every `store_*` call replaces what the same run had stored before, in one transaction, so that a step which was
-//! killed anywhere can be done again and leaves the same rows. Times are kept to the millisecond; a float that is
-//! not a number is kept as NULL and read back as NaN.
+//! Every `store_*` call replaces what the same run had stored before, in one transaction. A step that was killed can
+//! therefore run again and leaves the same rows. Times are stored to the millisecond. NaN is stored as NULL and read
+//! back as NaN.
 
 mod bulk;
 mod copy;
@@ -13,18 +13,18 @@ mod lock;
 mod migrations;
 mod open;
 mod read;
-pub mod record;
-pub mod rows;
+mod record;
+mod rows;
 mod runs;
 mod snapshot;
 mod store;
-pub mod value;
+mod value;
 mod write;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-pub use bulk::{Cell, TakeRows};
+pub use bulk::{Cell, RowSink};
 pub use error::BrainError;
 pub use features::{FeatureBlock, FeatureRow};
 pub use journal::{Journal, JournalModelRow, JournalTradeRow, ModelDeltaRow};
@@ -35,20 +35,20 @@ pub use value::{Column, Kind, Value, time_of_ms, to_millis};
 
 use store::Store;
 
-/// The library, open.
+/// An open brain.
 #[derive(Debug, Clone)]
 pub struct Brain {
     store: Store,
 }
 
 impl Brain {
-    /// Opens the library at `brain.url` and brings its tables up to date.
+    /// Opens the brain at `url` and brings its tables up to date.
     ///
-    /// `sqlite://FILE` is made where it is missing, below `workdir` unless absolute; `postgres://USER@HOST/DATABASE`
-    /// must exist. `connections` bounds PostgreSQL's pool.
+    /// `sqlite://FILE` is created if it is missing; a relative FILE is below `workdir`. The database of
+    /// `postgres://USER@HOST/DATABASE` must exist. `connections` limits PostgreSQL's pool.
     ///
     /// # Errors
-    /// A bad address, a database that cannot be reached (with the remedy), or tables of another version.
+    /// A bad address, a database that cannot be reached (the message says what to do), or tables of another version.
     pub async fn open(url: &str, workdir: &Path, connections: u32) -> Result<Self, BrainError> {
         Ok(Self { store: open::open(url, workdir, connections).await? })
     }
@@ -61,14 +61,17 @@ impl Brain {
         }
     }
 
-    /// Time for one question and its answer.
+    /// Measures the time of one trivial query.
+    ///
+    /// # Errors
+    /// A database that does not respond.
     pub async fn ping(&self) -> Result<Duration, BrainError> {
         let start = Instant::now();
-        self.store.execute("the brain does not answer", "SELECT 1", &[]).await?;
+        self.store.execute("the brain does not respond", "SELECT 1", &[]).await?;
         Ok(start.elapsed())
     }
 
-    /// Closes every connection; on SQLite this also folds the write-ahead log into the file.
+    /// Closes every connection. On SQLite this also merges the write-ahead log into the file.
     pub async fn close(&self) {
         match &self.store {
             Store::Postgres(pool) => pool.close().await,

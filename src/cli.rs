@@ -1,4 +1,4 @@
-//! Command line: what can be asked, and how answers and errors are shown.
+//! The command line: arguments, and how results and errors are printed.
 
 mod audit;
 mod backtest;
@@ -6,6 +6,7 @@ mod bench;
 mod between;
 mod boost;
 mod dispatch;
+mod print;
 mod schedule;
 
 use std::ffi::OsString;
@@ -15,17 +16,18 @@ use std::process::ExitCode;
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 
-use huracan::exit::Failure;
+use huracan::exit::CommandFailure;
 use huracan::settings::{Purpose, Settings, Sources, load};
 
-const CONFIG: &str = "config/settings.yaml";
+/// The settings file that is used if it exists and none is given.
+const DEFAULT_CONFIG: &str = "config/settings.yaml";
 
-/// Trains every coin's trading models at once: candles, features, labels, boosted trees walk-forward,
+/// Trains the trading models of many coins in one batch: candles, features, labels, boosted trees walk-forward,
 /// shadow trading, verdicts, reports.
 ///
-/// `huracan run` does a whole day; without any settings it studies a simulated market and needs no network.
-/// Every setting is explained in config/settings.yaml; give any of them by --set, by an environment variable
-/// like HURACAN__MARKET__TIMEFRAME, or in a file of --config.
+/// `huracan run` does a whole day. Without any settings it uses a simulated market and needs no network.
+/// config/settings.yaml explains every setting. Set any of them with --set, with an environment variable
+/// such as HURACAN__MARKET__TIMEFRAME, or in a file given with --config.
 #[derive(Parser)]
 #[command(version, propagate_version = true, max_term_width = 110)]
 pub struct Cli {
@@ -37,7 +39,7 @@ pub struct Cli {
 
 #[derive(Args)]
 struct Common {
-    /// Settings file; may be given several times, later ones win [default: config/settings.yaml, if it is there]
+    /// Settings file; may be given several times, later ones win [default: config/settings.yaml, if it exists]
     #[arg(long, value_name = "FILE", global = true)]
     config: Vec<PathBuf>,
     /// One setting, as in --set universe.top_n=40; may be given several times
@@ -46,26 +48,26 @@ struct Common {
     /// Where to compute: auto, cpu, cuda, cuda:N or emulated
     #[arg(long, value_name = "DEVICE", global = true)]
     device: Option<String>,
-    /// Folder of everything that a run keeps: data, models, logs, reports, exports
+    /// Folder for everything that a run keeps: data, models, logs, reports, exports
     #[arg(long, value_name = "DIR", default_value = ".", global = true)]
     workdir: PathBuf,
-    /// Print the result on stdout as one JSON object
+    /// Print the result on standard output as one JSON object
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Do one whole day: from candles to approved models, reports and the synced remote
+    /// Do one whole day: from candles to approved models, reports and uploads
     #[command(
         after_help = "Examples:\n  huracan run\n  huracan run --set market.exchange.kind=files --set market.exchange.path=candles/1h\n  huracan run --config config/daily.yaml --resume"
     )]
     Run(RunArgs),
     /// Do a run every day at schedule.at_utc until stopped
     Schedule,
-    /// Train, test and judge models for the universe that the store already holds
+    /// The same steps as run, on the candles that the store already holds
     Train(RunArgs),
-    /// Choose the coins to study, and show why the others are not
+    /// Choose the coins to study, and show why the others are left out
     Universe(DateArgs),
     /// Bring the candle store up to date for the chosen coins
     Download(DateArgs),
@@ -75,7 +77,7 @@ enum Command {
     Export(DateArgs),
     /// Upload what has changed, and verify the remote
     Sync(DateArgs),
-    /// Bring back from the remote what is missing here
+    /// Download from the remote what is missing here
     Restore {
         #[command(flatten)]
         date: DateArgs,
@@ -89,43 +91,43 @@ enum Command {
     Labels(CandlesOut),
     /// Show the purged walk-forward plan
     Folds {
-        /// Folder of candle files, one a symbol
+        /// Folder of candle files, one per symbol
         #[arg(long, value_name = "DIR")]
         candles: PathBuf,
     },
     /// Train or use boosted trees on any numeric table
     #[command(subcommand)]
     Boost(boost::Boost),
-    /// Train a model again from its recorded inputs, another way; equal digests or exit code 1
+    /// Train a model again from its recorded inputs; exit code 1 if the digests differ
     #[command(
-        after_help = "The model's walk-forward folds and its last heads are trained from the candles that its metadata name, with\nplain instructions instead of this machine's vectors, or by the kernels of another device.\n\nExample:\n  huracan verify models/BTC-USDT_model.pkl\n  huracan verify models/BTC-USDT_model.pkl --device emulated"
+        after_help = "Trains the model's walk-forward folds and its last heads again, from the candles that its metadata names. On the\nCPU it uses plain instructions instead of vector instructions, on another device its kernels.\n\nExample:\n  huracan verify models/BTC-USDT_model.pkl\n  huracan verify models/BTC-USDT_model.pkl --device emulated"
     )]
     Verify {
         /// A model (.pkl)
         #[arg(value_name = "MODEL")]
         model: PathBuf,
-        /// Folder of the candles that it learned from [default: data/candles below --workdir]
+        /// Folder of the candles that it was trained on [default: data/candles below --workdir]
         #[arg(long, value_name = "DIR")]
         candles: Option<PathBuf>,
     },
-    /// Shadow trading alone, on given signals or on the models' own; --sweep tries thousands of settings at once
+    /// Shadow trading alone, on given signals or on those of the models; --sweep tries thousands of settings at once
     #[command(after_help = backtest::EXAMPLES)]
     Backtest(backtest::Backtest),
-    /// Can these results be believed: look-ahead, recursion, noise and power, on your candles and settings
+    /// Check whether the results can be trusted: look-ahead, recursion, noise and power, on your candles and settings
     #[command(after_help = audit::HELP)]
     Audit(audit::Audit),
-    /// What every stage takes on this machine, beside the measured copy bandwidth; equal bits first
+    /// Measure every stage on this machine, after comparing its bits with the CPU's
     #[command(after_help = bench::HELP)]
     Bench(bench::Bench),
-    /// What is running, or how the last run went
+    /// Show what is running, or how the last run went
     Status,
-    /// Test every outside dependency, with a remedy for each failure
+    /// Test every outside dependency, with a remedy for each failure; sends a test message to the Telegram chat
     Doctor,
     /// The kill switch: stop all trading decisions, in this and every later run
     Kill {
         #[arg(value_enum)]
         action: KillAction,
-        /// Why, for those who find it on
+        /// The reason, shown to everyone who finds it on
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
@@ -135,24 +137,24 @@ enum Command {
 struct RunArgs {
     #[command(flatten)]
     date: DateArgs,
-    /// Go on with the unfinished run of this day
+    /// Resume the unfinished run of this day
     #[arg(long)]
     resume: bool,
 }
 
 #[derive(Args)]
 struct DateArgs {
-    /// The day to stand in: only candles before its midnight UTC count [default: today, or the end of the newest candle of a folder]
+    /// The day to stand in: only candles before its midnight UTC count [default: today; with candles from files, the end of the newest one]
     #[arg(long, value_name = "YYYY-MM-DD")]
     date: Option<NaiveDate>,
 }
 
 #[derive(Args)]
 struct CandlesOut {
-    /// Folder of candle files, one a symbol (.parquet, .feather or .csv)
+    /// Folder of candle files, one per symbol (.parquet, .feather or .csv)
     #[arg(long, value_name = "DIR")]
     candles: PathBuf,
-    /// Where the table goes (.parquet or .csv)
+    /// Output table (.parquet or .csv)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -165,8 +167,8 @@ enum KillAction {
 }
 
 impl Command {
-    /// Whether it opens the brain or writes what lies there.
-    fn keeps_accounts(&self) -> bool {
+    /// Whether it opens the brain, or writes files with data from it.
+    fn handles_account_data(&self) -> bool {
         matches!(
             self,
             Self::Run(_)
@@ -183,7 +185,7 @@ impl Command {
 }
 
 impl Common {
-    /// The same, as arguments of another process.
+    /// The same options, as arguments for another process.
     fn arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["--workdir".into(), self.workdir.clone().into()];
         for file in &self.config {
@@ -201,12 +203,12 @@ impl Common {
 }
 
 impl Cli {
-    /// Does what was asked; the exit code is the contract's.
+    /// Runs the command. The exit code is one of docs/contract.md, section 1.
     pub fn run(self) -> ExitCode {
         match dispatch::dispatch(&self) {
             Ok(code) => ExitCode::from(code),
             Err(failure) => {
-                if !failure.told {
+                if !failure.reported {
                     eprintln!("error: {}", huracan::secret::redact(failure.error.to_string()));
                 }
                 ExitCode::from(failure.code as u8)
@@ -224,11 +226,11 @@ impl Cli {
         }
     }
 
-    fn settings(&self, purpose: Purpose) -> Result<Settings, Failure> {
+    fn settings(&self, purpose: Purpose) -> Result<Settings, CommandFailure> {
         use huracan::exit::{Code, OrExit};
         let mut files = self.common.config.clone();
-        if files.is_empty() && std::path::Path::new(CONFIG).exists() {
-            files.push(CONFIG.into());
+        if files.is_empty() && std::path::Path::new(DEFAULT_CONFIG).exists() {
+            files.push(DEFAULT_CONFIG.into());
         }
         let mut overrides = self.common.overrides.clone();
         overrides.extend(self.common.device.iter().map(|device| format!("engine.device={device}")));

@@ -1,4 +1,4 @@
-//! One file per command. A day's work lies in [`crate::pipeline`], what it computes in the compute crates.
+//! The commands, one file each. The steps of a day are in [`crate::pipeline`], the computations in the compute crates.
 
 pub mod audit;
 pub mod backtest;
@@ -27,11 +27,11 @@ mod verify;
 
 use futures::future::LocalBoxFuture;
 
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 
-/// What a command comes to. Futures are boxed: this library alone compiles what they do, and not every program that
-/// asks.
-pub type Ending<'a, T> = LocalBoxFuture<'a, Result<T, Failure>>;
+/// The future of a command. It is boxed so that the code is compiled here once, and not again in every program that
+/// calls it.
+pub type CommandFuture<'a, T> = LocalBoxFuture<'a, Result<T, CommandFailure>>;
 
 pub use crate::text::time_text;
 pub use candles::read_panel;

@@ -1,7 +1,7 @@
-//! Exports: everything that the brain, the journal and the working folder know, as files that other programs open.
+//! Exports: the content of the brain, the journal and the working folder as files for other programs.
 //!
-//! Rows are streamed from the database to the file, so that memory does not grow with the history. A file appears
-//! under its name only when it is whole.
+//! Rows are streamed from the database to the file, so memory use does not grow with the history. A file gets its
+//! name only once it is complete.
 
 mod copies;
 mod file;
@@ -24,68 +24,96 @@ pub use trades::{trade_table, write_backtest};
 
 use file::Folder;
 
-/// An export that could not be made.
+/// An export that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
+    /// The database cannot be read.
     #[error("cannot export {file}: {source}")]
-    Brain { file: String, source: BrainError },
-    #[error("cannot write {}: {source}; is there room on the disk, and is the folder writable?", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    Brain {
+        /// Name of the file.
+        file: String,
+        /// Error of the database.
+        source: BrainError,
+    },
+    /// The file cannot be written.
+    #[error("cannot write {}: {source}; check free disk space and the folder's permissions", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Error of the file system.
+        source: std::io::Error,
+    },
+    /// A file to copy cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Error of the file system.
+        source: std::io::Error,
+    },
 }
 
 /// One exported file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExportFile {
-    /// Below `exports/`.
+    /// Name below `exports/`.
     pub file: String,
-    /// Which of the export kinds it is.
+    /// Kind of the export; docs/contract.md, section 9, lists the kinds.
     pub kind: &'static str,
-    /// Records inside; none for files that were copied whole.
+    /// Number of records; None for copied files.
     pub rows: Option<u64>,
+    /// Size of the file.
     pub bytes: u64,
+    /// SHA-256 (hex) of the content.
     pub sha256: String,
 }
 
-/// What an export made: the content of `performance_summary_{date}.json`.
+/// The index of an export: the content of `performance_summary_{date}.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExportIndex {
+    /// The day that the run works for.
     pub date: NaiveDate,
+    /// The exported run.
     pub run_id: String,
+    /// When the export was made.
     pub exported_at: DateTime<Utc>,
+    /// True if the candles come from the simulated market.
     pub simulated: bool,
+    /// Currency of money in this run.
     pub account_currency: String,
+    /// Number of files, without this index.
     pub total_files: usize,
+    /// Size of these files.
     pub total_bytes: u64,
+    /// The files.
     pub files: Vec<ExportFile>,
 }
 
-/// An export under way; boxed, so that this library alone compiles it.
-pub type Exporting<'a> = BoxFuture<'a, Result<ExportIndex, ExportError>>;
+/// A running export. Boxing keeps its code in this crate, instead of compiling it again in every binary.
+pub type ExportFuture<'a> = BoxFuture<'a, Result<ExportIndex, ExportError>>;
 
-/// Exports one run, and the whole history where a kind says so, to `{workdir}/exports`.
+/// Exports one run to `{workdir}/exports`; kinds that span all runs include the whole history.
 ///
-/// Files of the same day are replaced; those of other days stay.
+/// Files of the same day are replaced; those of other days are kept.
 ///
 /// # Errors
-/// The first file that cannot be made; those before it are whole.
-pub fn all<'a>(brain: &'a Brain, journal: &'a Journal, workdir: &'a Path, run: &'a RunRow) -> Exporting<'a> {
+/// The error of the first file that fails; the files before it are complete.
+pub fn all<'a>(brain: &'a Brain, journal: &'a Journal, workdir: &'a Path, run: &'a RunRow) -> ExportFuture<'a> {
     Box::pin(async move { export(brain, journal, workdir, run, &mut |_| ()).await })
 }
 
-/// The same; `told` hears of every file, or of two that are made at once, when they are whole.
+/// Like [`all`]; `on_files` is called with the files that were just completed, one or two at a time.
 ///
 /// # Errors
 /// As [`all`].
-pub fn all_told<'a>(
+pub fn all_with_progress<'a>(
     brain: &'a Brain,
     journal: &'a Journal,
     workdir: &'a Path,
     run: &'a RunRow,
-    told: &'a mut (dyn FnMut(&[ExportFile]) + Send),
-) -> Exporting<'a> {
-    Box::pin(export(brain, journal, workdir, run, told))
+    on_files: &'a mut (dyn FnMut(&[ExportFile]) + Send),
+) -> ExportFuture<'a> {
+    Box::pin(export(brain, journal, workdir, run, on_files))
 }
 
 async fn export(
@@ -93,23 +121,23 @@ async fn export(
     journal: &Journal,
     workdir: &Path,
     run: &RunRow,
-    told: &mut (dyn FnMut(&[ExportFile]) + Send),
+    on_files: &mut (dyn FnMut(&[ExportFile]) + Send),
 ) -> Result<ExportIndex, ExportError> {
     let folder = Folder::open(&workdir.join("exports"))?;
     let mut files = Vec::new();
-    let mut made = |some: Vec<ExportFile>| {
-        told(&some);
-        files.extend(some);
+    let mut add = |new_files: Vec<ExportFile>| {
+        on_files(&new_files);
+        files.extend(new_files);
     };
     for table in tables::OF_BRAIN {
-        made(tables::from_brain(brain, table, &folder, run).await?);
+        add(tables::from_brain(brain, table, &folder, run).await?);
     }
-    made(vec![reasons::win_loss_analysis(brain, &folder, run).await?]);
+    add(vec![reasons::win_loss_analysis(brain, &folder, run).await?]);
     for table in tables::OF_JOURNAL {
-        made(tables::from_journal(journal, table, &folder, run).await?);
+        add(tables::from_journal(journal, table, &folder, run).await?);
     }
-    made(copies::all(workdir, &folder)?);
-    made(vec![json::comprehensive_metrics(brain, &folder, run).await?]);
+    add(copies::all(workdir, &folder)?);
+    add(vec![json::comprehensive_metrics(brain, &folder, run).await?]);
     let index = ExportIndex {
         date: run.date,
         run_id: run.run_id.clone(),

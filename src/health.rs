@@ -1,6 +1,6 @@
-//! Is everything that a run leans on well: checks with latency and remedy, the files in `monitoring/`, and the metrics
-//! for Prometheus.
+//! Health checks of everything that a run depends on, the files in `monitoring/`, and the metrics for Prometheus.
 
+mod build;
 mod checks;
 mod files;
 mod local;
@@ -15,29 +15,33 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use build::{features, missing_burn};
 pub use checks::{BRAIN_REMEDY, EXCHANGE_REMEDY, database_check, exchange_check};
 pub use files::{Performance, SystemStatus, read_checks, read_status, write_checks, write_performance, write_status};
 pub use local::{disk, free_memory, gpu, memory, peak_rss_bytes, rss_bytes};
-pub use monitor::{Probe, look_at_all};
+pub use monitor::{Probe, run_probes};
 pub use serve::{PageMaker, listen};
 pub use table::doctor_table;
-pub use vitals::{CUT_OFF, Vitals, prometheus, prometheus_next_start};
+pub use vitals::{CUT_OFF, RunMetrics, prometheus, prometheus_next_start};
 
 use crate::sync::Remote;
 
-/// How a component does.
+/// The state of a component, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Switched off or not there, and not needed.
+    /// Switched off or not present, and not needed.
     Off,
+    /// Works.
     Healthy,
-    /// Works, but will not for long or not well.
+    /// Works, but not well, or not for long.
     Degraded,
+    /// Does not work.
     Failed,
 }
 
 impl Status {
+    /// The name in files, tables and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -48,28 +52,33 @@ impl Status {
     }
 }
 
-/// One look at one component.
+/// One check of one component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Check {
+    /// When it was checked.
     pub timestamp: DateTime<Utc>,
+    /// Name of the component.
     pub component: String,
+    /// Its state.
     pub status: Status,
-    /// Time that the answer took; none where nothing was asked.
+    /// Response time; none if nothing had to respond.
     pub latency_ms: Option<f64>,
-    /// Share of this component's checks of the day that failed, this one included; of a day with more than 5,000 checks
-    /// in all, of the newest.
+    /// Share of the component's checks of the day that failed, this one included. Only the newest 5,000 checks of a day
+    /// count, all components together.
     pub error_rate: f64,
     /// Bars missing from the candles in use.
     pub data_gaps: u64,
-    /// Time to load one model back, where models exist.
+    /// Time to load a model; none before there are models.
     pub model_load_time_ms: Option<f64>,
+    /// What was found.
     pub message: String,
-    /// What to do, for anything that is not well.
+    /// What to do about a component that is not healthy.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub remedy: Option<String>,
 }
 
 impl Check {
+    /// A check made now, without a response time and a remedy.
     pub fn new(component: &str, status: Status, message: impl Into<String>) -> Self {
         Self {
             timestamp: Utc::now(),
@@ -84,19 +93,21 @@ impl Check {
         }
     }
 
+    /// Adds what to do about it.
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
 
+    /// Adds the response time, rounded to 0.01 ms.
     pub fn with_latency(mut self, latency: Duration) -> Self {
         self.latency_ms = Some((latency.as_secs_f64() * 1e5).round() / 100.0);
         self
     }
 }
 
-/// Awaits `probe` for `limit` at most: its `Ok` text is the message of a healthy component, its `Err` that of a
-/// failed one. Silence is a failure like any other.
+/// Checks a component by awaiting `probe`, for `limit` at most. `Ok` is the message of a healthy component, `Err` that of a
+/// failed one. No answer in time is a failure.
 pub async fn timed<E: std::fmt::Display>(
     component: &str,
     limit: Duration,
@@ -117,14 +128,15 @@ pub async fn timed<E: std::fmt::Display>(
     check.with_latency(begun.elapsed())
 }
 
+/// What to do about a remote that does not work.
 pub const REMOTE_REMEDY: &str = "check the network, the keys in the environment and sync.remote in the settings";
 
-/// Writes, reads and deletes a small file on the remote.
+/// Checks the remote: writes, reads and deletes a small file.
 pub async fn remote(remote: &Remote, limit: Duration) -> Check {
     timed("remote", limit, REMOTE_REMEDY, async { remote.probe().await.map(|()| remote.address().to_owned()) }).await
 }
 
-/// The worst of all; healthy when there is nothing to check.
+/// The worst status of all checks, at least healthy.
 pub fn worst(checks: &[Check]) -> Status {
     checks.iter().map(|check| check.status).max().map_or(Status::Healthy, |worst| worst.max(Status::Healthy))
 }
@@ -134,7 +146,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_probe_that_hangs_is_itself_reported() {
+    async fn a_probe_that_hangs_is_a_failure() {
         let hang = std::future::pending::<Result<String, String>>();
         let check = timed("brain", Duration::from_millis(20), "start the database", hang).await;
         assert_eq!((check.status, check.error_rate), (Status::Failed, 1.0));
@@ -143,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_probe_answers_with_its_latency() {
+    async fn a_check_has_its_latency() {
         let check = timed("exchange", Duration::from_secs(5), "", async { Ok::<_, String>("30 markets".into()) }).await;
         assert_eq!((check.status, check.message.as_str()), (Status::Healthy, "30 markets"));
         assert!(check.remedy.is_none() && check.latency_ms.is_some());
@@ -152,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_remote_is_probed_for_real() {
+    async fn the_check_of_the_remote_uses_it() {
         let workdir = tempfile::tempdir().unwrap();
         let settings = crate::settings::Settings::defaults().sync;
         let opened = Remote::open(&settings, workdir.path(), &crate::sync::Credentials::default()).unwrap();
@@ -165,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_component_is_the_whole() {
+    fn the_worst_component_decides_the_overall_status() {
         let of = |statuses: &[Status]| worst(&statuses.iter().map(|s| Check::new("x", *s, "")).collect::<Vec<_>>());
         assert_eq!(of(&[]), Status::Healthy);
         assert_eq!(of(&[Status::Off]), Status::Healthy);

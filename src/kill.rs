@@ -1,17 +1,19 @@
-//! The kill switch: one file below the workdir that every run looks at before it decides anything.
+//! The kill switch: a file below the working folder that every run checks before it decides anything.
 
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, CommandFailure};
 use crate::files::{WriteError, write_atomic};
 
-/// Why and since when trading is stopped.
+/// A kill switch that is on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Killed {
+    /// When it was turned on.
     pub since: DateTime<Utc>,
+    /// The reason that was given.
     pub why: String,
 }
 
@@ -19,7 +21,8 @@ fn path(workdir: &Path) -> PathBuf {
     workdir.join("data/kill_switch.json")
 }
 
-/// The kill switch, if it is on. A file that cannot be read counts as on: safety does not depend on its being well.
+/// The kill switch, if it is on. A file that cannot be read counts as on, so that a damaged file cannot allow
+/// trading.
 pub fn status(workdir: &Path) -> Option<Killed> {
     let path = path(workdir);
     let bytes = match std::fs::read(&path) {
@@ -29,17 +32,23 @@ pub fn status(workdir: &Path) -> Option<Killed> {
     };
     Some(serde_json::from_slice(&bytes).unwrap_or_else(|error| Killed {
         since: Utc::now(),
-        why: format!("{} cannot be read ({error}); kill off and on writes it anew", path.display()),
+        why: format!(
+            "{} cannot be read ({error}); run `huracan kill off`, then `huracan kill on --why TEXT`, to write it again",
+            path.display()
+        ),
     }))
 }
 
+/// Fails if the switch is on.
+///
 /// # Errors
-/// Exit code 5 with the reason that was given, where the switch is on.
-pub fn check(workdir: &Path) -> Result<(), Failure> {
-    status(workdir).map_or(Ok(()), |killed| Err(Failure::new(Code::Killed, format!("the kill switch is {killed}"))))
+/// Exit code 5 with the given reason.
+pub fn check(workdir: &Path) -> Result<(), CommandFailure> {
+    status(workdir)
+        .map_or(Ok(()), |killed| Err(CommandFailure::new(Code::Killed, format!("the kill switch is {killed}"))))
 }
 
-/// Turns the switch on; on already, it keeps its time and takes the new reason.
+/// Turns the switch on. If it is on already, it keeps its time and takes the new reason.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -51,15 +60,15 @@ pub fn on(workdir: &Path, why: &str) -> Result<Killed, WriteError> {
     Ok(killed)
 }
 
-/// Turns the switch off; gives back what it was.
+/// Turns the switch off and returns its previous state.
 ///
 /// # Errors
 /// A file that cannot be removed.
 pub fn off(workdir: &Path) -> std::io::Result<Option<Killed>> {
-    let was = status(workdir);
+    let previous = status(workdir);
     match std::fs::remove_file(path(workdir)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(was),
+        _ => Ok(previous),
     }
 }
 

@@ -16,6 +16,7 @@ pub mod pipeline;
 pub mod polars;
 pub mod settings;
 pub mod sync;
+mod tls;
 pub mod ui;
 
 pub use huracan_bars as bars;

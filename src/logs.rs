@@ -1,9 +1,9 @@
-//! Logs: one JSON object a line in `logs/`, and terse warnings on standard error.
+//! Logs: one JSON object per line in `logs/`, and short warnings on standard error.
 //!
-//! | file | holds |
+//! | file | content |
 //! | --- | --- |
-//! | `logs/engine_monitoring_{yyyymmdd_hhmmss}.log` | everything of one run |
-//! | `logs/training.log` | events of target [`TRAINING`] and of the rooms that train, of all runs |
+//! | `logs/engine_monitoring_{yyyymmdd_hhmmss}.log` | all events of one run |
+//! | `logs/training.log` | events of target [`TRAINING`] and of the modules that train, of all runs |
 //! | `logs/error.log` | warnings and errors, of all runs |
 
 mod layer;
@@ -17,16 +17,16 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::files::WriteError;
-use layer::{JsonLayer, PersonLayer};
+use layer::{JsonLayer, TerminalLayer};
 use sink::Sink;
 
-/// Target of events that tell how training goes: `tracing::info!(target: logs::TRAINING, …)`.
+/// Target of events about the progress of training: `tracing::info!(target: logs::TRAINING, …)`.
 pub const TRAINING: &str = "training";
 
-/// Whether every line is marked: nobody may take an invented market for a real one.
+/// Whether every line is marked as from a simulated market.
 static SIMULATED: AtomicBool = AtomicBool::new(false);
 
-/// Marks every further line of this process with `"simulated": true`.
+/// Marks all further lines of this process with `"simulated": true`, or stops doing so.
 pub fn set_simulated(simulated: bool) {
     SIMULATED.store(simulated, Ordering::Relaxed);
 }
@@ -35,20 +35,23 @@ fn is_simulated() -> bool {
     SIMULATED.load(Ordering::Relaxed)
 }
 
-/// Logs that cannot be set up.
+/// Why logging cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
+    /// A log file cannot be opened.
     #[error(transparent)]
     File(#[from] WriteError),
-    #[error("logs.level: '{0}' is no level; choose one of error, warn, info, debug, trace")]
+    /// The level is unknown.
+    #[error("logs.level: '{0}' is not a level; choose one of error, warn, info, debug, trace")]
     Level(String),
-    #[error("logs are set up already in this process; set them up once, at the start")]
+    /// Logging is on already.
+    #[error("logging is already on in this process; start it once")]
     AlreadyOn,
 }
 
-/// Starts logging for this process: files below `workdir/logs`, warnings and errors on standard error.
+/// Starts logging for this process: files in `workdir/logs`, warnings and errors on standard error.
 ///
-/// `level` is that of `logs.level`; libraries are heard from `warn` on at any level, because some of them log whole
+/// `level` is `logs.level`. Libraries are logged at `warn` and above only, whatever the level, because some of them log whole
 /// requests below that. Returns the path of this run's own log.
 ///
 /// # Errors
@@ -73,10 +76,9 @@ fn layers(workdir: &Path, level: &str, started: DateTime<Utc>) -> Result<(AnyLay
         training: Sink::append(&folder.join("training.log"))?,
         errors: Sink::append(&folder.join("error.log"))?,
     };
-    // At level error the libraries' warnings go, too.
     let libraries = if level == "error" { "error" } else { "warn" };
     let filter = EnvFilter::new(format!("{libraries},huracan={level},{TRAINING}={level}"));
-    Ok((Box::new(json.and_then(PersonLayer).with_filter(filter)), path))
+    Ok((Box::new(json.and_then(TerminalLayer).with_filter(filter)), path))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The commands, parsed and handed on.
+//! The program `huracan`: parses the command line and runs the command.
 
 mod cli;
 

@@ -1,4 +1,4 @@
-//! Candles: where they come from, how they are kept, and which coins are studied.
+//! Market data: where candles come from, how they are stored, and which coins a run uses.
 
 mod error;
 mod exchange;
@@ -11,5 +11,5 @@ pub use error::{MarketError, ReadError};
 pub use exchange::Ccxt;
 pub use exchange::{Exchange, Folder, MarketInfo, Origin, Simulated};
 pub use files::{read_candles, read_folder, symbol_of, write_candles};
-pub use store::{Gathered, Remote, Source, Store};
+pub use store::{CandleRemote, CandleSource, CandleStore, FetchedCandles};
 pub use universe::{Excluded, Ranked, Selection, select};

@@ -1,4 +1,4 @@
-//! Finished models: the bundle that the trading bot loads, and interchange with LightGBM and XGBoost.
+//! Finished models: the bundle that the trading bot loads, and export to LightGBM and XGBoost.
 
 pub mod bundle;
 mod interchange;

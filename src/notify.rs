@@ -1,4 +1,4 @@
-//! Milestones told by Telegram, from a task of its own: a run never waits for it and never fails by it.
+//! Sends a run's milestones by Telegram from a background task: a run never waits for it and never fails because of it.
 
 mod milestone;
 mod telegram;
@@ -14,56 +14,56 @@ pub use milestone::Milestone;
 pub use telegram::{Access, NotifyError};
 
 use crate::settings;
-use telegram::{Client, Pace};
+use telegram::{Client, Timing};
 
-/// Messages that wait at most; further ones are dropped and counted.
-const WAITING: usize = 256;
-/// Telegram's limit of one message, in UTF-16 units, with room to spare.
-const LONGEST: usize = 4000;
+/// Most messages that wait; further ones are dropped and counted.
+const QUEUE_LENGTH: usize = 256;
+/// Longest message in UTF-16 units, somewhat below Telegram's limit of 4096.
+const MAX_UNITS: usize = 4000;
 
-/// What became of the messages.
+/// How many milestones were delivered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Delivered {
-    /// Milestones that arrived; several may share one message.
+    /// Milestones that arrived. Several may share one message.
     pub sent: u64,
-    /// Milestones given up after all tries.
+    /// Milestones given up after all retries.
     pub failed: u64,
     /// Milestones that found the queue full, or were still waiting at the end.
     pub dropped: u64,
 }
 
-/// A way to the notifier for a task beside the run; it does not keep the notifier open.
+/// A handle by which a background task sends milestones. It does not keep the notifier open.
 #[derive(Debug, Clone)]
-pub struct Teller {
-    line: Option<(mpsc::WeakSender<String>, Arc<Counts>)>,
+pub struct NotifierHandle {
+    queue: Option<(mpsc::WeakSender<String>, Arc<Counts>)>,
 }
 
-impl Teller {
-    /// [`Notifier::tell`], while the notifier is open.
-    pub fn tell(&self, milestone: &Milestone) {
-        if let Some((sender, counts)) = &self.line
+impl NotifierHandle {
+    /// The same as [`Notifier::send`]. Does nothing once the notifier is closed.
+    pub fn send(&self, milestone: &Milestone) {
+        if let Some((sender, counts)) = &self.queue
             && let Some(sender) = sender.upgrade()
         {
-            hand_over(&sender, counts, milestone);
+            enqueue(&sender, counts, milestone);
         }
     }
 }
 
-fn hand_over(sender: &mpsc::Sender<String>, counts: &Counts, milestone: &Milestone) {
-    counts.taken.fetch_add(1, Ordering::Relaxed);
+fn enqueue(sender: &mpsc::Sender<String>, counts: &Counts, milestone: &Milestone) {
+    counts.accepted.fetch_add(1, Ordering::Relaxed);
     if sender.try_send(milestone.text()).is_err() {
         counts.dropped.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// The way to whoever wants to hear; switched off, it takes milestones and does nothing.
+/// Queues milestones for a background task that sends them. Switched off, it ignores them.
 #[derive(Debug)]
 pub struct Notifier {
-    line: Option<Line>,
+    queue: Option<Queue>,
 }
 
 #[derive(Debug)]
-struct Line {
+struct Queue {
     sender: mpsc::Sender<String>,
     task: JoinHandle<()>,
     counts: Arc<Counts>,
@@ -71,27 +71,27 @@ struct Line {
 
 #[derive(Debug, Default)]
 struct Counts {
-    taken: AtomicU64,
+    accepted: AtomicU64,
     sent: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
 }
 
 impl Notifier {
-    /// A notifier that says nothing.
+    /// A notifier that sends nothing.
     pub fn off() -> Self {
-        Self { line: None }
+        Self { queue: None }
     }
 
-    /// Starts the background task, on the current tokio runtime; off without a token or a chat.
+    /// Starts the background task on the current tokio runtime. Off without a token or a chat.
     pub fn start(settings: &settings::Notify, access: Option<&Access>) -> Self {
-        Self::start_at(settings, access, Pace::default())
+        Self::start_with(settings, access, Timing::default())
     }
 
-    fn start_at(settings: &settings::Notify, access: Option<&Access>, pace: Pace) -> Self {
+    fn start_with(settings: &settings::Notify, access: Option<&Access>, timing: Timing) -> Self {
         let chat = settings.telegram.chat_id.trim();
         let Some(access) = access.filter(|_| !chat.is_empty()) else { return Self::off() };
-        let client = match Client::new(access, chat, pace) {
+        let client = match Client::new(access, chat, timing) {
             Ok(client) => client,
             Err(error) => {
                 tracing::warn!("notifications are off: {error}");
@@ -99,74 +99,76 @@ impl Notifier {
             }
         };
         let counts = Arc::new(Counts::default());
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let task = tokio::spawn(deliver(client, receiver, counts.clone(), pace));
-        Self { line: Some(Line { sender, task, counts }) }
+        let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
+        let task = tokio::spawn(deliver(client, receiver, counts.clone()));
+        Self { queue: Some(Queue { sender, task, counts }) }
     }
 
+    /// Whether milestones are sent at all.
     pub fn is_on(&self) -> bool {
-        self.line.is_some()
+        self.queue.is_some()
     }
 
-    /// Hands a milestone over; returns at once, whatever Telegram does.
-    pub fn tell(&self, milestone: &Milestone) {
-        if let Some(line) = &self.line {
-            hand_over(&line.sender, &line.counts, milestone);
+    /// Queues a milestone. Returns at once, whatever Telegram does.
+    pub fn send(&self, milestone: &Milestone) {
+        if let Some(queue) = &self.queue {
+            enqueue(&queue.sender, &queue.counts, milestone);
         }
     }
 
-    /// A way to tell for a task beside the run.
-    pub fn teller(&self) -> Teller {
-        Teller { line: self.line.as_ref().map(|line| (line.sender.downgrade(), line.counts.clone())) }
+    /// A handle for a background task.
+    pub fn handle(&self) -> NotifierHandle {
+        NotifierHandle { queue: self.queue.as_ref().map(|queue| (queue.sender.downgrade(), queue.counts.clone())) }
     }
 
-    /// Lets what waits be sent, for `patience` at most, and says what became of all.
-    pub async fn close(self, patience: Duration) -> Delivered {
-        let Some(line) = self.line else { return Delivered::default() };
-        drop(line.sender);
-        let mut task = line.task;
-        if tokio::time::timeout(patience, &mut task).await.is_err() {
+    /// Sends what is queued, within `limit`, and returns the counts.
+    pub async fn close(self, limit: Duration) -> Delivered {
+        let Some(queue) = self.queue else { return Delivered::default() };
+        drop(queue.sender);
+        let mut task = queue.task;
+        if tokio::time::timeout(limit, &mut task).await.is_err() {
             task.abort();
         }
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let (sent, failed) = (read(&line.counts.sent), read(&line.counts.failed));
-        Delivered { sent, failed, dropped: read(&line.counts.taken) - sent - failed }
+        let (sent, failed) = (read(&queue.counts.sent), read(&queue.counts.failed));
+        Delivered { sent, failed, dropped: read(&queue.counts.accepted) - sent - failed }
     }
 }
 
-async fn deliver(client: Client, mut receiver: mpsc::Receiver<String>, counts: Arc<Counts>, pace: Pace) {
-    let mut held: Option<String> = None;
+async fn deliver(client: Client, mut receiver: mpsc::Receiver<String>, counts: Arc<Counts>) {
+    // A line that no longer fitted into the previous message.
+    let mut pending: Option<String> = None;
     loop {
-        let first = match held.take() {
+        let first = match pending.take() {
             Some(text) => text,
             None => match receiver.recv().await {
                 Some(text) => text,
                 None => return,
             },
         };
-        // What gathered meanwhile goes in the same message: many symbols must not become many messages.
-        let (mut message, mut together) = (shortened(first), 1);
+        // Everything queued meanwhile goes into the same message: many symbols must not become many messages.
+        let (mut message, mut milestones) = (shortened(first), 1);
         while let Ok(next) = receiver.try_recv() {
             let next = shortened(next);
-            if units(&message) + 1 + units(&next) > LONGEST {
-                held = Some(next);
+            if units(&message) + 1 + units(&next) > MAX_UNITS {
+                pending = Some(next);
                 break;
             }
             message.push('\n');
             message.push_str(&next);
-            together += 1;
+            milestones += 1;
         }
         match client.send(&message).await {
-            Ok(()) => counts.sent.fetch_add(together, Ordering::Relaxed),
+            Ok(()) => counts.sent.fetch_add(milestones, Ordering::Relaxed),
             Err(error) => {
                 tracing::warn!("a notification was given up: {error}");
-                counts.failed.fetch_add(together, Ordering::Relaxed)
+                counts.failed.fetch_add(milestones, Ordering::Relaxed)
             }
         };
-        if held.is_none() && receiver.is_closed() && receiver.is_empty() {
+        if pending.is_none() && receiver.is_closed() && receiver.is_empty() {
             return;
         }
-        tokio::time::sleep(pace.spacing).await;
+        tokio::time::sleep(client.timing.spacing).await;
     }
 }
 
@@ -175,15 +177,15 @@ fn units(text: &str) -> usize {
 }
 
 fn shortened(text: String) -> String {
-    if units(&text) <= LONGEST {
+    if units(&text) <= MAX_UNITS {
         return text;
     }
-    let mut room = LONGEST - 1;
+    let mut left = MAX_UNITS - 1;
     let mut short: String = text
         .chars()
         .take_while(|c| {
-            let fits = c.len_utf16() <= room;
-            room = room.saturating_sub(c.len_utf16());
+            let fits = c.len_utf16() <= left;
+            left = left.saturating_sub(c.len_utf16());
             fits
         })
         .collect();

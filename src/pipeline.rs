@@ -1,4 +1,4 @@
-//! One whole day: the twelve steps, in order. Every step can be killed at any instruction and done again.
+//! A run: one whole day in twelve steps. Every step can be killed at any instruction and done again.
 
 mod background;
 mod board;
@@ -32,7 +32,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use futures::future::LocalBoxFuture;
 
-use crate::exit::{Answer, Code, Failure};
+use crate::exit::{Code, CommandFailure, CommandOutput};
 use crate::notify::Milestone;
 use crate::settings::Settings;
 
@@ -44,36 +44,38 @@ use background::Background;
 use day::Day;
 use stop::Stop;
 
-/// What is asked of a run.
+/// The arguments of a run.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// Folder that holds everything a run keeps.
     pub workdir: PathBuf,
-    /// The day to stand in; today, or the end of a folder's newest candle, where none is given.
+    /// The day to stand in; none for today, or with candles from files the end of the newest one.
     pub date: Option<NaiveDate>,
+    /// Resume the day's unfinished run.
     pub resume: bool,
-    /// Keeps standard output for the result's JSON.
+    /// Standard output is for the result's JSON.
     pub json: bool,
-    /// Takes the candles that the store holds: no exchange, no universe.
+    /// Use the candles of the store, without an exchange and without selecting a universe.
     pub stored_only: bool,
 }
 
-/// Does one day. The future is boxed: this library alone compiles what it does, and not every program that asks.
+/// Does one day. The future is boxed so that its code is compiled here once, and not again in every program that calls it.
 ///
 /// # Errors
-/// With the exit code of the contract; what was done is saved, and `resume` goes on with it.
-pub fn run(settings: Settings, request: Request) -> LocalBoxFuture<'static, Result<Answer, Failure>> {
+/// A failure with an exit code of docs/contract.md, section 1. What was done until then is saved, for a run with `resume`.
+pub fn run(settings: Settings, request: Request) -> LocalBoxFuture<'static, Result<CommandOutput, CommandFailure>> {
     Box::pin(whole_day(settings, request))
 }
 
-/// The day from its first step to its last; what was done before an error is saved.
-async fn whole_day(settings: Settings, request: Request) -> Result<Answer, Failure> {
+/// The day from its first step to its last. What was done before an error is saved.
+async fn whole_day(settings: Settings, request: Request) -> Result<CommandOutput, CommandFailure> {
     // Steps 1 and 2: wake up, and get the tools ready.
     let stop = Stop::watching(request.workdir.clone());
     let mut day = match wake::wake(settings, &request, &stop).await? {
-        wake::Woken::Day(day) => day,
-        wake::Woken::Complete(answer) => return Ok(answer),
+        wake::WakeOutcome::Day(day) => day,
+        wake::WakeOutcome::Complete(answer) => return Ok(answer),
     };
-    // What waits when the kill switch is turned is dropped where it stands; what computes looks at `stop` itself.
+    // The kill switch drops a step at its next await. Computations check `stop` themselves.
     let outcome = tokio::select! {
         biased;
         failure = stop.killed() => Err(failure),
@@ -88,36 +90,36 @@ async fn whole_day(settings: Settings, request: Request) -> Result<Answer, Failu
                 Code::Killed => Milestone::KillSwitch { why: failure.error.to_string() },
                 _ => Milestone::Failed { step: day.step.clone(), reason: failure.error.to_string() },
             };
-            day.services.notifier.tell(&milestone);
-            // A stop that was asked for is no error; the log shows errors to the person, who then need not read twice.
+            day.services.notifier.send(&milestone);
+            // A requested stop is not an error. An error in the log is printed too, so it is not printed again at the end.
             if failure.code == Code::Interrupted {
                 tracing::info!(step = day.step, "the run was interrupted");
             } else {
                 tracing::error!(step = day.step, "the run stopped: {}", failure.error);
-                failure.told = true;
+                failure.reported = true;
             }
             day.close(Err(failure)).await
         }
     }
 }
 
-async fn steps(day: &mut Day) -> Result<Answer, Failure> {
-    // What another machine had trained before it was taken away.
+async fn steps(day: &mut Day) -> Result<CommandOutput, CommandFailure> {
+    // Checkpoints of another machine that worked on this run.
     carry::begin(day).await?;
-    // Step 9 goes along from here on.
+    // Step 9 works in the background from here on.
     day.tasks.uploads = Some(Background::start(&Uploads::of(&day.run, &day.services), &day.run.settings.sync.every));
     // Steps 3 and 4: which coins, and their history.
     let selection = universe::choose(day).await?;
     let panel = download::gather(day, &selection).await?;
     // Step 5.
     let features = features::compute(day, &panel).await?;
-    // Step 6: train walk-forward, practise, judge; then a last model on the latest window.
+    // Step 6: train walk-forward, trade, judge; train the final models on the latest window.
     let learned = learn::learn(day, &panel, &features).await?;
     let patterns = patterns::mine(day, &panel, &features, &learned).await?;
     // Step 7.
-    let saved = save::everything(day, &panel, &features, &learned, &patterns).await?;
+    let saved = save::save(day, &panel, &features, &learned, &patterns).await?;
     let report = report::write(day, &selection, &panel, &learned, &saved, &patterns).await?;
-    // Steps 8, 10 and 12, and what is left of 9; 11 goes along with all others.
-    export::everything(day, &panel, &learned).await?;
+    // Steps 8, 10 and 12, and the rest of 9. Step 11, messages, is part of all others.
+    export::export(day, &panel, &learned).await?;
     finish::finish(day, report, &saved).await
 }

@@ -1,9 +1,9 @@
-//! Polars, by its parts.
+//! The parts of Polars that this program uses.
 //!
-//! The facade `polars` cannot read dates without `polars-ops` and `polars-time`, which this program does not use and
-//! which take longer to compile than everything else here but `polars-core`.
+//! The facade crate `polars` cannot read dates without `polars-ops` and `polars-time`. This program does not need
+//! them, and of everything here only `polars-core` takes longer to compile.
 
-/// What `polars::prelude` has of frames and files.
+/// The items of `polars::prelude` for data frames and files.
 pub mod prelude {
     pub use polars_core::prelude::*;
     pub use polars_io::prelude::{

@@ -1,7 +1,7 @@
-//! The remote: a folder, any S3 or Dropbox, behind one set of calls.
+//! The remote storage: a folder, any S3 or Dropbox, behind one interface.
 //!
-//! Each kind of local file has its place there ([`remote_path`]); [`Remote::push`] uploads what changed,
-//! [`Remote::verify`] proves that it arrived, [`Remote::restore`] brings it back.
+//! [`remote_path`] maps each kind of local file to its path there. [`Remote::push`] uploads what changed,
+//! [`Remote::verify`] proves that it arrived, [`Remote::restore`] downloads it.
 
 mod dropbox;
 mod error;
@@ -27,66 +27,71 @@ pub use restore::{Restored, Scope};
 pub use verify::{Difference, Verified};
 pub use walk::local_files;
 
-/// What is known to lie on the remote, by local path (relative to the workdir, with `/`).
+/// The files on the remote, by local path (relative to the workdir, with `/`).
 pub type Manifest = HashMap<String, ManifestEntry>;
 
 /// One file as it was uploaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestEntry {
+    /// Bytes uploaded.
     pub size: u64,
     /// Of the bytes that were uploaded, lower-case hexadecimal.
     pub sha256: String,
+    /// Path on the remote, without a leading slash.
     pub remote_path: String,
-    /// What the remote called this content; without it, verification reads the file back.
+    /// The remote's own hash of this content. Without it, verification reads the file back.
     #[serde(default)]
     pub etag: Option<String>,
 }
 
-/// How far a transfer has come.
+/// Progress of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
+    /// Files done, with success or not.
     pub files_done: usize,
+    /// Files to do.
     pub files_total: usize,
-    /// Bytes moved so far.
+    /// Bytes transferred so far.
     pub bytes: u64,
 }
 
 /// Called after every file, from any thread.
 pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
-/// A file that could not be transferred, and why.
+/// A file that could not be transferred.
 #[derive(Debug)]
-pub struct Failure {
+pub struct TransferFailure {
     /// Local path, relative to the workdir.
     pub path: String,
+    /// The reason.
     pub error: SyncError,
 }
 
 impl Remote {
-    /// Makes `{root}/{date}/`: the first thing that a run does.
+    /// Creates the folder `{root}/{date}/`, which is the first action of a run.
     ///
     /// # Errors
-    /// [`SyncError::Remote`] when the remote cannot be reached or written.
+    /// [`SyncError::Remote`] if the remote cannot be reached or written.
     pub async fn create_dated_folder(&self, date: NaiveDate) -> Result<String, SyncError> {
         let folder = format!("{}/{date}/", self.root);
         self.operator.create_dir(&folder).await.map_err(|e| SyncError::remote("create the folder", &folder, &e))?;
         Ok(folder)
     }
 
-    /// Removes the day's files of one kind.
+    /// Deletes the day's files of one kind.
     ///
     /// # Errors
-    /// [`SyncError::Remote`] when the remote cannot be reached or written.
-    pub async fn forget(&self, kind: Kind, date: NaiveDate) -> Result<(), SyncError> {
+    /// [`SyncError::Remote`] if the remote cannot be reached or written.
+    pub async fn delete_kind(&self, kind: Kind, date: NaiveDate) -> Result<(), SyncError> {
         let folder = format!("{}/", kind.remote_prefix(date, &self.root));
         let removed = self.operator.delete_with(&folder).recursive(true).await;
         removed.map_err(|e| SyncError::remote("delete", &folder, &e))
     }
 
-    /// Writes, reads back and deletes a small file: proof that the remote can be used.
+    /// Writes, reads and deletes a small file, which proves that the remote works.
     ///
     /// # Errors
-    /// [`SyncError::Remote`] with the step that failed.
+    /// [`SyncError::Remote`] with the step that failed, [`SyncError::Corrupted`] if other bytes came back.
     pub async fn probe(&self) -> Result<(), SyncError> {
         let path = format!("{}/probe-{}", self.root, uuid::Uuid::new_v4());
         let content = path.clone().into_bytes();
@@ -94,7 +99,7 @@ impl Remote {
         let read = self.operator.read(&path).await.map_err(|e| SyncError::remote("read", &path, &e));
         self.operator.delete(&path).await.map_err(|e| SyncError::remote("delete", &path, &e))?;
         if read?.to_vec() != content {
-            return Err(SyncError::Mangled { path });
+            return Err(SyncError::Corrupted { path });
         }
         Ok(())
     }

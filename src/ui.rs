@@ -1,6 +1,6 @@
-//! What a person sees while a run works: one line a step on a terminal, plain quiet lines elsewhere.
+//! Progress of a run on standard error: progress bars on a terminal, plain lines elsewhere.
 //!
-//! Progress goes to standard error, so that standard output holds results alone.
+//! Standard output is for results only.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,10 +12,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::text::duration;
 use crate::trainer::Observer;
 
-/// Bars that are on the screen: whatever else is printed must step around them.
+/// The progress bars on the screen, which must be hidden while something else is printed.
 static ON_SCREEN: OnceLock<MultiProgress> = OnceLock::new();
 
-/// Prints a line on standard error without tearing a progress line; a closed pipe is not an error.
+/// Prints a line on standard error without breaking a progress bar. A closed pipe is not an error.
 pub fn print_line(text: &str) {
     let print = || {
         let _ = writeln!(io::stderr().lock(), "{text}");
@@ -26,7 +26,7 @@ pub fn print_line(text: &str) {
     }
 }
 
-/// Whether colours are wanted on `stream`: it is a terminal, and neither `NO_COLOR` nor `TERM=dumb` is set.
+/// Whether to use colours on `stream`: it is a terminal, and neither `NO_COLOR` nor `TERM=dumb` is set.
 pub fn colours(stream: &impl IsTerminal) -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
@@ -39,7 +39,7 @@ enum Mode {
     Nothing,
 }
 
-/// The screen of one run; clones share it.
+/// The output of one run. Clones share it.
 #[derive(Clone)]
 pub struct Ui {
     mode: Arc<Mode>,
@@ -49,16 +49,19 @@ pub struct Ui {
     json: bool,
 }
 
-/// How far a step has come.
+/// Progress of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
+    /// Name of the step.
     pub step: String,
+    /// Items done.
     pub done: u64,
+    /// Items to do, if they are counted.
     pub total: Option<u64>,
 }
 
 impl Ui {
-    /// Progress lines on a terminal, plain ones elsewhere; `json` keeps standard output for the machine.
+    /// Progress bars on a terminal, plain lines elsewhere. With `json`, standard output is left to the JSON result.
     pub fn new(json: bool) -> Self {
         let stderr = io::stderr();
         let mode = if stderr.is_terminal() {
@@ -71,7 +74,7 @@ impl Ui {
         Self::with(mode, json)
     }
 
-    /// Shows nothing; steps are timed all the same.
+    /// Prints nothing, but times the steps.
     pub fn hidden() -> Self {
         Self::with(Mode::Nothing, true)
     }
@@ -80,7 +83,7 @@ impl Ui {
         Self { mode: Arc::new(mode), seconds: Arc::default(), newest: Arc::default(), json }
     }
 
-    /// Begins a step of `total` things; without a total it only shows that it is alive.
+    /// Begins a step of `total` items. Without a total it only shows that it is working.
     pub fn step(&self, name: &str, total: Option<u64>) -> Step {
         let bar = match &*self.mode {
             Mode::Bars { bars, colour } => {
@@ -114,26 +117,26 @@ impl Ui {
         Step(step)
     }
 
-    /// How far the step at hand has come; none between steps.
+    /// Progress of the current step; none between steps.
     pub fn progress(&self) -> Option<Progress> {
         let step = lock(&self.newest).upgrade().filter(|step| !step.ended.load(Ordering::Acquire))?;
         let total = Some(step.total.load(Ordering::Relaxed)).filter(|total| *total != UNKNOWN);
         Some(Progress { step: step.name.clone(), done: step.count.load(Ordering::Relaxed), total })
     }
 
-    /// A line for the person, whatever the mode; hidden only when all is.
-    pub fn say(&self, text: &str) {
+    /// Prints a line on standard error, unless the output is hidden.
+    pub fn message(&self, text: &str) {
         if !matches!(*self.mode, Mode::Nothing) {
             print_line(text);
         }
     }
 
-    /// Seconds of every step that has ended, in the order of their ends.
+    /// Seconds per finished step, in the order in which they finished.
     pub fn seconds(&self) -> Vec<(String, f64)> {
         lock(&self.seconds).clone()
     }
 
-    /// Prints the result: on standard output, or on standard error where that belongs to `--json`.
+    /// Prints the result on standard output, or with `--json` on standard error.
     pub fn result(&self, text: &str) {
         if matches!(*self.mode, Mode::Nothing) {
             return;
@@ -159,11 +162,10 @@ fn style(counted: bool, colour: bool) -> ProgressStyle {
     plain.clone().template(&template).unwrap_or(plain).progress_chars("━╸─")
 }
 
-/// A total that nobody has told.
+/// The total of a step that has none.
 const UNKNOWN: u64 = u64::MAX;
 
-/// One step on the screen; clones may advance it from any thread. It ends with [`Step::done`], or when the last
-/// clone is dropped.
+/// One step. Clones may advance it from any thread. It ends with [`Step::done`], or when the last clone is dropped.
 #[derive(Clone)]
 pub struct Step(Arc<Inner>);
 
@@ -179,6 +181,7 @@ struct Inner {
 }
 
 impl Step {
+    /// Counts further items as done.
     pub fn advance(&self, by: u64) {
         self.0.count.fetch_add(by, Ordering::Relaxed);
         if let Some(bar) = &self.0.bar {
@@ -186,7 +189,7 @@ impl Step {
         }
     }
 
-    /// Sets how many things there are, where that is found out on the way.
+    /// Sets the number of items, if it becomes known later.
     pub fn total(&self, total: u64) {
         self.0.total.store(total, Ordering::Relaxed);
         if let (Some(bar), Mode::Bars { colour, .. }) = (&self.0.bar, &*self.0.ui.mode) {
@@ -195,7 +198,7 @@ impl Step {
         }
     }
 
-    /// Says what is being worked on; the last note stays in the line that a finished step leaves.
+    /// Shows what is being worked on. The line of a finished step shows the last note.
     pub fn note(&self, text: &str) {
         let line = text.lines().next().unwrap_or("");
         line.clone_into(&mut lock(&self.0.note));
@@ -204,13 +207,13 @@ impl Step {
         }
     }
 
-    /// Ends the step and leaves one line: name, time, count, last note. Further calls do nothing.
+    /// Ends the step and prints one line: name, count, time, last note. Returns the seconds. Further calls print nothing.
     pub fn done(&self) -> f64 {
         self.0.end(true)
     }
 }
 
-/// Training advances the step with every model.
+/// Every trained model advances the step.
 impl Observer for Step {
     fn models_done(&self, count: u64) {
         self.advance(count);
@@ -231,7 +234,7 @@ impl Inner {
             bar.finish_and_clear();
         }
         lock(&self.ui.seconds).push((self.name.clone(), seconds));
-        self.ui.say(&self.line(finished, seconds));
+        self.ui.message(&self.line(finished, seconds));
         seconds
     }
 
@@ -248,13 +251,13 @@ impl Inner {
 }
 
 impl Drop for Inner {
-    /// A step that nobody ended was left by an error or a panic.
+    /// A step that was not ended before was left by an error or a panic.
     fn drop(&mut self) {
         self.end(false);
     }
 }
 
-/// A panic elsewhere must not silence the screen.
+/// Locks a mutex, also after a panic of another thread.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

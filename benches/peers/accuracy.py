@@ -1,18 +1,19 @@
-"""Validation losses beside those of LightGBM and XGBoost (benches/peers/accuracy runs both steps):
+"""Compares validation losses with LightGBM and XGBoost (benches/peers/accuracy runs both steps):
 
 accuracy.py tables FOLDER [--share S]              writes scikit-learn's bundled tables as problems, each to its own folder
 accuracy.py race BENCH PROBLEM… [--seeds N]        compares; BENCH is the program of benches/boost.rs
 
-`tables` shuffles a table anew for each split and validates on a quarter of it: 200 times, digits 20 times, which has more
-rows. On 20 splits chance moves the mean of the small ones by 2 to 3 %.
+`tables` shuffles a table again for each split and validates on a quarter of it: 200 times, or 20 times for digits, which has
+more rows. With 20 splits, chance moves the mean of the small tables by 2 to 3 %.
 
-Candles have an order, and cannot be shuffled. Their models are trained N times (24), each time without another twentieth of
-their training rows, the same for all three programs: trees of so noisy a table differ as much by chance as by program.
+Candles have an order and cannot be shuffled. Their models are trained N times (default 24), each time without another random
+twentieth of their training rows, the same rows for all three programs: on such noisy tables, trees differ as much by chance
+as by program.
 
-`race` prints one line a problem. `ours is` compares the mean losses, with the peer of the lower one; `spread` is what chance
-makes of that figure: two standard errors of the difference over the splits. A problem is worse where ours is more than 1 %
-higher beyond its spread. Of the candles' symbols, named below the table where they are worse, the spread is the standard
-deviation from seed to seed.
+`race` prints one line per problem. `ours is` compares Huracan's mean loss with that of the better peer. `spread` is the effect
+of chance on that figure: two standard errors of the difference over the splits. A problem counts as worse if Huracan's loss is
+more than 1 % higher, beyond its spread. Single symbols of the candles are listed below the table if they are worse; their
+spread is the standard deviation between seeds.
 """
 
 import argparse
@@ -24,7 +25,8 @@ import tempfile
 import boost_peers
 import numpy
 
-#: Most by which our mean over all problems may exceed the better peer's, and a single table's beyond its spread.
+#: The most by which Huracan's mean loss over all problems may exceed the better peer's, and that of a single table beyond its
+#: spread.
 MEAN, SINGLE = 0.003, 0.01
 
 
@@ -37,7 +39,7 @@ def write(folder, problem, values, labels):
 
 
 def write_table(folder, name, objective, values, labels, splits):
-    """A problem of shuffled splits. Rows are written once a split, so that every part is a range of rows."""
+    """Writes a problem of shuffled splits. Rows are written once per split, so that every part is a range of rows."""
     rows, features = values.shape
     valid = rows // 4
     models, order = [], []
@@ -77,7 +79,7 @@ def write_tables(folder, share):
 
 
 def write_without_some(folder, source, seed):
-    """The problem of `source` with a twentieth of each model's training rows left out."""
+    """Writes the problem of `source` without a random twentieth of each model's training rows."""
     problem, values, labels = boost_peers.load(source)
     draw = numpy.random.default_rng(seed)
     models, order, end = [], [], 0
@@ -96,15 +98,15 @@ def write_without_some(folder, source, seed):
 
 
 def losses(bench, folder):
-    """Validation losses, `[ours and each peer][models]`."""
+    """Validation losses, `[Huracan and each peer][models]`."""
     said = subprocess.run([bench, "losses", folder], check=True, stdout=subprocess.PIPE).stdout
     ours = json.loads(said)
-    peers = [boost_peers.deal(folder, peer, len(ours), os.cpu_count(), 1)[1] for peer in boost_peers.MODELS]
+    peers = [boost_peers.deal(folder, peer, len(ours), os.cpu_count(), 1, "cpu")[1] for peer in boost_peers.MODELS]
     return numpy.array([ours, *peers])
 
 
 def distances(found):
-    """How far ours are above those of the peer with the lower mean, as shares of that mean: `[models or seeds]`."""
+    """Huracan's losses minus those of the peer with the lower mean, as shares of that mean: `[models or seeds]`."""
     best = min(found[1:], key=numpy.mean)
     return (found[0] - best) / numpy.mean(best)
 
@@ -159,7 +161,7 @@ def main():
     steps = parser.add_subparsers(dest="step", required=True)
     tables = steps.add_parser("tables")
     tables.add_argument("folder")
-    tables.add_argument("--share", type=float, default=1.0, help="of the splits")
+    tables.add_argument("--share", type=float, default=1.0, help="share of the splits to write")
     racing = steps.add_parser("race")
     racing.add_argument("bench")
     racing.add_argument("problems", nargs="+")

@@ -1,12 +1,12 @@
-"""LightGBM or XGBoost on a problem that `boost prepare` wrote (its files: benches/peers/problem.rs):
+"""Trains LightGBM or XGBoost on a problem that `boost prepare` wrote (its files: benches/peers/problem.rs):
 
 boost_peers.py DATA lightgbm|xgboost [--models N] [--threads N | --processes N] [--device cuda] [--predict]
 
-Trains the first N models, either one after the other with so many threads, or dealt to so many processes of one thread
-each, from the same files and with the same settings: 2^depth leaves, no other leaf limit. Prints one JSON object.
-`seconds` covers making the library's table and training, not reading files; `peak_mb` is that of the largest process;
-`losses` has each model's validation loss. With --predict, `seconds` is the time in which each trained model predicts the
-table's first 20,000 rows. With --device XGBoost trains on a GPU, after one model that is not timed.
+Trains the first N models, either one after the other with the given number of threads, or divided among the given number of
+processes with one thread each. Data and settings are the same as for Huracan: 2^depth leaves, no other leaf limit. Prints one
+JSON object. `seconds` includes building the library's table and training, not reading files; `peak_mb` is the memory of the
+largest process; `losses` has the validation loss of each model. With --predict, `seconds` is the time in which all trained
+models predict the table's first 20,000 rows. With --device cuda, XGBoost trains on a GPU, after one model that is not timed.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def rows(model, part):
 
 
 def kind(problem):
-    """The objective's name, and its classes: one where there is one score."""
+    """The objective's name, and its number of scores: one, except for multiclass."""
     objective = problem["objective"]
     if isinstance(objective, str):
         return objective, 1
@@ -66,8 +66,8 @@ def xgboost_model(problem, values, labels, threads, device):
     import xgboost
 
     objective, classes = kind(problem)
-    # The softmax's Hessian is p(1 − p) times 2 here, and times K/(K − 1) on the other sides. What is held against it, and
-    # the step, are scaled alike: gains and leaves are then the others'.
+    # XGBoost's softmax Hessian is p(1 − p) times 2; that of the others is times K/(K − 1). Scaling L2, the minimum Hessian and
+    # the rate by the ratio gives the same gains and leaves as theirs.
     scale = 1.0 if classes == 1 else 2.0 * (classes - 1) / classes
     params = {
         "objective": {
@@ -88,10 +88,10 @@ def xgboost_model(problem, values, labels, threads, device):
         params["num_class"] = classes
     table = xgboost.QuantileDMatrix(values, labels, max_bin=problem["max_bin"], nthread=threads)
     booster = xgboost.train(params, table, problem["rounds"])
-    # Without a GPU, or without CUDA in it, XGBoost trains on the CPU and at most warns.
+    # Without a GPU, or if built without CUDA, XGBoost trains on the CPU and at most warns.
     used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
     if not used.startswith(device):
-        raise SystemExit(f"XGBoost was asked for {device} and used {used}")
+        raise SystemExit(f"XGBoost used {used} instead of {device}")
     return lambda rows: booster.inplace_predict(rows, predict_type="margin")
 
 
@@ -99,7 +99,7 @@ MODELS = {"lightgbm": lightgbm_model, "xgboost": xgboost_model}
 
 
 def loss(problem, scores, labels):
-    """Mean loss of raw scores: squared error, or log loss."""
+    """The mean loss of raw scores: squared error or log loss."""
     objective, _ = kind(problem)
     scores = numpy.asarray(scores, "f8")
     if objective == "regression":
@@ -110,12 +110,12 @@ def loss(problem, scores, labels):
     return float(numpy.mean(numpy.logaddexp.reduce(scores, axis=1) - own))
 
 
-#: Rows that each model predicts; those of benches/boost.rs.
+#: Rows that each model predicts; the same number as in benches/boost.rs.
 PREDICTED = 20_000
 
 
 def work(folder, peer, models, threads, device, predict=False):
-    """Trains some models; gives the seconds of training, or of predicting, each one's loss, and the most memory in MB."""
+    """Trains some models. Returns the seconds of training (or predicting), the loss of each, and the peak memory in MB."""
     problem, values, labels = load(folder)
     seconds, losses = 0.0, {}
     if device != "cpu" and models:
@@ -136,7 +136,8 @@ def work(folder, peer, models, threads, device, predict=False):
 
 
 def deal(folder, peer, count, processes, threads, device, predict=False):
-    """Trains the first models in so many processes; gives the longest's seconds, the losses in order, the most memory."""
+    """Trains the first `count` models in several processes. Returns the seconds of the slowest process, the losses in order,
+    and the peak memory of the largest process."""
     with concurrent.futures.ProcessPoolExecutor(processes) as pool:
         shares = [range(k, count, processes) for k in range(processes)]
         parts = list(pool.map(work, *zip(*((folder, peer, share, threads, device, predict) for share in shares))))
@@ -156,7 +157,7 @@ def main():
     parser.add_argument("--predict", action="store_true")
     options = parser.parse_args()
     if options.device != "cpu" and options.peer != "xgboost":
-        parser.error("--device is XGBoost's")
+        parser.error("--device is only for XGBoost")
     problem, _, _ = load(options.data)
     count = min(options.models or len(problem["models"]), len(problem["models"]))
     processes, threads = (options.processes, 1) if options.processes else (1, options.threads or os.cpu_count())

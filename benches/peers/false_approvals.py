@@ -1,8 +1,8 @@
 """How often models without skill pass the deflated Sharpe ratio at 0.99, and how many with skill are found.
 
-Draws trades of several shapes, fair on average, and judges them by the formulas of docs/formulas.md, written anew here:
-the probabilistic Sharpe ratio as published, the one that the verdict goes by, and Student's t test. Prints one row for
-each shape and number of trades, in per cent. All of it is simulated. Needs numpy and scipy; two minutes.
+Draws trades from several distributions with mean 0 and tests them with the formulas of docs/formulas.md, implemented here
+independently: the probabilistic Sharpe ratio as published, the one that the verdict uses, and Student's t test. Prints one row
+per distribution and number of trades, in per cent. Everything is simulated. Needs numpy and scipy; takes two minutes.
 """
 
 import numpy
@@ -16,15 +16,15 @@ COST_BPS = 15
 
 
 def barriers(rng, stop, take, degrees, spread):
-    """Trades that leave a random walk at a stop, a take (both in ATR) or after 24 bars; steps have Student's t
-    distribution, and the volatility varies from trade to trade, log-normally with deviation `spread`."""
+    """Trades on a random walk that end at a stop, at a take (both in ATR) or after 24 bars. Steps have Student's t
+    distribution. The volatility varies between trades, log-normally with deviation `spread`."""
     volatility = 60 * numpy.exp(spread * rng.standard_normal(POOL))
     atr = 1.3 * volatility
     price, result = numpy.zeros(POOL), numpy.full(POOL, numpy.nan)
     for _ in range(24):
         price += volatility * rng.standard_t(degrees, POOL) / numpy.sqrt(degrees / (degrees - 2))
         open_ = numpy.isnan(result)
-        # A quarter of what a bar overshoots is lost as if by a gap.
+        # A quarter of the distance by which a bar overshoots the stop is lost, as by a gap.
         stopped = open_ & (price <= -stop * atr)
         result[stopped] = 0.75 * -stop * atr[stopped] + 0.25 * price[stopped]
         taken = open_ & (price >= take * atr)
@@ -40,7 +40,7 @@ def log_normal(rng):
 
 
 def judged(trades):
-    """Statistics to be held against the quantiles: of the normal, and twice of Student's t distribution."""
+    """The three statistics: the first is compared with quantiles of the normal distribution, the others with Student's t."""
     n = trades.shape[1]
     mean = trades.mean(1)
     distance = trades - mean[:, None]
@@ -72,7 +72,7 @@ def main():
             _, costly, _ = judged(trades - COST_BPS)
             rates = [published > normal, verdict > student, t > student, costly > student]
             cells = [f"{100 * rate.mean():.2f}" for rate in rates]
-            # The t test of the same false-approval rate.
+            # The threshold at which the t test has the same false-approval rate.
             threshold = numpy.quantile(t, 1 - max((verdict > student).mean(), 1 / samples))
             for errors in (3, 5):
                 _, verdict, t = judged(trades + errors * pool.std() / numpy.sqrt(n))

@@ -1,11 +1,11 @@
-"""Validation log loss of LightGBM at settings equal to `huracan boost train`:
+"""The validation loss of LightGBM at settings equal to those of `huracan boost train`:
 
 lightgbm_logloss.py --train T.parquet --valid V.parquet --target COL [--group COL] [--objective binary] [--rounds N] …
 
-The tables hold numeric columns: the target, the group, and features (every other number column but `timestamp`, in the
-table's order, as float32). With --group one model for every value of the column. Options are named as those of
-`boost train`; a tree of depth d may have 2^d leaves. LightGBM's other leaf limits are off. Prints one JSON object:
-each group's log loss at the best round, its rounds, and their mean.
+Features are all numeric columns of the tables except the target, the group and `timestamp`, in the table's order, as float32.
+With --group there is one model per value of that column. The options have the names of those of `boost train`; a tree of depth
+d may have 2^d leaves. LightGBM's other leaf limits are off. Prints one JSON object: per group the loss at the best round and
+the number of rounds, and the mean loss.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def parameters(options):
         "max_depth": options.max_depth,
         "num_leaves": 2**options.max_depth,
         "max_bin": options.max_bin,
-        # Bins of single rows, cut points from every row, as the other side has them.
+        # Bins may have a single row, and all rows determine the cut points, as in huracan.
         "min_data_in_bin": 1,
         "bin_construct_sample_cnt": 2**31 - 1,
         "feature_pre_filter": False,
@@ -80,7 +80,7 @@ def main():
     parser.add_argument("--valid", required=True)
     parser.add_argument("--target", required=True)
     parser.add_argument("--group")
-    parser.add_argument("--drop", nargs="*", default=[], help="columns that are no features")
+    parser.add_argument("--drop", nargs="*", default=[], help="columns that are not features")
     parser.add_argument("--objective", default="binary", choices=["binary", "regression", "multiclass"])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--learning-rate", type=float, default=0.05)
@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--colsample", type=float, default=1.0)
     parser.add_argument("--early-stopping", type=int, default=25)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1, help="more than one only slows small tables")
+    parser.add_argument("--threads", type=int, default=1, help="more than one thread slows small tables down")
     options = parser.parse_args()
 
     learn, check = labelled(options.train, options.target), labelled(options.valid, options.target)

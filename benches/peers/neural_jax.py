@@ -1,11 +1,12 @@
-"""The networks in JAX: what ours are held against (benches/peers/neural runs the race).
+"""The networks in JAX, for comparison (benches/peers/neural runs the benchmark).
 
-neural_jax.py reference FILE          writes inputs, initial weights and the loss of 50 steps of each architecture, for the test
-                                      crates/neural/src/tests/jax.rs
-neural_jax.py train FOLDER FORM       trains the jobs that `neural prepare` wrote, and prints job-epochs a second; FORM is
+neural_jax.py reference FILE          writes inputs, initial weights and the losses of 50 steps of each architecture, for the
+                                      test crates/neural/src/tests/jax.rs
+neural_jax.py train FOLDER FORM       trains the jobs that `neural prepare` wrote, and prints job-epochs per second; FORM is
                                       `loop` (one job after another) or `vmap` (all at once)
 
-The convolution is written as one: two taps, causal, dilations 1, 2, 4, …, over all bars of the window, of which the last counts.
+The convolution is implemented as such: two taps, causal, dilations 1, 2, 4, …, over all bars of the window. Only the output of
+the last bar is used.
 """
 
 import json
@@ -20,7 +21,7 @@ import optax
 
 
 def shapes(window, width, blocks, features, heads):
-    """Weights and biases in the order of a network's parameters."""
+    """The shapes of weights and biases, in the order of a network's parameters."""
     layers = [(features, width)]
     dilation = 1
     while dilation < window:
@@ -48,7 +49,7 @@ def scores(parameters, inputs):
     while dilation < bars:
         weights, biases = layers[used]
         width = hidden.shape[2]
-        # Two taps: what lies a dilation earlier, and the bar itself.
+        # Two taps: the bar one dilation earlier, and the bar itself.
         kernel = jnp.stack([weights[:width], weights[width:]])
         out = jax.lax.conv_general_dilated(
             hidden,
@@ -68,7 +69,7 @@ def scores(parameters, inputs):
 
 
 def loss(parameters, inputs, labels, smoothing):
-    """Two binary heads and a value; mean over rows and heads."""
+    """The loss of two binary heads and a value: the mean over rows and heads."""
     said = scores(parameters, inputs)
     smooth = labels[:, :2] * (1 - smoothing) + 0.5 * smoothing
     binary = optax.sigmoid_binary_cross_entropy(said[:, :2], smooth)
@@ -115,7 +116,8 @@ def reference(path):
 
 
 def train(folder, form):
-    """An epoch to compile, then three; the best counts. Rows in their order, no dropout: what a step computes is the same."""
+    """Trains one epoch for compiling, then three, of which the best counts. Rows are in their order and there is no dropout;
+    a step computes the same as in huracan."""
     with open(os.path.join(folder, "problem.json")) as file:
         problem = json.load(file)
     jobs, rows, features, batch = (problem[key] for key in ("jobs", "rows", "features", "batch"))

@@ -1,8 +1,8 @@
-//! A problem that several programs train: rows, labels and settings in a folder that all of them read.
+//! A problem that several programs train. All of them read its rows, labels and settings from one folder:
 //!
 //! problem.json   [`Problem`]
-//! values.f32     features, `[rows × features]` row-major, little-endian, NaN where missing
-//! labels.f32     one label a row
+//! values.f32     features, `[rows × features]`, row-major, little-endian; NaN marks a missing value
+//! labels.f32     one label per row
 
 use std::error::Error;
 use std::fs;
@@ -29,10 +29,10 @@ pub struct Problem {
     pub models: Vec<Model>,
 }
 
-/// One model's training and validation rows; the latter may be none.
+/// The training and validation rows of one model. The latter may be empty.
 #[derive(Serialize, Deserialize)]
 pub struct Model {
-    /// The table that it belongs to: models of one table are its splits.
+    /// The table that it belongs to. The models of one table are its splits.
     pub table: String,
     pub train: Range<usize>,
     pub valid: Range<usize>,
@@ -76,7 +76,7 @@ impl Data {
         (0..self.problem.features).map(|feature| format!("feature_{feature}")).collect()
     }
 
-    /// The work of one model. It has no validation rows, so that every program trains all rounds and nothing else.
+    /// The job of one model. It has no validation rows, so that every program trains all rounds and does nothing else.
     pub fn job(&self, model: &Model) -> BoostJob {
         let problem = &self.problem;
         BoostJob {
@@ -97,14 +97,14 @@ impl Data {
         }
     }
 
-    /// Trains every model; gives each one's validation loss.
+    /// Trains every model and returns their validation losses.
     pub fn losses(&self) -> Result<Vec<f64>, BoostError> {
         let jobs: Vec<BoostJob> = self.problem.models.iter().map(|model| self.job(model)).collect();
         let forests = train(self.table(), &self.feature_names(), &jobs, &|_| ());
         self.problem.models.iter().zip(forests).map(|(model, forest)| Ok(self.loss(model, &forest?))).collect()
     }
 
-    /// Mean loss of a trained model on its validation rows; NaN where it has none.
+    /// The mean loss of a trained model on its validation rows; NaN if it has none.
     pub fn loss(&self, model: &Model, forest: &Forest) -> f64 {
         let rows: Vec<u32> = model.valid.clone().map(|row| row as u32).collect();
         let scores = &raw_scores(self.table(), &[PredictJob { forest, rows: &rows }])[0];

@@ -1,12 +1,12 @@
-"""vectorbt on the inputs that `sweep prepare` wrote: one JSON line a run.
+"""Runs vectorbt on the inputs that `sweep prepare` wrote. Prints one JSON line per run.
 
     sweep_vectorbt.py DATA FORM ENGINE [PROCESSES] [ROUNDS]    the time of one warm sweep of all settings
     sweep_vectorbt.py DATA check SETTINGS                      trades and gross results of the first settings
 
-FORM `portfolio` is Portfolio.from_signals with all settings of all symbols broadcast in one call; `simulate` calls the
-simulation under it for each symbol and threshold, so that nothing is copied for each setting; `from_order_func` is not
-here, since it calls back for each bar what from_signals has built in. ENGINE is numba or rust, both vectorbt's own. Only the
-simulation counts: reading, making arrays and compiling come before.
+FORM `portfolio` is Portfolio.from_signals with all settings of all symbols broadcast in one call. `simulate` calls the
+underlying simulation per symbol and threshold, so that nothing is copied per setting. `from_order_func` is not included,
+because it needs a callback per bar for what from_signals has built in. ENGINE is numba or rust, both from vectorbt. Only the
+simulation is timed, not reading, building arrays and compiling.
 """
 
 import json
@@ -37,7 +37,7 @@ class Race:
         return strong & (score > 0), strong & (score < 0)
 
     def levels(self):
-        """Stops and takes of all settings of a threshold, stops changing slowest."""
+        """Stops and takes of all settings of a threshold; stops change slowest."""
         return np.repeat(self.stops, len(self.takes)), np.tile(self.takes, len(self.stops))
 
     def settings(self):
@@ -45,7 +45,7 @@ class Race:
 
 
 def simulate(race, symbol, threshold, engine):
-    """Order records of all settings of one symbol and threshold; prices and signals are one column, shared."""
+    """The order records of all settings of one symbol and threshold. They share one column of prices and signals."""
     from vectorbt.portfolio import dispatch
     from vectorbt.portfolio.enums import OppositeEntryMode
 
@@ -74,7 +74,7 @@ def simulate(race, symbol, threshold, engine):
 
 
 def portfolio(race, engine, thresholds, stops, takes, symbols=None, doubled=False):
-    """A call that sweeps; making its arrays is not part of the sweep."""
+    """Returns a function that sweeps. Its arrays are built here, so they are not part of the sweep."""
     import pandas as pd
     import vectorbt as vbt
 
@@ -109,8 +109,8 @@ def portfolio(race, engine, thresholds, stops, takes, symbols=None, doubled=Fals
 
 
 def two_rows(open, high, low, close, long, short):
-    """Each bar as what happens within it and, in a row of its own, its close, where signals are: vectorbt allows one
-    order a row, and would drop the signal of a bar in which a stop was hit."""
+    """Splits each bar into two rows: what happens within it, and its close with the signals. vectorbt allows one order per
+    row, and would otherwise drop the signal of a bar in which a stop was hit."""
     within = lambda values: np.repeat(values, 2, axis=0)
     rows = [within(values) for values in (open, high, low, close)]
     for values in rows[:3]:
@@ -124,7 +124,7 @@ def two_rows(open, high, low, close, long, short):
 
 
 def check(race, settings):
-    """With the limit of one order a bar out of the way: the trades that huracan should make."""
+    """The trades that huracan should make: without the limit of one order per bar."""
     per_threshold = len(race.stops) * len(race.takes)
     threshold = race.thresholds[len(race.thresholds) // 2]
     first = len(race.thresholds) // 2 * per_threshold
@@ -142,7 +142,7 @@ def part(arguments):
 
 
 def warm(_):
-    # A first run compiles; each process needs its own.
+    # The first run compiles, in each process.
     return part((RACE, [0], ENGINE))
 
 

@@ -1,10 +1,10 @@
-"""Throughput of TA-Lib's C library on the indicators that the catalogue shares with it:
+"""Throughput of TA-Lib's C library on the indicators that the feature catalogue shares with it:
 
 talib_features.py CANDLES [--processes N] [--seconds S]
 
-CANDLES is a folder of Parquet candle files. The symbols are dealt to N processes (default: the cores), since TA-Lib
-holds Python's lock; each computes all indicators of its symbols again and again for S seconds, all at the same time.
-Prints one JSON object; `values_per_s` counts output values, NaN rows included, of all processes together.
+CANDLES is a folder of Parquet candle files. The symbols are divided among N processes (default: one per core), because TA-Lib
+holds Python's lock. Each computes all indicators of its symbols repeatedly for S seconds, all at the same time. Prints one
+JSON object; `values_per_s` counts the output values of all processes, including NaN rows.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def load(path):
 
 
 def indicators(candles):
-    """Every output that both have, as arrays of one value a bar."""
+    """Every output that both have, as arrays with one value per bar."""
     _, high, low, close, volume = candles
     out = [talib.SMA(close, n) for n in (5, 10, 20, 50)]
     out += [talib.EMA(close, n) for n in (5, 10, 20)]
@@ -43,7 +43,7 @@ def work(paths, seconds, start_at):
     symbols = [load(path) for path in paths]
     for candles in symbols:
         indicators(candles)
-    # All begin together, so that each has the memory bandwidth that it would have in a real batch.
+    # All processes start together, so that each has the memory bandwidth that it would have in a real batch.
     late = time.time() - start_at
     if late > 0:
         raise RuntimeError(f"a process was ready {late:.1f} s late; the machine is too busy to measure on")
@@ -58,7 +58,7 @@ def work(paths, seconds, start_at):
 
 
 def measure(paths, processes, seconds):
-    """Values a second of all processes together, and the fewest rounds that one of them made."""
+    """Values per second of all processes together, and the fewest rounds of any of them."""
     start_at = time.time() + 10
     with concurrent.futures.ProcessPoolExecutor(processes) as pool:
         shares = [paths[i::processes] for i in range(processes)]

@@ -1,6 +1,6 @@
 //! Compiles the kernels for the emulated device.
 
-/// The folder of the kernels, from this crate.
+/// The folder of the kernels, relative to this crate.
 #[cfg(feature = "emulated")]
 const KERNELS: &str = "../../kernels";
 
@@ -10,28 +10,30 @@ fn main() {
     compile_kernels();
 }
 
-/// Every `kernels/*.cu` as C++, with the flags of `kernels/emulated/flags`, into one library of which everything is
-/// linked: kernels enlist themselves before `main`.
+/// Compiles every `kernels/*.cu` as C++, with the flags in `kernels/emulated/flags`, into one static library.
+///
+/// The whole library is linked, because kernels register themselves before `main` and nothing else refers to them.
 #[cfg(feature = "emulated")]
 fn compile_kernels() {
     println!("cargo::rerun-if-changed={KERNELS}");
     let mut files: Vec<_> = std::fs::read_dir(KERNELS)
-        .expect("the folder kernels/ belongs to the sources")
+        .expect("the folder kernels/ is part of the sources")
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "cu"))
         .collect();
     files.sort();
-    let flags = std::fs::read_to_string(format!("{KERNELS}/emulated/flags")).expect("the flags belong to the sources");
+    let flags = std::fs::read_to_string(format!("{KERNELS}/emulated/flags"))
+        .expect("kernels/emulated/flags is part of the sources");
     let mut build = cc::Build::new();
     build.cpp(true).cpp_link_stdlib(None).opt_level(2).debug(false).warnings(false).cargo_metadata(false);
     for flag in flags.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace) {
         build.flag(flag);
     }
     build.include(KERNELS).file(format!("{KERNELS}/emulated/block.cpp"));
-    // A compiler takes .cu for CUDA: each file is included in one of C++.
+    // Compilers treat .cu files as CUDA, so each one is included in a C++ file.
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR").expect("Cargo sets OUT_DIR"));
     for file in files {
-        let name = file.file_name().expect("a file of a folder has a name").to_string_lossy().into_owned();
+        let name = file.file_name().expect("a file in a folder has a name").to_string_lossy().into_owned();
         let unit = out.join(format!("{name}.cpp"));
         let text = format!("#include \"{name}\"\n");
         std::fs::write(&unit, text).expect("OUT_DIR can be written");
@@ -40,8 +42,8 @@ fn compile_kernels() {
     if let Err(error) = build.try_compile("huracan_kernels") {
         println!(
             "cargo::error=the emulated device needs a C++17 compiler (Debian, Ubuntu: apt-get install g++; Fedora: dnf \
-             install gcc-c++; macOS: xcode-select --install), or a build without the \
-             feature `emulated`. The compiler says: {error}"
+             install gcc-c++; macOS: xcode-select --install); or build without the feature `emulated`. The compiler's \
+             message: {error}"
         );
         std::process::exit(1);
     }

@@ -1,7 +1,7 @@
-// Runs the threads of one block: each on its own stack where the kernel has barriers, else one after the other.
+// Runs the threads of one block: each on its own stack if the kernel has barriers, otherwise one after the other.
 //
-// The order of threads is drawn anew after every barrier, and shared memory begins as garbage, so that a kernel
-// that lacks a barrier gives other bits. Threads that wait for each other in vain are reported.
+// The order of the threads is drawn again after every barrier, and shared memory starts as garbage. A kernel that lacks a
+// barrier therefore gives different bits. Threads that would wait for each other forever are reported.
 
 #include "block.h"
 #include "switch.h"
@@ -26,7 +26,7 @@ const Kernel* all_kernels = nullptr;
 constexpr unsigned MOST_THREADS = 1024;
 #if defined(__SANITIZE_ADDRESS__)
 constexpr std::size_t STACK_BYTES = 256 * 1024;
-// More than the frames of a thread that has returned take.
+// More than the frames that a finished thread leaves on its stack.
 constexpr std::size_t LAST_FRAMES_BYTES = 4096;
 #else
 constexpr std::size_t STACK_BYTES = 64 * 1024;
@@ -53,12 +53,12 @@ struct Site {
     bool live;
 };
 
-// What went wrong; the host says it in words.
+// The faults. The host turns the number into a message: crates/engine/src/emulated/library.rs.
 enum Fault : int { None, Divergent, WarpDivergent, ForeignLane, StackOverflow, BarrierUndeclared, TooManySites };
 
 }  // namespace
 
-// What one CPU thread works in, block after block.
+// The memory in which one CPU thread runs blocks, one after the other.
 struct Arena {
     char* stacks;
     Fiber fibers[MOST_THREADS];
@@ -99,7 +99,7 @@ void enter(unsigned thread) {
 #endif
 }
 
-// Back to the host, until the thread is entered again.
+// Returns to the host until the thread is entered again.
 void pause(bool for_ever) {
     Arena& a = *arena;
     Fiber& fiber = a.fibers[self()];
@@ -132,7 +132,7 @@ std::uint64_t next_random() {
 
 unsigned common_divisor(unsigned a, unsigned b) { return b == 0 ? a : common_divisor(b, a % b); }
 
-// An order of the threads: start, start + step, … round the block.
+// An order of the threads: start, start + step, …, modulo their number.
 struct Order {
     unsigned at, step;
     explicit Order(unsigned count) {
@@ -191,7 +191,7 @@ void prepare(unsigned thread, void (*entry)()) {
     fiber.line = 0;
     std::memcpy(stack_of(thread), &CANARY, sizeof(CANARY));
 #if defined(__SANITIZE_ADDRESS__)
-    // The thread that had this stack before never returned from its last pause, whose frames are still marked.
+    // The thread that used this stack before never returned from its last pause, so its frames are still poisoned.
     __asan_unpoison_memory_region(stack_of(thread) + STACK_BYTES - LAST_FRAMES_BYTES, LAST_FRAMES_BYTES);
 #endif
     fiber.stack.begin(stack_of(thread), STACK_BYTES, entry);
@@ -199,7 +199,7 @@ void prepare(unsigned thread, void (*entry)()) {
 
 bool intact(unsigned thread) { return std::memcmp(stack_of(thread), &CANARY, sizeof(CANARY)) == 0; }
 
-// Threads that are left over when none can go on.
+// Reports two threads that wait for each other, when no thread can continue.
 void report_stuck() {
     Arena& a = *arena;
     unsigned thread = a.count;
@@ -257,7 +257,7 @@ void run_in_turn() {
     }
 }
 
-// What each lane of `mask`, all of which have come, gets.
+// Gives each lane of `mask` its result, once all of them have arrived.
 void settle(unsigned base, unsigned mask, Vote vote) {
     Fiber* lanes = &arena->fibers[base];
     std::uint64_t total = 0;
@@ -282,7 +282,7 @@ void settle(unsigned base, unsigned mask, Vote vote) {
     }
 }
 
-// Each kernel declares its own shared arrays.
+// Frees the shared arrays: each kernel declares its own.
 void forget_sites(Arena* a) {
     for (Site& s : a->sites) {
         std::free(s.memory);
@@ -320,7 +320,7 @@ unsigned barrier(int predicate, int line) {
         }
     }
     pause(false);
-    // Nobody can come to the end of the next barrier before this thread has come to it.
+    // No thread can pass the next barrier before this one arrives there, so the result has not been overwritten.
     return a.barrier_result;
 }
 
@@ -405,7 +405,7 @@ void huracan_arena_free(Arena* a) {
     std::free(a);
 }
 
-// Runs one block; 0, or what went wrong, with the details in `report`.
+// Runs one block. Returns 0, or the fault, whose details are then in `report`.
 int huracan_run_block(Arena* a, const Request* request, Report* report) {
     arena = a;
     *report = {};
@@ -438,7 +438,7 @@ int huracan_run_block(Arena* a, const Request* request, Report* report) {
     }
 #if defined(__SANITIZE_ADDRESS__)
     if (report->fault != None) {
-        // Abandoned threads leave their frames marked.
+        // Abandoned threads leave their frames poisoned.
         __asan_unpoison_memory_region(a->stacks, MOST_THREADS * STACK_BYTES);
     }
 #endif

@@ -1,11 +1,12 @@
-// One block of a launch: what the host asks for, and what it is told.
+// The interface between the host and the emulated device: the request for one block, and the report on it. Twin of
+// crates/engine/src/emulated/library.rs.
 #pragma once
 
 #include "shim.h"
 
 namespace huracan {
 
-// What went wrong; `fault` 0 is nothing.
+// What went wrong. `fault` 0 means nothing.
 struct Report {
     int fault;
     unsigned thread, other;
@@ -22,17 +23,17 @@ struct Request {
     std::uint64_t seed;
 };
 
-// What one CPU thread works in, block after block.
+// The memory in which one CPU thread runs blocks, one after the other.
 struct Arena;
 
 extern "C" {
 
-// All kernels, the first of a list.
+// The first of a linked list of all kernels.
 const Kernel* huracan_kernels();
-// Null where there is no memory.
+// Null if out of memory.
 Arena* huracan_arena_new();
 void huracan_arena_free(Arena*);
-// Runs one block; 0, or what went wrong, with the details in `report`.
+// Runs one block. Returns 0, or the fault, whose details are then in `report`.
 int huracan_run_block(Arena*, const Request*, Report*);
 
 }  // extern "C"

@@ -1,4 +1,4 @@
-// The part of CUDA C++ that the kernels use, for a C++17 compiler. block.cpp runs a block's threads.
+// The part of CUDA C++ that the kernels use, for a C++17 compiler. block.cpp runs the threads of a block.
 #pragma once
 
 #include <cstddef>
@@ -17,23 +17,23 @@ struct Dim {
     unsigned x, y, z;
 };
 
-// What a thread knows of itself and its block.
+// The indices of a thread and its block, and the sizes of block and launch.
 struct Place {
     Dim thread, block, threads, blocks;
 };
 extern thread_local Place* place;
 
-// How a parameter looks to the host, which checks its arguments against it.
+// The type of a parameter. The host compares its arguments with it.
 struct Parameter {
-    std::uint32_t bytes;          // of the value, or of one element where it is a pointer
+    std::uint32_t bytes;          // of the value; for a pointer, of one element
     std::uint8_t pointer, writable;
-    std::uint8_t kind;            // 0 structure, 1 signed, 2 unsigned, 3 float
+    std::uint8_t kind;            // 0 structure, 1 signed, 2 unsigned, 3 float: ElementKind in crates/engine/src/buffer.rs
 };
 
 struct Kernel {
     const char* name;
-    std::uint32_t threads;        // largest block
-    std::uint32_t count;
+    std::uint32_t threads;        // most threads per block
+    std::uint32_t count;          // of parameters
     const Parameter* parameters;
     void (*call)(void* function, void** arguments);
     void* function;
@@ -44,11 +44,12 @@ void enlist(Kernel*);
 
 enum class Vote : int { Sync, Shuffle, Ballot, Add, Min, Max, Or };
 
-// Waits for the block's threads; gives back how many of them brought a predicate that holds.
+// Waits for all threads of the block. Returns the number of threads whose predicate is not 0.
 unsigned barrier(int predicate, int line);
-// Waits for the lanes of `mask`. Shuffle: the value of `lane`; Ballot: the lanes whose value is not 0; else reduced.
+// Waits for the lanes of `mask`. Returns the value of `lane` (Shuffle), the lanes whose value is not 0 (Ballot), or the
+// values combined.
 std::uint64_t together(Vote vote, unsigned mask, std::uint64_t value, int lane, int line);
-// The block's memory for one declaration, and the memory that the launch asked for.
+// The block's memory for one SHARED declaration, and the launch's dynamic shared memory.
 void* shared(const void* site, std::size_t bytes);
 void* dynamic_shared();
 
@@ -146,7 +147,7 @@ template <class T> T shuffle(unsigned mask, T value, int from, int line) {
 #define __reduce_or_sync(mask, value) \
     (static_cast<unsigned>(huracan::together(huracan::Vote::Or, mask, static_cast<unsigned>(value), 0, __LINE__)))
 
-// Shuffles over the whole warp. A lane whose source lies outside keeps its own value, as on the GPU.
+// Shuffles over the whole warp. A lane whose source is outside the warp keeps its own value, as on a GPU.
 #define __shfl_sync(mask, value, from) (huracan::shuffle(mask, value, (from) & 31, __LINE__))
 #define __shfl_xor_sync(mask, value, bits) (huracan::shuffle(mask, value, (huracan::lane() ^ (bits)) & 31, __LINE__))
 #define __shfl_up_sync(mask, value, by) \

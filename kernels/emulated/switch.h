@@ -1,4 +1,4 @@
-// Leaves one stack for another.
+// Switches from one stack to another.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@ namespace huracan {
 
 #if defined(__x86_64__) && defined(__linux__)
 
-// Saves what a call must preserve, stores the stack pointer, and goes on where `to` was stored.
+// Saves the registers that a call must preserve, stores the stack pointer in `from`, and continues on the stack `to`.
 extern "C" void huracan_switch(void** from, void* to);
 asm(R"(
     .text
@@ -36,7 +36,7 @@ huracan_switch:
 
 struct Stack {
     void* pointer;
-    // Makes the next switch to it call `entry`, which never returns.
+    // Prepares the stack so that the next switch to it calls `entry`, which must never return.
     void begin(char* bottom, std::size_t bytes, void (*entry)()) {
         auto top = reinterpret_cast<std::uintptr_t>(bottom + bytes) & ~std::uintptr_t{15};
         auto* words = reinterpret_cast<std::uint64_t*>(top) - 2;

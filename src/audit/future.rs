@@ -1,29 +1,31 @@
-//! What happens to the bars after a cut.
+//! Replaces the bars after a cut.
 
 use serde::Serialize;
 
 use super::worlds::part;
 use crate::arith::{draw, exp, ln, uniform};
 use crate::bars::Panel;
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 
-/// Another future.
+/// How the bars after a cut are replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Future {
     /// The same moves in another order.
     Permuted,
-    /// Prices that leap to a fifth or fivefold from bar to bar.
+    /// Prices that jump: each low is multiplied by a random factor from 0.2 to 5, the other prices are drawn above it.
     Spiked,
-    /// The same prices at a thousand times the volume.
+    /// The same prices with a thousand times the volume.
     Busy,
-    /// No bar at all: the history ends at the cut.
+    /// No bars: the history ends at the cut.
     Missing,
 }
 
 impl Future {
+    /// All of them.
     pub const ALL: [Self; 4] = [Self::Permuted, Self::Spiked, Self::Busy, Self::Missing];
 
+    /// In words.
     pub fn name(self) -> &'static str {
         match self {
             Self::Permuted => "moves permuted",
@@ -34,11 +36,11 @@ impl Future {
     }
 }
 
-/// The panel with every bar after `cut` changed.
+/// The panel with all bars after `cut` replaced.
 ///
 /// # Errors
 /// A cut before the first bar.
-pub fn changed(panel: &Panel, cut: usize, future: Future) -> Result<Panel, Failure> {
+pub fn changed(panel: &Panel, cut: usize, future: Future) -> Result<Panel, CommandFailure> {
     if future == Future::Missing {
         return part(panel, 0..panel.symbols.len(), 0..cut + 1);
     }
@@ -69,7 +71,7 @@ pub fn changed(panel: &Panel, cut: usize, future: Future) -> Result<Panel, Failu
     Ok(changed)
 }
 
-/// Puts the bars of one symbol in another order, each with its prices over the close before it.
+/// Puts the bars of one symbol in another order. Each bar keeps its prices relative to the close before it.
 fn permute(panel: &Panel, changed: &mut Panel, symbol: usize, after: std::ops::Range<usize>) {
     let cell = |bar: usize| symbol * panel.bars + bar;
     let mut sources: Vec<usize> = after.clone().collect();

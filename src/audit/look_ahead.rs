@@ -1,4 +1,4 @@
-//! Whether anything before a cut knows the bars after it: with another future, every value must keep its bits.
+//! Checks that nothing before a cut depends on the bars after it: with another future, every value must keep its bits.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,13 +16,13 @@ use crate::decide::Head;
 use crate::decide::Prediction;
 use crate::decide::votes::{VOTERS, Votes};
 use crate::engine::Compute;
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, CommandFailure};
 use crate::features::{CATALOGUE, COUNT, Features};
 use crate::folds::Fold;
 use crate::labels::Labels;
 use crate::settings::Settings;
 use crate::shadow::{Rules, Side, Signals, Trade};
-use crate::trainer::{Study, boost_params};
+use crate::trainer::{WalkForwardResult, boost_params};
 use crate::ui::Step;
 
 /// Stages in the order of a run.
@@ -39,64 +39,69 @@ pub const STAGES: [&str; 11] = [
     "trades",
     "walk-forward",
 ];
-/// Changed values that are named, a stage.
-const NAMED: usize = 3;
+/// Changed values that are described, per stage.
+const MAX_EXAMPLES: usize = 3;
 
-/// What was held together of one stage.
+/// The comparisons of one stage.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Compared {
-    /// Values that exist before the cut and were compared with those of another future.
+pub struct StageComparison {
+    /// Values before a cut that were compared with those of another future.
     pub values: u64,
+    /// Comparisons in which something changed.
     pub changed: u64,
-    /// The first that changed, in words.
+    /// The first changes, in words.
     pub examples: Vec<String>,
 }
 
+/// The result of the check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LookAhead {
+    /// Symbols with a fold.
     pub symbols: usize,
-    /// Bars after which the future was another.
+    /// Bars after which the future was replaced.
     pub cuts: Vec<usize>,
+    /// How it was replaced.
     pub futures: Vec<Future>,
-    pub stages: BTreeMap<&'static str, Compared>,
+    /// The comparisons per stage.
+    pub stages: BTreeMap<&'static str, StageComparison>,
 }
 
 impl LookAhead {
-    /// Failed if one value changed; unclear if a stage that every model goes through had nothing to compare.
+    /// Fails if one value changed. Unclear if a stage had nothing to compare.
     pub fn judgement(&self) -> Judgement {
-        let silent = |stage: &str| self.stages.get(stage).is_none_or(|found| found.values == 0);
+        let is_empty = |stage: &str| self.stages.get(stage).is_none_or(|found| found.values == 0);
         if self.stages.values().any(|found| found.changed > 0) {
             Judgement::Fail
-        } else if STAGES.iter().any(|stage| silent(stage)) {
+        } else if STAGES.iter().any(|stage| is_empty(stage)) {
             Judgement::Unclear
         } else {
             Judgement::Pass
         }
     }
 
-    fn at(&mut self, stage: &'static str) -> &mut Compared {
+    fn at(&mut self, stage: &'static str) -> &mut StageComparison {
         self.stages.entry(stage).or_default()
     }
 }
 
-impl Compared {
-    fn hold(&mut self, same: bool, place: impl FnOnce() -> String) {
-        self.hold_all(1, same, place);
+impl StageComparison {
+    fn count(&mut self, same: bool, describe: impl FnOnce() -> String) {
+        self.count_all(1, same, describe);
     }
 
-    fn hold_all(&mut self, values: u64, same: bool, place: impl FnOnce() -> String) {
+    fn count_all(&mut self, values: u64, same: bool, describe: impl FnOnce() -> String) {
         self.values += values;
         if !same {
             self.changed += 1;
-            if self.examples.len() < NAMED {
-                self.examples.push(place());
+            if self.examples.len() < MAX_EXAMPLES {
+                self.examples.push(describe());
             }
         }
     }
 }
 
-/// Cuts of a history by its first and last fold: the last bar before practice, midway through the first practice and
-/// through the last.
+/// The cuts of a history, from its folds: the last bar before the first test window, the middle of the first test window and
+/// the middle of the last one.
 fn cuts(folds: &[Fold]) -> Vec<usize> {
     let middle = |fold: &Fold| fold.test.start + fold.test.len() / 2;
     let [first, .., last] = folds else {
@@ -105,36 +110,37 @@ fn cuts(folds: &[Fold]) -> Vec<usize> {
     vec![first.test.start - 1, middle(first), middle(last)]
 }
 
-/// Changes the future of `panel` after several cuts, in every way, and holds together what comes before.
+/// Replaces the future of `panel` after several cuts in every way, and compares what comes before.
 ///
 /// # Errors
-/// Candles of which no symbol has a fold.
+/// Candles without a fold for any symbol.
 pub fn run(
     stages: &Stages,
     settings: &Settings,
     compute: &Compute,
     panel: &Panel,
     step: &Step,
-) -> Result<LookAhead, Failure> {
+) -> Result<LookAhead, CommandFailure> {
     let before = Past::of(stages, settings, panel, None)?;
     let longest = before.folds.values().max_by_key(|folds| folds.len());
-    let folds = longest.ok_or_else(|| Failure::new(Code::BadData, "no symbol has enough history for one fold"))?;
+    let folds =
+        longest.ok_or_else(|| CommandFailure::new(Code::BadData, "no symbol has enough history for one fold"))?;
     let end_of_first = folds[0].test.end - 1;
     let mut found = LookAhead {
         symbols: before.folds.len(),
         cuts: cuts(folds),
         futures: Future::ALL.to_vec(),
-        stages: STAGES.iter().map(|stage| (*stage, Compared::default())).collect(),
+        stages: STAGES.iter().map(|stage| (*stage, StageComparison::default())).collect(),
     };
     for cut in found.cuts.clone() {
-        let practised = Practised::of(stages, settings, panel, &before, cut)?;
+        let practice = Practice::new(stages, settings, panel, &before, cut)?;
         for future in Future::ALL {
             step.note(&format!("cut at bar {cut} of {}, {}", panel.bars, future.name()));
             let other = future::changed(panel, cut, future)?;
             let after = Past::of(stages, settings, &other, Some((panel, &before)))?;
             let case = Case { panel, other: &other, cut, future };
             case.values(&mut found, &before, &after);
-            case.practice(&mut found, &practised, &Practised::of(stages, settings, &other, &after, cut)?);
+            case.practice(&mut found, &practice, &Practice::new(stages, settings, &other, &after, cut)?);
             step.advance(1);
         }
     }
@@ -152,12 +158,12 @@ pub fn run(
     Ok(found)
 }
 
-/// Steps that [`run`] takes at most.
+/// Number of steps of [`run`], for the progress bar.
 pub fn steps() -> u64 {
     (4 * Future::ALL.len()) as u64
 }
 
-/// Everything of a panel that comes before a model.
+/// All values of a panel that a model is trained on.
 struct Past {
     features: Features,
     atr: Vec<f64>,
@@ -165,9 +171,9 @@ struct Past {
     votes: Votes,
     consensus: Consensus,
     rules: Rules,
-    /// Of the symbols that have one, by row. A shortened history is walked as the whole one is.
+    /// Folds per symbol, by row. A shortened history has those of the whole one.
     folds: BTreeMap<usize, Vec<Fold>>,
-    /// The folds that it has by itself.
+    /// Folds planned from this panel's own history.
     own_folds: BTreeMap<usize, Vec<Fold>>,
 }
 
@@ -177,7 +183,7 @@ impl Past {
         settings: &Settings,
         panel: &Panel,
         whole: Option<(&Panel, &Past)>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
         let atr = (stages.atr)(panel);
         let plan = |symbol: usize| (stages.folds)(&panel.ranges[symbol], &settings.folds, panel.timeframe);
@@ -206,20 +212,26 @@ impl Past {
     }
 }
 
-/// The latest fold before a cut of every symbol: trained, applied to the bars after its purge up to the cut, traded.
-struct Practised {
+/// The latest fold of every symbol before a cut: trained, and traded on the bars after its purge up to the cut.
+struct Practice {
     jobs: Vec<BoostJob>,
     bins: Vec<(Cuts, Vec<Vec<u8>>)>,
     forests: Vec<Forest>,
     predictions: Vec<(usize, usize, Prediction)>,
     signals: Signals,
     trades: Vec<Trade>,
-    /// Trades of signals that nothing but symbol and bar decide: more than a careful model makes.
-    drilled: Vec<Trade>,
+    /// Trades of [`fixed_signals`], of which there are more than those of a model.
+    fixed_trades: Vec<Trade>,
 }
 
-impl Practised {
-    fn of(stages: &Stages, settings: &Settings, panel: &Panel, past: &Past, cut: usize) -> Result<Self, Failure> {
+impl Practice {
+    fn new(
+        stages: &Stages,
+        settings: &Settings,
+        panel: &Panel,
+        past: &Past,
+        cut: usize,
+    ) -> Result<Self, CommandFailure> {
         let table = Table { values: &past.features.values, features: COUNT };
         let known = |fold: &&Fold| fold.purge.end <= cut + 1;
         let folds: Vec<(usize, &Fold)> =
@@ -255,7 +267,7 @@ impl Practised {
         Ok(Self {
             bins: jobs.iter().step_by(Head::COUNT).map(|job| (stages.bins)(table, job)).collect(),
             trades: trade(&signals),
-            drilled: trade(&drill(panel)),
+            fixed_trades: trade(&fixed_signals(panel)),
             jobs,
             forests,
             predictions,
@@ -265,12 +277,12 @@ impl Practised {
 }
 
 fn prediction(heads: &[Forest], row: &[f32]) -> Prediction {
-    let says = |head: usize| heads[head].predict(row)[0];
-    Prediction { win_long: says(0), win_short: says(1), edge_bps: says(2) }
+    let predict = |head: usize| heads[head].predict(row)[0];
+    Prediction { win_long: predict(0), win_short: predict(1), edge_bps: predict(2) }
 }
 
-/// Signals at about every third bar, of a side that only the symbol's name and the bar's time decide.
-fn drill(panel: &Panel) -> Signals {
+/// Signals at about every third bar. Only the symbol's name and the bar's time decide their side.
+fn fixed_signals(panel: &Panel) -> Signals {
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
     for (symbol, name) in panel.symbols.iter().enumerate() {
         let own = name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
@@ -283,7 +295,7 @@ fn drill(panel: &Panel) -> Signals {
     signals
 }
 
-/// One cut and one other future. Both panels begin at the same bar: the first symbol to be listed is in both.
+/// One cut and one other future. Both panels start at the same bar, since the first listed symbol is in both.
 struct Case<'a> {
     panel: &'a Panel,
     other: &'a Panel,
@@ -292,12 +304,12 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Row of a symbol in the other panel; none where it is listed later.
+    /// Row of a symbol in the other panel; none if it is listed after the cut.
     fn row(&self, symbol: usize) -> Option<usize> {
         self.other.symbol(&self.panel.symbols[symbol])
     }
 
-    fn place(&self, what: &str, symbol: usize, bar: usize) -> String {
+    fn describe(&self, what: &str, symbol: usize, bar: usize) -> String {
         let (name, future) = (&self.panel.symbols[symbol], self.future.name());
         format!("{what} of {name} at bar {bar} with the bars after {} {future}", self.cut)
     }
@@ -308,7 +320,7 @@ impl Case<'_> {
         range.start..range.end.min(self.cut + 1)
     }
 
-    /// Features, ATR, labels, votes and the plan of folds.
+    /// Compares features, ATR, labels, votes, the consensus and the plan of folds.
     fn values(&self, found: &mut LookAhead, before: &Past, after: &Past) {
         for symbol in 0..self.panel.symbols.len() {
             let Some(row) = self.row(symbol) else { continue };
@@ -317,110 +329,111 @@ impl Case<'_> {
                 let pairs = before.features.row(symbol, bar).iter().zip(after.features.row(row, bar));
                 for (feature, (old, new)) in CATALOGUE.iter().zip(pairs) {
                     if !(old.is_nan() && new.is_nan()) {
-                        features.hold(old.to_bits() == new.to_bits(), || self.place(feature.name, symbol, bar));
+                        features.count(old.to_bits() == new.to_bits(), || self.describe(feature.name, symbol, bar));
                     }
                 }
                 let (old, new) = (before.atr[symbol * self.panel.bars + bar], after.atr[row * self.other.bars + bar]);
-                features.hold(old.to_bits() == new.to_bits(), || self.place("ATR", symbol, bar));
+                features.count(old.to_bits() == new.to_bits(), || self.describe("ATR", symbol, bar));
                 for side in [Side::Long, Side::Short] {
-                    let ended = |past: &Past, row: usize| {
+                    let finished = |past: &Past, row: usize| {
                         let label = past.labels.get(row, bar, side).filter(|label| label.exit_bar <= self.cut)?;
                         Some((label.return_bps.to_bits(), label.exit_bar, label.exit_reason))
                     };
-                    let (old, new) = (ended(before, symbol), ended(after, row));
+                    let (old, new) = (finished(before, symbol), finished(after, row));
                     if old.is_some() || new.is_some() {
-                        let what = || self.place(&format!("the {side} label"), symbol, bar);
-                        found.at("labels").hold(old == new, what);
+                        let what = || self.describe(&format!("the {side} label"), symbol, bar);
+                        found.at("labels").count(old == new, what);
                     }
                 }
                 let pairs = before.votes.row(symbol, bar).iter().zip(after.votes.row(row, bar));
                 for (voter, (old, new)) in (0..VOTERS).zip(pairs) {
                     if !(old.is_nan() && new.is_nan()) {
-                        let what = || self.place(&format!("vote {voter}"), symbol, bar);
-                        found.at("votes").hold(old.to_bits() == new.to_bits(), what);
+                        let what = || self.describe(&format!("vote {voter}"), symbol, bar);
+                        found.at("votes").count(old.to_bits() == new.to_bits(), what);
                     }
                 }
-                let said = |past: &Past, row: usize| {
+                let opinion = |past: &Past, row: usize| {
                     let opinion = past.consensus.at(row, bar);
                     [opinion.score, opinion.threshold, opinion.confidence, opinion.expected_bps]
                 };
-                for (old, new) in said(before, symbol).into_iter().zip(said(after, row)) {
+                for (old, new) in opinion(before, symbol).into_iter().zip(opinion(after, row)) {
                     if !(old.is_nan() && new.is_nan()) {
-                        let what = || self.place("the consensus", symbol, bar);
-                        found.at("consensus").hold(old.to_bits() == new.to_bits(), what);
+                        let what = || self.describe("the consensus", symbol, bar);
+                        found.at("consensus").count(old.to_bits() == new.to_bits(), what);
                     }
                 }
             }
-            let past = |folds: &BTreeMap<usize, Vec<Fold>>, row: usize| -> Vec<Fold> {
+            let finished = |folds: &BTreeMap<usize, Vec<Fold>>, row: usize| -> Vec<Fold> {
                 let folds = folds.get(&row).map_or(&[][..], Vec::as_slice);
                 folds.iter().filter(|fold| fold.test.end <= self.cut + 1).cloned().collect()
             };
-            // The last window before practice is planned whole or not at all; only those that ended are compared.
-            let (old, new) = (past(&before.own_folds, symbol), past(&after.own_folds, row));
-            found.at("folds").hold_all(old.len() as u64, old == new, || self.place("the plan", symbol, self.cut));
+            // A window is planned completely or not at all, so only windows that ended before the cut are comparable.
+            let (old, new) = (finished(&before.own_folds, symbol), finished(&after.own_folds, row));
+            found.at("folds").count_all(old.len() as u64, old == new, || self.describe("the plan", symbol, self.cut));
         }
     }
 
-    /// Bins, forests, predictions, signals and trades of the fold before the cut.
-    fn practice(&self, found: &mut LookAhead, before: &Practised, after: &Practised) {
+    /// Compares bins, forests, predictions, signals and trades of the fold before the cut.
+    fn practice(&self, found: &mut LookAhead, before: &Practice, after: &Practice) {
         let future = self.future.name();
-        let told = |what: &str, name: &str| format!("{what} of {name} with the bars after {} {future}", self.cut);
-        let named = |jobs: &[BoostJob]| jobs.iter().map(|job| job.name.clone()).collect::<Vec<_>>();
+        let describe = |what: &str, name: &str| format!("{what} of {name} with the bars after {} {future}", self.cut);
+        let names = |jobs: &[BoostJob]| jobs.iter().map(|job| job.name.clone()).collect::<Vec<_>>();
         found
             .at("forests")
-            .hold_all(0, named(&before.jobs) == named(&after.jobs), || told("the set", "trained models"));
+            .count_all(0, names(&before.jobs) == names(&after.jobs), || describe("the set", "trained models"));
         let own = before.jobs.iter().step_by(Head::COUNT);
         for (job, (old, new)) in own.zip(before.bins.iter().zip(&after.bins)) {
             let values = old.0.cuts.iter().map(Vec::len).sum::<usize>() + old.1.iter().map(Vec::len).sum::<usize>();
             let bits = |cuts: &Cuts| cuts.cuts.iter().flatten().map(|cut| cut.to_bits()).collect::<Vec<_>>();
             let same = bits(&old.0) == bits(&new.0) && old.1 == new.1;
-            found.at("bins").hold_all(values as u64, same, || told("bins", &job.name));
+            found.at("bins").count_all(values as u64, same, || describe("bins", &job.name));
         }
         for (job, (old, new)) in before.jobs.iter().zip(before.forests.iter().zip(&after.forests)) {
             let losses = |forest: &Forest| forest.validation_loss.iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
             let same = old.digest() == new.digest() && losses(old) == losses(new);
-            found.at("forests").hold(same, || told("the forest", &job.name));
+            found.at("forests").count(same, || describe("the forest", &job.name));
         }
-        let bits = |&(symbol, bar, says): &(usize, usize, Prediction), panel: &Panel| {
-            let heads = [says.win_long, says.win_short, says.edge_bps].map(f64::to_bits);
+        let bits = |&(symbol, bar, prediction): &(usize, usize, Prediction), panel: &Panel| {
+            let heads = [prediction.win_long, prediction.win_short, prediction.edge_bps].map(f64::to_bits);
             (panel.symbols[symbol].clone(), bar, heads)
         };
         let new: Vec<_> = after.predictions.iter().map(|one| bits(one, self.other)).collect();
-        for (place, old) in before.predictions.iter().enumerate() {
-            let same = new.get(place) == Some(&bits(old, self.panel));
-            found.at("predictions").hold(same, || self.place("the prediction", old.0, old.1));
+        for (i, old) in before.predictions.iter().enumerate() {
+            let same = new.get(i) == Some(&bits(old, self.panel));
+            found.at("predictions").count(same, || self.describe("the prediction", old.0, old.1));
         }
         for &(symbol, bar, _) in &before.predictions {
             let Some(row) = self.row(symbol) else { continue };
             let same = before.signals.at(symbol, bar) == after.signals.at(row, bar);
-            found.at("signals").hold(same, || self.place("the signal", symbol, bar));
+            found.at("signals").count(same, || self.describe("the signal", symbol, bar));
         }
-        for (old, new) in [(&before.trades, &after.trades), (&before.drilled, &after.drilled)] {
+        for (old, new) in [(&before.trades, &after.trades), (&before.fixed_trades, &after.fixed_trades)] {
             self.trades(found.at("trades"), old, new);
         }
     }
 
-    /// Trades that ended by the cut.
-    fn trades(&self, compared: &mut Compared, before: &[Trade], after: &[Trade]) {
-        // A history that ends at the cut closes there what is open: those are not trades of the longer one.
-        let by = self.cut - usize::from(self.future == Future::Missing);
-        let ended = |trades: &[Trade], panel: &Panel| -> Vec<Ended> {
-            let by_then = trades.iter().filter(|trade| trade.exit_bar <= by);
-            by_then.map(|trade| (trade.entry_bar, panel.symbols[trade.symbol].clone(), bits(trade))).collect()
+    /// Compares the trades that ended by the cut.
+    fn trades(&self, compared: &mut StageComparison, before: &[Trade], after: &[Trade]) {
+        // A history that ends at the cut closes all open trades there. The longer one does not, so they are left out.
+        let last = self.cut - usize::from(self.future == Future::Missing);
+        let finished = |trades: &[Trade], panel: &Panel| -> Vec<TradeBits> {
+            let finished = trades.iter().filter(|trade| trade.exit_bar <= last);
+            finished.map(|trade| (trade.entry_bar, panel.symbols[trade.symbol].clone(), bits(trade))).collect()
         };
-        let (old, new) = (ended(before, self.panel), ended(after, self.other));
-        let told =
-            |(bar, symbol, _): &Ended| self.place("the trade", self.panel.symbol(symbol).unwrap_or_default(), *bar);
-        for (place, trade) in old.iter().enumerate() {
-            compared.hold(new.get(place) == Some(trade), || told(trade));
+        let (old, new) = (finished(before, self.panel), finished(after, self.other));
+        let describe = |(bar, symbol, _): &TradeBits| {
+            self.describe("the trade", self.panel.symbol(symbol).unwrap_or_default(), *bar)
+        };
+        for (i, trade) in old.iter().enumerate() {
+            compared.count(new.get(i) == Some(trade), || describe(trade));
         }
         if let Some(trade) = new.get(old.len()) {
-            compared.hold(false, || told(trade));
+            compared.count(false, || describe(trade));
         }
     }
 
-    /// Folds of the whole walk-forward whose practice ended by the cut.
-    fn walk(&self, found: &mut LookAhead, before: &Study, after: &Study) {
+    /// Compares the folds of the whole walk-forward whose test window ended by the cut.
+    fn walk(&self, found: &mut LookAhead, before: &WalkForwardResult, after: &WalkForwardResult) {
         let compared = found.at("walk-forward");
         for model in &before.models {
             let name = &model.trained.symbol;
@@ -437,15 +450,15 @@ impl Case<'_> {
                 });
                 let values = (outcome.digests.len() + outcome.predictions.len() * Head::COUNT) as u64;
                 let what = format!("fold {}", outcome.fold.index);
-                compared.hold_all(values, same, || self.place(&what, model.symbol, outcome.fold.test.start));
+                compared.count_all(values, same, || self.describe(&what, model.symbol, outcome.fold.test.start));
             }
         }
         self.trades(compared, &before.trades, &after.trades);
     }
 }
 
-/// Entry, symbol and every number of a trade.
-type Ended = (usize, String, [u64; 14]);
+/// Entry bar, symbol and all numbers of a trade.
+type TradeBits = (usize, String, [u64; 14]);
 
 fn bits(t: &Trade) -> [u64; 14] {
     let numbers = [t.entry_price, t.exit_price, t.stop_price, t.take_price, t.size, t.gross_bps, t.fee_bps];

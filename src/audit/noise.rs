@@ -1,4 +1,4 @@
-//! How often a model is approved where there is nothing to find.
+//! Measures how often a model is approved where nothing can be predicted.
 
 use std::collections::BTreeMap;
 
@@ -10,39 +10,44 @@ use super::walk::{self, Outcome};
 use super::worlds::{Source, Worlds};
 use super::{CONFIDENCE, Judgement};
 use crate::engine::Compute;
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 use crate::settings::Settings;
 use crate::ui::Step;
 
-/// Most of the models on noise that may be approved.
+/// Largest share of models on noise that may be approved.
 pub const LIMIT: f64 = 0.01;
 
+/// The result of the check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Noise {
+    /// Shuffled symbols.
     pub symbols: usize,
+    /// Approved models.
     pub approved: usize,
+    /// `approved / symbols`.
     pub share: f64,
-    /// Clopper and Pearson's interval of the share at [`CONFIDENCE`].
+    /// Clopper-Pearson interval of the share at [`CONFIDENCE`].
     pub interval: (f64, f64),
-    /// Symbols that missed a threshold, by its metric.
+    /// Number of symbols that missed a threshold, by metric.
     pub missed: BTreeMap<&'static str, usize>,
+    /// Mean number of trades per symbol.
     pub mean_trades: f64,
-    /// Every symbol's own outcome.
+    /// The outcome per symbol.
     #[serde(skip)]
     pub outcomes: Vec<Outcome>,
 }
 
-/// Studies `symbols` shuffled symbols.
+/// Does the walk-forward on `symbols` shuffled symbols.
 ///
 /// # Errors
-/// Candles or settings that cannot be studied.
+/// Candles or settings that cannot be used.
 pub fn run(
     source: Source<'_>,
     settings: &Settings,
     compute: &Compute,
     symbols: usize,
     step: &Step,
-) -> Result<Noise, Failure> {
+) -> Result<Noise, CommandFailure> {
     let mut outcomes = Vec::new();
     for world in Worlds::new(source, settings, symbols)? {
         let world = world?;
@@ -57,6 +62,7 @@ pub fn run(
 }
 
 impl Noise {
+    /// Summarises the outcomes.
     pub fn of(outcomes: &[Outcome]) -> Self {
         let (symbols, approved) = (outcomes.len(), outcomes.iter().filter(|outcome| outcome.approved).count());
         Self {
@@ -70,13 +76,13 @@ impl Noise {
         }
     }
 
-    /// Rate of false approvals at which a test is as strict as the verdict: what was measured, but not less than one of
-    /// the symbols, since that much could not have been seen.
+    /// The rate of false approvals: the measured one, but at least one of the symbols, since a smaller rate cannot be
+    /// measured.
     pub fn false_rate(&self) -> f64 {
         self.approved.max(1) as f64 / self.symbols as f64
     }
 
-    /// Passed if the share is at most [`LIMIT`], failed if the whole interval lies above it.
+    /// Passes if the share is at most [`LIMIT`], fails if the whole interval is above it.
     pub fn judgement(&self) -> Judgement {
         if self.share <= LIMIT {
             Judgement::Pass
@@ -88,7 +94,7 @@ impl Noise {
     }
 }
 
-/// Symbols that missed a threshold, by its metric.
+/// Number of symbols that missed a threshold, by metric.
 pub fn missed(outcomes: &[Outcome]) -> BTreeMap<&'static str, usize> {
     let mut missed = BTreeMap::new();
     for metric in outcomes.iter().flat_map(|outcome| &outcome.missed) {

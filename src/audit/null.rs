@@ -1,44 +1,47 @@
-//! Candles in which nothing can be predicted, and candles in which something known can.
+//! Shuffled candles in which nothing can be predicted, and candles with a planted pattern of known strength.
 //!
-//! A bar's *shape* is its open, high, low and close as logarithms over the close before, with the value traded in it.
-//! Each bar of a shuffled symbol has a shape drawn from the symbol's own, so that their distribution stays: sizes of
-//! moves, wicks, gaps, fat tails, turnover. Their order goes, and with it every pattern in time. Three more things are
-//! needed for a world without an edge:
+//! The *shape* of a bar is its open, high, low and close as logarithms relative to the close before, with the traded value.
+//! Each bar of a shuffled symbol has a shape drawn from the symbol's own shapes. This keeps their distribution: sizes of moves,
+//! wicks, gaps, fat tails, turnover. It destroys their order, and with it every pattern in time. Three more things are needed
+//! to remove every edge:
 //!
-//! - Shapes are drawn with replacement. A mere permutation has a fixed end: whoever knows how far the price has strayed
-//!   knows where it must return to, and a model that sees price levels earns by it.
-//! - A symbol's drift is taken off each shape, so that its mean simple return is 0. Another order keeps the drift of
-//!   the whole history, and a coin that doubled would still be worth holding.
-//! - Symbols with the same bars are shuffled by the same draws. What moved together still does, so that features across
-//!   symbols see what they see in real candles, and a value of another coin's future would still be worth something to
-//!   whoever peeked at it.
+//! - Shapes are drawn with replacement. A permutation has a fixed last price: how far the price is away from it tells where it
+//!   must go, and a model that uses price levels profits from that.
+//! - The symbol's drift is subtracted from each shape, so that its mean simple return is 0. Otherwise the drift of the whole
+//!   history would remain, and a coin that doubled would still be worth holding.
+//! - Symbols with the same bars use the same random draws, so that coins that moved together still do. Features across symbols
+//!   then behave as on real candles, and looking at another coin's future would still pay.
 
 use rayon::prelude::*;
 
 use crate::arith::{draw, exp, ln, uniform};
 use crate::bars::Panel;
 
-/// Bars of the mean that the planted pattern looks at.
+/// Bars of the moving average in the planted pattern.
 const MEAN_BARS: usize = 20;
-/// Standard deviation of close/SMA(20) − 1 in a random walk, in those of its steps: √(Σ (1 − k/20)²) over k = 1 … 19.
+/// Standard deviation of close/SMA(20) − 1 in a random walk, in standard deviations of its steps: √(Σ (1 − k/20)²) over
+/// k = 1 … 19.
 const MEAN_SPREAD: f64 = 2.484_954_8;
 
-/// Shuffled candles in which a known pattern was planted.
+/// Shuffled candles with a planted pattern.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planted {
+    /// The candles.
     pub panel: Panel,
-    /// What the pattern says at each bar's close of the next bar, −1 to 1, `[symbols × bars]`; NaN where it cannot tell.
+    /// The pattern's prediction at each bar's close for the next bar, −1 to 1, `[symbols × bars]`; NaN where it is undefined.
     pub signal: Vec<f64>,
 }
 
-/// The panel with bars drawn from its own, without drift: see above.
+/// The panel with bars drawn from its own, without drift, as described above.
 pub fn shuffled(panel: &Panel, seed: u64) -> Panel {
     planted(panel, seed, 0.0).panel
 }
 
-/// [`shuffled`], with prices drawn back to their mean: the close of each bar is moved by `edge` · σ · signal, where σ is
-/// the deviation of the symbol's log returns and signal = −(close/SMA(close, 20) − 1) of the bar before, in deviations
-/// that a random walk would have, held within −1 and 1. The bar's open stays, so that an entry there can catch the move.
+/// Like [`shuffled`], with prices that return to their mean.
+///
+/// The close of each bar is moved by `edge` · σ · signal. σ is the standard deviation of the symbol's log returns. The signal
+/// is −(close/SMA(close, 20) − 1) of the bar before, in standard deviations of a random walk, limited to −1 … 1. The open of
+/// the bar is not moved, so that an entry there can profit from the move.
 pub fn planted(panel: &Panel, seed: u64, edge: f64) -> Planted {
     let symbols: Vec<Rebuilt> =
         (0..panel.symbols.len()).into_par_iter().map(|symbol| rebuilt(panel, symbol, seed, edge)).collect();
@@ -54,7 +57,7 @@ pub fn planted(panel: &Panel, seed: u64, edge: f64) -> Planted {
     Planted { signal: column(|s| &s.signal), panel }
 }
 
-/// A panel without its columns: they are about to be replaced, and need not be copied.
+/// A copy of a panel without its columns, which are replaced anyway.
 fn emptied(panel: &Panel) -> Panel {
     Panel {
         symbols: panel.symbols.clone(),
@@ -69,7 +72,7 @@ fn emptied(panel: &Panel) -> Panel {
     }
 }
 
-/// One symbol's columns, each the whole grid long.
+/// The columns of one symbol, each as long as the whole grid.
 struct Rebuilt {
     open: Vec<f64>,
     high: Vec<f64>,
@@ -79,7 +82,7 @@ struct Rebuilt {
     signal: Vec<f64>,
 }
 
-/// Logarithms of open, high, low and close over the close before, and the value traded.
+/// Logarithms of open, high, low and close relative to the close before, and the traded value.
 #[derive(Clone, Copy)]
 struct Shape {
     open: f64,
@@ -107,7 +110,7 @@ fn rebuilt(panel: &Panel, symbol: usize, seed: u64, edge: f64) -> Rebuilt {
             Shape { open: over(open[bar]), high: over(high[bar]), low: over(low[bar]), close: over(close[bar]), value }
         })
         .collect();
-    // The first bar has no close before it, and stays.
+    // The first bar has no close before it and is kept.
     let first = range.start;
     (out.open[first], out.high[first], out.low[first]) = (open[first], high[first], low[first]);
     (out.close[first], out.volume[first]) = (close[first], volume[first]);
@@ -119,15 +122,15 @@ fn rebuilt(panel: &Panel, symbol: usize, seed: u64, edge: f64) -> Rebuilt {
     let mean = shapes.iter().map(|shape| shape.close).sum::<f64>() / count;
     let squares: f64 = shapes.iter().map(|shape| (shape.close - mean) * (shape.close - mean)).sum();
     let sigma = (squares / count).sqrt();
-    for (place, source) in drawn_shapes(panel, &range, seed).into_iter().enumerate() {
-        let bar = range.start + 1 + place;
+    for (i, source) in drawn_shapes(panel, &range, seed).into_iter().enumerate() {
+        let bar = range.start + 1 + i;
         let shape = shapes[source];
         let signal = out.signal[bar - 1];
         let planted = if signal.is_nan() { 0.0 } else { edge * sigma * signal };
         let before = out.close[bar - 1];
         let price = |log: f64| before * exp(log - drift);
         let (open, close) = (price(shape.open), price(shape.close + planted));
-        // Midway through the bar half of the planted move has happened.
+        // High and low are assumed in the middle of the bar, after half of the planted move.
         let (high, low) = (price(shape.high + planted / 2.0), price(shape.low + planted / 2.0));
         out.open[bar] = open;
         out.high[bar] = high.max(open).max(close);
@@ -139,7 +142,7 @@ fn rebuilt(panel: &Panel, symbol: usize, seed: u64, edge: f64) -> Rebuilt {
     out
 }
 
-/// Which shape comes at each place: bars of equal time and range get equal draws, whatever the symbol.
+/// Index of the shape for each bar. Symbols with the same range get the same draws at the same times.
 fn drawn_shapes(panel: &Panel, range: &std::ops::Range<usize>, seed: u64) -> Vec<usize> {
     let stream = draw(seed, panel.time_ms(range.start) as u64, range.len() as u64);
     let shapes = range.len() - 1;
@@ -148,18 +151,18 @@ fn drawn_shapes(panel: &Panel, range: &std::ops::Range<usize>, seed: u64) -> Vec
         .collect()
 }
 
-/// The pattern at the last of these closes.
+/// The signal at the last of these closes.
 fn signal_at(close: &[f64], sigma: f64) -> f64 {
     if close.len() < MEAN_BARS || sigma <= 0.0 {
         return f64::NAN;
     }
     let last = &close[close.len() - MEAN_BARS..];
     let mean = last.iter().sum::<f64>() / MEAN_BARS as f64;
-    let away = (close[close.len() - 1] / mean - 1.0) / (sigma * MEAN_SPREAD);
-    (-away).clamp(-1.0, 1.0)
+    let distance = (close[close.len() - 1] / mean - 1.0) / (sigma * MEAN_SPREAD);
+    (-distance).clamp(-1.0, 1.0)
 }
 
-/// Whether a draw of a symbol and bar falls below `share`: where checks need something that no candle decides.
+/// Whether a random draw for a symbol and bar is below `share`. For checks that need choices independent of the candles.
 pub fn drawn(seed: u64, symbol: usize, bar: usize, share: f64) -> bool {
     uniform(draw(seed, symbol as u64, bar as u64)) < share
 }

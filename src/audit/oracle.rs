@@ -1,4 +1,4 @@
-//! The best rule for a planted pattern: it knows what was planted, and trades by the same rules and costs as any model.
+//! The best rule for a planted pattern. It uses the planted signal itself, and trades with the same rules and costs as a model.
 
 use std::ops::Range;
 
@@ -10,10 +10,10 @@ use crate::folds;
 use crate::settings::Settings;
 use crate::shadow::{self, Rules, Signals};
 
-/// Least strengths of the signal at which the rule trades, among which the best is found.
+/// Candidates for the least signal strength at which the rule trades.
 pub const THRESHOLDS: [f64; 6] = [0.2, 0.4, 0.6, 0.8, 0.9, 1.0];
 
-/// What the rule's own trades say of each counted symbol, for every one of [`THRESHOLDS`]: their net result against 0.
+/// Tests the net results of the rule's trades against 0: per threshold of [`THRESHOLDS`], per counted symbol.
 pub fn tests(settings: &Settings, world: &World, planted: &Planted) -> Vec<Vec<MeanTest>> {
     let panel = &planted.panel;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
@@ -26,7 +26,7 @@ pub fn tests(settings: &Settings, world: &World, planted: &Planted) -> Vec<Vec<M
     let at = |threshold: f64| -> Vec<MeanTest> {
         let mut signals = Signals::none(panel.symbols.len(), panel.bars);
         for (side, &signal) in signals.side.iter_mut().zip(&planted.signal) {
-            // NaN is at no threshold.
+            // Both comparisons are false for NaN.
             *side = if signal >= threshold { 1 } else { -i8::from(signal <= -threshold) };
         }
         let mut net: Vec<Vec<f64>> = vec![Vec::new(); panel.symbols.len()];
@@ -38,7 +38,7 @@ pub fn tests(settings: &Settings, world: &World, planted: &Planted) -> Vec<Vec<M
     THRESHOLDS.iter().map(|&threshold| at(threshold)).collect()
 }
 
-/// The threshold whose trades stand farthest from zero in the mean over all symbols, and what they say of each.
+/// The threshold with the greatest mean t-statistic over all symbols, and its tests per symbol.
 pub fn best(tests: Vec<Vec<MeanTest>>) -> (f64, Vec<MeanTest>) {
     let strength = |tests: &[MeanTest]| tests.iter().map(|test| test.t).sum::<f64>();
     let pairs = THRESHOLDS.into_iter().zip(tests);

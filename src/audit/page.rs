@@ -1,4 +1,4 @@
-//! The power curve as an SVG, and the audit as one HTML page around it.
+//! The power curve as SVG, and the audit as an HTML page with it.
 
 use std::fmt::Write;
 
@@ -6,18 +6,20 @@ use super::Judgement;
 use super::power::{CLEAR, LEAST_FOUND, Point, Power};
 use super::report::Audit;
 
+/// Width and height.
 const SIZE: (f64, f64) = (720.0, 400.0);
 /// Left, top, right, bottom.
 const MARGIN: (f64, f64, f64, f64) = (56.0, 16.0, 16.0, 52.0);
 
-/// Places of the drawing.
+/// Maps values to positions in the drawing.
 struct Scale {
-    most: f64,
+    /// Right end of the horizontal axis.
+    max_t: f64,
 }
 
 impl Scale {
     fn x(&self, t: f64) -> f64 {
-        MARGIN.0 + (t.max(0.0) / self.most) * (SIZE.0 - MARGIN.0 - MARGIN.2)
+        MARGIN.0 + (t.max(0.0) / self.max_t) * (SIZE.0 - MARGIN.0 - MARGIN.2)
     }
 
     fn y(&self, share: f64) -> f64 {
@@ -25,16 +27,16 @@ impl Scale {
     }
 
     fn line(&self, points: &[Point], share: fn(&Point) -> f64) -> String {
-        let place = |point: &Point| format!("{:.1},{:.1}", self.x(point.best_t), self.y(share(point)));
-        points.iter().map(place).collect::<Vec<_>>().join(" ")
+        let position = |point: &Point| format!("{:.1},{:.1}", self.x(point.best_t), self.y(share(point)));
+        points.iter().map(position).collect::<Vec<_>>().join(" ")
     }
 }
 
-/// Share of symbols found over the size of the edge, beside what a t-test on the best rule's trades finds.
+/// SVG of the share of symbols found over the size of the edge, and of the share that a t-test on the best rule's trades finds.
 pub fn curve(power: &Power) -> String {
-    let most = power.points.iter().map(|point| point.best_t).fold(6.0, f64::max) * 1.04;
-    let scale = Scale { most };
-    let (left, right) = (scale.x(0.0), scale.x(most));
+    let max_t = power.points.iter().map(|point| point.best_t).fold(6.0, f64::max) * 1.04;
+    let scale = Scale { max_t };
+    let (left, right) = (scale.x(0.0), scale.x(max_t));
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" font-size=\"13\" role=\"img\" aria-label=\"Share of planted edges found, by their size\">\n",
         SIZE.0, SIZE.1
@@ -50,7 +52,7 @@ pub fn curve(power: &Power) -> String {
             100.0 * share
         );
     }
-    for t in 0..=most as usize {
+    for t in 0..=max_t as usize {
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"currentColor\">{t}</text>",
@@ -60,13 +62,13 @@ pub fn curve(power: &Power) -> String {
     }
     let _ = writeln!(
         svg,
-        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"currentColor\">edge: standard errors between the best rule’s own trades and zero</text>",
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"currentColor\">edge: distance of the best rule’s mean trade from zero, in standard errors</text>",
         (left + right) / 2.0,
         SIZE.1 - 10.0
     );
     let _ = writeln!(
         svg,
-        "<path d=\"M{:.1},{:.1} H{right:.1}\" stroke=\"#c70\" stroke-dasharray=\"5 4\"><title>goal: 90 % found from 5 standard errors on</title></path>",
+        "<path d=\"M{:.1},{:.1} H{right:.1}\" stroke=\"#c70\" stroke-dasharray=\"5 4\"><title>required: 90 % found from 5 standard errors on</title></path>",
         scale.x(CLEAR),
         scale.y(LEAST_FOUND)
     );
@@ -103,18 +105,18 @@ pub fn curve(power: &Power) -> String {
     };
     key(&mut svg, 0.0, "#07c", "models approved (bars: 95 %)");
     key(&mut svg, 1.0, "#888", &format!("t-test on the best rule’s trades, {:.1} % false", 100.0 * power.false_rate));
-    key(&mut svg, 2.0, "#c70", "goal");
+    key(&mut svg, 2.0, "#c70", "required");
     svg.push_str("</svg>\n");
     svg
 }
 
-/// The audit as one page that needs no other file.
+/// The audit as one self-contained page.
 pub fn page(audit: &Audit) -> String {
     let mut html = String::from(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Audit</title>\
          <style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
          table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.4rem .6rem;border-bottom:1px solid #8884;vertical-align:top}\
-         .fail{color:#c33;font-weight:bold}svg{width:100%;height:auto}li{overflow-wrap:anywhere}</style>\n<h1>Can these results be believed?</h1>\n",
+         .fail{color:#c33;font-weight:bold}svg{width:100%;height:auto}li{overflow-wrap:anywhere}</style>\n<h1>Can these results be trusted?</h1>\n",
     );
     if audit.simulated {
         html.push_str("<p><strong>Simulated market</strong>: these candles are invented.</p>\n");
@@ -122,7 +124,7 @@ pub fn page(audit: &Audit) -> String {
     html.push_str("<table><tr><th>check<th>what was compared<th>found<th>verdict</tr>\n");
     for row in audit.rows() {
         let class = if row.verdict == Judgement::Fail { "fail" } else { "" };
-        let cells = [row.check, &row.compared, &row.found].map(crate::text::html);
+        let cells = [row.check, &row.compared, &row.found].map(crate::text::escape_html);
         let _ = writeln!(
             html,
             "<tr><td>{}<td>{}<td>{}<td class=\"{class}\">{}</tr>",
@@ -135,7 +137,7 @@ pub fn page(audit: &Audit) -> String {
     html.push_str("</table>\n");
     if let Some(power) = &audit.power {
         let _ = writeln!(html, "<h2>Power</h2>\n{}", curve(power));
-        html.push_str("<table><tr><th>edge, σ a bar<th>best rule: standard errors<th>net, bps<th>trades<th>t-test finds<th>models approved<th>their trades<th>net, bps<th>prediction × signal</tr>\n");
+        html.push_str("<table><tr><th>edge, σ per bar<th>best rule: standard errors<th>net, bps<th>trades<th>t-test finds<th>models approved<th>their trades<th>net, bps<th>prediction × signal</tr>\n");
         for p in &power.points {
             let _ = writeln!(
                 html,
@@ -155,7 +157,7 @@ pub fn page(audit: &Audit) -> String {
     }
     html.push_str("<h2>Details</h2>\n<ul>\n");
     for line in audit.details() {
-        let _ = writeln!(html, "<li>{}", crate::text::html(&line));
+        let _ = writeln!(html, "<li>{}", crate::text::escape_html(&line));
     }
     html.push_str("</ul>\n</html>\n");
     html

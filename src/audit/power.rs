@@ -1,4 +1,4 @@
-//! How often a planted edge is found, held against what its best rule's own trades would show.
+//! Measures how often a planted edge is found, compared with a t-test on the trades of the best rule.
 
 use std::collections::BTreeMap;
 
@@ -11,62 +11,70 @@ use super::walk::{self, Outcome};
 use super::worlds::{Source, World, Worlds};
 use super::{CONFIDENCE, Judgement, noise};
 use crate::engine::Compute;
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 use crate::settings::Settings;
 use crate::ui::Step;
 
 /// Distances of the best rule's mean net result from zero, in standard errors, at which power is measured.
 pub const TARGETS: [f64; 7] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0];
-/// The distance at which [`LEAST_FOUND`] is asked.
+/// The distance from which on [`LEAST_FOUND`] is required.
 pub const CLEAR: f64 = 5.0;
-/// Share of symbols that must be found where the edge is clear.
+/// Share of symbols that must be found if the edge is clear.
 pub const LEAST_FOUND: f64 = 0.9;
-/// Least share found over what the t-test finds.
+/// Least ratio of the share found to the share that the t-test finds.
 pub const LEAST_RATIO: f64 = 0.7;
 
 /// Power at one size of the edge.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Point {
-    /// Mean distance of the best rule that was asked for.
+    /// Requested mean distance of the best rule, standard errors.
     pub target: f64,
-    /// Move of a bar's close at the signal's full strength, in standard deviations of a bar's return.
+    /// Move of a bar's close at full signal strength, in standard deviations of a bar's return.
     pub edge: f64,
+    /// Symbols studied.
     pub symbols: usize,
-    /// Signal strength from which the best rule trades.
+    /// Signal strength from which on the best rule trades.
     pub threshold: f64,
-    /// Mean over symbols of the best rule's own trades: distance from zero in standard errors, net result, number.
+    /// Distance of the best rule's mean net result from zero, standard errors; mean over symbols.
     pub best_t: f64,
+    /// Mean net result of the best rule's trades; mean over symbols.
     pub best_net_bps: f64,
+    /// Number of the best rule's trades; mean over symbols.
     pub best_trades: f64,
-    /// Share of symbols that a one-sided t-test on these trades would find at the false-approval rate of the noise.
+    /// Share of symbols that a one-sided t-test on these trades finds at the false-approval rate of the noise.
     pub t_test_share: f64,
-    /// Share of symbols approved, with its interval.
+    /// Share of approved symbols.
     pub share: f64,
+    /// Clopper-Pearson interval of the share at [`CONFIDENCE`].
     pub interval: (f64, f64),
-    /// share over t_test_share; NaN where the t-test finds none.
+    /// `share / t_test_share`; NaN if the t-test finds none.
     pub ratio: f64,
-    /// Means over symbols.
+    /// Number of the model's trades; mean over symbols.
     pub trades: f64,
+    /// Mean net result of the model's trades; mean over symbols.
     pub net_bps: f64,
-    /// Correlation of the predicted edge with the signal.
+    /// Correlation of the predicted edge with the signal; mean over symbols.
     pub correlation: f64,
+    /// Number of symbols that missed a threshold, by metric.
     pub missed: BTreeMap<&'static str, usize>,
-    /// Every symbol's own outcome.
+    /// The outcome per symbol.
     #[serde(skip)]
     pub outcomes: Vec<Outcome>,
 }
 
+/// The result of the check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Power {
-    /// False-approval rate at which the t-test is held: that of the noise, at least one of its symbols.
+    /// False-approval rate of the t-test: that of the noise, at least one of its symbols.
     pub false_rate: f64,
+    /// One point per size of the edge.
     pub points: Vec<Point>,
 }
 
-/// Plants edges of several sizes into `symbols` shuffled symbols each.
+/// Plants edges of several sizes, each into `symbols` shuffled symbols.
 ///
 /// # Errors
-/// Candles or settings that cannot be studied.
+/// Candles or settings that cannot be used.
 pub fn run(
     source: Source<'_>,
     settings: &Settings,
@@ -75,7 +83,7 @@ pub fn run(
     false_rate: f64,
     targets: &[f64],
     step: &Step,
-) -> Result<Power, Failure> {
+) -> Result<Power, CommandFailure> {
     let mut sizes: Vec<(f64, f64)> = Vec::new();
     let mut points: Vec<(Vec<Outcome>, Vec<Vec<MeanTest>>)> = Vec::new();
     for world in Worlds::new(source, settings, symbols)? {
@@ -99,8 +107,8 @@ pub fn run(
     Ok(Power { false_rate, points: points.collect() })
 }
 
-/// The edge at which the best rule's trades stand `target` standard errors from zero in the mean over the world's
-/// symbols; none where no edge does.
+/// The edge at which the best rule's mean result is `target` standard errors from zero, in the mean over the world's symbols;
+/// none if no edge up to 4 reaches it.
 fn edge_of(settings: &Settings, world: &World, target: f64) -> Option<f64> {
     let distance = |edge: f64| {
         let planted: Planted = null::planted(&world.panel, world.seed, edge);
@@ -157,7 +165,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 impl Power {
-    /// Passed if enough is found at every point at or beyond [`CLEAR`], and nowhere too little beside the t-test.
+    /// Passes if enough is found at every point from [`CLEAR`] on, and nowhere too little compared with the t-test.
     pub fn judgement(&self) -> Judgement {
         let faults = self.faults();
         match (self.points.iter().any(|point| point.target >= CLEAR), faults.is_empty()) {
@@ -167,14 +175,14 @@ impl Power {
         }
     }
 
-    /// What falls short, in words.
+    /// The points at which too little is found, in words.
     pub fn faults(&self) -> Vec<String> {
         let percent = |share: f64| format!("{:.0} %", 100.0 * share);
         let mut faults = Vec::new();
         for point in &self.points {
             if point.target >= CLEAR && point.share < LEAST_FOUND {
-                let (found, wanted) = (percent(point.share), percent(LEAST_FOUND));
-                faults.push(format!("at {:.1} standard errors {found} are found, not {wanted}", point.best_t));
+                let (found, required) = (percent(point.share), percent(LEAST_FOUND));
+                faults.push(format!("at {:.1} standard errors {found} are found, not {required}", point.best_t));
             }
             if point.ratio < LEAST_RATIO {
                 let (found, t_test) = (percent(point.share), percent(point.t_test_share));

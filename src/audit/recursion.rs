@@ -1,9 +1,8 @@
-//! Whether a value depends on how much history came before it, beyond its warm-up.
+//! Checks whether a value depends on how much history came before it, beyond its warm-up.
 //!
-//! Features of some bars are computed with the whole history and with one that begins just so many bars before them.
-//! Windows of fixed length give the same bits. Recurrences (exponential and Wilder's averages) forget their start in
-//! time: they are harmless after as many bars as that takes. Running sums never forget it. The idea is that of
-//! freqtrade's `recursive-analysis`.
+//! Features of some bars are computed with the whole history, and with a history of a certain number of bars. Windows of fixed
+//! length give the same bits. In recurrences (exponential and Wilder's averages) the influence of the start decays: they are
+//! harmless after some number of bars. In running sums it never does. The idea is from freqtrade's `recursive-analysis`.
 
 use serde::Serialize;
 
@@ -11,48 +10,53 @@ use super::Judgement;
 use super::stages::Stages;
 use super::worlds::part;
 use crate::bars::Panel;
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 use crate::features::{CATALOGUE, COUNT};
 use crate::settings::Settings;
 use crate::ui::Step;
 
 /// Bars of history beyond the longest warm-up.
 pub const HISTORIES: [usize; 9] = [0, 25, 50, 100, 200, 400, 800, 1600, 3200];
-/// Effects below this share of the feature's usual size are rounding: features are f32.
+/// Effects below this share of the feature's usual size are rounding errors of f32.
 pub const HARMLESS: f64 = 1e-6;
-/// Features whose level depends on the start by definition (contract, section 3: running sums).
+/// Features whose level depends on the start by definition (docs/contract.md, section 3: running sums).
 pub const RUNNING: [&str; 2] = ["price_volume_trend", "on_balance_volume"];
-/// Bars at which values are held together, in each place of the history.
+/// Bars at which values are compared, per position in the history.
 const BARS: usize = 24;
-/// Places of the history.
-const PLACES: usize = 3;
+/// Positions in the history.
+const POSITIONS: usize = 3;
 
-/// One value that depends on what came before its warm-up.
+/// A value that depends on the bars before its warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dependent {
+    /// Name of the feature, or number of the vote.
     pub name: String,
-    /// Greatest difference over the root mean square of the value (votes: over 1), for each of the histories.
+    /// Per history: greatest difference relative to the value's root mean square (votes: relative to 1).
     pub effects: Vec<f64>,
-    /// Bars beyond the longest warm-up from which on every effect is harmless; none where there are none.
+    /// Bars beyond the longest warm-up from which on every effect is harmless; none if it never is.
     pub harmless_after: Option<usize>,
 }
 
+/// The result of the check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Recursion {
+    /// Symbols compared.
     pub symbols: usize,
-    /// Bars of history beyond the longest warm-up that the candles could be cut to.
+    /// Lengths of history, in bars beyond the longest warm-up, that the candles were cut to.
     pub histories: Vec<usize>,
-    /// Values held together.
+    /// Values compared.
     pub compared: u64,
-    /// Columns that are the same whatever came before.
+    /// Number of columns that do not depend on earlier bars.
     pub independent: usize,
+    /// Columns that do.
     pub dependent: Vec<Dependent>,
-    /// Columns that had no value to compare.
-    pub silent: Vec<String>,
+    /// Columns without a value to compare.
+    #[serde(rename = "silent")]
+    pub without_values: Vec<String>,
 }
 
 impl Recursion {
-    /// Failed if a value that is no running sum by definition never forgets its start.
+    /// Fails if a value other than a running sum always depends on the start.
     pub fn judgement(&self) -> Judgement {
         if self.faults().next().is_some() {
             Judgement::Fail
@@ -63,18 +67,18 @@ impl Recursion {
         }
     }
 
-    /// Values that never forget their start and should.
+    /// Values that always depend on the start, although they are not running sums.
     pub fn faults(&self) -> impl Iterator<Item = &Dependent> {
         let never = self.dependent.iter().filter(|one| one.harmless_after.is_none());
         never.filter(|one| !RUNNING.contains(&one.name.as_str()))
     }
 }
 
-/// Holds every feature and vote together over several lengths of history.
+/// Compares all features and votes over several lengths of history.
 ///
 /// # Errors
-/// Candles too few for the longest warm-up.
-pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> Result<Recursion, Failure> {
+/// Too few candles for the longest warm-up.
+pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> Result<Recursion, CommandFailure> {
     let warm_up = CATALOGUE.iter().map(|feature| feature.warm_up).max().unwrap_or(0);
     let whole = Values::of(stages, settings, panel);
     let names = whole.names();
@@ -85,17 +89,17 @@ pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> 
     let mut effects = vec![vec![0.0_f64; histories.len()]; names.len()];
     let mut counts = vec![0_u64; names.len()];
     for (h, &history) in histories.iter().enumerate() {
-        for place in 0..PLACES {
+        for position in 0..POSITIONS {
             step.note(&format!("{history} bars beyond the warm-up"));
             // The newest bars, and earlier ones as far as the history reaches.
-            let room = longest - (warm_up + history + BARS);
-            let end = panel.bars - room * place / PLACES;
+            let spare = longest - (warm_up + history + BARS);
+            let end = panel.bars - spare * position / POSITIONS;
             let start = end - BARS - history - warm_up;
             let short = part(panel, 0..panel.symbols.len(), start..end)?;
             let values = Values::of(stages, settings, &short);
             for (row, name) in short.symbols.iter().enumerate() {
                 let Some(symbol) = panel.symbol(name) else { continue };
-                // A symbol listed within the cut history is not cut short.
+                // The history of a symbol listed after the cut is not shortened.
                 if short.ranges[row].start > 0 || panel.ranges[symbol].start >= start {
                     continue;
                 }
@@ -109,7 +113,7 @@ pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> 
                         }
                         counts[column] += 1;
                         let effect = if old == new { 0.0 } else { (old - new).abs() / size };
-                        // What is there only with more history depends on it wholly.
+                        // A value that only exists with more history depends on it completely.
                         let effect = if effect.is_nan() { f64::INFINITY } else { effect };
                         effects[column][h] = effects[column][h].max(effect);
                     }
@@ -123,12 +127,12 @@ pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> 
         compared: counts.iter().sum(),
         independent: 0,
         dependent: Vec::new(),
-        silent: Vec::new(),
+        without_values: Vec::new(),
         histories,
     };
     for ((name, effects), count) in names.into_iter().zip(effects).zip(counts) {
         if count == 0 {
-            found.silent.push(name);
+            found.without_values.push(name);
         } else if effects.iter().all(|&effect| effect < HARMLESS) {
             found.independent += 1;
         } else {
@@ -141,12 +145,12 @@ pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> 
     Ok(found)
 }
 
-/// Steps that [`run`] takes at most.
+/// Largest number of steps of [`run`], for the progress bar.
 pub fn steps() -> u64 {
-    (HISTORIES.len() * PLACES) as u64
+    (HISTORIES.len() * POSITIONS) as u64
 }
 
-/// Features, then votes.
+/// The features and the votes of a panel. Columns are numbered in this order.
 struct Values {
     features: crate::features::Features,
     votes: crate::decide::votes::Votes,
@@ -167,7 +171,7 @@ impl Values {
         f64::from(row[if column < COUNT { column } else { column - COUNT }])
     }
 
-    /// Root mean square of every feature of a symbol; 1 for votes, and where a feature is always 0.
+    /// Root mean square per column of a symbol; 1 for votes, and for features that are always 0.
     fn sizes(&self, panel: &Panel, symbol: usize) -> Vec<f64> {
         let size = |column: usize| {
             let values = panel.ranges[symbol].clone().map(|bar| self.at(symbol, bar, column));

@@ -1,4 +1,4 @@
-//! What an audit found, as rows of one table.
+//! The results of an audit as a table.
 
 use serde::Serialize;
 
@@ -9,27 +9,37 @@ use super::power::{self, Power};
 use super::recursion::{RUNNING, Recursion};
 use crate::text::thousands;
 
-/// All that an audit found; a check that was not asked for is not there.
+/// The results of an audit. A check that was not requested is none.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Audit {
-    /// Whether the audited candles are invented.
+    /// Whether the candles are simulated.
     pub simulated: bool,
+    /// Symbols of the candles, or of the simulated markets.
     pub symbols: usize,
+    /// Timeframe of the candles.
     pub timeframe: String,
+    /// Digest of the settings.
     pub settings_digest: String,
+    /// Whether anything uses the future.
     pub look_ahead: Option<LookAhead>,
+    /// Whether values depend on how much history came before.
     pub recursion: Option<Recursion>,
+    /// How often a model is approved where nothing can be predicted.
     pub noise: Option<Noise>,
+    /// How often a planted edge is found.
     pub power: Option<Power>,
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
+    /// Name of the check.
     pub check: &'static str,
     /// What was compared with what.
     pub compared: String,
+    /// What was found.
     pub found: String,
+    /// The verdict.
     pub verdict: Judgement,
 }
 
@@ -39,7 +49,7 @@ impl Audit {
         self.rows().iter().any(|row| row.verdict == Judgement::Fail)
     }
 
-    /// One row a check, in their order.
+    /// One row per check, in their order.
     pub fn rows(&self) -> Vec<Row> {
         let look_ahead = self.look_ahead.iter().map(look_ahead_row);
         let recursion = self.recursion.iter().map(recursion_row);
@@ -47,7 +57,7 @@ impl Audit {
         look_ahead.chain(recursion).chain(noise).chain(self.power.iter().map(power_row)).collect()
     }
 
-    /// What stands behind the rows, a line each.
+    /// The details behind the rows, one per line.
     pub fn details(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(found) = &self.look_ahead {
@@ -68,7 +78,7 @@ impl Audit {
                 let fate = match one.harmless_after {
                     Some(bars) => format!("harmless (below 1e-6) {bars} bars beyond the warm-up"),
                     None if RUNNING.contains(&one.name.as_str()) => {
-                        format!("a running sum: never forgets its start (still {last:.1e})")
+                        format!("a running sum: always depends on its start (still {last:.1e})")
                     }
                     None => format!("NOT harmless: still {last:.1e} with the longest history"),
                 };
@@ -90,7 +100,7 @@ impl Audit {
 fn look_ahead_row(found: &LookAhead) -> Row {
     let (values, changed) =
         found.stages.values().fold((0, 0), |(values, changed), one| (values + one.values, changed + one.changed));
-    let guilty: Vec<&str> =
+    let changed_stages: Vec<&str> =
         STAGES.into_iter().filter(|stage| found.stages.get(stage).is_some_and(|one| one.changed > 0)).collect();
     Row {
         check: "look-ahead",
@@ -103,21 +113,21 @@ fn look_ahead_row(found: &LookAhead) -> Row {
         ),
         found: match changed {
             0 => "every bit unchanged".to_owned(),
-            _ => format!("{} changed: {}", thousands(changed), guilty.join(", ")),
+            _ => format!("{} changed: {}", thousands(changed), changed_stages.join(", ")),
         },
         verdict: found.judgement(),
     }
 }
 
 fn recursion_row(found: &Recursion) -> Row {
-    let forgetting = found.dependent.iter().filter_map(|one| one.harmless_after).max();
-    let running: Vec<&str> =
+    let longest_decay = found.dependent.iter().filter_map(|one| one.harmless_after).max();
+    let always: Vec<&str> =
         found.dependent.iter().filter(|one| one.harmless_after.is_none()).map(|one| one.name.as_str()).collect();
-    let decaying = found.dependent.len() - running.len();
-    let mut parts = vec![format!("{} independent", found.independent)];
-    parts.extend(forgetting.map(|bars| format!("{decaying} forget their start within {bars} bars")));
-    if !running.is_empty() {
-        parts.push(format!("never: {}", running.join(", ")));
+    let decaying = found.dependent.len() - always.len();
+    let mut parts = vec![format!("{} independent of the start", found.independent)];
+    parts.extend(longest_decay.map(|bars| format!("{decaying} harmless after {bars} bars")));
+    if !always.is_empty() {
+        parts.push(format!("always dependent: {}", always.join(", ")));
     }
     Row {
         check: "recursion",
@@ -136,7 +146,7 @@ fn noise_row(found: &Noise) -> Row {
     Row {
         check: "noise",
         compared: format!(
-            "walk-forward of {} shuffled symbols; at most {} % approved",
+            "walk-forward of {} shuffled symbols; at most {} % may be approved",
             found.symbols,
             percent(noise::LIMIT)
         ),
@@ -163,7 +173,7 @@ fn power_row(found: &Power) -> Row {
     Row {
         check: "power",
         compared: format!(
-            "{symbols} symbols with an edge planted, {} sizes; 90 % at 5 standard errors, never below 0.7 of a t-test at {:.1} % false",
+            "{symbols} symbols with a planted edge, {} sizes; 90 % must be found at 5 standard errors, nowhere less than 0.7 of what a t-test finds at {:.1} % false approvals",
             found.points.len(),
             100.0 * found.false_rate
         ),

@@ -1,4 +1,4 @@
-//! The stages whose past must not know the future, each replaceable: a test puts a cheat in the place of one, and the
+//! The stages that must not use the future. Each can be replaced: a test replaces one with a function that cheats, and the
 //! audit must find it.
 
 use std::ops::Range;
@@ -6,58 +6,73 @@ use std::ops::Range;
 use crate::bars::{Panel, Timeframe};
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Cuts, Forest, Table};
 use crate::decide::votes::{self, VoterParams, Votes};
-use crate::decide::{self, Consensus, Head, Prediction, Question};
+use crate::decide::{self, Candidate, Consensus, Head, Prediction};
 use crate::engine::Compute;
 use crate::features::{self, Features};
 use crate::folds::{self, Fold, FoldParams, TooShort};
 use crate::labels::{self, Labels};
 use crate::settings::Settings;
 use crate::shadow::{self, Rules, Signals, Trade};
-use crate::trainer::{self, Study, TrainerError, walk_forward};
+use crate::trainer::{self, TrainerError, WalkForwardResult, walk_forward};
 
-/// What a decision looks at.
+/// The inputs of a decision.
 pub struct Decision<'a> {
+    /// The settings.
     pub settings: &'a Settings,
+    /// The candles.
     pub panel: &'a Panel,
+    /// The feature catalogue.
     pub features: &'a Features,
+    /// The consensus of the voters.
     pub consensus: &'a Consensus,
-    /// `[symbols × bars]`.
+    /// ATR(14), `[symbols × bars]`.
     pub atr: &'a [f64],
+    /// The rules of a trade.
     pub rules: &'a Rules,
-    /// (symbol, bar, what its heads say).
+    /// Symbol, bar and prediction.
     pub predictions: &'a [(usize, usize, Prediction)],
 }
 
 /// Folds of a symbol's bars.
-pub type Plan = Result<Vec<Fold>, TooShort>;
+pub type FoldPlan = Result<Vec<Fold>, TooShort>;
 /// Cut points of a job's features, and the codes of its training rows, `[features][rows]`.
-pub type Binned = (Cuts, Vec<Vec<u8>>);
-/// A forest a job.
-pub type Grown = Vec<Result<Forest, BoostError>>;
-/// Panel, signals, ATR, windows of each symbol, rules.
-pub type Trading = fn(&Panel, &Signals, &[f64], &[Vec<Range<usize>>], &Rules) -> Vec<Trade>;
+pub type BinnedRows = (Cuts, Vec<Vec<u8>>);
+/// One forest per job.
+pub type TrainedForests = Vec<Result<Forest, BoostError>>;
+/// From panel, signals, ATR, windows per symbol, and rules.
+pub type TradeSimulation = fn(&Panel, &Signals, &[f64], &[Vec<Range<usize>>], &Rules) -> Vec<Trade>;
 
-/// One function a stage, from candles to trades.
+/// One function per stage, from candles to trades.
 #[derive(Clone, Copy)]
 pub struct Stages {
+    /// The feature catalogue.
     pub features: fn(&Panel) -> Features,
     /// ATR(14) in f64, the unit of the barriers.
     pub atr: fn(&Panel) -> Vec<f64>,
+    /// Labels, from panel, ATR and rules.
     pub labels: fn(&Panel, &[f64], &Rules) -> Labels,
+    /// The votes of all voters.
     pub votes: fn(&Panel, &VoterParams) -> Votes,
+    /// The consensus of the votes.
     pub consensus: fn(&Panel, &Votes, &Labels, &Settings) -> Consensus,
-    pub folds: fn(&Range<usize>, &FoldParams, Timeframe) -> Plan,
+    /// The folds of a range of bars.
+    pub folds: fn(&Range<usize>, &FoldParams, Timeframe) -> FoldPlan,
+    /// The boosting job of a symbol, fold and head.
     pub job: fn(&Panel, &Labels, usize, &Fold, Head, BoostParams) -> BoostJob,
-    pub bins: fn(Table<'_>, &BoostJob) -> Binned,
-    pub train: fn(Table<'_>, &[BoostJob]) -> Grown,
+    /// Cut points and codes of a job.
+    pub bins: fn(Table<'_>, &BoostJob) -> BinnedRows,
+    /// Trains the jobs.
+    pub train: fn(Table<'_>, &[BoostJob]) -> TrainedForests,
+    /// The signals of a decision.
     pub signals: fn(&Decision<'_>) -> Signals,
-    pub trades: Trading,
+    /// The trades of signals.
+    pub trades: TradeSimulation,
     /// The whole walk-forward of some symbols, as a run does it.
-    pub walk: fn(&Settings, &Compute, &Panel, &[usize]) -> Result<Study, TrainerError>,
+    pub walk: fn(&Settings, &Compute, &Panel, &[usize]) -> Result<WalkForwardResult, TrainerError>,
 }
 
 impl Stages {
-    /// Those of a run.
+    /// The stages of a run.
     pub fn of_a_run() -> Self {
         Self {
             features: features::compute,
@@ -68,12 +83,12 @@ impl Stages {
                 decide::consensus(panel, votes, labels, &settings.decide, settings.labels.horizon_bars())
             },
             folds: folds::plan,
-            job: trainer::job,
+            job: trainer::boost_job,
             bins: |table, job| Cuts::new(table, &job.train, job.params.max_bin),
             train: |table, jobs| boost::train(table, &features::names(), jobs, &|_| ()),
             signals: |d| {
-                let questions: Vec<Question> =
-                    d.predictions.iter().map(|&(symbol, bar, says)| (symbol, bar, Some(says))).collect();
+                let questions: Vec<Candidate> =
+                    d.predictions.iter().map(|&(symbol, bar, prediction)| (symbol, bar, Some(prediction))).collect();
                 decide::decide(d.panel, &questions, d.consensus, d.atr, d.rules, d.settings.trainer().policy()).signals
             },
             trades: shadow::simulate,

@@ -1,20 +1,20 @@
-//! Intervals and tests of what an audit counts.
+//! Intervals and tests for the counts of an audit.
 
 use crate::arith::{exp, ln};
 
-/// The exact interval of a share, `found` of `all`, that holds the true one with probability `confidence` at least
-/// (Clopper and Pearson 1934): every share under which neither `found` or fewer nor `found` or more is rarer than half
-/// of what is left.
+/// The exact confidence interval of a share, `found` of `all` (Clopper and Pearson 1934): it contains the true share with at
+/// least probability `confidence`. It consists of all shares for which neither `found` or fewer nor `found` or more has a
+/// probability below `(1 − confidence)/2`.
 pub fn clopper_pearson(found: usize, all: usize, confidence: f64) -> (f64, f64) {
     let tail = (1.0 - confidence) / 2.0;
     let (k, n) = (found as f64, all as f64);
-    // The chance of `found` or more at a share p is the incomplete beta function I_p(k, n − k + 1).
+    // The probability of `found` or more at a share p is the incomplete beta function I_p(k, n − k + 1).
     let low = if found == 0 { 0.0 } else { beta_quantile(k, n - k + 1.0, tail) };
     let high = if found >= all { 1.0 } else { beta_quantile(k + 1.0, n - k, 1.0 - tail) };
     (low, high)
 }
 
-/// The x with I_x(a, b) = p, by halving the interval until its ends are neighbours.
+/// The x with I_x(a, b) = p, by bisection.
 fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..200 {
@@ -24,14 +24,16 @@ fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
     (low + high) / 2.0
 }
 
-/// The mean of some values against 0.
+/// The test of a mean against 0.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct MeanTest {
+    /// Number of values.
     pub count: usize,
+    /// Their mean.
     pub mean: f64,
-    /// Mean over its standard error; 0 where fewer than two values or no deviation leave it undefined.
+    /// The mean divided by its standard error; 0 if there are fewer than two values, or no deviation.
     pub t: f64,
-    /// Chance of so great a t where the true mean is 0: Student's, one-sided; 1 where t is undefined.
+    /// One-sided p-value of Student's t-test; 1 if t is undefined.
     pub p: f64,
 }
 
@@ -50,8 +52,8 @@ pub fn mean_test(values: &[f64]) -> MeanTest {
     MeanTest { count: values.len(), mean, t, p: if t > 0.0 { tail } else { 1.0 - tail } }
 }
 
-/// The regularised incomplete beta function I_x(a, b), by the continued fraction of its larger side (Abramowitz and
-/// Stegun 26.5.8, evaluated as Lentz 1976 does); relative error below 1e-10.
+/// The regularised incomplete beta function I_x(a, b), by a continued fraction (Abramowitz and Stegun 26.5.8, evaluated with
+/// the method of Lentz 1976). Relative error below 1e-10.
 fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
@@ -68,18 +70,18 @@ fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
 }
 
 fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
-    const LEAST: f64 = 1e-300;
-    let apart = |v: f64| if v.abs() < LEAST { LEAST } else { v };
+    const TINY: f64 = 1e-300;
+    let nonzero = |v: f64| if v.abs() < TINY { TINY } else { v };
     let mut c = 1.0;
-    let mut d = 1.0 / apart(1.0 - (a + b) * x / (a + 1.0));
+    let mut d = 1.0 / nonzero(1.0 - (a + b) * x / (a + 1.0));
     let mut h = d;
     for step in 1..10_000 {
         let m = f64::from(step);
         let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
         let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
         for term in [even, odd] {
-            d = 1.0 / apart(1.0 + term * d);
-            c = apart(1.0 + term / c);
+            d = 1.0 / nonzero(1.0 + term * d);
+            c = nonzero(1.0 + term / c);
             h *= d * c;
         }
         if (d * c - 1.0).abs() < 1e-15 {

@@ -1,4 +1,4 @@
-//! One walk-forward over a shuffled world, and what the verdicts say.
+//! One walk-forward over a shuffled world, and its verdicts.
 
 use std::collections::BTreeMap;
 
@@ -8,36 +8,45 @@ use super::null::Planted;
 use super::statistics::mean_test;
 use super::worlds::World;
 use crate::engine::Compute;
-use crate::exit::{Failure, OrCode};
+use crate::exit::{CommandFailure, OrCode};
 use crate::settings::Settings;
-use crate::trainer::{Model, Observer, Study, Verdict, walk_forward};
+use crate::trainer::{Model, Observer, Verdict, WalkForwardResult, walk_forward};
 
-/// What became of one symbol.
+/// The outcome of one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
+    /// `BASE-QUOTE`.
     pub symbol: String,
+    /// The verdict.
     pub approved: bool,
-    /// Thresholds that were missed.
+    /// Metrics whose thresholds were missed.
     pub missed: Vec<&'static str>,
+    /// Number of trades.
     pub trades: usize,
+    /// Share of winning trades.
     pub win_rate: f64,
+    /// Annualised Sharpe ratio, net.
     pub sharpe: f64,
-    /// Mean net result of its trades over its standard error.
+    /// Mean net result of the trades divided by its standard error.
     pub t: f64,
-    /// Mean net result of its trades, basis points.
+    /// Mean net result of the trades, basis points.
     pub net_bps: f64,
-    /// Correlation of the predicted edge with the planted signal over the test windows; NaN where either stands still.
+    /// Correlation of the predicted edge with the planted signal over the test windows; NaN if either is constant.
     pub correlation: f64,
 }
 
-/// Studies a world; one outcome a counted symbol, in their order. A symbol that could not be trained is not approved.
+/// Does a walk-forward over a world. One outcome per counted symbol, in their order. A symbol that could not be trained is not
+/// approved.
+///
+/// # Errors
+/// Settings that cannot be used, or a device that fails without a fallback.
 pub fn outcomes(
     settings: &Settings,
     compute: &Compute,
     world: &World,
     planted: &Planted,
     observer: &dyn Observer,
-) -> Result<Vec<Outcome>, Failure> {
+) -> Result<Vec<Outcome>, CommandFailure> {
     let found = walk_forward(&settings.trainer(), compute, &planted.panel, &world.counted, observer).or_code()?;
     let models: BTreeMap<usize, &Model> = found.models.iter().map(|model| (model.symbol, model)).collect();
     let one = |&symbol: &usize| match models.get(&symbol) {
@@ -57,19 +66,20 @@ pub fn outcomes(
     Ok(world.counted.iter().map(one).collect())
 }
 
-/// Models that [`outcomes`] trains.
+/// Number of models that [`outcomes`] trains.
 pub fn models(settings: &Settings, world: &World) -> usize {
-    Study::models(&settings.trainer(), &world.panel, &world.counted)
+    WalkForwardResult::model_count(&settings.trainer(), &world.panel, &world.counted)
 }
 
 fn outcome(model: &Model, planted: &Planted, symbol: usize) -> Outcome {
     let missed = match &model.verdict {
         Verdict::Approved(_) => Vec::new(),
-        Verdict::Rejected(rejected) => rejected.failures().iter().map(|failure| failure.metric).collect(),
+        Verdict::Rejected(rejected) => rejected.missed().iter().map(|failure| failure.metric).collect(),
     };
     let signal = planted.panel.row(&planted.signal, symbol);
-    let told = model.trained.folds.iter().flat_map(|outcome| {
-        outcome.fold.test.clone().zip(&outcome.predictions).map(|(bar, says)| (signal[bar], says.edge_bps))
+    let pairs = model.trained.folds.iter().flat_map(|outcome| {
+        let predictions = outcome.fold.test.clone().zip(&outcome.predictions);
+        predictions.map(|(bar, prediction)| (signal[bar], prediction.edge_bps))
     });
     Outcome {
         symbol: planted.panel.symbols[symbol].clone(),
@@ -80,11 +90,11 @@ fn outcome(model: &Model, planted: &Planted, symbol: usize) -> Outcome {
         sharpe: model.metrics.sharpe,
         t: mean_test(&model.account.entries.iter().map(|entry| entry.trade.net_bps).collect::<Vec<_>>()).t,
         net_bps: model.metrics.trades.average_bps,
-        correlation: correlation(&told.collect::<Vec<_>>()),
+        correlation: correlation(&pairs.collect::<Vec<_>>()),
     }
 }
 
-/// Pearson's, of the pairs that are both numbers.
+/// Pearson's correlation of the pairs in which both are finite.
 fn correlation(pairs: &[(f64, f64)]) -> f64 {
     let known: Vec<(f64, f64)> = pairs.iter().copied().filter(|(a, b)| a.is_finite() && b.is_finite()).collect();
     let n = known.len() as f64;

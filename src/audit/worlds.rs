@@ -1,45 +1,47 @@
-//! The panels that noise and power are measured on: parts of the user's candles, or simulated markets.
+//! The panels for noise and power: parts of the user's candles, or simulated markets.
 
 use std::collections::BTreeSet;
 
 use crate::arith::draw;
 use crate::bars::{Candles, DAY_MS, Panel};
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::folds;
 use crate::market::Simulated;
 use crate::settings::Settings;
 
-/// Symbols of one world at most: the features of a hundred hourly symbols over 240 days take 143 MB.
-const MOST_SYMBOLS: usize = 100;
-/// Coins that a simulated market lists for [`MOST_SYMBOLS`] that trade enough and are old enough.
+/// Most symbols of one world: the features of a hundred hourly symbols over 240 days take 143 MB.
+const MAX_SYMBOLS: usize = 100;
+/// Coins to list in a simulated market so that [`MAX_SYMBOLS`] trade enough and are old enough.
 const LISTED: usize = 150;
-/// 2023-01-01 UTC, the simulated market's first bar, and the days in which its lasting coins are listed.
+/// The first bar of the simulated market, 2023-01-01 UTC.
 pub(crate) const FIRST_MS: i64 = 1_672_531_200_000;
+/// Days from the first bar within which its permanent coins are listed.
 pub(crate) const LISTING_DAYS: i64 = 61;
-/// Stream of the worlds' seeds.
+/// Stream of the random seeds of the worlds.
 const AUDIT: u64 = 0x61_7564_6974;
-/// The coins that others are held against: every part of a market has them.
+/// The coins that features compare others with. Every part of a market contains them.
 pub(crate) const REFERENCES: [&str; 2] = ["BTC", "ETH"];
 
-/// Where worlds come from.
+/// Where the candles come from.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
-    /// Candles of the user's.
+    /// The user's candles.
     Candles(&'a Panel),
-    /// Markets of `market.simulated`, each with a seed of its own, before anything is planted.
+    /// Markets of `market.simulated` without an edge, each with its own seed.
     Simulated,
 }
 
 /// Some symbols on one grid, not yet shuffled.
 pub struct World {
+    /// The candles.
     pub panel: Panel,
-    /// Symbols that count: those with a fold, each counted once over all worlds of one seed.
+    /// The symbols to study: those with a fold, each once over all worlds with one seed.
     pub counted: Vec<usize>,
-    /// Of this world's shuffling.
+    /// Seed of this world's shuffling.
     pub seed: u64,
 }
 
-/// As many worlds as hold `symbols` symbols together, made one by one: only one need be in memory.
+/// Worlds that together have `symbols` symbols. They are made one by one, so that only one is in memory.
 pub struct Worlds<'a> {
     source: Source<'a>,
     settings: &'a Settings,
@@ -50,28 +52,30 @@ pub struct Worlds<'a> {
 }
 
 impl<'a> Worlds<'a> {
+    /// Worlds with `symbols` symbols in all.
+    ///
     /// # Errors
-    /// Candles of which no symbol has enough history for one fold.
-    pub fn new(source: Source<'a>, settings: &'a Settings, symbols: usize) -> Result<Self, Failure> {
+    /// Candles in which no symbol has enough history for one fold.
+    pub fn new(source: Source<'a>, settings: &'a Settings, symbols: usize) -> Result<Self, CommandFailure> {
         let parts = match source {
             Source::Simulated => Vec::new(),
             Source::Candles(panel) => {
                 let plan = |symbol: usize| folds::plan(&panel.ranges[symbol], &settings.folds, panel.timeframe);
-                let whole: Vec<usize> = (0..panel.symbols.len()).filter(|&symbol| plan(symbol).is_ok()).collect();
-                if whole.is_empty() {
+                let usable: Vec<usize> = (0..panel.symbols.len()).filter(|&symbol| plan(symbol).is_ok()).collect();
+                if usable.is_empty() {
                     let longest = (0..panel.symbols.len()).max_by_key(|&symbol| panel.ranges[symbol].len());
                     let reason = longest.and_then(|symbol| plan(symbol).err()).map(|error| error.to_string());
                     let reason = reason.unwrap_or_default();
-                    let message = format!("no symbol has enough history to be studied; of the longest: {reason}");
-                    return Err(Failure::new(Code::BadData, message));
+                    let message = format!("no symbol has enough history; the longest one: {reason}");
+                    return Err(CommandFailure::new(Code::BadData, message));
                 }
-                whole.chunks(MOST_SYMBOLS).map(<[usize]>::to_vec).collect()
+                usable.chunks(MAX_SYMBOLS).map(<[usize]>::to_vec).collect()
             }
         };
         Ok(Self { source, settings, parts, left: symbols, next: 0 })
     }
 
-    fn make(&self, number: usize) -> Result<World, Failure> {
+    fn make(&self, number: usize) -> Result<World, CommandFailure> {
         let seed = draw(self.settings.seed, AUDIT, number as u64);
         let mut world = match self.source {
             Source::Simulated => simulated(self.settings, seed)?,
@@ -88,7 +92,7 @@ impl<'a> Worlds<'a> {
 }
 
 impl Iterator for Worlds<'_> {
-    type Item = Result<World, Failure>;
+    type Item = Result<World, CommandFailure>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
@@ -101,8 +105,8 @@ impl Iterator for Worlds<'_> {
     }
 }
 
-/// Coins of one simulated market that a run would choose: old enough, traded enough.
-fn simulated(settings: &Settings, seed: u64) -> Result<World, Failure> {
+/// The coins of a simulated market that a run would choose: old enough, and traded enough.
+fn simulated(settings: &Settings, seed: u64) -> Result<World, CommandFailure> {
     let mut own = settings.clone();
     own.seed = seed;
     (own.market.simulated.edge, own.market.simulated.symbols) = (0.0, LISTED);
@@ -123,12 +127,12 @@ fn simulated(settings: &Settings, seed: u64) -> Result<World, Failure> {
     let panel = Panel::new(candles, settings.market.timeframe, 0, true).or_exit(Code::Failed)?;
     let plan = |symbol: &usize| folds::plan(&panel.ranges[*symbol], &settings.folds, panel.timeframe);
     let mut counted: Vec<usize> = (0..panel.symbols.len()).filter(|symbol| plan(symbol).is_ok()).collect();
-    counted.truncate(MOST_SYMBOLS);
+    counted.truncate(MAX_SYMBOLS);
     if counted.is_empty() {
         let message = format!(
-            "the simulated market has no coin with one fold in market.lookback_days = {days}; raise it, or shorten folds.train_days"
+            "the simulated market has no coin with a fold in market.lookback_days = {days}; raise it, or lower folds.train_days"
         );
-        return Err(Failure::new(Code::Usage, message));
+        return Err(CommandFailure::new(Code::Usage, message));
     }
     Ok(World { panel, counted, seed })
 }
@@ -137,22 +141,21 @@ fn is_reference(panel: &Panel, symbol: usize) -> bool {
     REFERENCES.iter().any(|coin| panel.symbols[symbol].split('-').next() == Some(*coin))
 }
 
-/// Some symbols of a panel, and the references beside them.
-fn part_of(panel: &Panel, symbols: &[usize], seed: u64) -> Result<World, Failure> {
+/// Some symbols of a panel, together with the reference coins.
+fn part_of(panel: &Panel, symbols: &[usize], seed: u64) -> Result<World, CommandFailure> {
     let own: BTreeSet<usize> = symbols.iter().copied().collect();
-    let beside = (0..panel.symbols.len()).filter(|&symbol| is_reference(panel, symbol));
-    let all: BTreeSet<usize> = own.iter().copied().chain(beside).collect();
-    let counted = all.iter().enumerate().filter(|(_, symbol)| own.contains(symbol)).map(|(place, _)| place).collect();
+    let references = (0..panel.symbols.len()).filter(|&symbol| is_reference(panel, symbol));
+    let all: BTreeSet<usize> = own.iter().copied().chain(references).collect();
+    let counted = all.iter().enumerate().filter(|(_, symbol)| own.contains(symbol)).map(|(index, _)| index).collect();
     let bars = 0..panel.bars;
     Ok(World { panel: part(panel, all.into_iter(), bars)?, counted, seed })
 }
 
-/// Symbols on which look-ahead and recursion are tried: the references, and others from all over the panel; fewer of
-/// long histories.
+/// The symbols for look-ahead and recursion: the reference coins and others spread over the panel, fewer if histories are long.
 ///
 /// # Errors
-/// Candles of which no symbol has enough history for one fold.
-pub fn sample(source: Source<'_>, settings: &Settings) -> Result<Panel, Failure> {
+/// Candles in which no symbol has enough history for one fold.
+pub fn sample(source: Source<'_>, settings: &Settings) -> Result<Panel, CommandFailure> {
     const CELLS: usize = 60_000;
     let world;
     let (panel, counted) = match source {
@@ -165,15 +168,15 @@ pub fn sample(source: Source<'_>, settings: &Settings) -> Result<Panel, Failure>
             (&world.panel, world.counted.clone())
         }
     };
-    let wanted = (CELLS / panel.bars.max(1)).clamp(3, 8);
+    let size = (CELLS / panel.bars.max(1)).clamp(3, 8);
     let mut chosen: BTreeSet<usize> = counted.iter().copied().filter(|&symbol| is_reference(panel, symbol)).collect();
     let others: Vec<usize> = counted.into_iter().filter(|symbol| !chosen.contains(symbol)).collect();
-    let step = (others.len() / (wanted - chosen.len().min(wanted - 1))).max(1);
-    chosen.extend(others.into_iter().step_by(step).take(wanted - chosen.len()));
+    let step = (others.len() / (size - chosen.len().min(size - 1))).max(1);
+    chosen.extend(others.into_iter().step_by(step).take(size - chosen.len()));
     part(panel, chosen.into_iter(), 0..panel.bars)
 }
 
-/// The part of a panel that holds only `symbols` and `bars`; symbols without a bar there are left out.
+/// The part of a panel with only `symbols` and `bars`. Symbols without a bar in it are left out.
 ///
 /// # Errors
 /// A part without any bar.
@@ -181,7 +184,7 @@ pub fn part(
     panel: &Panel,
     symbols: impl Iterator<Item = usize>,
     bars: std::ops::Range<usize>,
-) -> Result<Panel, Failure> {
+) -> Result<Panel, CommandFailure> {
     let candles = symbols.map(|symbol| {
         let own = &panel.ranges[symbol];
         let range = own.start.max(bars.start)..own.end.min(bars.end);

@@ -1,8 +1,8 @@
-//! Rows lent one by one to whoever writes them elsewhere: a million wide rows are read without a value of its own for
-//! each cell, and without a task that is woken for each row.
+//! Bulk reads: rows are lent one by one to a sink. A million wide rows are read without allocating a value per cell
+//! or waking a task per row.
 //!
-//! SQLite is read by a connection of its own, and PostgreSQL sends the rows by its binary COPY; whoever takes them does so where
-//! they are, since to pass wide rows from one thread to another costs more than it spares.
+//! SQLite is read by a connection of its own; PostgreSQL sends the rows as binary COPY. The sink processes rows on
+//! the reading thread, because passing wide rows between threads costs more than it saves.
 
 mod postgres;
 mod sqlite;
@@ -17,26 +17,32 @@ use super::BrainError;
 use super::store::Store;
 use super::value::{Column, Value};
 
-/// One value as the database has it, lent until the next row.
+/// One value, lent until the next row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell<'a> {
+    /// NULL.
     Null,
+    /// Text or JSON.
     Text(&'a str),
+    /// A floating-point number.
     Real(f64),
+    /// A whole number.
     Int(i64),
+    /// True or false.
     Bool(bool),
     /// Milliseconds since 1970 UTC.
     Time(i64),
+    /// A date.
     Date(NaiveDate),
 }
 
-/// Takes rows as they are read, on a thread on which it may wait.
-pub trait TakeRows: Send + 'static {
-    /// One row, in the order of the query's columns; after `Break` no further one comes.
+/// Receives rows as they are read, on a thread on which it may block.
+pub trait RowSink: Send + 'static {
+    /// Receives one row, in the order of the query's columns. After `Break` no further row follows.
     fn row(&mut self, cells: &[Cell<'_>]) -> ControlFlow<()>;
 }
 
-/// What one reading of rows asks for.
+/// One bulk read.
 struct Query {
     what: String,
     sql: String,
@@ -49,8 +55,8 @@ impl Query {
         BrainError::Read { what: format!("cannot read {}", self.what), source: source.into() }
     }
 
-    /// A column that holds what it never should.
-    fn mistaken(&self, column: usize, found: impl std::fmt::Display) -> BrainError {
+    /// The error for a value that does not fit its column.
+    fn wrong_value(&self, column: usize, found: impl std::fmt::Display) -> BrainError {
         let column = self.columns[column];
         BrainError::Decode {
             what: self.what.clone(),
@@ -61,38 +67,38 @@ impl Query {
     }
 }
 
-/// Ends the reading on its thread when nobody waits for it any more.
-struct Wanted(Arc<AtomicBool>);
+/// Stops the read on its thread when its caller is dropped.
+struct CancelOnDrop(Arc<AtomicBool>);
 
-impl Drop for Wanted {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
 impl Store {
-    /// Hands every row of a query to `taker`, which comes back when all are read or it wants no more.
+    /// Passes every row of a query to `sink`, and returns it after the last row or after its `Break`.
     ///
     /// # Errors
     /// A database that fails, or a column that holds another kind of value than its own.
-    pub async fn read_in_bulk<T: TakeRows>(
+    pub async fn read_in_bulk<T: RowSink>(
         &self,
         what: &str,
         sql: String,
         binds: &[Value],
         columns: &'static [Column],
-        taker: T,
+        sink: T,
     ) -> Result<T, BrainError> {
         let query = Query { what: what.to_owned(), sql, binds: binds.to_vec(), columns };
         match self {
-            Self::Postgres(pool) => postgres::read(pool, query, taker).await,
+            Self::Postgres(pool) => postgres::read(pool, query, sink).await,
             Self::Sqlite(pool) => {
                 let file = pool.connect_options().get_filename().to_owned();
-                let wanted = Wanted(Arc::new(AtomicBool::new(true)));
-                let still = wanted.0.clone();
-                let reading = tokio::task::spawn_blocking(move || sqlite::read(&file, &query, taker, &still));
+                let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
+                let is_cancelled = cancel.0.clone();
+                let reading = tokio::task::spawn_blocking(move || sqlite::read(&file, &query, sink, &is_cancelled));
                 let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-                drop(wanted);
+                drop(cancel);
                 read
             }
         }

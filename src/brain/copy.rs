@@ -1,4 +1,4 @@
-//! The text form of PostgreSQL's COPY.
+//! The text format of PostgreSQL's COPY.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::value::Value;
 
-/// Rows waiting to be sent, one line each, values separated by tabs.
+/// Rows waiting to be sent: one line per row, values separated by tabs.
 #[derive(Debug, Default)]
 pub(crate) struct CopyText {
     text: String,
@@ -17,7 +17,7 @@ impl CopyText {
         self.text.len()
     }
 
-    /// What has gathered, leaving nothing.
+    /// Takes the collected text, leaving nothing.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.text).into_bytes()
     }
@@ -40,7 +40,7 @@ impl CopyText {
         self.text.push('\n');
     }
 
-    /// Text as it is, for values that are known to need no escape.
+    /// Appends text as it is, for values that need no escape.
     pub fn raw(&mut self, text: &str) {
         self.text.push_str(text);
     }
@@ -49,7 +49,7 @@ impl CopyText {
         self.text.push_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true));
     }
 
-    /// The shortest digits that read back as the same number.
+    /// Appends the shortest digits that read back as the same number.
     pub fn real(&mut self, real: f64) {
         // Writing to a string cannot fail.
         let _ = write!(self.text, "{real:?}");

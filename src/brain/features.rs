@@ -1,4 +1,4 @@
-//! Feature values: by far the most rows, and so written without a struct for each.
+//! Feature values. They are by far the most rows, so they are written without a struct per row.
 
 use std::sync::Arc;
 
@@ -13,44 +13,52 @@ use super::store::Tx;
 use super::value::{Field, Value, time_of_ms};
 use super::{Brain, BrainError, Record};
 
-/// Rows of one SQLite INSERT, six parameters each.
+/// Rows of one SQLite INSERT, with six parameters per row.
 const SQLITE_ROWS: usize = 200;
 
-/// COPY text is sent in pieces of about this many bytes.
-const COPY_PIECE: usize = 1 << 20;
+/// COPY text is sent in chunks of about this many bytes.
+const COPY_CHUNK_BYTES: usize = 1 << 20;
 
 const WRITE: &str = "cannot write to features";
 
-/// Features of one symbol over some bars, ready to be stored.
+/// Features of one symbol over consecutive bars, ready to be stored.
 #[derive(Debug, Clone, Copy)]
 pub struct FeatureBlock<'a> {
+    /// `BASE-QUOTE`.
     pub symbol: &'a str,
-    /// Opens of the bars, ms UTC, ascending; `[bars]`.
+    /// Open times of the bars, milliseconds since 1970 UTC, ascending; `[bars]`.
     pub timestamps: &'a [i64],
-    /// `[features]`.
+    /// Names of the features; `[features]`.
     pub names: &'a [&'a str],
-    /// `[bars × features]`, row-major; NaN where missing.
+    /// Values, `[bars × features]`, row-major; NaN where missing.
     pub values: &'a [f32],
 }
 
 row! {
-    /// One feature of one symbol at one bar; NaN where it was missing.
+    /// One feature of one symbol at one bar.
     pub struct FeatureRow {
+        /// `BASE-QUOTE`.
         pub symbol: String,
+        /// Open of the bar.
         pub timestamp: DateTime<Utc>,
+        /// Name in the feature catalogue.
         pub feature_name: String,
+        /// NaN where missing.
         pub feature_value: f64,
+        /// The run that wrote it.
         pub run_id: String,
+        /// True if the candles come from the simulated market.
         pub simulated: bool,
     }
 }
 
 impl Brain {
-    /// Stores features in one transaction; values that any run had stored for the same symbol between the first and
-    /// the last bar of a block give way. Gives back the number of values written.
+    /// Stores features in one transaction and returns the number of values written.
+    ///
+    /// Values that any run stored for the same symbol between the first and the last bar of a block are replaced.
     ///
     /// # Errors
-    /// A block whose values are not `[bars × features]`, or a database that fails; nothing is then changed.
+    /// A block whose values are not `[bars × features]`, or a database that fails. Nothing is changed then.
     pub async fn store_features(
         &self,
         run_id: &str,
@@ -72,7 +80,7 @@ impl Brain {
             if let (Some(&first), Some(&last)) = (block.timestamps.first(), block.timestamps.last()) {
                 let sql = "DELETE FROM features WHERE symbol = $1 AND timestamp BETWEEN $2 AND $3";
                 let symbol = Value::Text(block.symbol.to_owned());
-                let range = [symbol, time_of_ms(first).put(), time_of_ms(last).put()];
+                let range = [symbol, time_of_ms(first).to_value(), time_of_ms(last).to_value()];
                 tx.execute(WRITE, sql, &range).await?;
             }
         }
@@ -85,7 +93,7 @@ impl Brain {
         Ok(blocks.iter().map(|block| block.values.len() as u64).sum())
     }
 
-    /// One symbol's stored features, ordered by time and name, as they arrive.
+    /// Streams one symbol's stored features, ordered by time and name.
     pub fn features(&self, symbol: &str) -> BoxStream<'_, Result<FeatureRow, BrainError>> {
         let sql = "SELECT symbol, timestamp, feature_name, feature_value, run_id, simulated FROM features \
                    WHERE symbol = $1 ORDER BY timestamp, feature_name";
@@ -102,7 +110,7 @@ async fn copy_blocks(
     blocks: &[FeatureBlock<'_>],
 ) -> Result<(), sqlx::Error> {
     let mut tail = CopyText::default();
-    tail.row(&[run_id.to_owned().put(), simulated.put()]);
+    tail.row(&[run_id.to_owned().to_value(), simulated.to_value()]);
     let tail = String::from_utf8_lossy(&tail.take()).into_owned();
     let statement = "COPY features (symbol, timestamp, feature_name, feature_value, run_id, simulated) FROM STDIN";
     let mut sink = tx.copy_in_raw(statement).await?;
@@ -128,7 +136,7 @@ async fn copy_blocks(
                 copy.raw("\t");
                 copy.raw(&tail);
             }
-            if copy.len() >= COPY_PIECE {
+            if copy.len() >= COPY_CHUNK_BYTES {
                 sink.send(copy.take()).await?;
             }
         }
@@ -154,7 +162,7 @@ async fn insert_blocks(
     for block in blocks {
         let symbol: Arc<str> = block.symbol.into();
         let names: Vec<Arc<str>> = block.names.iter().map(|&name| name.into()).collect();
-        // In the key's order a row goes behind the last one, and the tree is not searched for its place.
+        // In the order of the key each row is appended, and the tree is not searched for its position.
         let mut order: Vec<usize> = (0..names.len()).collect();
         order.sort_by_key(|&at| &names[at]);
         let cells: Vec<(usize, usize)> =
@@ -178,7 +186,7 @@ async fn insert_blocks(
     Ok(())
 }
 
-/// An INSERT of that many rows. Its parameters have no numbers: SQLite keeps numbered ones in a list that it searches
+/// An INSERT of that many rows. Its parameters are not numbered, because SQLite searches its list of numbered ones
 /// from the start for each.
 fn insert_statement(rows: usize) -> String {
     let head = "INSERT INTO features (symbol, timestamp, feature_name, feature_value, run_id, simulated) VALUES ";

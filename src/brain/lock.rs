@@ -1,7 +1,7 @@
-//! The lock that keeps two runs from working at once.
+//! The lock that prevents two runs from working at once.
 //!
-//! It is one row with a heartbeat. A holder that was killed is recognised at once by its process on the same
-//! machine, and elsewhere by a heartbeat that stands still.
+//! It is one row with a heartbeat. A holder that was killed is recognised at once by its process if it ran on this
+//! machine, and otherwise by the age of its heartbeat.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,54 +17,61 @@ use super::store::{Store, Tx};
 use super::value::{Column, Field, Kind, Value};
 use super::{Brain, BrainError, Record};
 
-/// A heartbeat older than this belongs to a run that is gone.
+/// A heartbeat older than this belongs to a run that has ended.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Pause between two heartbeats.
-const BEAT: Duration = Duration::from_secs(10);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A start is told as boot time plus ticks, and the boot time moves when the machine's clock is set right.
+/// Tolerance for a process's start time, seconds. It is computed as boot time plus ticks, and the boot time changes
+/// when the machine's clock is adjusted.
 const CLOCK_STEP_S: u64 = 5;
 
 const NAME: &str = "run";
 
-/// The database's time; a transaction may have waited for the table after it began.
+/// The database's clock. It is read per statement, because a transaction may have waited for the table after it
+/// began.
 const NOW_SQL: &str = "SELECT statement_timestamp()";
 const NOW: &[Column] = &[Column { name: "now", kind: Kind::Time }];
 
 const RUN_LOCK: Table<LockRow> = Table::new("run_lock", "name");
 
 row! {
-    /// Who holds the lock.
+    /// The holder of the lock.
     pub struct LockRow {
+        /// Always `run`.
         pub name: String,
-        /// Tells this holder from any other, the same process included.
+        /// Identifies this holder, even among locks of the same process.
         pub token: String,
-        /// For people: what runs where.
+        /// Run, process and machine, for people.
         pub owner: String,
+        /// See `host`.
         pub host: String,
+        /// Process number.
         pub pid: i64,
-        /// Seconds since 1970; a number that is used again does not start at the same time.
+        /// Start of the process, seconds since 1970. A process number that is reused has another start.
         pub process_started: i64,
+        /// When the lock was taken.
         pub acquired: DateTime<Utc>,
+        /// Last sign of life.
         pub heartbeat: DateTime<Utc>,
     }
 }
 
-/// The lock, held: it beats in the background until it is released or dropped.
+/// The held lock. It sends heartbeats in the background until it is released or dropped.
 #[derive(Debug)]
 pub struct RunLock {
     store: Store,
     token: String,
     lost: Arc<AtomicBool>,
-    beating: JoinHandle<()>,
+    heartbeats: JoinHandle<()>,
 }
 
 impl Brain {
-    /// Takes the run lock, also from a holder that is gone; `purpose` says what for (a run's name).
+    /// Takes the run lock, even from a holder that has ended. `purpose` describes the holder, such as a run's name.
     ///
     /// # Errors
-    /// `Locked` while another run is alive.
+    /// [`BrainError::Locked`] while another run is alive; a database that fails.
     pub async fn lock(&self, purpose: &str) -> Result<RunLock, BrainError> {
         let mut tx = self.store.begin().await?;
         if let Tx::Postgres(_) = tx {
@@ -80,28 +87,32 @@ impl Brain {
                     timeout_s: LOCK_TIMEOUT.as_secs() as i64,
                 });
             }
-            tracing::warn!(owner = holder.owner, "the run that held the lock is gone; taking it over");
+            tracing::warn!(owner = holder.owner, "the run that held the lock has ended; taking the lock over");
         }
         let row = own_row(purpose, now);
-        tx.execute("cannot take the lock", "DELETE FROM run_lock WHERE name = $1", &[NAME.to_owned().put()]).await?;
+        tx.execute("cannot take the lock", "DELETE FROM run_lock WHERE name = $1", &[NAME.to_owned().to_value()])
+            .await?;
         tx.insert(&RUN_LOCK, std::slice::from_ref(&row)).await?;
         tx.commit().await?;
         let lost = Arc::new(AtomicBool::new(false));
-        let beating = tokio::spawn(beat(self.store.clone(), row.token.clone(), lost.clone()));
-        Ok(RunLock { store: self.store.clone(), token: row.token, lost, beating })
+        let heartbeats = tokio::spawn(send_heartbeats(self.store.clone(), row.token.clone(), lost.clone()));
+        Ok(RunLock { store: self.store.clone(), token: row.token, lost, heartbeats })
     }
 
-    /// The purpose of whoever holds the lock and shows signs of life.
+    /// Owner of the lock, if a live run holds it.
+    ///
+    /// # Errors
+    /// A database that fails.
     pub async fn lock_holder(&self) -> Result<Option<String>, BrainError> {
-        // Without a transaction: on SQLite that would wait for whoever writes.
+        // Without a transaction, which on SQLite would wait for the writer.
         let now = match &self.store {
             Store::Sqlite(_) => Utc::now(),
             Store::Postgres(_) => {
                 time_in(&self.store.scan("the time", NOW_SQL.into(), &[], NOW).try_collect::<Vec<_>>().await?)
             }
         };
-        let held = self.typed(&RUN_LOCK, holder_sql(), &[NAME.to_owned().put()]).try_next().await?;
-        Ok(held.filter(|holder| is_alive(holder, now)).map(|holder| holder.owner))
+        let holder = self.typed(&RUN_LOCK, holder_sql(), &[NAME.to_owned().to_value()]).try_next().await?;
+        Ok(holder.filter(|holder| is_alive(holder, now)).map(|holder| holder.owner))
     }
 }
 
@@ -110,8 +121,8 @@ fn holder_sql() -> String {
 }
 
 async fn holder(tx: &mut Tx) -> Result<Option<LockRow>, BrainError> {
-    let held = tx.rows("run_lock", holder_sql(), &[NAME.to_owned().put()], LockRow::COLUMNS).await?;
-    held.into_iter().next().map(|values| LockRow::from_values("run_lock", values)).transpose()
+    let rows = tx.rows("run_lock", holder_sql(), &[NAME.to_owned().to_value()], LockRow::COLUMNS).await?;
+    rows.into_iter().next().map(|values| LockRow::from_values("run_lock", values)).transpose()
 }
 
 fn is_alive(holder: &LockRow, now: DateTime<Utc>) -> bool {
@@ -119,10 +130,10 @@ fn is_alive(holder: &LockRow, now: DateTime<Utc>) -> bool {
 }
 
 impl RunLock {
-    /// Whether the lock is still ours.
+    /// Checks that this run still holds the lock.
     ///
     /// # Errors
-    /// `LockLost` when another run took over because this one showed no sign of life.
+    /// [`BrainError::LockLost`] if another run took the lock over because this one sent no heartbeat.
     pub fn check(&self) -> Result<(), BrainError> {
         if self.lost.load(Ordering::Relaxed) {
             return Err(BrainError::LockLost { timeout_s: LOCK_TIMEOUT.as_secs() as i64 });
@@ -130,45 +141,48 @@ impl RunLock {
         Ok(())
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
+    ///
+    /// # Errors
+    /// A database that fails.
     pub async fn release(self) -> Result<(), BrainError> {
-        self.beating.abort();
+        self.heartbeats.abort();
         let sql = "DELETE FROM run_lock WHERE token = $1";
-        self.store.execute("cannot release the lock", sql, &[self.token.clone().put()]).await.map(|_| ())
+        self.store.execute("cannot release the lock", sql, &[self.token.clone().to_value()]).await.map(|_| ())
     }
 }
 
 impl Drop for RunLock {
     fn drop(&mut self) {
-        self.beating.abort();
+        self.heartbeats.abort();
     }
 }
 
-async fn beat(store: Store, token: String, lost: Arc<AtomicBool>) {
+async fn send_heartbeats(store: Store, token: String, lost: Arc<AtomicBool>) {
     loop {
-        tokio::time::sleep(BEAT).await;
-        match beat_once(&store, &token).await {
+        tokio::time::sleep(HEARTBEAT_INTERVAL).await;
+        match renew(&store, &token).await {
             Ok(0) => {
                 lost.store(true, Ordering::Relaxed);
-                tracing::error!("another run took the lock over");
+                tracing::error!("another run has taken the lock over");
                 return;
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "a heartbeat failed; trying again"),
+            Err(error) => tracing::warn!(%error, "a heartbeat failed; retrying"),
         }
     }
 }
 
-async fn beat_once(store: &Store, token: &str) -> Result<u64, BrainError> {
+async fn renew(store: &Store, token: &str) -> Result<u64, BrainError> {
     let mut tx = store.begin().await?;
     let now = clock(&mut tx).await?;
     let sql = "UPDATE run_lock SET heartbeat = $2 WHERE token = $1";
-    let changed = tx.execute("cannot renew the lock", sql, &[token.to_owned().put(), now.put()]).await?;
+    let changed = tx.execute("cannot renew the lock", sql, &[token.to_owned().to_value(), now.to_value()]).await?;
     tx.commit().await?;
     Ok(changed)
 }
 
-/// The database's own clock: the clocks of two machines need not agree.
+/// The database's clock, because the clocks of two machines may differ.
 async fn clock(tx: &mut Tx) -> Result<DateTime<Utc>, BrainError> {
     if let Tx::Sqlite(_) = tx {
         return Ok(Utc::now());
@@ -176,7 +190,7 @@ async fn clock(tx: &mut Tx) -> Result<DateTime<Utc>, BrainError> {
     Ok(time_in(&tx.rows("the time", NOW_SQL, &[], NOW).await?))
 }
 
-/// The time that [`NOW_SQL`] gave.
+/// The time in the result of [`NOW_SQL`].
 fn time_in(rows: &[Vec<Value>]) -> DateTime<Utc> {
     match rows.first().and_then(|row| row.first()) {
         Some(Value::Time(now)) => *now,
@@ -199,7 +213,7 @@ fn own_row(purpose: &str, now: DateTime<Utc>) -> LockRow {
     }
 }
 
-/// What tells this machine, since when it is up, and its process numbers from any other.
+/// Identifies this machine, its current boot and its process namespace.
 fn host() -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let numbers = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
@@ -218,7 +232,7 @@ fn is_gone(holder: &LockRow) -> bool {
     }
 }
 
-/// When the process began, if it is running.
+/// Start of the process, seconds since 1970, if it is running.
 fn started(pid: u32) -> Option<i64> {
     let pid = Pid::from_u32(pid);
     let mut system = System::new();
@@ -237,12 +251,12 @@ mod tests {
     }
 
     #[test]
-    fn a_living_process_is_not_gone() {
+    fn a_live_process_is_not_gone() {
         assert!(!is_gone(&holder()));
     }
 
     #[test]
-    fn a_process_that_ended_is_gone_and_so_is_one_whose_number_is_used_again() {
+    fn an_ended_process_is_gone_and_so_is_one_whose_number_was_reused() {
         let mut child = std::process::Command::new("true").spawn().expect("`true` starts");
         let pid = i64::from(child.id());
         child.wait().expect("`true` ends");
@@ -251,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_on_another_machine_is_judged_by_its_heartbeat_alone() {
+    fn a_process_on_another_machine_is_judged_only_by_its_heartbeat() {
         assert!(!is_gone(&LockRow { host: "elsewhere".to_owned(), pid: 1, process_started: 1, ..holder() }));
     }
 }

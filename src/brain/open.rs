@@ -1,4 +1,4 @@
-//! Opening either database.
+//! Opens either database.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,43 +11,45 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::error::BrainError;
 use super::migrations;
-use super::store::{Answered, Store};
+use super::store::{BoxResult, Store};
 use crate::settings::redact_url;
 
-/// Seconds after which a server that does not answer counts as absent.
+/// Time after which a server that does not respond counts as absent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a writer waits for another one on SQLite.
+/// How long a writer on SQLite waits for another one.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Pages of a new file: a trade's row in the brain takes some 3 kB, so that SQLite's 4,096 bytes would hold one, and be read
-/// one by one. The journal's small rows do not mind.
+/// Page size of a new file. A trade's row in the brain takes about 3 kB: SQLite's default of 4,096 bytes would hold
+/// one row per page. The journal's small rows do not mind.
 const PAGE_BYTES: u32 = 16_384;
 
-/// Rows that SQLite's thread reads ahead of whoever takes them; it sleeps and wakes the less often the more these are.
-const ROWS_WAITING: usize = 1024;
+/// Rows that SQLite's thread reads ahead of the consumer. More rows mean fewer wake-ups.
+const READ_AHEAD_ROWS: usize = 1024;
 
-/// Two processes may make the tables of a new file at the same moment; the second finds them on its next try.
+/// Tries of the migrations: two processes may create the tables of a new file at the same moment, and the second one
+/// succeeds on its next try.
 const MIGRATE_TRIES: usize = 3;
 
-pub(super) fn open<'a>(url: &'a str, workdir: &'a Path, connections: u32) -> Answered<'a, Store> {
+/// Opens the database at `url` and brings its tables up to date; see [`Brain::open`](super::Brain::open).
+pub(super) fn open<'a>(url: &'a str, workdir: &'a Path, connections: u32) -> BoxResult<'a, Store> {
     Box::pin(async move {
-        let shown = redact_url(url);
-        let invalid = |why: &str| BrainError::Url { url: shown.clone(), why: why.to_owned() };
+        let redacted = redact_url(url);
+        let invalid = |why: &str| BrainError::Url { url: redacted.clone(), why: why.to_owned() };
         match url.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => open_postgres(url, &shown, connections).await,
-            Some(("sqlite", "")) => Err(invalid("it names no file")),
+            Some(("postgres" | "postgresql", _)) => open_postgres(url, &redacted, connections).await,
+            Some(("sqlite", "")) => Err(invalid("it has no file path")),
             Some(("sqlite", path)) => {
-                let pool = open_sqlite(&workdir.join(path), &shown, migrations::brain_on_sqlite()).await?;
+                let pool = open_sqlite(&workdir.join(path), &redacted, migrations::brain_on_sqlite()).await?;
                 Ok(Store::Sqlite(pool))
             }
-            Some((scheme, _)) => Err(invalid(&format!("'{scheme}' is no database this program knows"))),
+            Some((scheme, _)) => Err(invalid(&format!("'{scheme}' is not a supported database"))),
             None => Err(invalid("it has no scheme")),
         }
     })
 }
 
-/// The file of an address that names one.
+/// The file of a SQLite address.
 pub(super) fn sqlite_file(url: &str, workdir: &Path) -> Option<PathBuf> {
     match url.split_once("://") {
         Some(("sqlite", path)) if !path.is_empty() => Some(workdir.join(path)),
@@ -55,8 +57,8 @@ pub(super) fn sqlite_file(url: &str, workdir: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Opens or makes a SQLite file with its folder, in write-ahead mode so that readers never wait for the writer.
-pub(super) fn open_sqlite<'a>(path: &'a Path, shown: &'a str, migrator: Migrator) -> Answered<'a, SqlitePool> {
+/// Opens or creates a SQLite file with its folder, in write-ahead mode so that readers never wait for the writer.
+pub(super) fn open_sqlite<'a>(path: &'a Path, redacted: &'a str, migrator: Migrator) -> BoxResult<'a, SqlitePool> {
     Box::pin(async move {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|source| BrainError::Folder { path: folder.to_owned(), source })?;
@@ -68,7 +70,7 @@ pub(super) fn open_sqlite<'a>(path: &'a Path, shown: &'a str, migrator: Migrator
             .synchronous(SqliteSynchronous::Normal)
             .page_size(PAGE_BYTES)
             .busy_timeout(BUSY_TIMEOUT)
-            .row_buffer_size(ROWS_WAITING)
+            .row_buffer_size(READ_AHEAD_ROWS)
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
@@ -76,8 +78,8 @@ pub(super) fn open_sqlite<'a>(path: &'a Path, shown: &'a str, migrator: Migrator
             .connect_with(options)
             .await
             .map_err(|source| BrainError::Connect {
-                url: shown.to_owned(),
-                remedy: format!("is {} writable, and a SQLite file?", path.display()),
+                url: redacted.to_owned(),
+                remedy: format!("check that {} is writable and is a SQLite file", path.display()),
                 source,
             })?;
         let mut tries = MIGRATE_TRIES;
@@ -88,23 +90,23 @@ pub(super) fn open_sqlite<'a>(path: &'a Path, shown: &'a str, migrator: Migrator
                     tries -= 1;
                     tokio::time::sleep(Duration::from_millis(300)).await;
                 }
-                Err(source) => return Err(BrainError::Migrate { url: shown.to_owned(), source }),
+                Err(source) => return Err(BrainError::Migrate { url: redacted.to_owned(), source }),
             }
         }
     })
 }
 
-async fn open_postgres(url: &str, shown: &str, connections: u32) -> Result<Store, BrainError> {
+async fn open_postgres(url: &str, redacted: &str, connections: u32) -> Result<Store, BrainError> {
     let failed = |source: sqlx::Error| BrainError::Connect {
-        url: shown.to_owned(),
+        url: redacted.to_owned(),
         remedy: postgres_remedy(&source).to_owned(),
         source,
     };
     let options = PgConnectOptions::from_str(url)
-        .map_err(|error| BrainError::Url { url: shown.to_owned(), why: error.to_string() })?
+        .map_err(|error| BrainError::Url { url: redacted.to_owned(), why: error.to_string() })?
         .application_name("huracan")
         .disable_statement_logging();
-    // A pool goes on trying a server that refuses; one connection first says at once what is wrong.
+    // A pool keeps retrying a server that refuses; a single connection first reports the error at once.
     let first = tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
         .await
         .unwrap_or(Err(sqlx::Error::PoolTimedOut))
@@ -119,24 +121,24 @@ async fn open_postgres(url: &str, shown: &str, connections: u32) -> Result<Store
     migrations::brain_on_postgres()
         .run(&pool)
         .await
-        .map_err(|source| BrainError::Migrate { url: shown.to_owned(), source })?;
+        .map_err(|source| BrainError::Migrate { url: redacted.to_owned(), source })?;
     Ok(Store::Postgres(pool))
 }
 
 fn postgres_remedy(error: &sqlx::Error) -> &'static str {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
-            "is the server running, and are host and port right? `--set brain.url=sqlite://data/brain.db` needs none"
+            "is the server running, and are host and port right? `--set brain.url=sqlite://data/brain.db` needs no server"
         }
-        sqlx::Error::Tls(_) => "the server's certificate or TLS setting is at fault; see `sslmode` in the address",
+        sqlx::Error::Tls(_) => "check the server's certificate and TLS settings, and `sslmode` in the address",
         sqlx::Error::Database(refusal) => match refusal.code().as_deref() {
             Some("28P01" | "28000") => {
                 "check user and password; give them in HURACAN__BRAIN__URL, never in a settings file"
             }
-            Some("3D000") => "make the database first: createdb NAME",
+            Some("3D000") => "create the database first: createdb NAME",
             Some("53300") => "the server has no connection left; lower brain.connections",
             Some("57P03") => "the server is starting or stopping; try again in a moment",
-            _ => "see the server's log",
+            _ => "check the server's log",
         },
         _ => "check brain.url",
     }

@@ -1,9 +1,9 @@
-//! What reports, exports and later runs read.
+//! Reads for reports, exports and later runs.
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use super::bulk::TakeRows;
+use super::bulk::RowSink;
 use super::record::{Record, RunRecord, Table};
 use super::rows::*;
 use super::store::ValueStream;
@@ -11,7 +11,7 @@ use super::value::{Column, Field, Value};
 use super::{Brain, BrainError};
 
 impl Brain {
-    /// The run's rows of a table as they arrive, ordered by the table's key; nothing is collected.
+    /// Streams the run's rows of a table, ordered by the table's key.
     pub fn stream<'a, R: RunRecord>(
         &'a self,
         table: &'a Table<R>,
@@ -22,45 +22,59 @@ impl Brain {
         self.typed(table, sql, &[Value::Text(run_id.to_owned())])
     }
 
-    /// The run's rows of a table, collected.
+    /// Reads the run's rows of a table into memory, ordered by the table's key.
+    ///
+    /// # Errors
+    /// A database that fails, or a row that this program did not write.
     pub async fn rows<R: RunRecord>(&self, table: &Table<R>, run_id: &str) -> Result<Vec<R>, BrainError> {
         self.stream(table, run_id).try_collect().await
     }
 
-    /// Every row of a table, of all runs, as they arrive.
+    /// Streams the rows of all runs, ordered by the table's key.
     pub fn stream_all<'a, R: Record>(&'a self, table: &'a Table<R>) -> BoxStream<'a, Result<R, BrainError>> {
         let sql = format!("SELECT {} FROM {} ORDER BY {}", table.column_list(), table.name, table.key);
         self.typed(table, sql, &[])
     }
 
-    /// What is known of one file on the remote.
+    /// The manifest entry of one file on the remote.
+    ///
+    /// # Errors
+    /// A database that fails.
     pub async fn synced(&self, remote_path: &str) -> Result<Option<SyncRow>, BrainError> {
         let sql = format!("SELECT {} FROM sync_manifest WHERE remote_path = $1", SYNC_MANIFEST.column_list());
         self.typed(&SYNC_MANIFEST, sql, &[Value::Text(remote_path.to_owned())]).try_next().await
     }
 
-    /// The symbol's newest model of any run but this one; invented and real markets are kept apart.
+    /// The symbol's newest model of any other run that is not newer than `run`. Simulated and real markets are kept
+    /// apart.
+    ///
+    /// # Errors
+    /// A database that fails.
     pub async fn previous_model(&self, symbol: &str, run: &RunRow) -> Result<Option<ModelRow>, BrainError> {
         let sql = format!(
             "SELECT {} FROM models WHERE symbol = $1 AND run_id <> $2 AND simulated = $3 AND trained_at <= $4 \
              ORDER BY trained_at DESC, model_id LIMIT 1",
             MODELS.column_list()
         );
-        let binds = [symbol.to_owned().put(), run.run_id.put(), run.simulated.put(), run.started.put()];
+        let binds =
+            [symbol.to_owned().to_value(), run.run_id.to_value(), run.simulated.to_value(), run.started.to_value()];
         self.typed(&MODELS, sql, &binds).try_next().await
     }
 
-    /// What a model of a run was worth.
+    /// The performance of a model in the run that trained it.
+    ///
+    /// # Errors
+    /// A database that fails.
     pub async fn performance(&self, model: &ModelRow) -> Result<Option<PerformanceRow>, BrainError> {
         let sql = format!(
             "SELECT {} FROM model_performance WHERE run_id = $1 AND model_id = $2 ORDER BY scope LIMIT 1",
             MODEL_PERFORMANCE.column_list()
         );
-        let binds = [model.run_id.clone().put(), model.model_id.clone().put()];
+        let binds = [model.run_id.clone().to_value(), model.model_id.clone().to_value()];
         self.typed(&MODEL_PERFORMANCE, sql, &binds).try_next().await
     }
 
-    /// Rows of any query with the columns that it gives, as they arrive; parameters are `$1`, `$2`, … in both databases.
+    /// Streams the rows of any query; `columns` describes its result. Parameters are `$1`, `$2`, … in both databases.
     pub fn query<'a>(
         &'a self,
         what: &'a str,
@@ -71,19 +85,19 @@ impl Brain {
         self.store.scan(what, sql.into(), binds, columns)
     }
 
-    /// Every row of a query, lent to `taker` on a thread of its own: for a million of them.
+    /// Passes every row of a query to `sink` on a thread of its own; fast enough for a million rows.
     ///
     /// # Errors
     /// A database that fails, or a column that holds another kind of value than its own.
-    pub async fn read_in_bulk<T: TakeRows>(
+    pub async fn read_in_bulk<T: RowSink>(
         &self,
         what: &str,
         sql: impl Into<String>,
         binds: &[Value],
         columns: &'static [Column],
-        taker: T,
+        sink: T,
     ) -> Result<T, BrainError> {
-        self.store.read_in_bulk(what, sql.into(), binds, columns, taker).await
+        self.store.read_in_bulk(what, sql.into(), binds, columns, sink).await
     }
 
     pub(super) fn typed<'a, R: Record>(

@@ -1,4 +1,5 @@
-//! Whole copies of the library and the journal, made while others read and write them: what a lost disk is made good with.
+//! Consistent copies of the brain and the journal, made while they are in use, to restore from after the loss of a
+//! disk.
 
 use std::path::{Path, PathBuf};
 
@@ -9,32 +10,38 @@ use super::store::Store;
 use super::{Brain, BrainError, Journal};
 
 impl Brain {
-    /// Writes a copy to `to`, as of one moment; false on PostgreSQL, which has copies of its own.
+    /// Writes a copy of one moment to `to`. Returns false on PostgreSQL, which has its own backups.
     ///
     /// # Errors
-    /// A library that cannot be read, or a copy that cannot be written.
+    /// A brain that cannot be read, or a copy that cannot be written.
     pub async fn copy_to(&self, to: &Path) -> Result<bool, BrainError> {
         copy(&self.store, to).await
     }
 
-    /// The file that the library lies in, where it is one.
+    /// The file of a SQLite address; None for PostgreSQL.
     pub fn file_of(url: &str, workdir: &Path) -> Option<PathBuf> {
         sqlite_file(url, workdir)
     }
 
-    /// Whether no run ever began here.
+    /// Whether no run has ever started.
+    ///
+    /// # Errors
+    /// A database that fails.
     pub async fn is_new(&self) -> Result<bool, BrainError> {
         Ok(self.latest_run(None).await?.is_none())
     }
 
-    /// Forgets who holds the lock: in a copy, nobody does.
+    /// Deletes the run lock: in a copy, nobody holds it.
+    ///
+    /// # Errors
+    /// A database that fails.
     pub async fn forget_lock(&self) -> Result<(), BrainError> {
         self.store.execute("cannot release the lock", "DELETE FROM run_lock", &[]).await.map(|_| ())
     }
 }
 
 impl Journal {
-    /// Writes a copy to `to`, as of one moment.
+    /// Writes a copy of one moment to `to`.
     ///
     /// # Errors
     /// A journal that cannot be read, or a copy that cannot be written.
@@ -43,10 +50,10 @@ impl Journal {
     }
 }
 
-/// Ends a copy under way when nobody waits for it any more.
-struct Wanted(InterruptHandle);
+/// Interrupts the copy when its caller is dropped.
+struct InterruptOnDrop(InterruptHandle);
 
-impl Drop for Wanted {
+impl Drop for InterruptOnDrop {
     fn drop(&mut self) {
         self.0.interrupt();
     }
@@ -59,24 +66,25 @@ async fn copy(store: &Store, to: &Path) -> Result<bool, BrainError> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| BrainError::Read { what: what.clone(), source };
     let connection = Connection::open_with_flags(&from, OpenFlags::SQLITE_OPEN_READ_ONLY);
     let connection = connection.map_err(|error| failed(error.into()))?;
-    let wanted = Wanted(connection.get_interrupt_handle());
+    let interrupt = InterruptOnDrop(connection.get_interrupt_handle());
     let to = to.to_owned();
-    let copied = tokio::task::spawn_blocking(move || written(&connection, &to));
+    let copied = tokio::task::spawn_blocking(move || vacuum_into(&connection, &to));
     let copied = copied.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-    drop(wanted);
+    drop(interrupt);
     copied.map_err(failed)?;
     Ok(true)
 }
 
-/// `VACUUM INTO` reads in one transaction, and leaves out what was deleted.
-fn written(connection: &Connection, to: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// Copies by `VACUUM INTO`, which reads in one transaction and omits deleted rows. The copy gets its name once it is
+/// complete.
+fn vacuum_into(connection: &Connection, to: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let folder = to.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let half = tempfile::Builder::new().prefix(".copy-").tempdir_in(folder)?;
-    let half_file = half.path().join("whole.db");
+    let partial = tempfile::Builder::new().prefix(".copy-").tempdir_in(folder)?;
+    let partial_file = partial.path().join("whole.db");
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.execute("VACUUM INTO ?1", [half_file.to_string_lossy().as_ref()])?;
-    std::fs::File::open(&half_file)?.sync_all()?;
-    std::fs::rename(&half_file, to)?;
+    connection.execute("VACUUM INTO ?1", [partial_file.to_string_lossy().as_ref()])?;
+    std::fs::File::open(&partial_file)?.sync_all()?;
+    std::fs::rename(&partial_file, to)?;
     Ok(())
 }

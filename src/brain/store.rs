@@ -1,4 +1,4 @@
-//! One interface over both databases: statements with `$1`-style parameters, transactions, and streamed rows.
+//! One interface to both databases: statements with `$1`-style parameters, transactions, and streamed rows.
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -16,34 +16,36 @@ use super::value::{Column, Kind, Value, time_of_ms};
 /// Most parameters that one SQLite statement takes (its built-in limit is 32,766).
 const SQLITE_PARAMETERS: usize = 30_000;
 
-/// Most rows of one SQLite INSERT: beyond this a longer statement gains nothing.
+/// Most rows of one SQLite INSERT: longer statements gain nothing.
 const SQLITE_ROWS: usize = 500;
 
-/// COPY text is sent in pieces of about this many bytes.
-const COPY_PIECE: usize = 1 << 20;
+/// COPY text is sent in chunks of about this many bytes.
+const COPY_CHUNK_BYTES: usize = 1 << 20;
 
-/// A pool of either database.
+/// A connection pool of either database.
 #[derive(Debug, Clone)]
 pub(crate) enum Store {
     Postgres(PgPool),
     Sqlite(SqlitePool),
 }
 
-/// A transaction that writes; it is rolled back unless committed.
+/// A write transaction; it is rolled back unless committed.
 pub(crate) enum Tx {
     Postgres(Transaction<'static, Postgres>),
     Sqlite(Transaction<'static, Sqlite>),
 }
 
-/// What a database has to say, boxed: this library alone compiles what it takes to ask, and not every program anew.
-pub(crate) type Answered<'a, T> = BoxFuture<'a, Result<T, BrainError>>;
+/// A boxed database result. Boxing keeps the code of the queries in this crate, instead of compiling it again in
+/// every binary.
+pub(crate) type BoxResult<'a, T> = BoxFuture<'a, Result<T, BrainError>>;
 
+/// A stream of rows.
 pub(crate) type ValueStream<'a> = BoxStream<'a, Result<Vec<Value>, BrainError>>;
 
 impl Store {
-    /// Begins to write. On SQLite the write lock is taken at once, since a reader that turns writer
-    /// can be refused without a wait.
-    pub fn begin(&self) -> Answered<'_, Tx> {
+    /// Begins a write transaction. On SQLite the write lock is taken at once, because a reader that becomes a writer
+    /// can be rejected without a wait.
+    pub fn begin(&self) -> BoxResult<'_, Tx> {
         Box::pin(async move {
             let failed = BrainError::query("cannot begin a transaction");
             match self {
@@ -53,7 +55,7 @@ impl Store {
         })
     }
 
-    /// Rows of a query as they arrive, one value a column of `columns`; nothing is collected.
+    /// Streams the rows of a query, with one value per column of `columns`.
     pub fn scan<'a>(
         &'a self,
         what: &'a str,
@@ -74,12 +76,12 @@ impl Store {
         }
     }
 
-    /// One statement on its own; gives back the number of rows that it changed.
-    pub fn execute<'a>(&'a self, what: &'a str, sql: impl Into<String>, binds: &'a [Value]) -> Answered<'a, u64> {
+    /// Executes a single statement and returns the number of rows that it changed.
+    pub fn execute<'a>(&'a self, what: &'a str, sql: impl Into<String>, binds: &'a [Value]) -> BoxResult<'a, u64> {
         self.executed(what, sql.into(), binds)
     }
 
-    fn executed<'a>(&'a self, what: &'a str, sql: String, binds: &'a [Value]) -> Answered<'a, u64> {
+    fn executed<'a>(&'a self, what: &'a str, sql: String, binds: &'a [Value]) -> BoxResult<'a, u64> {
         Box::pin(async move {
             let done = match self {
                 Self::Postgres(pool) => {
@@ -93,7 +95,7 @@ impl Store {
 }
 
 impl Tx {
-    pub fn commit(self) -> Answered<'static, ()> {
+    pub fn commit(self) -> BoxResult<'static, ()> {
         Box::pin(async move {
             let done = match self {
                 Self::Postgres(tx) => tx.commit().await,
@@ -103,12 +105,12 @@ impl Tx {
         })
     }
 
-    /// One statement; gives back the number of rows that it changed.
-    pub fn execute<'a>(&'a mut self, what: &'a str, sql: impl Into<String>, binds: &'a [Value]) -> Answered<'a, u64> {
+    /// Executes a statement and returns the number of rows that it changed.
+    pub fn execute<'a>(&'a mut self, what: &'a str, sql: impl Into<String>, binds: &'a [Value]) -> BoxResult<'a, u64> {
         self.executed(what, sql.into(), binds)
     }
 
-    fn executed<'a>(&'a mut self, what: &'a str, sql: String, binds: &'a [Value]) -> Answered<'a, u64> {
+    fn executed<'a>(&'a mut self, what: &'a str, sql: String, binds: &'a [Value]) -> BoxResult<'a, u64> {
         Box::pin(async move {
             let done = match self {
                 Self::Postgres(tx) => {
@@ -122,14 +124,14 @@ impl Tx {
         })
     }
 
-    /// The rows of a query, collected: for the few that a transaction has to look at.
+    /// Reads the rows of a query into memory, for the few that a transaction needs.
     pub fn rows<'a>(
         &'a mut self,
         what: &'a str,
         sql: impl Into<String>,
         binds: &'a [Value],
         columns: &'static [Column],
-    ) -> Answered<'a, Vec<Vec<Value>>> {
+    ) -> BoxResult<'a, Vec<Vec<Value>>> {
         self.collected(what, sql.into(), binds, columns)
     }
 
@@ -139,7 +141,7 @@ impl Tx {
         sql: String,
         binds: &'a [Value],
         columns: &'static [Column],
-    ) -> Answered<'a, Vec<Vec<Value>>> {
+    ) -> BoxResult<'a, Vec<Vec<Value>>> {
         Box::pin(async move {
             let rows = match self {
                 Self::Postgres(tx) => bind_all_postgres(sql, binds)
@@ -155,7 +157,7 @@ impl Tx {
         })
     }
 
-    /// Adds rows: by COPY on PostgreSQL, by INSERTs of many rows on SQLite.
+    /// Inserts rows: by COPY on PostgreSQL, by multi-row INSERTs on SQLite.
     pub async fn insert<R: Record>(&mut self, table: &Table<R>, rows: &[R]) -> Result<(), BrainError> {
         if rows.is_empty() {
             return Ok(());
@@ -164,14 +166,14 @@ impl Tx {
         self.insert_values(table.name, &into, R::COLUMNS.len(), &mut rows.iter().map(Record::values)).await
     }
 
-    /// `rows` of `width` values each, `into` a table and its columns.
+    /// Inserts `rows` of `width` values each; `into` is a table with its columns.
     fn insert_values<'a>(
         &'a mut self,
         name: &'a str,
         into: &'a str,
         width: usize,
         rows: &'a mut (dyn Iterator<Item = Vec<Value>> + Send),
-    ) -> Answered<'a, ()> {
+    ) -> BoxResult<'a, ()> {
         Box::pin(async move {
             let failed = BrainError::query(format!("cannot write to {name}"));
             match self {
@@ -184,7 +186,7 @@ impl Tx {
                     };
                     for row in rows {
                         copy.row(&row);
-                        if copy.len() >= COPY_PIECE
+                        if copy.len() >= COPY_CHUNK_BYTES
                             && let Err(error) = sink.send(copy.take()).await
                         {
                             return Err(failed(error));
@@ -214,7 +216,7 @@ impl Tx {
     }
 }
 
-/// `(?, ?), (?, ?)` for that many rows of that many values.
+/// `(?, ?), (?, ?)`: placeholders for `rows` rows of `width` values.
 fn placeholders(rows: usize, width: usize) -> String {
     let row = format!("({})", vec!["?"; width].join(", "));
     vec![row; rows].join(", ")
@@ -230,8 +232,8 @@ fn bind_all_postgres(sql: String, binds: &[Value]) -> Query<'static, Postgres, P
         Value::Time(time) => query.bind(*time),
         Value::Date(date) => query.bind(*date),
     });
-    // A statement is kept with the types that it was prepared with, and what is not there has none of its own: kept, it
-    // would take the next row's number for text.
+    // A cached statement keeps the types that it was prepared with, and NULL has none: a cached one would take the
+    // next row's number for text.
     query.persistent(!binds.contains(&Value::Null))
 }
 
@@ -262,8 +264,8 @@ fn postgres_values(row: &PgRow, columns: &[Column]) -> Result<Vec<Value>, sqlx::
     columns.iter().enumerate().map(|(at, column)| value(at, column.kind)).collect()
 }
 
-/// SQLite types values, not columns (a whole number may come back from a REAL expression as an integer), so the
-/// value is converted to what the column is meant to hold.
+/// Reads a row, converting each value to its column's kind. SQLite types values, not columns: a REAL expression may
+/// return a whole number.
 fn sqlite_values(row: &SqliteRow, columns: &[Column]) -> Result<Vec<Value>, sqlx::Error> {
     let value = |at: usize, kind: Kind| {
         Ok(match kind {

@@ -1,4 +1,4 @@
-//! The kinds of value that both databases keep alike.
+//! The kinds of value that both databases store alike.
 
 use std::fmt::Write;
 
@@ -6,12 +6,12 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, SubsecRound, Utc};
 
 use crate::shadow::{ExitReason, Side};
 
-/// How a column is kept: PostgreSQL's own type, or the nearest that SQLite has.
+/// How a column is stored: PostgreSQL's own type, or the nearest one that SQLite has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// TEXT. JSON is text too, so that the order of its keys survives.
+    /// TEXT. JSON is stored as text too, which preserves the order of its keys.
     Text,
-    /// DOUBLE PRECISION; NaN is kept as NULL, so that averages skip it in both databases.
+    /// DOUBLE PRECISION. NaN is stored as NULL, so that averages skip it in both databases.
     Real,
     /// BIGINT.
     Int,
@@ -24,13 +24,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What a column of this kind holds, in a word.
+    /// What a column of this kind holds, for error messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Real => "a number",
             Self::Int => "a whole number",
-            Self::Bool => "yes or no",
+            Self::Bool => "true or false",
             Self::Time => "a time",
             Self::Date => "a date",
         }
@@ -40,19 +40,26 @@ impl Kind {
 /// One value of one row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
+    /// NULL; also NaN.
     Null,
+    /// Text or JSON.
     Text(String),
+    /// A floating-point number, not NaN.
     Real(f64),
+    /// A whole number.
     Int(i64),
+    /// True or false.
     Bool(bool),
+    /// A time, to the millisecond.
     Time(DateTime<Utc>),
+    /// A date.
     Date(NaiveDate),
 }
 
 impl Value {
-    /// The value as people and spreadsheets read it; NULL is empty, times are RFC 3339 UTC.
+    /// The value as text for people and spreadsheets: NULL is empty, times are RFC 3339 UTC.
     ///
-    /// What has to be made up is written to `buffer`, which a caller of many values uses again and again.
+    /// Formatted text is written to `buffer`, which callers with many values can reuse.
     pub fn plain<'a>(&'a self, buffer: &'a mut String) -> &'a str {
         buffer.clear();
         let written = match self {
@@ -64,16 +71,16 @@ impl Value {
             Self::Time(time) => write!(buffer, "{}", time.to_rfc3339_opts(SecondsFormat::Millis, true)),
             Self::Date(date) => write!(buffer, "{date}"),
         };
-        written.expect("a String takes whatever is written");
+        written.expect("writing to a String cannot fail");
         buffer
     }
 
-    /// [`Value::plain`] on its own.
+    /// [`Value::plain`] as an owned string.
     pub fn to_plain(&self) -> String {
         self.plain(&mut String::new()).to_owned()
     }
 
-    /// The value in JSON; infinities, which JSON has no word for, are null.
+    /// The value as JSON; infinities, which JSON cannot express, become null.
     pub fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Null => serde_json::Value::Null,
@@ -88,25 +95,29 @@ impl Value {
 /// One column of a table or of a query's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
+    /// Name in the database.
     pub name: &'static str,
+    /// What it holds.
     pub kind: Kind,
 }
 
-/// A Rust type that fits in a column.
+/// A Rust type that can be stored in a column.
 pub trait Field: Sized {
+    /// Kind of the column.
     const KIND: Kind;
-    fn put(&self) -> Value;
-    /// The value again, or nothing where it does not fit.
-    fn take(value: Value) -> Option<Self>;
+    /// The value to store.
+    fn to_value(&self) -> Value;
+    /// Reads a stored value, or None if its kind does not fit.
+    fn from_value(value: Value) -> Option<Self>;
 }
 
-/// The moment that many milliseconds after 1970 UTC, held inside what a time can express.
+/// The moment `ms` milliseconds after 1970 UTC, clamped to what a time can express.
 pub fn time_of_ms(ms: i64) -> DateTime<Utc> {
     let edge = if ms < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
     DateTime::from_timestamp_millis(ms).unwrap_or(edge)
 }
 
-/// A time as it will be read back: to the millisecond.
+/// The time as it is read back from a database: truncated to the millisecond.
 pub fn to_millis(time: DateTime<Utc>) -> DateTime<Utc> {
     time.trunc_subsecs(3)
 }
@@ -116,11 +127,11 @@ macro_rules! plain_field {
         impl Field for $type {
             const KIND: Kind = Kind::$kind;
 
-            fn put(&self) -> Value {
+            fn to_value(&self) -> Value {
                 Value::$kind(self.clone())
             }
 
-            fn take(value: Value) -> Option<Self> {
+            fn from_value(value: Value) -> Option<Self> {
                 match value {
                     Value::$kind(inner) => Some(inner),
                     _ => None,
@@ -137,12 +148,12 @@ plain_field!(NaiveDate, Date);
 impl Field for String {
     const KIND: Kind = Kind::Text;
 
-    /// PostgreSQL has no room for a NUL character in text, so both databases get the replacement character.
-    fn put(&self) -> Value {
+    /// PostgreSQL cannot store a NUL character in text, so both databases get the replacement character.
+    fn to_value(&self) -> Value {
         Value::Text(if self.contains('\0') { self.replace('\0', "\u{fffd}") } else { self.clone() })
     }
 
-    fn take(value: Value) -> Option<Self> {
+    fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Text(text) => Some(text),
             _ => None,
@@ -153,11 +164,11 @@ impl Field for String {
 impl Field for f64 {
     const KIND: Kind = Kind::Real;
 
-    fn put(&self) -> Value {
+    fn to_value(&self) -> Value {
         if self.is_nan() { Value::Null } else { Value::Real(*self) }
     }
 
-    fn take(value: Value) -> Option<Self> {
+    fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Real(real) => Some(real),
             Value::Null => Some(f64::NAN),
@@ -169,11 +180,11 @@ impl Field for f64 {
 impl Field for DateTime<Utc> {
     const KIND: Kind = Kind::Time;
 
-    fn put(&self) -> Value {
+    fn to_value(&self) -> Value {
         Value::Time(to_millis(*self))
     }
 
-    fn take(value: Value) -> Option<Self> {
+    fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Time(time) => Some(time),
             _ => None,
@@ -184,11 +195,11 @@ impl Field for DateTime<Utc> {
 impl Field for serde_json::Value {
     const KIND: Kind = Kind::Text;
 
-    fn put(&self) -> Value {
+    fn to_value(&self) -> Value {
         Value::Text(self.to_string())
     }
 
-    fn take(value: Value) -> Option<Self> {
+    fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Text(text) => serde_json::from_str(&text).ok(),
             _ => None,
@@ -199,11 +210,11 @@ impl Field for serde_json::Value {
 impl Field for Side {
     const KIND: Kind = Kind::Text;
 
-    fn put(&self) -> Value {
+    fn to_value(&self) -> Value {
         Value::Text(self.to_string())
     }
 
-    fn take(value: Value) -> Option<Self> {
+    fn from_value(value: Value) -> Option<Self> {
         let Value::Text(text) = value else { return None };
         [Self::Long, Self::Short].into_iter().find(|side| side.to_string() == text)
     }
@@ -212,11 +223,11 @@ impl Field for Side {
 impl Field for ExitReason {
     const KIND: Kind = Kind::Text;
 
-    fn put(&self) -> Value {
+    fn to_value(&self) -> Value {
         Value::Text(self.name().to_owned())
     }
 
-    fn take(value: Value) -> Option<Self> {
+    fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Text(text) => text.parse().ok(),
             _ => None,
@@ -227,14 +238,14 @@ impl Field for ExitReason {
 impl<T: Field> Field for Option<T> {
     const KIND: Kind = T::KIND;
 
-    fn put(&self) -> Value {
-        self.as_ref().map_or(Value::Null, T::put)
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::to_value)
     }
 
-    fn take(value: Value) -> Option<Self> {
+    fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Null => Some(None),
-            other => T::take(other).map(Some),
+            other => T::from_value(other).map(Some),
         }
     }
 }
@@ -244,29 +255,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn not_a_number_is_kept_as_null_and_infinity_as_itself() {
-        assert_eq!(f64::NAN.put(), Value::Null);
-        assert!(f64::take(Value::Null).is_some_and(f64::is_nan));
-        assert_eq!(f64::take(f64::INFINITY.put()), Some(f64::INFINITY));
-        assert_eq!(<Option<f64> as Field>::take(Some(f64::NAN).put()), Some(None));
+    fn nan_is_stored_as_null_and_infinity_as_itself() {
+        assert_eq!(f64::NAN.to_value(), Value::Null);
+        assert!(f64::from_value(Value::Null).is_some_and(f64::is_nan));
+        assert_eq!(f64::from_value(f64::INFINITY.to_value()), Some(f64::INFINITY));
+        assert_eq!(<Option<f64> as Field>::from_value(Some(f64::NAN).to_value()), Some(None));
     }
 
     #[test]
-    fn times_are_kept_to_the_millisecond() {
+    fn times_are_stored_to_the_millisecond() {
         let time = DateTime::from_timestamp(1_700_000_000, 123_987_654).expect("in range");
-        assert_eq!(time.put(), Value::Time(time_of_ms(1_700_000_000_123)));
-        assert_eq!(time.put().to_plain(), "2023-11-14T22:13:20.123Z");
+        assert_eq!(time.to_value(), Value::Time(time_of_ms(1_700_000_000_123)));
+        assert_eq!(time.to_value().to_plain(), "2023-11-14T22:13:20.123Z");
     }
 
     #[test]
     fn a_value_of_the_wrong_kind_is_refused() {
-        assert_eq!(Side::take(Value::Text("sideways".into())), None);
-        assert_eq!(i64::take(Value::Text("1".into())), None);
-        assert_eq!(<serde_json::Value as Field>::take(Value::Text("{".into())), None);
+        assert_eq!(Side::from_value(Value::Text("sideways".into())), None);
+        assert_eq!(i64::from_value(Value::Text("1".into())), None);
+        assert_eq!(<serde_json::Value as Field>::from_value(Value::Text("{".into())), None);
     }
 
     #[test]
-    fn text_loses_its_nul_characters_alone() {
-        assert_eq!("a\0b".to_owned().put(), Value::Text("a\u{fffd}b".into()));
+    fn only_nul_characters_are_replaced_in_text() {
+        assert_eq!("a\0b".to_owned().to_value(), Value::Text("a\u{fffd}b".into()));
     }
 }

@@ -1,4 +1,4 @@
-//! What the steps of a run store.
+//! Writes of the steps of a run.
 
 use std::collections::HashSet;
 
@@ -10,31 +10,37 @@ use super::store::Tx;
 use super::value::{Column, Kind, Value};
 use super::{Brain, BrainError};
 
-/// Paths named in one statement.
-const PATHS: usize = 500;
+/// Most paths in one statement.
+const PATHS_PER_STATEMENT: usize = 500;
 
-/// `$from, …`: places for so many parameters.
-fn places(from: usize, count: usize) -> String {
+/// `$from, …`: placeholders for `count` parameters.
+fn placeholders(from: usize, count: usize) -> String {
     (from..from + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
 
 impl Brain {
-    /// Replaces the run's rows of a table by these, in one transaction.
+    /// Replaces the run's rows of a table, in one transaction.
     ///
     /// # Errors
-    /// A row of another run, two rows with one key, or a database that fails; the table is then as it was.
+    /// A row of another run, two rows with the same key, or a database that fails. The table is unchanged then.
     pub async fn replace<R: RunRecord>(&self, table: &Table<R>, run_id: &str, rows: &[R]) -> Result<(), BrainError> {
         let mut tx = self.store.begin().await?;
         replace_in(&mut tx, table, run_id, rows).await?;
         tx.commit().await
     }
 
-    /// Every symbol that was looked at in the choice of the universe.
+    /// Stores every coin that the choice of the universe considered.
+    ///
+    /// # Errors
+    /// As for [`Brain::replace`].
     pub async fn store_universe(&self, run_id: &str, rows: &[UniverseRow]) -> Result<(), BrainError> {
         self.replace(&UNIVERSE_SELECTIONS, run_id, rows).await
     }
 
-    /// The run's shadow trades, in `trade_memory` and `shadow_trades` alike.
+    /// Stores the run's shadow trades, in both `trade_memory` and `shadow_trades`.
+    ///
+    /// # Errors
+    /// As for [`Brain::replace`].
     pub async fn store_trades(&self, run_id: &str, rows: &[TradeRow]) -> Result<(), BrainError> {
         let mut tx = self.store.begin().await?;
         replace_in(&mut tx, &TRADE_MEMORY, run_id, rows).await?;
@@ -42,7 +48,10 @@ impl Brain {
         tx.commit().await
     }
 
-    /// The run's models with what they are worth.
+    /// Stores the run's models and their performance.
+    ///
+    /// # Errors
+    /// As for [`Brain::replace`].
     pub async fn store_models(
         &self,
         run_id: &str,
@@ -55,16 +64,26 @@ impl Brain {
         tx.commit().await
     }
 
-    /// The run in figures.
+    /// Stores the metrics of a whole run.
+    ///
+    /// # Errors
+    /// As for [`Brain::replace`].
     pub async fn store_daily_metrics(&self, row: &DailyMetricsRow) -> Result<(), BrainError> {
         self.replace(&DAILY_METRICS, &row.run_id, std::slice::from_ref(row)).await
     }
 
+    /// Stores the patterns of the run.
+    ///
+    /// # Errors
+    /// As for [`Brain::replace`].
     pub async fn store_patterns(&self, run_id: &str, rows: &[PatternRow]) -> Result<(), BrainError> {
         self.replace(&PATTERN_LIBRARY, run_id, rows).await
     }
 
-    /// Why the run's trades won or lost.
+    /// Stores why the run's trades won or lost.
+    ///
+    /// # Errors
+    /// As for [`Brain::replace`].
     pub async fn store_analysis(
         &self,
         run_id: &str,
@@ -77,11 +96,18 @@ impl Brain {
         tx.commit().await
     }
 
+    /// Stores where prices went after the run's trades.
+    ///
+    /// # Errors
+    /// As for [`Brain::replace`].
     pub async fn store_post_exit(&self, run_id: &str, rows: &[PostExitRow]) -> Result<(), BrainError> {
         self.replace(&POST_EXIT_TRACKING, run_id, rows).await
     }
 
-    /// What risk refused of the run's trades, and when its breakers held.
+    /// Stores the trades that the account refused and the periods in which breakers held.
+    ///
+    /// # Errors
+    /// As for [`Brain::replace`].
     pub async fn store_risk(
         &self,
         run_id: &str,
@@ -94,56 +120,71 @@ impl Brain {
         tx.commit().await
     }
 
-    /// Notes files as they now are on the remote, in place of what was known of them.
+    /// Records files as they are now on the remote, replacing earlier entries.
+    ///
+    /// # Errors
+    /// A database that fails; nothing is changed then.
     pub async fn store_synced(&self, rows: &[SyncRow]) -> Result<(), BrainError> {
         let mut tx = self.store.begin().await?;
-        // The last word on a path counts; a second row of it would break the table's key.
+        // The last row of a path counts; a second one would violate the table's key.
         let mut seen = HashSet::new();
         let mut newest: Vec<SyncRow> =
             rows.iter().rev().filter(|row| seen.insert(row.remote_path.as_str())).cloned().collect();
         newest.reverse();
-        for some in newest.chunks(PATHS) {
-            let paths: Vec<Value> = some.iter().map(|row| Value::Text(row.remote_path.clone())).collect();
-            let sql = format!("DELETE FROM sync_manifest WHERE remote_path IN ({})", places(1, paths.len()));
+        for chunk in newest.chunks(PATHS_PER_STATEMENT) {
+            let paths: Vec<Value> = chunk.iter().map(|row| Value::Text(row.remote_path.clone())).collect();
+            let sql = format!("DELETE FROM sync_manifest WHERE remote_path IN ({})", placeholders(1, paths.len()));
             tx.execute("cannot write to sync_manifest", sql, &paths).await?;
         }
         tx.insert(&SYNC_MANIFEST, &newest).await?;
         tx.commit().await
     }
 
-    /// Notes that these files were found right on the remote.
+    /// Records that these files were verified on the remote.
+    ///
+    /// # Errors
+    /// A database that fails; nothing is changed then.
     pub async fn store_verified(&self, remote_paths: &[String], at: DateTime<Utc>) -> Result<(), BrainError> {
         let mut tx = self.store.begin().await?;
-        for some in remote_paths.chunks(PATHS) {
+        for chunk in remote_paths.chunks(PATHS_PER_STATEMENT) {
             let mut values = vec![Value::Time(at)];
-            values.extend(some.iter().map(|path| Value::Text(path.clone())));
-            let places = places(2, some.len());
-            let sql = format!("UPDATE sync_manifest SET verified_at = $1 WHERE remote_path IN ({places})");
+            values.extend(chunk.iter().map(|path| Value::Text(path.clone())));
+            let placeholders = placeholders(2, chunk.len());
+            let sql = format!("UPDATE sync_manifest SET verified_at = $1 WHERE remote_path IN ({placeholders})");
             tx.execute("cannot write to sync_manifest", sql, &values).await?;
         }
         tx.commit().await
     }
 
-    /// Adds events; one that is already there (by `event_id`) is left alone.
+    /// Adds events; an event that is already stored (by `event_id`) is left unchanged.
+    ///
+    /// # Errors
+    /// A database that fails; nothing is changed then.
     pub async fn store_events(&self, rows: &[EventRow]) -> Result<(), BrainError> {
         self.add(&EVENTS, rows).await
     }
 
-    /// Adds looks at components; one that is already there (by run, component and time) is left alone.
+    /// Adds health checks; one that is already stored (by run, component and time) is left unchanged.
+    ///
+    /// # Errors
+    /// A database that fails; nothing is changed then.
     pub async fn store_health(&self, rows: &[HealthRow]) -> Result<(), BrainError> {
         self.add(&HEALTH_CHECKS, rows).await
     }
 
-    /// Adds rows; those whose key is taken are left alone.
+    /// Adds rows; rows whose key exists are left unchanged.
     async fn add<R: Record>(&self, table: &Table<R>, rows: &[R]) -> Result<(), BrainError> {
-        // PostgreSQL takes a value that is not there for text, and must be told what else the column holds.
-        let place = |(number, column): (usize, &Column)| match column.kind {
+        // PostgreSQL takes NULL for text unless it is cast to the column's type.
+        let placeholder = |(number, column): (usize, &Column)| match column.kind {
             Kind::Real => format!("CAST(${number} AS DOUBLE PRECISION)"),
             Kind::Text | Kind::Int | Kind::Bool | Kind::Time | Kind::Date => format!("${number}"),
         };
-        let places = (1..).zip(R::COLUMNS).map(place).collect::<Vec<_>>().join(", ");
-        let sql =
-            format!("INSERT INTO {} ({}) VALUES ({places}) ON CONFLICT DO NOTHING", table.name, table.column_list());
+        let placeholders = (1..).zip(R::COLUMNS).map(placeholder).collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES ({placeholders}) ON CONFLICT DO NOTHING",
+            table.name,
+            table.column_list()
+        );
         let what = format!("cannot write to {}", table.name);
         let mut tx = self.store.begin().await?;
         for row in rows {
@@ -153,7 +194,7 @@ impl Brain {
     }
 }
 
-/// Deletes the run's rows of a table and writes these.
+/// Replaces the run's rows of a table within a transaction.
 pub(super) async fn replace_in<R: RunRecord>(
     tx: &mut Tx,
     table: &Table<R>,

@@ -1,4 +1,4 @@
-//! Arguments of `huracan audit`, and its table.
+//! Arguments and output of `huracan audit`.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use huracan::audit::power::TARGETS;
 use huracan::audit::report;
 use huracan::audit::{Check, Request};
 use huracan::commands;
-use huracan::exit::{Code, Failure};
+use huracan::exit::{Code, CommandFailure};
 use huracan::settings::Settings;
 use huracan::ui::Ui;
 
-/// The issue's own size.
+/// Symbols with `--full`.
 const FULL: usize = 1000;
-/// Sizes that a laptop's two cores do in some minutes.
+/// Defaults that two cores of a laptop finish in a few minutes.
 const NOISE_SYMBOLS: usize = 100;
 const POWER_SYMBOLS: usize = 40;
 
@@ -25,19 +25,19 @@ The four checks, each of which can fail:
 
   look-ahead  Everything after a cut in time is replaced: moves permuted, prices spiked, volume × 1000,
               bars removed. Every feature, label, fold, bin, forest, prediction, vote, signal and trade
-              before it must keep its bits. A change means that something knew the future.
-  recursion   Features of the same bars are computed with long and with short histories; those that
-              differ are named with the size of the effect. Averages forget their start within the bars
-              named. Running sums never do: a bot with a shorter history sees another level. Any other
-              value that never forgets fails.
-  noise       The walk-forward on shuffled bars, where nothing can be predicted: what is approved there
-              is luck. At most 1 % may be. Fails when the whole 95 % interval lies above that; 'unclear'
-              asks for more --symbols.
-  power       The same with an edge of known size planted: what is approved is found. 90 % must be found
+              before the cut must keep its bits. A change means that something used the future.
+  recursion   Features of the same bars are computed with long and with short histories. The report
+              names those that differ, with the size of the difference. The start of the history stops
+              mattering to an average after the bars shown. It never stops mattering to a running sum: a
+              bot with a shorter history gets another level. Any other value that depends on it fails.
+  noise       The walk-forward on shuffled bars, where nothing can be predicted: every approval is luck.
+              At most 1 % may be approved. Fails when the whole 95 % interval lies above that. 'unclear'
+              means that more --symbols are needed.
+  power       The same with an edge of known size planted: every approval is a find. 90 % must be found
               where the best rule's own trades stand 5 standard errors from zero, and nowhere less than
               0.7 of what a t-test on these trades finds at the false-approval rate of the noise.
 
-Some minutes on 2 cores; --full takes an hour or two there. Exit code 1 if a check fails.
+Takes a few minutes on 2 cores, with --full an hour or two. Exit code 1 if a check fails.
 
 Examples:
   huracan audit
@@ -47,14 +47,14 @@ Examples:
 
 #[derive(Args)]
 pub struct Audit {
-    /// Folder of candle files, one a symbol [default: simulated markets]
+    /// Folder of candle files, one per symbol [default: simulated markets]
     #[arg(long, value_name = "DIR")]
     candles: Option<PathBuf>,
     /// Only these checks: look-ahead, recursion, noise, power
     #[arg(long, value_name = "CHECKS", value_enum, value_delimiter = ',')]
-    only: Vec<Name>,
-    /// Symbols of noise, and of each size of the planted edge [default: 100 and 40]. Fewer candles than that are shuffled
-    /// several times
+    only: Vec<CheckName>,
+    /// Symbols for noise, and for each size of the planted edge [default: 100 and 40]. With fewer symbols in the folder,
+    /// each is shuffled several times
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     symbols: Option<u32>,
     /// The same as --symbols 1000
@@ -69,29 +69,32 @@ pub struct Audit {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Name {
+enum CheckName {
     LookAhead,
     Recursion,
     Noise,
     Power,
 }
 
-impl From<Name> for Check {
-    fn from(name: Name) -> Self {
+impl From<CheckName> for Check {
+    fn from(name: CheckName) -> Self {
         match name {
-            Name::LookAhead => Self::LookAhead,
-            Name::Recursion => Self::Recursion,
-            Name::Noise => Self::Noise,
-            Name::Power => Self::Power,
+            CheckName::LookAhead => Self::LookAhead,
+            CheckName::Recursion => Self::Recursion,
+            CheckName::Noise => Self::Noise,
+            CheckName::Power => Self::Power,
         }
     }
 }
 
 impl Audit {
-    /// Audits and shows the table; gives back the exit code.
-    pub fn run(&self, settings: &Settings, workdir: &Path, json: bool) -> Result<u8, Failure> {
+    /// Runs the checks and prints the table. Returns the exit code.
+    pub fn run(&self, settings: &Settings, workdir: &Path, json: bool) -> Result<u8, CommandFailure> {
         if let Some(edge) = self.edges.iter().find(|edge| !(**edge > 0.0 && **edge <= 100.0)) {
-            return Err(Failure::new(Code::Usage, format!("--edges has {edge}; give distances above 0, up to 100")));
+            return Err(CommandFailure::new(
+                Code::Usage,
+                format!("--edges has {edge}; give distances above 0, up to 100"),
+            ));
         }
         let symbols = if self.full { Some(FULL) } else { self.symbols.map(|symbols| symbols as usize) };
         let request = Request {
@@ -107,24 +110,24 @@ impl Audit {
         let compute = settings.open_device(workdir)?;
         let (candles, out) = (self.candles.as_deref(), self.out.as_deref());
         let audit = commands::audit::run(settings, &compute, candles, &request, out, &ui)?;
-        commands::fallback::tell(&compute);
+        commands::fallback::warn_if_lost(&compute);
         if json {
             println!("{}", commands::audit::as_json(&audit));
         } else {
             println!("{}", text(&audit));
             if let Some(out) = &self.out {
-                println!("the power curve and every figure: {}", out.join("audit.html").display());
+                println!("power curve and all figures: {}", out.join("audit.html").display());
             }
         }
         Ok(if audit.failed() { Code::Failed as u8 } else { 0 })
     }
 }
 
-/// The table, then what stands behind it.
+/// The table, then the details.
 fn text(audit: &report::Audit) -> String {
     let mut text = String::new();
     if audit.simulated {
-        text.push_str("SIMULATED MARKET: these candles are invented; your own are audited with --candles.\n");
+        text.push_str("SIMULATED MARKET: these candles are invented; audit your own with --candles.\n");
     }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(["check", "what was compared", "found", "verdict"]);
@@ -139,7 +142,7 @@ fn text(audit: &report::Audit) -> String {
     if let Some(power) = &audit.power {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED).set_header([
-            "edge, σ a bar",
+            "edge, σ per bar",
             "best rule: std. errors",
             "net, bps",
             "trades",

@@ -8,23 +8,23 @@ use huracan::commands::sweep::Request;
 
 #[derive(Args)]
 pub struct Backtest {
-    /// Folder of candle files, one a symbol
+    /// Folder of candle files, one per symbol
     #[arg(long, value_name = "DIR")]
     pub candles: PathBuf,
-    /// Table of symbol, timestamp, side (-1, 0, 1) and, if wanted, stop_bps, take_bps, size; a sweep takes score
-    /// (any number: its sign is the side) or side; without it the models of --workdir decide
+    /// Table of symbol, timestamp, side (-1, 0, 1) and optionally stop_bps, take_bps, size; a sweep reads score
+    /// (any number: its sign is the side) or side. Without it the models of --workdir decide
     #[arg(long, value_name = "FILE")]
     pub signals: Option<PathBuf>,
-    /// Where the trades go (.csv or .parquet)
+    /// Output table of the trades (.csv or .parquet)
     #[arg(long, value_name = "FILE", required_unless_present = "sweep", conflicts_with = "sweep")]
     pub trades: Option<PathBuf>,
     /// Trade every combination of thresholds, stops, takes and holds, and write what each earned
     #[arg(long, requires = "out")]
     pub sweep: bool,
-    /// Where a sweep's sweep.csv and sweep.html go; or the table itself (.csv or .parquet), the page beside it
+    /// Folder for the sweep's sweep.csv and sweep.html; or the table itself (.csv or .parquet), with the page beside it
     #[arg(long, value_name = "FOLDER", requires = "sweep")]
     pub out: Option<PathBuf>,
-    /// Least |score| that is a signal, as a list [default: 8 values, each leaving out an eighth of the signals]
+    /// Least |score| that is a signal, as a list [default: 8 values, each leaving out another eighth of the signals]
     #[arg(long, value_name = "LIST", requires = "sweep", help_heading = "Grid of a sweep", allow_hyphen_values = true)]
     pub thresholds: Option<String>,
     /// Stop distances in multiples of the ATR, as a list: 1,1.5,2 or from:to:count [default: 0.5:5:10]
@@ -43,12 +43,12 @@ pub const EXAMPLES: &str = "Examples:
   huracan backtest --candles candles/1h --signals scores.csv --sweep --out sweep
   huracan backtest --candles candles/1h --sweep --stops 1:3:5 --holds 12,24,none --out s.parquet
 
-A sweep shows the best settings, and how many tries they were chosen from. The best of many
-tries looks better than it is: choose on one stretch of candles, and test the choice once on
+A sweep shows the best settings, and from how many they were chosen. The best of many
+settings looks better than it is: choose on one period, and test the choice once on
 another.";
 
 impl Backtest {
-    /// What to sweep, if a sweep is asked for.
+    /// The sweep's request; none without `--sweep`.
     pub fn request(&self) -> Option<Request<'_>> {
         let out = self.out.as_deref().filter(|_| self.sweep)?;
         Some(Request {

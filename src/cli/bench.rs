@@ -1,4 +1,4 @@
-//! Arguments of `huracan bench`, and its table.
+//! Arguments and output of `huracan bench`.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -6,33 +6,34 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
-use huracan::commands::bench::{self, Part, Report, Request, Sizes, shown};
-use huracan::exit::{Code, Failure};
+use huracan::commands::bench::{self, Report, Request, Sizes, Stage, shown};
+use huracan::exit::{Code, CommandFailure};
 use huracan::settings::Settings;
 use huracan::ui::Ui;
 
-/// Seconds that each row measures for.
+/// Seconds of measurement per row.
 const SECONDS: f64 = 2.0;
+/// The same with `--quick`.
 const QUICK_SECONDS: f64 = 0.1;
 
 pub const HELP: &str = "\
-One row a stage, all on the simulated market:
+One row per stage, all on the simulated market:
 
-  copy      bytes of one array to another, within the device or by all cores: the limit for what follows
+  copy      copies one array to another, within the device or by all cores: the upper limit for the other rows
   features  the whole catalogue              labels   unit trades by triple barriers, both sides
-  bins      quantile cuts and codes          boost    many small jobs, one block of a GPU each
+  bins      quantile cuts and codes          boost    many small jobs, one GPU block each
   large     one job of many rows             predict  raw scores of many models
-  votes     all voting engines               shadow   trades of many configurations
+  votes     all voters                       shadow   trades of many configurations
   train     the whole walk-forward, all folds and heads
 
-Before a stage is timed, the device must give the CPU's bits on a small piece of the work (on the CPU: all threads
-those of one thread). The table says what was compared; a difference ends the command with exit code 1.
+Before a stage is timed, the device must give the same bits as the CPU on a small part of the work (on the CPU: all
+threads the same as one thread). The table shows what was compared. A difference ends the command with exit code 1.
 
-A GPU gets a whole night's work (500 symbols × 1 year, 4,096 models of 2,880 rows × 100 rounds, one job of 2,000,000
-rows); the CPU and the emulated device get less, and each row says so. Most sizes are arguments.
+A GPU gets the work of a whole night (500 symbols × 1 year, 4,096 models of 2,880 rows × 100 rounds, one job of
+2,000,000 rows). The CPU and the emulated device get less; each row shows how much. Most sizes are arguments.
 
-'best' and 'median' are of the whole call, with the way to the device and back; 'kernels alone' is what the launches
-took there. Close what else runs on the machine: its load is printed with the table.
+'best' and 'median' are of the whole call, transfers to the device and back included; 'kernels alone' is the time of
+the launches there. Close other programs first: the machine's load is printed with the table.
 
 Examples:
   huracan bench --quick
@@ -41,15 +42,15 @@ Examples:
 
 #[derive(Args)]
 pub struct Bench {
-    /// Small sizes and short measurements: shows that everything works, in seconds to a minute
+    /// Small sizes and short measurements: shows within a minute that everything works
     #[arg(long)]
     quick: bool,
-    /// Seconds that each row measures for: 3 rounds at least, or one where it alone takes longer [default: 2; --quick: 0.1]
+    /// Seconds of measurement per row: at least 3 rounds, or one if it alone takes longer [default: 2; --quick: 0.1]
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
     /// Only these rows besides copy: features, labels, bins, boost, large, predict, votes, shadow, train
     #[arg(long, value_name = "STAGES", value_enum, value_delimiter = ',')]
-    only: Vec<Name>,
+    only: Vec<StageName>,
     /// Symbols of the simulated market [default: 500 on a GPU, 40 on the CPU, 8 emulated]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=5000))]
     symbols: Option<u32>,
@@ -77,7 +78,7 @@ pub struct Bench {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Name {
+enum StageName {
     Features,
     Labels,
     Bins,
@@ -89,28 +90,28 @@ enum Name {
     Train,
 }
 
-impl From<Name> for Part {
-    fn from(name: Name) -> Self {
+impl From<StageName> for Stage {
+    fn from(name: StageName) -> Self {
         match name {
-            Name::Features => Self::Features,
-            Name::Labels => Self::Labels,
-            Name::Bins => Self::Bins,
-            Name::Boost => Self::Boost,
-            Name::Large => Self::Large,
-            Name::Predict => Self::Predict,
-            Name::Votes => Self::Votes,
-            Name::Shadow => Self::Shadow,
-            Name::Train => Self::Train,
+            StageName::Features => Self::Features,
+            StageName::Labels => Self::Labels,
+            StageName::Bins => Self::Bins,
+            StageName::Boost => Self::Boost,
+            StageName::Large => Self::Large,
+            StageName::Predict => Self::Predict,
+            StageName::Votes => Self::Votes,
+            StageName::Shadow => Self::Shadow,
+            StageName::Train => Self::Train,
         }
     }
 }
 
 impl Bench {
-    /// Measures and shows the table.
-    pub fn run(&self, settings: &Settings, workdir: &Path, json: bool) -> Result<u8, Failure> {
+    /// Measures the stages and prints the table.
+    pub fn run(&self, settings: &Settings, workdir: &Path, json: bool) -> Result<u8, CommandFailure> {
         let seconds = self.seconds.unwrap_or(if self.quick { QUICK_SECONDS } else { SECONDS });
         if !(0.0..=3600.0).contains(&seconds) {
-            return Err(Failure::new(Code::Usage, format!("--seconds is {seconds}; give 0 to 3600")));
+            return Err(CommandFailure::new(Code::Usage, format!("--seconds is {seconds}; give 0 to 3600")));
         }
         let compute = bench::open(settings, workdir)?;
         let mut sizes = Sizes::of(compute.device(), self.quick);
@@ -123,11 +124,11 @@ impl Bench {
         sizes.days = self.days.unwrap_or(sizes.days);
         sizes.job_rounds = self.rounds.unwrap_or(sizes.job_rounds);
         sizes.large_rounds = self.rounds.unwrap_or(sizes.large_rounds);
-        let parts = match self.only.as_slice() {
-            [] => Part::ALL.to_vec(),
+        let stages = match self.only.as_slice() {
+            [] => Stage::ALL.to_vec(),
             only => only.iter().map(|&name| name.into()).collect(),
         };
-        let request = Request { parts, sizes, quick: self.quick, seconds };
+        let request = Request { stages, sizes, quick: self.quick, seconds };
         let report = bench::run(settings, &compute, &request, self.out.as_deref(), &Ui::new(json))?;
         if json {
             println!("{}", serde_json::to_string(&report)?);

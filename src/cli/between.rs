@@ -1,4 +1,4 @@
-//! What a schedule tells Prometheus between two runs, on the port on which a run tells of itself.
+//! The metrics that a schedule serves to Prometheus between two runs, on the port that a run uses.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use huracan::settings::Settings;
 use huracan::{commands, health, secret, ui};
 use tokio::task::JoinHandle;
 
-/// The page, while it is served.
-pub struct Between(Option<JoinHandle<()>>);
+/// The metrics page between two runs; none if no port is set or it cannot be opened.
+pub struct IdleMetrics(Option<JoinHandle<()>>);
 
-impl Between {
-    /// Serves how the last run went and when the next one starts, where a port is set. A port that cannot be had, or a brain
-    /// that cannot be asked, is said and left.
+impl IdleMetrics {
+    /// Serves how the last run went and when the next one starts. A port that cannot be opened, or a brain that cannot be
+    /// read, is only reported.
     pub async fn serve(settings: &Settings, workdir: &Path, next: DateTime<Utc>) -> Self {
         let port = match u16::try_from(settings.health.metrics_port).unwrap_or_default() {
             0 => return Self(None),
@@ -21,25 +21,27 @@ impl Between {
         };
         let last = commands::last(settings, workdir).await.unwrap_or_else(|failure| {
             let why = secret::redact(failure.error.to_string());
-            ui::print_line(&format!("the metrics do not tell of the last run: {why}"));
+            ui::print_line(&format!("the metrics leave out the last run: {why}"));
             None
         });
-        let told = last.map(|vitals| health::prometheus(&vitals)).unwrap_or_default();
-        let page = told + &health::prometheus_next_start(next);
+        let last = last.map(|metrics| health::prometheus(&metrics)).unwrap_or_default();
+        let page = last + &health::prometheus_next_start(next);
         match health::listen(port, Arc::new(move || page.clone())).await {
             Ok((_, serving)) => Self(Some(tokio::spawn(serving))),
             Err(error) => {
-                ui::print_line(&format!("no metrics: 127.0.0.1:{port}: {error}; health.metrics_port chooses another"));
+                ui::print_line(&format!(
+                    "no metrics: 127.0.0.1:{port}: {error}; choose another port with health.metrics_port"
+                ));
                 Self(None)
             }
         }
     }
 
-    /// Gives the port back, for the run to take.
+    /// Closes the port, so that the run can open it.
     pub async fn end(self) {
         if let Some(serving) = self.0 {
             serving.abort();
-            // Aborted, as it was told to be.
+            // The result is only that it was aborted.
             let _ = serving.await;
         }
     }
@@ -58,9 +60,9 @@ mod tests {
         let mut settings = Settings::defaults();
         settings.health.metrics_port = port.into();
         for _ in 0..3 {
-            let between = Between::serve(&settings, home.path(), Utc::now()).await;
+            let metrics = IdleMetrics::serve(&settings, home.path(), Utc::now()).await;
             assert!(TcpListener::bind(("127.0.0.1", port)).is_err());
-            between.end().await;
+            metrics.end().await;
             TcpListener::bind(("127.0.0.1", port)).unwrap();
         }
     }

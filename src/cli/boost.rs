@@ -1,4 +1,4 @@
-//! Arguments of `huracan boost`.
+//! Arguments of `huracan boost`, and the calls of its commands.
 
 use std::path::PathBuf;
 
@@ -6,24 +6,24 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use huracan::boost::{BoostParams, Ensemble, Growth, Objective};
-use huracan::commands::boost::{Asked, Columns, Learns, Training};
+use huracan::commands::boost::{Columns, ImportanceRequest, LabelKind, Training};
 use huracan::engine::Compute;
-use huracan::exit::Failure;
+use huracan::exit::CommandFailure;
 use huracan::ui::Ui;
 
 #[derive(Subcommand)]
 pub enum Boost {
-    /// Train one model, or one for each value of a column in one batch
+    /// Train one model, or one per value of a column, all in one batch
     #[command(
-        after_help = "Examples:\n  huracan boost train --table rows.parquet --target win --objective binary --out model.txt\n  huracan boost train --table rows.parquet --valid later.parquet --target win --group symbol --objective binary \\\n      --early-stopping 25 --search 30 --out models\n  huracan boost train --table rows.parquet --target edge --objective quantile --alpha 0.4 --growth leaf --out q.txt\n  huracan boost train --table rows.parquet --target win --objective binary --boosting forest --rounds 300 \\\n      --max-depth 12 --subsample 0.6 --colsample-node 0.3 --out forest.txt\n\n--device cuda (or engine.device in the settings) trains all groups and configurations at once on a GPU; what its kernels\ndo not know is trained by the cores, with the same bits either way."
+        after_help = "Examples:\n  huracan boost train --table rows.parquet --target win --objective binary --out model.txt\n  huracan boost train --table rows.parquet --valid later.parquet --target win --group symbol --objective binary \\\n      --early-stopping 25 --search 30 --out models\n  huracan boost train --table rows.parquet --target edge --objective quantile --alpha 0.4 --growth leaf --out q.txt\n  huracan boost train --table rows.parquet --target win --objective binary --boosting forest --rounds 300 \\\n      --max-depth 12 --subsample 0.6 --colsample-node 0.3 --out forest.txt\n\n--device cuda (or engine.device in the settings) trains all groups and configurations at once on a GPU. The CPU trains\nwhat the kernels do not support. The bits are the same either way."
     )]
     Train(Box<Train>),
-    /// Add a model's predictions to a table, and with --contributions what each feature had to do with them
+    /// Add a model's predictions to a table, and with --contributions the share of each feature in them
     #[command(
-        after_help = "Example:\n  huracan boost predict --table new.parquet --model model.txt --out said.parquet\n\nPredictions come from the device of --device (or of engine.device in the settings), contributions from the cores."
+        after_help = "Example:\n  huracan boost predict --table new.parquet --model model.txt --out predictions.parquet\n\n--device (or engine.device in the settings) computes the predictions, the CPU the contributions."
     )]
     Predict(Predict),
-    /// Show which features a model relies on: gain, splits, and on a table SHAP values and permutation
+    /// Rank a model's features by gain and splits; by SHAP and permutation with a table
     Importance(Importance),
     /// Write a model in the format of another library
     Convert(Convert),
@@ -31,57 +31,58 @@ pub enum Boost {
 
 #[derive(Args)]
 pub struct Train {
-    /// Table to learn from (.parquet, .feather or .csv); its numeric columns are the features
+    /// Table to train on (.parquet, .feather or .csv); its numeric columns are the features
     #[arg(long, value_name = "FILE")]
     table: PathBuf,
     /// Column to predict
     #[arg(long, value_name = "COL")]
     target: String,
-    /// One model for every value of this column; OUT is then a folder
+    /// One model per value of this column; OUT is then a folder
     #[arg(long, value_name = "COL")]
     group: Option<String>,
-    /// Column that says how much each row counts
+    /// Column with the weight of each row
     #[arg(long, value_name = "COL")]
     weight: Option<String>,
-    /// Table that chooses the number of rounds
+    /// Validation table, which chooses the number of rounds
     #[arg(long, value_name = "FILE")]
     valid: Option<PathBuf>,
+    /// What the model predicts, and its loss
     #[arg(long, value_enum)]
     objective: ObjectiveName,
     /// Share of labels below the prediction, for --objective quantile
     #[arg(long, value_name = "X", default_value_t = 0.5)]
     alpha: f64,
-    /// Errors beyond this, in the target's unit, pull no harder, for --objective huber
+    /// Error beyond which the loss is linear, in the target's unit, for --objective huber
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     delta: f64,
     /// Boosted trees, or a random forest
     #[arg(long, value_enum, default_value_t = EnsembleName::Gbdt)]
     boosting: EnsembleName,
-    /// Most rounds
+    /// Maximum number of rounds
     #[arg(long, value_name = "N", default_value_t = 100)]
     rounds: u32,
     /// Shrinkage of each tree
     #[arg(long, value_name = "X", default_value_t = 0.1)]
     learning_rate: f64,
-    /// Split all leaves of a level, or the leaf with the greatest gain first
+    /// Split all leaves of a level, or always the leaf with the greatest gain
     #[arg(long, value_enum, default_value_t = GrowthName::Level)]
     growth: GrowthName,
-    /// Levels of a tree; growing by leaf, 0 sets no limit
+    /// Maximum depth of a tree; with --growth leaf, 0 sets no limit
     #[arg(long, value_name = "N", default_value_t = 6)]
     max_depth: u32,
-    /// Most leaves of a tree, for --growth leaf
+    /// Maximum number of leaves of a tree, for --growth leaf
     #[arg(long, value_name = "N", default_value_t = 31)]
     max_leaves: u32,
-    /// Quantile bins a feature, missing apart
+    /// Quantile bins per feature, besides the one for missing values
     #[arg(long, value_name = "N", default_value_t = 255)]
     max_bin: u32,
     /// L2 penalty on leaf values
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     l2: f64,
-    /// Least sum of Hessians in a leaf
+    /// Minimum sum of Hessians in a leaf
     #[arg(long, value_name = "X", default_value_t = 1e-3)]
     min_child_hessian: f64,
-    /// Least gain of a split
+    /// Minimum gain of a split
     #[arg(long, value_name = "X", default_value_t = 0.0)]
     min_split_gain: f64,
     /// Share of rows drawn for each tree
@@ -99,16 +100,16 @@ pub struct Train {
     /// Features with which the prediction may only rise (1) or fall (-1)
     #[arg(long, value_name = "COL=1,COL=-1", value_delimiter = ',', value_parser = direction)]
     monotone: Vec<(String, i8)>,
-    /// Rounds without a better validation loss before stopping; 0 never stops
+    /// Rounds without a better validation loss before training stops; 0 never stops
     #[arg(long, value_name = "N", default_value_t = 0)]
     early_stopping: u32,
-    /// Least rounds that early stopping may choose
+    /// Minimum number of rounds that early stopping may choose
     #[arg(long, value_name = "N", default_value_t = 0)]
     min_rounds: u32,
-    /// Try so many configurations by successive halving, and keep what is best on the validation table
+    /// Number of configurations to try by successive halving; the best on the validation table is kept
     #[arg(long, value_name = "N", default_value_t = 0)]
     search: usize,
-    /// Of every random draw
+    /// Seed of every random draw
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
     /// CPU threads; 0 takes every core
@@ -127,13 +128,13 @@ pub struct Predict {
     /// Model (.txt or .pkl), or a folder of models with --group
     #[arg(long, value_name = "M")]
     model: PathBuf,
-    /// Predict each row by the model of its value in this column
+    /// Predict each row with the model of its value in this column
     #[arg(long, value_name = "COL")]
     group: Option<String>,
-    /// Also add what each feature adds to the raw score: exact SHAP values
+    /// Also add each feature's share of the raw score: exact SHAP values
     #[arg(long)]
     contributions: bool,
-    /// Where the table with its predictions goes
+    /// Output table: the given one with its predictions
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -146,22 +147,22 @@ pub struct Importance {
     /// Head of a .pkl [default: its main one]
     #[arg(long, value_name = "NAME")]
     head: Option<String>,
-    /// Rows to tell importance by; best not those that the model learned from
+    /// Rows to measure importance on, preferably not those that the model was trained on
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
-    /// Column that the model predicts: with it, how much worse the loss gets when a feature is shuffled
+    /// Column that the model predicts; adds the increase of the loss when a feature is shuffled
     #[arg(long, value_name = "COL", requires = "table")]
     target: Option<String>,
-    /// Column that says how much each row counts
+    /// Column with the weight of each row
     #[arg(long, value_name = "COL", requires = "target")]
     weight: Option<String>,
-    /// Times that each feature is shuffled
+    /// Shuffles per feature
     #[arg(long, value_name = "N", default_value_t = 5)]
     repeats: u32,
-    /// Of every shuffle
+    /// Seed of every shuffle
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
-    /// Also write the table (.csv or .parquet)
+    /// Also write the ranking as a table (.csv or .parquet)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -174,7 +175,7 @@ pub struct Convert {
     /// Head of a .pkl [default: its main one]
     #[arg(long, value_name = "NAME")]
     head: Option<String>,
-    /// Model file: .txt is LightGBM's text, .json XGBoost's
+    /// Output model: .txt is LightGBM's format, .json XGBoost's
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -195,9 +196,9 @@ enum ObjectiveName {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum EnsembleName {
-    /// Each tree mends what those before it get wrong
+    /// Each tree is fitted to the errors of those before it
     Gbdt,
-    /// The mean of trees that each learn by themselves; draw rows or features for it
+    /// The mean of independent trees; needs --subsample, --colsample or --colsample-node below 1
     Forest,
 }
 
@@ -212,22 +213,22 @@ fn direction(text: &str) -> Result<(String, i8), String> {
     match text.rsplit_once('=') {
         Some((name, "1" | "+1")) => Ok((name.to_owned(), 1)),
         Some((name, "-1")) => Ok((name.to_owned(), -1)),
-        _ => Err("write FEATURE=1 or FEATURE=-1".to_owned()),
+        _ => Err("give COL=1 or COL=-1".to_owned()),
     }
 }
 
 impl Train {
-    pub fn run(&self, compute: &Compute, ui: &Ui) -> Result<Value, Failure> {
+    pub fn run(&self, compute: &Compute, ui: &Ui) -> Result<Value, CommandFailure> {
         let training = Training {
             table: self.table.clone(),
             valid: self.valid.clone(),
             columns: Columns { target: self.target.clone(), group: self.group.clone(), weight: self.weight.clone() },
-            learns: match self.objective {
-                ObjectiveName::Binary => Learns::Known(Objective::Binary),
-                ObjectiveName::Regression => Learns::Known(Objective::Regression),
-                ObjectiveName::Multiclass => Learns::Multiclass,
-                ObjectiveName::Quantile => Learns::Known(Objective::Quantile { alpha: self.alpha }),
-                ObjectiveName::Huber => Learns::Known(Objective::Huber { delta: self.delta }),
+            labels: match self.objective {
+                ObjectiveName::Binary => LabelKind::Fixed(Objective::Binary),
+                ObjectiveName::Regression => LabelKind::Fixed(Objective::Regression),
+                ObjectiveName::Multiclass => LabelKind::Classes,
+                ObjectiveName::Quantile => LabelKind::Fixed(Objective::Quantile { alpha: self.alpha }),
+                ObjectiveName::Huber => LabelKind::Fixed(Objective::Huber { delta: self.delta }),
             },
             params: self.params(),
             monotone: self.monotone.clone(),
@@ -262,7 +263,7 @@ impl Train {
             early_stopping: self.early_stopping,
             min_rounds: self.min_rounds,
             seed: self.seed,
-            // The table says how many classes and features there are.
+            // Both follow from the table, which is read later.
             objective: Objective::Binary,
             monotone: Vec::new(),
         }
@@ -270,15 +271,15 @@ impl Train {
 }
 
 impl Predict {
-    pub fn run(&self, compute: &Compute) -> Result<Value, Failure> {
+    pub fn run(&self, compute: &Compute) -> Result<Value, CommandFailure> {
         let (table, model, group) = (&self.table, &self.model, self.group.as_deref());
         huracan::commands::boost::predict(compute, table, model, group, self.contributions, &self.out)
     }
 }
 
 impl Importance {
-    pub fn run(&self) -> Result<huracan::commands::boost::Ranking, Failure> {
-        huracan::commands::boost::importance(&Asked {
+    pub fn run(&self) -> Result<huracan::commands::boost::Ranking, CommandFailure> {
+        huracan::commands::boost::importance(&ImportanceRequest {
             model: self.model.clone(),
             head: self.head.clone(),
             table: self.table.clone(),
@@ -292,7 +293,7 @@ impl Importance {
 }
 
 impl Convert {
-    pub fn run(&self) -> Result<Value, Failure> {
+    pub fn run(&self) -> Result<Value, CommandFailure> {
         huracan::commands::boost::convert(&self.model, self.head.as_deref(), &self.out)
     }
 }

@@ -1,4 +1,4 @@
-//! `huracan audit`: whether results can be believed.
+//! `huracan audit`: whether the results can be trusted.
 
 use std::path::Path;
 
@@ -9,16 +9,17 @@ use crate::audit::report::Audit;
 use crate::audit::worlds::Source;
 use crate::audit::{self, Request, page};
 use crate::engine::Compute;
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::files::write_atomic;
+use crate::health;
 use crate::settings::Settings;
 use crate::ui::Ui;
 
-/// Audits a folder's candles, or the simulated market where there is none, and writes `audit.json`, `audit.html` and
+/// Audits the candles of a folder, or without one simulated markets, and writes `audit.json`, `audit.html` and
 /// `power.svg` to `out`.
 ///
 /// # Errors
-/// Bad candles, candles of another timeframe than the settings', or a folder that cannot be written.
+/// Bad candles, candles of another timeframe than that of the settings, or a folder that cannot be written.
 pub fn run(
     settings: &Settings,
     compute: &Compute,
@@ -26,7 +27,7 @@ pub fn run(
     request: &Request,
     out: Option<&Path>,
     ui: &Ui,
-) -> Result<Audit, Failure> {
+) -> Result<Audit, CommandFailure> {
     let panel = folder.map(|folder| candles::read_panel(folder, settings)).transpose()?;
     let source = match &panel {
         None => Source::Simulated,
@@ -34,11 +35,14 @@ pub fn run(
         Some(panel) => {
             let (found, set) = (panel.timeframe, settings.market.timeframe);
             let message = format!(
-                "the candles are of {found}, the settings of {set}: give --set market.timeframe={found}, and folds and labels that fit it (daily candles: --config config/daily.yaml)"
+                "the timeframe of the candles is {found}, that of the settings {set}: give --set market.timeframe={found}, and folds and labels that fit it (daily candles: --config config/daily.yaml)"
             );
-            return Err(Failure::new(Code::Usage, message));
+            return Err(CommandFailure::new(Code::Usage, message));
         }
     };
+    if let Some(warning) = health::missing_burn(settings, compute.device()) {
+        ui.message(warning);
+    }
     let audit = audit::run(source, settings, compute, request, ui)?;
     if let Some(out) = out {
         std::fs::create_dir_all(out).or_exit(Code::Failed)?;
@@ -51,7 +55,7 @@ pub fn run(
     Ok(audit)
 }
 
-/// The audit with its verdicts.
+/// The audit as JSON, with its verdicts.
 pub fn as_json(audit: &Audit) -> Value {
     json!({ "failed": audit.failed(), "checks": audit.rows(), "audit": audit })
 }

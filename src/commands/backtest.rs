@@ -1,4 +1,4 @@
-//! `huracan backtest`: shadow trading alone, on given signals or on the models' own.
+//! `huracan backtest`: shadow trading alone, on given signals or on those of the models.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,30 +9,30 @@ use serde_json::{Value, json};
 use super::{candles, signals, table};
 use crate::bars::Panel;
 use crate::boost::{self, PredictJob, Table};
-use crate::decide::{self, DecideMode, Decisions, Head, Prediction, Question};
+use crate::decide::{self, Candidate, DecideMode, Decisions, Head, Prediction};
 use crate::engine::Compute;
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::export::trade_table;
 use crate::features::{self, COUNT};
 use crate::labels;
 use crate::models::Bundle;
 use crate::settings::Settings;
 use crate::shadow::{self, Rules};
-use crate::trainer::{Family, Member, blend, mean_prediction, rows as rows_of};
+use crate::trainer::{Family, FamilyModels, blend, mean_prediction, table_rows};
 
-/// Trades every symbol of a folder's candles and writes one row a trade.
+/// Trades every symbol of a folder's candles and writes one row per trade.
 ///
-/// Without `signals` the models of `workdir/models` decide; what they were trained on they have seen before.
+/// Without `signals` the models in `workdir/models` decide, also on the bars that they were trained on.
 ///
 /// # Errors
-/// Bad candles or signals, models that are missing, or a file that cannot be written.
+/// Bad candles or signals, missing models, or a file that cannot be written.
 pub fn run(
     settings: &Settings,
     workdir: &Path,
     folder: &Path,
     signals: Option<&Path>,
     out: &Path,
-) -> Result<Value, Failure> {
+) -> Result<Value, CommandFailure> {
     let compute = settings.open_device(workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
@@ -47,7 +47,7 @@ pub fn run(
     };
     let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
     let trades = shadow::device::simulate_on(&compute, &panel, &signals, &atr, &windows, &rules)?;
-    super::fallback::tell(&compute);
+    super::fallback::warn_if_lost(&compute);
     table::write(out, trade_table(&panel, &trades)?).or_exit(Code::Failed)?;
     let net: f64 = trades.iter().map(|trade| trade.net_bps).sum();
     let waits: serde_json::Map<String, Value> =
@@ -55,8 +55,7 @@ pub fn run(
     Ok(json!({
         "simulated": panel.simulated,
         "symbols": panel.symbols.len(),
-        // Whose decisions these are: a model's own include bars that it was trained on.
-        "decided_by": if own { voices(settings.decide.mode) } else { "given signals" },
+        "decided_by": if own { decided_by(settings.decide.mode) } else { "given signals" },
         "signals": signals.count(),
         "waits": waits,
         "trades": trades.len(),
@@ -66,15 +65,16 @@ pub fn run(
     }))
 }
 
-pub(super) fn voices(mode: DecideMode) -> &'static str {
+/// What decided, in words for the result.
+pub(super) fn decided_by(mode: DecideMode) -> &'static str {
     match mode {
-        DecideMode::Consensus => "consensus of the voting engines",
+        DecideMode::Consensus => "consensus of the voters",
         DecideMode::Model => "models of the workdir, bars of their training included",
         DecideMode::Both => "models of the workdir, bars of their training included, and the consensus",
     }
 }
 
-/// Decides every bar by `decide.mode`; without models where the consensus decides alone.
+/// Decides every bar by `decide.mode`. Needs no models if the consensus decides alone.
 fn own_decisions(
     settings: &Settings,
     compute: &Compute,
@@ -82,7 +82,7 @@ fn own_decisions(
     atr: &[f64],
     rules: &Rules,
     workdir: &Path,
-) -> Result<Decisions, Failure> {
+) -> Result<Decisions, CommandFailure> {
     let questions = if settings.decide.mode == DecideMode::Consensus {
         let bars = |(symbol, range): (usize, &Range<usize>)| range.clone().map(move |bar| (symbol, bar, None));
         panel.ranges.iter().enumerate().flat_map(bars).collect()
@@ -91,70 +91,76 @@ fn own_decisions(
     };
     let labels = labels::device::compute_on(compute, panel, atr, rules)?;
     let horizon_bars = settings.labels.horizon_bars();
-    let (_, consensus) = decide::deliberate(compute, panel, &labels, &settings.decide, horizon_bars)?;
+    let (_, consensus) = decide::votes_and_consensus(compute, panel, &labels, &settings.decide, horizon_bars)?;
     Ok(decide::decide(panel, &questions, &consensus, atr, rules, settings.trainer().policy()))
 }
 
-/// Predictions of the models below `workdir` for every bar of the symbols that have one, all in one batch.
-pub(super) fn own_predictions(compute: &Compute, panel: &Panel, workdir: &Path) -> Result<Vec<Question>, Failure> {
+/// Predictions of the models in `workdir`, in one batch: every bar of every symbol that has a model.
+pub(super) fn own_predictions(
+    compute: &Compute,
+    panel: &Panel,
+    workdir: &Path,
+) -> Result<Vec<Candidate>, CommandFailure> {
     let models = own_models(panel, workdir)?;
     let features = features::device::compute_on(compute, panel)?;
     let table = Table { values: &features.values, features: COUNT };
     let rows: Vec<Vec<u32>> =
-        models.iter().map(|(symbol, _)| rows_of(panel, *symbol, &panel.ranges[*symbol]).collect()).collect();
+        models.iter().map(|(symbol, _)| table_rows(panel, *symbol, &panel.ranges[*symbol]).collect()).collect();
     let trees = models.iter().zip(&rows).flat_map(|((_, bundle), rows)| {
-        let all = std::iter::once(&bundle.heads).chain(bundle.beside.values().filter_map(Member::trees));
+        let all = std::iter::once(&bundle.heads).chain(bundle.other_families.values().filter_map(FamilyModels::trees));
         all.flat_map(move |heads| Head::ALL.map(|head| PredictJob { forest: &heads[&head], rows }))
     });
     let jobs: Vec<PredictJob<'_>> = trees.collect();
     let mut scores = jobs.iter().zip(boost::device::raw_scores_on(compute, table, &jobs)?);
     let mut by_trees = || -> Vec<Prediction> {
-        let heads: Vec<Vec<f64>> = scores.by_ref().take(Head::COUNT).map(|(job, scores)| said(job, scores)).collect();
+        let heads: Vec<Vec<f64>> =
+            scores.by_ref().take(Head::COUNT).map(|(job, scores)| transformed(job, scores)).collect();
         (0..heads[0].len()).map(|row| Prediction::new([heads[0][row], heads[1][row], heads[2][row]])).collect()
     };
     let mut predictions = Vec::new();
     for ((symbol, bundle), rows) in models.iter().zip(&rows) {
-        let mut says = by_trees();
+        let mut symbol_predictions = by_trees();
         if !bundle.mix.is_empty() {
-            let mut families = BTreeMap::from([(Family::Gbdt, says)]);
-            for (family, member) in &bundle.beside {
-                let said = match member {
-                    Member::Trees(_) => by_trees(),
-                    Member::Networks(networks) => {
+            let mut families = BTreeMap::from([(Family::Gbdt, symbol_predictions)]);
+            for (family, member) in &bundle.other_families {
+                let own = match member {
+                    FamilyModels::Trees(_) => by_trees(),
+                    FamilyModels::Networks(networks) => {
                         mean_prediction(&networks.seeds, table, (symbol * panel.bars) as u32, rows)
                     }
                 };
-                families.insert(*family, said);
+                families.insert(*family, own);
             }
-            let families = families.iter().map(|(family, said)| (*family, said.as_slice())).collect();
-            says = blend(&bundle.mix, &families, rows.len());
+            let families = families.iter().map(|(family, own)| (*family, own.as_slice())).collect();
+            symbol_predictions = blend(&bundle.mix, &families, rows.len());
         }
-        let bars = panel.ranges[*symbol].clone().zip(says);
-        predictions.extend(bars.map(|(bar, says)| (*symbol, bar, Some(says))));
+        let bars = panel.ranges[*symbol].clone().zip(symbol_predictions);
+        predictions.extend(bars.map(|(bar, prediction)| (*symbol, bar, Some(prediction))));
     }
     Ok(predictions)
 }
 
-/// Raw scores as what they predict.
-fn said(job: &PredictJob<'_>, mut scores: Vec<f64>) -> Vec<f64> {
+/// Raw scores transformed to predictions.
+fn transformed(job: &PredictJob<'_>, mut scores: Vec<f64>) -> Vec<f64> {
     scores.iter_mut().for_each(|score| job.forest.objective.transform(std::slice::from_mut(score)));
     scores
 }
 
-/// The symbols' models below `workdir`, every family with all of [`Head::ALL`].
-fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, Bundle)>, Failure> {
+/// Loads the symbols' models from `workdir`, and checks that every family has all of [`Head::ALL`].
+fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, Bundle)>, CommandFailure> {
     let mut models = Vec::new();
     for (symbol, name) in panel.symbols.iter().enumerate() {
         let path = workdir.join("models").join(format!("{name}_model.pkl"));
         if !path.exists() {
             continue;
         }
-        let bad = |what: String| Failure::new(Code::BadData, format!("{}: {what}", path.display()));
+        let bad = |what: String| CommandFailure::new(Code::BadData, format!("{}: {what}", path.display()));
         let bundle = Bundle::load(&path).or_exit(Code::BadData)?;
         if bundle.feature_names != features::names() {
-            return Err(bad("was trained on other features than this program computes; train it again".to_owned()));
+            return Err(bad("was trained on other features than those of this program; train it again".to_owned()));
         }
-        let trees = std::iter::once(&bundle.heads).chain(bundle.beside.values().filter_map(Member::trees));
+        let trees =
+            std::iter::once(&bundle.heads).chain(bundle.other_families.values().filter_map(FamilyModels::trees));
         for heads in trees {
             if let Some(head) = Head::ALL.iter().find(|head| !heads.contains_key(head)) {
                 return Err(bad(format!("has no head '{head}'")));
@@ -168,7 +174,7 @@ fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, Bundle)>, Fai
              --set decide.mode=consensus",
             workdir.join("models").display()
         );
-        return Err(Failure::new(Code::BadData, message));
+        return Err(CommandFailure::new(Code::BadData, message));
     }
     Ok(models)
 }

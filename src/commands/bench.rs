@@ -1,4 +1,4 @@
-//! `huracan bench`: what every stage takes on the machine at hand, on simulated candles.
+//! `huracan bench`: measures every stage on this machine, on simulated candles.
 
 mod bits;
 mod boosting;
@@ -18,9 +18,10 @@ use crate::bars::{Panel, Timeframe};
 use crate::commit;
 use crate::decide::votes::VoterParams;
 use crate::engine::{self, Compute, Device, KernelTime};
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::features::{self, Features};
 use crate::files::write_atomic;
+use crate::health;
 use crate::settings::Settings;
 use crate::shadow::Rules;
 use crate::ui::Ui;
@@ -30,24 +31,34 @@ pub use sizes::Sizes;
 
 use measure::Bench;
 
-/// What is compared before anything is timed: this much of the same market.
+/// Symbols and days of the small market on which results are compared before anything is timed.
 const SMALL: (usize, u32) = (3, 40);
 
-/// A row of the table.
+/// A stage that is measured: one row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum Stage {
+    /// The feature catalogue.
     Features,
+    /// Unit trades by triple barriers, both sides.
     Labels,
+    /// Quantile cuts and codes.
     Bins,
+    /// Many small boosting jobs.
     Boost,
+    /// One boosting job of many rows.
     Large,
+    /// Raw scores of many models.
     Predict,
+    /// All voters.
     Votes,
+    /// Trades of many configurations.
     Shadow,
+    /// The whole walk-forward.
     Train,
 }
 
-impl Part {
+impl Stage {
+    /// All stages, in the order of the table.
     pub const ALL: [Self; 9] = [
         Self::Features,
         Self::Labels,
@@ -61,40 +72,55 @@ impl Part {
     ];
 }
 
-/// What is measured, how long.
+/// What is measured, and for how long.
 pub struct Request {
-    pub parts: Vec<Part>,
+    /// The stages.
+    pub stages: Vec<Stage>,
+    /// How much work each stage gets.
     pub sizes: Sizes,
+    /// Whether the sizes are those that only show that everything works.
     pub quick: bool,
-    /// Seconds that each row measures for.
+    /// Seconds of measurement per row.
     pub seconds: f64,
 }
 
-/// The table.
+/// The measurements.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Always: no other candles are measured on.
+    /// Always true: all measurements use simulated candles.
     pub simulated: bool,
+    /// Version of the program.
     pub version: &'static str,
+    /// Commit of the program.
     pub commit: &'static str,
+    /// `cpu`, `emulated` or `cuda:N`.
     pub device: String,
-    /// The machine's name for it.
-    pub engine: String,
+    /// Name of the hardware.
+    #[serde(rename = "engine")]
+    pub hardware: String,
+    /// CPU threads.
     pub threads: usize,
+    /// Whether the sizes are those that only show that everything works.
     pub quick: bool,
+    /// Seconds of measurement per row.
     pub seconds: f64,
+    /// Seed of the simulated market.
     pub seed: u64,
-    /// Processes that wanted a core, over the last minute.
+    /// Load average of the last minute, before the measurements.
     pub load_before: f64,
+    /// The same, after them.
     pub load_after: f64,
+    /// How much work each stage got.
     pub sizes: Sizes,
+    /// Bandwidth of the copy, bytes read and written per second.
     pub copy_bytes_per_s: Option<f64>,
+    /// One row per stage.
     pub rows: Vec<Row>,
-    /// Longest first, over all rounds.
+    /// Time per kernel over all rounds, longest first.
     pub kernels: Vec<KernelTime>,
 }
 
-/// What the rows work on.
+/// The input of all stages.
 struct Data {
     panel: Panel,
     small: Panel,
@@ -105,42 +131,47 @@ struct Data {
     voters: VoterParams,
 }
 
-/// The device that is measured; none takes its place.
+/// Opens the device that is measured, without a fallback.
 ///
 /// # Errors
-/// Exit code 2 where this machine or this program does not have it; 1 where it cannot be opened.
-pub fn open(settings: &Settings, workdir: &Path) -> Result<Compute, Failure> {
+/// Exit code 2 if this machine or this build does not have it, 1 if it cannot be opened.
+pub fn open(settings: &Settings, workdir: &Path) -> Result<Compute, CommandFailure> {
     let mut strict = settings.clone();
     strict.engine.fallback = false;
     strict.open_device(workdir)
 }
 
-/// Compares and measures every stage; with `out`, `bench.json` and `bench.md` are written there, anew after every row: what was
-/// measured before a failure is not lost by it.
+/// Compares and measures every stage.
+///
+/// With `out` it writes `bench.json` and `bench.md` there, again after every row, so that a failure does not lose the
+/// rows before it.
 ///
 /// # Errors
-/// Sizes that do not fit each other; bits that differ from the CPU's; a device that fails.
+/// Sizes that do not fit together, bits that differ from the CPU's, or a device that fails.
 pub fn run(
     settings: &Settings,
     compute: &Compute,
     request: &Request,
     out: Option<&Path>,
     ui: &Ui,
-) -> Result<Report, Failure> {
-    let Request { parts, sizes, quick, seconds } = request;
-    sizes.check(parts)?;
+) -> Result<Report, CommandFailure> {
+    let Request { stages: requested, sizes, quick, seconds } = request;
+    sizes.check(requested)?;
     let mut settings = settings.clone();
     settings.market.timeframe = Timeframe::H1;
     let settings = &settings;
+    if let Some(warning) = health::missing_burn(settings, compute.device()) {
+        ui.message(warning);
+    }
     let load_before = System::load_average().one;
     let bench = Bench::new(compute, ui, *seconds);
     let data = Data::new(settings, sizes, ui)?;
-    let told = |rows: Vec<Row>| Report {
+    let report_of = |rows: Vec<Row>| Report {
         simulated: true,
         version: env!("CARGO_PKG_VERSION"),
         commit: commit::get(),
         device: compute.device().to_string(),
-        engine: engine_name(compute.device()),
+        hardware: hardware_name(compute.device()),
         threads: rayon::current_num_threads(),
         quick: *quick,
         seconds: *seconds,
@@ -157,38 +188,38 @@ pub fn run(
     }
     let mut rows = vec![stages::copy(&bench, sizes)?];
     let mut forests = Vec::new();
-    for part in Part::ALL.into_iter().filter(|part| parts.contains(part)) {
-        rows.push(match part {
-            Part::Features => stages::features(&bench, &data)?,
-            Part::Labels => stages::labels(&bench, &data)?,
-            Part::Bins => boosting::bins(&bench, &data, sizes)?,
-            Part::Boost => {
-                let (row, found) = boosting::many(&bench, &data, sizes)?;
-                forests = found;
+    for stage in Stage::ALL.into_iter().filter(|stage| requested.contains(stage)) {
+        rows.push(match stage {
+            Stage::Features => stages::features(&bench, &data)?,
+            Stage::Labels => stages::labels(&bench, &data)?,
+            Stage::Bins => boosting::bins(&bench, &data, sizes)?,
+            Stage::Boost => {
+                let (row, trained) = boosting::many(&bench, &data, sizes)?;
+                forests = trained;
                 row
             }
-            Part::Large => boosting::large(&bench, &data, sizes)?,
-            Part::Predict => {
+            Stage::Large => boosting::large(&bench, &data, sizes)?,
+            Stage::Predict => {
                 if forests.is_empty() {
                     forests = boosting::some(&bench, &data, sizes)?;
                 }
                 boosting::predict(&bench, &data, sizes, &forests)?
             }
-            Part::Votes => stages::votes(&bench, &data)?,
-            Part::Shadow => stages::shadow(&bench, &data, sizes)?,
-            Part::Train => walk::train(&bench, settings, &data, sizes)?,
+            Stage::Votes => stages::votes(&bench, &data)?,
+            Stage::Shadow => stages::shadow(&bench, &data, sizes)?,
+            Stage::Train => walk::train(&bench, settings, &data, sizes)?,
         });
         if let Some(out) = out {
-            let report = told(rows.clone());
+            let report = report_of(rows.clone());
             write_atomic(&out.join("bench.json"), serde_json::to_string_pretty(&report)?.as_bytes())?;
             write_atomic(&out.join("bench.md"), shown::markdown(&report).as_bytes())?;
         }
     }
-    Ok(told(rows))
+    Ok(report_of(rows))
 }
 
 impl Data {
-    fn new(settings: &Settings, sizes: &Sizes, ui: &Ui) -> Result<Self, Failure> {
+    fn new(settings: &Settings, sizes: &Sizes, ui: &Ui) -> Result<Self, CommandFailure> {
         let step = ui.step("market", None);
         step.note(&format!("simulating {} symbols × {} days", sizes.symbols, sizes.days));
         let panel = market::panel(settings, sizes.symbols, sizes.days)?;
@@ -201,8 +232,8 @@ impl Data {
     }
 }
 
-/// The device by the name that its maker gave it.
-fn engine_name(device: Device) -> String {
+/// The manufacturer's name of the CPU or GPU, with the number of CPU threads.
+fn hardware_name(device: Device) -> String {
     let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
     let brand = system.cpus().first().map_or("", |cpu| cpu.brand().trim());
     let cpu = format!("{} with {} threads", if brand.is_empty() { "CPU" } else { brand }, rayon::current_num_threads());

@@ -1,4 +1,4 @@
-//! `huracan boost`: the boosting engine on any numeric table.
+//! `huracan boost`: boosted trees and random forests on any numeric table.
 
 mod convert;
 mod importance;
@@ -9,19 +9,19 @@ mod train;
 use std::path::{Path, PathBuf};
 
 pub use convert::convert;
-pub use importance::{Asked, Ranked, Ranking, importance};
+pub use importance::{FeatureRank, ImportanceRequest, Ranking, importance};
 pub use learnable::Columns;
 pub use predict::predict;
-pub use train::{Learns, Training, train};
+pub use train::{LabelKind, Training, train};
 
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, CommandFailure};
 use crate::files::is_plain_name;
 
-/// `{folder}/{value}.txt`; a value that would leave the folder is refused.
-fn group_file(folder: &Path, value: &str) -> Result<PathBuf, Failure> {
+/// `{folder}/{value}.txt`. A value that is not a plain file name is an error, since the path could leave the folder.
+fn group_file(folder: &Path, value: &str) -> Result<PathBuf, CommandFailure> {
     if !is_plain_name(value) {
         let message = format!("the group value '{}' cannot name a file", value.escape_debug());
-        return Err(Failure::new(Code::BadData, message));
+        return Err(CommandFailure::new(Code::BadData, message));
     }
     Ok(folder.join(format!("{value}.txt")))
 }

@@ -1,14 +1,14 @@
-//! `huracan doctor`: is everything outside well.
+//! `huracan doctor`: tests every outside dependency.
 
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::Ending;
+use super::CommandFuture;
 use crate::brain::Brain;
 use crate::engine::DeviceChoice;
-use crate::exit::{Answer, Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, CommandOutput, OrExit};
 use crate::health::{self, Check, Status};
 use crate::kill;
 use crate::market::Exchange;
@@ -17,19 +17,20 @@ use crate::settings::Settings;
 use crate::sync::{Credentials, Remote};
 use crate::trainer::Family;
 
+/// Longest wait for one component.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Tests every outside dependency; prints one line each.
+/// Tests every outside dependency, and prints one row per component unless `json` is set.
 ///
 /// # Errors
-/// Exit code 1 where a component failed.
-pub fn doctor<'a>(settings: &'a Settings, workdir: &'a Path, json: bool) -> Ending<'a, Answer> {
-    Box::pin(examine(settings, workdir, json))
+/// An unknown device in the settings. A component that failed is not an error, but gives the answer exit code 1.
+pub fn doctor<'a>(settings: &'a Settings, workdir: &'a Path, json: bool) -> CommandFuture<'a, CommandOutput> {
+    Box::pin(run(settings, workdir, json))
 }
 
-async fn examine(settings: &Settings, workdir: &Path, json: bool) -> Result<Answer, Failure> {
+async fn run(settings: &Settings, workdir: &Path, json: bool) -> Result<CommandOutput, CommandFailure> {
     let workdir = std::path::absolute(workdir)?;
-    let mut checks = Vec::new();
+    let mut checks = vec![health::features()];
     let brain = health::timed("database", LIMIT, health::BRAIN_REMEDY, async {
         let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
         brain.ping().await?;
@@ -50,9 +51,10 @@ async fn examine(settings: &Settings, workdir: &Path, json: bool) -> Result<Answ
     checks.push(telegram(settings).await);
     checks.push(health::disk(&workdir));
     checks.push(health::memory());
-    let wanted = settings.engine.device.parse::<DeviceChoice>().or_exit(Code::Usage)?;
-    checks.push(health::gpu(matches!(wanted, DeviceChoice::Cuda(_))));
-    checks.extend(networks(settings, wanted));
+    let choice = settings.engine.device.parse::<DeviceChoice>().or_exit(Code::Usage)?;
+    checks.push(health::gpu(matches!(choice, DeviceChoice::Cuda(_))));
+    checks.extend(device(choice));
+    checks.extend(networks(settings, choice));
     checks.push(match kill::status(&workdir) {
         None => Check::new("kill switch", Status::Healthy, "off"),
         Some(killed) => Check::new("kill switch", Status::Degraded, killed.to_string()).with_remedy("huracan kill off"),
@@ -62,37 +64,49 @@ async fn examine(settings: &Settings, workdir: &Path, json: bool) -> Result<Answ
         println!("{}", health::doctor_table(&checks, crate::ui::colours(&std::io::stdout())));
     }
     let code = if worst == Status::Failed { Code::Failed as u8 } else { 0 };
-    Ok(Answer { code, json: json!({ "status": worst, "checks": checks }) })
+    Ok(CommandOutput { code, json: json!({ "status": worst, "checks": checks }) })
 }
 
-/// Whether a GPU that is asked for can train networks too, where there are to be any.
-fn networks(settings: &Settings, wanted: DeviceChoice) -> Option<Check> {
-    let asked = matches!(wanted, DeviceChoice::Cuda(_)) && Family::of(settings.models.kind).contains(&Family::Neural);
-    asked.then(|| networks_on_a_gpu("networks"))
+/// A failure if this build does not have the emulated device of the settings.
+fn device(choice: DeviceChoice) -> Option<Check> {
+    let is_missing = choice == DeviceChoice::Emulated && !cfg!(feature = "emulated");
+    is_missing.then(|| {
+        Check::new("device", Status::Failed, "this build has no emulated device")
+            .with_remedy("build with --features emulated, or use --device cpu")
+    })
+}
+
+/// Whether the GPU of the settings can train networks; none if no networks are trained, or not on a GPU.
+fn networks(settings: &Settings, choice: DeviceChoice) -> Option<Check> {
+    let is_used = matches!(choice, DeviceChoice::Cuda(_)) && Family::of(settings.models.kind).contains(&Family::Neural);
+    is_used.then(|| networks_on_a_gpu("networks"))
 }
 
 #[cfg(feature = "burn")]
 fn networks_on_a_gpu(name: &str) -> Check {
     match crate::neural::cuda_headers() {
-        Ok(folder) => {
-            Check::new(name, Status::Healthy, format!("by Burn, with CUDA's headers in {}", folder.display()))
-        }
-        Err(lacking) => Check::new(name, Status::Degraded, "trained by the CPU's cores").with_remedy(lacking),
+        Ok(folder) => Check::new(
+            name,
+            Status::Healthy,
+            format!("on the GPU, by Burn with CUDA's headers in {}", folder.display()),
+        ),
+        Err(missing) => Check::new(name, Status::Degraded, "trained on the CPU").with_remedy(missing),
     }
 }
 
 #[cfg(not(feature = "burn"))]
 fn networks_on_a_gpu(name: &str) -> Check {
-    Check::new(name, Status::Degraded, "trained by the CPU's cores").with_remedy("build with --features burn")
+    Check::new(name, Status::Degraded, "trained on the CPU").with_remedy("build with --features burn")
 }
 
+/// Sends a test message to the configured chat.
 async fn telegram(settings: &Settings) -> Check {
-    let remedy = "check HURACAN_TELEGRAM_TOKEN and the network";
+    let remedy = "check HURACAN_TELEGRAM_TOKEN and the network; check notify.telegram.chat_id, and that the bot may write \
+                  to this chat (send it /start, or add it to the group)";
+    let chat = settings.notify.telegram.chat_id.trim();
     match Access::from_environment() {
         None => Check::new("telegram", Status::Off, "HURACAN_TELEGRAM_TOKEN is not set"),
-        Some(_) if settings.notify.telegram.chat_id.trim().is_empty() => {
-            Check::new("telegram", Status::Off, "notify.telegram.chat_id is empty")
-        }
-        Some(access) => health::timed("telegram", LIMIT, remedy, async { access.check().await }).await,
+        Some(_) if chat.is_empty() => Check::new("telegram", Status::Off, "notify.telegram.chat_id is empty"),
+        Some(access) => health::timed("telegram", LIMIT, remedy, async { access.check(chat).await }).await,
     }
 }

@@ -1,38 +1,38 @@
-//! `huracan download`: the candle store brought up to date.
+//! `huracan download`: brings the candle store up to date.
 
 use serde_json::json;
 
-use super::Ending;
+use super::CommandFuture;
 use crate::bars::DAY_MS;
 use crate::brain::time_of_ms;
-use crate::exit::{Answer, Code, Failure, OrExit};
-use crate::market::{Exchange, Store, select};
+use crate::exit::{Code, CommandFailure, CommandOutput, OrExit};
+use crate::market::{CandleStore, Exchange, select};
 use crate::pipeline::{Request, candles_on};
 use crate::settings::Settings;
 use crate::sync::{Credentials, Remote};
 use crate::ui::Ui;
 
-/// Brings the candle store up to date.
+/// Brings the candle store up to date for the coins that a run would choose.
 ///
 /// # Errors
 /// An exchange that does not answer, or a folder that cannot be written.
-pub fn download<'a>(settings: &'a Settings, request: &'a Request) -> Ending<'a, Answer> {
+pub fn download<'a>(settings: &'a Settings, request: &'a Request) -> CommandFuture<'a, CommandOutput> {
     Box::pin(run(settings, request))
 }
 
-async fn run(settings: &Settings, request: &Request) -> Result<Answer, Failure> {
+async fn run(settings: &Settings, request: &Request) -> Result<CommandOutput, CommandFailure> {
     let workdir = std::path::absolute(&request.workdir)?;
     let exchange = Exchange::on_day(settings, request.date).or_exit(Code::BadData)?;
     let selection = select(&exchange.markets().await?, settings, exchange.now_ms());
     let remote = Remote::open(&settings.sync, &workdir, &Credentials::from_environment())?;
     let shared = candles_on(&remote, time_of_ms(exchange.now_ms()).date_naive());
-    let store = Store::new(&workdir, settings, &exchange, Some(shared));
+    let store = CandleStore::new(&workdir, settings, &exchange, Some(shared));
     let symbols: Vec<String> = selection.chosen.iter().map(|coin| coin.symbol.clone()).collect();
     let ui = Ui::new(request.json);
     let step = ui.step("download", Some(symbols.len() as u64));
     let now = exchange.now_ms();
     let from = now - i64::from(settings.market.lookback_days) * DAY_MS;
-    let gathered = store.gather(&symbols, from, now, |_, _| step.advance(1)).await;
+    let gathered = store.fetch(&symbols, from, now, |_, _| step.advance(1)).await;
     step.done();
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for (symbol, result) in gathered {
@@ -44,5 +44,5 @@ async fn run(settings: &Settings, request: &Request) -> Result<Answer, Failure> 
         }
     }
     let code = if failed.is_empty() { 0 } else { Code::Partial as u8 };
-    Ok(Answer { code: code, json: json!({ "simulated": exchange.simulated(), "symbols": rows, "failed": failed }) })
+    Ok(CommandOutput { code, json: json!({ "simulated": exchange.simulated(), "symbols": rows, "failed": failed }) })
 }

@@ -1,10 +1,10 @@
-//! What is said where a device failed and the cores went on.
+//! The warning after a device was lost.
 
 use crate::engine::Compute;
 
-/// Says on stderr that the CPU took a device's place, and why: the results are the same.
-pub fn tell(compute: &Compute) {
-    if let Some(why) = compute.fell_back() {
-        eprintln!("warning: {}: the CPU went on, with the same bits ({why})", compute.device());
+/// Warns on standard error if the CPU had to replace the device, with the reason. The results are the same.
+pub fn warn_if_lost(compute: &Compute) {
+    if let Some(why) = compute.fallback_reason() {
+        eprintln!("warning: {} was lost; the CPU continued with the same bits ({why})", compute.device());
     }
 }

@@ -1,4 +1,4 @@
-//! `huracan features`: the catalogue's columns for every candle file of a folder.
+//! `huracan features`: the feature catalogue for every candle file of a folder.
 
 use std::path::Path;
 
@@ -6,19 +6,19 @@ use crate::polars::prelude::*;
 use serde_json::{Value, json};
 
 use super::{candles, table};
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::features::{self, CATALOGUE};
 use crate::settings::Settings;
 
-/// Writes `symbol, timestamp`, then the features, one row a bar.
+/// Writes `symbol, timestamp` and the features, one row per bar.
 ///
 /// # Errors
-/// A device that is not there, bad candles, or a file that cannot be written.
-pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Result<Value, Failure> {
+/// A device that is not available, bad candles, or a file that cannot be written.
+pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Result<Value, CommandFailure> {
     let compute = settings.open_device(workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let features = features::device::compute_on(&compute, &panel)?;
-    super::fallback::tell(&compute);
+    super::fallback::warn_if_lost(&compute);
     let cells =
         || panel.ranges.iter().enumerate().flat_map(|(symbol, range)| range.clone().map(move |bar| (symbol, bar)));
     let symbols: Vec<&str> = cells().map(|(symbol, _)| panel.symbols[symbol].as_str()).collect();

@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 
 use super::{candles, time_text};
 use crate::bars::Panel;
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 use crate::folds::{self, Fold};
 use crate::settings::Settings;
 
-/// The plan of every symbol, and the symbols whose history is too short, each with the reason.
+/// The walk-forward plan of all symbols.
 pub struct Plan {
+    /// Symbol and fold.
     pub folds: Vec<(String, Fold)>,
+    /// Symbols whose history is too short, with the reason.
     pub too_short: Vec<(String, String)>,
     panel: Panel,
 }
@@ -22,7 +24,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// Bad candles.
-pub fn run(settings: &Settings, folder: &Path) -> Result<Plan, Failure> {
+pub fn run(settings: &Settings, folder: &Path) -> Result<Plan, CommandFailure> {
     let panel = candles::read_panel(folder, settings)?;
     let (mut all, mut too_short) = (Vec::new(), Vec::new());
     for (symbol, range) in panel.symbols.iter().zip(&panel.ranges) {
@@ -35,7 +37,7 @@ pub fn run(settings: &Settings, folder: &Path) -> Result<Plan, Failure> {
 }
 
 impl Plan {
-    /// The heading and rows of the table: symbol, fold, then first and last bar of each part.
+    /// Heading and rows of the table: symbol, fold, then the first and last bar of each part.
     pub fn table(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
         let heading = vec!["symbol", "fold", "train", "validation", "purge", "test"];
         let rows = self
@@ -50,6 +52,7 @@ impl Plan {
         (heading, rows)
     }
 
+    /// The plan as JSON.
     pub fn json(&self) -> Value {
         let folds: Vec<Value> = self
             .folds
@@ -67,7 +70,7 @@ impl Plan {
         json!({ "timeframe": self.panel.timeframe, "folds": folds, "failed": failed })
     }
 
-    /// Name, first and last bar's open, and number of bars of each part.
+    /// Name, open of the first and the last bar, and number of bars of each part.
     fn parts<'a>(&'a self, fold: &'a Fold) -> impl Iterator<Item = (&'static str, [String; 2], usize)> + 'a {
         let text = |range: &Range<usize>| {
             [range.start, range.end.max(range.start + 1) - 1].map(|bar| time_text(self.panel.time_ms(bar)))

@@ -1,4 +1,4 @@
-//! `huracan labels`: the outcome of the unit trade at every bar of a folder's candles.
+//! `huracan labels`: the outcome of the unit trade at every bar, long and short.
 
 use std::path::Path;
 
@@ -6,21 +6,21 @@ use crate::polars::prelude::*;
 use serde_json::{Value, json};
 
 use super::{candles, table};
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::settings::Settings;
 use crate::shadow::{Rules, Side};
 use crate::{features, labels};
 
-/// Writes `symbol, timestamp, side, win, return_bps, exit_timestamp, exit_reason`, one row a label.
+/// Writes `symbol, timestamp, side, win, return_bps, exit_timestamp, exit_reason`, one row per label.
 ///
 /// # Errors
-/// A device that is not there, bad candles, or a file that cannot be written.
-pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Result<Value, Failure> {
+/// A device that is not available, bad candles, or a file that cannot be written.
+pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Result<Value, CommandFailure> {
     let compute = settings.open_device(workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
     let labels = labels::device::compute_on(&compute, &panel, &features::device::atr_14_on(&compute, &panel)?, &rules)?;
-    super::fallback::tell(&compute);
+    super::fallback::warn_if_lost(&compute);
     let (mut symbols, mut times, mut sides, mut wins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut returns, mut exits, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for (symbol, range) in panel.ranges.iter().enumerate() {

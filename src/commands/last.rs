@@ -1,42 +1,42 @@
-//! How the last run went, for those who ask between two runs.
+//! The metrics of the last run, served between two runs.
 
 use std::path::Path;
 
 use futures::TryStreamExt;
 use serde_json::Value;
 
-use super::Ending;
+use super::CommandFuture;
 use crate::brain::{Brain, Column, Kind, RunRow, RunStatus, Value as Cell};
-use crate::exit::Failure;
-use crate::health::{self, CUT_OFF, SystemStatus, Vitals};
+use crate::exit::CommandFailure;
+use crate::health::{self, CUT_OFF, RunMetrics, SystemStatus};
 use crate::pipeline::ANSWER;
 use crate::settings::Settings;
 
-/// The newest run as the brain and `monitoring/` know it; none where no run began yet.
+/// The newest run, from the brain and `monitoring/`. None before the first run.
 ///
 /// # Errors
 /// A brain that cannot be opened or read.
-pub fn last<'a>(settings: &'a Settings, workdir: &'a Path) -> Ending<'a, Option<Vitals>> {
+pub fn last<'a>(settings: &'a Settings, workdir: &'a Path) -> CommandFuture<'a, Option<RunMetrics>> {
     Box::pin(read(settings, workdir))
 }
 
-async fn read(settings: &Settings, workdir: &Path) -> Result<Option<Vitals>, Failure> {
+async fn read(settings: &Settings, workdir: &Path) -> Result<Option<RunMetrics>, CommandFailure> {
     let workdir = std::path::absolute(workdir)?;
     let brain = Brain::open(&settings.brain.url, &workdir, settings.brain.connections).await?;
-    let vitals = vitals(&brain, &workdir).await;
+    let metrics = metrics(&brain, &workdir).await;
     brain.close().await;
-    vitals
+    metrics
 }
 
-async fn vitals(brain: &Brain, workdir: &Path) -> Result<Option<Vitals>, Failure> {
+async fn metrics(brain: &Brain, workdir: &Path) -> Result<Option<RunMetrics>, CommandFailure> {
     let Some(run) = brain.latest_run(None).await? else { return Ok(None) };
-    let works = brain.lock_holder().await?.is_some();
+    let is_working = brain.lock_holder().await?.is_some();
     let (approved, rejected) = verdicts(brain, &run).await?;
     let answer = run.steps.get(ANSWER).and_then(|step| step.get("left")).unwrap_or(&Value::Null);
     let checks = health::read_checks(workdir, run.heartbeat.date_naive());
     let seconds = answer["seconds"].as_object().into_iter().flatten();
-    let state = if run.status == RunStatus::Running && !works { CUT_OFF } else { run.status.name() };
-    Ok(Some(Vitals {
+    let state = if run.status == RunStatus::Running && !is_working { CUT_OFF } else { run.status.name() };
+    Ok(Some(RunMetrics {
         status: SystemStatus {
             timestamp: run.heartbeat,
             run_id: run.run_id.clone(),
@@ -56,14 +56,14 @@ async fn vitals(brain: &Brain, workdir: &Path) -> Result<Option<Vitals>, Failure
         checks,
         last_success: brain.last_success().await?,
         seconds: seconds.filter_map(|(step, seconds)| Some((step.clone(), seconds.as_f64()?))).collect(),
-        // The process is gone.
+        // The process has ended.
         resident_bytes: None,
         peak_bytes: answer["peak_rss_bytes"].as_u64(),
     }))
 }
 
-/// The run's models: approved and rejected.
-async fn verdicts(brain: &Brain, run: &RunRow) -> Result<(u64, u64), Failure> {
+/// Number of the run's approved and of its rejected models.
+async fn verdicts(brain: &Brain, run: &RunRow) -> Result<(u64, u64), CommandFailure> {
     const COUNTS: &[Column] =
         &[Column { name: "approved", kind: Kind::Int }, Column { name: "rejected", kind: Kind::Int }];
     let sql = "SELECT COALESCE(SUM(CASE WHEN approved THEN 1 ELSE 0 END), 0) AS approved, \

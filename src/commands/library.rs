@@ -1,19 +1,19 @@
-//! The library that commands look into.
+//! The brain, for commands that read it.
 
 use std::path::Path;
 
 use crate::brain::{Brain, RunRow};
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, CommandFailure};
 use crate::pipeline::Request;
 use crate::settings::Settings;
 
 /// Opens the brain of the settings.
-pub async fn library(settings: &Settings, workdir: &Path) -> Result<Brain, Failure> {
+pub async fn open_brain(settings: &Settings, workdir: &Path) -> Result<Brain, CommandFailure> {
     Ok(Brain::open(&settings.brain.url, workdir, settings.brain.connections).await?)
 }
 
-/// The latest run; of the day asked for, if one is.
-pub async fn latest(brain: &Brain, request: &Request) -> Result<RunRow, Failure> {
+/// The latest run, or the latest one of the request's date.
+pub async fn latest_run(brain: &Brain, request: &Request) -> Result<RunRow, CommandFailure> {
     let run = brain.latest_run(request.date).await?;
-    run.ok_or_else(|| Failure::new(Code::BadData, "the brain knows of no such run; `huracan run` makes one"))
+    run.ok_or_else(|| CommandFailure::new(Code::BadData, "the brain holds no such run; `huracan run` does one"))
 }

@@ -1,31 +1,31 @@
-//! `huracan report`: the reports of the latest run, written again from its data.
+//! `huracan report`: writes the reports of the latest run again, from its data.
 
 use serde_json::json;
 
-use super::Ending;
-use crate::exit::{Answer, Code, Failure};
+use super::CommandFuture;
+use crate::exit::{Code, CommandFailure, CommandOutput};
 use crate::pipeline::Request;
 use crate::report::{self, ReportData};
 use crate::settings::Settings;
 
-/// Writes the reports of the latest run again from its data.
+/// Writes the reports of the latest run again, from `reports/training_report.json`.
 ///
 /// # Errors
-/// A run that is not there, or a folder that cannot be written.
-pub fn report<'a>(settings: &'a Settings, request: &'a Request) -> Ending<'a, Answer> {
+/// No run's data, or a folder that cannot be written.
+pub fn report<'a>(settings: &'a Settings, request: &'a Request) -> CommandFuture<'a, CommandOutput> {
     Box::pin(run(settings, request))
 }
 
-async fn run(_settings: &Settings, request: &Request) -> Result<Answer, Failure> {
+async fn run(_settings: &Settings, request: &Request) -> Result<CommandOutput, CommandFailure> {
     let workdir = std::path::absolute(&request.workdir)?;
     let path = workdir.join("reports/training_report.json");
     let bytes = std::fs::read(&path).map_err(|error| {
-        Failure::new(Code::BadData, format!("{}: {error}; `huracan run` writes it", path.display()))
+        CommandFailure::new(Code::BadData, format!("{}: {error}; `huracan run` writes it", path.display()))
     })?;
     let data: ReportData = serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::new(Code::BadData, format!("{}: {error}", path.display())))?;
+        .map_err(|error| CommandFailure::new(Code::BadData, format!("{}: {error}", path.display())))?;
     let written = report::write(&workdir, &data)?;
-    Ok(Answer {
+    Ok(CommandOutput {
         code: 0,
         json: json!({
             "run_id": data.run_id,

@@ -1,34 +1,31 @@
-//! `huracan restore`: what is missing here comes back from the remote.
+//! `huracan restore`: downloads what is missing here from the remote.
 
 use serde_json::json;
 
-use super::Ending;
-use super::library::library;
-use crate::exit::{Answer, Code, Failure};
+use super::CommandFuture;
+use super::library::open_brain;
+use crate::exit::{Code, CommandFailure, CommandOutput};
 use crate::pipeline::{Request, Uploads, copies};
 use crate::settings::Settings;
 use crate::sync::{Credentials, Kind, Remote, Scope};
 use crate::ui::Ui;
 
-/// Brings back what is missing here.
+/// Downloads what is missing here. A newer local file is kept unless `overwrite` is set.
 ///
 /// # Errors
 /// A remote that cannot be opened or does not answer.
-pub fn restore<'a>(settings: &'a Settings, request: &'a Request, overwrite: bool) -> Ending<'a, Answer> {
+pub fn restore<'a>(settings: &'a Settings, request: &'a Request, overwrite: bool) -> CommandFuture<'a, CommandOutput> {
     Box::pin(run(settings, request, overwrite))
 }
 
-async fn run(settings: &Settings, request: &Request, overwrite: bool) -> Result<Answer, Failure> {
+async fn run(settings: &Settings, request: &Request, overwrite: bool) -> Result<CommandOutput, CommandFailure> {
     let workdir = std::path::absolute(&request.workdir)?;
     let remote = Remote::open(&settings.sync, &workdir, &Credentials::from_environment())?;
-    let date = match request.date {
-        Some(date) => date,
-        None => chrono::Utc::now().date_naive(),
-    };
+    let date = request.date.unwrap_or_else(|| chrono::Utc::now().date_naive());
     let ui = Ui::new(request.json);
-    let databases = copies::bring_back_databases(settings, &workdir, &remote, date).await?;
+    let databases = copies::restore_missing_databases(settings, &workdir, &remote, date).await?;
     let step = ui.step("restore", None);
-    let scope = Scope { kinds: Kind::ALL.to_vec(), date, overwrite_newer: overwrite };
+    let scope = Scope { kinds: Kind::SCHEDULED.to_vec(), date, overwrite_newer: overwrite };
     let restored = remote
         .restore(&workdir, &scope, &|progress| {
             step.total(progress.files_total as u64);
@@ -36,10 +33,10 @@ async fn run(settings: &Settings, request: &Request, overwrite: bool) -> Result<
         })
         .await?;
     step.done();
-    // What came from there need not go up again.
-    let brain = library(settings, &workdir).await?;
+    // Recorded as uploaded, so that these files are not uploaded again.
+    let brain = open_brain(settings, &workdir).await?;
     let uploads = Uploads { brain, remote, workdir, date, run_id: None };
-    uploads.note_all(restored.known.into_iter()).await?;
+    uploads.record(restored.known.into_iter()).await?;
     let Uploads { brain, remote, .. } = uploads;
     brain.close().await;
     let failed: Vec<String> = restored.failed.iter().map(|f| format!("{}: {}", f.path, f.error)).collect();
@@ -47,8 +44,8 @@ async fn run(settings: &Settings, request: &Request, overwrite: bool) -> Result<
         eprintln!("{fault}");
     }
     let code = if failed.is_empty() { 0 } else { Code::Failed as u8 };
-    Ok(Answer {
-        code: code,
+    Ok(CommandOutput {
+        code,
         json: json!({
             "remote": remote.address(), "date": date, "databases": databases, "written": restored.written.len(), "same": restored.same,
             "kept_newer": restored.kept_newer, "refused": restored.refused, "failed": failed,

@@ -1,5 +1,6 @@
-//! Signals from a file.
+//! Reads signals and scores from a table.
 
+use huracan_base::units::BPS;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use super::time_text;
 use crate::bars::Panel;
 use crate::shadow::{Side, SignalError, Signals};
 
-/// A file of signals that cannot be traded.
+/// Why a file of signals cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SignalFileError {
     #[error(transparent)]
@@ -17,7 +18,7 @@ pub enum SignalFileError {
     Row { path: String, fault: SignalError },
 }
 
-/// Reads `symbol, timestamp, side` (−1, 0, +1) and, where there are such columns, `stop_bps, take_bps, size`.
+/// Reads `symbol, timestamp, side` (−1, 0, +1) and the optional columns `stop_bps, take_bps, size`.
 pub fn read(path: &Path, panel: &Panel) -> Result<Signals, SignalFileError> {
     let table = table::read(path)?;
     let cells = cells(&table, panel)?;
@@ -36,13 +37,13 @@ pub fn read(path: &Path, panel: &Panel) -> Result<Signals, SignalFileError> {
         for (column, values, out) in given {
             let Some(values) = values else { continue };
             let value = values[row];
-            // A row without a side says nothing of the trade.
+            // A row without a side makes no trade, so the other columns do not matter.
             if !value.is_nan() && sides[row] != 0.0 && !(value.is_finite() && value > 0.0) {
                 return Err(fault(SignalError::Number { row, column, value }));
             }
-            // A long trade's stop and a short trade's take lie below the entry.
+            // A long trade's stop and a short trade's take are below the entry price, and a price must stay above 0.
             let below = column == if sides[row] > 0.0 { "stop_bps" } else { "take_bps" };
-            if below && column != "size" && sides[row] != 0.0 && value >= 10_000.0 {
+            if below && column != "size" && sides[row] != 0.0 && value >= BPS {
                 let side = if sides[row] > 0.0 { Side::Long } else { Side::Short };
                 return Err(fault(SignalError::NoPrice { row, column, value, side }));
             }
@@ -52,12 +53,13 @@ pub fn read(path: &Path, panel: &Panel) -> Result<Signals, SignalFileError> {
     Ok(signals)
 }
 
-/// Scores of a file, `[symbols × bars]`, NaN where it says nothing.
+/// Scores of a file.
 pub struct Scores {
+    /// `[symbols × bars]`, row-major; NaN where the file has no row.
     pub values: Vec<f32>,
-    /// The column that they come from.
+    /// The column that they were read from.
     pub column: &'static str,
-    /// Columns of single trades, which a sweep does not use.
+    /// Columns of the file that a sweep does not use.
     pub unused: Vec<&'static str>,
 }
 
@@ -66,26 +68,26 @@ pub fn read_scores(path: &Path, panel: &Panel) -> Result<Scores, SignalFileError
     let table = table::read(path)?;
     let cells = cells(&table, panel)?;
     let column = if table.has("score") { "score" } else { "side" };
-    let says = table.numbers(column)?;
+    let scores = table.numbers(column)?;
     let fault = |fault| SignalFileError::Row { path: path.display().to_string(), fault };
     let mut values = vec![f32::NAN; panel.symbols.len() * panel.bars];
     for (row, &cell) in cells.iter().enumerate() {
         values[cell] =
-            if column == "side" { f32::from(side_of(row, says[row]).map_err(fault)?) } else { says[row] as f32 };
+            if column == "side" { f32::from(side_of(row, scores[row]).map_err(fault)?) } else { scores[row] as f32 };
         if !values[cell].is_finite() {
-            return Err(fault(SignalError::Score { row, value: says[row] }));
+            return Err(fault(SignalError::Score { row, value: scores[row] }));
         }
     }
     let unused = ["stop_bps", "take_bps", "size"].into_iter().filter(|name| table.has(name)).collect();
     Ok(Scores { values, column, unused })
 }
 
-/// The place of each row's symbol and bar in `[symbols × bars]`.
+/// Index into `[symbols × bars]` per row of the table.
 fn cells(table: &Table, panel: &Panel) -> Result<Vec<usize>, SignalFileError> {
     let (symbols, times) = (table.texts("symbol")?, table.times("timestamp")?);
     let fault = |fault| SignalFileError::Row { path: table.path.display().to_string(), fault };
     let mut seen: HashMap<usize, usize> = HashMap::new();
-    let mut place = |row: usize| {
+    let mut cell_of = |row: usize| {
         let name = &symbols[row];
         let symbol =
             panel.symbol(name).ok_or_else(|| fault(SignalError::UnknownSymbol { row, symbol: name.clone() }))?;
@@ -99,7 +101,7 @@ fn cells(table: &Table, panel: &Panel) -> Result<Vec<usize>, SignalFileError> {
         }
         Ok(cell)
     };
-    (0..symbols.len()).map(&mut place).collect()
+    (0..symbols.len()).map(&mut cell_of).collect()
 }
 
 fn side_of(row: usize, side: f64) -> Result<i8, SignalError> {

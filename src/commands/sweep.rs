@@ -1,4 +1,4 @@
-//! `huracan backtest --sweep`: thousands of settings over all symbols, as a table and a page.
+//! `huracan backtest --sweep`: trades thousands of settings over all symbols, and writes a table and a page.
 
 mod lists;
 mod page;
@@ -10,64 +10,71 @@ use crate::polars::prelude::*;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use self::lists::Lists;
 use super::{candles, table};
 use crate::arith;
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::features;
 use crate::files::write_atomic;
 use crate::health::free_memory;
 use crate::settings::Settings;
 use crate::shadow::Rules;
-use crate::shadow::sweep::{self, Grid, Judged, Setting, Surface, Task};
+use crate::shadow::sweep::{self, Grid, Setting, SettingMetrics, Surface, Task};
 use crate::ui::Ui;
 
-/// Settings with fewer trades are not called best: their figures are mostly luck.
+/// Fewest trades of a setting that may be called the best: with fewer, its figures are mostly luck.
 pub const FEWEST_TRADES: u64 = 30;
 /// Settings shown on the terminal.
 const SHOWN: usize = 10;
 
-/// What to sweep, as the command line says it.
+/// The arguments of a sweep. Lists are text as on the command line.
 #[derive(Debug)]
 pub struct Request<'a> {
+    /// Folder of candle files.
     pub candles: &'a Path,
+    /// Table of scores or sides; without it the models of the workdir, or the consensus, decide.
     pub signals: Option<&'a Path>,
-    /// None: spread over the scores that there are.
+    /// Least absolute scores that are signals; none spreads them over the scores.
     pub thresholds: Option<&'a str>,
+    /// Stop distances, multiples of the ATR.
     pub stops: &'a str,
+    /// Take distances, multiples of the ATR.
     pub takes: &'a str,
+    /// Longest holds, bars.
     pub holds: &'a str,
-    /// A folder, or the table itself (.csv or .parquet); the page lies beside it.
+    /// A folder, or the table itself (.csv or .parquet); the page is written beside it.
     pub out: &'a Path,
 }
 
-/// A finished sweep.
+/// The result of a sweep.
 pub struct Swept {
+    /// The result as JSON.
     pub answer: Value,
-    /// The best settings as rows of text.
+    /// Column names of `rows`.
     pub heading: Vec<&'static str>,
+    /// The best settings as text.
     pub rows: Vec<Vec<String>>,
-    /// What must be known before one of them is believed.
+    /// How far the best settings can be trusted, and where the files are.
     pub remarks: Vec<String>,
 }
 
-/// Trades every setting of the grid over a folder's candles, and writes the surface as a table and as a page.
+/// Trades every setting of the grid over a folder's candles, and writes all results as a table and as a page.
 ///
 /// # Errors
-/// Exit code 2 for lists that cannot be used or a grid too large for the memory that is free, 3 for bad candles or
-/// signals.
-pub fn run(settings: &Settings, workdir: &Path, request: &Request<'_>, ui: &Ui) -> Result<Swept, Failure> {
-    // A wrong list should not have to wait for the candles.
-    let given = lists::given(request).or_exit(Code::Usage)?;
+/// Exit code 2 for lists that cannot be used or a grid too large for the free memory, 3 for bad candles or signals.
+pub fn run(settings: &Settings, workdir: &Path, request: &Request<'_>, ui: &Ui) -> Result<Swept, CommandFailure> {
+    // Before the candles are read, so that a wrong list is reported at once.
+    let lists = Lists::parse(request).or_exit(Code::Usage)?;
     let panel = candles::read_panel(request.candles, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
     let compute = settings.open_device(workdir)?;
     let atr = features::device::atr_14_on(&compute, &panel)?;
     let scores = scores::scores(settings, &compute, &panel, request.signals, workdir, &atr, &rules)?;
-    super::fallback::tell(&compute);
-    let grid = given.grid(&scores.values).or_exit(Code::Usage)?;
-    enough_memory(&grid, &panel)?;
+    super::fallback::warn_if_lost(&compute);
+    let grid = lists.grid(&scores.values).or_exit(Code::Usage)?;
+    check_memory(&grid, &panel)?;
     if !scores.unused.is_empty() {
-        ui.say(&format!("{} of the signals are not used: the grid sets stops and takes", scores.unused.join(", ")));
+        ui.message(&format!("{} of the signals are not used: the grid sets stops and takes", scores.unused.join(", ")));
     }
 
     let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
@@ -81,9 +88,9 @@ pub fn run(settings: &Settings, workdir: &Path, request: &Request<'_>, ui: &Ui) 
     step.note(&format!("{} symbols × {} bars", panel.symbols.len(), panel.bars));
     let seconds = step.done();
 
-    let judged: Vec<Judged> = (0..grid.len()).into_par_iter().map(|setting| surface.judged(setting)).collect();
+    let judged: Vec<SettingMetrics> = (0..grid.len()).into_par_iter().map(|setting| surface.metrics(setting)).collect();
     let view = View::new(&surface, &judged);
-    let (out, page) = places(request.out);
+    let (out, page) = output_paths(request.out);
     table::write(&out, frame(&grid, &judged)?).or_exit(Code::Failed)?;
     let about = page::About {
         simulated: panel.simulated,
@@ -118,25 +125,26 @@ pub fn run(settings: &Settings, workdir: &Path, request: &Request<'_>, ui: &Ui) 
     Ok(Swept { answer, heading: HEADING.to_vec(), rows, remarks })
 }
 
-/// What the surface says as a whole.
+/// Summary of all settings.
 pub(crate) struct View {
     /// Settings with enough trades, best t-statistic first.
     pub order: Vec<usize>,
     /// Share of the settings with trades whose mean trade is above 0.
     pub share_above_costs: f64,
+    /// Median over the settings of the mean trade, net, basis points.
     pub median_net_bps: f64,
-    /// √(2 ln N): about what the best of N unrelated worthless settings shows.
+    /// √(2 ln N): roughly the t-statistic of the best of N unrelated worthless settings.
     pub t_by_luck: f64,
     /// Mean t-statistic of the settings one step away from the best in one list.
     pub neighbours_t: f64,
-    /// Symbols on which the best setting made money, of those that it traded.
+    /// Symbols on which the best setting made money, and symbols that it traded.
     pub symbols_won: (usize, usize),
 }
 
 impl View {
-    fn new(surface: &Surface, judged: &[Judged]) -> Self {
+    fn new(surface: &Surface, judged: &[SettingMetrics]) -> Self {
         let grid = &surface.grid;
-        let counts = |one: &Judged| one.trades >= FEWEST_TRADES && one.t_statistic.is_finite();
+        let counts = |one: &SettingMetrics| one.trades >= FEWEST_TRADES && one.t_statistic.is_finite();
         let mut order: Vec<usize> = (0..judged.len()).filter(|&at| counts(&judged[at])).collect();
         order.sort_by(|&a, &b| judged[b].t_statistic.total_cmp(&judged[a].t_statistic).then(a.cmp(&b)));
         let mut net: Vec<f64> = judged.iter().map(|one| one.net_bps).filter(|net| !net.is_nan()).collect();
@@ -163,24 +171,31 @@ impl View {
         }
     }
 
-    /// In plain words.
-    pub fn remarks(&self, grid: &Grid, judged: &[Judged], out: &Path, page: &Path, simulated: bool) -> Vec<String> {
-        let mut said = Vec::new();
+    /// The remarks for the terminal.
+    pub fn remarks(
+        &self,
+        grid: &Grid,
+        judged: &[SettingMetrics],
+        out: &Path,
+        page: &Path,
+        simulated: bool,
+    ) -> Vec<String> {
+        let mut remarks = Vec::new();
         if simulated {
-            said.push("SIMULATED MARKET: these prices are invented.".to_owned());
+            remarks.push("SIMULATED MARKET: these prices are invented.".to_owned());
         }
         match self.order.first() {
             Some(&best) => {
-                said.push(format!(
-                    "The best of {} settings. The best of many tries looks better than it is: of {} unrelated settings worth \
-                     nothing, the luckiest would show a t of about {:.1} (here settings overlap, so less).",
+                remarks.push(format!(
+                    "The best of {} settings. The best of many settings looks better than it is: of {} unrelated settings \
+                     without any edge, the luckiest would have a t of about {:.1} (less here, since settings overlap).",
                     grid.len(),
                     grid.len(),
                     self.t_by_luck
                 ));
-                said.push(format!(
-                    "Its t is {:.1}; one step away in any list it is {:.1} on average; it earned on {} of {} symbols. \
-                     Of all settings {:.0} % earn more than they cost, and the middle one makes {:.1} bps a trade.",
+                remarks.push(format!(
+                    "Its t is {:.1}; one step away in one list the mean t is {:.1}; it earned money on {} of {} symbols. \
+                     Of all settings, {:.0} % earn more than they cost; the median setting makes {:.1} bps per trade.",
                     judged[best].t_statistic,
                     self.neighbours_t,
                     self.symbols_won.0,
@@ -188,14 +203,14 @@ impl View {
                     100.0 * self.share_above_costs,
                     self.median_net_bps
                 ));
-                said.push("Try it on candles that had no part in the choice before believing it.".to_owned());
+                remarks.push("Test it on candles that had no part in the choice before you trust it.".to_owned());
             }
-            None => said.push(format!(
+            None => remarks.push(format!(
                 "No setting made {FEWEST_TRADES} trades: lower --thresholds, or give more candles or signals."
             )),
         }
-        said.push(format!("{} has every setting, {} the heat maps.", out.display(), page.display()));
-        said
+        remarks.push(format!("All settings: {}. Heat maps: {}.", out.display(), page.display()));
+        remarks
     }
 }
 
@@ -205,11 +220,11 @@ fn neighbours(grid: &Grid, setting: usize) -> Vec<usize> {
     let mut found = Vec::new();
     let mut stride = 1;
     for length in lengths.into_iter().rev() {
-        let place = setting / stride % length;
-        if place > 0 {
+        let index = setting / stride % length;
+        if index > 0 {
             found.push(setting - stride);
         }
-        if place + 1 < length {
+        if index + 1 < length {
             found.push(setting + stride);
         }
         stride *= length;
@@ -217,27 +232,27 @@ fn neighbours(grid: &Grid, setting: usize) -> Vec<usize> {
     found
 }
 
-fn enough_memory(grid: &Grid, panel: &crate::bars::Panel) -> Result<(), Failure> {
+fn check_memory(grid: &Grid, panel: &crate::bars::Panel) -> Result<(), CommandFailure> {
     let threads = rayon::current_num_threads();
     let (symbols, days) = (panel.symbols.len(), sweep::days(panel));
-    let wanted = sweep::memory_bytes(grid, symbols, panel.bars, days, threads);
+    let needed = sweep::memory_bytes(grid, symbols, panel.bars, days, threads);
     let free = free_memory();
-    if wanted <= free {
+    if needed <= free {
         return Ok(());
     }
     let gib = |bytes: u64| bytes as f64 / 2f64.powi(30);
     let message = format!(
-        "{} settings over {symbols} symbols and {days} days need {:.1} GiB of memory, and {:.1} GiB are free; \
+        "{} settings over {symbols} symbols and {days} days need {:.1} GiB of memory, but only {:.1} GiB are free; \
          give shorter lists, or sweep them in parts",
         grid.len(),
-        gib(wanted),
+        gib(needed),
         gib(free)
     );
-    Err(Failure::new(Code::Usage, message))
+    Err(CommandFailure::new(Code::Usage, message))
 }
 
-/// The table and the page.
-fn places(out: &Path) -> (PathBuf, PathBuf) {
+/// Paths of the table and of the page.
+fn output_paths(out: &Path) -> (PathBuf, PathBuf) {
     let ending = out.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     if matches!(ending.as_str(), "csv" | "parquet") {
         (out.to_owned(), out.with_extension("html"))
@@ -261,8 +276,8 @@ const HEADING: [&str; 12] = [
     "worst fall, bps",
 ];
 
-/// A setting as the terminal and the page show it.
-pub(crate) fn row(setting: Setting, one: &Judged) -> Vec<String> {
+/// A setting as a row of text, for the terminal and the page.
+pub(crate) fn row(setting: Setting, one: &SettingMetrics) -> Vec<String> {
     vec![
         lists::threshold_text(setting.threshold),
         lists::distance_text(setting.stop_atr),
@@ -279,7 +294,7 @@ pub(crate) fn row(setting: Setting, one: &Judged) -> Vec<String> {
     ]
 }
 
-fn best_json(setting: Setting, one: &Judged) -> Value {
+fn best_json(setting: Setting, one: &SettingMetrics) -> Value {
     json!({
         "threshold": lists::threshold(setting.threshold),
         "stop_atr": setting.stop_atr,
@@ -298,13 +313,13 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// One row a setting, in the order of the grid; empty where there is nothing to divide by.
-fn frame(grid: &Grid, judged: &[Judged]) -> PolarsResult<DataFrame> {
+/// One row per setting, in the order of the grid. Undefined figures are null.
+fn frame(grid: &Grid, judged: &[SettingMetrics]) -> PolarsResult<DataFrame> {
     let settings: Vec<Setting> = (0..grid.len()).map(|at| grid.setting(at)).collect();
     let own = |name: &str, pick: fn(&Setting) -> f64| {
         Column::new(name.into(), settings.iter().map(pick).collect::<Vec<f64>>())
     };
-    let figure = |name: &str, pick: fn(&Judged) -> f64| {
+    let figure = |name: &str, pick: fn(&SettingMetrics) -> f64| {
         Column::new(name.into(), judged.iter().map(pick).map(finite).collect::<Vec<Option<f64>>>())
     };
     let holds = settings.iter().map(|s| (s.max_hold != lists::NO_LIMIT).then_some(s.max_hold as i64));

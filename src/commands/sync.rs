@@ -1,10 +1,10 @@
-//! `huracan sync`: what changed goes to the remote, and is verified there.
+//! `huracan sync`: uploads what changed, and verifies the remote.
 
 use serde_json::json;
 
-use super::Ending;
-use super::library::{latest, library};
-use crate::exit::{Answer, Code, Failure};
+use super::CommandFuture;
+use super::library::{latest_run, open_brain};
+use crate::exit::{Code, CommandFailure, CommandOutput};
 use crate::pipeline::{Request, Uploads};
 use crate::settings::Settings;
 use crate::sync::{Credentials, Remote};
@@ -14,23 +14,23 @@ use crate::ui::Ui;
 ///
 /// # Errors
 /// A remote that cannot be opened or does not answer.
-pub fn sync<'a>(settings: &'a Settings, request: &'a Request) -> Ending<'a, Answer> {
+pub fn sync<'a>(settings: &'a Settings, request: &'a Request) -> CommandFuture<'a, CommandOutput> {
     Box::pin(run(settings, request))
 }
 
-async fn run(settings: &Settings, request: &Request) -> Result<Answer, Failure> {
+async fn run(settings: &Settings, request: &Request) -> Result<CommandOutput, CommandFailure> {
     let workdir = std::path::absolute(&request.workdir)?;
-    let brain = library(settings, &workdir).await?;
+    let brain = open_brain(settings, &workdir).await?;
     let remote = Remote::open(&settings.sync, &workdir, &Credentials::from_environment())?;
     let date = match request.date {
         Some(date) => date,
-        None => latest(&brain, request).await?.date,
+        None => latest_run(&brain, request).await?.date,
     };
     remote.create_dated_folder(date).await?;
     let ui = Ui::new(request.json);
     let step = ui.step("sync", None);
     let uploads = Uploads { brain, remote, workdir, date, run_id: None };
-    let synced = uploads.everything(&step).await?;
+    let synced = uploads.upload_and_verify(&step).await?;
     step.done();
     let Uploads { brain, remote, .. } = uploads;
     brain.close().await;
@@ -38,11 +38,11 @@ async fn run(settings: &Settings, request: &Request) -> Result<Answer, Failure> 
     for fault in &synced.failed {
         eprintln!("{fault}");
     }
-    Ok(Answer {
-        code: code,
+    Ok(CommandOutput {
+        code,
         json: json!({
             "remote": remote.address(), "date": date, "uploaded": synced.uploaded, "unchanged": synced.unchanged,
-            "verified": synced.verified.right.len(), "faults": synced.failed,
+            "verified": synced.verified.correct.len(), "faults": synced.failed,
         }),
     })
 }

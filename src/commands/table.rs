@@ -1,4 +1,4 @@
-//! Tables in files: Parquet, Feather or CSV, read and written through Polars.
+//! Tables in files: Parquet, Feather or CSV, read and written with Polars.
 
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
@@ -7,30 +7,72 @@ use std::path::{Path, PathBuf};
 use crate::polars::prelude::*;
 use chrono::DateTime;
 
-/// A table that cannot be used.
+/// Why a table cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
+    /// The file cannot be opened or parsed.
     #[error("{}: {reason}", path.display())]
-    Unreadable { path: PathBuf, reason: String },
-    #[error("{}: unknown kind of file; tables come as .parquet, .feather, .arrow, .ipc or .csv", path.display())]
-    UnknownKind { path: PathBuf },
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The file name has another extension than those that are supported.
+    #[error("{}: unknown file format; a table is a .parquet, .feather, .arrow, .ipc or .csv file", path.display())]
+    UnknownKind {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A required column is missing.
     #[error("{}: column '{column}' is missing; the table has: {found}", path.display())]
-    MissingColumn { path: PathBuf, column: String, found: String },
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The missing column.
+        column: String,
+        /// The columns of the file, with commas.
+        found: String,
+    },
+    /// A column has a type that cannot be used.
     #[error("{}: column '{column}' holds {found}; {expected}", path.display())]
-    WrongType { path: PathBuf, column: String, found: String, expected: &'static str },
+    WrongType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+        /// What it must hold, in words.
+        expected: &'static str,
+    },
+    /// A row has a value that cannot be used.
     #[error("{}: row {row}: {reason}", path.display())]
-    BadRow { path: PathBuf, row: usize, reason: String },
+    BadRow {
+        /// The file.
+        path: PathBuf,
+        /// Number of the row, from 0.
+        row: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file cannot be written.
     #[error("{}: cannot be written: {reason}", path.display())]
-    Write { path: PathBuf, reason: String },
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
 }
 
-/// A table with the path it came from, for errors.
+/// A table and the file that it came from, for error messages.
 pub struct Table {
     pub path: PathBuf,
     pub frame: DataFrame,
 }
 
-/// Reads a table by the ending of its name.
+/// Reads a table. The file extension decides the format.
 pub fn read(path: &Path) -> Result<Table, TableError> {
     let unreadable = |reason: String| TableError::Unreadable { path: path.to_owned(), reason };
     let open = || File::open(path).map_err(|error| unreadable(error.to_string()));
@@ -46,7 +88,7 @@ pub fn read(path: &Path) -> Result<Table, TableError> {
     Ok(Table { path: path.to_owned(), frame: frame.map_err(|error| unreadable(error.to_string()))? })
 }
 
-/// Writes a table as Parquet, or as CSV where the name says so; the file appears whole or not at all.
+/// Writes a table as Parquet, or as CSV if the name ends in `.csv`. The file appears complete or not at all.
 pub fn write(path: &Path, mut frame: DataFrame) -> Result<(), TableError> {
     let fault = |reason: String| TableError::Write { path: path.to_owned(), reason };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -109,7 +151,7 @@ impl Table {
                 .enumerate()
                 .map(|(row, text)| {
                     parse_time(text)
-                        .ok_or_else(|| bad_row(row, format!("{name} is '{text}', which is no RFC 3339 time")))
+                        .ok_or_else(|| bad_row(row, format!("{name} is '{text}', which is not an RFC 3339 time")))
                 })
                 .collect(),
             dtype => {
@@ -142,7 +184,7 @@ impl Table {
     }
 }
 
-/// Whether a column can be a feature.
+/// Whether a column of this type can be a feature.
 pub fn is_number(dtype: &DataType) -> bool {
     dtype.is_primitive_numeric() || dtype.is_bool()
 }
@@ -158,7 +200,7 @@ fn parse_time(text: &str) -> Option<i64> {
         .map(|time| time.and_utc().timestamp_millis())
 }
 
-/// A column of times, datetime[ms, UTC].
+/// A column of type datetime[ms, UTC].
 pub fn time_column(name: &str, times_ms: Vec<i64>) -> PolarsResult<Column> {
     Column::new(name.into(), times_ms).cast(&DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC)))
 }

@@ -1,4 +1,4 @@
-//! `huracan verify`: trains a model again from what its metadata record, another way, and holds the digests together.
+//! `huracan verify`: trains a model again from the inputs in its metadata, with other instructions, and compares digests.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::bars::{Candles, Panel};
-use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, Table, train_by, ways};
+use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, Table, instruction_sets, train_with};
 use crate::engine::{Compute, Device};
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::features::{self, COUNT};
 use crate::folds::Fold;
 use crate::labels;
@@ -22,46 +22,58 @@ use crate::neural::{self, Backend, Epoch, Network, NeuralJob};
 use crate::settings::Settings;
 use crate::shadow::Rules;
 use crate::shadow::{BarrierParams, CostParams, MarketType};
-use crate::trainer::{self, Family, Member, ModelParams, Networks};
+use crate::trainer::{self, Family, FamilyModels, ModelParams, Networks};
 
-/// A head of a fold, or of the model that was handed on: what was recorded of it, and what came of training it again.
+/// Comparison of one head, of a fold or of the final model.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Check {
-    /// `fold 3`, or `model`.
+    /// `fold 3`, `model` and so on.
     pub of: String,
+    /// Name of the head, or number of the network.
     pub head: String,
+    /// Digest in the metadata.
     pub recorded: String,
+    /// Digest after training again.
     pub found: String,
-    /// Networks are equal within a tolerance: products are rounded as the machine's widest instructions do it.
+    /// Whether both are equal. Networks are equal within a tolerance: the machine's widest vector instructions decide how
+    /// products are rounded.
     pub equal: bool,
 }
 
-/// Largest difference of two validation losses of one network, trained on different machines.
+/// Largest difference of the validation losses of one network, trained on different machines.
 const NETWORK_TOLERANCE: f64 = 1e-3;
 
-/// The outcome of a verification.
+/// The result of a verification.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Verified {
+    /// The model file.
     pub model: PathBuf,
+    /// `BASE-QUOTE`.
     pub symbol: String,
-    /// Device that trained the model, and the one that trained it again, with its instructions.
+    /// Device that trained the model.
     pub recorded_device: String,
+    /// Device that trained it again, with the instructions that it used.
     pub device: String,
+    /// Commit of the program that trained the model.
     pub recorded_commit: String,
+    /// Commit of this program.
     pub commit: String,
+    /// The model's digest.
     pub digest: String,
+    /// Whether all checks are equal.
     pub equal: bool,
+    /// One check per head and network.
     pub checks: Vec<Check>,
 }
 
-/// What the metadata record of a window.
+/// A window in the metadata.
 #[derive(Deserialize)]
 struct Span {
     from: DateTime<Utc>,
     bars: usize,
 }
 
-/// What the metadata record of a fold.
+/// A fold in the metadata.
 #[derive(Deserialize)]
 struct RecordedFold {
     index: usize,
@@ -71,21 +83,27 @@ struct RecordedFold {
     digests: BTreeMap<Head, String>,
 }
 
-/// Trains the model in `path` again from the candles in `candles` (the store of `workdir` where none are given), on the
-/// device of the settings; on the CPU with the plainest code that this machine has.
+/// Trains the model in `path` again from the candles in `candles` (by default the store of `workdir`), on the device of the
+/// settings. On the CPU it uses plain instructions.
 ///
 /// # Errors
-/// A model that cannot be read or records too little (3), candles that are not those it learned from (3), a device that
-/// cannot be had (2). Other digests are no error here: see [`Verified::equal`].
-pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<&Path>) -> Result<Verified, Failure> {
+/// A model that cannot be read or lacks metadata (3), other candles than those it was trained on (3), a device that is not
+/// available (2). Different digests are not an error: see [`Verified::equal`].
+pub fn verify(
+    settings: &Settings,
+    workdir: &Path,
+    path: &Path,
+    candles: Option<&Path>,
+) -> Result<Verified, CommandFailure> {
     let compute = settings.open_device(workdir)?;
     let bundle = Bundle::load(path).or_exit(Code::BadData)?;
     let metadata = &bundle.metadata;
-    let lacks = |what: &str| Failure::new(Code::BadData, format!("{}: its metadata lack {what}", path.display()));
-    let inputs = metadata.inputs.as_ref().ok_or_else(|| lacks("'inputs': it comes of an older version"))?;
+    let lacks =
+        |what: &str| CommandFailure::new(Code::BadData, format!("{}: its metadata has no {what}", path.display()));
+    let inputs = metadata.inputs.as_ref().ok_or_else(|| lacks("'inputs': an older version made it"))?;
     let folder = candles.map_or_else(|| workdir.join("data/candles"), Path::to_owned);
     let panel = panel(inputs, &folder, metadata)?;
-    let symbol = panel.symbol(&bundle.symbol).ok_or_else(|| lacks("the model's own symbol"))?;
+    let symbol = panel.symbol(&bundle.symbol).ok_or_else(|| lacks("symbol of the model among its inputs"))?;
 
     let more = &metadata.training_parameters.more;
     let rules = rules(metadata, &panel).map_err(|key| lacks(&key))?;
@@ -103,17 +121,17 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
     let latest = fold(0, &window("window")?, &window("validation")?).ok_or_else(|| lacks("bars of the candles"))?;
     let (mut batch, mut checks): (Vec<BoostJob>, Vec<Check>) = (Vec::new(), Vec::new());
     let mut add = |of: String, fold: &Fold, head: Head, params: BoostParams, recorded: &str| {
-        batch.push(trainer::job(&panel, &outcomes, symbol, fold, head, params));
+        batch.push(trainer::boost_job(&panel, &outcomes, symbol, fold, head, params));
         let (head, recorded) = (head.name().to_owned(), recorded.to_owned());
         checks.push(Check { of, head, recorded, found: String::new(), equal: false });
     };
     for recorded in &metadata.folds {
         let recorded =
-            RecordedFold::deserialize(recorded).map_err(|error| lacks(&format!("what a fold needs ({error})")))?;
+            RecordedFold::deserialize(recorded).map_err(|error| lacks(&format!("complete folds ({error})")))?;
         let fold =
             fold(recorded.index, &recorded.train, &recorded.validation).ok_or_else(|| lacks("bars of the candles"))?;
         for (head, params) in recorded.parameters {
-            let digest = recorded.digests.get(&head).ok_or_else(|| lacks(&format!("a digest of {head}")))?;
+            let digest = recorded.digests.get(&head).ok_or_else(|| lacks(&format!("digest of {head}")))?;
             add(format!("fold {}", fold.index), &fold, head, params, digest);
         }
     }
@@ -122,11 +140,11 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
         add("model".to_owned(), &latest, *head, params.ok_or_else(|| lacks(&format!("parameters of {head}")))?, digest);
     }
     let read = |key: &str| more.get(key).cloned().unwrap_or_default();
-    if let Some(heads) = metadata.beside_digests.get(&Family::Forest) {
+    if let Some(heads) = metadata.other_family_digests.get(&Family::Forest) {
         let models: ModelParams = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
         let seed = read("seed").as_u64().ok_or_else(|| lacks("'seed'"))?;
         for (head, digest) in heads {
-            let head: Head = head.parse().map_err(|error| lacks(&format!("a known head ({error})")))?;
+            let head: Head = head.parse().map_err(|error| lacks(&format!("known head ({error})")))?;
             let params = trainer::tree_params(&models, Family::Forest, head, seed);
             add("model, random forest".to_owned(), &latest, head, params, digest);
         }
@@ -138,7 +156,7 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
         check.found = forest.or_exit(Code::BadData)?.digest();
         check.equal = check.recorded == check.found;
     }
-    if let Some(networks) = bundle.beside.get(&Family::Neural).and_then(Member::networks) {
+    if let Some(networks) = bundle.other_families.get(&Family::Neural).and_then(FamilyModels::networks) {
         let models: ModelParams = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
         let seed = read("seed").as_u64().ok_or_else(|| lacks("'seed'"))?;
         let job = |number: usize| {
@@ -161,60 +179,64 @@ pub fn verify(settings: &Settings, workdir: &Path, path: &Path, candles: Option<
     })
 }
 
-/// Trains networks again on the CPU, and holds them against those that were recorded.
-fn networks_again(recorded: &Networks, table: Table<'_>, jobs: &[NeuralJob]) -> Result<Vec<Check>, Failure> {
+/// Trains networks again on the CPU, and compares them with the recorded ones.
+fn networks_again(recorded: &Networks, table: Table<'_>, jobs: &[NeuralJob]) -> Result<Vec<Check>, CommandFailure> {
     let trained = neural::train(&Backend::Cores, table, &features::names(), jobs, &());
     let mut checks = Vec::with_capacity(jobs.len());
     for ((number, recorded), found) in recorded.seeds.iter().enumerate().zip(trained) {
         let found = found.or_exit(Code::BadData)?;
-        let loss = |network: &Network| network.best().map_or(f64::NAN, Epoch::loss);
+        let loss = |network: &Network| network.best_epoch().map_or(f64::NAN, Epoch::loss);
         let equal = recorded.digest() == found.digest();
         let near = (loss(recorded) - loss(&found)).abs() <= NETWORK_TOLERANCE;
-        let told = |network: &Network| {
+        let text = |network: &Network| {
             let digest = network.digest();
             if equal { digest } else { format!("{digest:.12}…, validation loss {:.5}", loss(network)) }
         };
         checks.push(Check {
             of: "model, networks".to_owned(),
             head: number.to_string(),
-            recorded: told(recorded),
-            found: told(&found),
+            recorded: text(recorded),
+            found: text(&found),
             equal: equal || near,
         });
     }
     Ok(checks)
 }
 
-/// Forests of the batch, and what trained them: a device's kernels, or plain instructions of the CPU.
+/// Trains the batch, with a device's kernels or plain instructions of the CPU. Returns in words what trained it, and the
+/// forests.
 fn train_again(
     compute: &Compute,
     table: Table<'_>,
     batch: &[BoostJob],
-) -> Result<(String, Vec<Result<Forest, BoostError>>), Failure> {
+) -> Result<(String, Vec<Result<Forest, BoostError>>), CommandFailure> {
     let (device, names) = (compute.device(), features::names());
     if device == Device::Cpu {
-        let ways = ways();
-        let plain = ways[ways.len() - 1];
-        return Ok((format!("{device}, {} instructions", plain.name), train_by(plain, table, &names, batch, &|_| {})));
+        let sets = instruction_sets();
+        let plain = sets[sets.len() - 1];
+        return Ok((
+            format!("{device}, {} instructions", plain.name),
+            train_with(plain, table, &names, batch, &|_| {}),
+        ));
     }
     let (forests, plans) = boost::device::train_on(compute, table, &names, batch, &|| true, &|_| ())?;
-    let trained_by = match compute.fell_back() {
+    let trained_by = match compute.fallback_reason() {
         Some(why) => format!("{}, in place of {device}: {why}", Device::Cpu),
         None => format!("{device}: {plans}"),
     };
     Ok((trained_by, forests))
 }
 
-/// The panel that the model learned from.
-fn panel(inputs: &Inputs, folder: &Path, metadata: &Metadata) -> Result<Panel, Failure> {
+/// The panel that the model was trained on.
+fn panel(inputs: &Inputs, folder: &Path, metadata: &Metadata) -> Result<Panel, CommandFailure> {
     let (_, files) = read_folder(folder, Some(inputs.timeframe)).or_exit(Code::BadData)?;
     let (from, to) = (inputs.from.timestamp_millis(), inputs.to.timestamp_millis());
     let mut files: BTreeMap<String, _> = files.into_iter().collect();
     let mut candles = Vec::with_capacity(inputs.symbols.len());
     for symbol in &inputs.symbols {
         let read = files.remove(symbol).ok_or_else(|| {
-            let message = format!("{}: no candles of {symbol}, from which the model learned too", folder.display());
-            Failure::new(Code::BadData, message)
+            let message = format!("{}: no candles of {symbol}, which the model was trained on", folder.display());
+            CommandFailure::new(Code::BadData, message)
         })?;
         candles.push((symbol.clone(), between(&read.or_exit(Code::BadData)?, from, to)));
     }
@@ -222,13 +244,13 @@ fn panel(inputs: &Inputs, folder: &Path, metadata: &Metadata) -> Result<Panel, F
         Panel::new(candles, inputs.timeframe, inputs.max_gap_bars, metadata.simulated).or_exit(Code::BadData)?;
     if panel.digest() != metadata.data_digest {
         let message = format!(
-            "{}: these are not the candles that the model learned from (digest {:.12}…, recorded {:.12}…); \
-             name the folder that holds them by --candles",
+            "{}: the model was trained on other candles (digest {:.12}…, recorded {:.12}…); \
+             give their folder with --candles",
             folder.display(),
             panel.digest(),
             metadata.data_digest
         );
-        return Err(Failure::new(Code::BadData, message));
+        return Err(CommandFailure::new(Code::BadData, message));
     }
     Ok(panel)
 }
@@ -247,7 +269,7 @@ fn between(candles: &Candles, from_ms: i64, to_ms: i64) -> Candles {
     }
 }
 
-/// The rules of the trades that labelled the rows; else the key that is missing.
+/// The rules of the trades that labelled the rows; an error is the missing key.
 fn rules(metadata: &Metadata, panel: &Panel) -> Result<Rules, String> {
     fn read<T: for<'de> Deserialize<'de>>(metadata: &Metadata, key: &str) -> Result<T, String> {
         let value = metadata.training_parameters.more.get(key).unwrap_or(&Value::Null);

@@ -1,4 +1,4 @@
-//! The exports that are files of the working folder, copied.
+//! The exports that are copies of files in the working folder.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::file::Folder;
 use super::{ExportError, ExportFile};
 
-/// Copies learning snapshots, backtest results and the models' metadata; what is not there is left out.
+/// Copies learning snapshots, backtest results and the models' metadata; missing ones are skipped.
 pub(super) fn all(workdir: &Path, folder: &Folder) -> Result<Vec<ExportFile>, ExportError> {
     let mut found: Vec<(&'static str, String, PathBuf)> = Vec::new();
     for (name, path) in files(&workdir.join("logs/learning"))? {
@@ -16,8 +16,8 @@ pub(super) fn all(workdir: &Path, folder: &Folder) -> Result<Vec<ExportFile>, Ex
             found.push(("learning", name, path));
         }
     }
-    for home in ["reports", "logs"] {
-        for (name, path) in files(&workdir.join(home))? {
+    for source in ["reports", "logs"] {
+        for (name, path) in files(&workdir.join(source))? {
             if name.starts_with("backtest_") && (name.ends_with(".csv") || name.ends_with(".json")) {
                 found.push(("backtest", name, path));
             }
@@ -29,13 +29,13 @@ pub(super) fn all(workdir: &Path, folder: &Folder) -> Result<Vec<ExportFile>, Ex
             found.push(("artifact", format!("artifact_{symbol}_metadata.json"), metadata));
         }
     }
-    let mut taken = HashSet::new();
+    let mut names = HashSet::new();
     let mut copies = Vec::new();
     for (kind, name, path) in found {
-        if taken.insert(name.clone()) {
+        if names.insert(name.clone()) {
             copies.push(copy(kind, &name, &path, folder)?);
         } else {
-            tracing::warn!(file = %path.display(), "not exported: a file of the same name was taken from another folder");
+            tracing::warn!(file = %path.display(), "not exported: a file of the same name was already copied from another folder");
         }
     }
     Ok(copies)
@@ -53,7 +53,7 @@ fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, ExportError> {
     Ok(entries(folder)?.into_iter().filter(|(_, path)| path.is_file()).collect())
 }
 
-/// Names and paths in a folder, sorted; empty where there is no such folder.
+/// Names and paths in a folder, sorted; empty if the folder does not exist.
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, ExportError> {
     let failed = |source| ExportError::Read { path: folder.to_owned(), source };
     let entries = match std::fs::read_dir(folder) {

@@ -1,4 +1,4 @@
-//! The exports that are documents.
+//! The exports that are JSON documents.
 
 use std::io::Write;
 
@@ -52,7 +52,7 @@ const PATTERNS: &[Column] =
 const PATTERN_FIGURES: &str = "SELECT COUNT(DISTINCT CASE WHEN confirmed THEN pattern_id END), \
     COUNT(DISTINCT pattern_id) FROM pattern_library";
 
-/// The run in figures, and below `all_runs` the same over everything that was ever stored.
+/// Metrics of the run, and below `all_runs` the same metrics of all runs.
 pub(super) async fn comprehensive_metrics(
     brain: &Brain,
     folder: &Folder,
@@ -75,7 +75,7 @@ pub(super) async fn comprehensive_metrics(
     document(folder, &name, "comprehensive_metrics", &metrics)
 }
 
-/// Figures of one run, or of all.
+/// Metrics of one run, or of all runs.
 async fn figures(brain: &Brain, run: Option<&RunRow>) -> Result<Map<String, serde_json::Value>, BrainError> {
     let (filter, binds) = match run {
         Some(run) => (" WHERE run_id = $1", vec![Value::Text(run.run_id.clone())]),
@@ -93,7 +93,7 @@ async fn figures(brain: &Brain, run: Option<&RunRow>) -> Result<Map<String, serd
     Ok(all)
 }
 
-/// The index of everything exported, which does not list itself.
+/// Writes the index of all exported files; it does not list itself.
 pub(super) fn performance_summary(folder: &Folder, index: &ExportIndex) -> Result<ExportFile, ExportError> {
     document(folder, &format!("performance_summary_{}.json", index.date), "performance_summary", index)
 }

@@ -1,23 +1,24 @@
-//! One row as a line of CSV, appended to what is there.
+//! Formats rows as lines of CSV.
 
 use std::io::Write;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::bars::{DAY_MS, HOUR_MS};
 use crate::brain::{Cell, time_of_ms};
 
-const DAY_MS: i64 = 86_400_000;
+const HOUR: u32 = HOUR_MS as u32;
 
-/// Writes lines; the day of the last time is kept, since rows in the order of time have it in common.
+/// Writes lines. The date of the last time is cached, because consecutive rows usually share it.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct CsvLines {
     day: i64,
-    /// `2025-10-09T`, or nothing yet.
+    /// `2025-10-09T`, or empty before the first time.
     day_text: Vec<u8>,
 }
 
-impl Lines {
-    /// Values apart by commas, missing ones empty, times in RFC 3339; text is quoted where it must be.
+impl CsvLines {
+    /// Appends a row: values separated by commas, missing ones empty, times in RFC 3339, text quoted where necessary.
     pub fn line(&mut self, out: &mut Vec<u8>, cells: &[Cell<'_>]) {
         for (at, cell) in cells.iter().enumerate() {
             if at > 0 {
@@ -36,13 +37,13 @@ impl Lines {
         out.push(b'\n');
     }
 
-    /// RFC 3339 in UTC with milliseconds.
+    /// Appends a time as RFC 3339 in UTC with milliseconds.
     fn time(&mut self, out: &mut Vec<u8>, ms: i64) {
         let day = ms.div_euclid(DAY_MS);
         if day != self.day || self.day_text.is_empty() {
             let time: DateTime<Utc> = time_of_ms(ms);
             let text = time.to_rfc3339_opts(SecondsFormat::Millis, true);
-            // Years of more than four digits have a sign and are written as they are.
+            // Years of more than four digits have a sign and are not cached.
             let Some(date) = text.get(..11).filter(|date| date.ends_with('T')) else {
                 return out.extend_from_slice(text.as_bytes());
             };
@@ -50,9 +51,9 @@ impl Lines {
             self.day_text.clear();
             self.day_text.extend_from_slice(date.as_bytes());
         }
-        let left = ms.rem_euclid(DAY_MS) as u32;
+        let of_day = ms.rem_euclid(DAY_MS) as u32;
         let digit = |value: u32| b'0' + (value % 10) as u8;
-        let (hour, minute, second, milli) = (left / 3_600_000, left / 60_000 % 60, left / 1000 % 60, left % 1000);
+        let (hour, minute, second, milli) = (of_day / HOUR, of_day / 60_000 % 60, of_day / 1000 % 60, of_day % 1000);
         out.extend_from_slice(&self.day_text);
         out.extend_from_slice(&[
             digit(hour / 10),
@@ -73,36 +74,37 @@ impl Lines {
 }
 
 fn written(out: &mut Vec<u8>, value: std::fmt::Arguments<'_>) {
-    out.write_fmt(value).expect("a Vec takes whatever is written");
+    out.write_fmt(value).expect("writing to a Vec cannot fail");
 }
 
-/// The shortest digits that read back as the same number, in the form of `{:?}`: the same digits but where two ends are equally near.
+/// Appends the shortest digits that read back as the same number, formatted as by `{:?}`. The digits may differ from
+/// Rust's only where two candidates are equally near.
 fn number(out: &mut Vec<u8>, real: f64) {
     let size = real.abs();
-    // Where there is no exponent, JSON's writer has the same digits five times as fast.
+    // Without an exponent, serde_json writes the same digits five times as fast.
     if size == 0.0 || (1e-4..1e16).contains(&size) {
-        serde_json::to_writer(out, &real).expect("a Vec takes whatever is written");
+        serde_json::to_writer(out, &real).expect("writing to a Vec cannot fail");
     } else {
         written(out, format_args!("{real:?}"));
     }
 }
 
-/// Text within quotes where it holds a comma, a quote or the end of a line; quotes in it are doubled.
+/// Appends text, in quotes if it contains a comma, a quote or a line break; quotes in it are doubled.
 fn quoted(out: &mut Vec<u8>, text: &[u8]) {
-    // Without a way out of the inner loop, many bytes are compared at once.
+    // The inner loop has no early exit, so that many bytes are compared at once.
     let special =
         |byte| u8::from(byte == b'"') | u8::from(byte == b',') | u8::from(byte == b'\n') | u8::from(byte == b'\r');
-    let any = |some: &[u8]| some.iter().fold(0, |seen, &byte| seen | special(byte)) != 0;
-    if !text.chunks(LOOK).any(any) {
+    let any = |bytes: &[u8]| bytes.iter().fold(0, |seen, &byte| seen | special(byte)) != 0;
+    if !text.chunks(CHUNK).any(any) {
         return out.extend_from_slice(text);
     }
     out.push(b'"');
     let mut rest = text;
-    let mut doubled = [0; 2 * LOOK + SPAN];
-    while let Some((chunk, after)) = rest.split_first_chunk::<LOOK>() {
-        // Whole spans are copied, of which what does not belong there is written over.
-        let mut from = [0; LOOK + SPAN];
-        from[..LOOK].copy_from_slice(chunk);
+    let mut doubled = [0; 2 * CHUNK + SPAN];
+    while let Some((chunk, after)) = rest.split_first_chunk::<CHUNK>() {
+        // Whole spans are copied; bytes copied too many are overwritten.
+        let mut from = [0; CHUNK + SPAN];
+        from[..CHUNK].copy_from_slice(chunk);
         let (mut at, mut done) = (0, 0);
         let mut quotes = quotes_of(chunk);
         while quotes != 0 {
@@ -112,7 +114,7 @@ fn quoted(out: &mut Vec<u8>, text: &[u8]) {
             doubled[at] = b'"';
             at += 1;
         }
-        copy(&from, &mut done, LOOK, &mut doubled, &mut at);
+        copy(&from, &mut done, CHUNK, &mut doubled, &mut at);
         out.extend_from_slice(&doubled[..at]);
         rest = after;
     }
@@ -125,36 +127,36 @@ fn quoted(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
-/// Copies what is done up to `end`, whole spans at a time: there is room for one more at both ends.
+/// Copies `from[*done..end]` to `to[*at..]`, a whole span at a time; both arrays have room for one extra span.
 #[inline(always)]
-fn copy(from: &[u8; LOOK + SPAN], done: &mut usize, end: usize, to: &mut [u8; 2 * LOOK + SPAN], at: &mut usize) {
+fn copy(from: &[u8; CHUNK + SPAN], done: &mut usize, end: usize, to: &mut [u8; 2 * CHUNK + SPAN], at: &mut usize) {
     while *done < end {
         to[*at..*at + SPAN].copy_from_slice(&from[*done..*done + SPAN]);
-        let taken = (end - *done).min(SPAN);
-        *done += taken;
-        *at += taken;
+        let count = (end - *done).min(SPAN);
+        *done += count;
+        *at += count;
     }
 }
 
-/// A bit for each byte that is a quote.
+/// One bit per byte of the chunk: 1 if the byte is a quote.
 #[inline(always)]
-fn quotes_of(chunk: &[u8; LOOK]) -> u64 {
+fn quotes_of(chunk: &[u8; CHUNK]) -> u64 {
     let mut bits = 0;
     for (k, word) in chunk.as_chunks::<8>().0.iter().enumerate() {
         let apart = u64::from_le_bytes(*word) ^ QUOTES;
-        // The sign bit of a byte that is zero, and of no other.
-        let zero = !(((apart & !SIGNS) + !SIGNS) | apart | !SIGNS);
+        // Sets the sign bit of each byte that is zero, and of no other.
+        let zero = !(((apart & !SIGN_BITS) + !SIGN_BITS) | apart | !SIGN_BITS);
         bits |= ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * k);
     }
     bits
 }
 
-/// Bytes that are looked at before it is asked whether one of them was special.
-const LOOK: usize = 64;
-/// Bytes that are copied at once.
+/// Bytes that are scanned before the result is tested.
+const CHUNK: usize = 64;
+/// Bytes that are copied at a time.
 const SPAN: usize = 16;
 const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
-const SIGNS: u64 = u64::from_le_bytes([0x80; 8]);
+const SIGN_BITS: u64 = u64::from_le_bytes([0x80; 8]);
 
 #[cfg(test)]
 mod tests {
@@ -163,19 +165,19 @@ mod tests {
     use super::*;
     use crate::brain::Value;
 
-    fn one(cell: Cell<'_>) -> String {
+    fn written_as(cell: Cell<'_>) -> String {
         let mut out = Vec::new();
-        Lines::default().line(&mut out, &[cell, Cell::Null]);
+        CsvLines::default().line(&mut out, &[cell, Cell::Null]);
         String::from_utf8(out).expect("text").strip_suffix(",\n").expect("a comma and an end").to_owned()
     }
 
     proptest! {
         #[test]
-        fn a_number_is_written_as_rust_does(bits in any::<u64>(), small in any::<f32>(), places in -30i32..30) {
+        fn a_number_is_written_as_by_rust(bits in any::<u64>(), small in any::<f32>(), exponent in -30i32..30) {
             // Halfway between two texts of 17 digits.
             let tie = 176.138_092_041_015_62;
-            for real in [f64::from_bits(bits), f64::from(small), f64::from(small) * 10f64.powi(places), places.into(), tie] {
-                let (found, rust) = (one(Cell::Real(real)), format!("{real:?}"));
+            for real in [f64::from_bits(bits), f64::from(small), f64::from(small) * 10f64.powi(exponent), exponent.into(), tie] {
+                let (found, rust) = (written_as(Cell::Real(real)), format!("{real:?}"));
                 let (head, rust_head) = (&found[..found.len() - 1], &rust[..rust.len() - 1]);
                 let near = found == rust || (head == rust_head && found.parse::<f64>().ok() == Some(real));
                 prop_assert!(near, "{found}, by Rust {rust}");
@@ -183,20 +185,20 @@ mod tests {
         }
 
         #[test]
-        fn text_is_quoted_as_the_csv_library_does(text in "[a-c,\"\n\r; é]{0,200}", other in ".{0,12}", json in "(\"[a-z_]{1,20}\":[0-9.]{1,12},){0,9}") {
+        fn text_is_quoted_as_by_the_csv_library(text in "[a-c,\"\n\r; é]{0,200}", other in ".{0,12}", json in "(\"[a-z_]{1,20}\":[0-9.]{1,12},){0,9}") {
             for text in [&text, &other, &json] {
                 let mut csv = csv::Writer::from_writer(Vec::new());
                 csv.write_record([text, ""]).expect("writes");
                 let expected = csv.into_inner().expect("ends");
                 let mut out = Vec::new();
-                Lines::default().line(&mut out, &[Cell::Text(text), Cell::Null]);
+                CsvLines::default().line(&mut out, &[Cell::Text(text), Cell::Null]);
                 prop_assert_eq!(out, expected);
             }
         }
 
         #[test]
-        fn a_time_is_written_as_chrono_does(times in prop::collection::vec(-70_000_000_000_000i64..260_000_000_000_000, 1..9)) {
-            let mut lines = Lines::default();
+        fn a_time_is_written_as_by_chrono(times in prop::collection::vec(-70_000_000_000_000i64..260_000_000_000_000, 1..9)) {
+            let mut lines = CsvLines::default();
             for ms in times.iter().flat_map(|ms| [*ms, ms + 1, ms + 60_000]) {
                 let mut out = Vec::new();
                 lines.line(&mut out, &[Cell::Time(ms)]);
@@ -209,10 +211,10 @@ mod tests {
     #[test]
     fn edges_of_numbers_and_times() {
         for real in [0.0, -0.0, 1e-4, 9.999e-5, 1e15, 1e16, 9_999_999_999_999_998.0, 5e-324, f64::MAX, f64::INFINITY] {
-            assert_eq!(one(Cell::Real(real)), format!("{real:?}"));
+            assert_eq!(written_as(Cell::Real(real)), format!("{real:?}"));
         }
         for ms in [0, -1, i64::MIN, i64::MAX] {
-            assert_eq!(one(Cell::Time(ms)), Value::Time(time_of_ms(ms)).to_plain());
+            assert_eq!(written_as(Cell::Time(ms)), Value::Time(time_of_ms(ms)).to_plain());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every win and every loss of a run with its reasons: `win_loss_analysis_{date}.json`, one record a line.
+//! Every win and loss of a run with its reasons: `win_loss_analysis_{date}.json`, one record per line.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -9,17 +9,17 @@ use super::file::Folder;
 use super::pipe::Pipe;
 use super::{ExportError, ExportFile};
 use crate::brain::{
-    AnalysisRow, Brain, Cell, LOSS_ANALYSIS, Record, RunRow, Table, TakeRows, Value, WIN_ANALYSIS, time_of_ms,
+    AnalysisRow, Brain, Cell, LOSS_ANALYSIS, Record, RowSink, RunRow, Table, Value, WIN_ANALYSIS, time_of_ms,
 };
 
 const KIND: &str = "win_loss_analysis";
 
-/// Columns whose text is JSON, and goes into the file as it is.
-const JSON: [&str; 2] = ["contributing_factors", "features_at_entry"];
+/// Columns that hold JSON, which is copied as it is.
+const JSON_COLUMNS: [&str; 2] = ["contributing_factors", "features_at_entry"];
 
 pub(super) async fn win_loss_analysis(brain: &Brain, folder: &Folder, run: &RunRow) -> Result<ExportFile, ExportError> {
     let name = format!("{KIND}_{}.json", run.date);
-    let records = Records { pipe: Pipe::into(folder.create(&name)?), count: 0 };
+    let records = Records { pipe: Pipe::new(folder.create(&name)?), count: 0 };
     let head = format!(
         "{{\"date\": {}, \"run_id\": {}, \"simulated\": {}, \"account_currency\": {},\n\"wins\": [",
         json!(run.date),
@@ -27,12 +27,12 @@ pub(super) async fn win_loss_analysis(brain: &Brain, folder: &Folder, run: &RunR
         run.simulated,
         json!(run.account_currency)
     );
-    let records = records_of(brain, &WIN_ANALYSIS, records.then(&head), &name, run).await?;
+    let records = records_of(brain, &WIN_ANALYSIS, records.with_text(&head), &name, run).await?;
     let wins = records.count;
-    let records = Records { count: 0, ..records.then("],\n\"losses\": [") };
+    let records = Records { count: 0, ..records.with_text("],\n\"losses\": [") };
     let records = records_of(brain, &LOSS_ANALYSIS, records, &name, run).await?;
     let losses = records.count;
-    let records = records.then(&format!("],\n\"total_wins\": {wins}, \"total_losses\": {losses}}}\n"));
+    let records = records.with_text(&format!("],\n\"total_wins\": {wins}, \"total_losses\": {losses}}}\n"));
     let ended = tokio::task::spawn_blocking(move || records.pipe.finish(KIND, wins + losses));
     ended.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
@@ -51,40 +51,40 @@ async fn records_of(
     read.map_err(|source| ExportError::Brain { file: name.to_owned(), source })
 }
 
-/// The file under way.
+/// The file being written.
 struct Records {
     pipe: Pipe,
-    /// Of the list at hand.
+    /// Records of the current list.
     count: u64,
 }
 
 impl Records {
-    fn then(mut self, text: &str) -> Self {
-        self.pipe.piece().extend_from_slice(text.as_bytes());
+    fn with_text(mut self, text: &str) -> Self {
+        self.pipe.buffer().extend_from_slice(text.as_bytes());
         self
     }
 }
 
-impl TakeRows for Records {
+impl RowSink for Records {
     fn row(&mut self, cells: &[Cell<'_>]) -> ControlFlow<()> {
-        let out = self.pipe.piece();
+        let out = self.pipe.buffer();
         out.extend_from_slice(if self.count == 0 { b"\n{" } else { b",\n{" });
         for (at, (column, cell)) in AnalysisRow::COLUMNS.iter().zip(cells).enumerate() {
             let comma = if at == 0 { "" } else { "," };
-            write!(out, "{comma}\"{}\":", column.name).expect("a Vec takes whatever is written");
+            write!(out, "{comma}\"{}\":", column.name).expect("writing to a Vec cannot fail");
             match cell {
-                Cell::Text(text) if JSON.contains(&column.name) => out.extend_from_slice(text.as_bytes()),
-                other => value(out, other),
+                Cell::Text(text) if JSON_COLUMNS.contains(&column.name) => out.extend_from_slice(text.as_bytes()),
+                other => write_value(out, other),
             }
         }
         out.push(b'}');
         self.count += 1;
-        if self.pipe.pass_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if self.pipe.send_if_full() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
 
-/// A value in JSON; infinities, which it has no word for, are null.
-fn value(out: &mut Vec<u8>, cell: &Cell<'_>) {
+/// Appends a value as JSON; infinities, which JSON cannot express, become null.
+fn write_value(out: &mut Vec<u8>, cell: &Cell<'_>) {
     let written = match cell {
         Cell::Null => serde_json::to_writer(out, &()),
         Cell::Text(text) => serde_json::to_writer(out, text),
@@ -94,5 +94,5 @@ fn value(out: &mut Vec<u8>, cell: &Cell<'_>) {
         Cell::Time(ms) => serde_json::to_writer(out, &time_of_ms(*ms)),
         Cell::Date(date) => serde_json::to_writer(out, date),
     };
-    written.expect("a Vec takes whatever is written");
+    written.expect("writing to a Vec cannot fail");
 }

@@ -1,29 +1,29 @@
-//! The exports that are tables: which query fills which file.
+//! The exports that are tables, and the query behind each file.
 
 use std::ops::ControlFlow;
 
 use super::file::Folder;
-use super::line::Lines;
+use super::line::CsvLines;
 use super::pipe::Pipe;
 use super::{ExportError, ExportFile};
 use crate::brain::{
     Brain, BrainError, Cell, Column, Journal, JournalModelRow, JournalTradeRow, Kind, ModelDeltaRow, PatternRow,
-    PerformanceRow, PostExitRow, Record, RunRow, TakeRows, TradeRow, Value,
+    PerformanceRow, PostExitRow, Record, RowSink, RunRow, TradeRow, Value,
 };
 
 /// One file and the query behind it.
 pub(super) struct TableExport {
-    /// The file's name without date and ending.
+    /// The file's name without date and extension.
     pub kind: &'static str,
-    /// What the query reads, between SELECT's columns and its end.
+    /// The query after `SELECT … FROM`.
     from: &'static str,
     columns: &'static [Column],
-    /// What each column is made of, where that is not a column of the table with its name.
+    /// Column → SQL expression, for columns that do not have that name in the table.
     expressions: &'static [(&'static str, &'static str)],
-    /// Whether `$1` is the run.
-    one_run: bool,
-    /// The kind of a second file, which gets the run's rows of this one alone: they are read once for both.
-    of_the_run: Option<&'static str>,
+    /// Whether the query is limited to one run, whose id is `$1`.
+    this_run_only: bool,
+    /// Kind of a second file with only the current run's rows, so that the rows are read once for both files.
+    subset_kind: Option<&'static str>,
 }
 
 const fn column(name: &'static str, kind: Kind) -> Column {
@@ -85,23 +85,23 @@ const MODEL_EVOLUTION: &[Column] = &[
     column("simulated", Kind::Bool),
 ];
 
-/// In the order of the user's list; history that spans all runs says so by its name.
+/// The exports of the brain, in the order of docs/contract.md, section 9.
 pub(super) const OF_BRAIN: &[TableExport] = &[
     TableExport {
         kind: "all_trades_complete",
         from: "trade_memory ORDER BY entry_timestamp, symbol, trade_id",
         columns: TradeRow::COLUMNS,
         expressions: &[],
-        one_run: false,
-        of_the_run: Some("trade_history"),
+        this_run_only: false,
+        subset_kind: Some("trade_history"),
     },
     TableExport {
         kind: "model_performance",
         from: "model_performance ORDER BY evaluation_date, symbol, run_id, model_id, scope",
         columns: PerformanceRow::COLUMNS,
         expressions: &[],
-        one_run: false,
-        of_the_run: None,
+        this_run_only: false,
+        subset_kind: None,
     },
     TableExport {
         kind: "pattern_library",
@@ -110,8 +110,8 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
                OR (later.discovered_at = p.discovered_at AND later.run_id > p.run_id))) ORDER BY pattern_id",
         columns: PatternRow::COLUMNS,
         expressions: &[],
-        one_run: false,
-        of_the_run: None,
+        this_run_only: false,
+        subset_kind: None,
     },
     TableExport {
         kind: "pattern_performance",
@@ -130,16 +130,16 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
             ("first_seen", "MIN(discovered_at)"),
             ("last_seen", "MAX(discovered_at)"),
         ],
-        one_run: false,
-        of_the_run: None,
+        this_run_only: false,
+        subset_kind: None,
     },
     TableExport {
         kind: "post_exit_tracking",
         from: "post_exit_tracking WHERE run_id = $1 ORDER BY exit_timestamp, symbol, trade_id, horizon_bars",
         columns: PostExitRow::COLUMNS,
         expressions: &[],
-        one_run: true,
-        of_the_run: None,
+        this_run_only: true,
+        subset_kind: None,
     },
     TableExport {
         kind: "regime_analysis",
@@ -162,8 +162,8 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
             ("fees_gbp", "SUM(fees_gbp)"),
             ("slippage_gbp", "SUM(slippage_gbp)"),
         ],
-        one_run: true,
-        of_the_run: None,
+        this_run_only: true,
+        subset_kind: None,
     },
     TableExport {
         kind: "model_evolution",
@@ -182,8 +182,8 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
             ("total_return_change", "f.total_return - LAG(f.total_return) OVER past"),
             ("simulated", "m.simulated"),
         ],
-        one_run: false,
-        of_the_run: None,
+        this_run_only: false,
+        subset_kind: None,
     },
 ];
 
@@ -194,34 +194,34 @@ pub(super) const OF_JOURNAL: &[TableExport] = &[
         from: "trades ORDER BY entry_timestamp, symbol, trade_id",
         columns: JournalTradeRow::COLUMNS,
         expressions: &[],
-        one_run: false,
-        of_the_run: None,
+        this_run_only: false,
+        subset_kind: None,
     },
     TableExport {
         kind: "observability_models",
         from: "models ORDER BY trained_at, symbol, model_id",
         columns: JournalModelRow::COLUMNS,
         expressions: &[],
-        one_run: false,
-        of_the_run: None,
+        this_run_only: false,
+        subset_kind: None,
     },
     TableExport {
         kind: "observability_model_deltas",
         from: "model_deltas ORDER BY trained_at, symbol, model_id",
         columns: ModelDeltaRow::COLUMNS,
         expressions: &[],
-        one_run: false,
-        of_the_run: None,
+        this_run_only: false,
+        subset_kind: None,
     },
 ];
 
 impl TableExport {
     fn sql(&self) -> String {
-        let made_of = |name: &'static str| self.expressions.iter().find(|(column, _)| *column == name);
+        let expression_of = |name: &'static str| self.expressions.iter().find(|(column, _)| *column == name);
         let columns: Vec<String> = self
             .columns
             .iter()
-            .map(|column| match made_of(column.name) {
+            .map(|column| match expression_of(column.name) {
                 Some((name, expression)) => format!("{expression} AS {name}"),
                 None => column.name.to_owned(),
             })
@@ -230,7 +230,7 @@ impl TableExport {
     }
 
     fn binds(&self, run: &RunRow) -> Vec<Value> {
-        if self.one_run { vec![Value::Text(run.run_id.clone())] } else { vec![] }
+        if self.this_run_only { vec![Value::Text(run.run_id.clone())] } else { vec![] }
     }
 }
 
@@ -240,7 +240,7 @@ pub(super) async fn from_brain(
     folder: &Folder,
     run: &RunRow,
 ) -> Result<Vec<ExportFile>, ExportError> {
-    let rows = Rows::begin(table, folder, run)?;
+    let rows = TableSink::begin(table, folder, run)?;
     let read = brain.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, rows).await;
     finish(read, table, run).await
 }
@@ -251,7 +251,7 @@ pub(super) async fn from_journal(
     folder: &Folder,
     run: &RunRow,
 ) -> Result<Vec<ExportFile>, ExportError> {
-    let rows = Rows::begin(table, folder, run)?;
+    let rows = TableSink::begin(table, folder, run)?;
     let read = journal.read_in_bulk(table.kind, table.sql(), &table.binds(run), table.columns, rows).await;
     finish(read, table, run).await
 }
@@ -260,39 +260,39 @@ fn name(kind: &str, run: &RunRow) -> String {
     format!("{kind}_{}.csv", run.date)
 }
 
-/// A table under way to its file, and the rows of one run to a file of their own besides.
-struct Rows {
-    lines: Lines,
-    whole: Target,
-    part: Option<Part>,
+/// Writes a table to its file, and the rows of one run to a second file.
+struct TableSink {
+    lines: CsvLines,
+    whole: OutputFile,
+    subset: Option<RunSubset>,
 }
 
-struct Target {
+struct OutputFile {
     kind: &'static str,
     pipe: Pipe,
     rows: u64,
 }
 
-struct Part {
-    target: Target,
-    /// Which column names the run.
+struct RunSubset {
+    output: OutputFile,
+    /// Index of the column `run_id`.
     column: usize,
     run_id: String,
 }
 
-impl Target {
+impl OutputFile {
     fn begin(kind: &'static str, columns: &[Column], folder: &Folder, run: &RunRow) -> Result<Self, ExportError> {
-        let mut pipe = Pipe::into(folder.create(&name(kind, run))?);
+        let mut pipe = Pipe::new(folder.create(&name(kind, run))?);
         let names: Vec<Cell<'_>> = columns.iter().map(|column| Cell::Text(column.name)).collect();
-        Lines::default().line(pipe.piece(), &names);
+        CsvLines::default().line(pipe.buffer(), &names);
         Ok(Self { kind, pipe, rows: 0 })
     }
 
-    /// False when nothing more can be written.
+    /// Appends a row. False if the file cannot be written.
     fn row(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-        write(self.pipe.piece());
+        write(self.pipe.buffer());
         self.rows += 1;
-        self.pipe.pass_on()
+        self.pipe.send_if_full()
     }
 
     fn finish(self) -> Result<ExportFile, ExportError> {
@@ -300,46 +300,46 @@ impl Target {
     }
 }
 
-impl Rows {
+impl TableSink {
     fn begin(table: &TableExport, folder: &Folder, run: &RunRow) -> Result<Self, ExportError> {
-        let whole = Target::begin(table.kind, table.columns, folder, run)?;
-        let part = match table.of_the_run {
-            Some(kind) => Some(Part {
-                target: Target::begin(kind, table.columns, folder, run)?,
+        let whole = OutputFile::begin(table.kind, table.columns, folder, run)?;
+        let subset = match table.subset_kind {
+            Some(kind) => Some(RunSubset {
+                output: OutputFile::begin(kind, table.columns, folder, run)?,
                 column: table.columns.iter().position(|column| column.name == "run_id").unwrap_or_default(),
                 run_id: run.run_id.clone(),
             }),
             None => None,
         };
-        Ok(Self { lines: Lines::default(), whole, part })
+        Ok(Self { lines: CsvLines::default(), whole, subset })
     }
 
     fn finish(self) -> Result<Vec<ExportFile>, ExportError> {
-        let part = self.part.map(|part| part.target.finish()).transpose()?;
+        let subset = self.subset.map(|subset| subset.output.finish()).transpose()?;
         let whole = self.whole.finish()?;
-        Ok(part.into_iter().chain([whole]).collect())
+        Ok(subset.into_iter().chain([whole]).collect())
     }
 }
 
-impl TakeRows for Rows {
+impl RowSink for TableSink {
     fn row(&mut self, cells: &[Cell<'_>]) -> ControlFlow<()> {
-        let mut goes_on = true;
-        if let Some(part) = self.part.as_mut().filter(|part| cells[part.column] == Cell::Text(&part.run_id)) {
-            let start = self.whole.pipe.piece().len();
-            self.lines.line(self.whole.pipe.piece(), cells);
-            let line = &self.whole.pipe.piece()[start..];
-            goes_on = part.target.row(|piece| piece.extend_from_slice(line));
+        let mut keep_going = true;
+        if let Some(subset) = self.subset.as_mut().filter(|subset| cells[subset.column] == Cell::Text(&subset.run_id)) {
+            let start = self.whole.pipe.buffer().len();
+            self.lines.line(self.whole.pipe.buffer(), cells);
+            let line = &self.whole.pipe.buffer()[start..];
+            keep_going = subset.output.row(|buffer| buffer.extend_from_slice(line));
         } else {
-            self.lines.line(self.whole.pipe.piece(), cells);
+            self.lines.line(self.whole.pipe.buffer(), cells);
         }
-        goes_on &= self.whole.row(|_| {});
-        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        keep_going &= self.whole.row(|_| {});
+        if keep_going { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
 
-/// Waits for the last bytes on a thread where that holds up nobody.
+/// Completes the files on a thread that may block.
 async fn finish(
-    read: Result<Rows, BrainError>,
+    read: Result<TableSink, BrainError>,
     table: &TableExport,
     run: &RunRow,
 ) -> Result<Vec<ExportFile>, ExportError> {

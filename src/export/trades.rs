@@ -1,4 +1,4 @@
-//! The trade table: one row a simulated trade.
+//! The trade table: one row per simulated trade.
 
 use crate::polars::prelude::*;
 
@@ -8,7 +8,10 @@ use crate::files::write_atomic;
 use crate::shadow::Trade;
 use crate::text::time_text;
 
-/// The trade table of the contract, section 8.
+/// The trade table of docs/contract.md, section 8.
+///
+/// # Errors
+/// Columns of different lengths, which cannot happen.
 pub fn trade_table(panel: &Panel, trades: &[Trade]) -> PolarsResult<DataFrame> {
     let numbers = |pick: fn(&Trade) -> f64| trades.iter().map(pick).collect::<Vec<f64>>();
     let times = |pick: fn(&Trade) -> usize| {
@@ -37,8 +40,7 @@ pub fn trade_table(panel: &Panel, trades: &[Trade]) -> PolarsResult<DataFrame> {
     DataFrame::new(trades.len(), columns)
 }
 
-/// Writes the out-of-fold trades of a day as `reports/backtest_{date}.csv`: the trade table, and whether prices are
-/// invented.
+/// Writes the out-of-fold trades of a day as `reports/backtest_{date}.csv`: the trade table and a column `simulated`.
 ///
 /// # Errors
 /// [`ExportError::Write`].

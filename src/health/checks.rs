@@ -1,4 +1,4 @@
-//! Checks of what lies outside: the database and the exchange.
+//! Checks of the database and the exchange.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ pub const EXCHANGE_REMEDY: &str = "check the network, market.exchange.name, or t
 /// What to do about a database that does not answer.
 pub const BRAIN_REMEDY: &str = "check that the database runs, and brain.url";
 
-/// Asks the brain's database.
+/// Checks that the brain's database responds.
 pub async fn database_check(brain: &Brain, limit: Duration) -> Check {
     timed("database", limit, BRAIN_REMEDY, async { brain.ping().await.map(|_| brain.kind().to_owned()) }).await
 }
 
-/// Asks the exchange for its markets.
+/// Checks the exchange by requesting its markets.
 pub async fn exchange_check(exchange: &Exchange, limit: Duration) -> Check {
     timed("exchange", limit, EXCHANGE_REMEDY, async {
         exchange.markets().await.map(|markets| format!("{}: {} markets", exchange.name(), markets.len()))

@@ -1,4 +1,4 @@
-//! What lies in `monitoring/`.
+//! The files in `monitoring/`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,48 +11,58 @@ use serde::{Deserialize, Serialize};
 use super::{Check, Status, worst};
 use crate::files::{WriteError, write_atomic};
 
-/// Records of a day's file at most: a check every half minute of ten components would otherwise grow it all day.
-const MOST: usize = 5000;
+/// Most records in a day's file. Without a limit, checks of ten components every half minute would make it grow all day.
+const MAX_RECORDS: usize = 5000;
 
-/// How the run does, for `status` and whoever watches.
+/// The state of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SystemStatus {
+    /// When the state was written.
     pub timestamp: DateTime<Utc>,
+    /// The run.
     pub run_id: String,
     /// `running`, `done`, `failed`, …
     pub state: String,
+    /// Name of the current step.
     pub step: String,
-    /// Things that the step has done and has to do, where they are counted.
+    /// Items that the step has done; none where they are not counted.
     #[serde(default)]
     pub done: Option<u64>,
+    /// Items that the step has to do.
     #[serde(default)]
     pub total: Option<u64>,
+    /// The compute device.
     pub device: String,
+    /// Whether the prices are simulated.
     pub simulated: bool,
 }
 
-/// What the run took.
+/// Time and memory that the run took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Performance {
+    /// When it was written.
     pub timestamp: DateTime<Utc>,
+    /// The run.
     pub run_id: String,
-    /// Step and its seconds, in order.
+    /// Seconds per step, in the order of the steps.
     #[serde(with = "crate::report::as_map")]
     pub seconds: Vec<(String, f64)>,
+    /// Peak resident memory.
     pub peak_rss_bytes: Option<u64>,
+    /// Whether the prices are simulated.
     pub simulated: bool,
 }
 
-/// Adds `checks` to the day's `monitoring/health_check_{yyyymmdd}.json`, an array of records, oldest first, each
-/// with its component's error rate of the day; returns the records added and the path.
+/// Adds `checks` to the day's `monitoring/health_check_{yyyymmdd}.json`, an array of records, oldest first. Returns the
+/// records with their components' error rates of the day, and the path.
 ///
 /// # Errors
-/// [`WriteError`]; a file that holds something else is begun anew.
+/// [`WriteError`]. A file that is not a list of checks is replaced.
 pub fn write_checks(workdir: &Path, now: DateTime<Utc>, checks: &[Check]) -> Result<(Vec<Check>, PathBuf), WriteError> {
     let path = workdir.join(format!("monitoring/health_check_{}.json", now.format("%Y%m%d")));
     let mut records: Vec<Check> = match fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-            tracing::warn!("{} is begun anew: it holds no list of checks ({error})", path.display());
+            tracing::warn!("{} is replaced: it is not a list of checks ({error})", path.display());
             Vec::new()
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -70,15 +80,15 @@ pub fn write_checks(workdir: &Path, now: DateTime<Utc>, checks: &[Check]) -> Res
         check.error_rate = f64::from(failed) / f64::from(all);
     }
     records.extend(added.iter().cloned());
-    records.drain(..records.len().saturating_sub(MOST));
+    records.drain(..records.len().saturating_sub(MAX_RECORDS));
     write_atomic(&path, &json(&records))?;
     Ok((added, path))
 }
 
-/// Writes `monitoring/system_status.json`: the run's state, and every component with the worst of them as the whole.
+/// Writes `monitoring/system_status.json`: the state of the run, all components, and the worst status of them.
 ///
 /// # Errors
-/// [`WriteError`].
+/// A file that cannot be written.
 pub fn write_status(workdir: &Path, status: &SystemStatus, checks: &[Check]) -> Result<PathBuf, WriteError> {
     #[derive(Serialize)]
     struct File<'a> {
@@ -92,7 +102,7 @@ pub fn write_status(workdir: &Path, status: &SystemStatus, checks: &[Check]) -> 
     struct Component<'a> {
         component: &'a str,
         status: Status,
-        /// When it was looked at.
+        /// When it was checked.
         timestamp: DateTime<Utc>,
         latency_ms: Option<f64>,
         message: &'a str,
@@ -115,7 +125,7 @@ pub fn write_status(workdir: &Path, status: &SystemStatus, checks: &[Check]) -> 
     Ok(path)
 }
 
-/// The newest check of every component in the file of that day; none where it is missing or holds something else.
+/// The newest check per component in the file of that day; empty if it is missing or cannot be parsed.
 pub fn read_checks(workdir: &Path, day: NaiveDate) -> Vec<Check> {
     let bytes = fs::read(workdir.join(format!("monitoring/health_check_{}.json", day.format("%Y%m%d"))));
     let records: Vec<Check> = bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
@@ -129,7 +139,7 @@ pub fn read_checks(workdir: &Path, day: NaiveDate) -> Vec<Check> {
     newest
 }
 
-/// What `monitoring/system_status.json` says; none where it is missing or is no JSON.
+/// The content of `monitoring/system_status.json`; none if it is missing or not JSON.
 pub fn read_status(workdir: &Path) -> Option<serde_json::Value> {
     let bytes = fs::read(workdir.join("monitoring/system_status.json")).ok()?;
     serde_json::from_slice(&bytes).ok()
@@ -138,7 +148,7 @@ pub fn read_status(workdir: &Path) -> Option<serde_json::Value> {
 /// Writes `monitoring/performance_metrics.json`.
 ///
 /// # Errors
-/// [`WriteError`].
+/// A file that cannot be written.
 pub fn write_performance(workdir: &Path, performance: &Performance) -> Result<PathBuf, WriteError> {
     #[derive(Serialize)]
     struct File<'a> {
@@ -184,8 +194,8 @@ mod tests {
         }
         assert_eq!((&records[0]["status"], &records[2]["status"]), (&"healthy".into(), &"failed".into()));
         let newest = read_checks(workdir.path(), now.date_naive());
-        let told: Vec<_> = newest.iter().map(|check| (check.component.as_str(), check.status)).collect();
-        assert_eq!(told, [("database", Status::Failed), ("gpu", Status::Off)]);
+        let found: Vec<_> = newest.iter().map(|check| (check.component.as_str(), check.status)).collect();
+        assert_eq!(found, [("database", Status::Failed), ("gpu", Status::Off)]);
         assert!(read_checks(workdir.path(), now.date_naive().succ_opt().unwrap()).is_empty());
         let (_, next) = write_checks(workdir.path(), at("2025-11-09T02:00:00Z"), &[good]).unwrap();
         assert_ne!(next, path);

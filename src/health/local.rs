@@ -1,4 +1,4 @@
-//! This machine: disk, memory, GPU.
+//! Checks of this machine: disk, memory, GPU.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use crate::engine;
 
 const GIB: f64 = (1u64 << 30) as f64;
 
-/// Below this a day's files may not fit; below a quarter of it, they will not.
-const DISK_WANTED: f64 = 4.0;
-/// What 40 symbols at 1h take at most.
-const MEMORY_WANTED: f64 = 4.0;
+/// GiB below which a day's files may not fit. Below a quarter of it they will not.
+const DISK_NEEDED: f64 = 4.0;
+/// GiB that 40 symbols at 1h take at most.
+const MEMORY_NEEDED: f64 = 4.0;
 
-/// Free space on the disk of `workdir`.
+/// Checks the free space on the disk of `workdir`.
 pub fn disk(workdir: &Path) -> Check {
-    let remedy = format!("free some space, or choose a --workdir with {DISK_WANTED} GiB");
+    let remedy = format!("free some space, or choose a --workdir with {DISK_NEEDED} GiB");
     let unknown = |why: String| Check::new("disk", Status::Degraded, why).with_remedy("choose another --workdir");
     let path = match workdir.canonicalize() {
         Ok(path) => path,
@@ -29,51 +29,51 @@ pub fn disk(workdir: &Path) -> Check {
             Check::new("disk", Status::Failed, format!("{} is read-only", disk.mount_point().display()))
                 .with_remedy("choose a --workdir on a writable disk")
         }
-        Some(disk) => judged("disk", disk.available_space() as f64 / GIB, DISK_WANTED, &remedy),
-        None => unknown(format!("no disk is known to hold {}", path.display())),
+        Some(disk) => space_check("disk", disk.available_space() as f64 / GIB, DISK_NEEDED, &remedy),
+        None => unknown(format!("cannot find the disk that holds {}", path.display())),
     }
 }
 
-/// Memory that is free, within the container's limit where there is one.
+/// Checks the free memory.
 pub fn memory() -> Check {
     let remedy = "stop other programs, or study fewer symbols (universe.top_n)";
-    judged("memory", free_memory() as f64 / GIB, MEMORY_WANTED, remedy)
+    space_check("memory", free_memory() as f64 / GIB, MEMORY_NEEDED, remedy)
 }
 
-/// Bytes of [`memory`].
+/// Free memory in bytes, within the container's limit if there is one.
 pub fn free_memory() -> u64 {
     let system = System::new_with_specifics(RefreshKind::nothing().with_memory(MemoryRefreshKind::everything()));
     let free = system.available_memory();
     system.cgroup_limits().map_or(free, |limits| free.min(limits.free_memory))
 }
 
-fn judged(component: &str, free_gib: f64, wanted_gib: f64, remedy: &str) -> Check {
+fn space_check(component: &str, free_gib: f64, needed_gib: f64, remedy: &str) -> Check {
     let status = match free_gib {
-        free if free < wanted_gib / 4.0 => Status::Failed,
-        free if free < wanted_gib => Status::Degraded,
+        free if free < needed_gib / 4.0 => Status::Failed,
+        free if free < needed_gib => Status::Degraded,
         _ => Status::Healthy,
     };
     let check = Check::new(component, status, format!("{free_gib:.1} GiB free"));
     if status == Status::Healthy { check } else { check.with_remedy(remedy) }
 }
 
-/// The GPUs that the driver knows; their lack is no fault unless `wanted`.
-pub fn gpu(wanted: bool) -> Check {
+/// Lists the GPUs of the NVIDIA driver. Without any, the check fails only if one is `needed`.
+pub fn gpu(needed: bool) -> Check {
     let begun = std::time::Instant::now();
     let check = match engine::gpus() {
         Ok(found) if !found.is_empty() => {
-            let told: Vec<_> = found
+            let gpus: Vec<_> = found
                 .iter()
                 .map(|gpu| {
                     let (major, minor) = gpu.capability;
                     format!("{}: {} ({major}.{minor}, {:.0} GiB)", gpu.index, gpu.name, gpu.memory_bytes as f64 / GIB)
                 })
                 .collect();
-            Check::new("gpu", Status::Healthy, told.join("; "))
+            Check::new("gpu", Status::Healthy, gpus.join("; "))
         }
         found => {
-            let why = found.err().unwrap_or_else(|| "the driver knows no GPU".into());
-            if wanted {
+            let why = found.err().unwrap_or_else(|| "the driver finds no GPU".into());
+            if needed {
                 Check::new("gpu", Status::Failed, why).with_remedy("install the NVIDIA driver, or use --device cpu")
             } else {
                 Check::new("gpu", Status::Off, why)
@@ -83,17 +83,17 @@ pub fn gpu(wanted: bool) -> Check {
     check.with_latency(begun.elapsed())
 }
 
-/// Most memory that this process has held at once, in bytes; none where the system does not say.
+/// Peak resident memory of this process in bytes; none on systems without `/proc`.
 pub fn peak_rss_bytes() -> Option<u64> {
-    of_this_process("VmHWM:")
+    status_bytes("VmHWM:")
 }
 
-/// Memory that this process holds, in bytes; none where the system does not say.
+/// Resident memory of this process in bytes; none on systems without `/proc`.
 pub fn rss_bytes() -> Option<u64> {
-    of_this_process("VmRSS:")
+    status_bytes("VmRSS:")
 }
 
-fn of_this_process(key: &str) -> Option<u64> {
+fn status_bytes(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -105,15 +105,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scarce_space_degrades_and_none_fails_with_a_remedy() {
-        assert_eq!(judged("disk", 10.0, 4.0, "r").status, Status::Healthy);
-        assert_eq!(judged("disk", 3.9, 4.0, "r").status, Status::Degraded);
-        let failed = judged("disk", 0.9, 4.0, "r");
+    fn too_little_space_is_degraded_and_almost_none_is_failed() {
+        assert_eq!(space_check("disk", 10.0, 4.0, "r").status, Status::Healthy);
+        assert_eq!(space_check("disk", 3.9, 4.0, "r").status, Status::Degraded);
+        let failed = space_check("disk", 0.9, 4.0, "r");
         assert_eq!((failed.status, failed.remedy.as_deref()), (Status::Failed, Some("r")));
     }
 
     #[test]
-    fn this_machine_is_measured() {
+    fn the_checks_of_this_machine_find_values() {
         let folder = tempfile::tempdir().unwrap();
         assert!(disk(folder.path()).message.ends_with("GiB free"));
         assert_eq!(disk(Path::new("/no/such/folder")).status, Status::Degraded);
@@ -124,10 +124,10 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_peak_of_memory_grows_with_what_is_held() {
+    fn the_peak_memory_grows_with_an_allocation() {
         let before = peak_rss_bytes().unwrap();
-        let held = vec![1u8; 256 << 20];
-        assert!(std::hint::black_box(&held).iter().step_by(4096).map(|b| u64::from(*b)).sum::<u64>() > 0);
+        let allocated = vec![1u8; 256 << 20];
+        assert!(std::hint::black_box(&allocated).iter().step_by(4096).map(|b| u64::from(*b)).sum::<u64>() > 0);
         let after = peak_rss_bytes().unwrap();
         assert!(after >= before && after >= 256 << 20, "{before} {after}");
     }

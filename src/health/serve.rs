@@ -1,4 +1,4 @@
-//! The metrics on a port of this machine, for a Prometheus beside it: HTTP/1.1, one answer a connection.
+//! Serves the metrics to a Prometheus on this machine: HTTP/1.1, one response per connection.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,20 +9,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-/// Longest head of a request.
-const HEAD: usize = 8 * 1024;
-/// Time that a caller has for its request and for taking the answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Callers at once; further ones wait in the system's queue.
-const CALLERS: usize = 16;
+/// Longest head of a request, bytes.
+const MAX_HEAD: usize = 8 * 1024;
+/// Time limit per connection.
+const LIMIT: Duration = Duration::from_secs(5);
+/// Connections served at once. Further ones wait in the system's queue.
+const MAX_CONNECTIONS: usize = 16;
 
-/// What a caller gets to see, made when it asks.
+/// Makes the page for each request.
 pub type PageMaker = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Listens on 127.0.0.1 alone; port 0 takes any free one. Returns the address, and what to await: it never ends.
+/// Listens on 127.0.0.1 only. Port 0 takes any free port. Returns the address, and the server's future, which never ends.
 ///
 /// # Errors
-/// A port that is taken or not allowed.
+/// A port that is in use or not allowed.
 pub async fn listen(port: u16, page: PageMaker) -> io::Result<(SocketAddr, impl Future<Output = ()> + Send)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let address = listener.local_addr()?;
@@ -30,19 +30,19 @@ pub async fn listen(port: u16, page: PageMaker) -> io::Result<(SocketAddr, impl 
 }
 
 async fn accept(listener: TcpListener, page: PageMaker) {
-    let free = Arc::new(Semaphore::new(CALLERS));
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = free.clone().acquire_owned().await else { return };
+        let Ok(permit) = connections.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let page = page.clone();
                 tokio::spawn(async move {
-                    // A caller that is slow, or that hangs up, is no concern of the run.
-                    let _ = tokio::time::timeout(PATIENCE, answer(stream, page)).await;
-                    drop(place);
+                    // A client that is slow or disconnects does not matter to the run.
+                    let _ = tokio::time::timeout(LIMIT, answer(stream, page)).await;
+                    drop(permit);
                 });
             }
-            // Out of file handles, as a rule: it passes.
+            // Usually too many open files, which passes.
             Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
         }
     }
@@ -54,18 +54,18 @@ async fn answer(mut stream: TcpStream, page: PageMaker) -> io::Result<()> {
         if let Some(end) = request.windows(4).position(|piece| piece == b"\r\n\r\n") {
             break Some(&request[..end]);
         }
-        if request.len() > HEAD || stream.read_buf(&mut request).await? == 0 {
+        if request.len() > MAX_HEAD || stream.read_buf(&mut request).await? == 0 {
             break None;
         }
     };
     let response = match head {
         Some(head) => respond(head, &page),
-        None if request.len() > HEAD => plain("431 Request Header Fields Too Large", "", "", true),
+        None if request.len() > MAX_HEAD => plain("431 Request Header Fields Too Large", "", "", true),
         None => plain("400 Bad Request", "", "", true),
     };
     stream.write_all(response.as_bytes()).await?;
     stream.shutdown().await?;
-    // Closing with unread bytes would reset the connection, and the caller might lose the answer.
+    // Closing with unread bytes would reset the connection, and the client might lose the response.
     let mut rest = [0; 1024];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
@@ -103,7 +103,7 @@ fn plain(status: &str, headers: &str, content: &str, body: bool) -> String {
 mod tests {
     use super::*;
 
-    async fn ask(address: SocketAddr, request: &[u8]) -> String {
+    async fn send(address: SocketAddr, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request).await.unwrap();
         let mut answer = String::new();
@@ -112,20 +112,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_caller_on_this_machine_gets_the_page_and_a_bad_one_its_fault() {
+    async fn a_request_gets_the_page_and_a_bad_one_an_error() {
         let (address, serving) = listen(0, Arc::new(|| "huracan_models 1\n".to_owned())).await.unwrap();
         assert!(address.ip().is_loopback());
         tokio::spawn(serving);
-        // A caller that says nothing holds up no other.
+        // A client that sends nothing delays no other.
         let silent = TcpStream::connect(address).await.unwrap();
-        let page = ask(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let page = send(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         let (head, body) = page.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4"), "{head}");
         assert!(head.contains("Content-Length: 17\r\n"), "{head}");
         assert_eq!(body, "huracan_models 1\n");
-        let head = ask(address, b"HEAD /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let head = send(address, b"HEAD /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await;
         assert!(head.contains("Content-Length: 17\r\n") && head.ends_with("\r\n\r\n"), "{head}");
-        let long = [b"GET /metrics HTTP/1.1\r\nX: ".as_slice(), &[b'a'; HEAD + 1]].concat();
+        let long = [b"GET /metrics HTTP/1.1\r\nX: ".as_slice(), &[b'a'; MAX_HEAD + 1]].concat();
         for (request, status) in [
             (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(), "404"),
             (b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "405"),
@@ -133,7 +133,7 @@ mod tests {
             (b"nonsense\r\n\r\n", "400"),
             (&long, "431"),
         ] {
-            let answer = ask(address, request).await;
+            let answer = send(address, request).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         }
         drop(silent);

@@ -1,10 +1,10 @@
-//! What `doctor` shows.
+//! The table that `doctor` prints.
 
 use comfy_table::{Cell, Color, ContentArrangement, Table};
 
 use super::{Check, Status};
 
-/// One row a component, with the remedy for whatever is not well.
+/// One row per component, with a remedy for those that are not healthy.
 pub fn doctor_table(checks: &[Check], colour: bool) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
@@ -14,7 +14,7 @@ pub fn doctor_table(checks: &[Check], colour: bool) -> String {
     } else {
         table.force_no_tty();
     }
-    table.set_header(["component", "status", "latency", "what it says", "what to do"]);
+    table.set_header(["component", "status", "latency", "result", "what to do"]);
     for check in checks {
         let tint = match check.status {
             Status::Healthy => Color::Green,

@@ -1,4 +1,4 @@
-//! How a run does at this moment, as Prometheus reads it.
+//! The metrics of a run, in Prometheus's text format.
 
 use std::fmt::Write;
 
@@ -6,75 +6,81 @@ use chrono::{DateTime, Utc};
 
 use super::{Check, Status, SystemStatus};
 
-/// What is known of a run, while it works or after it.
+/// The metrics of a run, while it works or after it ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Vitals {
+pub struct RunMetrics {
+    /// The run and its step.
     pub status: SystemStatus,
+    /// When the run started.
     pub started: DateTime<Utc>,
+    /// When it ended.
     pub finished: Option<DateTime<Utc>>,
-    /// Of the models that were judged so far.
+    /// Models approved so far.
     pub approved: u64,
+    /// Models rejected so far.
     pub rejected: u64,
-    /// Symbols that a step failed for.
+    /// Symbols that failed in a step.
     pub failures: u64,
     /// Bars missing from the candles in use.
     pub data_gaps: u64,
-    /// The newest of every component.
+    /// The newest check per component.
     pub checks: Vec<Check>,
-    /// When the newest run before this one ended that lost no symbol.
+    /// When the newest run before this one ended in which no symbol failed.
     pub last_success: Option<DateTime<Utc>>,
-    /// Seconds of every step that has ended.
+    /// Seconds per finished step.
     pub seconds: Vec<(String, f64)>,
+    /// Resident memory of the process.
     pub resident_bytes: Option<u64>,
+    /// Its peak.
     pub peak_bytes: Option<u64>,
 }
 
-/// The state of a run that says that it works, though nobody does.
+/// State of a run that has not ended in the brain, but whose process is gone.
 pub const CUT_OFF: &str = "cut_off";
 
-/// States of a run. At work it tells the first two itself; how it ended is told between the runs of a schedule.
+/// States of a run. The run itself serves the first two, a schedule the others between two runs.
 const STATES: [&str; 7] = ["running", "syncing", "done", "partial", "failed", "interrupted", CUT_OFF];
 
 const STATUSES: [Status; 4] = [Status::Off, Status::Healthy, Status::Degraded, Status::Failed];
 
 /// The metrics in Prometheus's text format 0.0.4.
-pub fn prometheus(vitals: &Vitals) -> String {
+pub fn prometheus(metrics: &RunMetrics) -> String {
     let mut page = Page(String::new());
-    let status = &vitals.status;
+    let status = &metrics.status;
     let run = [("version", env!("CARGO_PKG_VERSION")), ("run_id", &status.run_id), ("device", &status.device)];
-    page.metric("huracan_run_info", "The run at work, or the last one.", [(&run[..], 1.0)]);
-    page.metric("huracan_simulated", "1 where prices are invented.", [plain(flag(status.simulated))]);
+    page.metric("huracan_run_info", "The current run, or the last one.", [(&run[..], 1.0)]);
+    page.metric("huracan_simulated", "1 if the prices are simulated.", [plain(flag(status.simulated))]);
     let states = STATES.map(|state| ([("state", state)], flag(state == status.state)));
-    page.metric("huracan_run_state", "1 for the state that the run is in.", states.iter().map(|(l, v)| (&l[..], *v)));
+    page.metric("huracan_run_state", "1 for the state of the run.", states.iter().map(|(l, v)| (&l[..], *v)));
     let step = [("step", status.step.as_str())];
-    page.metric("huracan_step", "1 for the step at hand.", [(&step[..], 1.0)]);
+    page.metric("huracan_step", "1 for the current step.", [(&step[..], 1.0)]);
     let done = status.done.map(|done| (&step[..], done as f64));
-    page.metric("huracan_step_done", "Things that the step has done.", done);
+    page.metric("huracan_step_done", "Items that the step has done.", done);
     let total = status.total.map(|total| (&step[..], total as f64));
-    page.metric("huracan_step_total", "Things that the step has to do.", total);
-    let seconds: Vec<_> = vitals.seconds.iter().map(|(step, seconds)| ([("step", step.as_str())], *seconds)).collect();
+    page.metric("huracan_step_total", "Items that the step has to do.", total);
+    let seconds: Vec<_> = metrics.seconds.iter().map(|(step, seconds)| ([("step", step.as_str())], *seconds)).collect();
     let seconds = seconds.iter().map(|(labels, value)| (&labels[..], *value));
     page.metric("huracan_step_seconds", "Seconds that a finished step took.", seconds);
-    let models = [([("verdict", "approved")], vitals.approved), ([("verdict", "rejected")], vitals.rejected)];
+    let models = [([("verdict", "approved")], metrics.approved), ([("verdict", "rejected")], metrics.rejected)];
     let models = models.iter().map(|(labels, count)| (&labels[..], *count as f64));
     page.metric("huracan_models", "Models trained, by verdict.", models);
-    page.metric("huracan_symbols_failed", "Symbols that a step failed for.", [plain(vitals.failures as f64)]);
-    page.metric("huracan_data_gap_bars", "Bars missing from the candles in use.", [plain(vitals.data_gaps as f64)]);
-    components(&mut page, &vitals.checks);
-    let resident = vitals.resident_bytes.map(|bytes| plain(bytes as f64));
-    page.metric("huracan_resident_memory_bytes", "Memory that the process holds.", resident);
-    let peak = vitals.peak_bytes.map(|bytes| plain(bytes as f64));
-    page.metric("huracan_peak_memory_bytes", "Most memory that the process has held at once.", peak);
-    let started = [plain(seconds_of(vitals.started))];
+    page.metric("huracan_symbols_failed", "Symbols that failed in a step.", [plain(metrics.failures as f64)]);
+    page.metric("huracan_data_gap_bars", "Bars missing from the candles in use.", [plain(metrics.data_gaps as f64)]);
+    components(&mut page, &metrics.checks);
+    let resident = metrics.resident_bytes.map(|bytes| plain(bytes as f64));
+    page.metric("huracan_resident_memory_bytes", "Resident memory of the process.", resident);
+    let peak = metrics.peak_bytes.map(|bytes| plain(bytes as f64));
+    page.metric("huracan_peak_memory_bytes", "Peak resident memory of the process.", peak);
+    let started = [plain(seconds_of(metrics.started))];
     page.metric("huracan_run_started_timestamp_seconds", "When the run started.", started);
-    let finished = vitals.finished.map(|time| plain(seconds_of(time)));
+    let finished = metrics.finished.map(|time| plain(seconds_of(time)));
     page.metric("huracan_run_finished_timestamp_seconds", "When the run ended.", finished);
-    let success = vitals.last_success.map(|time| plain(seconds_of(time)));
-    page.metric("huracan_last_success_timestamp_seconds", "When the newest whole run ended.", success);
+    let success = metrics.last_success.map(|time| plain(seconds_of(time)));
+    page.metric("huracan_last_success_timestamp_seconds", "When the last complete run ended.", success);
     page.0
 }
 
-/// When the schedule starts the next run.
+/// The metric of the schedule's next start.
 pub fn prometheus_next_start(at: DateTime<Utc>) -> String {
     let mut page = Page(String::new());
     let help = "When the next run starts.";
@@ -91,18 +97,18 @@ fn components(page: &mut Page, checks: &[Check]) {
         })
         .collect();
     let states = states.iter().map(|(labels, value)| (&labels[..], *value));
-    page.metric("huracan_component_status", "1 for the status that a component is in.", states);
+    page.metric("huracan_component_status", "1 for the status of the component.", states);
     let each = |value: fn(&Check) -> Option<f64>| -> Vec<_> {
         checks.iter().filter_map(|check| Some(([("component", check.component.as_str())], value(check)?))).collect()
     };
     let latency = each(|check| check.latency_ms.map(|ms| ms / 1000.0));
-    let help = "Time that the component's last answer took.";
+    let help = "Response time of the component's last check.";
     page.metric("huracan_component_latency_seconds", help, latency.iter().map(|(l, v)| (&l[..], *v)));
     let errors = each(|check| Some(check.error_rate));
     let help = "Share of the component's checks of the day that failed.";
     page.metric("huracan_component_error_ratio", help, errors.iter().map(|(l, v)| (&l[..], *v)));
     let checked = each(|check| Some(seconds_of(check.timestamp)));
-    let help = "When the component was last looked at.";
+    let help = "When the component was last checked.";
     page.metric("huracan_component_checked_timestamp_seconds", help, checked.iter().map(|(l, v)| (&l[..], *v)));
 }
 
@@ -121,7 +127,7 @@ fn seconds_of(time: DateTime<Utc>) -> f64 {
 struct Page(String);
 
 impl Page {
-    /// One gauge with its samples; nothing is written where there are none.
+    /// Writes a gauge with its samples, or nothing if there are none.
     fn metric<'a>(
         &mut self,
         name: &str,
@@ -133,7 +139,7 @@ impl Page {
             return;
         }
         let text = &mut self.0;
-        let mut write = |part: std::fmt::Arguments| text.write_fmt(part).expect("a String takes whatever is written");
+        let mut write = |part: std::fmt::Arguments| text.write_fmt(part).expect("writing to a String never fails");
         write(format_args!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
         for (labels, value) in samples {
             write(format_args!("{name}"));
@@ -146,7 +152,7 @@ impl Page {
     }
 }
 
-/// A label's value as the format wants it.
+/// The value of a label, escaped for the text format.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
@@ -155,11 +161,11 @@ fn escaped(text: &str) -> String {
 pub(super) mod tests {
     use super::*;
 
-    pub fn example() -> Vitals {
+    fn example() -> RunMetrics {
         let time: DateTime<Utc> = "2025-11-08T02:00:00.250Z".parse().unwrap();
         let mut check = Check::new("database", Status::Degraded, "slow").with_remedy("look at it");
         (check.timestamp, check.latency_ms, check.error_rate) = (time, Some(12.5), 0.25);
-        Vitals {
+        RunMetrics {
             status: SystemStatus {
                 timestamp: time,
                 run_id: "a \"run\"\\\n".into(),
@@ -185,7 +191,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_page_says_what_is_known_and_leaves_out_what_is_not() {
+    fn the_page_shows_what_is_known_and_leaves_out_what_is_not() {
         let page = prometheus(&example());
         for line in [
             "huracan_run_state{state=\"running\"} 1",
@@ -210,11 +216,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn after_the_run_the_page_says_how_it_ended_and_when_the_next_one_starts() {
-        let mut vitals = example();
-        vitals.status.state = CUT_OFF.into();
-        vitals.finished = Some(vitals.started);
-        let page = prometheus(&vitals) + &prometheus_next_start(vitals.started);
+    fn after_the_run_the_page_shows_how_it_ended_and_when_the_next_one_starts() {
+        let mut metrics = example();
+        metrics.status.state = CUT_OFF.into();
+        metrics.finished = Some(metrics.started);
+        let page = prometheus(&metrics) + &prometheus_next_start(metrics.started);
         for line in [
             "huracan_run_state{state=\"running\"} 0",
             "huracan_run_state{state=\"cut_off\"} 1",

@@ -1,4 +1,4 @@
-//! Events become lines.
+//! Writes events as lines.
 
 use std::fmt;
 
@@ -15,8 +15,8 @@ use super::sink::Sink;
 use super::{TRAINING, is_simulated};
 use crate::secret::redact;
 
-/// Rooms whose events are the story of a training.
-const TRAINING_ROOMS: [&str; 7] = ["boost", "decide", "features", "labels", "metrics", "models", "shadow"];
+/// Modules and crates whose events belong to training.
+const TRAINING_MODULES: [&str; 7] = ["boost", "decide", "features", "labels", "metrics", "models", "shadow"];
 
 /// Writes every event as one JSON object to the log files.
 pub(super) struct JsonLayer {
@@ -25,7 +25,7 @@ pub(super) struct JsonLayer {
     pub errors: Sink,
 }
 
-/// The fields of a span, kept until an event within it is written.
+/// The fields of a span, for the events within it.
 struct SpanFields(Map<String, Value>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
@@ -41,8 +41,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
         let Some(span) = context.span(id) else { return };
         let mut fields = Fields::default();
         values.record(&mut fields);
-        if let Some(kept) = span.extensions_mut().get_mut::<SpanFields>() {
-            kept.0.extend(fields.0);
+        if let Some(span_fields) = span.extensions_mut().get_mut::<SpanFields>() {
+            span_fields.0.extend(fields.0);
         }
     }
 
@@ -63,11 +63,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
         let mut spans = Vec::new();
         for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             spans.push(Value::from(span.name()));
-            if let Some(kept) = span.extensions().get::<SpanFields>() {
-                line.extend(kept.0.iter().map(|(name, value)| (own(name), value.clone())));
+            if let Some(span_fields) = span.extensions().get::<SpanFields>() {
+                line.extend(span_fields.0.iter().map(|(name, value)| (field_name(name), value.clone())));
             }
         }
-        line.extend(fields.0.into_iter().map(|(name, value)| (own(&name), value)));
+        line.extend(fields.0.into_iter().map(|(name, value)| (field_name(&name), value)));
         if !spans.is_empty() {
             line.insert("spans".into(), spans.into());
         }
@@ -82,8 +82,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
     }
 }
 
-/// A field's name, moved aside where it would replace one of the line's own.
-fn own(name: &str) -> String {
+/// The name of a field, with `_` after it if the line has a key of that name.
+fn field_name(name: &str) -> String {
     match name {
         "timestamp" | "level" | "target" | "message" | "simulated" | "spans" => format!("{name}_"),
         other => other.to_owned(),
@@ -91,14 +91,17 @@ fn own(name: &str) -> String {
 }
 
 fn is_training(meta: &Metadata<'_>) -> bool {
-    let room = meta.target().strip_prefix("huracan::").map(|path| path.split("::").next().unwrap_or(path));
-    meta.target() == TRAINING || room.is_some_and(|room| TRAINING_ROOMS.contains(&room))
+    let target = meta.target();
+    // A module of this crate, or a crate of the workspace: `huracan::models::…`, `huracan_boost::…`.
+    let path = target.strip_prefix("huracan::").or_else(|| target.strip_prefix("huracan_"));
+    let module = path.map(|path| path.split("::").next().unwrap_or(path));
+    target == TRAINING || module.is_some_and(|module| TRAINING_MODULES.contains(&module))
 }
 
-/// Shows warnings and errors to the person at the terminal.
-pub(super) struct PersonLayer;
+/// Prints warnings and errors on standard error.
+pub(super) struct TerminalLayer;
 
-impl<S: Subscriber> Layer<S> for PersonLayer {
+impl<S: Subscriber> Layer<S> for TerminalLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let word = match *event.metadata().level() {
             Level::ERROR => "error",
@@ -107,11 +110,11 @@ impl<S: Subscriber> Layer<S> for PersonLayer {
         };
         let mut fields = Fields::default();
         event.record(&mut fields);
-        crate::ui::print_line(&redact(terse(word, fields.0)));
+        crate::ui::print_line(&redact(short_line(word, fields.0)));
     }
 }
 
-fn terse(word: &str, mut fields: Map<String, Value>) -> String {
+fn short_line(word: &str, mut fields: Map<String, Value>) -> String {
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let message = fields.remove("message").map(|value| plain(&value)).unwrap_or_default();
     let rest: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
@@ -130,7 +133,7 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no NaN and no infinity; the word is better than a null.
+        // JSON has no NaN and no infinity. Text keeps the information, null would not.
         if value.is_finite() { self.put(field, value) } else { self.put(field, value.to_string()) }
     }
 

@@ -1,4 +1,4 @@
-//! A log file that outlives a full disk.
+//! A log file that survives a full disk.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,9 +13,9 @@ pub(super) struct Sink {
 
 struct Open {
     file: File,
-    /// Lines that the disk did not take since the last one that it took.
+    /// Lines that could not be written since the last one that was.
     lost: u64,
-    /// A failed write may have left half a line.
+    /// Whether a failed write may have left half a line.
     torn: bool,
 }
 
@@ -32,7 +32,7 @@ impl Sink {
         Self { file: Mutex::new(Open { file, lost: 0, torn: false }) }
     }
 
-    /// Writes one whole line, straight to the file; a line that cannot be written is counted, never an error.
+    /// Writes one line without a buffer. A line that cannot be written is counted; it is not an error.
     pub fn line(&self, line: &str) {
         let mut open = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::with_capacity(line.len() + 1);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// The mark is the process's: tests that look at it take turns.
+/// The mark is global in the process: tests that use it run one after the other.
 static TURN: Mutex<()> = Mutex::new(());
 
 fn logged(level: &str, work: impl FnOnce()) -> (tempfile::TempDir, Vec<Value>) {
@@ -22,14 +22,14 @@ fn read(path: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn every_line_is_one_json_object_with_the_fields_of_event_and_span() {
+fn every_line_is_one_json_object_with_the_fields_of_the_event_and_its_span() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (_, lines) = logged("info", || {
         let span = tracing::info_span!("fold", symbol = "BTC-USDT", fold = tracing::field::Empty);
         let _entered = span.enter();
         span.record("fold", 3);
         tracing::info!(sharpe = 1.25, trades = 40, loss = f64::NAN, level = "own", "Model \"trained\"\nwell");
-        tracing::debug!("too quiet to hear");
+        tracing::debug!("below the level");
     });
     assert_eq!(lines.len(), 1);
     let line = &lines[0];
@@ -63,16 +63,19 @@ fn a_simulated_market_marks_every_line() {
 fn errors_and_training_have_their_own_files() {
     let (workdir, lines) = logged("info", || {
         tracing::info!(target: TRAINING, "Training BTC-USDT...");
-        tracing::info!(target: "huracan::boost::cpu", "round 10");
+        tracing::info!(target: "huracan_boost::cpu", "round 10");
+        tracing::info!(target: "huracan::models", "saved");
+        tracing::info!(target: "huracan::sync", "uploaded");
         tracing::warn!("low disk");
         tracing::error!("brain gone");
         tracing::info!(target: "hyper", "GET /bot123:secret");
     });
     let messages =
         |lines: &[Value]| lines.iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
-    assert_eq!(messages(&lines), ["Training BTC-USDT...", "round 10", "low disk", "brain gone"]);
+    let all = ["Training BTC-USDT...", "round 10", "saved", "uploaded", "low disk", "brain gone"];
+    assert_eq!(messages(&lines), all);
     let logs = workdir.path().join("logs");
-    assert_eq!(messages(&read(&logs.join("training.log"))), ["Training BTC-USDT...", "round 10"]);
+    assert_eq!(messages(&read(&logs.join("training.log"))), all[..3]);
     assert_eq!(messages(&read(&logs.join("error.log"))), ["low disk", "brain gone"]);
 }
 
@@ -87,15 +90,15 @@ fn lines_are_on_disk_as_soon_as_they_are_logged() {
 }
 
 #[test]
-fn an_unknown_level_is_refused() {
+fn an_unknown_level_is_an_error() {
     let workdir = tempfile::tempdir().unwrap();
-    let told = layers(workdir.path(), "loud", DateTime::UNIX_EPOCH).err().unwrap().to_string();
-    assert!(told.contains("'loud'") && told.contains("debug"), "{told}");
+    let error = layers(workdir.path(), "loud", DateTime::UNIX_EPOCH).err().unwrap().to_string();
+    assert!(error.contains("'loud'") && error.contains("debug"), "{error}");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_loses_lines_but_nothing_else() {
+fn a_full_disk_loses_lines_without_an_error() {
     let full = Sink::to(fs::File::options().write(true).open("/dev/full").unwrap());
     full.line("{}");
     full.line("{}");

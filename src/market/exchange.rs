@@ -1,4 +1,4 @@
-//! Where candles come from: the simulated market, a folder of files, or a live exchange.
+//! Sources of candles: the simulated market, a folder of files, or a live exchange.
 
 #[cfg(feature = "ccxt")]
 mod ccxt;
@@ -18,59 +18,74 @@ pub use ccxt::Ccxt;
 pub use folder::Folder;
 pub use simulated::Simulated;
 
-/// What an exchange says of one market.
+/// What an exchange reports about one market.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MarketInfo {
     /// `BASE-QUOTE`.
     pub symbol: String,
+    /// Base currency: the coin.
     pub base: String,
+    /// Quote currency; empty if a candle file's name does not give one.
     pub quote: String,
+    /// Spot or perpetual.
     pub kind: MarketType,
     /// False once delisted or suspended.
     pub active: bool,
-    /// Open of the first bar known, milliseconds since 1970 UTC; the true listing may be earlier on exchanges that
-    /// do not tell it.
+    /// Open of the first known bar, milliseconds since 1970 UTC. The true listing may be earlier on exchanges that do
+    /// not report it.
     pub listed_ms: Option<i64>,
-    /// Where usable history begins: behind the last gap too long to fill. The listing where there is no such gap.
+    /// Start of the usable history, milliseconds since 1970 UTC: after the last gap that is too long to fill. Equal
+    /// to the listing if there is no such gap.
     pub history_from_ms: Option<i64>,
     /// Dollars traded in 24 hours.
     pub daily_volume_usd: Option<f64>,
     /// Bid-ask spread in basis points of the mid price.
     pub spread_bps: Option<f64>,
-    /// Trades in 24 hours, or the share of recent bars that traded: one measure within one exchange.
+    /// Trades in 24 hours, or the share of recent bars that traded. Comparable only within one exchange.
     pub activity: Option<f64>,
+    /// Maker fee each way, basis points.
     pub maker_fee_bps: Option<f64>,
+    /// Taker fee each way, basis points.
     pub taker_fee_bps: Option<f64>,
-    /// Why nothing can be known of this market: its file is bad.
+    /// Why the market cannot be judged: the error of its candle file.
     pub fault: Option<String>,
 }
 
-/// What makes stored candles interchangeable: two equal origins would give the same bars.
+/// Where stored candles come from: equal origins give equal bars.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
+    /// `simulated`, `files`, or the name of a live exchange.
     pub exchange: String,
+    /// `spot`, `perp` or `file`.
     pub kind: String,
+    /// Length of a bar.
     pub timeframe: Timeframe,
+    /// True for the simulated market.
     pub simulated: bool,
-    /// What else decides the bars: seed and edge, or the digest of a file.
+    /// Whatever else determines the bars: seed and edge, or the digest of a file.
     pub detail: String,
 }
 
 /// A source of markets and their candles.
 #[derive(Debug)]
 pub enum Exchange {
+    /// The built-in simulated market.
     Simulated(Simulated),
+    /// A folder of candle files.
     Folder(Folder),
+    /// A live exchange.
     #[cfg(feature = "ccxt")]
     Ccxt(Box<Ccxt>),
 }
 
 impl Exchange {
-    /// The exchange that the settings name. `now_ms` is the time the run takes as the present; without one it is the
-    /// end of the newest bar (files), the last midnight UTC (simulated) or the clock (ccxt).
+    /// Opens the exchange of `market.exchange`.
+    ///
+    /// `now_ms` is the run's present. Without it, the present is the end of the newest bar (files), the last midnight
+    /// UTC (simulated) or the clock (ccxt).
     ///
     /// # Errors
-    /// A folder that cannot be read, or an exchange that this build leaves out.
+    /// A folder that cannot be read, or a live exchange in a build without the feature `ccxt`.
     pub fn open(settings: &Settings, now_ms: Option<i64>) -> Result<Self, MarketError> {
         match settings.market.exchange.kind {
             ExchangeKind::Simulated => Ok(Self::Simulated(Simulated::new(settings, now_ms))),
@@ -82,10 +97,10 @@ impl Exchange {
         }
     }
 
-    /// The exchange of the settings, standing at the midnight of `date` or at its own newest moment.
+    /// Opens the exchange with the midnight UTC that starts `date` as the run's present, or with the default present.
     ///
     /// # Errors
-    /// A folder that cannot be read.
+    /// As for [`Exchange::open`].
     pub fn on_day(settings: &Settings, date: Option<NaiveDate>) -> Result<Self, MarketError> {
         Self::open(settings, date.map(|date| date.and_time(NaiveTime::MIN).and_utc().timestamp_millis()))
     }
@@ -100,12 +115,12 @@ impl Exchange {
         }
     }
 
-    /// True where candles are made up: every log, report and table row has to say so.
+    /// True for the simulated market; every log, report and table row must say so.
     pub fn simulated(&self) -> bool {
         matches!(self, Self::Simulated(_))
     }
 
-    /// The present of the run, milliseconds since 1970 UTC: no bar that closes later exists.
+    /// The run's present, milliseconds since 1970 UTC. Bars that close later are never returned.
     pub fn now_ms(&self) -> i64 {
         match self {
             Self::Simulated(simulated) => simulated.now_ms(),
@@ -115,7 +130,7 @@ impl Exchange {
         }
     }
 
-    /// Every market that the exchange lists, by symbol.
+    /// All markets that the exchange lists, sorted by symbol.
     ///
     /// # Errors
     /// A live exchange that cannot be reached, after all retries.
@@ -147,7 +162,7 @@ impl Exchange {
         }
     }
 
-    /// The origin of `symbol`'s candles, for the store.
+    /// The origin of `symbol`'s candles, which the store records.
     pub(super) fn origin(&self, symbol: &str, timeframe: Timeframe) -> Origin {
         let (kind, detail) = match self {
             Self::Simulated(simulated) => ("spot", simulated.detail()),
@@ -165,8 +180,10 @@ impl Exchange {
     }
 }
 
-/// Median over whole days, counted back from `end_ms` for at most `days`, of the value traded (close × volume, quote
-/// currency); less than one day of bars counts as a day. None without bars.
+/// Median over whole days of the value traded (close × volume, quote currency).
+///
+/// Days are counted back from `end_ms`, at most `days` of them; less than one day of bars counts as one day. None
+/// without bars.
 pub(super) fn daily_volume(candles: &Candles, end_ms: i64, days: u32) -> Option<f64> {
     let mut sums: Vec<f64> = Vec::new();
     let first = *candles.timestamp.first()?;
@@ -185,7 +202,7 @@ pub(super) fn daily_volume(candles: &Candles, end_ms: i64, days: u32) -> Option<
     Some(if sums.len() % 2 == 1 { sums[middle] } else { (sums[middle - 1] + sums[middle]) / 2.0 })
 }
 
-/// Share of the bars of the last `days` before `end_ms` in which anything was traded.
+/// Share of the bars within the last `days` before `end_ms` that have volume. None without bars.
 pub(super) fn traded_share(candles: &Candles, end_ms: i64, days: u32) -> Option<f64> {
     let from = candles.timestamp.partition_point(|&t| t < end_ms - i64::from(days) * DAY_MS);
     let recent = &candles.volume[from..];
@@ -226,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_that_has_not_closed_is_not_there() {
+    fn a_bar_that_has_not_closed_is_left_out() {
         let mut candles = Candles::default();
         for hour in 0..10 {
             candles.push(hour * HOUR_MS, [1.0; 4], 1.0);

@@ -1,4 +1,4 @@
-//! Candle files: Parquet, Arrow (Feather) and CSV in, Parquet out.
+//! Candle files: reads Parquet, Arrow (Feather) and CSV, and writes Parquet.
 
 mod columns;
 mod folder;
@@ -13,11 +13,12 @@ pub use folder::{read_folder, symbol_of};
 use super::{MarketError, ReadError};
 use crate::bars::Candles;
 
-/// Reads one file of candles; the extension says the format.
+/// Reads one candle file; the extension selects the format.
 ///
-/// The bar's open is a column `timestamp`, `date`, `datetime`, `time` or `open_time`: date-times of any unit, whole
-/// numbers (seconds to nanoseconds, told apart by size) or ISO 8601 text, UTC where no zone is given. Prices and volume
-/// may be of any numeric type; a missing one becomes NaN, so that [`Candles::validate`] names its row.
+/// The time is the bar's open, in a column `timestamp`, `date`, `datetime`, `time` or `open_time`. It may be a
+/// date-time of any unit, a whole number (seconds to nanoseconds, recognised by its size) or ISO 8601 text, UTC if no
+/// zone is given. Prices and volume may have any numeric type; a missing one becomes NaN, so that
+/// [`Candles::validate`] reports its row.
 ///
 /// # Errors
 /// An unreadable file, a missing column, a wrong type, or a row without a time.
@@ -33,66 +34,70 @@ fn read_frame(path: &Path) -> Result<DataFrame, ReadError> {
         "parquet" => ParquetReader::new(open()?).finish(),
         "feather" | "arrow" | "ipc" => IpcReader::new(open()?).finish(),
         "csv" => CsvReadOptions::default()
-            // The whole file decides the types: prices often begin as whole numbers.
+            // Infer types from the whole file: prices often begin as whole numbers.
             .with_infer_schema_length(None)
             .into_reader_with_file_handle(open()?)
             .finish(),
         _ => return Err(ReadError::UnknownKind { path: path.into() }),
     };
-    frame.map_err(|error| unreadable(format!("is no readable {kind} file: {error}")))
+    frame.map_err(|error| unreadable(format!("is not a readable {kind} file: {error}")))
 }
 
-/// Writes candles as Parquet, all or nothing: `timestamp` (ms, UTC), then open, high, low, close and volume.
+/// Writes candles as Parquet, atomically. Columns: `timestamp` (ms, UTC), open, high, low, close and volume.
 ///
 /// # Errors
-/// What the file system or the encoder refused.
+/// An error of the file system or the encoder.
 pub fn write_candles(path: &Path, candles: &Candles) -> Result<(), MarketError> {
-    write_noted(path, candles, &[])
+    write_with_metadata(path, candles, &[])
 }
 
-/// Writes candles with `notes` (key, text) in the file's own metadata.
-pub(super) fn write_noted(path: &Path, candles: &Candles, notes: &[(&str, String)]) -> Result<(), MarketError> {
-    let refused = |reason: String| MarketError::Write { path: path.into(), reason };
-    let mut frame = frame(candles).map_err(|error| refused(error.to_string()))?;
+/// Writes candles with `entries` (key, text) in the file's key-value metadata.
+pub(super) fn write_with_metadata(
+    path: &Path,
+    candles: &Candles,
+    entries: &[(&str, String)],
+) -> Result<(), MarketError> {
+    let failed = |reason: String| MarketError::Write { path: path.into(), reason };
+    let mut frame = frame(candles).map_err(|error| failed(error.to_string()))?;
     write_atomically(path, |file| {
-        let notes: Vec<(String, String)> = notes.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-        let notes = (!notes.is_empty()).then(|| KeyValueMetadata::from_static(notes));
+        let entries: Vec<(String, String)> = entries.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        let metadata = (!entries.is_empty()).then(|| KeyValueMetadata::from_static(entries));
         ParquetWriter::new(file)
-            .with_key_value_metadata(notes)
+            .with_key_value_metadata(metadata)
             .finish(&mut frame)
             .map(|_| ())
             .map_err(|error| error.to_string())
     })
-    .map_err(refused)
+    .map_err(failed)
 }
 
-/// Reads candles and the note named `key` of a Parquet file.
-pub(super) fn read_noted(path: &Path, key: &str) -> Result<(Candles, Option<String>), ReadError> {
-    let (reader, note) = open_noted(path, key)?;
+/// Reads the candles and the metadata entry `key` of a Parquet file.
+pub(super) fn read_with_metadata(path: &Path, key: &str) -> Result<(Candles, Option<String>), ReadError> {
+    let (reader, entry) = open_parquet(path, key)?;
     let frame = reader.finish().map_err(|error| not_parquet(path, &error))?;
-    Ok((columns::candles(path, &frame)?, note))
+    Ok((columns::candles(path, &frame)?, entry))
 }
 
-/// Reads the note named `key` of a Parquet file alone.
-pub(super) fn read_note(path: &Path, key: &str) -> Result<Option<String>, ReadError> {
-    Ok(open_noted(path, key)?.1)
+/// Reads only the metadata entry `key` of a Parquet file.
+pub(super) fn read_metadata(path: &Path, key: &str) -> Result<Option<String>, ReadError> {
+    Ok(open_parquet(path, key)?.1)
 }
 
 fn not_parquet(path: &Path, error: &PolarsError) -> ReadError {
-    ReadError::Unreadable { path: path.into(), reason: format!("is no readable parquet file: {error}") }
+    ReadError::Unreadable { path: path.into(), reason: format!("is not a readable parquet file: {error}") }
 }
 
-fn open_noted(path: &Path, key: &str) -> Result<(ParquetReader<File>, Option<String>), ReadError> {
+fn open_parquet(path: &Path, key: &str) -> Result<(ParquetReader<File>, Option<String>), ReadError> {
     let unreadable = |reason: String| ReadError::Unreadable { path: path.into(), reason };
     let file = File::open(path).map_err(|error| unreadable(format!("cannot be opened: {error}")))?;
     let mut reader = ParquetReader::new(file);
-    let note = reader
+    let entry = reader
         .get_metadata()
         .map_err(|error| not_parquet(path, &error))?
         .key_value_metadata()
         .as_ref()
-        .and_then(|notes| notes.iter().find(|note| note.key == key).and_then(|note| note.value.clone()));
-    Ok((reader, note))
+        .and_then(|entries| entries.iter().find(|entry| entry.key == key).and_then(|entry| entry.value.clone()));
+    Ok((reader, entry))
 }
 
 fn frame(candles: &Candles) -> PolarsResult<DataFrame> {
@@ -112,8 +117,8 @@ fn frame(candles: &Candles) -> PolarsResult<DataFrame> {
     )
 }
 
-/// Writes a file beside its place, flushes it to the disk, and only then gives it its name: whoever reads sees the old
-/// file or the new one, never a part.
+/// Writes a temporary file beside `path`, flushes it to disk and renames it, so that readers see the old file or the
+/// new one, never a partial one.
 pub(super) fn write_atomically(path: &Path, fill: impl FnOnce(&mut File) -> Result<(), String>) -> Result<(), String> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
@@ -121,7 +126,7 @@ pub(super) fn write_atomically(path: &Path, fill: impl FnOnce(&mut File) -> Resu
     builder.prefix(".").suffix(".part");
     #[cfg(unix)]
     {
-        // Temporary files are private by default; candles may be read by whom the umask allows.
+        // Temporary files are private by default; candle files follow the umask.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }

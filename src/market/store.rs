@@ -1,4 +1,4 @@
-//! The candle store: what is local and fresh first, then the remote, then only what is missing from the exchange.
+//! The candle store: uses fresh local candles first, then the remote, and downloads only what is missing.
 
 mod cached;
 
@@ -16,50 +16,55 @@ use crate::settings::Settings;
 use cached::Cached;
 pub use cached::holds_simulated;
 
-/// Where stored candles are shared between machines: `prefix` ends with a slash and is followed by `{SYMBOL}.parquet`.
+/// A remote that shares stored candles between machines.
 #[derive(Debug, Clone)]
-pub struct Remote {
+pub struct CandleRemote {
+    /// Access to the remote.
     pub operator: opendal::Operator,
+    /// Path before `{SYMBOL}.parquet`, ending in a slash.
     pub prefix: String,
 }
 
 /// Where the candles of a symbol came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// All from the local file.
+pub enum CandleSource {
+    /// Only from the local file.
     Cache,
-    /// All from the remote file.
+    /// Only from the remote file.
     Remote,
-    /// All from the exchange.
+    /// Only from the exchange.
     Exchange,
-    /// Stored ones, and what was missing from the exchange.
+    /// From a stored file, with missing bars from the exchange.
     Merged,
 }
 
-/// The candles of one symbol as asked for.
+/// The candles of one symbol in the requested range.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Gathered {
+pub struct FetchedCandles {
+    /// The bars, ascending.
     pub candles: Candles,
-    pub source: Source,
-    /// Bars that the exchange sent.
+    /// Where they came from.
+    pub source: CandleSource,
+    /// Number of bars downloaded from the exchange.
     pub downloaded: usize,
 }
 
-/// Gathers candles and keeps them in `{workdir}/data/candles`.
+/// Fetches candles and stores them in `{workdir}/data/candles`.
 #[derive(Debug)]
-pub struct Store<'a> {
+pub struct CandleStore<'a> {
     exchange: &'a Exchange,
     folder: PathBuf,
-    remote: Option<Remote>,
+    remote: Option<CandleRemote>,
     timeframe: Timeframe,
     cache_ms: i64,
     concurrency: usize,
     remote_timeout: Duration,
 }
 
-impl<'a> Store<'a> {
-    pub fn new(workdir: &Path, settings: &Settings, exchange: &'a Exchange, remote: Option<Remote>) -> Self {
+impl<'a> CandleStore<'a> {
+    /// A store below `workdir` that downloads from `exchange` and, if there is one, reads `remote` first.
+    pub fn new(workdir: &Path, settings: &Settings, exchange: &'a Exchange, remote: Option<CandleRemote>) -> Self {
         Self {
             exchange,
             folder: workdir.join("data/candles"),
@@ -76,62 +81,64 @@ impl<'a> Store<'a> {
         self.folder.join(format!("{symbol}.parquet"))
     }
 
-    /// Gets the candles of every symbol that open in `[from_ms, to_ms)`, several symbols at a time; `progress` is told
-    /// of each symbol as it is done. The results stand in the order of `symbols`; one failing symbol stops no other.
-    pub async fn gather(
+    /// Fetches the candles of every symbol that open in `[from_ms, to_ms)`, several symbols at a time.
+    ///
+    /// `progress` is called for each symbol when it is done. The results are in the order of `symbols`; a symbol that
+    /// fails does not stop the others.
+    pub async fn fetch(
         &self,
         symbols: &[String],
         from_ms: i64,
         to_ms: i64,
-        progress: impl Fn(&str, &Result<Gathered, MarketError>),
-    ) -> Vec<(String, Result<Gathered, MarketError>)> {
+        progress: impl Fn(&str, &Result<FetchedCandles, MarketError>),
+    ) -> Vec<(String, Result<FetchedCandles, MarketError>)> {
         let progress = &progress;
-        let one = |(at, symbol): (usize, &'_ String)| {
+        let task = |(at, symbol): (usize, &'_ String)| {
             let symbol = symbol.clone();
             async move {
-                let result = self.one(&symbol, from_ms, to_ms).await;
+                let result = self.fetch_one(&symbol, from_ms, to_ms).await;
                 if let Err(error) = &result {
-                    tracing::warn!(symbol, simulated = self.exchange.simulated(), "no candles: {error}");
+                    tracing::warn!(symbol, simulated = self.exchange.simulated(), "cannot get candles: {error}");
                 }
                 progress(&symbol, &result);
                 (at, symbol, result)
             }
         };
-        let tasks: Vec<_> = symbols.iter().enumerate().map(one).collect();
+        let tasks: Vec<_> = symbols.iter().enumerate().map(task).collect();
         let mut done: Vec<_> = futures::stream::iter(tasks).buffer_unordered(self.concurrency.max(1)).collect().await;
         done.sort_by_key(|(at, _, _)| *at);
         done.into_iter().map(|(_, symbol, result)| (symbol, result)).collect()
     }
 
-    async fn one(&self, symbol: &str, from_ms: i64, to_ms: i64) -> Result<Gathered, MarketError> {
-        // Only bars that have closed count as asked for, and so as stored.
+    async fn fetch_one(&self, symbol: &str, from_ms: i64, to_ms: i64) -> Result<FetchedCandles, MarketError> {
+        // Only closed bars count as requested, and so as stored.
         let to_ms = to_ms.min(self.exchange.now_ms() - self.timeframe.ms() + 1);
         let path = self.path(symbol);
         let origin = self.exchange.origin(symbol, self.timeframe);
         let mut stored = Cached::local(&path, &origin, self.timeframe);
-        let mut source = Source::Cache;
+        let mut source = CandleSource::Cache;
         if stored.is_none()
             && let Some(remote) = &self.remote
         {
             stored = self.restore(remote, symbol, &origin).await;
-            source = Source::Remote;
+            source = CandleSource::Remote;
         }
         if let Some(stored) = &stored
             && stored.covers(from_ms, to_ms, self.cache_ms)
         {
-            if source == Source::Remote {
+            if source == CandleSource::Remote {
                 stored.write(&path, &origin)?;
             }
             let candles = between(&stored.candles, from_ms, to_ms, self.exchange.now_ms(), self.timeframe);
-            return self.answer(symbol, from_ms, to_ms, Gathered { candles, source, downloaded: 0 });
+            return self.non_empty(symbol, from_ms, to_ms, FetchedCandles { candles, source, downloaded: 0 });
         }
-        let base = stored.unwrap_or_else(|| Cached::nothing(from_ms));
+        let base = stored.unwrap_or_else(|| Cached::empty(from_ms));
         let mut fresh = base.clone();
         let mut downloaded = 0;
         for (start, end) in base.missing(from_ms, to_ms) {
-            let part = self.exchange.candles(symbol, self.timeframe, start, end).await?;
-            downloaded += part.len();
-            fresh.add(part, start, end);
+            let new_bars = self.exchange.candles(symbol, self.timeframe, start, end).await?;
+            downloaded += new_bars.len();
+            fresh.add(new_bars, start, end);
         }
         fresh.candles.validate(self.timeframe).map_err(|fault| MarketError::BadCandles {
             exchange: self.exchange.name().to_owned(),
@@ -140,37 +147,47 @@ impl<'a> Store<'a> {
         })?;
         let candles = between(&fresh.candles, from_ms, to_ms, self.exchange.now_ms(), self.timeframe);
         let source = match (base.candles.is_empty(), downloaded) {
-            (true, _) => Source::Exchange,
+            (true, _) => CandleSource::Exchange,
             (false, 0) => source,
-            (false, _) => Source::Merged,
+            (false, _) => CandleSource::Merged,
         };
-        let gathered = self.answer(symbol, from_ms, to_ms, Gathered { candles, source, downloaded })?;
+        let fetched = self.non_empty(symbol, from_ms, to_ms, FetchedCandles { candles, source, downloaded })?;
         fresh.write(&path, &origin)?;
-        Ok(gathered)
+        Ok(fetched)
     }
 
-    /// The remote's copy, if there is a good one; whatever is wrong with it, the exchange can still be asked.
-    async fn restore(&self, remote: &Remote, symbol: &str, origin: &Origin) -> Option<Cached> {
+    /// The remote's copy, if it is usable; on any error the caller can still download.
+    async fn restore(&self, remote: &CandleRemote, symbol: &str, origin: &Origin) -> Option<Cached> {
         let name = format!("{}{symbol}.parquet", remote.prefix);
         let read = match tokio::time::timeout(self.remote_timeout, remote.operator.read(&name)).await {
             Ok(read) => read,
             Err(_) => {
-                tracing::warn!(symbol, "the remote did not answer in {} s", self.remote_timeout.as_secs_f64());
+                let seconds = self.remote_timeout.as_secs_f64();
+                tracing::warn!(
+                    symbol,
+                    "the remote did not respond within {seconds} s; downloading the candles instead"
+                );
                 return None;
             }
         };
         match read {
-            Ok(bytes) => Cached::bytes(&self.folder, &bytes.to_vec(), symbol, origin, self.timeframe),
+            Ok(bytes) => Cached::from_bytes(&self.folder, &bytes.to_vec(), symbol, origin, self.timeframe),
             Err(error) if error.kind() == opendal::ErrorKind::NotFound => None,
             Err(error) => {
-                tracing::warn!(symbol, "the remote candles cannot be read: {error}");
+                tracing::warn!(symbol, "cannot read the remote candles, downloading them instead: {error}");
                 None
             }
         }
     }
 
-    fn answer(&self, symbol: &str, from_ms: i64, to_ms: i64, gathered: Gathered) -> Result<Gathered, MarketError> {
-        if gathered.candles.is_empty() {
+    fn non_empty(
+        &self,
+        symbol: &str,
+        from_ms: i64,
+        to_ms: i64,
+        fetched: FetchedCandles,
+    ) -> Result<FetchedCandles, MarketError> {
+        if fetched.candles.is_empty() {
             return Err(MarketError::NoCandles {
                 exchange: self.exchange.name().to_owned(),
                 symbol: symbol.to_owned(),
@@ -179,7 +196,7 @@ impl<'a> Store<'a> {
                 to: utc(to_ms),
             });
         }
-        Ok(gathered)
+        Ok(fetched)
     }
 }
 

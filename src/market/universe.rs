@@ -1,4 +1,4 @@
-//! Which coins a run studies, and why not the others.
+//! The universe: which coins a run uses, and why the others are left out.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::files::is_plain_name;
 use crate::settings::Settings;
 use crate::shadow::MarketType;
 
-/// Bases that follow a currency rather than a coin market: there is no trend to learn in them.
+/// Bases pegged to a currency or metal. Their prices have no trend to learn.
 const PEGGED: &[&str] = &[
     "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USDP", "PAX", "GUSD", "USDD", "USDE", "USDS", "USD1", "PYUSD",
     "RLUSD", "XUSD", "BFUSD", "USDB", "LUSD", "SUSD", "UST", "USTC", "USD", "EUR", "EURI", "EURC", "EURT", "AEUR",
@@ -19,11 +19,12 @@ const PEGGED: &[&str] = &[
 /// Weights of the ranks by volume, liquidity score and activity.
 const WEIGHTS: [f64; 3] = [0.5, 0.3, 0.2];
 
-/// The coins of a run, best first, and every other coin with its reason.
+/// The chosen coins, best first, and every other coin with the reason for leaving it out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
+    /// In order of rank.
     pub chosen: Vec<Ranked>,
-    /// By symbol.
+    /// Sorted by symbol.
     pub excluded: Vec<Excluded>,
 }
 
@@ -32,47 +33,61 @@ pub struct Selection {
 pub struct Ranked {
     /// 1 for the best.
     pub rank: usize,
+    /// `BASE-QUOTE`.
     pub symbol: String,
-    /// Weighted mean of the coin's places by volume (0.5), liquidity (0.3) and activity (0.2): 1 first in all, 0 last.
+    /// Weighted mean of the coin's percentile ranks by volume (0.5), liquidity (0.3) and activity (0.2): 1 is first
+    /// in all three, 0 is last.
     pub score: f64,
+    /// Dollars traded in 24 hours.
     pub daily_volume_usd: f64,
-    /// log₁₀ of the dollars traded a day for each basis point of spread; `costs.spread_bps` where the spread is unknown.
+    /// log₁₀ of the dollars traded per day per basis point of spread. `costs.spread_bps` is used where the spread is
+    /// unknown.
     pub liquidity: f64,
+    /// See [`MarketInfo::activity`].
     pub activity: Option<f64>,
+    /// Bid-ask spread in basis points of the mid price.
     pub spread_bps: Option<f64>,
+    /// Days since the listing.
     pub age_days: Option<f64>,
+    /// See [`MarketInfo::listed_ms`].
     pub listed_ms: Option<i64>,
+    /// Maker fee each way, basis points.
     pub maker_fee_bps: Option<f64>,
+    /// Taker fee each way, basis points.
     pub taker_fee_bps: Option<f64>,
 }
 
-/// A coin that is not studied.
+/// A coin that is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excluded {
+    /// `BASE-QUOTE`.
     pub symbol: String,
-    /// Every filter that it fails, with the numbers.
+    /// Every filter that it fails, with the numbers, separated by `; `.
     pub reason: String,
-    /// True where the coin was wanted, but could not be judged, since its data are bad.
+    /// True if the coin passes the include and exclude lists but cannot be judged because its data are bad.
     pub failed: bool,
 }
 
-/// Filters the markets by `universe.*`, `market.quote` and `market.type`, demands history for one fold, ranks what is
-/// left and takes the best `universe.top_n`. The order of `markets` does not matter.
+/// Selects the coins of a run.
+///
+/// Filters by `universe.*`, `market.quote` and `market.type`, requires history for one fold, ranks the remaining
+/// markets and takes the best `universe.top_n`. The order of `markets` does not matter.
 pub fn select(markets: &[MarketInfo], settings: &Settings, now_ms: i64) -> Selection {
     let mut passed = Vec::new();
     let mut excluded = Vec::new();
     for market in markets {
-        // A symbol names files. What an exchange lists is not ours to trust.
+        // A symbol becomes a file name, so names from an exchange cannot be trusted.
         if !is_plain_name(&market.symbol) {
-            let (symbol, reason) = (market.symbol.escape_debug().to_string(), "its name cannot name a file".into());
+            let (symbol, reason) =
+                (market.symbol.escape_debug().to_string(), "its name cannot be used as a file name".into());
             excluded.push(Excluded { symbol, reason, failed: false });
             continue;
         }
-        let unwanted = unwanted(market, settings);
-        let failed = unwanted.is_empty() && market.fault.is_some();
+        let list_reasons = list_reasons(market, settings);
+        let failed = list_reasons.is_empty() && market.fault.is_some();
         let reasons = match &market.fault {
             Some(fault) if failed => vec![fault.clone()],
-            _ => [unwanted, unfit(market, settings, now_ms)].concat(),
+            _ => [list_reasons, property_reasons(market, settings, now_ms)].concat(),
         };
         if reasons.is_empty() {
             passed.push(market);
@@ -89,7 +104,7 @@ pub fn select(markets: &[MarketInfo], settings: &Settings, now_ms: i64) -> Selec
     let mut chosen = ranked(&passed, settings, now_ms);
     let top = settings.universe.top_n;
     excluded.extend(chosen.drain(top.min(chosen.len())..).map(|coin| Excluded {
-        reason: format!("rank {} of the {top} that universe.top_n takes", coin.rank),
+        reason: format!("ranked {}, but universe.top_n is {top}", coin.rank),
         symbol: coin.symbol,
         failed: false,
     }));
@@ -97,13 +112,13 @@ pub fn select(markets: &[MarketInfo], settings: &Settings, now_ms: i64) -> Selec
     Selection { chosen, excluded }
 }
 
-/// Whether a base is a stablecoin, currency or metal.
-pub(super) fn pegged(base: &str) -> bool {
+/// Whether a base is a stablecoin, a currency or a metal.
+pub(super) fn is_pegged(base: &str) -> bool {
     PEGGED.contains(&base)
 }
 
-/// How a market fails the lists.
-fn unwanted(market: &MarketInfo, settings: &Settings) -> Vec<String> {
+/// Why the include and exclude lists rule a market out; empty if they do not.
+fn list_reasons(market: &MarketInfo, settings: &Settings) -> Vec<String> {
     let rules = &settings.universe;
     let mut reasons = Vec::new();
     if !rules.include.is_empty() && !rules.include.contains(&market.symbol) {
@@ -116,7 +131,7 @@ fn unwanted(market: &MarketInfo, settings: &Settings) -> Vec<String> {
 }
 
 /// Every filter that a market fails by its own properties.
-fn unfit(market: &MarketInfo, settings: &Settings, now_ms: i64) -> Vec<String> {
+fn property_reasons(market: &MarketInfo, settings: &Settings, now_ms: i64) -> Vec<String> {
     let rules = &settings.universe;
     let mut reasons = Vec::new();
     let mut exclude = |reason: String| reasons.push(reason);
@@ -129,7 +144,7 @@ fn unfit(market: &MarketInfo, settings: &Settings, now_ms: i64) -> Vec<String> {
     if market.quote != settings.market.quote {
         exclude(format!("is quoted in {}, not {}", named(&market.quote), settings.market.quote));
     }
-    if pegged(&market.base) {
+    if is_pegged(&market.base) {
         exclude(format!("{} is a stablecoin, currency or metal, not a coin to study", market.base));
     }
     match market.daily_volume_usd {
@@ -143,7 +158,7 @@ fn unfit(market: &MarketInfo, settings: &Settings, now_ms: i64) -> Vec<String> {
     if let Some(listed) = market.listed_ms {
         let age = days(now_ms - listed);
         if age < rules.min_age_days {
-            exclude(format!("is {age:.1} days old, universe.min_age_days asks for {}", rules.min_age_days));
+            exclude(format!("is {age:.1} days old, but universe.min_age_days is {}", rules.min_age_days));
         }
     }
     if let Some(from) = market.history_from_ms.or(market.listed_ms) {
@@ -176,16 +191,16 @@ fn days(ms: i64) -> f64 {
     ms as f64 / DAY_MS as f64
 }
 
-/// The markets in order of their score; volume, then symbol decide between equals.
+/// The markets by descending score; ties are broken by volume, then by symbol.
 fn ranked(markets: &[&MarketInfo], settings: &Settings, now_ms: i64) -> Vec<Ranked> {
     let volumes: Vec<f64> = markets.iter().map(|m| m.daily_volume_usd.unwrap_or(0.0)).collect();
     let liquidities: Vec<f64> = markets.iter().map(|m| liquidity(m, settings.costs.spread_bps)).collect();
     let activities: Vec<f64> = markets.iter().map(|m| m.activity.unwrap_or(0.0)).collect();
     let score = |i: usize| {
-        let places = [&volumes, &liquidities, &activities].map(|all| place(all, all[i]));
-        places.iter().zip(WEIGHTS).map(|(place, weight)| place * weight).sum()
+        let ranks = [&volumes, &liquidities, &activities].map(|all| percentile_rank(all, all[i]));
+        ranks.iter().zip(WEIGHTS).map(|(rank, weight)| rank * weight).sum()
     };
-    let one = |(i, market): (usize, &&MarketInfo)| Ranked {
+    let rank_market = |(i, market): (usize, &&MarketInfo)| Ranked {
         rank: 0,
         symbol: market.symbol.clone(),
         score: score(i),
@@ -198,7 +213,7 @@ fn ranked(markets: &[&MarketInfo], settings: &Settings, now_ms: i64) -> Vec<Rank
         maker_fee_bps: market.maker_fee_bps,
         taker_fee_bps: market.taker_fee_bps,
     };
-    let mut all: Vec<Ranked> = markets.iter().enumerate().map(one).collect();
+    let mut all: Vec<Ranked> = markets.iter().enumerate().map(rank_market).collect();
     all.sort_by(|a, b| {
         let by_score = b.score.total_cmp(&a.score);
         by_score.then(b.daily_volume_usd.total_cmp(&a.daily_volume_usd)).then(a.symbol.cmp(&b.symbol))
@@ -216,8 +231,9 @@ fn liquidity(market: &MarketInfo, usual_spread_bps: f64) -> f64 {
     ln(volume / spread) / std::f64::consts::LN_10
 }
 
-/// Share of the other values that lie below `value`, those equal to it counted half: 1 for the sole largest, 0 for the sole least.
-fn place(all: &[f64], value: f64) -> f64 {
+/// Share of the other values that are below `value`; equal ones count half. 1 for a unique maximum, 0 for a unique
+/// minimum.
+fn percentile_rank(all: &[f64], value: f64) -> f64 {
     let below = all.iter().filter(|&&v| v < value).count() as f64;
     let equal = all.iter().filter(|&&v| v == value).count() as f64 - 1.0;
     let others = all.len() as f64 - 1.0;
@@ -257,25 +273,25 @@ mod tests {
     }
 
     #[test]
-    fn every_filter_says_its_reason() {
+    fn every_filter_gives_its_reason() {
         let settings = Settings::defaults();
         assert_eq!(reason(&settings, |_| {}), "");
-        let says = |part: &str, change: fn(&mut MarketInfo)| {
+        let has_reason = |part: &str, change: fn(&mut MarketInfo)| {
             let reason = reason(&settings, change);
             assert!(reason.contains(part), "{part} is missing in: {reason}");
         };
-        says("delisted", |m| m.active = false);
-        says("is a perp market, not spot", |m| m.kind = MarketType::Perp);
-        says("quoted in BTC, not USDT", |m| m.quote = "BTC".into());
-        says("USDC is a stablecoin", |m| m.base = "USDC".into());
-        says("$999999 is below", |m| m.daily_volume_usd = Some(999_999.0));
-        says("volume in dollars is unknown", |m| m.daily_volume_usd = None);
-        says("29.9 days old", |m| m.listed_ms = Some(NOW - 299 * DAY_MS / 10));
-        says("154 days: 54 days are missing", |m| m.listed_ms = Some(NOW - 100 * DAY_MS));
-        says("153.5 days is too short for one fold of 154 days: 1 day is", |m| {
+        has_reason("delisted", |m| m.active = false);
+        has_reason("is a perp market, not spot", |m| m.kind = MarketType::Perp);
+        has_reason("quoted in BTC, not USDT", |m| m.quote = "BTC".into());
+        has_reason("USDC is a stablecoin", |m| m.base = "USDC".into());
+        has_reason("$999999 is below", |m| m.daily_volume_usd = Some(999_999.0));
+        has_reason("volume in dollars is unknown", |m| m.daily_volume_usd = None);
+        has_reason("29.9 days old", |m| m.listed_ms = Some(NOW - 299 * DAY_MS / 10));
+        has_reason("154 days: 54 days are missing", |m| m.listed_ms = Some(NOW - 100 * DAY_MS));
+        has_reason("153.5 days is too short for one fold of 154 days: 1 day is", |m| {
             m.history_from_ms = Some(NOW - 307 * DAY_MS / 2);
         });
-        says("delisted or suspended; is quoted in", |m| {
+        has_reason("delisted or suspended; is quoted in", |m| {
             m.active = false;
             m.quote.clear();
         });
@@ -284,18 +300,21 @@ mod tests {
     }
 
     #[test]
-    fn a_wanted_coin_with_bad_data_has_failed_and_an_unwanted_one_has_not() {
+    fn a_coin_with_bad_data_counts_as_failed_unless_it_is_excluded() {
         let mut settings = Settings::defaults();
         let bad =
             MarketInfo { fault: Some("A.csv: row 3: low is -1".into()), daily_volume_usd: None, ..market("A", 0.0) };
-        let told = |settings: &Settings| select(std::slice::from_ref(&bad), settings, NOW).excluded.remove(0);
-        assert_eq!((told(&settings).failed, told(&settings).reason.as_str()), (true, "A.csv: row 3: low is -1"));
+        let excluded = |settings: &Settings| select(std::slice::from_ref(&bad), settings, NOW).excluded.remove(0);
+        assert_eq!(
+            (excluded(&settings).failed, excluded(&settings).reason.as_str()),
+            (true, "A.csv: row 3: low is -1")
+        );
         settings.universe.exclude = vec!["A-USDT".into()];
-        assert!(!told(&settings).failed);
+        assert!(!excluded(&settings).failed);
     }
 
     #[test]
-    fn include_and_exclude_lists_are_obeyed_and_unknown_names_are_told() {
+    fn include_and_exclude_lists_are_applied_and_unknown_names_are_reported() {
         let mut settings = Settings::defaults();
         settings.universe.include = vec!["A-USDT".into(), "X-USDT".into(), "B-USDT".into()];
         settings.universe.exclude = vec!["B-USDT".into()];
@@ -313,10 +332,10 @@ mod tests {
     }
 
     #[test]
-    fn the_best_ranked_are_taken_whatever_order_they_come_in() {
+    fn the_best_ranked_are_taken_in_whatever_order_markets_come() {
         let mut settings = Settings::defaults();
         settings.universe.top_n = 2;
-        // Equal in all: the symbol decides. D has less volume, but a far better spread.
+        // B and C tie, so the symbol decides. D has less volume but a far better spread.
         let mut tight = market("D", 4e6);
         tight.spread_bps = Some(0.2);
         let mut markets = vec![market("C", 5e6), market("B", 5e6), market("A", 2e6), tight];
@@ -325,18 +344,18 @@ mod tests {
         assert_eq!(select(&markets, &settings, NOW), forward);
         let order: Vec<_> = forward.chosen.iter().map(|c| (c.rank, c.symbol.as_str())).collect();
         assert_eq!(order, [(1, "B-USDT"), (2, "C-USDT")]);
-        // B beats A and D by volume and activity, A alone by liquidity, and shares its places with C.
+        // B beats A and D by volume and activity, only A by liquidity, and ties with C.
         assert!((forward.chosen[0].score - (0.7 * 2.5 / 3.0 + 0.3 * 1.5 / 3.0)).abs() < 1e-12);
         let last: Vec<_> = forward.excluded.iter().map(|e| format!("{} {}", e.symbol, e.reason)).collect();
-        let taken = "of the 2 that universe.top_n takes";
-        assert_eq!(last, [format!("A-USDT rank 4 {taken}"), format!("D-USDT rank 3 {taken}")]);
+        let limit = "but universe.top_n is 2";
+        assert_eq!(last, [format!("A-USDT ranked 4, {limit}"), format!("D-USDT ranked 3, {limit}")]);
         let text = serde_json::to_string(&forward).unwrap();
         assert_eq!(serde_json::from_str::<Selection>(&text).unwrap(), forward);
     }
 
     #[test]
-    fn liquidity_is_the_logarithm_of_dollars_for_each_basis_point() {
-        let one = |spread: Option<f64>| liquidity(&MarketInfo { spread_bps: spread, ..market("A", 1e8) }, 10.0);
-        assert!((one(Some(1.0)) - 8.0).abs() < 1e-12 && (one(None) - 7.0).abs() < 1e-12);
+    fn liquidity_is_the_logarithm_of_dollars_per_basis_point() {
+        let with_spread = |spread: Option<f64>| liquidity(&MarketInfo { spread_bps: spread, ..market("A", 1e8) }, 10.0);
+        assert!((with_spread(Some(1.0)) - 8.0).abs() < 1e-12 && (with_spread(None) - 7.0).abs() < 1e-12);
     }
 }

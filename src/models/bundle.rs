@@ -1,4 +1,4 @@
-//! The files of one symbol's model: what the trading bot loads, and what is known of it.
+//! The files of one symbol's model: what the trading bot loads, and the metadata.
 
 mod metadata;
 
@@ -16,93 +16,155 @@ use super::networks::{NetworksError, read_networks, write_networks};
 use crate::boost::Forest;
 use crate::decide::Head;
 use crate::files::{is_plain_name, write_atomic};
-use crate::trainer::{Family, Member, Mix, Networks};
+use crate::trainer::{Family, FamilyModels, Mix, Networks};
 
-/// First entry of every pickle; the number grows when an older reader could misread a newer file.
+/// Format of a pickle. The number grows when an older reader could misread a newer file.
 const FORMAT: &str = "huracan-model-1";
-/// Of a model that several families speak for: who knows trees alone would take its heads for the whole.
-const FORMAT_OF_SEVERAL: &str = "huracan-model-2";
+/// Format of a model of several families, which a reader that knows only trees must not load.
+const FORMAT_WITH_FAMILIES: &str = "huracan-model-2";
 
-/// File of a symbol's networks, in a folder of the symbol's name.
-const NETWORKS: &str = "network.safetensors";
+/// File name of a symbol's networks, in a folder named after the symbol.
+const NETWORKS_FILE: &str = "network.safetensors";
 
-/// One symbol's model: its heads and all that is needed to use, judge and repeat it.
+/// One symbol's model: its heads, and everything needed to use, judge and reproduce it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bundle {
     /// `BASE-QUOTE`.
     pub symbol: String,
-    /// `LightGBM`: the library that loads the heads.
+    /// `LightGBM`, `Neural` or `Ensemble`: what is needed to load it.
     pub model_type: String,
-    /// The trees of each head.
+    /// The boosted trees (or the forest) of each head.
     pub heads: BTreeMap<Head, Forest>,
-    /// The head that stands in `{SYMBOL}_model.txt`.
+    /// The head that `{SYMBOL}_model.txt` holds.
     pub main_head: Head,
-    /// In the order of the rows that every head predicts.
+    /// The columns of a row, in order, for every head.
     pub feature_names: Vec<String>,
-    /// None where features go to the model as they are.
+    /// Normalisation before prediction; None if features are used as they are.
     pub scaler: Option<Scaler>,
-    /// Hyperparameters of each head, an object with the keys of [`BoostParams`](crate::boost::BoostParams); or one such
-    /// object for all heads.
+    /// Hyperparameters: head → object with the keys of [`BoostParams`](crate::boost::BoostParams), or one such object
+    /// for all heads.
     pub parameters: Value,
-    /// Families that speak beside the heads' trees; networks lie in `{SYMBOL}/network.safetensors`.
-    pub beside: BTreeMap<Family, Member>,
-    /// Whose mean each head is; empty where the trees speak alone.
+    /// The families other than those in `heads`. Networks are stored in `{SYMBOL}/network.safetensors`.
+    pub other_families: BTreeMap<Family, FamilyModels>,
+    /// Head → the families whose mean it is; empty if `heads` predicts alone.
     pub mix: Mix,
+    /// The content of `metadata.json`.
     pub metadata: Metadata,
 }
 
-/// Normalisation of features before the model: (value − center)/scale, one entry a feature.
+/// Normalisation of features: (value − center)/scale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scaler {
+    /// Subtracted; one entry per feature.
     pub center: Vec<f64>,
+    /// Divides; one entry per feature.
     pub scale: Vec<f64>,
 }
 
-/// Where a bundle's files lie.
+/// Paths of a bundle's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Saved {
-    /// `models/{SYMBOL}_model.pkl`
+pub struct BundlePaths {
+    /// `models/{SYMBOL}_model.pkl`.
     pub pickle: PathBuf,
-    /// `models/{SYMBOL}_model.txt`
+    /// `models/{SYMBOL}_model.txt`.
     pub text: PathBuf,
-    /// `models/{SYMBOL}/metadata.json`
+    /// `models/{SYMBOL}/metadata.json`.
     pub metadata: PathBuf,
-    /// `models/{SYMBOL}/network.safetensors`, of models with networks.
+    /// `models/{SYMBOL}/network.safetensors`; exists only for models with networks.
     pub networks: PathBuf,
 }
 
 /// A bundle that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    #[error("'{symbol}' cannot name a model's files; a symbol is like BTC-USDT, without separators or '..'")]
-    Symbol { symbol: String },
+    /// The symbol cannot be used as a file name.
+    #[error("'{symbol}' cannot be used as a file name; a symbol looks like BTC-USDT, without path separators or '..'")]
+    Symbol {
+        /// The symbol, escaped.
+        symbol: String,
+    },
+    /// Parts of the bundle contradict each other.
     #[error("{symbol}: {reason}")]
-    Inconsistent { symbol: String, reason: String },
+    Inconsistent {
+        /// `BASE-QUOTE`.
+        symbol: String,
+        /// The contradiction.
+        reason: String,
+    },
+    /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error("{}: not a model of Huracan: {reason}", path.display())]
-    Format { path: PathBuf, reason: String },
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Error of the file system.
+        source: std::io::Error,
+    },
+    /// The file is not a model of this program.
+    #[error("{}: not a Huracan model: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The trees of a head cannot be read.
     #[error("{}: {head}: {source}", path.display())]
-    Head { path: PathBuf, head: String, source: LightgbmError },
-    #[error("{}: its models have digest {found}, {recorded} is recorded; the file was changed: train again", path.display())]
-    Digest { path: PathBuf, recorded: String, found: String },
+    Head {
+        /// The file.
+        path: PathBuf,
+        /// The head.
+        head: String,
+        /// What is wrong with its text.
+        source: LightgbmError,
+    },
+    /// The content does not match the recorded digest.
+    #[error(
+        "{}: its models have digest {found}, but {recorded} is recorded; the file was modified: train the model again",
+        path.display()
+    )]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// The recorded digest.
+        recorded: String,
+        /// The digest of the content.
+        found: String,
+    },
+    /// The networks cannot be read.
     #[error("{}: {source}", path.display())]
-    Networks { path: PathBuf, source: NetworksError },
-    #[error("{}: a model ends in .pkl or .txt", path.display())]
-    Extension { path: PathBuf },
+    Networks {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NetworksError,
+    },
+    /// The file name has another extension.
+    #[error("{}: the name of a model file ends in .pkl or .txt", path.display())]
+    Extension {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The bundle has no such head.
     #[error("{}: no head '{head}'; it has: {heads}", path.display())]
-    NoHead { path: PathBuf, head: String, heads: String },
+    NoHead {
+        /// The file.
+        path: PathBuf,
+        /// The requested head.
+        head: String,
+        /// The heads that it has.
+        heads: String,
+    },
 }
 
-/// SHA-256 (hex) over digests, sorted and joined without a separator: of a model's heads, or of a run's models.
+/// SHA-256 (hex) over digests, sorted and concatenated: of a model's heads, or of a run's models.
 pub fn combined_digest<S: AsRef<str>>(digests: impl IntoIterator<Item = S>) -> String {
     let mut sorted: Vec<String> = digests.into_iter().map(|digest| digest.as_ref().to_owned()).collect();
     sorted.sort_unstable();
     crate::text::hex(&Sha256::digest(sorted.concat()))
 }
 
-/// Share of each feature in the gain of all heads, each head counting the same: the greatest first, features without
-/// a split left out.
+/// Share of each feature in the gain of all heads, greatest first. Each head counts the same; features without a
+/// split are left out.
 pub fn importance_shares(heads: &BTreeMap<Head, Forest>) -> Map<String, Value> {
     let mut shares: BTreeMap<&str, f64> = BTreeMap::new();
     let gains: Vec<(&Forest, Vec<f64>)> = heads.values().map(|head| (head, head.gain_importance())).collect();
@@ -120,41 +182,41 @@ pub fn importance_shares(heads: &BTreeMap<Head, Forest>) -> Map<String, Value> {
 }
 
 impl Bundle {
-    /// SHA-256 (hex) over the sorted digests of the heads, and of what stands beside them.
+    /// SHA-256 (hex) over the sorted digests of the heads and of the other families.
     pub fn digest(&self) -> String {
-        let beside = self.beside.values().flat_map(|member| member.digests().into_values());
-        combined_digest(self.heads.values().map(Forest::digest).chain(beside))
+        let others = self.other_families.values().flat_map(|models| models.digests().into_values());
+        combined_digest(self.heads.values().map(Forest::digest).chain(others))
     }
 
-    /// Where the files of `symbol` lie below `workdir`.
+    /// Paths of the files of `symbol` below `workdir`.
     ///
     /// # Errors
-    /// A symbol that would lead out of the folder.
-    pub fn paths(workdir: &Path, symbol: &str) -> Result<Saved, BundleError> {
+    /// A symbol that cannot be used as a file name.
+    pub fn paths(workdir: &Path, symbol: &str) -> Result<BundlePaths, BundleError> {
         if !is_plain_name(symbol) {
             return Err(BundleError::Symbol { symbol: symbol.escape_debug().to_string() });
         }
         let models = workdir.join("models");
-        Ok(Saved {
+        Ok(BundlePaths {
             pickle: models.join(format!("{symbol}_model.pkl")),
             text: models.join(format!("{symbol}_model.txt")),
             metadata: models.join(symbol).join("metadata.json"),
-            networks: models.join(symbol).join(NETWORKS),
+            networks: models.join(symbol).join(NETWORKS_FILE),
         })
     }
 
-    /// Writes its files, each whole or not at all, the metadata last; equal bundles give equal bytes.
+    /// Writes its files, each atomically, the metadata last. Equal bundles give equal bytes.
     ///
     /// # Errors
-    /// Parts that contradict each other, a symbol that would lead out of the folder, and those of the file system.
-    pub fn save(&self, workdir: &Path) -> Result<Saved, BundleError> {
+    /// Parts that contradict each other, a symbol that cannot be used as a file name, or an error of the file system.
+    pub fn save(&self, workdir: &Path) -> Result<BundlePaths, BundleError> {
         let paths = Self::paths(workdir, &self.symbol)?;
         self.check().map_err(|reason| BundleError::Inconsistent { symbol: self.symbol.clone(), reason })?;
         let inconsistent = |reason: String| BundleError::Inconsistent { symbol: self.symbol.clone(), reason };
         let texts = self.texts(&self.heads);
         let metadata = serde_json::to_value(&self.metadata).map_err(|error| inconsistent(error.to_string()))?;
         let mut content = json!({
-            "format": if self.mix.is_empty() { FORMAT } else { FORMAT_OF_SEVERAL },
+            "format": if self.mix.is_empty() { FORMAT } else { FORMAT_WITH_FAMILIES },
             "symbol": self.symbol,
             "model_type": self.model_type,
             "heads": texts,
@@ -167,17 +229,17 @@ impl Bundle {
         let mut networks = None;
         if !self.mix.is_empty() {
             let mut families = Map::new();
-            for (family, member) in &self.beside {
-                let told = match member {
-                    Member::Trees(heads) => json!({ "heads": self.texts(heads) }),
-                    Member::Networks(seeds) => {
+            for (family, models) in &self.other_families {
+                let entry = match models {
+                    FamilyModels::Trees(heads) => json!({ "heads": self.texts(heads) }),
+                    FamilyModels::Networks(seeds) => {
                         let bytes = write_networks(seeds).map_err(|error| inconsistent(error.to_string()))?;
                         let sha256 = crate::text::hex(&Sha256::digest(&bytes));
                         networks = Some(bytes);
-                        json!({ "file": format!("{}/{NETWORKS}", self.symbol), "sha256": sha256 })
+                        json!({ "file": format!("{}/{NETWORKS_FILE}", self.symbol), "sha256": sha256 })
                     }
                 };
-                families.insert(family.name().to_owned(), told);
+                families.insert(family.name().to_owned(), entry);
             }
             content["families"] = Value::Object(families);
             content["mix"] = json!(self.mix);
@@ -189,7 +251,7 @@ impl Bundle {
         };
         match networks {
             Some(bytes) => write(&paths.networks, &bytes)?,
-            // Those of a model before this one.
+            // Remove the networks of an earlier model.
             None => match std::fs::remove_file(&paths.networks) {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                     return Err(BundleError::Io { path: paths.networks, source });
@@ -203,7 +265,7 @@ impl Bundle {
         Ok(paths)
     }
 
-    /// Heads as LightGBM reads them.
+    /// The heads as LightGBM model texts.
     fn texts(&self, heads: &BTreeMap<Head, Forest>) -> BTreeMap<Head, String> {
         heads.iter().map(|(&head, forest)| (head, to_lightgbm(forest, self.parameters_of(head)))).collect()
     }
@@ -217,29 +279,31 @@ impl Bundle {
             return Err(format!("the main head '{}' is not among the heads", self.main_head));
         }
         if let Some((name, _)) = self.heads.iter().find(|(_, head)| head.features != self.feature_names) {
-            return Err(format!("head '{name}' was trained on other features than the bundle names"));
+            return Err(format!("head '{name}' was trained on features other than those of the bundle"));
         }
-        for networks in self.beside.values().filter_map(Member::networks) {
+        for networks in self.other_families.values().filter_map(FamilyModels::networks) {
             let mut heads: Vec<&Head> = networks.heads.iter().collect();
             heads.sort();
             if !heads.into_iter().eq(self.heads.keys()) {
                 return Err("the networks have other heads than the trees".to_owned());
             }
             if networks.seeds.iter().any(|network| network.features != self.feature_names) {
-                return Err("a network was trained on other features than the bundle names".to_owned());
+                return Err("a network was trained on features other than those of the bundle".to_owned());
             }
         }
         if !self.mix.is_empty() && !self.mix.keys().eq(self.heads.keys()) {
-            return Err("the mix does not name every head".to_owned());
+            return Err("the mix does not have one entry per head".to_owned());
         }
         for (head, families) in &self.mix {
-            let known = |family: &Family| *family == Family::Gbdt || self.beside.contains_key(family);
+            let known = |family: &Family| *family == Family::Gbdt || self.other_families.contains_key(family);
             if families.is_empty() || !families.iter().all(known) || !self.heads.contains_key(head) {
-                return Err(format!("nobody speaks for the head '{head}'"));
+                return Err(format!(
+                    "the mix of the head '{head}' is empty, names a family that the model does not have, or belongs to no head"
+                ));
             }
         }
         if self.metadata.symbol != self.symbol {
-            return Err(format!("the metadata are those of {}", self.metadata.symbol));
+            return Err(format!("the metadata belong to {}", self.metadata.symbol));
         }
         if self.metadata.digest != self.digest() {
             return Err(format!("the metadata have digest {}, the models {}", self.metadata.digest, self.digest()));
@@ -247,34 +311,34 @@ impl Bundle {
         let features = self.feature_names.len();
         match &self.scaler {
             Some(s) if s.center.len() != features || s.scale.len() != features => {
-                Err(format!("the scaler does not have one entry for each of {features} features"))
+                Err(format!("the scaler does not have one entry per feature, of which there are {features}"))
             }
-            _ => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 
-    /// Reads a `.pkl` and checks its trees against the digest in its metadata. No code in the file is ever run.
+    /// Reads a `.pkl` and checks its models against the digest in its metadata. No code in the file is executed.
     ///
     /// # Errors
-    /// Those of the file system, a file that is no model of ours, and trees that were changed.
+    /// An error of the file system, a file that is not a model of this program, or models that were modified.
     pub fn load(path: &Path) -> Result<Self, BundleError> {
         let bytes = read(path)?;
         let bad = |reason: String| BundleError::Format { path: path.to_owned(), reason };
         let content: Value = serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new())
             .map_err(|error| bad(format!("not a pickle of plain values ({error})")))?;
-        let raw: Raw = serde_json::from_value(content).map_err(|error| bad(error.to_string()))?;
-        if raw.format != (if raw.mix.is_empty() { FORMAT } else { FORMAT_OF_SEVERAL }) {
-            let reads = format!("this program reads '{FORMAT}', and '{FORMAT_OF_SEVERAL}' with a mix");
+        let raw: RawBundle = serde_json::from_value(content).map_err(|error| bad(error.to_string()))?;
+        if raw.format != (if raw.mix.is_empty() { FORMAT } else { FORMAT_WITH_FAMILIES }) {
+            let reads = format!("this program reads '{FORMAT}', and '{FORMAT_WITH_FAMILIES}' with a mix");
             return Err(bad(format!("its format is '{}', {reads}", raw.format)));
         }
         let heads = read_heads(path, raw.heads, &raw.feature_names)?;
-        let mut beside = BTreeMap::new();
-        for (family, member) in raw.families {
-            let member = match member {
-                RawMember::Trees { heads } => Member::Trees(read_heads(path, heads, &raw.feature_names)?),
-                RawMember::Networks { sha256 } => Member::Networks(load_networks(path, &raw.symbol, &sha256)?),
+        let mut other_families = BTreeMap::new();
+        for (family, models) in raw.families {
+            let models = match models {
+                RawFamily::Trees { heads } => FamilyModels::Trees(read_heads(path, heads, &raw.feature_names)?),
+                RawFamily::Networks { sha256 } => FamilyModels::Networks(load_networks(path, &raw.symbol, &sha256)?),
             };
-            beside.insert(family, member);
+            other_families.insert(family, models);
         }
         let bundle = Self {
             symbol: raw.symbol,
@@ -284,7 +348,7 @@ impl Bundle {
             feature_names: raw.feature_names,
             scaler: raw.scaler,
             parameters: raw.parameters,
-            beside,
+            other_families,
             mix: raw.mix,
             metadata: raw.metadata,
         };
@@ -297,7 +361,7 @@ impl Bundle {
     }
 }
 
-/// Heads of a pickle.
+/// Reads the heads of a pickle.
 fn read_heads(
     path: &Path,
     texts: BTreeMap<Head, String>,
@@ -312,22 +376,22 @@ fn read_heads(
             source,
         })?;
         if forest.features != features && forest.features != plain_names {
-            let reason = format!("head '{name}' has other features than 'feature_names'");
+            let reason = format!("head '{name}' has features other than 'feature_names'");
             return Err(BundleError::Format { path: path.to_owned(), reason });
         }
-        // A text that LightGBM has saved again holds only names that its format allows.
+        // A text that LightGBM has saved again has only names that its format allows.
         forest.features = features.to_vec();
         heads.insert(name, forest);
     }
     Ok(heads)
 }
 
-/// The networks that lie beside a pickle.
+/// Reads the networks that belong to a pickle.
 fn load_networks(pickle: &Path, symbol: &str, sha256: &str) -> Result<Networks, BundleError> {
     if !is_plain_name(symbol) {
         return Err(BundleError::Symbol { symbol: symbol.escape_debug().to_string() });
     }
-    let path = pickle.with_file_name(symbol).join(NETWORKS);
+    let path = pickle.with_file_name(symbol).join(NETWORKS_FILE);
     let bytes = read(&path)?;
     let found = crate::text::hex(&Sha256::digest(&bytes));
     if found != sha256 {
@@ -336,10 +400,10 @@ fn load_networks(pickle: &Path, symbol: &str, sha256: &str) -> Result<Networks, 
     read_networks(&bytes).map_err(|source| BundleError::Networks { path, source })
 }
 
-/// Reads one model: a LightGBM text (`.txt`), or a head of a bundle (`.pkl`; the main one where none is named).
+/// Reads one forest: a LightGBM text (`.txt`), or a head of a bundle (`.pkl`; the main head if none is named).
 ///
 /// # Errors
-/// Those of [`Bundle::load`] and [`from_lightgbm`], and a head that is not there.
+/// As for [`Bundle::load`] and [`from_lightgbm`]; a head that does not exist.
 pub fn load_forest(path: &Path, head: Option<&str>) -> Result<Forest, BundleError> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("pkl") => {
@@ -369,9 +433,9 @@ fn read(path: &Path) -> Result<Vec<u8>, BundleError> {
     std::fs::read(path).map_err(|source| BundleError::Io { path: path.to_owned(), source })
 }
 
-/// The pickle as it is written.
+/// The content of a pickle.
 #[derive(Deserialize)]
-struct Raw {
+struct RawBundle {
     format: String,
     symbol: String,
     model_type: String,
@@ -381,16 +445,16 @@ struct Raw {
     scaler: Option<Scaler>,
     parameters: Value,
     #[serde(default)]
-    families: BTreeMap<Family, RawMember>,
+    families: BTreeMap<Family, RawFamily>,
     #[serde(default)]
     mix: Mix,
     metadata: Metadata,
 }
 
-/// A family beside the heads'.
+/// A family other than those in `heads`.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum RawMember {
+enum RawFamily {
     Trees { heads: BTreeMap<Head, String> },
     Networks { sha256: String },
 }

@@ -1,11 +1,11 @@
-//! What the formats of other libraries ask of a forest: a tree a class at least, and names that they can hold.
+//! What the formats of other libraries require: at least one tree per class, and feature names that they allow.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::boost::{Forest, Tree};
 
-/// The forest's trees, or a constant of 0 a class where there are none.
+/// The forest's trees, or a constant 0 per class if it has none.
 pub fn written_trees(forest: &Forest) -> Cow<'_, [Tree]> {
     if !forest.trees.is_empty() {
         return Cow::Borrowed(&forest.trees);
@@ -14,7 +14,7 @@ pub fn written_trees(forest: &Forest) -> Cow<'_, [Tree]> {
     Cow::Owned(vec![constant; forest.objective.trees_per_round()])
 }
 
-/// Names with `_` for each character that a format refuses; a name that is then taken gets a number.
+/// Replaces each refused character by `_`, and appends a number to names that are no longer unique.
 pub fn distinct_names(names: &[String], refused: impl Fn(char) -> bool) -> Vec<String> {
     let mut taken = HashSet::new();
     names

@@ -1,8 +1,8 @@
-//! Networks as a file of safetensors: their weights and scalers, and a header that says what they are.
+//! Networks as a safetensors file: their weights and scalers, and a header that describes them.
 //!
-//! For network `n` and layer `l`, counted from 0: `{n}.{l}.weights` `[inputs × outputs]`, `{n}.{l}.biases` `[outputs]`,
-//! `{n}.scaler.mean` and `.scale` `[features]`, `{n}.labels.mean` and `.scale` `[heads]`, all f32. The header's entry `huracan` is
-//! JSON with the keys of [`Header`]; docs/models.md tells what a reader computes.
+//! For network `n` and layer `l`, counted from 0: `{n}.{l}.weights` `[inputs × outputs]`, `{n}.{l}.biases`
+//! `[outputs]`, `{n}.scaler.mean` and `.scale` `[features]`, `{n}.labels.mean` and `.scale` `[heads]`, all f32. The
+//! header's entry `huracan` is JSON with the keys of [`Header`]. docs/models.md describes what a reader computes.
 
 use std::collections::HashMap;
 
@@ -19,61 +19,71 @@ const HEADER: &str = "huracan";
 /// Networks that cannot be written or read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NetworksError {
-    #[error("not a file of safetensors: {0}")]
+    /// The file is not a safetensors file.
+    #[error("not a safetensors file: {0}")]
     Tensors(String),
-    #[error("not networks of Huracan: {0}")]
+    /// The header is missing or invalid.
+    #[error("not Huracan networks: {0}")]
     Header(String),
+    /// A tensor is missing or invalid.
     #[error("the tensor '{name}' {problem}")]
-    Tensor { name: String, problem: String },
-    #[error("networks of one file have the same shape, heads and features")]
+    Tensor {
+        /// Name of the tensor.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The networks do not belong together.
+    #[error("the networks of one file must have the same shape, heads and features")]
     Different,
 }
 
-/// What all networks of a file have in common, and how each was trained.
+/// What the networks of a file have in common, and how each was trained.
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     format: String,
-    /// How many there are; their mean speaks.
+    /// Number of networks; the prediction is their mean.
     networks: usize,
     shape: Shape,
-    /// Name of each output, and whether it is a probability.
+    /// Name of each output.
     head_names: Vec<Head>,
+    /// Whether each output is a probability or a value.
     heads: Vec<neural::Head>,
-    /// In the order of the inputs of each bar.
+    /// The inputs of each bar, in order.
     features: Vec<String>,
-    /// Farther from the mean than so many standard deviations, an input counts as this far.
+    /// Inputs are clipped to this many standard deviations from the mean.
     reach: f32,
     layers: Vec<LayerHeader>,
     progress: Vec<Progress>,
 }
 
-/// A layer as a reader needs it.
+/// A layer, as far as a reader needs it.
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
 struct LayerHeader {
     bars: usize,
     inputs: usize,
     outputs: usize,
-    /// What is added to its rectified outputs: `nothing`, its `inputs`, or the channels of the `later` of its two bars. The last
-    /// layer is not rectified.
+    /// What is added to its rectified outputs: `nothing`, its `inputs`, or the channels of the `later` of its two
+    /// bars. The last layer is not rectified.
     skip: String,
 }
 
 fn layers_of(network: &Network) -> Vec<LayerHeader> {
-    let one = |layer: &crate::neural::Layer| LayerHeader {
+    let header = |layer: &crate::neural::Layer| LayerHeader {
         bars: layer.bars,
         inputs: layer.inputs,
         outputs: layer.outputs,
         skip: layer.skip.name().to_owned(),
     };
-    network.layers().iter().map(one).collect()
+    network.layers().iter().map(header).collect()
 }
 
-/// The bytes of a file with these networks; equal networks give equal bytes.
+/// The content of a file with these networks; equal networks give equal bytes.
 ///
 /// # Errors
-/// Networks that differ in more than their weights, and none at all.
+/// No networks, or networks that differ in more than their weights.
 pub fn write_networks(Networks { heads, seeds: networks }: &Networks) -> Result<Vec<u8>, NetworksError> {
-    let first = networks.first().ok_or_else(|| NetworksError::Header("it has none".to_owned()))?;
+    let first = networks.first().ok_or_else(|| NetworksError::Header("there are no networks".to_owned()))?;
     let alike = |n: &Network| (n.shape, &n.heads, &n.features) == (first.shape, &first.heads, &first.features);
     if !networks.iter().all(alike) || heads.len() != first.heads.len() {
         return Err(NetworksError::Different);
@@ -85,7 +95,7 @@ pub fn write_networks(Networks { heads, seeds: networks }: &Networks) -> Result<
         head_names: heads.clone(),
         heads: first.heads.clone(),
         features: first.features.clone(),
-        reach: Scaler::REACH,
+        reach: Scaler::MAX_DEVIATIONS,
         layers: layers_of(first),
         progress: networks.iter().map(|network| network.progress.clone()).collect(),
     };
@@ -110,31 +120,31 @@ pub fn write_networks(Networks { heads, seeds: networks }: &Networks) -> Result<
         .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|error| bad(&error))?;
-    // One entry alone: the entries of a header have no order.
+    // A single entry, because the entries of a header have no fixed order.
     let header = serde_json::to_string(&header).map_err(|error| bad(&error))?;
     serialize(views, Some(HashMap::from([(HEADER.to_owned(), header)]))).map_err(|error| bad(&error))
 }
 
-/// The networks of a file.
+/// Reads the networks of a file.
 ///
 /// # Errors
-/// Bytes that are no such file, and tensors that are missing, of another size, or not finite.
+/// Bytes that are not such a file; tensors that are missing, of another size, or not finite.
 pub fn read_networks(bytes: &[u8]) -> Result<Networks, NetworksError> {
     let bad = |error: &dyn std::fmt::Display| NetworksError::Tensors(error.to_string());
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| bad(&error))?;
     let header = metadata.metadata().as_ref().and_then(|entries| entries.get(HEADER));
-    let header = header.ok_or_else(|| NetworksError::Header(format!("its header has no entry '{HEADER}'")))?;
+    let header = header.ok_or_else(|| NetworksError::Header(format!("the header has no entry '{HEADER}'")))?;
     let header: Header = serde_json::from_str(header).map_err(|error| NetworksError::Header(error.to_string()))?;
     if header.format != FORMAT {
-        let problem = format!("their format is '{}', this program reads '{FORMAT}'", header.format);
+        let problem = format!("the format is '{}', but this program reads '{FORMAT}'", header.format);
         return Err(NetworksError::Header(problem));
     }
     if header.progress.len() != header.networks
         || header.heads.len() != header.head_names.len()
         || header.shape.check().is_err()
-        || header.reach != Scaler::REACH
+        || header.reach != Scaler::MAX_DEVIATIONS
     {
-        return Err(NetworksError::Header("its entries contradict each other".to_owned()));
+        return Err(NetworksError::Header("the header's entries contradict each other".to_owned()));
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| bad(&error))?;
     let seeds = header.progress.iter().enumerate().map(|(n, progress)| network(&header, &tensors, n, progress));
@@ -177,7 +187,7 @@ fn network(
         progress: progress.clone(),
     };
     if layers_of(&network) != header.layers {
-        return Err(NetworksError::Header("its layers are not those of its shape".to_owned()));
+        return Err(NetworksError::Header("the layers do not match the shape".to_owned()));
     }
     for (l, layer) in network.layers().iter().enumerate() {
         network.parameters.extend(values(format!("{n}.{l}.weights"), &[layer.inputs, layer.outputs])?);
@@ -189,44 +199,44 @@ fn network(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::neural::initial;
+    use crate::neural::initial_parameters;
 
     fn networks() -> Networks {
         let shape = Shape { window: 4, width: 6, blocks: 1 };
-        let one = |seed| Network {
+        let network = |seed| Network {
             shape,
             heads: vec![neural::Head::Binary, neural::Head::Value],
             features: vec!["a".to_owned(), "b".to_owned(), "c".to_owned()],
             scaler: Scaler { mean: vec![0.5, -1.0, 2.0], scale: vec![1.0, 0.0, 3.0] },
             label_scaler: Scaler { mean: vec![0.0, 4.0], scale: vec![1.0, 0.1] },
-            parameters: initial(shape, 3, 2, seed),
+            parameters: initial_parameters(shape, 3, 2, seed),
             progress: Progress::default(),
         };
-        Networks { heads: vec![Head::WinLong, Head::EdgeBps], seeds: vec![one(1), one(2)] }
+        Networks { heads: vec![Head::WinLong, Head::EdgeBps], seeds: vec![network(1), network(2)] }
     }
 
     #[test]
-    fn what_was_written_is_read_and_equal_networks_give_equal_bytes() {
+    fn networks_survive_a_round_trip_and_equal_ones_give_equal_bytes() {
         let bytes = write_networks(&networks()).unwrap();
         assert_eq!(bytes, write_networks(&networks()).unwrap());
         assert_eq!(read_networks(&bytes).unwrap(), networks());
-        let mut odd = networks();
-        odd.seeds[1].features.swap(0, 1);
-        assert_eq!(write_networks(&odd), Err(NetworksError::Different));
-        odd.seeds.clear();
-        assert_eq!(write_networks(&odd), Err(NetworksError::Header("it has none".to_owned())));
+        let mut different = networks();
+        different.seeds[1].features.swap(0, 1);
+        assert_eq!(write_networks(&different), Err(NetworksError::Different));
+        different.seeds.clear();
+        assert_eq!(write_networks(&different), Err(NetworksError::Header("there are no networks".to_owned())));
     }
 
     #[test]
-    fn what_is_no_network_is_told_and_never_panics() {
+    fn damaged_files_are_errors_and_never_panics() {
         let bytes = write_networks(&networks()).unwrap();
         assert!(matches!(read_networks(b"nothing"), Err(NetworksError::Tensors(_))));
         let mut infinite = networks();
         infinite.seeds[1].parameters[3] = f32::INFINITY;
         let error = read_networks(&write_networks(&infinite).unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "the tensor '1.0.weights' has values that are not finite");
-        // Every byte changed, and every length: an error, or networks that are other ones. A key of the header that has a
-        // default may be lost without a loss.
+        // Change every byte, and truncate at every length: the result is an error or other networks. Only a key of
+        // the header that has a default may change without an effect.
         let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();

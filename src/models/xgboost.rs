@@ -1,15 +1,15 @@
-//! XGBoost's JSON model, of version 3.2: what XGBoost loads as `Booster(model_file="m.json")`.
+//! XGBoost's JSON model, version 3.2: what XGBoost loads as `Booster(model_file="m.json")`.
 //!
-//! XGBoost keeps and adds up f32, so that predictions agree with ours within rounding: some 1e-7 of the largest score.
+//! XGBoost stores and sums f32, so predictions agree with ours up to rounding: about 1e-7 of the largest score.
 //!
-//! - The base score is added to the first round's leaves, and XGBoost's own is the one that changes nothing: said as a
-//!   probability in f32, the log odds of a label that is all but certain would be lost.
-//! - A random forest is one round of trees grown side by side, their leaves divided by the number of trees a class.
-//! - `reg:pseudohubererror` stands for the Huber loss, which XGBoost does not have: its gradient, too, levels off at
-//!   `delta`, but bends on the way there. Predictions are the plain sum; the name only counts for who trains on.
-//! - Infinite values go as they do here, but XGBoost takes them in `inplace_predict` alone: a `DMatrix` refuses them.
-//!   One threshold cannot be said, that of +∞ (never trained here), which +∞ itself would not pass there.
-
+//! - The base score is added to the first round's leaves, and XGBoost's own base score is set to the neutral value.
+//!   As a probability in f32 it would lose the log odds of an almost certain label.
+//! - A random forest is one round of parallel trees. Their leaves are divided by the number of trees per class.
+//! - `reg:pseudohubererror` stands for the Huber loss, which XGBoost does not have. Its gradient levels off at
+//!   `delta` too, but is curved below it. Predictions are the plain sum; the name matters only for further training.
+//! - Infinite values go the same way as here, but XGBoost accepts them only in `inplace_predict`; a `DMatrix` rejects
+//!   them. A threshold of +∞ cannot be expressed, because +∞ itself would not pass it; such a threshold is never
+//!   trained here.
 mod tree;
 
 use serde::Serialize;
@@ -19,26 +19,32 @@ use super::interchange::{distinct_names, written_trees};
 use crate::boost::{Forest, Objective};
 use tree::TreeModel;
 
-/// A forest that XGBoost's numbers cannot hold.
+/// A forest that XGBoost's numbers cannot represent.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum XgboostError {
+    /// A leaf is too large for f32.
     #[error(
-        "tree {tree} has a leaf of {value}, which is beyond the 32-bit numbers of XGBoost; scale the labels and train again"
+        "tree {tree} has a leaf of {value}, which is out of range for XGBoost's 32-bit numbers; scale the labels and train again"
     )]
-    TooLarge { tree: usize, value: f64 },
+    TooLarge {
+        /// Index of the tree in the forest.
+        tree: usize,
+        /// Value of the leaf.
+        value: f64,
+    },
 }
 
 /// The JSON model of a forest.
 ///
-/// Names of features that XGBoost refuses are written as [`xgboost_feature_names`] says.
+/// Feature names that XGBoost does not allow are replaced as by [`xgboost_feature_names`].
 ///
 /// # Errors
-/// A leaf whose value is beyond f32.
+/// A leaf whose value is out of range for f32.
 pub fn to_xgboost(forest: &Forest) -> Result<String, XgboostError> {
     let classes = forest.objective.trees_per_round();
     let trees = written_trees(forest);
     let rounds = trees.len() / classes;
-    // XGBoost keeps trees that are grown side by side together by class.
+    // XGBoost orders parallel trees by class.
     let order: Vec<usize> = match forest.averaged {
         true => (0..classes).flat_map(|class| (0..rounds).map(move |round| round * classes + class)).collect(),
         false => (0..trees.len()).collect(),
@@ -70,17 +76,17 @@ pub fn to_xgboost(forest: &Forest) -> Result<String, XgboostError> {
         learner_model_param: learner_parameters(forest),
         objective: objective(forest.objective),
     };
-    // Plain structs with keys of text: there is nothing that JSON could not say.
+    // Plain structs with text keys always serialize.
     Ok(serde_json::to_string(&Model { learner, version: [3, 2, 0] }).expect("a model is plain data"))
 }
 
-/// Feature names as XGBoost allows them: `[`, `]`, `<` and control characters become `_`, and a name that is then taken
-/// gets a number.
+/// Feature names that XGBoost allows: `[`, `]`, `<` and control characters become `_`, and a name that is no longer
+/// unique gets a number.
 pub fn xgboost_feature_names(names: &[String]) -> Vec<String> {
     distinct_names(names, |c| c.is_control() || "[]<".contains(c))
 }
 
-/// XGBoost refuses a model of no features.
+/// XGBoost rejects a model without features.
 fn num_feature(forest: &Forest) -> usize {
     forest.features.len().max(1)
 }
@@ -90,7 +96,7 @@ fn learner_parameters(forest: &Forest) -> Value {
     let neutral = if forest.objective == Objective::Binary { "5E-1" } else { "0E0" };
     let num_class = match forest.objective {
         Objective::Multiclass { classes } => classes,
-        _ => 0,
+        Objective::Binary | Objective::Regression | Objective::Quantile { .. } | Objective::Huber { .. } => 0,
     };
     json!({
         "base_score": format!("[{}]", vec![neutral; classes].join(",")),
@@ -112,7 +118,7 @@ fn objective(objective: Objective) -> Value {
             json!({"name": "reg:quantileerror", "quantile_loss_param": {"quantile_alpha": format!("[{:E}]", alpha as f32)}})
         }
         Objective::Huber { delta } => {
-            // XGBoost refuses to load a slope that f32 holds with fewer digits, or not at all.
+            // XGBoost cannot load a slope that f32 holds only as a subnormal number or not at all.
             let slope = (delta as f32).clamp(f32::MIN_POSITIVE, f32::MAX);
             json!({"name": "reg:pseudohubererror", "pseudo_huber_param": {"huber_slope": format!("{slope:E}")}})
         }

@@ -1,23 +1,85 @@
-//! What is worth a message.
+//! The events of a run that are worth a message.
 
 use chrono::NaiveDate;
 
-/// A point of a run that somebody may want to hear of.
+/// An event of a run that is worth a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Milestone {
-    Started { date: NaiveDate, device: String, simulated: bool },
-    Training { symbol: String, number: usize, total: usize },
-    Trained { symbol: String, sharpe: Option<f64>, win_rate: Option<f64>, approved: bool },
-    TrainingComplete { passed: usize, failed: usize },
-    Finished { date: NaiveDate, seconds: f64, failed_symbols: Vec<String>, simulated: bool },
-    Failed { step: String, reason: String },
-    KillSwitch { why: String },
-    Unhealthy { component: String, message: String },
-    Recovered { component: String },
+    /// A run started.
+    Started {
+        /// The run's date.
+        date: NaiveDate,
+        /// Name of the compute device.
+        device: String,
+        /// Whether the prices are simulated.
+        simulated: bool,
+    },
+    /// The next model is about to be reported.
+    Training {
+        /// `BASE-QUOTE`.
+        symbol: String,
+        /// Number of the model, from 1.
+        number: usize,
+        /// Number of models in all.
+        total: usize,
+    },
+    /// A model was trained.
+    Trained {
+        /// `BASE-QUOTE`.
+        symbol: String,
+        /// Annualised, net of costs; none where undefined.
+        sharpe: Option<f64>,
+        /// Share of winning trades; none where undefined.
+        win_rate: Option<f64>,
+        /// The verdict.
+        approved: bool,
+    },
+    /// All models were trained.
+    TrainingComplete {
+        /// Approved models.
+        passed: usize,
+        /// Rejected models.
+        failed: usize,
+    },
+    /// The run finished.
+    Finished {
+        /// The run's date.
+        date: NaiveDate,
+        /// How long it took.
+        seconds: f64,
+        /// Symbols that failed.
+        failed_symbols: Vec<String>,
+        /// Whether the prices are simulated.
+        simulated: bool,
+    },
+    /// The run failed.
+    Failed {
+        /// Name of the step that failed.
+        step: String,
+        /// The error.
+        reason: String,
+    },
+    /// The kill switch stopped the run.
+    KillSwitch {
+        /// The reason given for it.
+        why: String,
+    },
+    /// A component became degraded or failed.
+    Unhealthy {
+        /// Name of the component.
+        component: String,
+        /// What its check reported.
+        message: String,
+    },
+    /// A component is healthy again.
+    Recovered {
+        /// Name of the component.
+        component: String,
+    },
 }
 
 impl Milestone {
-    /// One line for a person.
+    /// The message, one line.
     pub fn text(&self) -> String {
         match self {
             Self::Started { date, device, simulated } => {
@@ -45,7 +107,7 @@ impl Milestone {
             Self::Failed { step, reason } => format!("FAILED in {step}: {reason}"),
             Self::KillSwitch { why } => format!("KILL SWITCH on: {why}"),
             Self::Unhealthy { component, message } => format!("Health: {component}: {message}"),
-            Self::Recovered { component } => format!("Health: {component} is well again"),
+            Self::Recovered { component } => format!("Health: {component} is healthy again"),
         }
     }
 }
@@ -70,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_simulated_market_is_always_said() {
+    fn a_simulated_market_is_always_named() {
         let date = NaiveDate::from_ymd_opt(2025, 11, 8).unwrap();
         let started = Milestone::Started { date, device: "cpu".into(), simulated: true };
         let finished = Milestone::Finished { date, seconds: 90.0, failed_symbols: vec![], simulated: true };

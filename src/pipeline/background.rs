@@ -1,7 +1,7 @@
-//! Step 9, beside all others: four schedules that upload what changed, each a task of its own.
+//! Step 9, in the background of all others: four schedules that upload what changed, each a task of its own.
 //!
-//! None can hold up or fail the run: what goes wrong is logged and tried at the next turn, and the end of the run
-//! uploads and verifies everything.
+//! None can delay or fail the run: errors are logged and the upload is retried at the next turn, and the end of the run uploads
+//! and verifies everything.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,26 +9,31 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Failure;
-use super::uploads::{Uploads, Which};
+use super::CommandFailure;
+use super::uploads::{FileSelection, Uploads};
 use crate::settings::SyncEvery;
 use crate::sync::{Kind, Manifest};
 
-/// Uploads under way when the schedules end get so long to finish; cut off, they go up again with the last push.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time for uploads in progress when the schedules end. Files that are aborted are uploaded with the last push.
+const LIMIT: Duration = Duration::from_secs(20);
 
 struct Schedule {
     name: &'static str,
     kinds: &'static [Kind],
+    /// Pause before the first turn.
     first: Duration,
+    /// Pause between two turns.
     every: Duration,
-    /// Between full turns only files that changed within so long are looked at; none where every turn is full.
+    /// Quick turns between the full ones; none if every turn is full.
     quick: Option<Quick>,
 }
 
+/// Turns that only upload files changed lately.
 #[derive(Clone, Copy)]
 struct Quick {
+    /// How long ago a file may have changed.
     within: Duration,
+    /// Pause between two full turns.
     full_every: Duration,
 }
 
@@ -39,7 +44,7 @@ fn schedules(every: &SyncEvery) -> [Schedule; 4] {
     [
         plain("learning", &[Kind::Learning], every.learning_s),
         Schedule {
-            // The settings of a run are there from its start.
+            // The settings are uploaded at the start of the run.
             first: Duration::ZERO,
             ..plain("logs", &[Kind::Config, Kind::Logs, Kind::Monitoring, Kind::Reports], every.logs_s)
         },
@@ -51,7 +56,7 @@ fn schedules(every: &SyncEvery) -> [Schedule; 4] {
     ]
 }
 
-/// The schedules while they run; dropped, they are cut off.
+/// The schedules while they run. Dropping this aborts them.
 pub struct Background {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -62,38 +67,38 @@ impl Background {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for schedule in schedules(every) {
-            tasks.spawn(keep(schedule, uploads.clone(), stopped.clone()));
+            tasks.spawn(run_schedule(schedule, uploads.clone(), stopped.clone()));
         }
         Self { stop, tasks }
     }
 
-    /// Begins no further upload, and waits for those under way.
+    /// Starts no further upload, and waits for those in progress.
     pub async fn stop(mut self) {
-        // Without tasks nobody listens, and nothing is left to stop.
+        // Fails only if all tasks have ended.
         let _ = self.stop.send(true);
         let ended = async {
             while let Some(ended) = self.tasks.join_next().await {
                 if let Err(error) = ended {
-                    tracing::error!("a background upload ended badly: {error}");
+                    tracing::error!("a background upload panicked: {error}");
                 }
             }
         };
-        if timeout(PATIENCE, ended).await.is_err() {
+        if timeout(LIMIT, ended).await.is_err() {
             self.tasks.shutdown().await;
-            tracing::warn!("background uploads were cut off: they go up with the last push");
+            tracing::warn!("background uploads took too long; the last push uploads their files");
         }
     }
 
-    /// Ends the uploads under way, so that none lands after what is uploaded from now on.
-    pub async fn cut_off(mut self) {
+    /// Aborts the uploads in progress: none arrives after this.
+    pub async fn abort(mut self) {
         self.tasks.shutdown().await;
     }
 }
 
-async fn keep(schedule: Schedule, uploads: Uploads, mut stop: watch::Receiver<bool>) {
+async fn run_schedule(schedule: Schedule, uploads: Uploads, mut stop: watch::Receiver<bool>) {
     let mut last_full = Instant::now();
     let mut pause = schedule.first;
-    // Nobody else uploads files of these kinds meanwhile.
+    // Read from the brain once: no other task uploads files of these kinds.
     let mut known = None;
     loop {
         tokio::select! {
@@ -103,7 +108,7 @@ async fn keep(schedule: Schedule, uploads: Uploads, mut stop: watch::Receiver<bo
         }
         let begun = Instant::now();
         let recent = schedule.quick.filter(|quick| begun - last_full < quick.full_every).map(|quick| quick.within);
-        match turn(&schedule, recent, &uploads, &mut known, &stop).await {
+        match upload(&schedule, recent, &uploads, &mut known, &stop).await {
             Ok(()) if recent.is_none() => last_full = begun,
             Ok(()) => {}
             Err(failure) => {
@@ -115,20 +120,21 @@ async fn keep(schedule: Schedule, uploads: Uploads, mut stop: watch::Receiver<bo
     }
 }
 
-async fn turn(
+/// One turn. With `recent`, only files that changed within it.
+async fn upload(
     schedule: &Schedule,
     recent: Option<Duration>,
     uploads: &Uploads,
     known: &mut Option<Manifest>,
     stop: &watch::Receiver<bool>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     if known.is_none() {
         *known = Some(uploads.manifest().await?);
     }
     let known = known.get_or_insert_default();
     let changed_since = recent.and_then(|within| SystemTime::now().checked_sub(within));
-    let which = Which { kinds: schedule.kinds, changed_since, stop: Some(stop) };
-    let mut pushed = uploads.push(&which, known, &|_| {}).await?;
+    let selection = FileSelection { kinds: schedule.kinds, changed_since, stop: Some(stop) };
+    let mut pushed = uploads.push(&selection, known, &|_| {}).await?;
     for failure in &pushed.failed {
         tracing::warn!(schedule = schedule.name, "{} was not uploaded: {}", failure.path, failure.error);
     }
@@ -150,9 +156,9 @@ mod tests {
     use crate::settings::Settings;
 
     #[test]
-    fn every_kind_of_file_has_one_schedule_at_the_distances_of_the_contract() {
+    fn every_kind_of_file_has_one_schedule_with_the_intervals_of_the_contract() {
         let schedules = schedules(&Settings::defaults().sync.every);
-        for kind in Kind::ALL {
+        for kind in Kind::SCHEDULED {
             assert_eq!(schedules.iter().filter(|schedule| schedule.kinds.contains(&kind)).count(), 1, "{kind:?}");
         }
         let minutes = schedules.map(|schedule| (schedule.name, schedule.every.as_secs() / 60));

@@ -1,4 +1,4 @@
-//! How the run does, for whoever looks: the status file, and the metrics for Prometheus.
+//! The state of the run, for the status file and for Prometheus.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,55 +6,55 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::Utc;
 
 use crate::files::WriteError;
-use crate::health::{self, Vitals};
+use crate::health::{self, RunMetrics};
 use crate::ui::Ui;
 
-/// How the run does, for all who look; clones share it.
+/// The state of the run. Clones share it.
 #[derive(Clone)]
 pub struct Board(Arc<Shared>);
 
 struct Shared {
     ui: Ui,
     workdir: PathBuf,
-    vitals: Mutex<Vitals>,
+    metrics: Mutex<RunMetrics>,
     /// Held while the file is written, so that an older state never replaces a newer one.
     writing: Mutex<()>,
 }
 
 impl Board {
-    pub fn new(workdir: PathBuf, ui: Ui, vitals: Vitals) -> Self {
-        Self(Arc::new(Shared { ui, workdir, vitals: Mutex::new(vitals), writing: Mutex::default() }))
+    pub fn new(workdir: PathBuf, ui: Ui, metrics: RunMetrics) -> Self {
+        Self(Arc::new(Shared { ui, workdir, metrics: Mutex::new(metrics), writing: Mutex::default() }))
     }
 
-    /// Changes what is known, and writes `monitoring/system_status.json`.
-    pub fn change(&self, change: impl FnOnce(&mut Vitals)) -> Result<(), WriteError> {
+    /// Changes the state, and writes `monitoring/system_status.json`.
+    pub fn change(&self, change: impl FnOnce(&mut RunMetrics)) -> Result<(), WriteError> {
         let _writing = locked(&self.0.writing);
-        change(&mut locked(&self.0.vitals));
-        let vitals = self.now();
-        health::write_status(&self.0.workdir, &vitals.status, &vitals.checks)?;
+        change(&mut locked(&self.0.metrics));
+        let metrics = self.metrics();
+        health::write_status(&self.0.workdir, &metrics.status, &metrics.checks)?;
         Ok(())
     }
 
     /// Bars missing from the candles in use.
     pub fn data_gaps(&self) -> u64 {
-        locked(&self.0.vitals).data_gaps
+        locked(&self.0.metrics).data_gaps
     }
 
-    /// How the run does at this moment.
-    pub fn now(&self) -> Vitals {
-        let mut vitals = locked(&self.0.vitals).clone();
-        vitals.status.timestamp = Utc::now();
-        let progress = self.0.ui.progress().filter(|progress| progress.step == vitals.status.step);
-        vitals.status.done = progress.as_ref().map(|progress| progress.done);
-        vitals.status.total = progress.and_then(|progress| progress.total);
-        vitals.seconds = self.0.ui.seconds();
-        vitals.resident_bytes = health::rss_bytes();
-        vitals.peak_bytes = health::peak_rss_bytes();
-        vitals
+    /// The current state.
+    pub fn metrics(&self) -> RunMetrics {
+        let mut metrics = locked(&self.0.metrics).clone();
+        metrics.status.timestamp = Utc::now();
+        let progress = self.0.ui.progress().filter(|progress| progress.step == metrics.status.step);
+        metrics.status.done = progress.as_ref().map(|progress| progress.done);
+        metrics.status.total = progress.and_then(|progress| progress.total);
+        metrics.seconds = self.0.ui.seconds();
+        metrics.resident_bytes = health::rss_bytes();
+        metrics.peak_bytes = health::peak_rss_bytes();
+        metrics
     }
 }
 
-/// A panic elsewhere must not blind those who look.
+/// Locks a mutex, also after a panic of another thread.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The task that brings checkpoints to the remote while training goes on.
+//! The task that uploads checkpoints during training.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,61 +12,61 @@ use super::identity::RunIdentity;
 use super::services::Services;
 use crate::sync::{Kind, Manifest, Push, Remote, local_files};
 
-/// Pause between two looks at what training has left.
+/// Pause between two scans of the folder.
 const PAUSE: Duration = Duration::from_secs(3);
-/// Size and time of change: what tells a file from one that was sent.
-pub type Sent = HashMap<String, (u64, SystemTime)>;
+/// Size and modification time of each uploaded file, to recognise files that changed since.
+pub type SentFiles = HashMap<String, (u64, SystemTime)>;
 
 /// The task that uploads checkpoints as they appear.
 #[derive(Debug)]
-pub struct Carrier {
-    last: oneshot::Sender<()>,
+pub struct CheckpointUploader {
+    finish: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-impl Carrier {
-    pub fn start(place: Place, sent: Sent) -> Self {
-        let (last, asked) = oneshot::channel();
-        Self { last, task: tokio::spawn(carry(place, sent, asked)) }
+impl CheckpointUploader {
+    pub fn start(folders: CheckpointFolders, sent: SentFiles) -> Self {
+        let (finish, finish_requested) = oneshot::channel();
+        Self { finish, task: tokio::spawn(upload(folders, sent, finish_requested)) }
     }
 
-    /// Ends as soon as it can; nobody waits.
+    /// Aborts the task without waiting for its end.
     pub fn abort(self) {
         self.task.abort();
     }
 
-    /// Ends where it is; an upload under way does not land after this.
-    pub async fn cut_off(self) {
+    /// Aborts the task and waits for its end: no upload arrives after this.
+    pub async fn abort_and_wait(self) {
         self.task.abort();
-        // An aborted task ends with an error that says so.
+        // The result is only that it was aborted.
         let _ = self.task.await;
     }
 
-    /// Looks once more, and ends; cut off at `until`.
+    /// Uploads what is new once more, and ends. Aborts at `until`.
     pub async fn finish(self, until: Instant) {
-        let Self { last, mut task } = self;
-        drop(last);
+        let Self { finish, mut task } = self;
+        drop(finish);
         if tokio::time::timeout_at(until.into(), &mut task).await.is_err() {
             task.abort();
-            tracing::warn!("not every checkpoint was uploaded in time; --resume trains those that are missing again");
+            tracing::warn!("not all checkpoints were uploaded in time; --resume trains the missing ones again");
         }
     }
 }
 
-/// Where checkpoints lie, and where they go.
-pub struct Place {
+/// The local folder of the checkpoints and the remote one.
+pub struct CheckpointFolders {
     remote: Remote,
     workdir: PathBuf,
     date: NaiveDate,
 }
 
-impl Place {
+impl CheckpointFolders {
     pub fn of(run: &RunIdentity, services: &Services) -> Self {
         Self { remote: services.remote.clone(), workdir: run.workdir.clone(), date: run.date }
     }
 
-    /// The checkpoints here that were not sent yet, as they are now.
-    pub fn news(&self, sent: &Sent) -> Sent {
+    /// The local checkpoints that were not uploaded yet in their present state.
+    pub fn unsent(&self, sent: &SentFiles) -> SentFiles {
         let files = local_files(&self.workdir, &[Kind::Checkpoints]).unwrap_or_default();
         let now = files.into_iter().filter_map(|file| {
             let meta = std::fs::metadata(self.workdir.join(&file)).ok()?;
@@ -76,29 +76,29 @@ impl Place {
     }
 }
 
-async fn carry(place: Place, mut sent: Sent, mut asked: oneshot::Receiver<()>) {
+async fn upload(folders: CheckpointFolders, mut sent: SentFiles, mut finish_requested: oneshot::Receiver<()>) {
     loop {
-        // A file that appears after this is met by the next look.
-        let last = asked.try_recv() != Err(oneshot::error::TryRecvError::Empty);
-        let mut news = place.news(&sent);
-        if !news.is_empty() {
-            let files = news.keys().cloned().collect();
+        // Before the scan: a file that appears after this is found by the next one.
+        let is_last = finish_requested.try_recv() != Err(oneshot::error::TryRecvError::Empty);
+        let mut unsent = folders.unsent(&sent);
+        if !unsent.is_empty() {
+            let files = unsent.keys().cloned().collect();
             let nothing = Manifest::new();
-            let push = Push::new(&place.workdir, place.date, &[], &nothing);
-            let mut pushed = place.remote.push_files(push, files, &|_| {}).await;
-            // A network under way is gone once its symbol is whole.
-            pushed.failed.retain(|failure| place.workdir.join(&failure.path).exists());
+            let push = Push::new(&folders.workdir, folders.date, &[], &nothing);
+            let mut pushed = folders.remote.push_files(push, files, &|_| {}).await;
+            // The file of an unfinished network is deleted when its symbol is complete.
+            pushed.failed.retain(|failure| folders.workdir.join(&failure.path).exists());
             if let Some(first) = pushed.failed.first() {
                 tracing::warn!(files = pushed.failed.len(), "checkpoints are not on the remote yet: {}", first.error);
             }
-            news.retain(|file, _| !pushed.failed.iter().any(|failure| failure.path == *file));
+            unsent.retain(|file, _| !pushed.failed.iter().any(|failure| failure.path == *file));
             tracing::debug!(files = pushed.uploaded.len(), bytes = pushed.bytes, "checkpoints uploaded");
-            sent.extend(news);
+            sent.extend(unsent);
         }
-        if last {
+        if is_last {
             return;
         }
-        // Asked, or told by a drop: either way the next look is the last one.
-        let _ = tokio::time::timeout(PAUSE, &mut asked).await;
+        // A dropped sender ends the pause as well.
+        let _ = tokio::time::timeout(PAUSE, &mut finish_requested).await;
     }
 }

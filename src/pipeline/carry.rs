@@ -1,99 +1,100 @@
-//! Checkpoints travel: they go to the remote while training goes on, so that a machine that is taken away leaves its
-//! work to the next one, and a resumed run finds them there.
+//! Moves checkpoints between machines: they are uploaded during training, and a run that is resumed on another machine
+//! downloads them.
 //!
-//! They lie in the day's folder on the remote until the run has ended well.
+//! They stay in the day's folder on the remote until the run has succeeded.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Failure;
-use super::carrier::{Carrier, Place, Sent};
+use super::CommandFailure;
+use super::carrier::{CheckpointFolders, CheckpointUploader, SentFiles};
 use super::day::Day;
 use super::uploads::Uploads;
 use crate::exit::Code;
 use crate::sync::{Kind, Manifest, Scope};
 
-/// Longest time that bringing checkpoints back, or the last upload of a run that failed, may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for downloading checkpoints, and for the last upload of a failed run.
+const LIMIT: Duration = Duration::from_secs(60);
 
-/// Brings back what a resumed run had trained elsewhere, and begins to upload what this one trains.
-pub async fn begin(day: &mut Day) -> Result<(), Failure> {
-    let place = Place::of(&day.run, &day.services);
-    let mut sent = Sent::new();
+/// Downloads the checkpoints of a resumed run, and starts to upload those of this one.
+pub async fn begin(day: &mut Day) -> Result<(), CommandFailure> {
+    let folders = CheckpointFolders::of(&day.run, &day.services);
+    let mut sent = SentFiles::new();
     if day.run.resumed {
         let step = day.begin("checkpoints", None).await?;
         let scope = Scope { kinds: vec![Kind::Checkpoints], date: day.run.date, overwrite_newer: false };
-        let here = place.news(&sent).len();
+        let here = folders.unsent(&sent).len();
         let restored =
-            tokio::time::timeout(PATIENCE, day.services.remote.restore(&day.run.workdir, &scope, &|_| {})).await;
+            tokio::time::timeout(LIMIT, day.services.remote.restore(&day.run.workdir, &scope, &|_| {})).await;
         let (known, faults) = match restored {
             Ok(Ok(restored)) => {
                 let faults = restored.failed.iter().map(|failure| failure.error.to_string()).collect();
                 (restored.known, faults)
             }
             Ok(Err(error)) => (Manifest::new(), vec![error.to_string()]),
-            Err(_) => (Manifest::new(), vec![format!("the remote took more than {} s", PATIENCE.as_secs())]),
+            Err(_) => (Manifest::new(), vec![format!("the remote took more than {} s", LIMIT.as_secs())]),
         };
-        // What could not be brought back is trained again.
+        // Models whose checkpoints are missing are trained again.
         for fault in faults {
             tracing::warn!("checkpoints: {fault}");
         }
-        // What lies there need not go there.
-        sent = place.news(&Sent::new());
+        // Files that are on the remote need no upload.
+        sent = folders.unsent(&SentFiles::new());
         sent.retain(|file, _| known.contains_key(file));
         step.note(&format!("{} on the remote, {here} here", known.len()));
         day.end(step, json!({ "restored": known.len() })).await?;
     } else {
-        // Those of earlier runs.
-        sent = place.news(&sent);
+        // Checkpoints of earlier runs are not uploaded.
+        sent = folders.unsent(&sent);
     }
-    day.tasks.carrier = Some(Carrier::start(place, sent));
+    day.tasks.checkpoints = Some(CheckpointUploader::start(folders, sent));
     Ok(())
 }
 
-/// Ends the uploads beside the run: after one that ended well nobody needs its checkpoints on the remote; one that failed, or
-/// was asked to leave, brings there what it can, what was trained first.
+/// Ends the background uploads. After a successful run the checkpoints on the remote are deleted. A run that failed or was
+/// interrupted uploads what it can, checkpoints first.
 pub async fn end(day: &mut Day, failed: Option<Code>) {
     if let Some(background) = day.tasks.uploads.take() {
-        background.cut_off().await;
+        background.abort().await;
     }
-    let Some(carrier) = day.tasks.carrier.take() else { return };
+    let Some(uploader) = day.tasks.checkpoints.take() else { return };
     let stop = day.services.stop.clone();
     match failed {
-        Some(Code::Killed) => carrier.abort(),
-        Some(Code::Interrupted) => leave(day, carrier, stop.upload_until()).await,
-        // Whoever is in a hurry by now does not wait for this.
+        Some(Code::Killed) => uploader.abort(),
+        Some(Code::Interrupted) => upload_before_exit(day, uploader, stop.upload_until()).await,
+        // A kill or a signal may still come in the meantime.
         Some(_) => tokio::select! {
             biased;
             _ = stop.killed() => {}
             _ = stop.overdue() => {}
-            () = leave(day, carrier, Instant::now() + PATIENCE) => {}
+            () = upload_before_exit(day, uploader, Instant::now() + LIMIT) => {}
         },
         None => tokio::select! {
             biased;
             _ = stop.killed() => {}
             _ = stop.overdue() => {}
-            () = forget(day, carrier) => {}
+            () = delete_from_remote(day, uploader) => {}
         },
     }
 }
 
-async fn leave(day: &Day, carrier: Carrier, until: Instant) {
-    carrier.finish(until).await;
-    match tokio::time::timeout_at(until.into(), Uploads::of(&day.run, &day.services).leave()).await {
-        Ok(Ok(files)) => tracing::info!(files, "uploaded before leaving"),
-        Ok(Err(failure)) => tracing::warn!("not everything was uploaded before leaving: {}", failure.error),
-        Err(_) => tracing::warn!("not everything could be uploaded in time; sync brings the rest"),
+async fn upload_before_exit(day: &Day, uploader: CheckpointUploader, until: Instant) {
+    uploader.finish(until).await;
+    match tokio::time::timeout_at(until.into(), Uploads::of(&day.run, &day.services).upload_before_exit()).await {
+        Ok(Ok(files)) => tracing::info!(files, "uploaded before the exit"),
+        Ok(Err(failure)) => tracing::warn!("not everything was uploaded before the exit: {}", failure.error),
+        Err(_) => tracing::warn!("not everything was uploaded in time; huracan sync uploads the rest"),
     }
 }
 
-async fn forget(day: &Day, carrier: Carrier) {
-    carrier.cut_off().await;
-    let why = match tokio::time::timeout(PATIENCE, day.services.remote.forget(Kind::Checkpoints, day.run.date)).await {
+async fn delete_from_remote(day: &Day, uploader: CheckpointUploader) {
+    uploader.abort_and_wait().await;
+    let deletion = day.services.remote.delete_kind(Kind::Checkpoints, day.run.date);
+    let why = match tokio::time::timeout(LIMIT, deletion).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("the remote took more than {} s", PATIENCE.as_secs()),
+        Err(_) => format!("the remote took more than {} s", LIMIT.as_secs()),
     };
-    tracing::warn!("checkpoints stay on the remote, and may be removed there: {why}");
+    tracing::warn!("the checkpoints could not be deleted from the remote; delete them there: {why}");
 }

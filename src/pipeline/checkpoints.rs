@@ -1,8 +1,7 @@
-//! What training has already found, kept by the content that it came from.
+//! Checkpoints of training, addressed by their inputs.
 //!
-//! A checkpoint's folder is named by everything that decides a model: the candles, the settings and the program
-//! itself. A run that was cut off, or a second run on the same candles, takes up what lies there; anything else
-//! finds an empty folder.
+//! The name of the folder is a digest of everything that decides a model: the candles, the settings and the program itself.
+//! A resumed run, or a second run on the same candles, uses the checkpoints there. Any other run finds an empty folder.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -12,8 +11,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::files::{WriteError, write_atomic};
-use crate::neural::State;
-use crate::trainer::{NetworkName, Trained};
+use crate::neural::TrainingState;
+use crate::trainer::{NetworkName, TrainedSymbol};
 
 /// Symbols are in upper case.
 const TUNING: &str = "tuning.pkl";
@@ -24,7 +23,7 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// The checkpoints of models that come from these candles and settings by this program.
+    /// The checkpoints for these candles, these settings and this program.
     pub fn of(workdir: &Path, panel_digest: &str, settings_digest: &str) -> Self {
         let root = workdir.join("data/checkpoints");
         let program = std::env::current_exe().ok().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
@@ -40,18 +39,18 @@ impl Checkpoints {
         self.folder.join(format!("{symbol}.pkl"))
     }
 
-    /// What was found of a symbol; none where nothing, or nothing whole, lies there.
-    pub fn load(&self, symbol: &str) -> Option<Trained> {
+    /// The trained symbol; none if there is no checkpoint, or it is damaged.
+    pub fn load(&self, symbol: &str) -> Option<TrainedSymbol> {
         let bytes = std::fs::read(self.path(symbol)).ok()?;
-        let trained: Trained = serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new()).ok()?;
-        let whole = trained.symbol == symbol
+        let trained: TrainedSymbol = serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new()).ok()?;
+        let is_intact = trained.symbol == symbol
             && trained.heads.iter().all(|(name, forest)| trained.digests.get(name) == Some(&forest.digest()));
-        if !whole {
+        if !is_intact {
             return None;
         }
-        // Taken up, it is part of this run, and goes to the remote with it (`carry` looks at the time of change).
-        let taken = std::fs::File::options().append(true).open(self.path(symbol));
-        if let Err(error) = taken.and_then(|file| file.set_modified(SystemTime::now())) {
+        // A new modification time makes this run upload the file with its own checkpoints.
+        let file = std::fs::File::options().append(true).open(self.path(symbol));
+        if let Err(error) = file.and_then(|file| file.set_modified(SystemTime::now())) {
             tracing::debug!("{symbol}: {error}");
         }
         Some(trained)
@@ -59,10 +58,10 @@ impl Checkpoints {
 
     /// # Errors
     /// A file that cannot be written.
-    pub fn save(&self, trained: &Trained) -> Result<(), anyhow::Error> {
+    pub fn save(&self, trained: &TrainedSymbol) -> Result<(), anyhow::Error> {
         let bytes = serde_pickle::to_vec(trained, serde_pickle::SerOptions::new())?;
         write_atomic(&self.path(&trained.symbol), &bytes)?;
-        // The networks under way are part of it now.
+        // It contains the symbol's networks, so their own checkpoints are no longer needed.
         for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with(&format!("network_{}_", trained.symbol)) {
@@ -76,20 +75,20 @@ impl Checkpoints {
         self.folder.join(format!("network_{}_{}_{}.pkl", name.symbol, name.fold, name.seed))
     }
 
-    /// How far the training of a network had come; none where nothing, or nothing whole, lies there.
-    pub fn load_network(&self, name: &NetworkName<'_>) -> Option<State> {
+    /// The state of a partly trained network; none if there is no checkpoint, or it is damaged.
+    pub fn load_network(&self, name: &NetworkName<'_>) -> Option<TrainingState> {
         let bytes = std::fs::read(self.network_path(name)).ok()?;
         serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new()).ok()
     }
 
     /// # Errors
     /// A file that cannot be written.
-    pub fn save_network(&self, name: &NetworkName<'_>, state: &State) -> Result<(), anyhow::Error> {
+    pub fn save_network(&self, name: &NetworkName<'_>, state: &TrainingState) -> Result<(), anyhow::Error> {
         let bytes = serde_pickle::to_vec(state, serde_pickle::SerOptions::new())?;
         write_atomic(&self.network_path(name), &bytes).map_err(|error: WriteError| error.into())
     }
 
-    /// What the search of hyperparameters chose; none where nothing, or nothing whole, lies there.
+    /// The result of the hyperparameter search; none if there is no checkpoint, or it is damaged.
     pub fn load_tuning<T: DeserializeOwned>(&self) -> Option<T> {
         let bytes = std::fs::read(self.folder.join(TUNING)).ok()?;
         serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new()).ok()
@@ -102,8 +101,8 @@ impl Checkpoints {
         write_atomic(&self.folder.join(TUNING), &bytes).map_err(|error: WriteError| error.into())
     }
 
-    /// Removes the checkpoints of other candles and settings: they will not be asked for again.
-    pub fn sweep(&self) {
+    /// Deletes the checkpoints of other candles and settings, which are no longer needed.
+    pub fn delete_others(&self) {
         let Ok(entries) = std::fs::read_dir(&self.root) else { return };
         for entry in entries.flatten().filter(|entry| entry.path() != self.folder) {
             if let Err(error) = std::fs::remove_dir_all(entry.path()) {

@@ -1,28 +1,29 @@
-//! The brain's file and the journal go to the remote when a run ends, and come back, with models and what was learned, to a
-//! machine that has none: what a lost disk costs is no more than what was not uploaded yet.
+//! Copies of the brain and the journal: they are uploaded when a run ends. A machine without them downloads them, and models
+//! with learning snapshots, so that a lost disk costs no more than what was not uploaded yet.
 
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::CommandFailure;
 use super::day::{ANSWER, Day};
-use super::uploads::{Uploads, Which};
+use super::uploads::{FileSelection, Uploads};
 use crate::brain::{Brain, BrainError, Journal, RunStatus};
 use crate::exit::Code;
 use crate::settings::Settings;
 use crate::sync::{DATABASES, Kind, Manifest, Remote, Scope, local_files};
 use crate::ui::Ui;
 
-/// Days with a folder on the remote that are looked through for what is missing here.
+/// How many days on the remote are searched for files that are missing here.
 const DAYS: usize = 40;
 
 const BRAIN: &str = DATABASES[0];
 const JOURNAL: &str = DATABASES[1];
 
-/// Uploads copies of both databases in which this run has ended with `answer`, as it will when they have arrived.
-pub async fn upload(day: &mut Day, answer: &Value, status: RunStatus) -> Result<(), Failure> {
+/// Uploads copies of both databases. In the copy of the brain, this run has already ended with `answer`: it ends when the
+/// copies have arrived.
+pub async fn upload(day: &mut Day, answer: &Value, status: RunStatus) -> Result<(), CommandFailure> {
     if !day.run.settings.sync.databases {
         return Ok(());
     }
@@ -31,117 +32,117 @@ pub async fn upload(day: &mut Day, answer: &Value, status: RunStatus) -> Result<
     day.services.journal.copy_to(&folder.join(JOURNAL)).await?;
     if day.services.brain.copy_to(&folder.join(BRAIN)).await? {
         let copy = Brain::open(&format!("sqlite://{}", folder.join(BRAIN).display()), &day.run.workdir, 1).await?;
-        let ended = end(&copy, &day.run.row.run_id, answer, status).await;
+        let ended = end_run(&copy, &day.run.row.run_id, answer, status).await;
         copy.close().await;
         ended?;
     }
     let uploads = Uploads::of(&day.run, &day.services);
     let mut known = Manifest::new();
-    let which = Which { kinds: &[Kind::Databases], changed_since: None, stop: None };
-    let mut pushed = uploads.push(&which, &known, &|_| {}).await?;
+    let selection = FileSelection { kinds: &[Kind::Databases], changed_since: None, stop: None };
+    let mut pushed = uploads.push(&selection, &known, &|_| {}).await?;
     known.extend(std::mem::take(&mut pushed.uploaded));
     let verified = day.services.remote.verify(&day.run.workdir, &[Kind::Databases], &known, &|_| {}).await?;
     if let Some(failure) = pushed.failed.first() {
-        return Err(Failure::new(Code::Failed, format!("{} was not uploaded: {}", failure.path, failure.error)));
+        return Err(CommandFailure::new(Code::Failed, format!("{} was not uploaded: {}", failure.path, failure.error)));
     }
     if !verified.is_complete() {
-        return Err(Failure::new(
+        return Err(CommandFailure::new(
             Code::Failed,
-            format!("the remote does not hold the copies as they are: {verified:?}"),
+            format!("the copies of the databases on the remote are not as they were uploaded: {verified:?}"),
         ));
     }
     step.note(&format!("{} databases, {} bytes", known.len(), pushed.bytes));
-    remove(&folder);
+    delete_folder(&folder);
     day.end(step, json!({ "uploaded": known.len(), "bytes": pushed.bytes })).await
 }
 
 /// Ends the run in a copy of the brain.
-async fn end(copy: &Brain, run_id: &str, answer: &Value, status: RunStatus) -> Result<(), BrainError> {
+async fn end_run(copy: &Brain, run_id: &str, answer: &Value, status: RunStatus) -> Result<(), BrainError> {
     copy.finish_step(run_id, ANSWER, answer.clone()).await?;
     copy.finish_run(run_id, status, None).await?;
     copy.forget_lock().await
 }
 
-/// What came back from the remote.
+/// What was downloaded.
 #[derive(Debug, Default)]
-pub struct Returned {
-    /// Databases, and the day that they are of.
+pub struct RestoredState {
+    /// Databases, and their day.
     pub databases: Option<(NaiveDate, Vec<&'static str>)>,
-    /// Models and learning snapshots, and the day that they are of.
+    /// Number of models and learning snapshots, and their day.
     pub files: Option<(NaiveDate, usize)>,
-    /// What now lies here and there alike.
+    /// Files that are now the same locally and on the remote.
     pub known: Manifest,
 }
 
-/// Brings back what a run needs of those before it and this machine has not: both databases of the newest day up to `date`
-/// that left them, models and learning snapshots of the newest day that left models.
+/// Downloads what is missing here from earlier runs: the databases of the newest day up to `date` that has any, and models
+/// with learning snapshots of the newest day that has models.
 ///
 /// # Errors
-/// A remote that has them and does not give them: a run that went on without would leave a library without a past.
-pub async fn bring_back(
+/// A remote that has them, but from which they cannot be downloaded. A run without them would lose the history of earlier runs.
+pub async fn restore_missing(
     settings: &Settings,
     workdir: &Path,
     remote: &Remote,
     date: NaiveDate,
-) -> Result<Returned, Failure> {
-    let mut returned = Returned::default();
-    // Two that begin at once would put a file in the place of one that the other has opened.
-    let _alone = alone(workdir)?;
+) -> Result<RestoredState, CommandFailure> {
+    let mut restored = RestoredState::default();
+    // Of two processes that start at once, one could otherwise replace a file that the other has opened.
+    let _lock = lock_databases(workdir)?;
     let missing = missing_databases(settings, workdir).await?;
-    let without_models = local_files(workdir, &[Kind::Models])?.is_empty();
-    if missing.is_empty() && !without_models {
-        return Ok(returned);
+    let has_no_models = local_files(workdir, &[Kind::Models])?.is_empty();
+    if missing.is_empty() && !has_no_models {
+        return Ok(restored);
     }
     let days = days(remote, date).await?;
     if !missing.is_empty()
         && let Some(day) = newest_with(Kind::Databases, remote, &days).await?
     {
-        returned.databases = Some((day, place(remote, workdir, day, &missing).await?));
+        restored.databases = Some((day, restore_databases(remote, workdir, day, &missing).await?));
     }
-    if without_models && let Some(day) = newest_with(Kind::Models, remote, &days).await? {
-        let files = brought(remote, workdir, day, &[Kind::Models, Kind::Learning], &mut returned.known).await?;
-        returned.files = Some((day, files));
+    if has_no_models && let Some(day) = newest_with(Kind::Models, remote, &days).await? {
+        let files = download(remote, workdir, day, &[Kind::Models, Kind::Learning], &mut restored.known).await?;
+        restored.files = Some((day, files));
     }
-    Ok(returned)
+    Ok(restored)
 }
 
-/// Brings back the databases alone, of this day, where they are missing here; gives back which.
+/// Downloads the databases of this day that are missing here. Returns their names.
 ///
 /// # Errors
-/// As [`bring_back`].
-pub async fn bring_back_databases(
+/// As [`restore_missing`].
+pub async fn restore_missing_databases(
     settings: &Settings,
     workdir: &Path,
     remote: &Remote,
     date: NaiveDate,
-) -> Result<Vec<&'static str>, Failure> {
-    let _alone = alone(workdir)?;
+) -> Result<Vec<&'static str>, CommandFailure> {
+    let _lock = lock_databases(workdir)?;
     let missing = missing_databases(settings, workdir).await?;
     if missing.is_empty() || !remote.has(Kind::Databases, date).await? {
         return Ok(Vec::new());
     }
-    place(remote, workdir, date, &missing).await
+    restore_databases(remote, workdir, date, &missing).await
 }
 
-/// Up to `date`, the newest first.
-async fn days(remote: &Remote, date: NaiveDate) -> Result<Vec<NaiveDate>, Failure> {
+/// The newest days on the remote up to `date`, newest first.
+async fn days(remote: &Remote, date: NaiveDate) -> Result<Vec<NaiveDate>, CommandFailure> {
     let days = remote.days().await?.into_iter();
     Ok(days.filter(|day| *day <= date).take(DAYS).collect())
 }
 
-/// Brings a day's databases here and puts them in their places.
-async fn place(
+/// Downloads a day's databases and moves them to their paths.
+async fn restore_databases(
     remote: &Remote,
     workdir: &Path,
     day: NaiveDate,
     missing: &[Missing],
-) -> Result<Vec<&'static str>, Failure> {
-    brought(remote, workdir, day, &[Kind::Databases], &mut Manifest::new()).await?;
-    settle(workdir, missing)
+) -> Result<Vec<&'static str>, CommandFailure> {
+    download(remote, workdir, day, &[Kind::Databases], &mut Manifest::new()).await?;
+    move_into_place(workdir, missing)
 }
 
-/// Held while this machine's databases are looked at and put in their places.
-fn alone(workdir: &Path) -> Result<std::fs::File, Failure> {
+/// A lock held while missing databases are determined and restored.
+fn lock_databases(workdir: &Path) -> Result<std::fs::File, CommandFailure> {
     let folder = workdir.join("data");
     std::fs::create_dir_all(&folder)?;
     let file = std::fs::File::create(folder.join(".bringing-back"))?;
@@ -149,25 +150,24 @@ fn alone(workdir: &Path) -> Result<std::fs::File, Failure> {
     Ok(file)
 }
 
-/// Says what came back.
-pub fn tell(returned: &Returned, ui: &Ui) {
-    if let Some((day, databases)) = returned.databases.as_ref().filter(|(_, databases)| !databases.is_empty()) {
-        ui.say(&format!("brought back from the remote, as the run of {day} left them: {}", databases.join(", ")));
+/// Shows what was downloaded.
+pub fn report(restored: &RestoredState, ui: &Ui) {
+    if let Some((day, databases)) = restored.databases.as_ref().filter(|(_, databases)| !databases.is_empty()) {
+        ui.message(&format!("restored from the remote, as of the run of {day}: {}", databases.join(", ")));
     }
-    if let Some((day, files)) = returned.files {
-        ui.say(&format!("brought back from the remote: {files} models and learning snapshots of {day}"));
+    if let Some((day, files)) = restored.files {
+        ui.message(&format!("restored from the remote: {files} models and learning snapshots of {day}"));
     }
 }
 
-/// A database that is to lie at this path.
+/// A missing database, and the path that it belongs to.
 struct Missing {
     name: &'static str,
     file: PathBuf,
 }
 
-/// The databases that are not here, or hold nothing: whoever asks for a status makes them. None where they are not to be
-/// copied at all.
-async fn missing_databases(settings: &Settings, workdir: &Path) -> Result<Vec<Missing>, Failure> {
+/// The databases that do not exist or hold no runs; `huracan status` creates empty ones. None if `sync.databases` is off.
+async fn missing_databases(settings: &Settings, workdir: &Path) -> Result<Vec<Missing>, CommandFailure> {
     let mut missing = Vec::new();
     if !settings.sync.databases {
         return Ok(missing);
@@ -200,12 +200,12 @@ async fn missing_databases(settings: &Settings, workdir: &Path) -> Result<Vec<Mi
     Ok(missing)
 }
 
-/// Whether a library that could come back from the remote is missing here.
-pub async fn is_without_brain(settings: &Settings, workdir: &Path) -> Result<bool, Failure> {
+/// Whether the brain is missing here and could be restored from the remote.
+pub async fn is_brain_missing(settings: &Settings, workdir: &Path) -> Result<bool, CommandFailure> {
     Ok(missing_databases(settings, workdir).await?.iter().any(|missing| missing.name == BRAIN))
 }
 
-async fn newest_with(kind: Kind, remote: &Remote, days: &[NaiveDate]) -> Result<Option<NaiveDate>, Failure> {
+async fn newest_with(kind: Kind, remote: &Remote, days: &[NaiveDate]) -> Result<Option<NaiveDate>, CommandFailure> {
     for day in days {
         if remote.has(kind, *day).await? {
             return Ok(Some(*day));
@@ -214,30 +214,30 @@ async fn newest_with(kind: Kind, remote: &Remote, days: &[NaiveDate]) -> Result<
     Ok(None)
 }
 
-/// Brings a day's files of some kinds here; gives back how many.
-async fn brought(
+/// Downloads a day's files of some kinds. Returns how many of them are here now.
+async fn download(
     remote: &Remote,
     workdir: &Path,
     date: NaiveDate,
     kinds: &[Kind],
     known: &mut Manifest,
-) -> Result<usize, Failure> {
+) -> Result<usize, CommandFailure> {
     let scope = Scope { kinds: kinds.to_vec(), date, overwrite_newer: false };
     let restored = remote.restore(workdir, &scope, &|_| {}).await?;
     if let Some(failure) = restored.failed.first() {
         let message = format!(
-            "{} of {date} lies on the remote and cannot be brought back: {}; try again, or --set sync.databases=false \
-             to begin without it",
+            "{} of {date} is on the remote, but cannot be restored: {}; try again, or start without it: \
+             --set sync.databases=false",
             failure.path, failure.error
         );
-        return Err(Failure::new(Code::Failed, message));
+        return Err(CommandFailure::new(Code::Failed, message));
     }
     known.extend(restored.known);
     Ok(restored.written.len() + restored.same)
 }
 
-/// Puts copies that came back in the places of the missing databases, and removes the others.
-fn settle(workdir: &Path, missing: &[Missing]) -> Result<Vec<&'static str>, Failure> {
+/// Moves downloaded copies to the paths of the missing databases, and deletes the others.
+fn move_into_place(workdir: &Path, missing: &[Missing]) -> Result<Vec<&'static str>, CommandFailure> {
     let folder = workdir.join(Kind::Databases.local_folder());
     let mut placed = Vec::new();
     for Missing { name, file } in missing {
@@ -245,31 +245,30 @@ fn settle(workdir: &Path, missing: &[Missing]) -> Result<Vec<&'static str>, Fail
         if !copy.exists() {
             continue;
         }
-        // What SQLite keeps beside a file belongs to the one that gives way.
+        // SQLite's extra files belong to the database that is replaced.
         for ending in ["-wal", "-shm"] {
-            let beside = PathBuf::from(format!("{}{ending}", file.display()));
-            if beside.exists() {
-                std::fs::remove_file(beside)?;
+            let extra = PathBuf::from(format!("{}{ending}", file.display()));
+            if extra.exists() {
+                std::fs::remove_file(extra)?;
             }
         }
         if let Some(parent) = file.parent() {
             std::fs::create_dir_all(parent)?;
         }
         if std::fs::rename(&copy, file).is_err() {
-            // Another file system.
+            // The path is on another file system.
             std::fs::copy(&copy, file)?;
         }
         placed.push(*name);
     }
-    remove(&folder);
+    delete_folder(&folder);
     Ok(placed)
 }
 
-/// Removes what the copies were made for.
-fn remove(folder: &Path) {
+fn delete_folder(folder: &Path) {
     if let Err(error) = std::fs::remove_dir_all(folder)
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!("{} cannot be removed: {error}", folder.display());
+        tracing::warn!("{} cannot be deleted: {error}", folder.display());
     }
 }

@@ -1,28 +1,28 @@
-//! Step 4: the history of every chosen coin, as one panel.
+//! Step 4: downloads the history of every chosen coin into one panel.
 
 use chrono::NaiveDate;
 use serde_json::json;
 
-use super::Failure;
+use super::CommandFailure;
 use super::day::Day;
 use crate::bars::{DAY_MS, Panel};
 use crate::exit::{Code, OrExit};
-use crate::market::{Selection, Source, Store, read_folder, store};
+use crate::market::{CandleSource, CandleStore, Selection, read_folder, store};
 use crate::sync::{Kind, Remote};
 
-/// Where the candles lie on the remote, the same folder for every day.
-pub fn candles_on(remote: &Remote, date: NaiveDate) -> store::Remote {
-    store::Remote { operator: remote.operator(), prefix: format!("{}/", remote.folder(Kind::Candles, date)) }
+/// The remote folder of the candles, which all days share.
+pub fn candles_on(remote: &Remote, date: NaiveDate) -> store::CandleRemote {
+    store::CandleRemote { operator: remote.operator(), prefix: format!("{}/", remote.folder(Kind::Candles, date)) }
 }
 
-/// Brings the candle store up to date and lays the candles on one grid.
-pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Failure> {
+/// Brings the candle store up to date, and aligns the candles on one grid.
+pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, CommandFailure> {
     let step = day.begin("download", Some(selection.chosen.len() as u64)).await?;
     let mut candles = Vec::new();
     let (mut failed, mut downloaded, mut cached) = (Vec::new(), 0, 0);
     match &day.services.exchange {
         Some(exchange) => {
-            let store = Store::new(
+            let store = CandleStore::new(
                 &day.run.workdir,
                 &day.run.settings,
                 exchange,
@@ -30,12 +30,12 @@ pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Failu
             );
             let symbols: Vec<String> = selection.chosen.iter().map(|coin| coin.symbol.clone()).collect();
             let from_ms = day.run.now_ms - i64::from(day.run.settings.market.lookback_days) * DAY_MS;
-            let gathered = store.gather(&symbols, from_ms, day.run.now_ms, |_, _| step.advance(1)).await;
+            let gathered = store.fetch(&symbols, from_ms, day.run.now_ms, |_, _| step.advance(1)).await;
             for (symbol, result) in gathered {
                 match result {
                     Ok(got) => {
                         downloaded += got.downloaded;
-                        cached += usize::from(got.source == Source::Cache);
+                        cached += usize::from(got.source == CandleSource::Cache);
                         candles.push((symbol, got.candles));
                     }
                     Err(error) => failed.push((symbol, error.to_string())),

@@ -1,15 +1,15 @@
-//! Step 5: the feature catalogue for every bar, the newest days of it into the brain.
+//! Step 5: computes the feature catalogue for every bar, and stores the newest days in the brain.
 
 use serde_json::json;
 
-use super::Failure;
+use super::CommandFailure;
 use super::day::Day;
 use crate::bars::Panel;
 use crate::brain::FeatureBlock;
 use crate::features::{self, CATALOGUE, COUNT, Features};
 use crate::settings::FeatureDays;
 
-pub async fn compute(day: &mut Day, panel: &Panel) -> Result<Features, Failure> {
+pub async fn compute(day: &mut Day, panel: &Panel) -> Result<Features, CommandFailure> {
     let step = day.begin("features", Some(panel.symbols.len() as u64)).await?;
     let features = tokio::task::block_in_place(|| features::device::compute_on(&day.services.compute, panel))?;
     let newest = match day.run.settings.brain.feature_days {

@@ -1,4 +1,4 @@
-//! Steps 9, 10 and 12: health, the last upload with its verification, and the summary.
+//! Steps 9, 10 and 12: health checks, the last upload with its verification, and the summary.
 
 use std::io::IsTerminal;
 
@@ -8,19 +8,19 @@ use serde_json::{Map, Value, json};
 use super::day::{ANSWER, Day};
 use super::save::Saved;
 use super::uploads::Uploads;
-use super::{Answer, Failure, copies};
+use super::{CommandFailure, CommandOutput, copies};
 use crate::brain::RunStatus;
 use crate::exit::Code;
 use crate::health::{self, Performance, Status};
 use crate::notify::Milestone;
-use crate::report::{Place, ReportData, summary_table};
+use crate::report::{Location, ReportData, summary_table};
 use crate::ui::colours;
 
-pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
+pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<CommandOutput, CommandFailure> {
     let step = day.begin("health", None).await?;
-    let checks = day.look().await;
-    let unwell = checks.iter().filter(|check| check.status >= Status::Degraded).count();
-    step.note(&format!("{} components, {unwell} unwell", checks.len()));
+    let checks = day.check_health().await;
+    let unhealthy = checks.iter().filter(|check| check.status >= Status::Degraded).count();
+    step.note(&format!("{} components, {unhealthy} degraded or failed", checks.len()));
     day.end(step, json!({})).await?;
 
     let step = day.begin("sync", None).await?;
@@ -39,17 +39,17 @@ pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<
         approved = saved.approved,
         failed = day.failures.len(),
         models_digest = saved.models_digest,
-        "summary; the upload that follows is noted in the brain"
+        "summary; the brain records the upload that follows"
     );
     if let Some(background) = day.tasks.uploads.take() {
         background.stop().await;
     }
-    let synced = Uploads::of(&day.run, &day.services).everything(&step).await?;
+    let synced = Uploads::of(&day.run, &day.services).upload_and_verify(&step).await?;
     step.note(&format!(
         "{} uploaded, {} unchanged, {} verified",
         synced.uploaded,
         synced.unchanged,
-        synced.verified.right.len()
+        synced.verified.correct.len()
     ));
     for fault in &synced.failed {
         tracing::error!("sync: {fault}");
@@ -57,16 +57,16 @@ pub async fn finish(day: &mut Day, report: ReportData, saved: &Saved) -> Result<
     }
     day.end(step, json!({ "uploaded": synced.uploaded, "faults": synced.failed })).await?;
     if !synced.failed.is_empty() {
-        let message = format!("the remote does not hold everything:\n{}", synced.failed.join("\n"));
-        return Err(Failure::new(Code::Failed, message));
+        let message = format!("not everything is on the remote:\n{}", synced.failed.join("\n"));
+        return Err(CommandFailure::new(Code::Failed, message));
     }
     let status = if day.failures.is_empty() { RunStatus::Done } else { RunStatus::Partial };
-    let so_far = answer(day, &report, saved);
-    copies::upload(day, &so_far, status).await?;
-    ended(day, report, saved).await
+    let answer_so_far = answer(day, &report, saved);
+    copies::upload(day, &answer_so_far, status).await?;
+    finish_run(day, report, saved).await
 }
 
-/// What `--json` prints.
+/// The result that `--json` prints.
 fn answer(day: &Day, report: &ReportData, saved: &Saved) -> Value {
     let seconds: Map<String, Value> = day.services.ui.seconds().into_iter().map(|(step, s)| (step, json!(s))).collect();
     let failed: Vec<Value> = day
@@ -78,8 +78,8 @@ fn answer(day: &Day, report: &ReportData, saved: &Saved) -> Value {
         "run_id": day.run.row.run_id,
         "date": day.run.date,
         "device": day.services.compute.device().to_string(),
-        // Why the CPU took the device's place, if it did.
-        "device_lost": day.services.compute.fell_back(),
+        // Why the CPU replaced the device, if it did.
+        "device_lost": day.services.compute.fallback_reason(),
         "simulated": day.run.simulated,
         "symbols": report.symbols.iter().map(|row| &row.symbol).collect::<Vec<_>>(),
         "failed": failed,
@@ -95,30 +95,31 @@ fn answer(day: &Day, report: &ReportData, saved: &Saved) -> Value {
     })
 }
 
-async fn ended(day: &mut Day, mut report: ReportData, saved: &Saved) -> Result<Answer, Failure> {
+/// Stores the answer, prints the summary and sends the last message.
+async fn finish_run(day: &mut Day, mut report: ReportData, saved: &Saved) -> Result<CommandOutput, CommandFailure> {
     let json = answer(day, &report, saved);
     let code = if day.failures.is_empty() { 0 } else { Code::Partial as u8 };
     report.seconds = day.services.ui.seconds();
     day.services.brain.finish_step(&day.run.row.run_id, ANSWER, json.clone()).await?;
-    let place = |what: &str, path: &str| Place::new(what, day.run.workdir.join(path).display().to_string());
+    let place = |what: &str, path: &str| Location::new(what, day.run.workdir.join(path).display().to_string());
     let places = [
         place("report", "reports/model_comparison.html"),
         place("models", "models"),
         place("exports", "exports"),
         place("logs", "logs"),
-        Place::new("brain", day.run.settings.brain_url_redacted()),
-        Place::new("remote", day.services.remote.address()),
+        Location::new("brain", day.run.settings.brain_url_redacted()),
+        Location::new("remote", day.services.remote.address()),
     ];
     day.services.ui.result(&summary_table(
         &report,
         &places,
         colours(&std::io::stdout()) && std::io::stdout().is_terminal(),
     ));
-    day.services.notifier.tell(&Milestone::Finished {
+    day.services.notifier.send(&Milestone::Finished {
         date: day.run.date,
         seconds: report.seconds.iter().map(|(_, s)| s).sum(),
         failed_symbols: day.failures.iter().map(|failure| failure.symbol.clone()).collect(),
         simulated: day.run.simulated,
     });
-    Ok(Answer { code, json })
+    Ok(CommandOutput { code, json })
 }

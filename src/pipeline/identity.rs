@@ -7,19 +7,19 @@ use chrono::NaiveDate;
 use crate::brain::RunRow;
 use crate::settings::Settings;
 
-/// What a run is known by from its first step to its last.
+/// What identifies a run. It does not change from the first step to the last.
 pub struct RunIdentity {
     pub settings: Settings,
     /// Absolute.
     pub workdir: PathBuf,
-    /// The day that it stands for.
+    /// The run's day.
     pub date: NaiveDate,
     /// Its row in the brain.
     pub row: RunRow,
     /// The market's time: only bars that closed before it count.
     pub now_ms: i64,
-    /// Whether its prices are invented.
+    /// Whether the prices are simulated.
     pub simulated: bool,
-    /// Whether it had begun before, and goes on here.
+    /// Whether this process resumes the run.
     pub resumed: bool,
 }

@@ -1,4 +1,4 @@
-//! Step 6, continued: under which conditions trades win, into the pattern library.
+//! Step 6, continued: searches for conditions under which trades win, and stores them in the pattern library.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -7,30 +7,35 @@ use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Failure;
+use super::CommandFailure;
 use super::day::Day;
 use super::learn::Learned;
 use crate::bars::Panel;
 use crate::brain::{PATTERN_LIBRARY, PatternRow};
 use crate::features::{COUNT, Features};
 use crate::labels::Labels;
-use crate::patterns::{self, Inputs, Known, Mined, Outcomes, Pattern, Scope, Table};
+use crate::patterns::{self, Inputs, KnownPattern, MiningResult, Outcomes, Pattern, Scope, Table};
 use crate::report::learning::Insight;
-use crate::report::{PatternEntry, PatternSide, Patterns};
+use crate::report::{PatternEntry, PatternResult, Patterns};
 use crate::shadow::Side;
 
 /// Name of the scope of all coins.
 const ALL: &str = "*";
 
-/// The patterns of a run, and where each was found.
+/// The patterns of a run, and the scope of each.
 #[derive(Default)]
 pub struct Library {
     scopes: Vec<Scope>,
-    mined: Mined,
+    mined: MiningResult,
 }
 
-/// Searches the labels of all coins and stores what was found. A run that does it again replaces its own rows.
-pub async fn mine(day: &mut Day, panel: &Panel, features: &Features, learned: &Learned) -> Result<Library, Failure> {
+/// Searches the labels of all coins, and stores the patterns. If the step is done again, it replaces the run's rows.
+pub async fn mine(
+    day: &mut Day,
+    panel: &Panel,
+    features: &Features,
+    learned: &Learned,
+) -> Result<Library, CommandFailure> {
     if !day.run.settings.patterns.enabled {
         day.services.brain.store_patterns(&day.run.row.run_id, &[]).await?;
         return Ok(Library::default());
@@ -44,22 +49,30 @@ pub async fn mine(day: &mut Day, panel: &Panel, features: &Features, learned: &L
     day.services.brain.store_patterns(&day.run.row.run_id, &rows).await?;
     let candidates = library.mined.patterns.iter().filter(|pattern| pattern.candidate).count();
     step.note(&format!("{} learned of {candidates} candidates", library.learned().count()));
-    let left = json!({ "tests": library.mined.tests, "candidates": candidates, "learned": library.learned().count() });
-    day.end(step, left).await?;
+    let learned = library.learned().count();
+    let result = json!({ "tests": library.mined.tests, "candidates": candidates, "learned": learned });
+    day.end(step, result).await?;
     Ok(library)
 }
 
-fn search(day: &Day, panel: &Panel, features: &Features, labels: &Labels, scopes: &[Scope], known: &[Known]) -> Mined {
+fn search(
+    day: &Day,
+    panel: &Panel,
+    features: &Features,
+    labels: &Labels,
+    scopes: &[Scope],
+    known: &[KnownPattern],
+) -> MiningResult {
     let settings = &day.run.settings;
     let columns = patterns::catalogue();
     let table = Table { values: &features.values, bars: panel.bars, features: COUNT, columns: &columns };
     let outcomes = Outcomes { return_bps: &labels.return_bps, exit_bar: &labels.exit_bar, bars: panel.bars };
-    let reach = settings.labels.horizon_bars();
-    patterns::mine(&Inputs { table, outcomes, scopes, known, reach, settings: &settings.patterns })
+    let horizon_bars = settings.labels.horizon_bars();
+    patterns::mine(&Inputs { table, outcomes, scopes, known, horizon_bars, params: &settings.patterns })
 }
 
-/// What earlier runs have learned of these scopes, each pattern once.
-async fn known(day: &Day, scopes: &[Scope]) -> Result<Vec<Known>, Failure> {
+/// The patterns that earlier runs have learned in these scopes, each once.
+async fn known(day: &Day, scopes: &[Scope]) -> Result<Vec<KnownPattern>, CommandFailure> {
     let (mut known, mut seen) = (Vec::new(), BTreeSet::new());
     let mut rows = day.services.brain.stream_all(&PATTERN_LIBRARY);
     while let Some(row) = rows.try_next().await? {
@@ -69,18 +82,18 @@ async fn known(day: &Day, scopes: &[Scope]) -> Result<Vec<Known>, Failure> {
         let conditions = row.conditions.as_object().into_iter().flatten();
         let conditions: Vec<(String, String)> =
             conditions.filter_map(|(feature, is)| Some((feature.clone(), is["is"].as_str()?.to_owned()))).collect();
-        // Bins of another number have other names, or the same ones for other values.
+        // With another number of bins, the names of bins differ or stand for other values.
         if id(&scopes[scope], side, &conditions, day.run.settings.patterns.bins) == row.pattern_id
             && seen.insert(row.pattern_id)
         {
-            known.push(Known { scope, side, conditions });
+            known.push(KnownPattern { scope, side, conditions });
         }
     }
     Ok(known)
 }
 
-/// Each coin: the training windows of the first half of its folds to discover on, the test windows from there on to
-/// confirm on. All coins whose windows are those of most coins, as one.
+/// One scope per coin: patterns are discovered on the training windows of the first half of its folds, and confirmed on the
+/// test windows after that. If pooled, one more scope of all coins that share the most common windows.
 fn scopes(panel: &Panel, learned: &Learned, pooled: bool) -> Vec<Scope> {
     let mut scopes: Vec<Scope> = learned
         .models
@@ -97,13 +110,13 @@ fn scopes(panel: &Panel, learned: &Learned, pooled: bool) -> Vec<Scope> {
             })
         })
         .collect();
-    let mut alike: BTreeMap<(usize, usize, Vec<usize>), Vec<usize>> = BTreeMap::new();
+    let mut same_windows: BTreeMap<(usize, usize, Vec<usize>), Vec<usize>> = BTreeMap::new();
     for (at, scope) in scopes.iter().enumerate() {
         let ends = |range: &Range<usize>| [range.start, range.end];
         let key = (scope.train.start, scope.train.end, scope.tests.iter().flat_map(ends).collect());
-        alike.entry(key).or_default().push(at);
+        same_windows.entry(key).or_default().push(at);
     }
-    let largest = alike.into_values().max_by(|a, b| a.len().cmp(&b.len()).then(b.cmp(a))).unwrap_or_default();
+    let largest = same_windows.into_values().max_by(|a, b| a.len().cmp(&b.len()).then(b.cmp(a))).unwrap_or_default();
     if pooled && largest.len() > 1 {
         let symbols = largest.iter().map(|&at| scopes[at].symbols[0]).collect();
         scopes.push(Scope { name: ALL.to_owned(), symbols, ..scopes[largest[0]].clone() });
@@ -116,7 +129,7 @@ impl Library {
         self.mined.patterns.iter().filter(|pattern| pattern.learned)
     }
 
-    /// What was learned of one coin, as insights; the confidence is the share of such claims that is expected to hold.
+    /// The learned patterns of one coin, as insights. The confidence is the share of such patterns that is expected to hold.
     pub fn insights(&self, symbol: &str) -> Vec<Insight> {
         self.learned()
             .filter(|pattern| self.scopes[pattern.scope].name == symbol)
@@ -127,7 +140,7 @@ impl Library {
             .collect()
     }
 
-    /// What was learned of all coins together.
+    /// The learned patterns of all coins together, as insights.
     pub fn insights_of_all(&self) -> Vec<Insight> {
         self.insights(ALL)
     }
@@ -156,11 +169,11 @@ impl Library {
         }
     }
 
-    /// For the report: the learned patterns first, of all coins before those of one.
+    /// For the report: learned patterns first, and those of all coins before those of one.
     pub fn report(&self) -> Patterns {
         let mut patterns: Vec<&Pattern> = self.mined.patterns.iter().collect();
         patterns.sort_by_key(|pattern| (!pattern.learned, self.scopes[pattern.scope].symbols.len() == 1));
-        let side = |record: &patterns::Record| PatternSide {
+        let side = |record: &patterns::Record| PatternResult {
             rows: record.rows,
             win_rate: defined(record.win_rate()),
             base_win_rate: defined(record.base_win_rate),
@@ -186,18 +199,20 @@ fn defined(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// Equal for equal conditions of a coin and side, in every run: cut points move from day to day and are no part of it.
+/// Id of a pattern: the same in every run for the same coin, side and conditions. Cut points change from day to day and are
+/// not part of it.
 fn id(scope: &Scope, side: Side, conditions: &[(String, String)], bins: usize) -> String {
     let key = json!([scope.name, side.to_string(), bins, conditions]);
     crate::text::hex(&Sha256::digest(key.to_string().as_bytes())[..12])
 }
 
-/// Feature and name of each condition.
+/// Feature and bin name per condition.
 fn names(pattern: &Pattern) -> Vec<(String, String)> {
     pattern.conditions.iter().map(|condition| (condition.feature.clone(), condition.name.clone())).collect()
 }
 
-/// Feature → `{is, from, to}`; from (inclusive) and to (exclusive) are null where open, or where each coin has its own.
+/// Feature → `{is, from, to}`. `from` (inclusive) and `to` (exclusive) are null where there is no limit, or where each coin has
+/// its own.
 fn conditions(pattern: &Pattern) -> Value {
     let one = |c: &patterns::Condition| (c.feature.clone(), json!({ "is": c.name, "from": c.from, "to": c.to }));
     Value::Object(pattern.conditions.iter().map(one).collect::<Map<String, Value>>())

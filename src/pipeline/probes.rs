@@ -1,4 +1,4 @@
-//! The health checks of a run: one per component that it depends on.
+//! The health checks of a run, one per component that it depends on.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::engine::Device;
 use crate::health::{self, Check, Probe, Status};
 use crate::models::Bundle;
 
-/// Everything that a run leans on.
+/// The probes of all components.
 pub fn probes(run: &RunIdentity, services: &Services) -> Vec<Probe> {
     let limit = Duration::from_secs_f64(run.settings.health.timeout_s);
     let (brain, remote, workdir) = (services.brain.clone(), services.remote.clone(), run.workdir.clone());
@@ -31,34 +31,34 @@ pub fn probes(run: &RunIdentity, services: &Services) -> Vec<Probe> {
         async move { health::remote(&remote, limit).await }
     }));
     let (disk, models) = (workdir.clone(), workdir);
-    let wanted = matches!(services.compute.device(), Device::Cuda(_));
-    probes.push(Probe::blocking("disk", "look at the disk of --workdir", move || health::disk(&disk)));
-    probes.push(Probe::blocking("memory", "look at the machine", health::memory));
-    probes.push(Probe::blocking("gpu", "look at the NVIDIA driver", move || health::gpu(wanted)));
-    let seen = Arc::new(Mutex::new(None));
-    let look = move || models_check(&models, &seen);
-    probes.push(Probe::blocking("models", "look at the disk of --workdir", look));
+    let needed = matches!(services.compute.device(), Device::Cuda(_));
+    probes.push(Probe::blocking("disk", "check the disk of --workdir", move || health::disk(&disk)));
+    probes.push(Probe::blocking("memory", "check the machine", health::memory));
+    probes.push(Probe::blocking("gpu", "check the NVIDIA driver", move || health::gpu(needed)));
+    let last = Arc::new(Mutex::new(None));
+    let check_models = move || models_check(&models, &last);
+    probes.push(Probe::blocking("models", "check the disk of --workdir", check_models));
     probes
 }
 
-/// A model that was loaded, as it was then, and what came of it.
-type Loaded = Option<(PathBuf, SystemTime, Check)>;
+/// Path and modification time of the last model that was loaded, and the result.
+type LastLoaded = Option<(PathBuf, SystemTime, Check)>;
 
-/// Loads the newest model back, as the trading bot would; one that has not changed since is not loaded again.
-fn models_check(workdir: &Path, seen: &Mutex<Loaded>) -> Check {
+/// Loads the newest model, as the trading bot would. A model that has not changed since is not loaded again.
+fn models_check(workdir: &Path, last: &Mutex<LastLoaded>) -> Check {
     let entries = std::fs::read_dir(workdir.join("models")).into_iter().flatten().flatten();
     let models = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with("_model.pkl"));
     let changed = |path: PathBuf| Some((std::fs::metadata(&path).and_then(|about| about.modified()).ok()?, path));
     let newest = models.filter_map(|entry| changed(entry.path())).max();
     let Some((at, path)) = newest else { return Check::new("models", Status::Off, "no model is stored yet") };
-    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((known, then, check)) = &*seen
-        && (known, then) == (&path, &at)
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((last_path, last_at, check)) = &*last
+        && (last_path, last_at) == (&path, &at)
     {
         return Check { timestamp: Utc::now(), ..check.clone() };
     }
     let check = load(&path);
-    *seen = Some((path, at, check.clone()));
+    *last = Some((path, at, check.clone()));
     check
 }
 
@@ -73,6 +73,6 @@ fn load(path: &Path) -> Check {
             check
         }
         Err(error) => Check::new("models", Status::Failed, error.to_string())
-            .with_remedy("train it again with huracan run, or bring it back with huracan restore"),
+            .with_remedy("train it again with huracan run, or download it with huracan restore"),
     }
 }

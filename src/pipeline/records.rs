@@ -1,22 +1,23 @@
-//! Trades as rows of the brain: money, regimes, what the price did during and after.
+//! Trades as rows of the brain: money, regimes, and the price during and after the trade.
 
+use huracan_base::units::BPS;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::day::{Day, time};
-use super::learn::{self, Learned};
+use super::learn::Learned;
 use crate::bars::Panel;
 use crate::brain::{AnalysisRow, PostExitRow, TradeRow};
-use crate::decide::{Voice, Voter};
+use crate::decide::{SignalVotes, Voter};
 use crate::features::{CATALOGUE, Features, Regime, columns};
 use crate::shadow::{Side, Trade};
 use crate::trainer::Model;
 
-/// Bars after an exit at which the price is looked at again.
+/// Bars after an exit at which the price is recorded.
 const HORIZONS: [usize; 3] = [1, 5, 20];
-/// Features named with every win and loss.
+/// Features recorded with every win and loss.
 const FACTORS: usize = 5;
 
 pub struct Records {
@@ -26,13 +27,13 @@ pub struct Records {
     pub post_exit: Vec<PostExitRow>,
 }
 
-/// What a model is called in the rows of its trades.
+/// Identifies a model in the rows of its trades.
 pub struct ModelName {
     pub id: String,
     pub version: String,
 }
 
-/// Makes the rows of every out-of-fold trade; `names` are those of the models, by row of the panel.
+/// Makes the rows of all out-of-fold trades. `names` are those of the models, by row of the panel.
 pub fn records(
     day: &Day,
     panel: &Panel,
@@ -40,16 +41,18 @@ pub fn records(
     learned: &Learned,
     names: &HashMap<usize, ModelName>,
 ) -> Records {
-    // Money is that of the portfolio: a trade that risk refused has a size of 0.
+    // Money is that of the portfolio: a refused trade has size 0.
     let key = |trade: &Trade| (trade.symbol, trade.signal_bar);
     let money: HashMap<_, _> = learned.ledger.account.entries.iter().map(|e| (key(&e.trade), e.notional)).collect();
-    let models: HashMap<usize, &Model> = learned.models.iter().map(|model| (model.symbol, model)).collect();
+    let factors: HashMap<usize, Vec<Factor>> =
+        learned.models.iter().map(|model| (model.symbol, factors_of(model))).collect();
     let mut records = Records { trades: vec![], wins: vec![], losses: vec![], post_exit: vec![] };
     for (trade, voice) in learned.trades.iter().zip(&learned.voices) {
         let Some(name) = names.get(&trade.symbol) else { continue };
         let notional = money.get(&key(trade)).copied().unwrap_or(0.0);
         let row = trade_row(day, panel, features, learned, trade, voice, name, notional);
-        let analysis = analysis(panel, features, models.get(&trade.symbol), trade, &row);
+        let factors = factors.get(&trade.symbol).map(Vec::as_slice).unwrap_or_default();
+        let analysis = analysis(panel, features, factors, trade, &row);
         if row.is_winner { &mut records.wins } else { &mut records.losses }.push(analysis);
         records.post_exit.extend(HORIZONS.iter().filter_map(|&bars| post_exit(panel, trade, &row, bars)));
         records.trades.push(row);
@@ -58,7 +61,7 @@ pub fn records(
 }
 
 fn regime_name(code: f32) -> Option<String> {
-    Regime::of(code).map(|regime| regime.name().to_owned())
+    Regime::from_code(code).map(|regime| regime.name().to_owned())
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -68,15 +71,15 @@ fn trade_row(
     features: &Features,
     learned: &Learned,
     trade: &Trade,
-    voice: &Voice,
+    voice: &SignalVotes,
     name: &ModelName,
     notional: f64,
 ) -> TradeRow {
     let at = |bar: usize| -> DateTime<Utc> { time(panel.time_ms(bar)) };
     let symbol = &panel.symbols[trade.symbol];
-    let prediction = learn::prediction(learned, trade.symbol, trade.signal_bar);
+    let prediction = learned.prediction(trade.symbol, trade.signal_bar);
     let fold = prediction.map_or(-1, |(fold, _)| fold as i64);
-    let money = |bps: f64| notional * bps / 10_000.0;
+    let money = |bps: f64| notional * bps / BPS;
     let feature = |bar: usize, column: usize| features.value(trade.symbol, bar, column);
     let volatility = feature(trade.signal_bar, columns::VOLATILITY_20);
     TradeRow {
@@ -111,15 +114,15 @@ fn trade_row(
         exit_reason: trade.exit_reason,
         market_regime: regime_name(feature(trade.signal_bar, columns::MARKET_REGIME)),
         market_regime_exit: regime_name(feature(trade.exit_bar, columns::MARKET_REGIME)),
-        volatility_bps: (!volatility.is_nan()).then_some(f64::from(volatility) * 10_000.0),
+        volatility_bps: (!volatility.is_nan()).then_some(f64::from(volatility) * BPS),
         is_winner: trade.net_bps > 0.0,
         model_id: Some(name.id.clone()),
         model_version: name.version.clone(),
-        prediction: prediction.map(|(_, says)| match trade.side {
-            Side::Long => says.win_long,
-            Side::Short => says.win_short,
+        prediction: prediction.map(|(_, heads)| match trade.side {
+            Side::Long => heads.win_long,
+            Side::Short => heads.win_short,
         }),
-        expected_edge_bps: prediction.map(|(_, says)| trade.side.sign() * says.edge_bps),
+        expected_edge_bps: prediction.map(|(_, heads)| trade.side.sign() * heads.edge_bps),
         consensus_score: known(voice.opinion.score),
         consensus_threshold: known(voice.opinion.threshold),
         confidence: known(voice.opinion.confidence),
@@ -133,18 +136,18 @@ fn known(value: f32) -> Option<f64> {
     (!value.is_nan()).then_some(f64::from(value))
 }
 
-/// A number by the fewest digits that give it back as f32: as f64 it would show twice as many, none of them known.
+/// An f32 with the fewest digits that identify it. Converted to f64 it would have about twice as many, without meaning.
 fn short(value: f32) -> Value {
     value.to_string().parse::<f64>().map_or(Value::Null, |short| json!(short))
 }
 
-/// The votes at the signal; engines that could not say are left out.
-fn votes_json(voice: &Voice) -> Value {
-    let said = Voter::ALL.iter().zip(&voice.votes).filter(|(_, vote)| !vote.is_nan());
-    Value::Object(said.map(|(voter, vote)| (voter.name().to_owned(), short(*vote))).collect())
+/// The votes at the signal. Voters without a vote are left out.
+fn votes_json(voice: &SignalVotes) -> Value {
+    let votes = Voter::ALL.iter().zip(&voice.votes).filter(|(_, vote)| !vote.is_nan());
+    Value::Object(votes.map(|(voter, vote)| (voter.name().to_owned(), short(*vote))).collect())
 }
 
-/// The features that the decision saw; missing ones are left out.
+/// The features at the signal. Missing ones are left out.
 fn features_json(features: &Features, trade: &Trade) -> Value {
     let row = features.row(trade.symbol, trade.signal_bar);
     let map: Map<String, Value> = CATALOGUE
@@ -156,21 +159,39 @@ fn features_json(features: &Features, trade: &Trade) -> Value {
     Value::Object(map)
 }
 
-/// Greatest move for and against the position between two bars, basis points.
+/// Largest move for and against the position within a range of bars, basis points.
 fn extremes(panel: &Panel, trade: &Trade, from: f64, bars: std::ops::Range<usize>) -> (f64, f64) {
     let (high, low) = (panel.row(&panel.high, trade.symbol), panel.row(&panel.low, trade.symbol));
     let highest = high[bars.clone()].iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let lowest = low[bars].iter().copied().fold(f64::INFINITY, f64::min);
-    let bps = |price: f64| trade.side.sign() * (price / from - 1.0) * 10_000.0;
+    let bps = |price: f64| trade.side.sign() * (price / from - 1.0) * BPS;
     let (a, b) = (bps(highest), bps(lowest));
     (a.max(b), a.min(b))
 }
 
-fn analysis(panel: &Panel, features: &Features, model: Option<&&Model>, trade: &Trade, row: &TradeRow) -> AnalysisRow {
+/// One of the most important features of a model.
+struct Factor {
+    column: usize,
+    name: String,
+    /// Share of the gain.
+    importance: Value,
+}
+
+/// The most important features of a model, the most important one first.
+fn factors_of(model: &Model) -> Vec<Factor> {
+    let shares = crate::models::bundle::importance_shares(&model.trained.heads);
+    let factor = |(name, importance): (String, Value)| {
+        let column = CATALOGUE.iter().position(|feature| feature.name == name)?;
+        Some(Factor { column, name, importance })
+    };
+    shares.into_iter().take(FACTORS).filter_map(factor).collect()
+}
+
+fn analysis(panel: &Panel, features: &Features, factors: &[Factor], trade: &Trade, row: &TradeRow) -> AnalysisRow {
     let (best, worst) = extremes(panel, trade, trade.entry_price, trade.entry_bar..trade.exit_bar + 1);
     let regime = row.market_regime.as_deref().unwrap_or("unknown");
     let outcome = if row.is_winner { "won" } else { "lost" };
-    // Costs can turn a trade that was right into a loss: that is a reason of its own.
+    // A trade that only lost because of its costs has a reason of its own.
     let primary_reason = if !row.is_winner && trade.gross_bps > 0.0 {
         format!(
             "{outcome}: costs of {:.1} bps ate a gross gain of {:.1} bps",
@@ -180,15 +201,11 @@ fn analysis(panel: &Panel, features: &Features, model: Option<&&Model>, trade: &
     } else {
         format!("{outcome}: {} after {} bars in {regime}", trade.exit_reason, trade.hold_bars())
     };
-    let importance =
-        model.map(|model| crate::models::bundle::importance_shares(&model.trained.heads)).unwrap_or_default();
-    let factors: Vec<Value> = importance
+    let factors: Vec<Value> = factors
         .iter()
-        .take(FACTORS)
-        .filter_map(|(name, share)| {
-            let column = CATALOGUE.iter().position(|feature| feature.name == name)?;
-            let value = features.value(trade.symbol, trade.signal_bar, column);
-            Some(json!({ "feature": name, "importance": share, "value": short(value) }))
+        .map(|factor| {
+            let value = features.value(trade.symbol, trade.signal_bar, factor.column);
+            json!({ "feature": factor.name, "importance": factor.importance, "value": short(value) })
         })
         .collect();
     AnalysisRow {
@@ -229,7 +246,7 @@ fn post_exit(panel: &Panel, trade: &Trade, row: &TradeRow, bars: usize) -> Optio
         exit_reason: row.exit_reason,
         horizon_bars: bars as i64,
         price_after,
-        move_bps: trade.side.sign() * (price_after / trade.exit_price - 1.0) * 10_000.0,
+        move_bps: trade.side.sign() * (price_after / trade.exit_price - 1.0) * BPS,
         best_bps,
         worst_bps,
         simulated: row.simulated,

@@ -1,13 +1,14 @@
-//! Step 7, continued: the reports that people read.
+//! Step 7, continued: the reports.
 
 mod judged;
 
+use huracan_base::units::BPS;
 use std::collections::BTreeMap;
 
 use chrono::Utc;
 use serde_json::json;
 
-use super::Failure;
+use super::CommandFailure;
 use super::day::Day;
 use super::learn::Learned;
 use super::patterns::Library;
@@ -21,12 +22,12 @@ use crate::market::Selection;
 use crate::metrics::Account;
 use crate::models::bundle::importance_shares;
 use crate::report::{
-    self, Costs, Decisions, EngineRow, Exclusion, HeadCalibration, Importance, ReportData, SavedModel, SearchRow,
-    SymbolCurve, SymbolRow, Totals,
+    self, Costs, Decisions, Exclusion, HeadCalibration, Importance, ReportData, SavedModel, SearchRow, SymbolCurve,
+    SymbolRow, Totals, VoterRow,
 };
 use crate::trainer::{Model, Tuned, calibration};
 
-/// Features named in the report.
+/// Features shown in the report.
 const FEATURES: usize = 20;
 
 pub async fn write(
@@ -36,7 +37,7 @@ pub async fn write(
     learned: &Learned,
     saved: &Saved,
     patterns: &Library,
-) -> Result<ReportData, Failure> {
+) -> Result<ReportData, CommandFailure> {
     let step = day.begin("report", None).await?;
     let data = ReportData { patterns: patterns.report(), ..data(day, selection, panel, learned, saved) };
     report::write(&day.run.workdir, &data)?;
@@ -70,8 +71,8 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
             sharpe: any.then_some(m.sharpe),
             max_drawdown: any.then_some(m.drawdown.max),
             total_return: any.then_some(m.total_return),
-            luck: judged::luck(&learned.portfolio_evidence),
-            holding: judged::held(learned.portfolio_holding.as_ref()),
+            evidence: judged::evidence(&learned.portfolio_evidence),
+            holding: judged::buy_and_hold(learned.portfolio_holding.as_ref()),
             cost_share: any.then_some(m.costs.cost_share),
             cost_shares: judged::cost_shares(m),
         },
@@ -88,12 +89,12 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         costs: costs(day, learned),
         calibration: calibration(&learned.models, &learned.labels)
             .into_iter()
-            .map(|(head, found)| HeadCalibration { head: head.name().to_owned(), found })
+            .map(|(head, calibration)| HeadCalibration { head: head.name().to_owned(), calibration })
             .collect(),
         regimes: judged::groups(learned, "regime"),
         groups: judged::other_groups(learned, "regime"),
         decisions: decisions(day, learned),
-        engines: engines(learned),
+        voters: voters(learned),
         risk: risk::summary(panel, learned),
         patterns: report::Patterns::default(),
         search: search(learned),
@@ -115,7 +116,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
 fn symbol_row(model: &Model, saved: &SavedModel) -> SymbolRow {
     let m = &model.metrics;
     let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
-    let held = judged::held(model.holding.as_ref());
+    let holding = judged::buy_and_hold(model.holding.as_ref());
     SymbolRow {
         symbol: model.trained.symbol.clone(),
         folds: model.trained.folds.len(),
@@ -128,10 +129,10 @@ fn symbol_row(model: &Model, saved: &SavedModel) -> SymbolRow {
         total_return: defined(m.total_return),
         cost_share: defined(m.costs.cost_share),
         cost_shares: judged::cost_shares(m),
-        buy_and_hold: held.total_return,
-        holding_sharpe: held.sharpe,
-        holding_max_drawdown: held.max_drawdown,
-        luck: judged::luck(&model.evidence),
+        buy_and_hold: holding.total_return,
+        holding_sharpe: holding.sharpe,
+        holding_max_drawdown: holding.max_drawdown,
+        evidence: judged::evidence(&model.evidence),
         approved: model.verdict.is_approved(),
         reasons: model.verdict.reasons(),
         model: Some(saved.clone()),
@@ -143,7 +144,7 @@ fn curve(account: &Account) -> Vec<(i64, f64)> {
     account.curve.iter().map(|&(time, equity)| (time, equity / account.start_equity)).collect()
 }
 
-/// Mean share of each feature over the models, the largest first.
+/// Mean share per feature over the models, largest first.
 fn importance(learned: &Learned) -> Vec<Importance> {
     let mut sums: BTreeMap<String, f64> = BTreeMap::new();
     for model in &learned.models {
@@ -170,7 +171,7 @@ fn exit_reasons(learned: &Learned) -> Vec<(String, u64)> {
 
 fn costs(day: &Day, learned: &Learned) -> Costs {
     let c = &learned.portfolio_metrics.costs;
-    let gross = learned.ledger.account.entries.iter().map(|e| e.notional * e.trade.gross_bps / 10_000.0).sum();
+    let gross = learned.ledger.account.entries.iter().map(|e| e.notional * e.trade.gross_bps / BPS).sum();
     Costs {
         currency: day.run.settings.risk.account_currency.clone(),
         gross,
@@ -196,15 +197,15 @@ fn decisions(day: &Day, learned: &Learned) -> Decisions {
     }
 }
 
-/// Each engine with the trades that it voted for.
-fn engines(learned: &Learned) -> Vec<EngineRow> {
+/// Each voter with the trades that it voted for.
+fn voters(learned: &Learned) -> Vec<VoterRow> {
     let groups = judged::groups(learned, "engine");
-    let row = |(place, voter): (usize, Voter)| {
+    let row = |(index, voter): (usize, Voter)| {
         let own = groups.iter().find(|group| group.name == voter.name()).cloned().unwrap_or_default();
-        EngineRow {
-            engine: voter.name().to_owned(),
+        VoterRow {
+            voter: voter.name().to_owned(),
             family: voter.family().name().to_owned(),
-            hit_rate: Some(learned.consensus.hit_rates[place]),
+            hit_rate: Some(learned.consensus.hit_rates[index]),
             trades: own.trades,
             win_rate: own.win_rate,
             mean_net_bps: own.mean_net_bps,
@@ -214,7 +215,7 @@ fn engines(learned: &Learned) -> Vec<EngineRow> {
     Voter::ALL.into_iter().enumerate().map(row).collect()
 }
 
-/// What the search gained and cost, by head.
+/// Gain and cost of the search, per head.
 fn search(learned: &Learned) -> Vec<SearchRow> {
     let mut by_head: BTreeMap<Head, Vec<&Tuned>> = BTreeMap::new();
     for fold in learned.models.iter().flat_map(|model| &model.trained.folds) {
@@ -228,16 +229,16 @@ fn search(learned: &Learned) -> Vec<SearchRow> {
             SearchRow {
                 head: head.name().to_owned(),
                 folds: all.len(),
-                moved: all.iter().filter(|tuned| tuned.chosen.moved).count(),
-                validation_gain: mean(|tuned| fall(tuned.chosen.own_loss, tuned.chosen.loss)),
-                test_gain: mean(|tuned| fall(tuned.own_test_loss, tuned.test_loss)),
-                cost: rounds(|tuned| tuned.chosen.rounds) / rounds(|tuned| tuned.chosen.own_rounds).max(1.0),
+                changed: all.iter().filter(|tuned| tuned.chosen.changed).count(),
+                validation_gain: mean(|tuned| fall(tuned.chosen.baseline_loss, tuned.chosen.loss)),
+                test_gain: mean(|tuned| fall(tuned.baseline_test_loss, tuned.test_loss)),
+                cost: rounds(|tuned| tuned.chosen.rounds) / rounds(|tuned| tuned.chosen.baseline_rounds).max(1.0),
             }
         })
         .collect()
 }
 
-/// The share by which a loss fell; 0 where there was none.
+/// The share by which a loss fell; 0 if the loss was not above 0.
 fn fall(from: f64, to: f64) -> f64 {
     if from > 0.0 { 1.0 - to / from } else { 0.0 }
 }

@@ -1,17 +1,17 @@
-//! What risk decided, as rows of the brain and for the report.
+//! The decisions of the risk rules, as rows of the brain and for the report.
 
 use std::collections::HashSet;
 
 use serde_json::json;
 
 use super::day::{Day, time};
-use super::learn::{self, Learned};
+use super::learn::Learned;
 use crate::bars::Panel;
 use crate::brain::{BreakerRow, RefusalRow, TradeRow};
 use crate::report::{BreakerSpan, RiskSummary};
 use crate::risk::{Money, RiskRefused};
 
-/// Every refusal, joined to its shadow trade by `trade_id`, and every time for which a breaker held.
+/// All refusals, with the `trade_id` of their shadow trades, and all periods for which a breaker held.
 pub fn rows(day: &Day, panel: &Panel, learned: &Learned) -> (Vec<RefusalRow>, Vec<BreakerRow>) {
     let refusals = learned.ledger.refused.iter().map(|refused| refusal(day, panel, learned, refused)).collect();
     let breaker = |span: BreakerSpan| BreakerRow {
@@ -21,11 +21,11 @@ pub fn rows(day: &Day, panel: &Panel, learned: &Learned) -> (Vec<RefusalRow>, Ve
         to_time: time(span.to_ms),
         simulated: day.run.simulated,
     };
-    (refusals, each_once(spans(panel, learned)).map(breaker).collect())
+    (refusals, without_duplicates(spans(panel, learned)).map(breaker).collect())
 }
 
-/// A streak that ends and begins anew within a bar gives two spans that agree in everything: one row.
-fn each_once(spans: impl Iterator<Item = BreakerSpan>) -> impl Iterator<Item = BreakerSpan> {
+/// Removes duplicates: a streak that ends and starts again within a bar gives two equal spans.
+fn without_duplicates(spans: impl Iterator<Item = BreakerSpan>) -> impl Iterator<Item = BreakerSpan> {
     let mut seen = HashSet::new();
     spans.filter(move |span| seen.insert((span.breaker.clone(), span.from_ms, span.to_ms)))
 }
@@ -33,9 +33,9 @@ fn each_once(spans: impl Iterator<Item = BreakerSpan>) -> impl Iterator<Item = B
 fn refusal(day: &Day, panel: &Panel, learned: &Learned, refused: &RiskRefused) -> RefusalRow {
     let trade = &learned.trades[refused.order.trade];
     let symbol = &panel.symbols[trade.symbol];
-    let fold = learn::prediction(learned, trade.symbol, trade.signal_bar).map_or(-1, |(fold, _)| fold as i64);
+    let fold = learned.prediction(trade.symbol, trade.signal_bar).map_or(-1, |(fold, _)| fold as i64);
     let signal = time(panel.time_ms(trade.signal_bar));
-    let some = |amount: Money| (refused.wanted > Money::ZERO).then(|| amount.value());
+    let some = |amount: Money| (refused.requested > Money::ZERO).then(|| amount.value());
     RefusalRow {
         trade_id: TradeRow::id(&day.run.row.run_id, symbol, signal, trade.side, fold),
         run_id: day.run.row.run_id.clone(),
@@ -44,8 +44,8 @@ fn refusal(day: &Day, panel: &Panel, learned: &Learned, refused: &RiskRefused) -
         entry_timestamp: time(panel.time_ms(trade.entry_bar)),
         reason: refused.reason.name().to_owned(),
         account_currency: day.run.settings.risk.account_currency.clone(),
-        wanted_gbp: some(refused.wanted),
-        room_gbp: some(refused.room),
+        wanted_gbp: some(refused.requested),
+        room_gbp: some(refused.available),
         equity_gbp: refused.equity.value(),
         detail: json!({ "stop_distance": refused.order.stop_distance() }),
         simulated: day.run.simulated,
@@ -60,7 +60,7 @@ fn spans(panel: &Panel, learned: &Learned) -> impl Iterator<Item = BreakerSpan> 
     })
 }
 
-/// What the portfolio took and refused, and what stopped it.
+/// Trades that the portfolio took and refused, and the breakers that stopped it.
 pub fn summary(panel: &Panel, learned: &Learned) -> RiskSummary {
     let ledger = &learned.ledger;
     RiskSummary {
@@ -80,9 +80,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_that_agree_in_everything_are_one_row() {
+    fn equal_spans_are_one_row() {
         let span = |from_ms| BreakerSpan { breaker: "streak_breaker".into(), from_ms, to_ms: 7_200_000 };
-        let rows: Vec<BreakerSpan> = each_once([span(0), span(3_600_000), span(0)].into_iter()).collect();
+        let rows: Vec<BreakerSpan> = without_duplicates([span(0), span(3_600_000), span(0)].into_iter()).collect();
         assert_eq!(rows, [span(0), span(3_600_000)]);
     }
 }

@@ -1,10 +1,12 @@
-//! Step 7: model files, and everything that was found into the brain and the journal.
+//! Step 7: writes the models, and stores all results in the brain and the journal.
+
+mod bundle;
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::Failure;
+use super::CommandFailure;
 use super::day::{Day, time};
 use super::learn::Learned;
 use super::patterns::Library;
@@ -12,45 +14,43 @@ use super::records::{self, ModelName};
 use super::risk;
 use crate::bars::Panel;
 use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
-use crate::commit;
 use crate::decide::Head;
-use crate::features::{self, Features};
+use crate::features::Features;
 use crate::metrics::Metrics;
-use crate::models::bundle::{Inputs, Performance, TrainingParameters, importance_shares, model_id};
-use crate::models::{Bundle, Metadata, combined_digest};
+use crate::models::{Bundle, combined_digest};
 use crate::report::learning::{self, Figure, Insight, Snapshot};
 use crate::report::{PreviousModel, SavedModel};
-use crate::trainer::{Family, FamilyOutcome, Model, ModelKind, figures as more_figures};
+use crate::trainer::{Model, further_metrics};
 
-/// Version of the way models are made.
+/// Version of the program, recorded with every model.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What was saved, for the run's answer.
+/// What was saved.
 pub struct Saved {
     pub models_digest: String,
     pub approved: usize,
     pub rejected: usize,
-    /// In the order of the models that were learned.
+    /// In the order of the learned models.
     pub models: Vec<SavedModel>,
 }
 
-pub async fn everything(
+pub async fn save(
     day: &mut Day,
     panel: &Panel,
     features: &Features,
     learned: &Learned,
     patterns: &Library,
-) -> Result<Saved, Failure> {
+) -> Result<Saved, CommandFailure> {
     let step = day.begin("save", Some(learned.models.len() as u64)).await?;
     let (mut rows, mut performances, mut journal, mut models) = (vec![], vec![], vec![], vec![]);
     let mut names = HashMap::new();
     for model in &learned.models {
-        let bundle = bundle(day, panel, model)?;
+        let bundle = bundle::bundle(day, panel, model)?;
         bundle.save(&day.run.workdir)?;
         names.insert(model.symbol, ModelName { id: bundle.metadata.model_id.clone(), version: VERSION.to_owned() });
         let performance = performance_row(day, learned, model, &bundle);
-        let before = snapshot(day, &bundle, &performance, patterns).await?;
-        models.push(saved_model(&bundle, before));
+        let previous = snapshot(day, &bundle, &performance, patterns).await?;
+        models.push(saved_model(&bundle, previous));
         rows.push(model_row(day, panel, model, &bundle));
         performances.push(performance);
         journal.push(journal_row(day, model, &bundle));
@@ -84,155 +84,9 @@ pub async fn everything(
     Ok(saved)
 }
 
-fn bundle(day: &Day, panel: &Panel, model: &Model) -> Result<Bundle, Failure> {
-    let trained = &model.trained;
-    let settings = &day.run.settings;
-    let m = &model.metrics;
-    let training_date = day.run.date.to_string();
-    let beside_digests: BTreeMap<Family, BTreeMap<String, String>> =
-        trained.beside.iter().map(|(family, member)| (*family, member.digests())).collect();
-    let digest = combined_digest(trained.digests.values().chain(beside_digests.values().flat_map(BTreeMap::values)));
-    let model_type = model_type(settings.models.kind);
-    let span = |range: &std::ops::Range<usize>| json!({ "from": time(panel.time_ms(range.start)), "to": time(panel.time_ms(range.end)), "bars": range.len() });
-    let folds: Vec<Value> = trained
-        .folds
-        .iter()
-        .map(|outcome| {
-            let fold = &outcome.fold;
-            let mut told = json!({
-                "index": fold.index,
-                "train": span(&fold.train),
-                "validation": span(&fold.validation),
-                "purge": span(&fold.purge),
-                "test": span(&fold.test),
-                "train_rows": outcome.train_rows,
-                "rounds": outcome.rounds,
-                "validation_loss": outcome.validation_loss,
-                "test_loss": outcome.test_loss,
-                "digests": outcome.digests,
-                "parameters": outcome.params,
-                "search": outcome.tuned,
-            });
-            if !outcome.families.is_empty() {
-                told["mix"] = json!(outcome.mix);
-                told["families"] = families(&outcome.families);
-            }
-            told
-        })
-        .collect();
-    let parameters = serde_json::to_value(&trained.params)?;
-    let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
-    let metadata = Metadata {
-        model_id: model_id(&trained.symbol, &day.run.row.run_id, &digest),
-        symbol: trained.symbol.clone(),
-        version: VERSION.to_owned(),
-        training_date,
-        performance_metrics: Performance {
-            sharpe_ratio: defined(m.sharpe),
-            win_rate: defined(m.trades.win_rate),
-            max_drawdown: defined(m.drawdown.max),
-            total_return: defined(m.total_return),
-            more: as_map(json!({
-                "sortino_ratio": defined(m.sortino),
-                "calmar_ratio": defined(m.calmar),
-                "annualised_return": defined(m.annualised_return),
-                "profit_factor": defined(m.trades.profit_factor),
-                "trades": m.trades.count,
-                "cost_share": defined(m.costs.cost_share),
-                "buy_and_hold": model.holding.as_ref().map(|holding| holding.total_return),
-            }))
-            .into_iter()
-            .chain(more_figures(m, &model.evidence, model.holding.as_ref()))
-            .collect(),
-        },
-        feature_importance: importance_shares(&trained.heads),
-        training_parameters: TrainingParameters {
-            lookback_days: settings.market.lookback_days,
-            train_test_split: 1.0
-                - settings.folds.validation_share
-                - f64::from(settings.folds.test_days) / f64::from(settings.folds.train_days + settings.folds.test_days),
-            model_type: model_type.to_owned(),
-            more: as_map(json!({
-                "timeframe": panel.timeframe,
-                "seed": settings.seed,
-                "window": span(&trained.latest.train),
-                "validation": span(&trained.latest.validation),
-                "train_rows": trained.train_rows,
-                "models": settings.models,
-                "labels": settings.labels,
-                "folds": settings.folds,
-                "costs": settings.costs,
-                "market_type": settings.market.kind,
-            })),
-        },
-        device: day.services.compute.device().to_string(),
-        digest,
-        head_digests: trained.digests.clone(),
-        beside_digests,
-        mix: trained.mix.clone(),
-        data_digest: day.panel_digest.clone(),
-        inputs: Some(Inputs {
-            symbols: panel.symbols.clone(),
-            timeframe: panel.timeframe,
-            max_gap_bars: settings.market.max_gap_bars,
-            from: time(panel.time_ms(0)),
-            to: time(panel.time_ms(panel.bars)),
-        }),
-        git_commit: commit::get().to_owned(),
-        settings_digest: day.run.row.settings_digest.clone(),
-        folds,
-        approved: model.verdict.is_approved(),
-        reasons: model.verdict.reasons(),
-        simulated: day.run.simulated,
-    };
-    Ok(Bundle {
-        symbol: trained.symbol.clone(),
-        model_type: model_type.to_owned(),
-        heads: trained.heads.clone(),
-        main_head: Head::MAIN,
-        feature_names: features::names(),
-        scaler: None,
-        parameters,
-        beside: trained.beside.clone(),
-        mix: trained.mix.clone(),
-        metadata,
-    })
-}
-
-/// What loads a model: LightGBM the trees; who has networks beside them needs a reader of their own.
-fn model_type(kind: ModelKind) -> &'static str {
-    match kind {
-        ModelKind::Gbdt | ModelKind::Forest => "LightGBM",
-        ModelKind::Neural => "Neural",
-        ModelKind::Ensemble => "Ensemble",
-    }
-}
-
-/// Each family of a fold, without its predictions.
-fn families(outcomes: &BTreeMap<Family, FamilyOutcome>) -> Value {
-    let one = |(family, outcome): (&Family, &FamilyOutcome)| {
-        let told = json!({
-            "rounds": outcome.rounds,
-            "validation_loss": outcome.validation_loss,
-            "test_loss": outcome.test_loss,
-            "digests": outcome.digests,
-            "epochs": outcome.epochs,
-        });
-        (family.name().to_owned(), told)
-    };
-    Value::Object(outcomes.iter().map(one).collect())
-}
-
-fn as_map(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
-}
-
-fn saved_model(bundle: &Bundle, before: Option<PerformanceRow>) -> SavedModel {
+fn saved_model(bundle: &Bundle, previous: Option<PerformanceRow>) -> SavedModel {
     let defined = |value: f64| value.is_finite().then_some(value);
-    let previous = before.map(|row| PreviousModel {
+    let previous = previous.map(|row| PreviousModel {
         sharpe: defined(row.sharpe_ratio),
         win_rate: defined(row.win_rate),
         max_drawdown: defined(row.max_drawdown),
@@ -242,13 +96,14 @@ fn saved_model(bundle: &Bundle, before: Option<PerformanceRow>) -> SavedModel {
     SavedModel { model_id: bundle.metadata.model_id.clone(), digest: bundle.metadata.digest.clone(), previous }
 }
 
-/// What was learned of a coin: its patterns, and its model against the previous one, whose figures are returned.
+/// Writes the learning snapshot of a coin: its patterns, and changes from the previous model. Returns the performance of the
+/// previous model.
 async fn snapshot(
     day: &Day,
     bundle: &Bundle,
     performance: &PerformanceRow,
     patterns: &Library,
-) -> Result<Option<PerformanceRow>, Failure> {
+) -> Result<Option<PerformanceRow>, CommandFailure> {
     let shares = |map: &Map<String, Value>| -> Vec<(String, f64)> {
         map.iter().filter_map(|(name, share)| Some((name.clone(), share.as_f64()?))).collect()
     };
@@ -258,22 +113,22 @@ async fn snapshot(
             insights.extend(learning::importance_changes(&old, &shares(&bundle.metadata.feature_importance)));
         }
         found = day.services.brain.performance(&previous).await?;
-        if let Some(before) = &found {
-            insights.extend(learning::improvements(&figures(before), &figures(performance)));
+        if let Some(previous) = &found {
+            insights.extend(learning::improvements(&figures(previous), &figures(performance)));
         }
     }
     write_snapshot(day, &bundle.symbol, insights)?;
     Ok(found)
 }
 
-/// What all coins together have taught, where they have.
-fn snapshot_of_all(day: &Day, patterns: &Library) -> Result<(), Failure> {
+/// Writes the learning snapshot of all coins together, if there are insights.
+fn snapshot_of_all(day: &Day, patterns: &Library) -> Result<(), CommandFailure> {
     let insights = patterns.insights_of_all();
     if insights.is_empty() { Ok(()) } else { write_snapshot(day, "*", insights) }
 }
 
-fn write_snapshot(day: &Day, symbol: &str, insights: Vec<Insight>) -> Result<(), Failure> {
-    // The time of the models, so that a step that is done again writes the same files.
+fn write_snapshot(day: &Day, symbol: &str, insights: Vec<Insight>) -> Result<(), CommandFailure> {
+    // With the start of the run as its time: if the step is done again, it writes the same files.
     learning::write_snapshot(
         &day.run.workdir,
         &Snapshot::new(day.run.row.started, symbol, insights, day.run.simulated),
@@ -281,7 +136,7 @@ fn write_snapshot(day: &Day, symbol: &str, insights: Vec<Insight>) -> Result<(),
     Ok(())
 }
 
-/// What a model is held against the previous one by.
+/// The figures by which a model is compared with the previous one.
 fn figures(row: &PerformanceRow) -> Vec<Figure> {
     let mut figures = vec![
         Figure::high("sharpe_ratio", row.sharpe_ratio),
@@ -294,7 +149,7 @@ fn figures(row: &PerformanceRow) -> Vec<Figure> {
     figures
 }
 
-/// Mean loss of each head over the test windows.
+/// Mean loss per head over the test windows.
 fn test_losses(model: &Model) -> BTreeMap<Head, f64> {
     let mut all: BTreeMap<Head, Vec<f64>> = BTreeMap::new();
     for (head, loss) in model.trained.folds.iter().flat_map(|fold| &fold.test_loss) {
@@ -368,7 +223,7 @@ fn performance_row(day: &Day, learned: &Learned, model: &Model, bundle: &Bundle)
         more: Value::Object(
             [("waits".to_owned(), json!(waits(learned))), ("test_loss".to_owned(), json!(test_losses(model)))]
                 .into_iter()
-                .chain(more_figures(m, &model.evidence, model.holding.as_ref()))
+                .chain(further_metrics(m, &model.evidence, model.holding.as_ref()))
                 .collect(),
         ),
         simulated: day.run.simulated,
@@ -433,7 +288,7 @@ fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned, patterns: &Library
                 ("groups".to_owned(), learned.breakdowns.iter().map(|(by, groups)| (*by, json!(groups))).collect()),
             ]
             .into_iter()
-            .chain(more_figures(m, &learned.portfolio_evidence, learned.portfolio_holding.as_ref()))
+            .chain(further_metrics(m, &learned.portfolio_evidence, learned.portfolio_holding.as_ref()))
             .collect(),
         ),
         simulated: day.run.simulated,

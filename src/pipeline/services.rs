@@ -1,4 +1,4 @@
-//! What a run works with.
+//! The services that a run uses.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::notify::Notifier;
 use crate::sync::Remote;
 use crate::ui::Ui;
 
-/// Everything outside that a run's steps talk to.
+/// Devices, databases and connections of a run.
 pub struct Services {
-    /// The device, and what happens when it fails.
+    /// The device, with its fallback.
     pub compute: Arc<Compute>,
     pub brain: Brain,
     pub journal: Journal,
-    /// None where the stored candles are taken as they are.
+    /// None if the run uses the stored candles as they are.
     pub exchange: Option<Arc<Exchange>>,
     pub remote: Remote,
     pub lock: RunLock,

@@ -1,16 +1,16 @@
-//! What works beside a run's steps.
+//! The background tasks of a run.
 
 use super::background::Background;
-use super::carrier::Carrier;
-use super::watch::Watch;
+use super::carrier::CheckpointUploader;
+use super::watch::HealthTasks;
 
-/// The tasks of a run; none before they are started and after they have ended.
+/// The background tasks of a run. Each is none before it is started and after it has ended.
 #[derive(Default)]
 pub struct BackgroundTasks {
-    /// Uploads what changes while the run works.
+    /// Uploads what changes.
     pub uploads: Option<Background>,
-    /// Brings checkpoints to the remote while the run works.
-    pub carrier: Option<Carrier>,
+    /// Uploads checkpoints.
+    pub checkpoints: Option<CheckpointUploader>,
     /// Health checks and metrics, from the first step to the last.
-    pub watch: Option<Watch>,
+    pub health: Option<HealthTasks>,
 }

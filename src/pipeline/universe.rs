@@ -1,8 +1,8 @@
-//! Step 3: which coins are studied.
+//! Step 3: chooses the coins to study.
 
 use serde_json::json;
 
-use super::Failure;
+use super::CommandFailure;
 use super::day::{Day, time};
 use crate::brain::UniverseRow;
 use crate::exit::{Code, OrExit};
@@ -10,12 +10,12 @@ use crate::market::{Selection, select};
 
 pub const STEP: &str = "universe";
 
-/// Chooses the coins, or takes the choice that this run had made before it was cut off.
-pub async fn choose(day: &mut Day) -> Result<Selection, Failure> {
+/// Chooses the coins. A resumed run keeps the choice that it had stored.
+pub async fn choose(day: &mut Day) -> Result<Selection, CommandFailure> {
     let step = day.begin(STEP, None).await?;
-    let before = day.left(STEP).await?;
-    let selection: Selection = match (before, &day.services.exchange) {
-        (Some(left), _) => serde_json::from_value(left)?,
+    let stored = day.step_output(STEP).await?;
+    let selection: Selection = match (stored, &day.services.exchange) {
+        (Some(stored), _) => serde_json::from_value(stored)?,
         (None, Some(exchange)) => {
             let markets = exchange.markets().await.or_exit(Code::Failed)?;
             select(&markets, &day.run.settings, day.run.now_ms)
@@ -30,14 +30,14 @@ pub async fn choose(day: &mut Day) -> Result<Selection, Failure> {
         let reasons: Vec<String> =
             selection.excluded.iter().take(5).map(|e| format!("{}: {}", e.symbol, e.reason)).collect();
         let message = format!("no coin passes the universe's rules; for instance:\n{}", reasons.join("\n"));
-        return Err(Failure::new(Code::BadData, message));
+        return Err(CommandFailure::new(Code::BadData, message));
     }
     let rows = rows(day, &selection);
     day.services.brain.store_universe(&day.run.row.run_id, &rows).await?;
     step.note(&format!("{} of {}", selection.chosen.len(), selection.chosen.len() + selection.excluded.len()));
     tracing::info!(chosen = selection.chosen.len(), excluded = selection.excluded.len(), "universe");
-    let left = serde_json::to_value(&selection)?;
-    day.end(step, left).await?;
+    let result = serde_json::to_value(&selection)?;
+    day.end(step, result).await?;
     Ok(selection)
 }
 

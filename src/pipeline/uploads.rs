@@ -1,4 +1,4 @@
-//! Step 9: what changed goes to the remote, is noted in the brain as it arrives, and is looked at there.
+//! Step 9: uploads what changed, records each file in the brain as it arrives, and verifies the remote.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -7,15 +7,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use futures::TryStreamExt;
 use tokio::sync::{mpsc, watch};
 
-use super::Failure;
+use super::CommandFailure;
 use super::identity::RunIdentity;
 use super::services::Services;
 use crate::brain::{Brain, SYNC_MANIFEST, SyncRow, to_millis};
 use crate::sync::{Kind, Manifest, ManifestEntry, OnProgress, Push, Pushed, Remote, Verified};
 use crate::ui::Step;
 
-/// What a run that must leave uploads, the dearest first: what was downloaded and learned, then what tells of it.
-const LEAVING: [Kind; 8] = [
+/// The order of uploads before an early exit. What is costly to make again comes first.
+const ORDER_BEFORE_EXIT: [Kind; 8] = [
     Kind::Candles,
     Kind::Models,
     Kind::Learning,
@@ -26,36 +26,40 @@ const LEAVING: [Kind; 8] = [
     Kind::Logs,
 ];
 
-/// Most uploads noted in the brain at once.
+/// Most uploads recorded in the brain at once.
 const BATCH: usize = 500;
 
-/// From where to where, and on whose behalf.
+/// Uploads from a workdir to a day's folder on the remote, recorded in the brain.
 #[derive(Clone)]
 pub struct Uploads {
     pub brain: Brain,
     pub remote: Remote,
     pub workdir: PathBuf,
     pub date: NaiveDate,
+    /// The run that uploads, if it is one.
     pub run_id: Option<String>,
 }
 
-/// Which files one push looks at.
-pub struct Which<'a> {
+/// The files that one push considers.
+pub struct FileSelection<'a> {
     pub kinds: &'a [Kind],
+    /// Only files that changed since then.
     pub changed_since: Option<SystemTime>,
+    /// No further file is uploaded once this is true.
     pub stop: Option<&'a watch::Receiver<bool>>,
 }
 
+/// Result of [`Uploads::upload_and_verify`].
 pub struct Synced {
     pub uploaded: usize,
     pub unchanged: usize,
     pub verified: Verified,
-    /// What the remote does not hold as it should, each with the reason.
+    /// Files that are not on the remote as they should be, each with the reason.
     pub failed: Vec<String>,
 }
 
 impl Uploads {
-    /// Those of a run.
+    /// The uploads of a run.
     pub fn of(run: &RunIdentity, services: &Services) -> Self {
         Self {
             brain: services.brain.clone(),
@@ -66,10 +70,10 @@ impl Uploads {
         }
     }
 
-    /// Uploads every kind of file and verifies it; what is then found missing or other than it should be goes up again.
-    pub async fn everything(&self, step: &Step) -> Result<Synced, Failure> {
+    /// Uploads and verifies every kind of file. Files that turn out to be missing or different are uploaded again.
+    pub async fn upload_and_verify(&self, step: &Step) -> Result<Synced, CommandFailure> {
         let mut manifest = self.manifest().await?;
-        let all = Which { kinds: &Kind::ALL, changed_since: None, stop: None };
+        let all = FileSelection { kinds: &Kind::SCHEDULED, changed_since: None, stop: None };
         let show = |progress: crate::sync::Progress| {
             step.total(progress.files_total as u64);
             step.advance(1);
@@ -77,35 +81,35 @@ impl Uploads {
         let mut pushed = self.push(&all, &manifest, &show).await?;
         let (mut uploaded, unchanged) = (pushed.uploaded.len(), pushed.unchanged);
         manifest.extend(std::mem::take(&mut pushed.uploaded));
-        let mut verified = self.remote.verify(&self.workdir, &Kind::ALL, &manifest, &|_| {}).await?;
+        let mut verified = self.remote.verify(&self.workdir, &Kind::SCHEDULED, &manifest, &|_| {}).await?;
         let lost: Vec<&String> =
             verified.missing.iter().chain(verified.differing.iter().map(|(path, _)| path)).collect();
         if !lost.is_empty() {
-            tracing::warn!(files = lost.len(), "the remote lost or changed files that it had: they go up again");
+            tracing::warn!(files = lost.len(), "the remote lost or changed files; they are uploaded again");
             lost.into_iter().for_each(|path| drop(manifest.remove(path)));
             pushed = self.push(&all, &manifest, &|_| {}).await?;
             uploaded += pushed.uploaded.len();
             manifest.extend(std::mem::take(&mut pushed.uploaded));
-            verified = self.remote.verify(&self.workdir, &Kind::ALL, &manifest, &|_| {}).await?;
+            verified = self.remote.verify(&self.workdir, &Kind::SCHEDULED, &manifest, &|_| {}).await?;
         }
-        let right: Vec<String> =
-            verified.right.iter().filter_map(|local| Some(manifest.get(local)?.remote_path.clone())).collect();
-        self.brain.store_verified(&right, now()).await?;
+        let correct: Vec<String> =
+            verified.correct.iter().filter_map(|local| Some(manifest.get(local)?.remote_path.clone())).collect();
+        self.brain.store_verified(&correct, now()).await?;
         let mut failed: Vec<String> =
             pushed.failed.iter().map(|f| format!("{} was not uploaded: {}", f.path, f.error)).collect();
         failed.extend(verified.missing.iter().map(|path| format!("{path} is missing on the remote")));
         failed.extend(verified.differing.iter().map(|(path, difference)| format!("{path} {difference}")));
-        failed.extend(verified.unknown.iter().map(|f| format!("{} cannot be verified: {}", f.path, f.error)));
+        failed.extend(verified.unchecked.iter().map(|f| format!("{} cannot be verified: {}", f.path, f.error)));
         Ok(Synced { uploaded, unchanged, verified, failed })
     }
 
-    /// Uploads one kind of file after the other, without a look back; gives back how many files went up.
-    pub async fn leave(&self) -> Result<usize, Failure> {
+    /// Uploads one kind of file after the other, without verification. Returns the number of uploaded files.
+    pub async fn upload_before_exit(&self) -> Result<usize, CommandFailure> {
         let manifest = self.manifest().await?;
         let mut uploaded = 0;
-        for kind in LEAVING {
-            let which = Which { kinds: &[kind], changed_since: None, stop: None };
-            let pushed = self.push(&which, &manifest, &|_| {}).await?;
+        for kind in ORDER_BEFORE_EXIT {
+            let selection = FileSelection { kinds: &[kind], changed_since: None, stop: None };
+            let pushed = self.push(&selection, &manifest, &|_| {}).await?;
             for failure in &pushed.failed {
                 tracing::warn!("{} was not uploaded: {}", failure.path, failure.error);
             }
@@ -114,37 +118,45 @@ impl Uploads {
         Ok(uploaded)
     }
 
-    /// Uploads what the manifest does not know, and notes it in the brain file by file, so that a push that is killed
-    /// goes on where it was.
-    pub async fn push(&self, which: &Which<'_>, known: &Manifest, progress: OnProgress<'_>) -> Result<Pushed, Failure> {
+    /// Uploads files that the manifest does not have, and records each one in the brain as it arrives, so that a killed push
+    /// can be continued.
+    pub async fn push(
+        &self,
+        selection: &FileSelection<'_>,
+        known: &Manifest,
+        progress: OnProgress<'_>,
+    ) -> Result<Pushed, CommandFailure> {
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let push = async move {
             let on_uploaded = move |local: &str, entry: &ManifestEntry| {
-                // Nobody listens any more once the brain has failed, which ends the push.
+                // Fails only if the recording has failed, which ends the push anyway.
                 let _ = arrived.send((local.to_owned(), entry.clone()));
             };
             let push = Push {
-                changed_since: which.changed_since,
-                stop: which.stop,
+                changed_since: selection.changed_since,
+                stop: selection.stop,
                 on_uploaded: &on_uploaded,
-                ..Push::new(&self.workdir, self.date, which.kinds, known)
+                ..Push::new(&self.workdir, self.date, selection.kinds, known)
             };
             Ok(self.remote.push(push, progress).await?)
         };
-        let (pushed, ()) = tokio::try_join!(push, self.note(arrivals))?;
+        let (pushed, ()) = tokio::try_join!(push, self.record_arrivals(arrivals))?;
         Ok(pushed)
     }
 
-    async fn note(&self, mut arrivals: mpsc::UnboundedReceiver<(String, ManifestEntry)>) -> Result<(), Failure> {
+    async fn record_arrivals(
+        &self,
+        mut arrivals: mpsc::UnboundedReceiver<(String, ManifestEntry)>,
+    ) -> Result<(), CommandFailure> {
         let mut batch = Vec::new();
         while arrivals.recv_many(&mut batch, BATCH).await > 0 {
-            self.note_all(batch.drain(..)).await?;
+            self.record(batch.drain(..)).await?;
         }
         Ok(())
     }
 
-    /// Notes files in the brain as they lie on the remote.
-    pub async fn note_all(&self, files: impl Iterator<Item = (String, ManifestEntry)>) -> Result<(), Failure> {
+    /// Records in the brain that these files are on the remote.
+    pub async fn record(&self, files: impl Iterator<Item = (String, ManifestEntry)>) -> Result<(), CommandFailure> {
         let uploaded_at = now();
         let rows: Vec<SyncRow> = files
             .map(|(local_path, entry)| SyncRow {
@@ -162,8 +174,8 @@ impl Uploads {
         Ok(self.brain.store_synced(&rows).await?)
     }
 
-    /// What the brain knows to lie on the remote: the newest upload of each local file.
-    pub async fn manifest(&self) -> Result<Manifest, Failure> {
+    /// The files on the remote according to the brain: the newest upload of each local file.
+    pub async fn manifest(&self) -> Result<Manifest, CommandFailure> {
         let mut rows: Vec<SyncRow> = self.brain.stream_all(&SYNC_MANIFEST).try_collect().await?;
         rows.sort_by_key(|row| row.uploaded_at);
         Ok(rows
@@ -181,7 +193,7 @@ impl Uploads {
     }
 }
 
-/// When a file was last changed here, where the system knows.
+/// Modification time of a local file, if the system provides it.
 fn modified(path: &Path) -> Option<DateTime<Utc>> {
     let changed = std::fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
     Some(to_millis(changed.into()))

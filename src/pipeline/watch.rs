@@ -1,4 +1,4 @@
-//! What goes along with all steps: health checks at their interval, `monitoring/`, and the metrics for Prometheus.
+//! The background tasks for health: checks at an interval, with the files in `monitoring/`, and the metrics for Prometheus.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,22 +16,22 @@ use super::probes::probes;
 use super::services::Services;
 use crate::brain::{Brain, BrainError, EventRow, HealthRow, to_millis};
 use crate::health::{self, Check, Probe, Status};
-use crate::notify::{Milestone, Teller};
+use crate::notify::{Milestone, NotifierHandle};
 
-/// Rows of checks that wait at most for a brain that does not take them.
-const WAITING: usize = 2000;
-/// Rows that are stored together: what a slow brain has taken of them stays taken.
-const A_TIME: usize = 100;
+/// Most rows of checks that wait while the brain cannot store them.
+const MAX_WAITING_ROWS: usize = 2000;
+/// Rows stored at once. If the time limit is reached, the batches before stay stored.
+const BATCH: usize = 100;
 
-/// The tasks beside the run.
-pub struct Watch {
-    ask: mpsc::Sender<oneshot::Sender<Vec<Check>>>,
+/// The health checks and the metrics server.
+pub struct HealthTasks {
+    requests: mpsc::Sender<oneshot::Sender<Vec<Check>>>,
     rounds: JoinHandle<()>,
     metrics: Option<JoinHandle<()>>,
 }
 
-impl Watch {
-    /// Begins to look, and to serve the metrics where a port is set; a port that cannot be had is said and left.
+impl HealthTasks {
+    /// Starts the checks, and the metrics server if a port is set. A port that cannot be opened is only reported.
     pub async fn start(run: &RunIdentity, services: &Services, board: &Board) -> Self {
         let settings = &run.settings.health;
         let rounds = Rounds {
@@ -42,34 +42,34 @@ impl Watch {
             simulated: run.simulated,
             board: board.clone(),
             brain: services.brain.clone(),
-            teller: services.notifier.teller(),
-            known: HashMap::new(),
+            notifier: services.notifier.handle(),
+            reported: HashMap::new(),
             rows: Vec::new(),
             events: Vec::new(),
         };
-        let (ask, asked) = mpsc::channel(1);
-        let rounds = tokio::spawn(rounds.go_on(Duration::from_secs_f64(settings.interval_s), asked));
+        let (requests, received) = mpsc::channel(1);
+        let rounds = tokio::spawn(rounds.run(Duration::from_secs_f64(settings.interval_s), received));
         let metrics = match u16::try_from(settings.metrics_port).unwrap_or_default() {
             0 => None,
             port => serve(port, board.clone()).await,
         };
-        Self { ask, rounds, metrics }
+        Self { requests, rounds, metrics }
     }
 
-    /// Looks at everything once more, out of turn.
-    pub async fn look(&self) -> Vec<Check> {
+    /// Makes a round of checks now.
+    pub async fn check_now(&self) -> Vec<Check> {
         let (reply, checks) = oneshot::channel();
-        if self.ask.send(reply).await.is_err() {
+        if self.requests.send(reply).await.is_err() {
             return Vec::new();
         }
         checks.await.unwrap_or_default()
     }
 
-    /// Ends both tasks; a round of checks under way gets `patience` to be stored.
-    pub async fn stop(self, patience: Duration) {
-        drop(self.ask);
+    /// Ends both tasks. A round of checks in progress gets up to `limit`.
+    pub async fn stop(self, limit: Duration) {
+        drop(self.requests);
         let mut rounds = self.rounds;
-        if tokio::time::timeout(patience, &mut rounds).await.is_err() {
+        if tokio::time::timeout(limit, &mut rounds).await.is_err() {
             rounds.abort();
         }
         if let Some(metrics) = self.metrics {
@@ -79,9 +79,9 @@ impl Watch {
 }
 
 async fn serve(port: u16, board: Board) -> Option<JoinHandle<()>> {
-    match health::listen(port, Arc::new(move || health::prometheus(&board.now()))).await {
+    match health::listen(port, Arc::new(move || health::prometheus(&board.metrics()))).await {
         Ok((address, serving)) => {
-            tracing::info!(%address, "metrics for Prometheus are served");
+            tracing::info!(%address, "serving metrics for Prometheus");
             Some(tokio::spawn(serving))
         }
         Err(error) => {
@@ -102,24 +102,25 @@ struct Rounds {
     simulated: bool,
     board: Board,
     brain: Brain,
-    teller: Teller,
-    /// What was last said of each component.
-    known: HashMap<String, Status>,
+    notifier: NotifierHandle,
+    /// The last reported status per component.
+    reported: HashMap<String, Status>,
+    /// Rows and events that are not stored yet.
     rows: Vec<HealthRow>,
     events: Vec<EventRow>,
 }
 
 impl Rounds {
-    async fn go_on(mut self, interval: Duration, mut asked: mpsc::Receiver<oneshot::Sender<Vec<Check>>>) {
+    async fn run(mut self, interval: Duration, mut requests: mpsc::Receiver<oneshot::Sender<Vec<Check>>>) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = ticks.tick() => { self.round().await; }
-                reply = asked.recv() => match reply {
+                reply = requests.recv() => match reply {
                     Some(reply) => {
                         let checks = self.round().await;
-                        // Nobody waits any more where the run was stopped meanwhile.
+                        // Fails if the run was stopped in the meantime.
                         let _ = reply.send(checks);
                     }
                     None => return,
@@ -129,7 +130,7 @@ impl Rounds {
     }
 
     async fn round(&mut self) -> Vec<Check> {
-        let mut checks = health::look_at_all(&mut self.probes, self.limit).await;
+        let mut checks = health::run_probes(&mut self.probes, self.limit).await;
         let load = checks.iter().find_map(|check| check.model_load_time_ms);
         let gaps = self.board.data_gaps();
         for check in &mut checks {
@@ -139,17 +140,17 @@ impl Rounds {
             Ok((with_rates, _)) => checks = with_rates,
             Err(error) => tracing::warn!("{error}"),
         }
-        if let Err(error) = self.board.change(|vitals| vitals.checks.clone_from(&checks)) {
+        if let Err(error) = self.board.change(|metrics| metrics.checks.clone_from(&checks)) {
             tracing::warn!("{error}");
         }
-        self.tell_of_changes(&checks);
+        self.report_changes(&checks);
         self.store(&checks).await;
         checks
     }
 
-    fn tell_of_changes(&mut self, checks: &[Check]) {
+    fn report_changes(&mut self, checks: &[Check]) {
         for check in checks {
-            let before = self.known.insert(check.component.clone(), check.status);
+            let before = self.reported.insert(check.component.clone(), check.status);
             let (component, message) = (check.component.clone(), check.message.clone());
             let (level, milestone) = if check.status >= Status::Degraded && before != Some(check.status) {
                 let level = if check.status == Status::Failed { "error" } else { "warn" };
@@ -160,11 +161,11 @@ impl Rounds {
                 continue;
             };
             match level {
-                "info" => tracing::info!(component = check.component, "well again: {}", check.message),
+                "info" => tracing::info!(component = check.component, "healthy again: {}", check.message),
                 _ => tracing::warn!(component = check.component, status = check.status.name(), "{}", check.message),
             }
-            let said = format!("{} is {}: {}", check.component, check.status.name(), check.message);
-            let mut event = EventRow::now(&self.run_id, level, "health", said);
+            let message = format!("{} is {}: {}", check.component, check.status.name(), check.message);
+            let mut event = EventRow::now(&self.run_id, level, "health", message);
             event.simulated = self.simulated;
             event.detail = serde_json::json!({
                 "component": check.component,
@@ -174,11 +175,11 @@ impl Rounds {
                 "remedy": check.remedy,
             });
             self.events.push(event);
-            self.teller.tell(&milestone);
+            self.notifier.send(&milestone);
         }
     }
 
-    /// What the brain does not take now, it gets with the next round.
+    /// Stores rows and events in the brain. What cannot be stored now is tried again with the next round.
     async fn store(&mut self, checks: &[Check]) {
         self.rows.extend(checks.iter().map(|check| HealthRow {
             run_id: self.run_id.clone(),
@@ -193,22 +194,22 @@ impl Rounds {
             remedy: check.remedy.clone(),
             simulated: self.simulated,
         }));
-        self.rows.drain(..self.rows.len().saturating_sub(WAITING));
+        self.rows.drain(..self.rows.len().saturating_sub(MAX_WAITING_ROWS));
         let (brain, rows, events) = (&self.brain, &mut self.rows, &mut self.events);
         let stored = tokio::time::timeout(self.limit, async {
             brain.store_events(events).await?;
             events.clear();
             while !rows.is_empty() {
-                let some = rows.len().min(A_TIME);
-                brain.store_health(&rows[..some]).await?;
-                rows.drain(..some);
+                let count = rows.len().min(BATCH);
+                brain.store_health(&rows[..count]).await?;
+                rows.drain(..count);
             }
             Ok::<(), BrainError>(())
         });
         match stored.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!("health checks wait for the brain: {error}"),
-            Err(_) => tracing::warn!("health checks wait for the brain: no answer in {:?}", self.limit),
+            Ok(Err(error)) => tracing::warn!("health checks cannot be stored in the brain yet: {error}"),
+            Err(_) => tracing::warn!("health checks cannot be stored in the brain yet: no answer in {:?}", self.limit),
         }
     }
 }

@@ -1,31 +1,19 @@
-//! What settings must hold together; every fault is found before anything runs.
+//! Validation of the settings: ranges and combinations. All faults are found before anything runs.
 
 use std::fmt;
 
 use serde_json::Value as Json;
 
+use super::fault::Fault;
 use super::voters;
-use super::{ExchangeKind, Purpose, Settings};
+use super::{ExchangeKind, Purpose, RemoteKind, Settings};
 use crate::bars::{DAY_MS, Timeframe};
 use crate::trainer::{ModelKind, NetworkParams, SearchParams, TreeGrowth};
 
-/// One thing wrong with the settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    pub key: String,
-    pub problem: String,
-    pub remedy: String,
-}
-
-impl Fault {
-    pub fn new(key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { key: key.into(), problem: problem.into(), remedy: remedy.into() }
-    }
-}
-
-/// Everything that is wrong with the settings, at once.
+/// All faults of the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct SettingsError {
+    /// In the order in which they were found.
     pub faults: Vec<Fault>,
 }
 
@@ -40,8 +28,8 @@ impl fmt::Display for SettingsError {
     }
 }
 
-/// Whether a setting's number must be whole.
-pub(super) fn whole(key: &str) -> bool {
+/// Whether a setting must be a whole number.
+pub(super) fn is_whole(key: &str) -> bool {
     WHOLE.contains(&key) || voters::WHOLE.contains(&key)
 }
 
@@ -111,7 +99,8 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("logs.level", &["error", "warn", "info", "debug", "trace"]),
 ];
 
-/// Checks settings with a closed list of values; a faulty one goes back to its default.
+/// Checks settings with a fixed list of values. A faulty one is reset to its default, so that the rest can be
+/// checked.
 pub(super) fn choices(schema: &Json, tree: &mut Json, faults: &mut Vec<Fault>) {
     for (key, allowed) in CHOICES {
         let given = leaf(tree, key).as_str().unwrap_or_default().to_owned();
@@ -146,7 +135,7 @@ pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Faul
     ranges(s, faults);
     voters::combinations(&s.decide.voters, faults);
     if purpose == Purpose::Training {
-        folds(s, faults);
+        fold_combinations(s, faults);
     }
     let mut fault = |key: &str, problem: String, remedy: String| faults.push(Fault::new(key, problem, remedy));
 
@@ -158,30 +147,37 @@ pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Faul
     {
         fault(
             "models.subsample",
-            "is 1, as are both colsample: all trees of the forest would be one".into(),
-            "draw rows or features: lower one of them".into(),
+            "is 1, as are colsample and colsample_node: all trees of the forest would be equal".into(),
+            "lower one of them, to sample rows or features".into(),
         );
     }
     let window = m.neural.window;
     if !(window.is_power_of_two() && window <= 128) {
         fault("models.neural.window", format!("is {window}"), "give 1, 2, 4, 8, 16, 32, 64 or 128".into());
     }
-    risk(s, &mut fault);
+    risk_combinations(s, &mut fault);
     if s.market.exchange.kind == ExchangeKind::Files && s.market.exchange.path.as_os_str().is_empty() {
         fault("market.exchange.path", "is empty".into(), "name the folder of candle files".into());
     }
     if s.market.exchange.kind == ExchangeKind::Ccxt && !cfg!(feature = "ccxt") {
         fault(
             "market.exchange.kind",
-            "is ccxt, which this build leaves out".into(),
-            "build with the feature ccxt".into(),
+            "is ccxt, but this build has no live exchanges".into(),
+            "build with `--features ccxt` (or `--features full`)".into(),
+        );
+    }
+    if s.sync.remote.kind == RemoteKind::S3 && !cfg!(feature = "s3") {
+        fault(
+            "sync.remote.kind",
+            "is s3, but this build has no S3".into(),
+            "build with `--features s3` (or `--features full`)".into(),
         );
     }
     if !s.brain.url.starts_with("sqlite://")
         && !s.brain.url.starts_with("postgres://")
         && !s.brain.url.starts_with("postgresql://")
     {
-        fault("brain.url", format!("is '{}'", s.brain_url_redacted()), "begin it with sqlite:// or postgres://".into());
+        fault("brain.url", format!("is '{}'", s.brain_url_redacted()), "start it with sqlite:// or postgres://".into());
     }
     if let Err(problem) = s.engine.device.parse::<crate::engine::DeviceChoice>() {
         fault("engine.device", format!("is '{}'", s.engine.device), problem.to_string());
@@ -194,15 +190,15 @@ pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Faul
     if s.sync.longest_pause_ms < s.sync.first_pause_ms {
         fault(
             "sync.longest_pause_ms",
-            format!("is {}, shorter than the first pause", s.sync.longest_pause_ms),
-            format!("make it sync.first_pause_ms ({}) or longer", s.sync.first_pause_ms),
+            format!("is {}, which is shorter than the first pause", s.sync.longest_pause_ms),
+            format!("set it to at least sync.first_pause_ms, which is {}", s.sync.first_pause_ms),
         );
     }
     if s.sync.every.new_within_s < s.sync.every.new_candles_s {
         fault(
             "sync.every.new_within_s",
-            format!("is {}: files that change between two looks would be missed", s.sync.every.new_within_s),
-            format!("make it sync.every.new_candles_s ({}) or longer", s.sync.every.new_candles_s),
+            format!("is {}: files that change between two uploads would be missed", s.sync.every.new_within_s),
+            format!("set it to at least sync.every.new_candles_s, which is {}", s.sync.every.new_candles_s),
         );
     }
     if s.sync.root.is_empty() || s.sync.root.contains("..") || s.sync.root.starts_with('/') {
@@ -210,7 +206,7 @@ pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Faul
     }
 }
 
-fn folds(s: &Settings, faults: &mut Vec<Fault>) {
+fn fold_combinations(s: &Settings, faults: &mut Vec<Fault>) {
     let mut fault = |key: &str, problem: String, remedy: String| faults.push(Fault::new(key, problem, remedy));
     let horizon_ms = s.labels.horizon_bars() as i64 * s.market.timeframe.ms();
     let purge_ms = i64::from(s.folds.purge_days) * DAY_MS;
@@ -238,8 +234,8 @@ fn folds(s: &Settings, faults: &mut Vec<Fault>) {
     if s.folds.step_days < s.folds.test_days {
         fault(
             "folds.step_days",
-            format!("is {}, so that test windows of {} days overlap", s.folds.step_days, s.folds.test_days),
-            format!("set it to at least {}: no bar may be traded twice", s.folds.test_days),
+            format!("is {}, so test windows of {} days overlap", s.folds.step_days, s.folds.test_days),
+            format!("set it to at least {}, so that no bar is traded twice", s.folds.test_days),
         );
     }
     let validation_days = s.folds.validation_share * f64::from(s.folds.train_days + s.folds.test_days);
@@ -247,7 +243,7 @@ fn folds(s: &Settings, faults: &mut Vec<Fault>) {
         fault(
             "folds.validation_share",
             format!(
-                "leaves no training days: validation {validation_days:.1} and purge {} of {}",
+                "leaves no training days: validation takes {validation_days:.1} and the purge {} of {} days",
                 s.folds.purge_days, s.folds.train_days
             ),
             "lower it, or lengthen folds.train_days".into(),
@@ -255,7 +251,7 @@ fn folds(s: &Settings, faults: &mut Vec<Fault>) {
     }
 }
 
-fn search(s: &SearchParams, within: &mut dyn FnMut(&str, f64, f64, f64)) {
+fn search_ranges(s: &SearchParams, within: &mut Within<'_>) {
     within("models.search.configurations", s.configurations as f64, 0.0, 10_000.0);
     within("models.search.halving", s.halving as f64, 2.0, 100.0);
     within("models.search.rungs", f64::from(s.rungs), 1.0, 10.0);
@@ -272,19 +268,19 @@ fn search(s: &SearchParams, within: &mut dyn FnMut(&str, f64, f64, f64)) {
     all("colsample", &grid.colsample, 0.01, 1.0);
 }
 
-fn risk(s: &Settings, fault: &mut impl FnMut(&str, String, String)) {
+fn risk_combinations(s: &Settings, fault: &mut impl FnMut(&str, String, String)) {
     let r = &s.risk;
     if r.per_trade > r.daily_stop {
         fault(
             "risk.per_trade",
-            format!("is {}, more than a whole day may lose: risk.daily_stop is {}", r.per_trade, r.daily_stop),
+            format!("is {}, which is more than a whole day may lose: risk.daily_stop is {}", r.per_trade, r.daily_stop),
             "lower it, or raise risk.daily_stop".into(),
         );
     }
     if r.per_trade > r.drawdown_stop {
         fault(
             "risk.per_trade",
-            format!("is {}, so that one stop ends the day: risk.drawdown_stop is {}", r.per_trade, r.drawdown_stop),
+            format!("is {}, so one stop ends the day: risk.drawdown_stop is {}", r.per_trade, r.drawdown_stop),
             "lower it, or raise risk.drawdown_stop".into(),
         );
     }
@@ -292,7 +288,7 @@ fn risk(s: &Settings, fault: &mut impl FnMut(&str, String, String)) {
         fault(
             "risk.max_coin_share",
             format!(
-                "is {}, more than all coins together may have: risk.max_leverage is {}",
+                "is {}, which is more than all coins together may have: risk.max_leverage is {}",
                 r.max_coin_share, r.max_leverage
             ),
             "lower it, or raise risk.max_leverage".into(),
@@ -300,7 +296,7 @@ fn risk(s: &Settings, fault: &mut impl FnMut(&str, String, String)) {
     }
 }
 
-fn neural(n: &NetworkParams, within: &mut impl FnMut(&str, f64, f64, f64)) {
+fn network_ranges(n: &NetworkParams, within: &mut Within<'_>) {
     let share = 1.0 - f64::EPSILON;
     within("models.neural.width", f64::from(n.width), 1.0, 4096.0);
     within("models.neural.blocks", f64::from(n.blocks), 0.0, 64.0);
@@ -314,13 +310,22 @@ fn neural(n: &NetworkParams, within: &mut impl FnMut(&str, f64, f64, f64)) {
     within("models.neural.seeds", f64::from(n.seeds), 1.0, 1000.0);
 }
 
+/// Checks that every number is within its range.
 fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     let mut within = |key: &str, value: f64, low: f64, high: f64| {
         if !(low..=high).contains(&value) {
             faults.push(Fault::new(key, format!("is {value}"), format!("give a value from {low} to {high}")));
         }
     };
-    let tiny = f64::MIN_POSITIVE;
+    market_ranges(s, &mut within);
+    training_ranges(s, &mut within);
+    account_ranges(s, &mut within);
+    service_ranges(s, &mut within);
+}
+
+type Within<'a> = dyn FnMut(&str, f64, f64, f64) + 'a;
+
+fn market_ranges(s: &Settings, within: &mut Within<'_>) {
     within("market.exchange.timeout_s", s.market.exchange.timeout_s, 0.1, 3600.0);
     within("market.exchange.retries", f64::from(s.market.exchange.retries), 0.0, 100.0);
     within("market.exchange.concurrency", s.market.exchange.concurrency as f64, 1.0, 256.0);
@@ -331,6 +336,9 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("universe.top_n", s.universe.top_n as f64, 1.0, 100_000.0);
     within("universe.min_daily_volume_usd", s.universe.min_daily_volume_usd, 0.0, 1e15);
     within("universe.min_age_days", s.universe.min_age_days, 0.0, 1e5);
+}
+
+fn training_ranges(s: &Settings, within: &mut Within<'_>) {
     within("labels.stop_atr", s.labels.stop_atr, 0.01, 1e3);
     within("labels.take_atr", s.labels.take_atr, 0.01, 1e3);
     within("labels.max_hold", f64::from(s.labels.max_hold), 1.0, 100_000.0);
@@ -353,21 +361,24 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("models.colsample_node", s.models.colsample_node, 0.01, 1.0);
     within("models.edge_huber_bps", s.models.edge_huber_bps, 1e-6, 1e6);
     within("models.edge_quantile", s.models.edge_quantile, 0.001, 0.999);
-    search(&s.models.search, &mut within);
-    neural(&s.models.neural, &mut within);
+    search_ranges(&s.models.search, within);
+    network_ranges(&s.models.neural, within);
     within("decide.threshold", s.decide.threshold, 0.0, 100.0);
     within("decide.threshold_bars", f64::from(s.decide.threshold_bars), 2.0, 2000.0);
     within("decide.reliability_bars", f64::from(s.decide.reliability_bars), 1.0, 1e6);
     within("decide.record_bars", f64::from(s.decide.record_bars), 1.0, 1e6);
     within("decide.record_min", f64::from(s.decide.record_min), 1.0, 1e6);
-    voters::ranges(&s.decide.voters, &mut within);
+    voters::ranges(&s.decide.voters, within);
+}
+
+fn account_ranges(s: &Settings, within: &mut Within<'_>) {
     within("costs.fee_bps", s.costs.fee_bps, 0.0, 1e4);
     within("costs.spread_bps", s.costs.spread_bps, 0.0, 1e4);
     within("costs.slippage_k", s.costs.slippage_k, 0.0, 1e6);
     within("costs.slippage_cap_bps", s.costs.slippage_cap_bps, 0.0, 1e4);
     within("costs.funding_bps_per_8h", s.costs.funding_bps_per_8h, 0.0, 1e4);
     within("costs.safety_margin_bps", s.costs.safety_margin_bps, 0.0, 1e4);
-    within("costs.notional", s.costs.notional, tiny, 1e12);
+    within("costs.notional", s.costs.notional, f64::MIN_POSITIVE, 1e12);
     within("risk.per_trade", s.risk.per_trade, 1e-6, 0.1);
     within("risk.daily_stop", s.risk.daily_stop, 1e-6, 1.0);
     within("risk.drawdown_stop", s.risk.drawdown_stop, 1e-6, 1.0);
@@ -393,6 +404,9 @@ fn ranges(s: &Settings, faults: &mut Vec<Fault>) {
     within("patterns.confirm_level", s.patterns.confirm_level, 1e-6, 0.5);
     within("patterns.most", s.patterns.most as f64, 1.0, 1000.0);
     within("patterns.leads", s.patterns.leads as f64, 0.0, 1000.0);
+}
+
+fn service_ranges(s: &Settings, within: &mut Within<'_>) {
     within("brain.connections", f64::from(s.brain.connections), 1.0, 100.0);
     within("sync.concurrency", s.sync.concurrency as f64, 1.0, 256.0);
     within("health.interval_s", s.health.interval_s, 1.0, 86_400.0);

@@ -1,40 +1,43 @@
-//! Layers built-in defaults, files, environment and `--set`, and finds unknown keys and wrong types.
+//! Merges the layers of settings (built-in defaults, files, environment, `--set`) and finds unknown keys and wrong
+//! types.
 
 use std::path::PathBuf;
 
 use config::{Config, Environment, File, FileFormat, Value, ValueKind};
 use serde_json::Value as Json;
 
-use super::check::{self, Fault, SettingsError};
+use super::check::{self, SettingsError};
+use super::fault::Fault;
 use super::{Settings, redact_url};
 
 const DEFAULTS: &str = include_str!("../../config/settings.yaml");
 const ENVIRONMENT_PREFIX: &str = "HURACAN";
 
-/// What the settings will be used for, and so which combinations matter.
+/// What the settings are used for, which decides which combinations are checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Purpose {
-    /// Training walk-forward: folds must fit the history, and the purge the labels.
+    /// Walk-forward training: folds must fit the history, and the purge must cover the labels.
     #[default]
     Training,
-    /// Tables and trades from given candles alone.
+    /// Tables and trades from given candles: folds are not checked.
     Tables,
 }
 
-/// Where settings come from, besides the built-in defaults; later ones win.
+/// The layers above the built-in defaults; later ones win.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// Files of `--config`, in the order given.
+    /// Files of `--config`, in the given order.
     pub files: Vec<PathBuf>,
-    /// Variables `HURACAN__SECTION__KEY`; empty leaves the environment out.
+    /// Variables `HURACAN__SECTION__KEY`; empty to ignore the environment.
     pub environment: Vec<(String, String)>,
-    /// `key.path=value` of `--set`, in the order given.
+    /// `key.path=value` of `--set`, in the given order.
     pub overrides: Vec<String>,
+    /// What the settings are used for.
     pub purpose: Purpose,
 }
 
 impl Sources {
-    /// Takes the process's own environment.
+    /// Adds the environment of this process.
     pub fn with_environment(mut self) -> Self {
         self.environment =
             std::env::vars().filter(|(name, _)| name.starts_with(&format!("{ENVIRONMENT_PREFIX}__"))).collect();
@@ -45,18 +48,19 @@ impl Sources {
 /// Reads and validates all settings.
 ///
 /// # Errors
-/// One [`SettingsError`] that lists every unknown key, wrong type and impossible combination.
+/// A single [`SettingsError`] that lists every unknown key, wrong type, value out of range and impossible
+/// combination.
 pub fn load(sources: &Sources) -> Result<Settings, SettingsError> {
     let mut faults = Vec::new();
     let schema = defaults();
     let merged = merge(sources, &mut faults);
     let mut explicit = Vec::new();
-    keys(&merged, "", &mut explicit);
+    collect_keys(&merged, "", &mut explicit);
     let mut tree = schema.clone();
     overlay(&mut tree, merged, "", &mut faults);
     check::choices(&schema, &mut tree, &mut faults);
 
-    // A faulty leaf has been left at its default, so that the rest can still be checked.
+    // A faulty leaf keeps its default, so that the rest can still be checked.
     match serde_json::from_value::<Settings>(tree) {
         Ok(settings) => {
             check::combinations(&settings, sources.purpose, &mut faults);
@@ -66,7 +70,7 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsError> {
                 faults.push(Fault::new(
                     "brain.url",
                     "holds a password, and settings files are synced to the remote",
-                    "give the address by the environment variable HURACAN__BRAIN__URL, or the password alone by PGPASSWORD",
+                    "give the address in the environment variable HURACAN__BRAIN__URL, or only the password in PGPASSWORD",
                 ));
             }
             if faults.is_empty() {
@@ -101,14 +105,14 @@ fn merge(sources: &Sources, faults: &mut Vec<Fault>) -> Value {
                     Err(error) => faults.push(Fault::new(
                         "--config",
                         format!("{} cannot be read as YAML: {error}", path.display()),
-                        "mend the file",
+                        "fix the YAML of the file",
                     )),
                 }
             }
             Err(error) => faults.push(Fault::new(
                 "--config",
                 format!("{} cannot be opened: {error}", path.display()),
-                "name a file that exists",
+                "give the path of a readable file",
             )),
         }
     }
@@ -134,7 +138,7 @@ fn merge(sources: &Sources, faults: &mut Vec<Fault>) -> Value {
     match builder.build() {
         Ok(config) => config.cache,
         Err(error) => {
-            faults.push(Fault::new("settings", error.to_string(), "mend the named layer"));
+            faults.push(Fault::new("settings", error.to_string(), "fix the layer that the error names"));
             Value::from(config::Map::<String, Value>::new())
         }
     }
@@ -159,24 +163,24 @@ fn to_json(value: Value) -> Json {
     }
 }
 
-/// Every leaf that a layer sets.
-fn keys(layer: &Value, path: &str, out: &mut Vec<String>) {
+/// Collects the key of every leaf that a layer sets.
+fn collect_keys(layer: &Value, path: &str, out: &mut Vec<String>) {
     match &layer.kind {
         ValueKind::Table(entries) => {
             for (key, value) in entries {
                 let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                keys(value, &full, out);
+                collect_keys(value, &full, out);
             }
         }
         _ => out.push(path.to_owned()),
     }
 }
 
-/// Lays `layer` over `tree`; `tree` holds the defaults and so says which keys and types exist.
+/// Merges `layer` into `tree`. The tree holds the defaults, which define the existing keys and their types.
 fn overlay(tree: &mut Json, layer: Value, path: &str, faults: &mut Vec<Fault>) {
     let Some(known) = tree.as_object_mut() else { return };
     let ValueKind::Table(entries) = layer.kind else {
-        faults.push(Fault::new(path, "is a single value", "it is a section: give the keys below it"));
+        faults.push(Fault::new(path, "is a section, but a single value was given", "give the keys below it"));
         return;
     };
     let mut entries: Vec<_> = entries.into_iter().collect();
@@ -190,7 +194,7 @@ fn overlay(tree: &mut Json, layer: Value, path: &str, faults: &mut Vec<Fault>) {
                 let remedy = match nearest {
                     Some(name) if path.is_empty() => format!("did you mean '{name}'?"),
                     Some(name) => format!("did you mean '{path}.{name}'?"),
-                    None => format!("known here: {}", names.join(", ")),
+                    None => format!("the settings here are: {}", names.join(", ")),
                 };
                 faults.push(Fault::new(full, "is not a setting", remedy));
             }
@@ -203,7 +207,7 @@ fn overlay(tree: &mut Json, layer: Value, path: &str, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Reads `value` as the type of the default in `slot`.
+/// Converts `value` to the type of the default in `slot`.
 fn coerce(slot: &Json, value: Value, key: &str) -> Result<Json, Fault> {
     let given = to_json(value);
     let text = match &given {
@@ -217,13 +221,13 @@ fn coerce(slot: &Json, value: Value, key: &str) -> Result<Json, Fault> {
             "false" | "no" | "off" => Ok(false.into()),
             _ => Err(wrong("true or false")),
         },
-        // Whether a number must be whole is decided by the typed settings: see check::whole.
+        // check::is_whole decides whether a number must be whole.
         Json::Number(_) if key == "brain.feature_days" && text == "all" => Ok("all".into()),
         Json::Number(_) => {
             if given.is_object() || given.is_array() {
                 return Err(wrong("a number"));
             }
-            if check::whole(key) {
+            if check::is_whole(key) {
                 let whole = text.parse::<u64>().map_err(|_| wrong("a whole number, 0 or more"))?;
                 if key != "seed" && whole > u64::from(u32::MAX) {
                     return Err(wrong("a whole number below 4294967296"));
@@ -247,12 +251,12 @@ fn coerce(slot: &Json, value: Value, key: &str) -> Result<Json, Fault> {
                 _ => return Err(wrong("a list of numbers")),
             };
             let number = |text: &String| -> Option<Json> {
-                if check::whole(key) {
+                if check::is_whole(key) {
                     return text.parse::<u32>().ok().map(Json::from);
                 }
                 text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Json::from)
             };
-            let expected = if check::whole(key) { "a list of whole numbers" } else { "a list of numbers" };
+            let expected = if check::is_whole(key) { "a list of whole numbers" } else { "a list of numbers" };
             parts.iter().map(|part| number(part).ok_or_else(|| wrong(expected))).collect()
         }
         Json::Array(_) => match given {
@@ -267,6 +271,12 @@ fn coerce(slot: &Json, value: Value, key: &str) -> Result<Json, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::DecideParams;
+    use crate::folds::FoldParams;
+    use crate::patterns::PatternParams;
+    use crate::risk::RiskParams;
+    use crate::shadow::{BarrierParams, CostParams};
+    use crate::trainer::{ApprovalParams, ModelParams};
 
     fn sets(overrides: &[&str]) -> Result<Settings, SettingsError> {
         load(&Sources { overrides: overrides.iter().map(|s| (*s).to_owned()).collect(), ..Sources::default() })
@@ -284,7 +294,24 @@ mod tests {
         let pod = concat!(env!("CARGO_MANIFEST_DIR"), "/config/runpod.yaml");
         let pod = load(&Sources { files: vec![pod.into()], ..Sources::default() }).unwrap();
         assert_eq!((pod.engine.device.as_str(), pod.engine.fallback), ("cuda", true));
-        assert_eq!((&pod.brain, &pod.sync), (&defaults.brain, &defaults.sync), "these come from the environment");
+        assert_eq!(
+            (&pod.brain, &pod.sync),
+            (&defaults.brain, &defaults.sync),
+            "brain and sync are configured by the environment"
+        );
+    }
+
+    #[test]
+    fn built_in_settings_equal_the_defaults_of_the_compute_crates() {
+        let settings = load(&Sources::default()).unwrap();
+        assert_eq!(settings.labels, BarrierParams::default());
+        assert_eq!(settings.folds, FoldParams::default());
+        assert_eq!(settings.models, ModelParams::default());
+        assert_eq!(settings.decide, DecideParams::default());
+        assert_eq!(settings.costs, CostParams::default());
+        assert_eq!(settings.risk, RiskParams::default());
+        assert_eq!(settings.approve, ApprovalParams::default());
+        assert_eq!(settings.patterns, PatternParams::default());
     }
 
     #[test]
@@ -326,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn one_error_lists_every_fault_with_key_and_remedy() {
+    fn one_error_lists_every_fault_with_its_key_and_remedy() {
         let error = sets(&[
             "market.timefrme=1h",
             "universe.top_n=many",
@@ -355,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_voting_engines_are_found_with_all_others() {
+    fn faults_of_voters_are_found_with_all_others() {
         let error = sets(&[
             "decide.engines.off=rsi, emacross",
             "decide.engines.ema_cross.fast_bars=20",
@@ -370,7 +397,7 @@ mod tests {
         let error = error.unwrap_err();
         let text = error.to_string();
         for part in [
-            "off: names no engine: 'emacross'; did you mean 'ema_cross'?",
+            "off: names an unknown voter: 'emacross'; did you mean 'ema_cross'?",
             "ema_cross.fast_bars: is 20; set it below slow_bars, which is 20",
             "sma_cross.slow_bars",
             "rsi.low: is 80",
@@ -387,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_of_risk_that_cannot_hold_together_are_faults() {
+    fn contradictory_risk_limits_are_faults() {
         let risk = |overrides: &[&str]| sets(overrides).map(|_| String::new()).unwrap_or_else(|e| e.to_string());
         let text = risk(&["risk.per_trade=0.03", "risk.max_coin_share=3", "risk.streak_factor=0"]);
         for part in ["more than a whole day may lose", "more than all coins together", "risk.streak_factor: is 0"] {
@@ -398,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_file_is_refused_and_one_from_the_environment_is_hidden() {
+    fn a_password_in_a_file_is_rejected_and_one_from_the_environment_is_hidden() {
         assert!(sets(&["brain.url=postgres://u:secret@h/db"]).unwrap_err().to_string().contains("HURACAN__BRAIN__URL"));
         let settings = load(&Sources {
             environment: vec![("HURACAN__BRAIN__URL".into(), "postgres://u:secret@h/db".into())],

@@ -1,12 +1,12 @@
-//! What must hold among the parameters of the voters.
+//! Validation of the voters' parameters.
 
-use super::check::Fault;
+use super::fault::Fault;
 use crate::decide::votes::{VOTER_NAMES, VoterParams};
 
-/// Longest window of an engine, bars.
+/// Longest window of a voter, bars.
 const LONGEST: usize = 5000;
 
-/// Lengths that must be whole.
+/// The voters' settings that must be whole numbers.
 pub(super) const WHOLE: &[&str] = &[
     "decide.engines.atr_bars",
     "decide.engines.ema_cross.fast_bars",
@@ -44,15 +44,15 @@ pub(super) const WHOLE: &[&str] = &[
     "decide.engines.relative_strength.bars",
 ];
 
-/// Checks names and combinations.
+/// Checks the names of voters and the combinations of their parameters.
 pub(super) fn combinations(e: &VoterParams, faults: &mut Vec<Fault>) {
     for name in &e.off {
         if !VOTER_NAMES.contains(&name.as_str()) {
             let remedy = match crate::text::nearest_word(name, &VOTER_NAMES) {
                 Some(nearest) => format!("did you mean '{nearest}'?"),
-                None => format!("the engines are: {}", VOTER_NAMES.join(", ")),
+                None => format!("the voters are: {}", VOTER_NAMES.join(", ")),
             };
-            faults.push(Fault::new("decide.engines.off", format!("names no engine: '{name}'"), remedy));
+            faults.push(Fault::new("decide.engines.off", format!("names an unknown voter: '{name}'"), remedy));
         }
     }
     let mut below = |key: &str, low: f64, other: &str, high: f64| {
@@ -81,7 +81,7 @@ pub(super) fn combinations(e: &VoterParams, faults: &mut Vec<Fault>) {
     below("bitcoin_lead.bars", lead.bars as f64, "deviation_bars", lead.deviation_bars as f64);
 }
 
-/// Checks ranges.
+/// Checks that every parameter of a voter is within its range.
 pub(super) fn ranges(e: &VoterParams, within: &mut dyn FnMut(&str, f64, f64, f64)) {
     let mut whole = |key: &str, value: usize, low: usize| {
         within(&format!("decide.engines.{key}"), value as f64, low as f64, LONGEST as f64);

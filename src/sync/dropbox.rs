@@ -1,8 +1,8 @@
 //! Dropbox as a service of OpenDAL.
 //!
-//! OpenDAL's own service sends a file in one request, which Dropbox caps at 150 MB and which needs all of it in memory;
-//! it lists bare names without their folders, tells no content hash, keeps a token that Dropbox no longer takes, and
-//! has its hosts built in. This one uploads in sessions, lists paths with content hashes, and renews its token.
+//! OpenDAL's own service sends a file in one request, which Dropbox limits to 150 MB and which needs all of it in memory.
+//! It lists names without their folders and without content hashes, does not renew an expired token, and has fixed hosts.
+//! This one uploads in sessions, lists paths with content hashes, and renews its token.
 
 mod account;
 mod hash;
@@ -24,26 +24,28 @@ use serde_json::{Value, json};
 pub(super) use account::Access;
 use account::Account;
 pub(super) use hash::ContentHash;
-use metadata::{Known, Page};
+use metadata::{EntryMetadata, Page};
 pub(super) use sessions::Sessions;
 use write::Writer;
 
-/// Most entries of one page of a listing; Dropbox allows 2,000.
+/// Entries per page of a listing; Dropbox allows up to 2,000.
 const PAGE: usize = 2000;
 
-/// The whole of an account's folder, or of an app's. What is cut off is noted in `sessions`, and gone on with from there.
+/// An operator for the whole folder of the account or app. Uploads in progress are recorded in `sessions`, and resumed from
+/// there.
 pub(super) fn operator(access: Access, endpoint: &str, http: HttpTransporter, sessions: Arc<Sessions>) -> Operator {
     let service = Dropbox { account: Arc::new(Account::new(access, endpoint)), sessions };
     Operator::from_parts(OperationContext::new().with_http_transport(http), Arc::new(service))
 }
 
-/// `a/b/` as Dropbox wants it: `/a/b`, and nothing for the root.
+/// A path in Dropbox's form: `/a/b` for `a/b/`, and an empty one for the root.
 fn api_path(path: &str) -> String {
     let path = path.trim_matches('/');
     if path.is_empty() { String::new() } else { format!("/{path}") }
 }
 
-fn at(path: &str) -> Value {
+/// The arguments of a call that takes only a path.
+fn path_argument(path: &str) -> Value {
     json!({ "path": api_path(path) })
 }
 
@@ -80,7 +82,7 @@ impl Service for Dropbox {
             write_can_multi: true,
             create_dir: true,
             delete: true,
-            // A folder goes with all that is in it, in one request.
+            // One request deletes a folder with its content.
             delete_with_recursive: true,
             list: true,
             list_with_recursive: true,
@@ -90,20 +92,21 @@ impl Service for Dropbox {
     }
 
     async fn create_dir(&self, ctx: &OperationContext, path: &str, _: OpCreateDir) -> Result<RpCreateDir> {
-        let made = self.account.call::<Value>(ctx.http_transport(), "create_folder_v2", &at(path)).await;
-        match made {
+        let created = self.account.call::<Value>(ctx.http_transport(), "create_folder_v2", &path_argument(path)).await;
+        match created {
             Err(error) if error.kind() != ErrorKind::IsADirectory => Err(error),
             _ => Ok(RpCreateDir::default()),
         }
     }
 
     async fn stat(&self, ctx: &OperationContext, path: &str, _: OpStat) -> Result<RpStat> {
-        let known: Known = self.account.call(ctx.http_transport(), "get_metadata", &at(path)).await?;
-        Ok(RpStat::new(known.metadata()?))
+        let entry: EntryMetadata =
+            self.account.call(ctx.http_transport(), "get_metadata", &path_argument(path)).await?;
+        Ok(RpStat::new(entry.metadata()?))
     }
 
     fn read(&self, ctx: &OperationContext, path: &str, _: OpRead) -> Result<Self::Reader> {
-        Ok(oio::StreamReader::new(Download { asked: self.asked(ctx, path) }))
+        Ok(oio::StreamReader::new(Download { target: self.target(ctx, path) }))
     }
 
     fn write(&self, ctx: &OperationContext, path: &str, _: OpWrite) -> Result<Self::Writer> {
@@ -111,11 +114,11 @@ impl Service for Dropbox {
     }
 
     fn delete(&self, ctx: &OperationContext) -> Result<Self::Deleter> {
-        Ok(oio::OneShotDeleter::new(Deletion { asked: self.asked(ctx, "") }))
+        Ok(oio::OneShotDeleter::new(Deletion { target: self.target(ctx, "") }))
     }
 
     fn list(&self, ctx: &OperationContext, path: &str, args: OpList) -> Result<Self::Lister> {
-        Ok(oio::PageLister::new(Listing { asked: self.asked(ctx, path), recursive: args.recursive() }))
+        Ok(oio::PageLister::new(Listing { target: self.target(ctx, path), recursive: args.recursive() }))
     }
 
     fn copy(&self, _: &OperationContext, _: &str, _: &str, _: OpCopy) -> Result<Self::Copier> {
@@ -132,43 +135,43 @@ impl Service for Dropbox {
 }
 
 fn unsupported() -> Error {
-    Error::new(ErrorKind::Unsupported, "nothing here copies, moves or signs")
+    Error::new(ErrorKind::Unsupported, "copy, rename and presign are not implemented for Dropbox")
 }
 
 impl Dropbox {
-    fn asked(&self, ctx: &OperationContext, path: &str) -> Asked {
-        Asked { account: self.account.clone(), http: ctx.http_transport().clone(), path: path.to_owned() }
+    fn target(&self, ctx: &OperationContext, path: &str) -> Target {
+        Target { account: self.account.clone(), http: ctx.http_transport().clone(), path: path.to_owned() }
     }
 }
 
-/// Whom to ask, and about what.
-struct Asked {
+/// The account and path of a request.
+struct Target {
     account: Arc<Account>,
     http: HttpTransporter,
     path: String,
 }
 
 struct Download {
-    asked: Asked,
+    target: Target,
 }
 
 impl oio::StreamRead for Download {
     async fn open(&self, range: BytesRange) -> Result<(RpRead, Box<dyn oio::ReadStreamDyn>)> {
-        let Asked { account, http, path } = &self.asked;
-        let response: Response<HttpBody> = account.download(http, &at(path), range).await?;
+        let Target { account, http, path } = &self.target;
+        let response: Response<HttpBody> = account.download(http, &path_argument(path), range).await?;
         let metadata: Metadata = parse_into_metadata(path, response.headers())?;
         Ok((RpRead::new(metadata), Box::new(response.into_body())))
     }
 }
 
 struct Deletion {
-    asked: Asked,
+    target: Target,
 }
 
 impl oio::OneShotDelete for Deletion {
     async fn delete_once(&self, path: String, _: OpDelete) -> Result<()> {
-        let Asked { account, http, .. } = &self.asked;
-        match account.call::<Value>(http, "delete_v2", &at(&path)).await {
+        let Target { account, http, .. } = &self.target;
+        match account.call::<Value>(http, "delete_v2", &path_argument(&path)).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -176,13 +179,13 @@ impl oio::OneShotDelete for Deletion {
 }
 
 struct Listing {
-    asked: Asked,
+    target: Target,
     recursive: bool,
 }
 
 impl oio::PageList for Listing {
     async fn next_page(&self, ctx: &mut oio::PageContext) -> Result<()> {
-        let Asked { account, http, path } = &self.asked;
+        let Target { account, http, path } = &self.target;
         let answer = if ctx.token.is_empty() {
             let arguments = json!({ "path": api_path(path), "recursive": self.recursive, "limit": PAGE });
             account.call::<Page>(http, "list_folder", &arguments).await
@@ -198,10 +201,10 @@ impl oio::PageList for Listing {
             Err(error) => return Err(error),
         };
         let (top, path) = (api_path(path).len(), path.trim_start_matches('/'));
-        for known in &page.entries {
-            let metadata = known.metadata()?;
-            // Dropbox knows no upper and lower case: above the folder that was asked for, its own spelling may be another.
-            let Some(below) = known.path_display.get(top..).map(|below| below.trim_start_matches('/')) else {
+        for entry in &page.entries {
+            let metadata = entry.metadata()?;
+            // Dropbox ignores case: it may spell the listed folder and those above it differently.
+            let Some(below) = entry.path_display.get(top..).map(|below| below.trim_start_matches('/')) else {
                 continue;
             };
             if below.is_empty() {

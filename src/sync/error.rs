@@ -1,4 +1,4 @@
-//! What can go wrong between here and the remote, and what to do about it.
+//! Errors of the remote, with remedies.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,20 +7,62 @@ use opendal::ErrorKind;
 
 use crate::files::WriteError;
 
+/// An error of the remote or of a transfer. Each message ends with a remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
+    /// A secret is missing in the environment.
     #[error("{name} is not set; {remedy}")]
-    NoSecret { name: &'static str, remedy: &'static str },
+    MissingSecret {
+        /// The environment variable.
+        name: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A setting cannot be used.
     #[error("{key}: {problem}; {remedy}")]
-    Setting { key: &'static str, problem: String, remedy: &'static str },
+    Setting {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The remote refused a request, or cannot be reached.
     #[error("the remote cannot {action} '{path}': {reason}; {remedy}")]
-    Remote { action: &'static str, path: String, kind: ErrorKind, reason: String, remedy: &'static str },
-    #[error("the remote gave back other bytes than were written to '{path}'; look at its storage before trusting it")]
-    Mangled { path: String },
+    Remote {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// Path on the remote.
+        path: String,
+        /// OpenDAL's kind of error.
+        kind: ErrorKind,
+        /// The remote's message.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A file on the remote is not what was written.
+    #[error("the remote returned other bytes than were written to '{path}'; check its storage before you trust it")]
+    Corrupted {
+        /// Path on the remote.
+        path: String,
+    },
+    /// A path on the remote that would lead out of the workdir.
     #[error("the remote lists '{path}', which would leave the work folder; remove or rename it there")]
-    Outside { path: String },
-    #[error("cannot read {}: {source}; look at the file and its permissions", path.display())]
-    Local { path: PathBuf, source: io::Error },
+    OutsideWorkdir {
+        /// The path.
+        path: String,
+    },
+    /// A local file cannot be read.
+    #[error("cannot read {}: {source}; check the file and its permissions", path.display())]
+    Local {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A local file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -55,10 +97,10 @@ fn remedy(error: &opendal::Error) -> &'static str {
         ErrorKind::ConfigInvalid | ErrorKind::Unsupported => "check sync.remote in the settings",
         ErrorKind::RateLimited => "lower sync.concurrency, or try later",
         ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
-            "a file and a folder have the same name there: rename one"
+            "a file and a folder on the remote have the same name: rename one"
         }
         _ if error.is_temporary() || error.is_persistent() => {
-            "all tries failed: check the network and sync.remote.endpoint"
+            "all retries failed: check the network and sync.remote.endpoint"
         }
         _ => "check that the remote is reachable and has space",
     }

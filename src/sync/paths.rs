@@ -1,33 +1,42 @@
-//! Which place on the remote each local file has, and back.
+//! Maps local files to their paths on the remote, and back.
 
 use chrono::NaiveDate;
 
 use crate::files::is_plain_name;
 
-/// The databases that are copied to the remote: the library, where it is a file, and the journal.
+/// The databases that are copied to the remote: the brain if it is a file, and the journal.
 pub const DATABASES: [&str; 2] = ["brain.db", "journal.db"];
 
-/// A kind of local file; each has its own folder here and there.
+/// A kind of local file. Each has its own folder, locally and on the remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
+    /// Candle files, shared by all days.
     Candles,
+    /// Models with their metadata.
     Models,
+    /// Learning snapshots.
     Learning,
+    /// Log files.
     Logs,
+    /// Status and health checks.
     Monitoring,
+    /// Reports.
     Reports,
+    /// Exported tables.
     Exports,
+    /// Settings files.
     Config,
-    /// Trained symbols of a run that has not ended yet.
+    /// Trained symbols of an unfinished run.
     Checkpoints,
-    /// Copies of the library's and the journal's files, which are gone from here once they lie on the remote.
+    /// Copies of the brain's and the journal's files. The local copies are deleted after the upload.
     Databases,
 }
 
 impl Kind {
-    /// What lies here and there alike when a day has ended: every kind but checkpoints, which nobody needs once their run
-    /// has ended, and copies of databases.
-    pub const ALL: [Self; 8] = [
+    /// The kinds that the background schedules upload, and the end of a run once more. A finished day has the same files of
+    /// these kinds locally and on the remote. Checkpoints and database copies are left out: the training and the end of a run
+    /// upload them, and neither keeps both sides equal.
+    pub const SCHEDULED: [Self; 8] = [
         Self::Candles,
         Self::Models,
         Self::Learning,
@@ -54,7 +63,7 @@ impl Kind {
         }
     }
 
-    /// Folder below `{root}/{date}`, or below `{root}` for what all days share.
+    /// Folder below `{root}/{date}`, or below `{root}` for files that all days share.
     fn remote_folder(self) -> &'static str {
         match self {
             Self::Learning => "learning",
@@ -72,8 +81,8 @@ impl Kind {
         }
     }
 
-    /// Whether a file of this name, relative to the kind's folder, is synced.
-    fn takes(self, inner: &str) -> bool {
+    /// Whether a file is synced. `inner` is its path below the kind's folder.
+    fn includes(self, inner: &str) -> bool {
         let ends = |endings: &[&str]| endings.iter().any(|ending| inner.ends_with(ending));
         let flat = !inner.contains('/');
         match self {
@@ -90,32 +99,32 @@ impl Kind {
     }
 }
 
-/// The kind of a local path (relative to the workdir, with `/`), and the rest of it below that kind's folder.
+/// Kind of a local path (relative to the workdir, with `/`), and the rest of the path below that kind's folder.
 fn classify(local: &str) -> Option<(Kind, &str)> {
     if !is_plain(local) {
         return None;
     }
-    // Learning lies inside logs: it comes before it in `Kind::ALL`.
-    let (kind, inner) = Kind::ALL.into_iter().chain([Kind::Checkpoints, Kind::Databases]).find_map(|kind| {
+    // The folder of learning snapshots is inside that of the logs, so it comes first in `Kind::SCHEDULED`.
+    let (kind, inner) = Kind::SCHEDULED.into_iter().chain([Kind::Checkpoints, Kind::Databases]).find_map(|kind| {
         let inner = local.strip_prefix(kind.local_folder())?.strip_prefix('/')?;
         Some((kind, inner))
     })?;
-    kind.takes(inner).then_some((kind, inner))
+    kind.includes(inner).then_some((kind, inner))
 }
 
-/// Whether a relative path has only ordinary parts: no `..`, no hidden or empty part, no other system's separators.
+/// Whether a relative path has only plain parts: no `..`, no hidden or empty part, no separators of other systems.
 pub(super) fn is_plain(path: &str) -> bool {
     path.split('/').all(is_plain_name)
 }
 
-/// Where a local file (relative to the workdir, with `/`) goes on the remote, without a leading slash; none for
-/// files that are not synced.
+/// Path on the remote of a local file (relative to the workdir, with `/`), without a leading slash; none for files that
+/// are not synced.
 pub fn remote_path(local: &str, date: NaiveDate, root: &str) -> Option<String> {
     let (kind, inner) = classify(local)?;
     Some(format!("{}/{inner}", kind.remote_prefix(date, root)))
 }
 
-/// The inverse of [`remote_path`] within one kind: none for a name that no synced file has, such as one with `..`.
+/// The inverse of [`remote_path`] within one kind; none for a path that no synced file has, such as one with `..`.
 pub fn local_path(remote: &str, kind: Kind, date: NaiveDate, root: &str) -> Option<String> {
     let inner = remote.strip_prefix(&kind.remote_prefix(date, root))?.strip_prefix('/')?;
     let local = format!("{}/{inner}", kind.local_folder());
@@ -126,7 +135,7 @@ pub(super) fn kind_of(local: &str) -> Option<Kind> {
     classify(local).map(|(kind, _)| kind)
 }
 
-/// The day that a file's name bears (`…_20251108…` or `…_2025-11-08…`).
+/// The day in a file's name (`…_20251108…` or `…_2025-11-08…`).
 pub(super) fn day_in_name(local: &str) -> Option<NaiveDate> {
     let name = local.rsplit('/').next()?;
     let stem = name.split('.').next()?;
@@ -145,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_the_place_that_the_contract_gives_it() {
+    fn every_kind_has_the_remote_path_of_the_contract() {
         let at = |local| remote_path(local, day(), "Runpodhuracan");
         for (local, remote) in [
             ("data/candles/BTC-USDT.parquet", "data/candles/BTC-USDT.parquet"),
@@ -181,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remote_path_leads_back_to_its_local_file() {
+    fn a_remote_path_maps_back_to_its_local_file() {
         for local in ["data/candles/A-B.parquet", "models/A-B/metadata.json", "logs/learning/x.json", "logs/a.log"] {
             let kind = kind_of(local).unwrap();
             let remote = remote_path(local, day(), "R").unwrap();
@@ -190,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_would_leave_the_folder_has_no_place() {
+    fn a_path_that_would_leave_the_folder_is_not_mapped() {
         for inner in ["../../etc/passwd", "a/../../b", "/etc/passwd", "..\\x", "C:x", ".ssh/key", "a//b", "a/./b"] {
             assert_eq!(remote_path(&format!("models/{inner}"), day(), "R"), None, "{inner}");
             assert_eq!(local_path(&format!("R/2025-11-08/models/{inner}"), Kind::Models, day(), "R"), None, "{inner}");

@@ -1,4 +1,4 @@
-//! Uploading what changed.
+//! Uploads what changed.
 
 use std::fs;
 use std::path::Path;
@@ -12,35 +12,37 @@ use tokio::sync::watch;
 use super::paths::{Kind, day_in_name, remote_path};
 use super::transfer::{digest_local, upload};
 use super::walk::local_files;
-use super::{Failure, Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError};
+use super::{Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError, TransferFailure};
 
-/// What to upload, and from where.
+/// The arguments of a push: what to upload, and where to.
 #[derive(Clone, Copy)]
 pub struct Push<'a> {
+    /// Folder that local paths are relative to.
     pub workdir: &'a Path,
     /// Day whose folder on the remote gets the files.
     pub date: NaiveDate,
+    /// Kinds of files to upload.
     pub kinds: &'a [Kind],
-    /// What the remote has already.
+    /// The files that are on the remote already.
     pub known: &'a Manifest,
-    /// Leaves alone what has not changed since.
+    /// Skips files that have not changed since then.
     pub changed_since: Option<SystemTime>,
-    /// Once true, no further file is begun.
+    /// Once true, no further file is started.
     pub stop: Option<&'a watch::Receiver<bool>>,
-    /// Told of every file as soon as it lies on the remote, so that it can be noted even of a push that is cut off.
+    /// Called as soon as a file is on the remote, so that an aborted push can be recorded as well.
     pub on_uploaded: &'a (dyn Fn(&str, &ManifestEntry) + Send + Sync),
 }
 
 impl<'a> Push<'a> {
-    /// All files of `kinds`, noted nowhere.
+    /// A push of all files of `kinds`, without a callback.
     pub fn new(workdir: &'a Path, date: NaiveDate, kinds: &'a [Kind], known: &'a Manifest) -> Self {
         Self { workdir, date, kinds, known, changed_since: None, stop: None, on_uploaded: &|_, _| {} }
     }
 
-    fn wants(&self, local: &str) -> bool {
+    fn is_selected(&self, local: &str) -> bool {
         let Some(since) = self.changed_since else { return true };
         let changed = fs::metadata(self.workdir.join(local)).and_then(|meta| meta.modified());
-        // A file whose age nobody knows is looked at.
+        // A file of unknown age is not skipped.
         changed.map_or(true, |changed| changed >= since)
     }
 
@@ -49,14 +51,16 @@ impl<'a> Push<'a> {
     }
 }
 
-/// What one push did.
+/// The result of a push.
 #[derive(Debug, Default)]
 pub struct Pushed {
-    /// New entries: the caller adds them to its manifest. Complete up to the failures.
+    /// The uploaded files, to be added to the manifest.
     pub uploaded: Manifest,
-    /// Files whose content the remote already has.
+    /// Files whose content the remote has already.
     pub unchanged: usize,
-    pub failed: Vec<Failure>,
+    /// Files that failed, sorted by path.
+    pub failed: Vec<TransferFailure>,
+    /// Bytes uploaded.
     pub bytes: u64,
 }
 
@@ -66,20 +70,20 @@ enum Outcome {
 }
 
 impl Remote {
-    /// Uploads every file of the push's kinds that its manifest does not know with the same SHA-256.
+    /// Uploads every file of the push's kinds that its manifest does not have with the same SHA-256.
     ///
-    /// A known file goes again into the folder of a new day, so that each day is complete; only files whose name
-    /// bears another day (logs, exports) stay in that day's folder. One file failing does not stop the others.
+    /// A file of another day's folder is uploaded again into that of a new day, so that each day is complete. Only files with
+    /// another day in their name (logs, exports) stay in that day's folder. If a file fails, the others continue.
     ///
     /// # Errors
-    /// [`SyncError::Local`] when a local folder cannot be listed; failures of single files are in the result.
+    /// [`SyncError::Local`] if a local folder cannot be listed. Failures of single files are in the result.
     pub async fn push(&self, push: Push<'_>, progress: OnProgress<'_>) -> Result<Pushed, SyncError> {
         let mut files = local_files(push.workdir, push.kinds)?;
-        files.retain(|local| push.wants(local));
+        files.retain(|local| push.is_selected(local));
         Ok(self.push_files(push, files, progress).await)
     }
 
-    /// The same for the files named alone, by their local paths; what cannot be done is in the result.
+    /// Like [`Remote::push`], but only for the given local paths. Failures are in the result.
     pub async fn push_files(&self, push: Push<'_>, files: Vec<String>, progress: OnProgress<'_>) -> Pushed {
         let files_total = files.len();
         let (done, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
@@ -108,7 +112,7 @@ impl Remote {
                     pushed.uploaded.insert(path, entry);
                 }
                 Ok(Outcome::Unchanged) => pushed.unchanged += 1,
-                Err(error) => pushed.failed.push(Failure { path, error }),
+                Err(error) => pushed.failed.push(TransferFailure { path, error }),
             }
         }
         pushed.failed.sort_by(|a, b| a.path.cmp(&b.path));
@@ -117,11 +121,11 @@ impl Remote {
 
     async fn push_one(&self, push: &Push<'_>, local: &str) -> Result<Outcome, SyncError> {
         let path = push.workdir.join(local);
-        let target =
-            remote_path(local, push.date, &self.root).ok_or_else(|| SyncError::Outside { path: local.to_owned() })?;
+        let target = remote_path(local, push.date, &self.root)
+            .ok_or_else(|| SyncError::OutsideWorkdir { path: local.to_owned() })?;
         if let Some(known) = push.known.get(local) {
-            let elsewhere = known.remote_path != target && day_in_name(local).is_none_or(|day| day == push.date);
-            if !elsewhere {
+            let has_moved = known.remote_path != target && day_in_name(local).is_none_or(|day| day == push.date);
+            if !has_moved {
                 let (size, sha256) = digest_local(path.clone()).await?;
                 if size == known.size && sha256 == known.sha256 {
                     return Ok(Outcome::Unchanged);

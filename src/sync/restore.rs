@@ -1,4 +1,4 @@
-//! Bringing back what the remote has.
+//! Downloads files from the remote.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,34 +12,38 @@ use sha2::{Digest, Sha256};
 use super::dropbox::ContentHash;
 use super::paths::{Kind, local_path};
 use super::transfer::{digest_local, digest_remote, read_local, read_remote};
-use super::{Failure, Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError};
-use crate::files::Unfinished;
+use super::{Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError, TransferFailure};
+use crate::files::AtomicFile;
 use crate::settings::RemoteKind;
 use crate::text::hex;
 
-/// What to bring back.
+/// What to restore.
 #[derive(Debug, Clone)]
 pub struct Scope {
+    /// Kinds of files.
     pub kinds: Vec<Kind>,
-    /// Day whose folder is read; candles are shared by all days.
+    /// Day whose folder is read. Candles are shared by all days.
     pub date: NaiveDate,
-    /// Replaces local files that are newer than the remote's, too.
+    /// Whether local files that are newer than those of the remote are replaced as well.
     pub overwrite_newer: bool,
 }
 
-/// What a restore did; paths are local ones, sorted.
+/// The result of a restore. Paths are local, sorted.
 #[derive(Debug, Default)]
 pub struct Restored {
+    /// Files that were downloaded.
     pub written: Vec<String>,
-    /// Local files with the same content already.
+    /// Local files that had the same content already.
     pub same: usize,
-    /// Local files kept because they are newer, or the remote does not say how old its own is.
+    /// Local files that were kept because they are newer, or because the remote does not report the age of its own.
     pub kept_newer: Vec<String>,
-    /// Names on the remote that no synced file has, such as one with `..`: left alone.
+    /// Remote paths that no synced file has, such as one with `..`. They were skipped.
     pub refused: Vec<String>,
-    pub failed: Vec<Failure>,
+    /// Files that failed.
+    pub failed: Vec<TransferFailure>,
+    /// Bytes downloaded.
     pub bytes: u64,
-    /// What now lies here and there alike, for the manifest: it need not go up again.
+    /// Files that are now the same locally and on the remote, for the manifest: they need no upload.
     pub known: Manifest,
 }
 
@@ -50,12 +54,12 @@ enum Outcome {
 }
 
 impl Remote {
-    /// Downloads the files of `scope` into `workdir`, in pieces, each file whole or not at all.
+    /// Downloads the files of `scope` into `workdir`, in pieces. Each file appears complete or not at all.
     ///
-    /// What arrives has the size that the remote tells, and Dropbox's content hash.
+    /// Checks the size that the remote reports, and Dropbox's content hash.
     ///
     /// # Errors
-    /// [`SyncError::Remote`] when the remote cannot be listed; failures of single files are in the result.
+    /// [`SyncError::Remote`] if the remote cannot be listed. Failures of single files are in the result.
     pub async fn restore(
         &self,
         workdir: &Path,
@@ -63,18 +67,18 @@ impl Remote {
         progress: OnProgress<'_>,
     ) -> Result<Restored, SyncError> {
         let mut restored = Restored::default();
-        let mut wanted = Vec::new();
+        let mut files = Vec::new();
         for kind in &scope.kinds {
             for entry in self.list(&kind.remote_prefix(scope.date, &self.root)).await? {
                 match local_path(entry.path(), *kind, scope.date, &self.root) {
-                    Some(local) => wanted.push((local, entry)),
+                    Some(local) => files.push((local, entry)),
                     None => restored.refused.push(entry.path().to_owned()),
                 }
             }
         }
-        let files_total = wanted.len();
+        let files_total = files.len();
         let (done, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let mut outcomes: Vec<_> = futures::stream::iter(wanted)
+        let mut outcomes: Vec<_> = futures::stream::iter(files)
             .map(|(local, entry)| {
                 let (done, bytes) = (&done, &bytes);
                 async move {
@@ -99,7 +103,7 @@ impl Remote {
                     restored.same += 1;
                 }
                 Ok(Outcome::KeptNewer) => restored.kept_newer.push(path),
-                Err(error) => restored.failed.push(Failure { path, error }),
+                Err(error) => restored.failed.push(TransferFailure { path, error }),
             }
         }
         restored.refused.sort();
@@ -107,10 +111,10 @@ impl Remote {
         Ok(restored)
     }
 
-    /// The days that the remote has a folder of, the newest first.
+    /// The days with a folder on the remote, newest first.
     ///
     /// # Errors
-    /// [`SyncError::Remote`] when the remote cannot be listed.
+    /// [`SyncError::Remote`] if the remote cannot be listed.
     pub async fn days(&self) -> Result<Vec<NaiveDate>, SyncError> {
         let folder = format!("{}/", self.root);
         let entries = match self.operator.list(&folder).await {
@@ -125,16 +129,16 @@ impl Remote {
         Ok(days)
     }
 
-    /// Whether the remote has a file of this kind, of the day where each has its own.
+    /// Whether the remote has a file of this kind and day.
     ///
     /// # Errors
-    /// [`SyncError::Remote`] when the remote cannot be listed.
+    /// [`SyncError::Remote`] if the remote cannot be listed.
     pub async fn has(&self, kind: Kind, date: NaiveDate) -> Result<bool, SyncError> {
         let listed = self.list(&kind.remote_prefix(date, &self.root)).await?;
         Ok(listed.iter().any(|entry| local_path(entry.path(), kind, date, &self.root).is_some()))
     }
 
-    /// Every file below a folder of the remote; none where there is no such folder.
+    /// All files below a remote folder; none if the folder does not exist.
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Entry>, SyncError> {
         let folder = format!("{prefix}/");
         let failed = |e: opendal::Error| SyncError::remote("list", &folder, &e);
@@ -160,68 +164,68 @@ impl Remote {
         bytes: &AtomicU64,
     ) -> Result<Outcome, SyncError> {
         let path = workdir.join(local);
-        let there = match self.kind {
-            // A listed folder tells neither size nor age.
+        let remote = match self.kind {
+            // The listing of a folder has neither size nor age.
             RemoteKind::Folder => {
-                let looked = self.operator.stat(entry.path()).await;
-                looked.map_err(|e| SyncError::remote("look at", entry.path(), &e))?
+                let found = self.operator.stat(entry.path()).await;
+                found.map_err(|e| SyncError::remote("look at", entry.path(), &e))?
             }
             RemoteKind::S3 | RemoteKind::Dropbox => entry.metadata().clone(),
         };
         let known = |sha256| ManifestEntry {
-            size: there.content_length(),
+            size: remote.content_length(),
             sha256,
             remote_path: entry.path().to_owned(),
-            etag: there.etag().map(str::to_owned),
+            etag: remote.etag().map(str::to_owned),
         };
-        let here = match std::fs::metadata(&path) {
+        let existing = match std::fs::metadata(&path) {
             Ok(meta) => Some(meta),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(SyncError::local(&path, error)),
         };
-        let keep = here.as_ref().is_some_and(|_| !overwrite_newer) && !is_newer_there(&path, &there)?;
-        let equally_long = here.is_some_and(|meta| meta.len() == there.content_length());
-        if equally_long && self.kind == RemoteKind::Dropbox {
+        let keep = existing.as_ref().is_some_and(|_| !overwrite_newer) && !is_remote_newer(&path, &remote)?;
+        let same_size = existing.is_some_and(|meta| meta.len() == remote.content_length());
+        if same_size && self.kind == RemoteKind::Dropbox {
             let (hash, _) = read_local(path.clone(), ContentHash::default(), ContentHash::update).await?;
-            if Some(hash.finish().as_str()) == there.etag() {
+            if Some(hash.finish().as_str()) == remote.etag() {
                 return Ok(Outcome::Same(known(digest_local(path).await?.1)));
             }
-        } else if equally_long {
+        } else if same_size {
             let sha256 = digest_local(path.clone()).await?.1;
-            if sha256 == digest_remote(&self.operator, entry.path(), there.content_length()).await? {
+            if sha256 == digest_remote(&self.operator, entry.path(), remote.content_length()).await? {
                 return Ok(Outcome::Same(known(sha256)));
             }
         }
         if keep {
             return Ok(Outcome::KeptNewer);
         }
-        let sha256 = self.download(entry.path(), &there, &path).await?;
-        bytes.fetch_add(there.content_length(), Ordering::Relaxed);
+        let sha256 = self.download(entry.path(), &remote, &path).await?;
+        bytes.fetch_add(remote.content_length(), Ordering::Relaxed);
         Ok(Outcome::Written(known(sha256)))
     }
 
-    /// Brings a file here, in pieces; gives back its SHA-256.
-    async fn download(&self, remote_path: &str, there: &Metadata, path: &Path) -> Result<String, SyncError> {
-        let mut unfinished = Unfinished::begin(path)?;
+    /// Downloads a file in pieces. Returns its SHA-256.
+    async fn download(&self, remote_path: &str, remote: &Metadata, path: &Path) -> Result<String, SyncError> {
+        let mut file = AtomicFile::create(path)?;
         let (mut sha256, mut content_hash) = (Sha256::new(), ContentHash::default());
-        read_remote(&self.operator, remote_path, there.content_length(), |piece| {
+        read_remote(&self.operator, remote_path, remote.content_length(), |piece| {
             sha256.update(piece);
             if self.kind == RemoteKind::Dropbox {
                 content_hash.update(piece);
             }
-            Ok(unfinished.write(piece)?)
+            Ok(file.write(piece)?)
         })
         .await?;
-        if self.kind == RemoteKind::Dropbox && Some(content_hash.finish().as_str()) != there.etag() {
-            return Err(SyncError::Mangled { path: remote_path.to_owned() });
+        if self.kind == RemoteKind::Dropbox && Some(content_hash.finish().as_str()) != remote.etag() {
+            return Err(SyncError::Corrupted { path: remote_path.to_owned() });
         }
-        unfinished.finish()?;
+        file.commit()?;
         Ok(hex(&sha256.finalize()))
     }
 }
 
-fn is_newer_there(path: &Path, there: &Metadata) -> Result<bool, SyncError> {
-    let here = std::fs::metadata(path).and_then(|meta| meta.modified());
-    let here = here.map_err(|error| SyncError::local(path, error))?;
-    Ok(there.last_modified().is_some_and(|time| SystemTime::from(time) > here))
+fn is_remote_newer(path: &Path, remote: &Metadata) -> Result<bool, SyncError> {
+    let local = std::fs::metadata(path).and_then(|meta| meta.modified());
+    let local = local.map_err(|error| SyncError::local(path, error))?;
+    Ok(remote.last_modified().is_some_and(|time| SystemTime::from(time) > local))
 }

@@ -40,7 +40,7 @@ fn a_day_of_files(workdir: &Path) {
 }
 
 #[tokio::test]
-async fn the_first_thing_made_is_the_dated_folder() {
+async fn the_dated_folder_can_be_created_twice() {
     let workdir = tempfile::tempdir().unwrap();
     let remote = folder_remote(workdir.path());
     assert_eq!(remote.create_dated_folder(day()).await.unwrap(), "Runpodhuracan/2025-11-08/");
@@ -51,14 +51,14 @@ async fn the_first_thing_made_is_the_dated_folder() {
 }
 
 #[tokio::test]
-async fn a_day_goes_to_a_folder_and_comes_back() {
+async fn a_day_is_uploaded_to_a_folder_and_restored() {
     let workdir = tempfile::tempdir().unwrap();
     a_day_of_files(workdir.path());
     let remote = folder_remote(workdir.path());
     let calls = std::sync::Mutex::new(Vec::new());
     let progress = |p: Progress| calls.lock().unwrap().push((p.files_done, p.files_total));
     let none = Manifest::new();
-    let pushed = remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &none), &progress).await.unwrap();
+    let pushed = remote.push(Push::new(workdir.path(), day(), &Kind::SCHEDULED, &none), &progress).await.unwrap();
     assert!(pushed.failed.is_empty(), "{:?}", pushed.failed);
     assert_eq!((pushed.uploaded.len(), pushed.unchanged), (7, 0));
     assert!(calls.lock().unwrap().contains(&(7, 7)));
@@ -68,11 +68,11 @@ async fn a_day_goes_to_a_folder_and_comes_back() {
     let entry = &pushed.uploaded["data/candles/BTC-USDT.parquet"];
     assert_eq!(entry.sha256, crate::text::hex(&<sha2::Sha256 as sha2::Digest>::digest(b"candles")));
 
-    let verified = remote.verify(workdir.path(), &Kind::ALL, &pushed.uploaded, QUIET).await.unwrap();
-    assert!(verified.is_complete() && verified.right.len() == 7, "{verified:?}");
+    let verified = remote.verify(workdir.path(), &Kind::SCHEDULED, &pushed.uploaded, QUIET).await.unwrap();
+    assert!(verified.is_complete() && verified.correct.len() == 7, "{verified:?}");
 
     let elsewhere = tempfile::tempdir().unwrap();
-    let scope = Scope { kinds: Kind::ALL.to_vec(), date: day(), overwrite_newer: false };
+    let scope = Scope { kinds: Kind::SCHEDULED.to_vec(), date: day(), overwrite_newer: false };
     let restored = remote.restore(elsewhere.path(), &scope, QUIET).await.unwrap();
     assert!(restored.failed.is_empty() && restored.refused.is_empty(), "{restored:?}");
     assert_eq!(restored.written.len(), 7);
@@ -81,22 +81,25 @@ async fn a_day_goes_to_a_folder_and_comes_back() {
 }
 
 #[tokio::test]
-async fn only_what_changed_goes_up_again() {
+async fn only_changed_files_are_uploaded_again() {
     let workdir = tempfile::tempdir().unwrap();
     a_day_of_files(workdir.path());
     let remote = folder_remote(workdir.path());
-    let mut known =
-        remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET).await.unwrap().uploaded;
+    let mut known = remote
+        .push(Push::new(workdir.path(), day(), &Kind::SCHEDULED, &Manifest::new()), QUIET)
+        .await
+        .unwrap()
+        .uploaded;
     write(workdir.path(), "logs/training.log", "line\nanother\n");
-    let pushed = remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &known), QUIET).await.unwrap();
+    let pushed = remote.push(Push::new(workdir.path(), day(), &Kind::SCHEDULED, &known), QUIET).await.unwrap();
     assert_eq!(pushed.uploaded.keys().collect::<Vec<_>>(), ["logs/training.log"]);
     assert_eq!((pushed.unchanged, pushed.bytes), (6, 13));
     known.extend(pushed.uploaded);
-    assert!(remote.verify(workdir.path(), &Kind::ALL, &known, QUIET).await.unwrap().is_complete());
+    assert!(remote.verify(workdir.path(), &Kind::SCHEDULED, &known, QUIET).await.unwrap().is_complete());
 }
 
 #[tokio::test]
-async fn a_push_can_leave_old_files_alone_and_begins_none_once_it_is_stopped() {
+async fn a_push_can_skip_old_files_and_starts_none_once_it_is_stopped() {
     let workdir = tempfile::tempdir().unwrap();
     for (name, age) in [("old", 900), ("new", 5)] {
         let local = format!("data/candles/{name}.parquet");
@@ -106,29 +109,32 @@ async fn a_push_can_leave_old_files_alone_and_begins_none_once_it_is_stopped() {
     }
     let remote = folder_remote(workdir.path());
     let (stop, stopped) = tokio::sync::watch::channel(true);
-    let (none, noted) = (Manifest::new(), std::sync::Mutex::new(Vec::new()));
-    let on_uploaded = |local: &str, _: &ManifestEntry| noted.lock().unwrap().push(local.to_owned());
+    let (none, uploaded) = (Manifest::new(), std::sync::Mutex::new(Vec::new()));
+    let on_uploaded = |local: &str, _: &ManifestEntry| uploaded.lock().unwrap().push(local.to_owned());
     let push = Push {
         changed_since: Some(SystemTime::now() - Duration::from_secs(600)),
         stop: Some(&stopped),
         on_uploaded: &on_uploaded,
-        ..Push::new(workdir.path(), day(), &Kind::ALL, &none)
+        ..Push::new(workdir.path(), day(), &Kind::SCHEDULED, &none)
     };
     assert_eq!(remote.push(push, QUIET).await.unwrap().uploaded.len(), 0);
     stop.send(false).unwrap();
     assert_eq!(remote.push(push, QUIET).await.unwrap().uploaded.len(), 1);
-    assert_eq!(*noted.lock().unwrap(), ["data/candles/new.parquet"]);
+    assert_eq!(*uploaded.lock().unwrap(), ["data/candles/new.parquet"]);
 }
 
 #[tokio::test]
-async fn the_next_day_is_complete_but_repeats_no_file_of_another_day() {
+async fn the_next_day_is_complete_without_files_named_after_another_day() {
     let workdir = tempfile::tempdir().unwrap();
     a_day_of_files(workdir.path());
     let remote = folder_remote(workdir.path());
-    let known =
-        remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET).await.unwrap().uploaded;
+    let known = remote
+        .push(Push::new(workdir.path(), day(), &Kind::SCHEDULED, &Manifest::new()), QUIET)
+        .await
+        .unwrap()
+        .uploaded;
     let next = day().succ_opt().unwrap();
-    let pushed = remote.push(Push::new(workdir.path(), next, &Kind::ALL, &known), QUIET).await.unwrap();
+    let pushed = remote.push(Push::new(workdir.path(), next, &Kind::SCHEDULED, &known), QUIET).await.unwrap();
     let mut again: Vec<_> = pushed.uploaded.keys().map(String::as_str).collect();
     again.sort_unstable();
     assert_eq!(
@@ -138,18 +144,21 @@ async fn the_next_day_is_complete_but_repeats_no_file_of_another_day() {
 }
 
 #[tokio::test]
-async fn verification_names_what_is_missing_mangled_or_never_sent() {
+async fn verification_names_files_that_are_missing_changed_or_never_uploaded() {
     let workdir = tempfile::tempdir().unwrap();
     a_day_of_files(workdir.path());
     let remote = folder_remote(workdir.path());
-    let known =
-        remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET).await.unwrap().uploaded;
+    let known = remote
+        .push(Push::new(workdir.path(), day(), &Kind::SCHEDULED, &Manifest::new()), QUIET)
+        .await
+        .unwrap()
+        .uploaded;
     let base = workdir.path().join("remote/Runpodhuracan");
     fs::write(base.join("data/candles/BTC-USDT.parquet"), "CANDLES").unwrap();
     fs::write(base.join("2025-11-08/logs/training.log"), "li").unwrap();
     fs::remove_file(base.join("2025-11-08/models/BTC-USDT_model.pkl")).unwrap();
     write(workdir.path(), "reports/training_report.json", "{}");
-    let verified = remote.verify(workdir.path(), &Kind::ALL, &known, QUIET).await.unwrap();
+    let verified = remote.verify(workdir.path(), &Kind::SCHEDULED, &known, QUIET).await.unwrap();
     assert!(!verified.is_complete());
     assert_eq!(verified.missing, ["models/BTC-USDT_model.pkl"]);
     assert_eq!(verified.never_uploaded, ["reports/training_report.json"]);
@@ -160,15 +169,15 @@ async fn verification_names_what_is_missing_mangled_or_never_sent() {
             ("logs/training.log".into(), Difference::Size { expected: 5, found: 2 }),
         ]
     );
-    assert_eq!(verified.right.len(), 4);
+    assert_eq!(verified.correct.len(), 4);
 }
 
 #[tokio::test]
-async fn a_newer_local_file_is_kept_unless_told_otherwise() {
+async fn a_newer_local_file_is_kept_unless_it_may_be_overwritten() {
     let workdir = tempfile::tempdir().unwrap();
     write(workdir.path(), "data/candles/BTC-USDT.parquet", "remote");
     let remote = folder_remote(workdir.path());
-    remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET).await.unwrap();
+    remote.push(Push::new(workdir.path(), day(), &Kind::SCHEDULED, &Manifest::new()), QUIET).await.unwrap();
     write(workdir.path(), "data/candles/BTC-USDT.parquet", "newer");
     let local = workdir.path().join("data/candles/BTC-USDT.parquet");
     let set_age = |time| fs::File::options().write(true).open(&local).unwrap().set_modified(time).unwrap();
@@ -180,7 +189,7 @@ async fn a_newer_local_file_is_kept_unless_told_otherwise() {
     scope.overwrite_newer = true;
     assert_eq!(remote.restore(workdir.path(), &scope, QUIET).await.unwrap().written.len(), 1);
     assert_eq!(fs::read(&local).unwrap(), b"remote");
-    // An older local file gives way without the flag.
+    // An older local file is replaced without the flag.
     write(workdir.path(), "data/candles/BTC-USDT.parquet", "older");
     set_age(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
     scope.overwrite_newer = false;
@@ -190,14 +199,14 @@ async fn a_newer_local_file_is_kept_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn checkpoints_come_back_until_they_are_forgotten_and_are_no_part_of_the_day() {
+async fn checkpoints_are_restored_until_they_are_deleted_and_are_not_scheduled() {
     let workdir = tempfile::tempdir().unwrap();
     let file = "data/checkpoints/0af3/BTC-USDT.pkl";
     write(workdir.path(), file, "trained");
     let remote = folder_remote(workdir.path());
     let nothing = Manifest::new();
-    let day_alone = remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &nothing), QUIET).await.unwrap();
-    assert!(day_alone.uploaded.is_empty());
+    let scheduled = remote.push(Push::new(workdir.path(), day(), &Kind::SCHEDULED, &nothing), QUIET).await.unwrap();
+    assert!(scheduled.uploaded.is_empty());
     let files = local_files(workdir.path(), &[Kind::Checkpoints]).unwrap();
     assert_eq!(files, [file]);
     assert_eq!(
@@ -207,15 +216,15 @@ async fn checkpoints_come_back_until_they_are_forgotten_and_are_no_part_of_the_d
     fs::remove_dir_all(workdir.path().join("data")).unwrap();
     let scope = Scope { kinds: vec![Kind::Checkpoints], date: day(), overwrite_newer: false };
     assert_eq!(remote.restore(workdir.path(), &scope, QUIET).await.unwrap().written, [file]);
-    remote.forget(Kind::Checkpoints, day()).await.unwrap();
+    remote.delete_kind(Kind::Checkpoints, day()).await.unwrap();
     fs::remove_dir_all(workdir.path().join("data")).unwrap();
     assert!(remote.restore(workdir.path(), &scope, QUIET).await.unwrap().written.is_empty());
-    // Nothing there is nothing to remove.
-    remote.forget(Kind::Checkpoints, day()).await.unwrap();
+    // A second deletion finds nothing and succeeds.
+    remote.delete_kind(Kind::Checkpoints, day()).await.unwrap();
 }
 
 #[tokio::test]
-async fn names_that_no_synced_file_has_are_refused() {
+async fn paths_that_no_synced_file_has_are_skipped() {
     let workdir = tempfile::tempdir().unwrap();
     let base = workdir.path().join("remote/Runpodhuracan");
     write(&base, "data/candles/..\\evil.parquet", "x");
@@ -223,34 +232,34 @@ async fn names_that_no_synced_file_has_are_refused() {
     write(&base, "2025-11-08/config/run.sh", "x");
     write(&base, "data/candles/GOOD-USDT.parquet", "x");
     let remote = folder_remote(workdir.path());
-    let scope = Scope { kinds: Kind::ALL.to_vec(), date: day(), overwrite_newer: true };
+    let scope = Scope { kinds: Kind::SCHEDULED.to_vec(), date: day(), overwrite_newer: true };
     let restored = remote.restore(workdir.path(), &scope, QUIET).await.unwrap();
     assert_eq!(restored.written, ["data/candles/GOOD-USDT.parquet"]);
     assert_eq!(restored.refused.len(), 3, "{:?}", restored.refused);
     let (outside, nothing) = (vec!["data/candles/../../x.parquet".to_owned()], Manifest::new());
     let pushed = remote.push_files(Push::new(workdir.path(), day(), &[], &nothing), outside, QUIET).await;
-    assert!(matches!(pushed.failed[0].error, SyncError::Outside { .. }), "{:?}", pushed.failed);
+    assert!(matches!(pushed.failed[0].error, SyncError::OutsideWorkdir { .. }), "{:?}", pushed.failed);
 }
 
 #[tokio::test]
 async fn one_file_failing_does_not_stop_the_others() {
     let workdir = tempfile::tempdir().unwrap();
     a_day_of_files(workdir.path());
-    // A file stands where a folder must be.
+    // A file with the name of a folder that is needed.
     write(workdir.path(), "remote/Runpodhuracan/2025-11-08/models", "in the way");
     let pushed = folder_remote(workdir.path())
-        .push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET)
+        .push(Push::new(workdir.path(), day(), &Kind::SCHEDULED, &Manifest::new()), QUIET)
         .await
         .unwrap();
     let failed: Vec<_> = pushed.failed.iter().map(|failure| failure.path.as_str()).collect();
     assert_eq!(failed, ["models/BTC-USDT/metadata.json", "models/BTC-USDT_model.pkl"]);
     assert_eq!(pushed.uploaded.len(), 5);
-    let told = pushed.failed[0].error.to_string();
-    assert!(told.contains("Runpodhuracan/2025-11-08/models") && told.contains("; "), "{told}");
+    let error = pushed.failed[0].error.to_string();
+    assert!(error.contains("Runpodhuracan/2025-11-08/models") && error.contains("; "), "{error}");
 }
 
 #[test]
-fn what_a_killed_upload_left_in_a_folder_goes_when_nobody_can_be_writing_it() {
+fn half_written_files_of_killed_uploads_are_deleted_when_they_are_old() {
     let workdir = tempfile::tempdir().unwrap();
     for name in ["old", "new"] {
         write(workdir.path(), &format!("remote/.partial/{name}"), "half");
@@ -263,7 +272,7 @@ fn what_a_killed_upload_left_in_a_folder_goes_when_nobody_can_be_writing_it() {
 }
 
 #[tokio::test]
-async fn a_large_file_goes_up_in_parts_and_is_never_half_visible() {
+async fn a_large_file_is_uploaded_in_parts_and_never_half_visible() {
     let workdir = tempfile::tempdir().unwrap();
     let content: Vec<u8> = (0..20_000_000u32).map(|i| (i ^ (i >> 8)) as u8).collect();
     write(workdir.path(), "exports/all_trades_complete_2025-11-08.csv", &content);
@@ -279,10 +288,11 @@ async fn a_large_file_goes_up_in_parts_and_is_never_half_visible() {
         }
         0
     });
-    let pushed = remote.push(Push::new(workdir.path(), day(), &Kind::ALL, &Manifest::new()), QUIET).await.unwrap();
+    let pushed =
+        remote.push(Push::new(workdir.path(), day(), &Kind::SCHEDULED, &Manifest::new()), QUIET).await.unwrap();
     assert_eq!(watcher.join().unwrap(), content.len() as u64);
     assert_eq!(fs::read(base).unwrap(), content);
-    assert!(remote.verify(workdir.path(), &Kind::ALL, &pushed.uploaded, QUIET).await.unwrap().is_complete());
+    assert!(remote.verify(workdir.path(), &Kind::SCHEDULED, &pushed.uploaded, QUIET).await.unwrap().is_complete());
     let partial = workdir.path().join("remote/.partial");
     let leftovers = walk_files(&partial);
     assert!(leftovers.is_empty(), "{leftovers:?}");
@@ -297,30 +307,31 @@ fn walk_files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
+#[cfg(feature = "s3")]
 #[test]
 fn missing_secrets_and_impossible_settings_are_named_with_a_remedy() {
     let workdir = tempfile::tempdir().unwrap();
     let none = Credentials::default();
-    let told = |settings: &crate::settings::Sync, credentials: &Credentials| {
+    let error_of = |settings: &crate::settings::Sync, credentials: &Credentials| {
         Remote::open(settings, workdir.path(), credentials).unwrap_err().to_string()
     };
     let mut s3 = settings();
     s3.remote.kind = RemoteKind::S3;
-    assert!(told(&s3, &none).contains("HURACAN_S3_ACCESS_KEY_ID is not set; set "));
+    assert!(error_of(&s3, &none).contains("HURACAN_S3_ACCESS_KEY_ID is not set; set "));
     let keys = Credentials {
         s3_access_key_id: Some(crate::secret::Secret::new("key-of-a-test")),
         s3_secret_access_key: Some(crate::secret::Secret::new("secret-of-a-test")),
         ..Credentials::default()
     };
-    assert!(told(&s3, &keys).starts_with("sync.remote.region: "));
+    assert!(error_of(&s3, &keys).starts_with("sync.remote.region: "));
     s3.remote.endpoint = "http://127.0.0.1:1".into();
     s3.remote.path = "bucket/folder".into();
-    assert!(told(&s3, &keys).starts_with("sync.remote.path: "));
+    assert!(error_of(&s3, &keys).starts_with("sync.remote.path: "));
     let mut dropbox = settings();
     dropbox.remote.kind = RemoteKind::Dropbox;
-    assert!(told(&dropbox, &none).contains("HURACAN_DROPBOX_REFRESH_TOKEN is not set"));
+    assert!(error_of(&dropbox, &none).contains("HURACAN_DROPBOX_REFRESH_TOKEN is not set"));
     let mut outside = settings();
     outside.root = "../elsewhere".into();
-    assert!(told(&outside, &none).starts_with("sync.root: "));
+    assert!(error_of(&outside, &none).starts_with("sync.root: "));
     assert!(!format!("{keys:?}").contains("of-a-test"));
 }

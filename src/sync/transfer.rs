@@ -1,4 +1,4 @@
-//! One file, one way.
+//! Transfers single files, and hashes them.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use super::{ManifestEntry, Remote, SyncError};
 use crate::text::hex;
 
-/// Bytes in memory at once of one file; also one part of an upload in parts, which S3 wants at least 5 MiB long, and
-/// Dropbox a multiple of 4 MiB.
+/// Bytes of one file in memory at once. It is also the size of a part of an upload: at least 5 MiB for S3, and a multiple of
+/// 4 MiB for Dropbox.
 const PIECE: usize = 8 << 20;
-/// Bytes of a local file read at once to hash it.
+/// Bytes read at once to hash a local file.
 const READ: usize = 256 << 10;
 
 /// Size and SHA-256 of a local file.
@@ -21,7 +21,7 @@ pub(super) async fn digest_local(path: PathBuf) -> Result<(u64, String), SyncErr
     Ok((size, hex(&hash.finalize())))
 }
 
-/// Passes a local file through `hash`, on a thread that may block; gives back its size, too.
+/// Hashes a local file, on a thread for blocking work. Returns the hash and the size.
 pub(super) async fn read_local<H: Send + 'static>(
     path: PathBuf,
     mut hash: H,
@@ -44,7 +44,7 @@ pub(super) async fn read_local<H: Send + 'static>(
     read.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|e| SyncError::local(shown, e))
 }
 
-/// Uploads `path` to `remote_path`; what the entry says is what was sent, even of a log that grows meanwhile.
+/// Uploads `path` to `remote_path`. The entry describes the bytes that were sent, even if the file grows meanwhile, like a log.
 pub(super) async fn upload(remote: &Remote, path: &Path, remote_path: &str) -> Result<ManifestEntry, SyncError> {
     let local = |error| SyncError::local(path, error);
     let size = tokio::fs::metadata(path).await.map_err(local)?.len();
@@ -55,10 +55,10 @@ pub(super) async fn upload(remote: &Remote, path: &Path, remote_path: &str) -> R
         let meta = meta.map_err(|e| SyncError::remote("write", remote_path, &e))?;
         return Ok(entry(size, sha256, remote_path, meta.etag()));
     }
-    let goes_on = remote.sessions.knows(remote_path);
+    let is_resumed = remote.sessions.contains(remote_path);
     let uploaded = upload_in_parts(&remote.operator, path, remote_path).await;
-    // What was to be gone on with is of another file, or over: the parts before it are not there.
-    if uploaded.is_err() && goes_on && !remote.sessions.knows(remote_path) {
+    // The session belonged to another content, or has ended. It was removed, so this uploads the whole file.
+    if uploaded.is_err() && is_resumed && !remote.sessions.contains(remote_path) {
         return upload_in_parts(&remote.operator, path, remote_path).await;
     }
     uploaded
@@ -83,7 +83,7 @@ async fn upload_in_parts(operator: &Operator, path: &Path, remote_path: &str) ->
             Err(error) => Err(local(error)),
         };
         if let Err(error) = sent {
-            // The first error is the one to tell; parts that stay are swept by the remote.
+            // Only the first error is reported. The remote deletes parts that remain.
             let _ = writer.abort().await;
             return Err(error);
         }
@@ -92,7 +92,7 @@ async fn upload_in_parts(operator: &Operator, path: &Path, remote_path: &str) ->
     Ok(entry(size, hex(&hash.finalize()), remote_path, meta.etag()))
 }
 
-/// The next piece of a file, empty at its end; read on a thread that may block.
+/// The next piece of a file, empty at its end. Read on a thread for blocking work.
 async fn read_piece(file: std::fs::File) -> (std::fs::File, std::io::Result<Vec<u8>>) {
     tokio::task::spawn_blocking(move || {
         let mut piece = Vec::with_capacity(PIECE);
@@ -112,7 +112,7 @@ pub(super) async fn read_remote(
     operator: &Operator,
     path: &str,
     size: u64,
-    mut take: impl FnMut(&[u8]) -> Result<(), SyncError>,
+    mut on_bytes: impl FnMut(&[u8]) -> Result<(), SyncError>,
 ) -> Result<(), SyncError> {
     let failed = |e: opendal::Error| SyncError::remote("read", path, &e);
     let reader = operator.reader(path).await.map_err(failed)?;
@@ -120,7 +120,7 @@ pub(super) async fn read_remote(
     while at < size {
         let end = size.min(at + PIECE as u64);
         for bytes in reader.read(at..end).await.map_err(failed)? {
-            take(&bytes)?;
+            on_bytes(&bytes)?;
         }
         at = end;
     }

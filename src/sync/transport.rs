@@ -1,4 +1,4 @@
-//! HTTP to a remote that may be slow, or that asks for patience.
+//! HTTP with time limits and the pauses that the remote requests.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,51 +10,52 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter, Result};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// Longest pause that a remote may ask for; asked for more, the request is tried again after this.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// Longest pause, whatever the remote requests.
+const MAX_WAIT: Duration = Duration::from_secs(600);
 
-/// Sends a request when the remote has said that it may, and waits for the answer no longer than its limit.
+/// Sends requests no earlier than the remote's `Retry-After` allows, and waits for each response within a limit.
 ///
-/// The time that the remote asked to wait does not count against the limit: it is no failed try.
-pub(super) struct Patient {
+/// A requested pause does not count against the limit.
+pub(super) struct WaitingTransport {
     inner: HttpTransporter,
-    /// For the answer's head, and once more for all of its body.
+    /// For the head of the response, and again for all of its body.
     limit: Duration,
-    /// Nobody asks before this time: the remote's Retry-After holds for the account, whichever request was told.
-    open_at: Mutex<Option<Instant>>,
+    /// No request is sent before this time. `Retry-After` applies to the account, not only to the request that got it.
+    blocked_until: Mutex<Option<Instant>>,
 }
 
-impl Patient {
+impl WaitingTransport {
     pub fn new(limit: Duration) -> Self {
-        Self { inner: HttpTransporter::default(), limit, open_at: Mutex::default() }
+        Self { inner: HttpTransporter::default(), limit, blocked_until: Mutex::default() }
     }
 
     async fn wait(&self) {
         loop {
-            let open_at = *self.open_at.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            match open_at {
+            let blocked_until = *self.blocked_until.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            match blocked_until {
                 Some(at) if at > Instant::now() => sleep_until(at).await,
                 _ => return,
             }
         }
     }
 
-    fn close_for(&self, pause: Duration) {
-        let at = Instant::now() + pause.min(LONGEST_WAIT);
-        let mut open_at = self.open_at.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        *open_at = Some(open_at.map_or(at, |known| known.max(at)));
+    fn block_for(&self, pause: Duration) {
+        let at = Instant::now() + pause.min(MAX_WAIT);
+        let mut blocked_until = self.blocked_until.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        *blocked_until = Some(blocked_until.map_or(at, |known| known.max(at)));
     }
 }
 
-impl HttpTransport for Patient {
+impl HttpTransport for WaitingTransport {
     async fn fetch(&self, request: Request<Buffer>) -> Result<Response<HttpBody>> {
         self.wait().await;
         let limit = self.limit;
         let answer = tokio::time::timeout(limit, self.inner.fetch(request)).await;
         let response = answer.map_err(|_| too_late(limit))??;
-        let told = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        if let (true, Some(pause)) = (told, retry_after(response.headers(), Utc::now())) {
-            self.close_for(pause);
+        let is_overloaded =
+            matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if let (true, Some(pause)) = (is_overloaded, retry_after(response.headers(), Utc::now())) {
+            self.block_for(pause);
         }
         let deadline = Instant::now() + limit;
         Ok(response.map(|body| {
@@ -76,7 +77,7 @@ fn too_late(limit: Duration) -> Error {
     Error::new(ErrorKind::Unexpected, format!("no answer within {} s", limit.as_secs_f64())).set_temporary()
 }
 
-/// The pause of a Retry-After, which is a number of seconds or a date (RFC 9110, 10.2.3).
+/// The pause of a `Retry-After` header, which is a number of seconds or a date (RFC 9110, 10.2.3).
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<u32>() {
@@ -105,12 +106,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_requests_wait_until_the_latest_time_that_was_asked_for() {
-        let patient = Patient::new(Duration::from_secs(1));
-        patient.close_for(Duration::from_millis(80));
-        patient.close_for(Duration::from_millis(10));
+    async fn all_requests_wait_until_the_latest_requested_time() {
+        let transport = WaitingTransport::new(Duration::from_secs(1));
+        transport.block_for(Duration::from_millis(80));
+        transport.block_for(Duration::from_millis(10));
         let begun = Instant::now();
-        tokio::join!(patient.wait(), patient.wait());
+        tokio::join!(transport.wait(), transport.wait());
         assert!(begun.elapsed() >= Duration::from_millis(79), "{:?}", begun.elapsed());
     }
 }

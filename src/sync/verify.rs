@@ -1,4 +1,4 @@
-//! Proof that the remote has everything, right.
+//! Verifies that the remote has everything that was uploaded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -11,13 +11,20 @@ use opendal::{ErrorKind, Metadata};
 use super::paths::{Kind, kind_of};
 use super::transfer::digest_remote;
 use super::walk::local_files;
-use super::{Failure, Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError};
+use super::{Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError, TransferFailure};
 use crate::settings::RemoteKind;
 
 /// How a remote file differs from what was uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
-    Size { expected: u64, found: u64 },
+    /// It has another size.
+    Size {
+        /// Bytes uploaded.
+        expected: u64,
+        /// Bytes on the remote.
+        found: u64,
+    },
+    /// It has the same size and another content.
     Content,
 }
 
@@ -30,44 +37,46 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What verification found; paths are local ones, sorted.
+/// The result of a verification. Paths are local, sorted.
 #[derive(Debug, Default)]
 pub struct Verified {
-    /// Files on the remote that are right.
-    pub right: Vec<String>,
-    /// Uploaded once, and gone.
+    /// Files that are on the remote as they were uploaded.
+    pub correct: Vec<String>,
+    /// Files that were uploaded and are no longer there.
     pub missing: Vec<String>,
+    /// Files that differ from what was uploaded.
     pub differing: Vec<(String, Difference)>,
-    /// Local files that the manifest does not know.
+    /// Local files that the manifest does not contain.
     pub never_uploaded: Vec<String>,
-    /// Files that could not be looked at.
-    pub unknown: Vec<Failure>,
+    /// Files that could not be checked.
+    pub unchecked: Vec<TransferFailure>,
 }
 
 impl Verified {
+    /// Whether all files are correct.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty()
             && self.differing.is_empty()
             && self.never_uploaded.is_empty()
-            && self.unknown.is_empty()
+            && self.unchecked.is_empty()
     }
 }
 
 enum Finding {
-    Right,
+    Correct,
     Missing,
     Differs(Difference),
 }
 
 impl Remote {
-    /// Looks at every local file of `kinds` on the remote: there, of the uploaded size, and of the uploaded content.
+    /// Checks that every local file of `kinds` is on the remote with the size and the content that was uploaded.
     ///
-    /// A folder is read back and hashed. S3 and Dropbox are listed: S3 tells the ETag that it gave when it checked the
-    /// upload, Dropbox the hash of what it holds; whatever tells no such thing is read back too.
+    /// Files of a folder are read back and hashed. S3 and Dropbox are listed: S3 reports the ETag that it gave after checking
+    /// the upload, Dropbox the hash of its content. Files without either are read back.
     ///
     /// # Errors
-    /// [`SyncError::Local`] when a local folder cannot be listed, [`SyncError::Remote`] when the remote cannot; all else
-    /// is in the result.
+    /// [`SyncError::Local`] if a local folder cannot be listed, [`SyncError::Remote`] if the remote cannot be listed. Failures
+    /// of single files are in the result.
     pub async fn verify(
         &self,
         workdir: &Path,
@@ -92,7 +101,7 @@ impl Remote {
             .map(|(local, entry)| {
                 let (done, listed) = (&done, listed.as_ref());
                 async move {
-                    let finding = self.look(entry, listed).await;
+                    let finding = self.check(entry, listed).await;
                     let files_done = done.fetch_add(1, Ordering::Relaxed) + 1;
                     progress(Progress { files_done, files_total, bytes: 0 });
                     (local, finding)
@@ -104,16 +113,16 @@ impl Remote {
         findings.sort_by(|a, b| a.0.cmp(&b.0));
         for (path, finding) in findings {
             match finding {
-                Ok(Finding::Right) => verified.right.push(path),
+                Ok(Finding::Correct) => verified.correct.push(path),
                 Ok(Finding::Missing) => verified.missing.push(path),
                 Ok(Finding::Differs(how)) => verified.differing.push((path, how)),
-                Err(error) => verified.unknown.push(Failure { path, error }),
+                Err(error) => verified.unchecked.push(TransferFailure { path, error }),
             }
         }
         Ok(verified)
     }
 
-    /// What the remote lists in all folders that hold known files, by path.
+    /// Lists all remote folders that hold known files. Metadata by path.
     async fn listed(&self, known: &[(String, &ManifestEntry)]) -> Result<HashMap<String, Metadata>, SyncError> {
         let folders: BTreeSet<&str> =
             known.iter().map(|(local, entry)| top_folder(local, &entry.remote_path)).collect();
@@ -125,7 +134,7 @@ impl Remote {
         Ok(listed)
     }
 
-    async fn look(
+    async fn check(
         &self,
         entry: &ManifestEntry,
         listed: Option<&HashMap<String, Metadata>>,
@@ -146,15 +155,16 @@ impl Remote {
         if found != entry.size {
             return Ok(Finding::Differs(Difference::Size { expected: entry.size, found }));
         }
-        let right = match (self.kind, meta.etag(), &entry.etag) {
+        let is_equal = match (self.kind, meta.etag(), &entry.etag) {
             (RemoteKind::S3 | RemoteKind::Dropbox, Some(now), Some(then)) => now == then,
             _ => digest_remote(&self.operator, path, entry.size).await? == entry.sha256,
         };
-        Ok(if right { Finding::Right } else { Finding::Differs(Difference::Content) })
+        Ok(if is_equal { Finding::Correct } else { Finding::Differs(Difference::Content) })
     }
 }
 
-/// The folder of a file's kind on the remote, which one listing covers: its path less what lies below the kind's folder.
+/// The remote folder of a file's kind, so that one listing covers all its files: the remote path without the part below the
+/// kind's folder.
 fn top_folder<'a>(local: &str, remote_path: &'a str) -> &'a str {
     let below = kind_of(local).and_then(|kind| local.strip_prefix(kind.local_folder()));
     let folder = below.and_then(|below| remote_path.strip_suffix(below));

@@ -1,4 +1,4 @@
-//! Which local files there are to sync.
+//! Lists the local files to sync.
 
 use std::fs;
 use std::io;
@@ -7,17 +7,17 @@ use std::path::Path;
 use super::SyncError;
 use super::paths::{Kind, kind_of};
 
-/// Deeper nesting is a loop of links, not data of ours.
-const DEEPEST: usize = 8;
+/// Deepest nesting of folders. Anything deeper is a loop of links.
+const MAX_DEPTH: usize = 8;
 
 /// Local paths (relative to the workdir, with `/`) of all files of `kinds`, sorted.
 ///
 /// # Errors
-/// [`SyncError::Local`] for a folder that cannot be read; one that does not exist holds no files.
+/// [`SyncError::Local`] for a folder that cannot be read. A missing folder has no files.
 pub fn local_files(workdir: &Path, kinds: &[Kind]) -> Result<Vec<String>, SyncError> {
     let mut files = Vec::new();
     for kind in kinds {
-        visit(workdir, kind.local_folder(), DEEPEST, &mut |local| {
+        visit(workdir, kind.local_folder(), MAX_DEPTH, &mut |local| {
             if kind_of(&local) == Some(*kind) {
                 files.push(local);
             }
@@ -37,7 +37,7 @@ fn visit(workdir: &Path, folder: &str, depth: usize, found: &mut impl FnMut(Stri
     };
     for entry in entries {
         let entry = entry.map_err(|error| SyncError::local(&path, error))?;
-        // A name that is not Unicode is none of ours.
+        // This program writes no names that are not Unicode.
         let Ok(name) = entry.file_name().into_string() else { continue };
         let local = format!("{folder}/{name}");
         match fs::metadata(entry.path()) {
@@ -45,7 +45,7 @@ fn visit(workdir: &Path, folder: &str, depth: usize, found: &mut impl FnMut(Stri
                 visit(workdir, &local, depth - 1, found)?;
             }
             Ok(meta) if meta.is_file() => found(local),
-            // Gone since the listing, a dangling link, or a device: nothing to sync.
+            // Deleted since the listing, a dangling link, or a device: nothing to sync.
             _ => {}
         }
     }

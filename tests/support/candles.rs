@@ -1,48 +1,42 @@
-//! The real candles that tests compare on, where the checkout has them.
+//! The real candles that tests compare on.
+//!
+//! A set is a folder with a folder per timeframe, which holds one Parquet file per symbol. The fixture in
+//! `tests/fixture/candles` is always there; a larger set is used where there is one.
 #![allow(dead_code)]
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use huracan::bars::{Candles, Panel, Timeframe};
-use huracan::polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
+use huracan::bars::{Panel, Timeframe};
+use huracan::market::read_folder;
 
-/// All symbols of `../shared/data/candles/{timeframe}`, or of the same below the folder that `HURACAN_TEST_CANDLES` names,
-/// as one panel; None, said on stderr, where the folder is missing.
-pub fn shared_panel(timeframe: &str) -> Option<Panel> {
-    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/candles");
-    let folder = std::env::var_os("HURACAN_TEST_CANDLES").map_or_else(|| shared.into(), PathBuf::from).join(timeframe);
-    if !folder.is_dir() {
-        // Not through the captured macros: a skipped test must be seen.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: no candles in {}", folder.display());
-        return None;
-    }
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
-        .collect();
-    files.sort();
-    let candles =
-        files.iter().map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), read(path))).collect();
-    let timeframe: Timeframe = timeframe.parse().unwrap();
-    Some(Panel::new(candles, timeframe, 24, false).unwrap())
+/// Names the set to use in place of all others.
+const VARIABLE: &str = "HURACAN_TEST_CANDLES";
+
+/// The set of the repository: twelve coins with 175 days of hourly candles, two of them listed late, and fourteen with
+/// 250 daily ones.
+pub fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/candles")
 }
 
-fn read(path: &Path) -> Candles {
-    let frame = ParquetReader::new(std::fs::File::open(path).unwrap()).finish().unwrap();
-    let time = frame.column("timestamp").unwrap().cast(&DataType::Int64).unwrap();
-    Candles {
-        // Milliseconds, as a number or as a date.
-        timestamp: time.i64().unwrap().into_no_null_iter().collect(),
-        open: column(&frame, "open"),
-        high: column(&frame, "high"),
-        low: column(&frame, "low"),
-        close: column(&frame, "close"),
-        volume: column(&frame, "volume"),
+/// Every set at hand: the one that `HURACAN_TEST_CANDLES` names; else the fixture, then the larger one, if any.
+pub fn sets() -> Vec<PathBuf> {
+    if let Some(named) = std::env::var_os(VARIABLE) {
+        return vec![named.into()];
     }
+    let larger = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/candles");
+    let larger = Some(larger).filter(|set| set.is_dir());
+    std::iter::once(fixture()).chain(larger).collect()
 }
 
-fn column(frame: &DataFrame, name: &str) -> Vec<f64> {
-    frame.column(name).unwrap().f64().unwrap().into_no_null_iter().collect()
+/// The largest set's candles of a timeframe, as one panel.
+///
+/// # Panics
+/// Where they are missing or cannot be read: a test on real candles is never skipped.
+pub fn real_panel(timeframe: &str) -> Panel {
+    let folder = sets().pop().expect("the fixture is a set").join(timeframe);
+    let timeframe: Timeframe = timeframe.parse().expect("a timeframe");
+    let (_, files) = read_folder(&folder, Some(timeframe))
+        .unwrap_or_else(|error| panic!("{error}; unset {VARIABLE} to use the fixture in the repository"));
+    let candles = files.into_iter().map(|(symbol, read)| (symbol, read.expect("a readable file"))).collect();
+    Panel::new(candles, timeframe, 24, false).expect("one grid")
 }

@@ -1,39 +1,49 @@
-//! One symbol's candles, and what makes them bad.
+//! One symbol's candles, and their validation.
 
 use super::Timeframe;
 
-/// Candles of one symbol, one entry a bar in every column, ascending in time.
+/// Candles of one symbol: columns with one entry per bar, ascending in time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Candles {
-    /// Bar opens, milliseconds since 1970 UTC.
+    /// Times at which the bars open, in milliseconds since 1970 UTC.
     pub timestamp: Vec<i64>,
+    /// Opening prices.
     pub open: Vec<f64>,
+    /// Highest prices.
     pub high: Vec<f64>,
+    /// Lowest prices.
     pub low: Vec<f64>,
+    /// Closing prices.
     pub close: Vec<f64>,
-    /// Base units traded.
+    /// Traded volumes, in base units.
     pub volume: Vec<f64>,
 }
 
-/// A row that no market can have made, or rows that contradict the timeframe.
+/// A row with impossible values, or with a time that contradicts the timeframe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("row {row}: {reason}")]
-pub struct CandleFault {
-    /// Zero-based row in the file.
+pub struct CandleError {
+    /// Row in the file, from 0.
     pub row: usize,
+    /// What is wrong with it.
     pub reason: String,
 }
 
 impl Candles {
+    /// Number of bars.
     pub fn len(&self) -> usize {
         self.timestamp.len()
     }
 
+    /// Whether there are no bars.
     pub fn is_empty(&self) -> bool {
         self.timestamp.is_empty()
     }
 
-    /// The rows `range`, copied.
+    /// A copy of the rows in `range`.
+    ///
+    /// # Panics
+    /// If the candles do not have these rows.
     pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
         Self {
             timestamp: self.timestamp[range.clone()].to_vec(),
@@ -45,21 +55,21 @@ impl Candles {
         }
     }
 
-    /// Checks every row (contract, section 2) and that all bars lie on one grid of `timeframe`.
+    /// Checks every row (contract, section 2), and that all bars are on one grid of `timeframe`.
     ///
     /// # Errors
-    /// The first bad row with its reason.
-    pub fn validate(&self, timeframe: Timeframe) -> Result<(), CandleFault> {
-        let fault = |row: usize, reason: String| Err(CandleFault { row, reason });
+    /// The first bad row, with the reason.
+    pub fn validate(&self, timeframe: Timeframe) -> Result<(), CandleError> {
+        let fault = |row: usize, reason: String| Err(CandleError { row, reason });
         let step = timeframe.ms();
         for row in 0..self.len() {
-            let named = [
+            let prices = [
                 ("open", self.open[row]),
                 ("high", self.high[row]),
                 ("low", self.low[row]),
                 ("close", self.close[row]),
             ];
-            for (name, value) in named {
+            for (name, value) in prices {
                 if !value.is_finite() {
                     return fault(row, format!("{name} is {value}"));
                 }
@@ -67,7 +77,7 @@ impl Candles {
                     return fault(row, format!("{name} is {value}, not above 0"));
                 }
             }
-            let [_, (_, high), (_, low), (_, close)] = named;
+            let [_, (_, high), (_, low), (_, close)] = prices;
             let volume = self.volume[row];
             if !volume.is_finite() || volume < 0.0 {
                 return fault(row, format!("volume is {volume}"));
@@ -86,7 +96,7 @@ impl Candles {
                 return fault(row, format!("timestamp {now} appears twice"));
             }
             if now < before {
-                return fault(row, format!("timestamp {now} runs back behind {before}"));
+                return fault(row, format!("timestamp {now} runs back: the row before has {before}"));
             }
             if (now - before) % step != 0 {
                 return fault(
@@ -95,7 +105,7 @@ impl Candles {
                 );
             }
         }
-        // Daily bars are an exact multiple of hourly ones: only the most frequent spacing tells them apart.
+        // A day is a multiple of an hour, so daily bars pass the check above. Their median spacing gives them away.
         if self.len() >= 3 {
             let mut spacings: Vec<i64> = self.timestamp.windows(2).map(|w| w[1] - w[0]).collect();
             spacings.sort_unstable();
@@ -104,7 +114,7 @@ impl Candles {
                 return fault(
                     1,
                     format!(
-                        "bars are {median} ms apart in the median, which contradicts market.timeframe {timeframe} ({step} ms)"
+                        "bars are {median} ms apart (median), which contradicts market.timeframe {timeframe} ({step} ms)"
                     ),
                 );
             }
@@ -112,10 +122,10 @@ impl Candles {
         Ok(())
     }
 
-    /// Fills gaps of up to `max_gap_bars` missing bars flat at the last close with volume 0, and drops
-    /// what lies before a longer one. The candles must be valid for `timeframe`.
+    /// Fills gaps of up to `max_gap_bars` missing bars with the last close and volume 0, and drops all rows before the last
+    /// longer gap. The candles must be valid for `timeframe`.
     ///
-    /// Returns the candles, the number of bars filled, and the number of rows dropped.
+    /// Returns the candles, the number of filled bars, and the number of dropped rows.
     pub fn without_gaps(&self, timeframe: Timeframe, max_gap_bars: u32) -> (Self, usize, usize) {
         let step = timeframe.ms();
         let longest = (i64::from(max_gap_bars) + 1) * step;
@@ -187,11 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn short_gaps_are_filled_flat_and_long_ones_drop_what_came_before() {
+    fn short_gaps_are_filled_and_long_gaps_drop_the_rows_before_them() {
         let (filled, count, dropped) = hourly(&[0, 1, 4, 5]).without_gaps(Timeframe::H1, 2);
         assert_eq!((filled.len(), count, dropped), (6, 2, 0));
         assert_eq!((filled.open[2], filled.close[3], filled.volume[3]), (11.0, 11.0, 0.0));
-        let (kept, count, dropped) = hourly(&[0, 1, 4, 5]).without_gaps(Timeframe::H1, 1);
-        assert_eq!((kept.timestamp, count, dropped), (vec![4 * HOUR_MS, 5 * HOUR_MS], 0, 2));
+        let (rest, count, dropped) = hourly(&[0, 1, 4, 5]).without_gaps(Timeframe::H1, 1);
+        assert_eq!((rest.timestamp, count, dropped), (vec![4 * HOUR_MS, 5 * HOUR_MS], 0, 2));
     }
 }

@@ -1,9 +1,11 @@
-//! Candles of all symbols on one time grid, and what makes a row bad: all that compute crates know of a market.
+//! Candles, timeframes, and the panel of all symbols on one time grid.
+//!
+//! These are the only market data that the compute crates use.
 
 mod candles;
 mod panel;
 mod timeframe;
 
-pub use candles::{CandleFault, Candles};
+pub use candles::{CandleError, Candles};
 pub use panel::{Panel, PanelError};
 pub use timeframe::{DAY_MS, HOUR_MS, Timeframe, TimeframeError};

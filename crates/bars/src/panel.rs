@@ -1,4 +1,4 @@
-//! All symbols' candles on one time grid, contiguous, ready to go to a device.
+//! All symbols' candles on one time grid, in contiguous columns that can be copied to a device.
 
 use std::ops::Range;
 
@@ -6,46 +6,66 @@ use ndarray::ArrayView2;
 
 use super::{Candles, Timeframe};
 
-/// Open, high, low, close and volume of all symbols, `[symbols × bars]` row-major a column, on one grid of
-/// bar opens; NaN outside a symbol's own range.
+/// The candles of all symbols on one time grid.
+///
+/// Each column is `[symbols × bars]`, row-major, and NaN outside a symbol's own range of bars.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    /// `BASE-QUOTE`, ascending: the order of every later batch.
+    /// Names, `BASE-QUOTE`, ascending: the order of all batches.
     pub symbols: Vec<String>,
+    /// Length of a bar.
     pub timeframe: Timeframe,
-    /// Open of bar 0, milliseconds since 1970 UTC.
+    /// Time at which bar 0 opens, in milliseconds since 1970 UTC.
     pub start_ms: i64,
-    /// Bars of the grid.
+    /// Number of bars on the grid.
     pub bars: usize,
+    /// Opening prices.
     pub open: Vec<f64>,
+    /// Highest prices.
     pub high: Vec<f64>,
+    /// Lowest prices.
     pub low: Vec<f64>,
+    /// Closing prices.
     pub close: Vec<f64>,
+    /// Traded volumes, in base units.
     pub volume: Vec<f64>,
-    /// The bars that each symbol has, without holes.
+    /// Per symbol, the bars that it has. There are no gaps within a range.
     pub ranges: Vec<Range<usize>>,
-    /// Bars of each symbol that were filled flat.
+    /// Per symbol, the number of bars that were missing and have been filled with the last close.
     pub filled: Vec<usize>,
-    /// True where the candles come from the simulated market.
+    /// Whether the candles come from the simulated market.
     pub simulated: bool,
 }
 
-/// Candles that cannot stand on one grid.
+/// Candles that cannot be put on one grid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PanelError {
+    /// There are no candles, or only empty ones.
     #[error("there are no candles at all")]
     Empty,
+    /// A symbol's bars open at other times than those of another symbol.
     #[error("{symbol}: bars open {offset} ms off those of {other}; all files of a run must share one grid")]
-    Misaligned { symbol: String, other: String, offset: i64 },
+    Misaligned {
+        /// The symbol that is off the grid.
+        symbol: String,
+        /// The symbol that it was compared with.
+        other: String,
+        /// Milliseconds by which the bars are apart, less than a bar.
+        offset: i64,
+    },
+    /// There are two sets of candles for one symbol.
     #[error("{symbol} appears twice")]
-    Twice { symbol: String },
+    Duplicate {
+        /// The symbol.
+        symbol: String,
+    },
 }
 
 impl Panel {
-    /// Lays valid candles on one grid: gaps filled, history before a long gap dropped, symbols sorted.
+    /// Puts valid candles on one grid: fills gaps, drops the history before a long gap, and sorts the symbols.
     ///
     /// # Errors
-    /// No candles, two of one symbol, or bars that do not share one grid.
+    /// [`PanelError`] if there are no candles, a symbol appears twice, or the bars do not share one grid.
     pub fn new(
         mut candles: Vec<(String, Candles)>,
         timeframe: Timeframe,
@@ -55,7 +75,7 @@ impl Panel {
         candles.retain(|(_, c)| !c.is_empty());
         candles.sort_by(|a, b| a.0.cmp(&b.0));
         if let Some(pair) = candles.windows(2).find(|w| w[0].0 == w[1].0) {
-            return Err(PanelError::Twice { symbol: pair[0].0.clone() });
+            return Err(PanelError::Duplicate { symbol: pair[0].0.clone() });
         }
         let step = timeframe.ms();
         let (other, first) = candles.first().map(|(s, c)| (s.clone(), c.timestamp[0])).ok_or(PanelError::Empty)?;
@@ -67,11 +87,11 @@ impl Panel {
         }
         let mut filled = Vec::with_capacity(candles.len());
         for (symbol, c) in &mut candles {
-            let (whole, count, dropped) = c.without_gaps(timeframe, max_gap_bars);
+            let (without_gaps, count, dropped) = c.without_gaps(timeframe, max_gap_bars);
             if dropped > 0 {
-                tracing::warn!(%symbol, rows = dropped, "a gap longer than market.max_gap_bars: the history before it is dropped");
+                tracing::warn!(%symbol, rows = dropped, "dropped the history before a gap longer than market.max_gap_bars");
             }
-            *c = whole;
+            *c = without_gaps;
             filled.push(count);
         }
         let start_ms = candles.iter().map(|(_, c)| c.timestamp[0]).min().ok_or(PanelError::Empty)?;
@@ -107,35 +127,40 @@ impl Panel {
         })
     }
 
-    /// Open of bar `bar`, milliseconds since 1970 UTC.
+    /// Time at which a bar opens, in milliseconds since 1970 UTC.
     pub fn time_ms(&self, bar: usize) -> i64 {
         self.start_ms + bar as i64 * self.timeframe.ms()
     }
 
-    /// The bar that opens at `time_ms`, if the grid has one.
+    /// The bar that opens at `time_ms`, if it is on the grid.
     pub fn bar_at(&self, time_ms: i64) -> Option<usize> {
         let offset = time_ms - self.start_ms;
         let bar = usize::try_from(offset / self.timeframe.ms()).ok()?;
         (offset >= 0 && offset % self.timeframe.ms() == 0 && bar < self.bars).then_some(bar)
     }
 
-    /// Row of `symbol`.
+    /// The row of a symbol, given its name.
     pub fn symbol(&self, symbol: &str) -> Option<usize> {
         self.symbols.binary_search_by(|s| s.as_str().cmp(symbol)).ok()
     }
 
-    /// One symbol's part of a column, the whole grid long.
+    /// One symbol's row of a column, `[bars]`.
+    ///
+    /// # Panics
+    /// If the column does not have this row.
     pub fn row<'a>(&self, column: &'a [f64], symbol: usize) -> &'a [f64] {
         &column[symbol * self.bars..(symbol + 1) * self.bars]
     }
 
-    /// A column as `[symbols × bars]`.
+    /// A column as an array `[symbols × bars]`.
+    ///
+    /// # Panics
+    /// If the column does not have symbols × bars values.
     pub fn view<'a>(&self, column: &'a [f64]) -> ArrayView2<'a, f64> {
-        ArrayView2::from_shape((self.symbols.len(), self.bars), column)
-            .expect("every column is made with symbols × bars values")
+        ArrayView2::from_shape((self.symbols.len(), self.bars), column).expect("a column has symbols × bars values")
     }
 
-    /// SHA-256 (hex) over symbols, times and all values: equal digests mean equal inputs.
+    /// SHA-256 (hex) over symbols, timeframe, start and all values: equal digests mean equal inputs.
     pub fn digest(&self) -> String {
         use sha2::{Digest, Sha256};
         let mut hash = Sha256::new();
@@ -182,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn grids_that_do_not_meet_are_refused() {
+    fn bars_off_the_common_grid_are_refused() {
         let mut late = candles(0, 3, 0);
         late.timestamp.iter_mut().for_each(|t| *t += 60_000);
         let error = Panel::new(vec![("A-X".into(), candles(0, 3, 0)), ("B-X".into(), late)], Timeframe::H1, 1, false);

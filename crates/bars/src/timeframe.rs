@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// Milliseconds per hour.
 pub const HOUR_MS: i64 = 3_600_000;
+/// Milliseconds per day.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The length of a bar, from one minute to one day.
@@ -15,6 +17,7 @@ pub struct Timeframe {
     minutes: u32,
 }
 
+/// Each timeframe's name and minutes.
 const NAMES: &[(&str, u32)] = &[
     ("1m", 1),
     ("3m", 3),
@@ -30,13 +33,15 @@ const NAMES: &[(&str, u32)] = &[
     ("1d", 1440),
 ];
 
-/// A bar length that no exchange offers.
+/// The text is not a supported timeframe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("choose one of: 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d")]
 pub struct TimeframeError;
 
 impl Timeframe {
+    /// One hour.
     pub const H1: Self = Self { minutes: 60 };
+    /// One day.
     pub const D1: Self = Self { minutes: 1440 };
 
     /// Milliseconds from one bar's open to the next.
@@ -49,12 +54,12 @@ impl Timeframe {
         (i64::from(days) * DAY_MS / self.ms()) as usize
     }
 
-    /// Bars in a year of 365 days: the market never closes.
+    /// Bars in a year of 365 days; the market never closes.
     pub fn bars_per_year(self) -> f64 {
         (365 * DAY_MS / self.ms()) as f64
     }
 
-    /// The timeframe with this spacing, if there is one.
+    /// The timeframe whose bars are `ms` milliseconds long, if it is supported.
     pub fn from_ms(ms: i64) -> Option<Self> {
         NAMES.iter().map(|&(_, minutes)| Self { minutes }).find(|t| t.ms() == ms)
     }

@@ -1,6 +1,6 @@
-//! Digests as words.
+//! Hexadecimal text, for digests.
 
-/// Lower-case hexadecimal.
+/// The bytes in lower-case hexadecimal, two digits per byte.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {

@@ -1,28 +1,45 @@
-//! Quantile bins: cut points of each feature, from the training rows alone, and the codes of rows.
+//! Quantile bins: the cut points of each feature, from the training rows only, and the codes of rows.
 
 use rayon::prelude::*;
 
-use super::{MANY_ROWS, Table};
+use super::{MIN_SHARED_ROWS, Table};
 
-/// Code of a missing value; bins have codes below it.
+/// Code of a missing value; the codes of bins are below it.
 pub const MISSING: u8 = 255;
 
-/// Cut points of every feature of one job.
+/// Most cuts per feature.
+pub const MAX_CUTS: usize = 254;
+
+/// Values this close to 0 count as 0: LightGBM's `kZeroThreshold`, so that equal tables get equal bins.
+pub const ZERO_THRESHOLD: f32 = 1e-35;
+
+/// Bins that 0 takes if distinct values have no bin each.
+pub const ZERO_BINS: usize = 1;
+
+/// Share of its rows with which a bin may end before a value that fills a bin by itself.
+pub const EARLY_SHARE: f64 = 0.5;
+
+/// The cut points of every feature of one job.
 ///
-/// Feature f has bins `0 ..= cuts[f].len()`; a value lies in the first bin whose cut it does not exceed.
+/// Feature f has the bins `0 ..= cuts[f].len()`; a value lies in the first bin whose cut it does not exceed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cuts {
-    /// Ascending, at most 254 a feature: midway between the neighbouring training values of two bins.
+    /// `[features][cuts]`, ascending, at most 254 per feature: each midway between the neighbouring training values of two
+    /// bins.
     pub cuts: Vec<Vec<f32>>,
 }
 
 impl Cuts {
-    /// Chooses at most `max_bin` bins a feature, and gives each row's code, `[features][rows]`.
+    /// Chooses at most `max_bin` bins per feature. Also returns the code of each row, `[features][rows]`.
     ///
-    /// One bin a distinct value where that suffices, else equal shares of `rows`, with a cut at 0; ties stay together.
+    /// Each distinct value gets a bin if there are few enough of them. Otherwise bins get equal shares of `rows`, with a cut
+    /// at 0. Equal values stay together.
+    ///
+    /// # Panics
+    /// A row is outside the table.
     pub fn new(table: Table<'_>, rows: &[u32], max_bin: u32) -> (Self, Vec<Vec<u8>>) {
         let one = |work: &mut Column, feature: usize| work.bin(table, rows, feature, max_bin as usize);
-        let both: Vec<(Vec<f32>, Vec<u8>)> = if rows.len() < MANY_ROWS {
+        let both: Vec<(Vec<f32>, Vec<u8>)> = if rows.len() < MIN_SHARED_ROWS {
             let mut work = Column::default();
             (0..table.features).map(|feature| one(&mut work, feature)).collect()
         } else {
@@ -33,6 +50,9 @@ impl Cuts {
     }
 
     /// Code of one value of `feature`.
+    ///
+    /// # Panics
+    /// There is no such feature.
     pub fn code(&self, feature: usize, value: f32) -> u8 {
         if value.is_nan() {
             return MISSING;
@@ -40,17 +60,21 @@ impl Cuts {
         self.cuts[feature].partition_point(|&cut| cut < value) as u8
     }
 
-    /// Features, those with few bins first: neighbours share a group, and short histograms stay together.
+    /// Features ordered by their number of bins, fewest first: neighbours share a group, so short histograms stay together.
     pub fn by_bins(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.cuts.len() as u32).collect();
         order.sort_by_key(|&feature| self.cuts[feature as usize].len());
         order
     }
 
-    /// The threshold of a split that sends bins `0 ..= bin` of `feature` left.
+    /// The threshold of a split that sends the bins `0 ..= bin` of `feature` left.
     ///
-    /// It lies midway between the cut, the greatest f32 that goes left, and the next one: whoever keeps the features in
-    /// f64 decides as we do on their f32 roundings. A split after the last bin parts present from missing.
+    /// It lies midway between the cut, which is the greatest f32 that goes left, and the next f32. A program that keeps the
+    /// features in f64 then decides as this one does on their f32 roundings. A split after the last bin separates present
+    /// values from missing ones.
+    ///
+    /// # Panics
+    /// There is no such feature.
     pub fn threshold(&self, feature: usize, bin: usize) -> f64 {
         match self.cuts[feature].get(bin) {
             Some(&cut) => {
@@ -62,29 +86,29 @@ impl Cuts {
     }
 }
 
-/// Working memory for one feature's column.
+/// Working memory for the column of one feature.
 #[derive(Default)]
 struct Column {
-    /// A value's order in the upper half, its row's place in the lower.
+    /// The rank of a value in the upper half, the position of its row in the lower.
     keys: Vec<u64>,
     /// Ascending.
     values: Vec<f32>,
 }
 
 impl Column {
-    /// Cuts and codes of one feature.
+    /// The cuts and codes of one feature.
     fn bin(&mut self, table: Table<'_>, rows: &[u32], feature: usize, max_bin: usize) -> (Vec<f32>, Vec<u8>) {
         self.keys.clear();
         for (place, &row) in rows.iter().enumerate() {
             let value = table.values[row as usize * table.features + feature];
             if !value.is_nan() {
-                // −0 and 0 are one value to a comparison, so they must be one to the order.
-                self.keys.push(u64::from(order(value + 0.0)) << 32 | place as u64);
+                // −0 and 0 compare equal, so they must have the same rank.
+                self.keys.push(u64::from(rank(value + 0.0)) << 32 | place as u64);
             }
         }
         self.keys.sort_unstable();
         self.values.clear();
-        self.values.extend(self.keys.iter().map(|key| value((key >> 32) as u32)));
+        self.values.extend(self.keys.iter().map(|key| value_of((key >> 32) as u32)));
         let values = &self.values[..];
         let distinct = values.windows(2).filter(|w| w[0] < w[1]).count() + usize::from(!values.is_empty());
         let cuts = if distinct <= max_bin {
@@ -92,7 +116,7 @@ impl Column {
         } else {
             equal_shares(values, max_bin)
         };
-        // In their order the values pass one cut after the other: no search is needed.
+        // The values are sorted, so they pass one cut after the other and no search is needed.
         let mut codes = vec![MISSING; rows.len()];
         let mut code = 0;
         for (&value, key) in values.iter().zip(&self.keys) {
@@ -105,15 +129,15 @@ impl Column {
     }
 }
 
-/// Maps numbers to whole ones of the same order.
-fn order(value: f32) -> u32 {
+/// Maps numbers to integers of the same order.
+fn rank(value: f32) -> u32 {
     let bits = value.to_bits();
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
 }
 
-/// The number that [`order`] maps to `order`.
-fn value(order: u32) -> f32 {
-    f32::from_bits(if order >> 31 == 1 { order & !(1 << 31) } else { !order })
+/// The number that [`rank`] maps to `rank`.
+fn value_of(rank: u32) -> f32 {
+    f32::from_bits(if rank >> 31 == 1 { rank & !(1 << 31) } else { !rank })
 }
 
 /// The f32 midway between two values: at least the lower, below the higher.
@@ -122,35 +146,33 @@ fn midway(below: f32, above: f32) -> f32 {
     if middle < above { middle } else { below }
 }
 
-/// Values this near to 0 are 0: LightGBM's own bound, so that equal tables get equal bins.
-const ZERO: f32 = 1e-35;
-
-/// Cuts of a column with more distinct values than bins: below 0 and above 0 apart, each with bins by its share
-/// of the rows, and 0 on its own. Many features mean something else on the other side of 0.
+/// Cuts of a column with more distinct values than bins. Values below 0 and above 0 are cut separately, with bins in
+/// proportion to their rows, and 0 gets a bin of its own: many features mean something else on the other side of 0.
 fn equal_shares(sorted: &[f32], max_bin: usize) -> Vec<f32> {
-    let below = sorted.partition_point(|&v| v < -ZERO);
-    let above = sorted.partition_point(|&v| v <= ZERO);
+    let below = sorted.partition_point(|&v| v < -ZERO_THRESHOLD);
+    let above = sorted.partition_point(|&v| v <= ZERO_THRESHOLD);
     let (low, zero, high) = (&sorted[..below], &sorted[below..above], &sorted[above..]);
-    let low_bins = if low.is_empty() { 0 } else { (low.len() * (max_bin - 1) / (low.len() + high.len())).max(1) };
+    let low_bins =
+        if low.is_empty() { 0 } else { (low.len() * (max_bin - ZERO_BINS) / (low.len() + high.len())).max(1) };
     let mut cuts = greedy(low, low_bins);
     match (low.is_empty(), zero.is_empty(), high.is_empty()) {
         (false, true, false) => cuts.push(0.0),
-        (false, false, false) => cuts.extend([-ZERO, ZERO]),
-        (false, false, true) => cuts.push(-ZERO),
-        (true, false, false) => cuts.push(ZERO),
+        (false, false, false) => cuts.extend([-ZERO_THRESHOLD, ZERO_THRESHOLD]),
+        (false, false, true) => cuts.push(-ZERO_THRESHOLD),
+        (true, false, false) => cuts.push(ZERO_THRESHOLD),
         _ => {}
     }
     if !high.is_empty() {
-        cuts.extend(greedy(high, max_bin - 1 - low_bins));
+        cuts.extend(greedy(high, max_bin - ZERO_BINS - low_bins));
     }
     cuts
 }
 
-/// Cuts between bins of about equal numbers of rows; a value with a bin's worth of rows ends its bin, and shares it with
-/// less than half a bin's worth of rows below it.
+/// Cuts between bins of about equal numbers of rows. A value that fills a bin by itself ends its bin, and shares it with less
+/// than [`EARLY_SHARE`] of a bin's rows below it.
 ///
-/// The greedy walk of LightGBM's `GreedyFindBin` (Ke et al. 2017): a bin closes when it holds the mean number of
-/// rows that the remaining bins must hold.
+/// This is the greedy walk of LightGBM's `GreedyFindBin` (Ke et al. 2017): a bin ends when it has the mean number of rows that
+/// the remaining bins must take.
 fn greedy(sorted: &[f32], bins: usize) -> Vec<f32> {
     let mut values: Vec<(f32, usize)> = Vec::new();
     for &value in sorted {
@@ -169,25 +191,25 @@ fn greedy(sorted: &[f32], bins: usize) -> Vec<f32> {
     let own_rows: usize = values.iter().filter(|v| big(v.1)).map(|v| v.1).sum();
     let mut bins_left = bins - own_bins.min(bins);
     let mut rows_left = sorted.len() - own_rows;
-    let mut wanted = rows_left as f64 / bins_left as f64;
+    let mut target = rows_left as f64 / bins_left as f64;
     let mut cuts = Vec::with_capacity(bins - 1);
-    let mut held = 0;
+    let mut rows = 0;
     for pair in values.windows(2) {
         let ((value, count), (next, next_count)) = (pair[0], pair[1]);
         if !big(count) {
             rows_left -= count;
         }
-        held += count;
-        let closes = big(count) || held as f64 >= wanted || (big(next_count) && held as f64 >= (wanted * 0.5).max(1.0));
-        if closes {
+        rows += count;
+        let early = big(next_count) && rows as f64 >= (target * EARLY_SHARE).max(1.0);
+        if big(count) || rows as f64 >= target || early {
             cuts.push(midway(value, next));
             if cuts.len() >= bins - 1 {
                 break;
             }
-            held = 0;
+            rows = 0;
             if !big(count) {
                 bins_left = bins_left.saturating_sub(1);
-                wanted = rows_left as f64 / bins_left as f64;
+                target = rows_left as f64 / bins_left as f64;
             }
         }
     }
@@ -199,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_values_get_a_bin_each_and_missing_has_its_own() {
+    fn few_values_get_a_bin_each_and_missing_values_their_own() {
         let values = [3.0, 1.0, f32::NAN, 2.0, 2.0, -0.0, 0.0];
         let table = Table { values: &values, features: 1 };
         let (cuts, codes) = Cuts::new(table, &[0, 1, 2, 3, 4, 5, 6], 255);
@@ -224,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_has_a_bin_of_its_own_and_a_frequent_value_ends_one_that_hardly_holds_more() {
+    fn zero_has_a_bin_of_its_own_and_a_frequent_value_shares_its_bin_with_few_rows() {
         let mut values: Vec<f32> = (1..=3000).map(|i| i as f32 * if i % 3 == 0 { -1.0 } else { 1.0 }).collect();
         values.extend([0.0; 50]);
         values.extend([700.0; 500]);
@@ -235,9 +257,9 @@ mod tests {
         let code = |v| cuts.code(0, v);
         assert!(code(-3.0) < code(0.0) && code(0.0) < code(1.0));
         assert!(code(700.0) < code(701.0));
-        // 2500 rows above 0 in 45 bins: 55 a bin.
-        let company = values.iter().filter(|&&v| v != 700.0 && code(v) == code(700.0)).count();
-        assert!(company < 28, "{company} rows share the bin of 500");
+        // 2500 rows above 0 in 45 bins: 55 per bin.
+        let others = values.iter().filter(|&&v| v != 700.0 && code(v) == code(700.0)).count();
+        assert!(others < 28, "{others} other rows are in the bin of the 500");
     }
 
     #[test]

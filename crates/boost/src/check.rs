@@ -1,15 +1,16 @@
-//! What a job must satisfy before it is trained.
+//! Validation of jobs and hyperparameters before training.
 
-use super::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOST_CLASSES, Objective, Table};
+use super::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MAX_CELLS, MAX_CLASSES, Objective, Table};
 
-/// Most leaves of a tree.
-const MOST_LEAVES: u32 = 1 << 16;
+/// Most leaves per tree.
+const MAX_LEAVES: u32 = 1 << 16;
 
 impl BoostJob {
     /// Checks the job, to be trained with `params`, against the table that holds its rows.
     ///
     /// # Errors
-    /// The first fault found.
+    /// The first fault: no features or rows, too many cells, lengths that differ, a row outside the table, a weight or label
+    /// that is not allowed, or a hyperparameter out of range.
     pub fn check(&self, params: &BoostParams, table: Table<'_>) -> Result<(), BoostError> {
         let job = || self.name.clone();
         if table.features == 0 {
@@ -24,7 +25,7 @@ impl BoostJob {
         ];
         for (rows, labels, weights) in parts {
             let rows_count = rows.len();
-            if rows_count as u64 * table.features as u64 > MOST_CELLS || rows_count > i32::MAX as usize {
+            if rows_count as u64 * table.features as u64 > MAX_CELLS || rows_count > i32::MAX as usize {
                 return Err(BoostError::Cells { job: job(), rows: rows_count, features: table.features });
             }
             if rows_count != labels.len() {
@@ -64,12 +65,12 @@ impl BoostJob {
             }
             Objective::Multiclass { classes } => format!("a class is a whole number from 0 to {}", classes - 1),
         };
-        let fits = |label: f32| match objective {
+        let is_allowed = |label: f32| match objective {
             Objective::Binary => label == 0.0 || label == 1.0,
             Objective::Regression | Objective::Quantile { .. } | Objective::Huber { .. } => label.is_finite(),
             Objective::Multiclass { classes } => label >= 0.0 && label < classes as f32 && label.fract() == 0.0,
         };
-        match self.train_labels.iter().chain(&self.valid_labels).enumerate().find(|(_, label)| !fits(**label)) {
+        match self.train_labels.iter().chain(&self.valid_labels).enumerate().find(|(_, label)| !is_allowed(**label)) {
             None => Ok(()),
             Some((row, label)) => {
                 Err(BoostError::Label { job: self.name.clone(), row, value: label.to_string(), expected })
@@ -79,10 +80,10 @@ impl BoostJob {
 }
 
 impl BoostParams {
-    /// Checks every parameter.
+    /// Checks every hyperparameter; `job` is the name that the error carries.
     ///
     /// # Errors
-    /// The first one out of its range.
+    /// [`BoostError::Parameter`] for the first one that is out of range or does not suit another one.
     pub fn check(&self, job: &str) -> Result<(), BoostError> {
         let fault =
             |key, value: String, expected| Err(BoostError::Parameter { job: job.to_owned(), key, value, expected });
@@ -99,10 +100,10 @@ impl BoostParams {
             Growth::Leaf if self.max_depth > 1000 => {
                 return fault("max-depth", self.max_depth.to_string(), "from 1 to 1000, or 0 for no limit");
             }
-            Growth::Leaf if !(2..=MOST_LEAVES).contains(&self.max_leaves) => {
+            Growth::Leaf if !(2..=MAX_LEAVES).contains(&self.max_leaves) => {
                 return fault("max-leaves", self.max_leaves.to_string(), "from 2 to 65536");
             }
-            _ => {}
+            Growth::Level | Growth::Leaf => {}
         }
         let shares =
             [("subsample", self.subsample), ("colsample", self.colsample), ("colsample-node", self.colsample_node)];
@@ -128,7 +129,8 @@ impl BoostParams {
             && self.colsample >= 1.0
             && self.colsample_node >= 1.0
         {
-            let expected = "below 1 for a forest, or --colsample or --colsample-node: else all its trees are one";
+            let expected =
+                "below 1 for a forest, unless --colsample or --colsample-node is; otherwise all its trees are the same";
             return fault("subsample", self.subsample.to_string(), expected);
         }
         self.check_objective(job)
@@ -144,7 +146,7 @@ impl BoostParams {
             return fault("monotone", other.to_string(), "−1, 0 or 1");
         }
         match self.objective {
-            Objective::Multiclass { classes } if !(2..=MOST_CLASSES).contains(&classes) => {
+            Objective::Multiclass { classes } if !(2..=MAX_CLASSES).contains(&classes) => {
                 fault("number of classes", classes.to_string(), "from 2 to 1000")
             }
             Objective::Quantile { alpha } if !(alpha > 0.0 && alpha < 1.0) => {
@@ -153,11 +155,15 @@ impl BoostParams {
             Objective::Huber { delta } if !(delta > 0.0 && delta.is_finite()) => {
                 fault("delta", delta.to_string(), "above 0")
             }
-            // Leaves are set anew by percentiles, which know nothing of their neighbours.
+            // Leaf outputs are refitted to percentiles, one leaf at a time: nothing keeps neighbouring leaves in order.
             Objective::Quantile { .. } if self.monotone.iter().any(|&sign| sign != 0) => {
-                fault("monotone", "given".into(), "absent with the quantile objective; use huber")
+                fault("monotone", "given".into(), "left out with the quantile objective; use huber")
             }
-            _ => Ok(()),
+            Objective::Binary
+            | Objective::Regression
+            | Objective::Multiclass { .. }
+            | Objective::Quantile { .. }
+            | Objective::Huber { .. } => Ok(()),
         }
     }
 }

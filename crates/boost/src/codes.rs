@@ -1,34 +1,38 @@
-//! The codes of rows, laid out for histograms: features in groups of [`LANES`], neighbours side by side.
+//! The codes of rows, laid out for histograms: features in groups of [`LANES`], the codes of a row side by side.
 
 use rayon::prelude::*;
 
 use super::bins::{Cuts, MISSING};
-use super::{MANY_ROWS, Table};
+use super::{MIN_SHARED_ROWS, Table};
 
-/// Features in a group: what one row adds to, and what one step of the split search looks at.
+/// Features per group: one row adds to all of them, and one step of the split search looks at all of them.
 pub const LANES: usize = 16;
 
-/// Codes of some rows, by groups of features with alike numbers of bins.
+/// Bins per group, including the one for missing values.
+pub const GROUP_BINS: usize = 256;
+
+/// Codes of some rows, in groups of features with similar numbers of bins.
 pub struct Codes {
+    /// The groups, in the order of [`Cuts::by_bins`].
     pub groups: Vec<Group>,
     /// Group and lane of each feature.
-    places: Vec<(u32, u32)>,
+    positions: Vec<(u32, u32)>,
 }
 
 /// Up to [`LANES`] features.
 pub struct Group {
-    /// At most [`LANES`].
+    /// The feature of each lane, at most [`LANES`].
     pub features: Vec<u32>,
-    /// Bins of the feature that has most, at most 255: also the code of a missing value.
+    /// Largest number of bins of a feature, at most 255; also the code of a missing value.
     pub bins: usize,
-    /// Whether any row has a missing value.
+    /// Whether any row has a missing value in any feature of the group.
     pub any_missing: bool,
     /// `[rows][lanes]`.
     pub codes: Vec<[u8; LANES]>,
 }
 
 impl Codes {
-    /// Lays out `columns`, the codes of each feature's rows, and frees them.
+    /// Lays out `columns`, the codes `[features][rows]`, and frees each column once it is laid out.
     pub fn from_columns(cuts: &Cuts, mut columns: Vec<Vec<u8>>) -> Self {
         let mut codes = Self::layout(cuts);
         let fill = |(group, columns): (&mut Group, Vec<Vec<u8>>)| group.fill(&columns);
@@ -38,7 +42,7 @@ impl Codes {
             .map(|group| group.features.iter().map(|&f| std::mem::take(&mut columns[f as usize])).collect())
             .collect();
         let rows = taken.first().and_then(|columns| columns.first()).map_or(0, Vec::len);
-        if rows < MANY_ROWS {
+        if rows < MIN_SHARED_ROWS {
             codes.groups.iter_mut().zip(taken).for_each(fill);
         } else {
             codes.groups.par_iter_mut().zip(taken).with_max_len(1).for_each(fill);
@@ -46,13 +50,13 @@ impl Codes {
         codes
     }
 
-    /// Codes of other rows than those that the cuts were made from.
+    /// The codes of other rows than those that the cuts were made from.
     pub fn of_rows(cuts: &Cuts, table: Table<'_>, rows: &[u32]) -> Self {
         let column = |feature: usize| -> Vec<u8> {
             let values = rows.iter().map(|&row| table.values[row as usize * table.features + feature]);
             values.map(|value| cuts.code(feature, value)).collect()
         };
-        let columns = if rows.len() < MANY_ROWS {
+        let columns = if rows.len() < MIN_SHARED_ROWS {
             (0..table.features).map(column).collect()
         } else {
             (0..table.features).into_par_iter().map(column).collect()
@@ -63,26 +67,26 @@ impl Codes {
     /// Groups without rows.
     fn layout(cuts: &Cuts) -> Self {
         let order = cuts.by_bins();
-        let mut places = vec![(0, 0); order.len()];
+        let mut positions = vec![(0, 0); order.len()];
         let groups = order.chunks(LANES).enumerate().map(|(group, features)| {
             for (lane, &feature) in features.iter().enumerate() {
-                places[feature as usize] = (group as u32, lane as u32);
+                positions[feature as usize] = (group as u32, lane as u32);
             }
             let bins = features.iter().map(|&feature| cuts.cuts[feature as usize].len() + 1).max().unwrap_or(0);
             Group { features: features.to_vec(), bins, any_missing: false, codes: Vec::new() }
         });
         let groups = groups.collect();
-        Self { groups, places }
+        Self { groups, positions }
     }
 
-    /// A feature's group and its lane there.
-    pub fn place(&self, feature: u32) -> (&Group, usize) {
-        (&self.groups[self.group_of(feature)], self.places[feature as usize].1 as usize)
+    /// The group of a feature, and its lane there.
+    pub fn locate(&self, feature: u32) -> (&Group, usize) {
+        (&self.groups[self.group_of(feature)], self.positions[feature as usize].1 as usize)
     }
 
-    /// Number of a feature's group.
+    /// The number of a feature's group.
     pub fn group_of(&self, feature: u32) -> usize {
-        self.places[feature as usize].0 as usize
+        self.positions[feature as usize].0 as usize
     }
 }
 

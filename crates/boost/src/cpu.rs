@@ -1,4 +1,4 @@
-//! Boosting on the CPU: all jobs of a batch in parallel, each from first to last tree on one core.
+//! Training on the CPU: all jobs of a batch in parallel, each one from its first to its last tree on one core.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -9,58 +9,35 @@ use super::bins::Cuts;
 use super::codes::Codes;
 use super::grow::{self, Binned, Gradients, Grown, Workspace};
 use super::histogram::SUM_BITS;
+use super::instructions::{InstructionSet, instruction_sets};
 use super::loss::mean_loss;
 use super::objective::{Targets, probabilities};
 use super::quantised::Quantised;
 use super::sample;
-use super::split::{Ways, ways};
-use super::walk::Walk;
+use super::walk::CodedTree;
 use super::{BoostError, BoostJob, BoostParams, Ensemble, Forest, Table, Task, Tree};
 
-/// What decides a job's bins and codes: training rows, validation rows, and most bins a feature.
-pub(super) type BinsOf<'a> = (&'a [u32], &'a [u32], u32);
+/// What a job's bins and codes depend on: training rows, validation rows, and most bins per feature.
+type BinKey<'a> = (&'a [u32], &'a [u32], u32);
 
-/// Trains every job of a batch; results stand in the jobs' order.
+/// Trains every job of a batch on the CPU. The results are in the order of the jobs.
 ///
-/// `features` names the table's columns; `done` is called after each job, from any thread.
+/// `features` are the names of the table's columns; `done` is called after each job, from any thread.
 pub fn train(
     table: Table<'_>,
     features: &[String],
     jobs: &[BoostJob],
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
-    train_by(ways()[0], table, features, jobs, done)
+    train_with(instruction_sets()[0], table, features, jobs, done)
 }
 
-/// [`train`] with one of the machine's [`ways`] to search splits: all give the same bits.
-pub fn train_by(
-    ways: Ways,
+/// [`train`] with a given one of the machine's [`instruction_sets`]; all give the same bits.
+pub fn train_with(
+    instructions: InstructionSet,
     table: Table<'_>,
     features: &[String],
     jobs: &[BoostJob],
-    done: &(dyn Fn(&BoostJob) + Sync),
-) -> Vec<Result<Forest, BoostError>> {
-    train_all(ways, table, features, jobs, &|| true, done)
-}
-
-/// [`train`] that can be stopped: from where `wanted`, which is asked before every tree, says no, models that are not
-/// finished come back as [`BoostError::Stopped`].
-pub fn train_while(
-    table: Table<'_>,
-    features: &[String],
-    jobs: &[BoostJob],
-    wanted: &(dyn Fn() -> bool + Sync),
-    done: &(dyn Fn(&BoostJob) + Sync),
-) -> Vec<Result<Forest, BoostError>> {
-    train_all(ways()[0], table, features, jobs, wanted, done)
-}
-
-fn train_all(
-    ways: Ways,
-    table: Table<'_>,
-    features: &[String],
-    jobs: &[BoostJob],
-    wanted: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
     let tasks: Vec<Task> = jobs.iter().map(Task::own).collect();
@@ -68,37 +45,37 @@ fn train_all(
         done(task.job);
         forest
     };
-    train_for(ways, table, features, &tasks, wanted, &finish)
+    train_tasks(instructions, table, features, &tasks, &|| true, &finish)
 }
 
-/// Trains every task of a batch, and keeps of each only what `finish` makes of it, on the thread that trained it: many
-/// more models can be tried than would fit into memory. From where `wanted`, which is asked before every tree, says no, tasks that are not finished are stopped.
-pub fn train_for<T: Send>(
-    ways: Ways,
+/// Trains every task of a batch, and keeps of each only what `finish` makes of it on the thread that trained it, so more
+/// models can be tried than would fit into memory. `keep_going` is called before every tree; once it returns false, unfinished
+/// tasks end with [`BoostError::Cancelled`].
+pub fn train_tasks<T: Send>(
+    instructions: InstructionSet,
     table: Table<'_>,
     features: &[String],
     tasks: &[Task<'_>],
-    wanted: &(dyn Fn() -> bool + Sync),
+    keep_going: &(dyn Fn() -> bool + Sync),
     finish: &(dyn Fn(&Task<'_>, Result<Forest, BoostError>) -> T + Sync),
 ) -> Vec<T> {
-    let groups = sets(tasks.iter().copied().enumerate());
-    let trained: Vec<Vec<(usize, T)>> = groups
+    let sets = sets(tasks.iter().copied().enumerate());
+    let trained: Vec<Vec<(usize, T)>> = sets
         .par_iter()
-        .map(|members| {
-            let ready: Vec<Result<(), BoostError>> =
-                members.iter().map(|&i| tasks[i].job.check(tasks[i].params, table)).collect();
-            let first = members.iter().zip(&ready).find(|(_, ready)| ready.is_ok());
-            let rows = first.filter(|_| wanted()).map(|(&i, _)| Rows::new(table, &tasks[i]));
-            members
-                .par_iter()
-                .zip(ready)
-                .map(|(&i, ready)| {
+        .map(|set| {
+            let checks: Vec<Result<(), BoostError>> =
+                set.iter().map(|&i| tasks[i].job.check(tasks[i].params, table)).collect();
+            let first = set.iter().zip(&checks).find(|(_, check)| check.is_ok());
+            let rows = first.filter(|_| keep_going()).map(|(&i, _)| Rows::new(table, &tasks[i]));
+            set.par_iter()
+                .zip(checks)
+                .map(|(&i, check)| {
                     let task = &tasks[i];
-                    let stopped = || BoostError::Stopped { job: task.job.name.clone() };
-                    // A job that is ready has rows, unless they were no longer wanted.
-                    let result = ready.and_then(|()| {
-                        let rows = rows.as_ref().ok_or_else(stopped)?;
-                        boost(task, features, rows, ways, wanted).ok_or_else(stopped)
+                    let cancelled = || BoostError::Cancelled { job: task.job.name.clone() };
+                    let result = check.and_then(|()| {
+                        // Only a cancelled set has no rows.
+                        let rows = rows.as_ref().ok_or_else(cancelled)?;
+                        boost(task, features, rows, instructions, keep_going).ok_or_else(cancelled)
                     });
                     (i, finish(task, result))
                 })
@@ -111,29 +88,34 @@ pub fn train_for<T: Send>(
 }
 
 thread_local! {
-    /// What the last job on this thread worked in: small jobs would spend much of their time on new memory.
+    /// The workspace of the last job on this thread: small jobs would spend much of their time on allocations.
     static WORK: Cell<Option<Workspace>> = const { Cell::new(None) };
 }
 
-/// Places of jobs by the rows that they learn from: heads and configurations of one symbol and fold share their bins.
+/// Groups the indices of tasks into sets that have the same rows and so share their bins, such as the heads and
+/// configurations of one symbol and fold.
 pub(super) fn sets<'a>(tasks: impl Iterator<Item = (usize, Task<'a>)>) -> Vec<Vec<usize>> {
-    let mut sets: HashMap<BinsOf<'a>, Vec<usize>> = HashMap::new();
-    for (place, Task { job, params }) in tasks {
-        sets.entry((&job.train, &job.valid, params.max_bin)).or_default().push(place);
+    let mut sets: HashMap<BinKey<'a>, Vec<usize>> = HashMap::new();
+    for (index, Task { job, params }) in tasks {
+        sets.entry((&job.train, &job.valid, params.max_bin)).or_default().push(index);
     }
     let mut sets: Vec<Vec<usize>> = sets.into_values().collect();
     sets.sort_unstable();
     sets
 }
 
-/// The rows of jobs that share them, in bins.
+/// The rows of a set of jobs, in bins.
 pub(super) struct Rows {
+    /// From the training rows.
     pub cuts: Cuts,
+    /// Codes of the training rows.
     pub train: Codes,
+    /// Codes of the validation rows.
     pub valid: Codes,
 }
 
 impl Rows {
+    /// The rows of a job that has been checked.
     pub fn new(table: Table<'_>, Task { job, params }: &Task<'_>) -> Self {
         let (cuts, columns) = Cuts::new(table, &job.train, params.max_bin);
         let train = Codes::from_columns(&cuts, columns);
@@ -142,45 +124,45 @@ impl Rows {
     }
 }
 
-/// Cuts of every job, which must have been checked; codes are made as for training, and dropped.
+/// The cuts of every job. The jobs must have been checked. Codes are made as for training, and dropped.
 pub fn bin(table: Table<'_>, jobs: &[BoostJob]) -> Vec<Cuts> {
     jobs.par_iter().map(|job| Rows::new(table, &Task::own(job)).cuts).collect()
 }
 
-/// Trains one model; none where it was stopped.
+/// Trains one model; none if it was cancelled.
 fn boost(
     task: &Task<'_>,
     features: &[String],
     rows: &Rows,
-    ways: Ways,
-    wanted: &(dyn Fn() -> bool + Sync),
+    instructions: InstructionSet,
+    keep_going: &(dyn Fn() -> bool + Sync),
 ) -> Option<Forest> {
     let mut work = WORK.take().unwrap_or_default();
     let mut training = Training::new(task, rows);
-    let mut stopped = !wanted();
+    let mut cancelled = !keep_going();
     for round in 0..task.params.rounds as usize {
-        stopped = stopped || !wanted();
-        if stopped || !training.grow(round, ways, &mut work) || training.stops(round) {
+        cancelled = cancelled || !keep_going();
+        if cancelled || !training.grow(round, instructions, &mut work) || training.should_stop(round) {
             break;
         }
     }
     WORK.set(Some(work));
-    (!stopped).then(|| training.forest(features))
+    (!cancelled).then(|| training.forest(features))
 }
 
-/// A model, as far as it has been trained.
+/// A model that is being trained.
 struct Training<'a> {
     job: &'a BoostJob,
     params: &'a BoostParams,
     rows: &'a Rows,
     targets: Targets<'a>,
     classes: usize,
-    /// Whether each tree answers to the base score alone, and their mean counts.
+    /// Whether each tree starts from the base score, and the model is their mean: a random forest.
     averaged: bool,
     base: Vec<f64>,
-    /// `[rows × classes]` of the training rows.
+    /// Scores of the training rows, `[rows × classes]`.
     scores: Vec<f64>,
-    /// Of the validation rows; in an averaged forest the sum of the trees so far.
+    /// Scores of the validation rows, `[rows × classes]`; of an averaged forest the sum of the trees so far.
     valid_scores: Vec<f64>,
     trees: Vec<Tree>,
     validation_loss: Vec<f64>,
@@ -190,7 +172,7 @@ struct Training<'a> {
     buffers: Buffers,
 }
 
-/// Memory that rounds use again.
+/// Memory that is reused from round to round.
 #[derive(Default)]
 struct Buffers {
     probabilities: Vec<f64>,
@@ -226,25 +208,26 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// Grows a tree a class; gives back whether there is anything left to learn.
-    fn grow(&mut self, round: usize, ways: Ways, work: &mut Workspace) -> bool {
+    /// Grows one tree per class. Returns whether there was anything left to learn.
+    fn grow(&mut self, round: usize, instructions: InstructionSet, work: &mut Workspace) -> bool {
         let mut grew = self.averaged;
-        // All classes of a round answer to the scores before it.
+        // All classes of a round start from the scores before it.
         if self.classes > 1 && !(self.averaged && round > 0) {
             probabilities(self.classes, &self.scores, &mut self.buffers.probabilities);
         }
         let drawn = sample::features(self.params.seed, round, self.rows.cuts.cuts.len(), self.params.colsample);
         for class in 0..self.classes {
-            // The one gradient of a forest's trees stays as it was.
+            // All trees of an averaged forest have the same gradients.
             if !(self.averaged && self.classes == 1 && round > 0) {
-                self.take_gradients(class);
+                self.compute_gradients(class);
             }
             let drawn_rows = (0..self.job.train.len()).filter(|&row| self.takes(round, row)).map(|row| row as u32);
             let binned = Binned { cuts: &self.rows.cuts, codes: &self.rows.train };
             let number = round * self.classes + class;
-            let mut grown = grow::grow(&binned, self.params, number, &drawn, drawn_rows, &self.gradients, ways, work);
+            let mut grown =
+                grow::grow(&binned, self.params, number, &drawn, drawn_rows, &self.gradients, instructions, work);
             grew |= !grown.tree.split_feature.is_empty();
-            self.renew(&mut grown, work);
+            self.refit_leaves(&mut grown, work);
             if self.averaged {
                 let values = grown.tree.leaf_value.iter_mut().chain(&mut grown.tree.node_value);
                 values.for_each(|value| *value += self.base[class]);
@@ -255,7 +238,7 @@ impl<'a> Training<'a> {
             self.trees.push(grown.tree);
         }
         if !grew {
-            // Nothing is left to gain; a round of bare leaves would only shift the base.
+            // No split gains anything; a round of single leaves would only shift the base.
             self.trees.truncate(round * self.classes);
         }
         grew
@@ -265,33 +248,33 @@ impl<'a> Training<'a> {
         sample::takes_row(self.params.seed, round, row, self.params.subsample)
     }
 
-    fn take_gradients(&mut self, class: usize) {
+    fn compute_gradients(&mut self, class: usize) {
         let Buffers { probabilities, gradient, hessian, quantised: [g, h], .. } = &mut self.buffers;
         let before = if self.classes > 1 { probabilities } else { &self.scores };
         self.targets.gradients(class, before, gradient, hessian);
         g.fill(gradient, SUM_BITS);
         h.fill(hessian, SUM_BITS);
-        self.gradients.take(g, h);
+        self.gradients.set(g, h);
     }
 
-    /// Sets leaves anew whose best output is no Newton step.
-    fn renew(&self, grown: &mut Grown, work: &Workspace) {
-        for (leaf, members) in &grown.members {
-            if let Some(output) = self.targets.renewed_output(&self.scores, work.rows(members.clone())) {
+    /// Refits the outputs of leaves whose best output is not a Newton step.
+    fn refit_leaves(&self, grown: &mut Grown, work: &Workspace) {
+        for (leaf, range) in &grown.leaf_rows {
+            if let Some(output) = self.targets.refitted_output(&self.scores, work.rows(range.clone())) {
                 grown.tree.leaf_value[*leaf] = f64::from((output * self.params.rate()) as f32);
             }
         }
     }
 
-    /// Adds a tree's outputs to the scores of the training rows, those included that were not drawn for it.
+    /// Adds a tree's outputs to the scores of all training rows, including those that were not drawn for it.
     fn score_train(&mut self, round: usize, class: usize, grown: &Grown, work: &Workspace) {
-        for (leaf, members) in &grown.members {
-            for &row in work.rows(members.clone()) {
+        for (leaf, range) in &grown.leaf_rows {
+            for &row in work.rows(range.clone()) {
                 self.scores[row as usize * self.classes + class] += grown.tree.leaf_value[*leaf];
             }
         }
         if self.params.subsample < 1.0 {
-            let walk = Walk::new(&grown.tree, &self.rows.cuts, &self.rows.train);
+            let walk = CodedTree::new(&grown.tree, &self.rows.cuts, &self.rows.train);
             let &BoostParams { seed, subsample, .. } = self.params;
             for row in (0..self.job.train.len()).filter(|&row| !sample::takes_row(seed, round, row, subsample)) {
                 self.scores[row * self.classes + class] += grown.tree.leaf_value[walk.leaf(row)];
@@ -304,29 +287,29 @@ impl<'a> Training<'a> {
         if self.valid_scores.is_empty() {
             return;
         }
-        let walk = Walk::new(tree, &self.rows.cuts, &self.rows.valid);
+        let walk = CodedTree::new(tree, &self.rows.cuts, &self.rows.valid);
         for (row, score) in self.valid_scores.iter_mut().skip(class).step_by(self.classes).enumerate() {
             *score += tree.leaf_value[walk.leaf(row)];
         }
     }
 
-    /// Notes the validation loss after a round; gives back whether there is no hope of a better one.
-    fn stops(&mut self, round: usize) -> bool {
+    /// Records the validation loss after a round. Returns whether early stopping ends the training.
+    fn should_stop(&mut self, round: usize) -> bool {
         let BoostJob { valid_labels, valid_weights, .. } = self.job;
         if valid_labels.is_empty() {
             return false;
         }
         let means: Vec<f64>;
-        let said = if self.averaged {
+        let scores = if self.averaged {
             means = self.valid_scores.iter().map(|score| score / (round + 1) as f64).collect();
             &means
         } else {
             &self.valid_scores
         };
         let losses = &mut self.buffers.losses;
-        let loss = mean_loss(self.params.objective, said, valid_labels, valid_weights, losses);
+        let loss = mean_loss(self.params.objective, scores, valid_labels, valid_weights, losses);
         self.validation_loss.push(loss);
-        // A first few rounds are not to be chosen: on noisy rows they often look best by chance.
+        // The first few rounds cannot be chosen: on noisy rows they often look best by chance.
         let eligible = round + 1 >= self.params.min_rounds as usize;
         if eligible && loss < self.best_loss {
             (self.best_loss, self.best_round) = (loss, round);
@@ -335,7 +318,7 @@ impl<'a> Training<'a> {
         eligible && patience > 0 && round - self.best_round >= patience
     }
 
-    /// What was trained, up to the best round where rounds are chosen.
+    /// The trained model, up to the best round if early stopping chooses one.
     fn forest(mut self, features: &[String]) -> Forest {
         if self.params.early_stopping > 0 && self.best_loss < f64::INFINITY {
             self.trees.truncate((self.best_round + 1) * self.classes);
@@ -343,7 +326,7 @@ impl<'a> Training<'a> {
         Forest {
             objective: self.params.objective,
             features: features.to_vec(),
-            // The trees of an averaged forest carry it.
+            // The trees of an averaged forest include it.
             base_score: if self.averaged { vec![0.0; self.classes] } else { self.base },
             averaged: self.averaged,
             trees: self.trees,

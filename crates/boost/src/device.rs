@@ -1,7 +1,7 @@
-//! Boosting by `kernels/bins.cu` and `kernels/boost*.cu`: twin of `cpu`.
+//! Training by `kernels/bins*.cu` and `kernels/boost*.cu`, the twin of [`cpu`].
 //!
-//! Small models are trained by one block each, from first to last tree; large ones by many blocks, level by level. Jobs
-//! that the kernels do not know are trained by the CPU: the bits are the same. [`plan`] tells which are which.
+//! A small model is trained by one block, from its first to its last tree; a large one by many blocks, level by level. Jobs
+//! that the kernels do not support are trained by the CPU. All give the same bits. [`plan`] decides.
 
 mod arguments;
 mod binning;
@@ -11,6 +11,8 @@ mod layout;
 mod levels;
 mod plan;
 mod predict;
+#[cfg(test)]
+mod twins;
 mod unpack;
 
 pub use binning::bin_on;
@@ -18,194 +20,200 @@ pub use plan::{Plan, Plans, plan};
 pub use predict::{predict_on, raw_scores, raw_scores_on};
 
 use plan::plan_for;
-use unpack::Kept;
+use unpack::ModelResult;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::split::ways;
+use super::instructions::instruction_sets;
 use super::{BoostError, BoostJob, Forest, Table, Task, cpu};
-use huracan_engine::memory::Need;
+use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, Device, EngineError, Stage};
 
-/// Threads of a block; the emulated engine does better with few, whose turns cost it time.
+/// Threads per block.
 const THREADS: u32 = 256;
+/// [`THREADS`] of the emulated device, which is faster with few of them.
 const EMULATED_THREADS: u32 = 64;
 
 fn threads(stage: &Stage<'_>) -> u32 {
     if stage.device() == Device::Emulated { EMULATED_THREADS } else { THREADS }
 }
 
-/// [`cpu::train_while`] on the device of a run, or on the CPU; says who trained what, where a device was asked.
+/// Trains every job of a batch, on the device of a run or on the CPU. The results are in the order of the jobs. Also returns
+/// how many models were trained by what, if a device was used.
+///
+/// `features` are the names of the table's columns; `done` is called after each job, from any thread. Once `keep_going`
+/// returns false, no tree is started on the CPU and no launch on the device, and unfinished jobs end with
+/// [`BoostError::Cancelled`].
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
+/// The device failed and the CPU may not take over.
 pub fn train_on(
     compute: &Compute,
     table: Table<'_>,
     features: &[String],
     jobs: &[BoostJob],
-    wanted: &(dyn Fn() -> bool + Sync),
+    keep_going: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Result<(Vec<Result<Forest, BoostError>>, Plans), EngineError> {
     let tasks: Vec<Task> = jobs.iter().map(Task::own).collect();
-    train_tasks_on(compute, table, features, &tasks, wanted, &|task| done(task.job))
+    train_tasks_on(compute, table, features, &tasks, keep_going, &|task| done(task.job))
 }
 
-/// [`train_on`] for tasks, keeping of each model what `T` does.
-pub(super) fn train_tasks_on<T: Kept>(
+/// [`train_on`] for tasks, of which it keeps the results `T`.
+pub(super) fn train_tasks_on<T: ModelResult>(
     compute: &Compute,
     table: Table<'_>,
     features: &[String],
     tasks: &[Task<'_>],
-    wanted: &(dyn Fn() -> bool + Sync),
+    keep_going: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&Task<'_>) + Sync),
 ) -> Result<(Vec<Result<T, BoostError>>, Plans), EngineError> {
-    // What a device had done before it failed is done again by the CPU, and told once.
-    let told = AtomicUsize::new(0);
-    let tell = |task: &Task<'_>| {
-        told.fetch_add(1, Ordering::Relaxed);
+    // If the device fails, the CPU repeats what the device had done; `done` is called only once for it.
+    let reported = AtomicUsize::new(0);
+    let report = |task: &Task<'_>| {
+        reported.fetch_add(1, Ordering::Relaxed);
         done(task);
     };
-    let tell_more = |task: &Task<'_>| {
-        if told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |told| told.checked_sub(1)).is_err() {
+    let report_more = |task: &Task<'_>| {
+        if reported.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
             done(task);
         }
     };
-    let by_device = |stage: &Stage<'_>| train_tasks(stage, table, features, tasks, wanted, &tell);
-    let by_cpu = || (by_cpu(table, features, tasks, wanted, &tell_more), Plans::default());
+    let by_device = |stage: &Stage<'_>| train_tasks(stage, table, features, tasks, keep_going, &report);
+    let by_cpu = || (by_cpu(table, features, tasks, keep_going, &report_more), Plans::default());
     compute.run("boost", by_device, by_cpu)
 }
 
-fn by_cpu<T: Kept>(
+fn by_cpu<T: ModelResult>(
     table: Table<'_>,
     features: &[String],
     tasks: &[Task<'_>],
-    wanted: &(dyn Fn() -> bool + Sync),
+    keep_going: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&Task<'_>) + Sync),
 ) -> Vec<Result<T, BoostError>> {
-    cpu::train_for(ways()[0], table, features, tasks, wanted, &|task, forest| {
+    cpu::train_tasks(instruction_sets()[0], table, features, tasks, keep_going, &|task, forest| {
         done(task);
-        forest.map(T::of)
+        forest.map(T::from_forest)
     })
 }
 
-/// [`cpu::train_while`] on the device at the service of `stage`: the same forests, bit for bit. A launch that has begun
-/// ends; once `wanted` says no, no other one begins.
+/// [`train_on`] on the device of `stage`, without falling back to the CPU. The forests have the same bits as the CPU's.
 ///
 /// # Errors
-/// [`EngineError`] where the device fails; what it was to do can then be asked of the CPU.
+/// The device failed, or has too little memory.
 pub fn train(
     stage: &Stage<'_>,
     table: Table<'_>,
     features: &[String],
     jobs: &[BoostJob],
-    wanted: &(dyn Fn() -> bool + Sync),
+    keep_going: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Result<Vec<Result<Forest, BoostError>>, EngineError> {
     let tasks: Vec<Task> = jobs.iter().map(Task::own).collect();
-    Ok(train_tasks(stage, table, features, &tasks, wanted, &|task| done(task.job))?.0)
+    Ok(train_tasks(stage, table, features, &tasks, keep_going, &|task| done(task.job))?.0)
 }
 
-fn train_tasks<T: Kept>(
+fn train_tasks<T: ModelResult>(
     stage: &Stage<'_>,
     table: Table<'_>,
     features: &[String],
     tasks: &[Task<'_>],
-    wanted: &(dyn Fn() -> bool + Sync),
+    keep_going: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&Task<'_>) + Sync),
 ) -> Result<(Vec<Result<T, BoostError>>, Plans), EngineError> {
     let mut results: Vec<Option<Result<T, BoostError>>> = tasks.iter().map(|_| None).collect();
     let mut plans = Plans::default();
     let (mut small, mut large, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    for (place, task) in tasks.iter().enumerate() {
+    for (index, task) in tasks.iter().enumerate() {
         match task.job.check(task.params, table) {
             Err(error) => {
                 done(task);
-                results[place] = Some(Err(error));
+                results[index] = Some(Err(error));
             }
             Ok(()) => match plan_for(*task, table.features) {
-                Plan::Block => small.push(place),
-                Plan::Levels => large.push(place),
-                Plan::Cpu(_) => others.push(place),
+                Plan::Block => small.push(index),
+                Plan::Levels => large.push(index),
+                Plan::Cpu(_) => others.push(index),
             },
         }
     }
     let mut keep = |plan: Plan, trained: Vec<(usize, T)>| {
-        for (place, kept) in trained {
-            done(&tasks[place]);
+        for (index, result) in trained {
+            done(&tasks[index]);
             plans.add(plan);
-            results[place] = Some(Ok(kept));
+            results[index] = Some(Ok(result));
         }
     };
-    if !wanted() {
+    if !keep_going() {
         (small, large) = (Vec::new(), Vec::new());
     }
-    // Small jobs cannot do without the table there; large ones can, if it takes too much of the memory.
-    let uploads = !small.is_empty() || (!large.is_empty() && has_room(stage, table)?);
+    // Small jobs need the table on the device; large ones do without it if it would take too much memory.
+    let uploads = !small.is_empty() || (!large.is_empty() && table_fits(stage, table)?);
     let values = uploads.then(|| stage.upload(table.values)).transpose()?;
     if let Some(values) = values.as_ref().filter(|_| !small.is_empty()) {
-        let sets = apart(sets(tasks, &small), tasks, stage.limits()?.free_bytes / SETS, table.features);
+        let max_bytes = stage.limits()?.free_bytes / SETS_PER_MEMORY;
+        let sets = split_large_sets(sets(tasks, &small), tasks, max_bytes, table.features);
         let most = sets.iter().map(|set| blocks::bytes(tasks, set, table.features)).max();
-        for part in stage.parts(Need { fixed_bytes: 0, job_bytes: most.unwrap_or(0) }, sets.len())? {
-            if !wanted() {
+        for batch in stage.batches(Requirement { fixed_bytes: 0, job_bytes: most.unwrap_or(0) }, sets.len())? {
+            if !keep_going() {
                 break;
             }
-            keep(Plan::Block, blocks::train(stage, values, features, tasks, &sets[part])?);
+            keep(Plan::Block, blocks::train(stage, values, table.features, features, tasks, &sets[batch])?);
         }
     }
-    // Those that share rows stand together, and come into the same part where they can.
+    // Tasks of one set are neighbours, so they are in the same batch if possible.
     let large = self::sets(tasks, &large).concat();
-    let most = large.iter().map(|&place| levels::bytes(stage, &tasks[place], table.features)).max();
-    for part in stage.parts(Need { fixed_bytes: 0, job_bytes: most.unwrap_or(0) }, large.len())? {
-        if !wanted() {
+    let most = large.iter().map(|&index| levels::bytes(stage, &tasks[index], table.features)).max();
+    for batch in stage.batches(Requirement { fixed_bytes: 0, job_bytes: most.unwrap_or(0) }, large.len())? {
+        if !keep_going() {
             break;
         }
-        let sets = self::sets(tasks, &large[part]);
-        keep(Plan::Levels, levels::train(stage, (table, values.as_ref()), features, tasks, &sets, wanted)?);
+        let sets = self::sets(tasks, &large[batch]);
+        keep(Plan::Levels, levels::train(stage, (table, values.as_ref()), features, tasks, &sets, keep_going)?);
     }
-    let rest: Vec<Task> = others.iter().map(|&place| tasks[place]).collect();
-    for (place, result) in others.into_iter().zip(by_cpu(table, features, &rest, wanted, done)) {
+    let rest: Vec<Task> = others.iter().map(|&index| tasks[index]).collect();
+    for (index, result) in others.into_iter().zip(by_cpu(table, features, &rest, keep_going, done)) {
         if result.is_ok() {
-            plans.add(plan_for(tasks[place], table.features));
+            plans.add(plan_for(tasks[index], table.features));
         }
-        results[place] = Some(result);
+        results[index] = Some(result);
     }
-    let missing = |task: &Task<'_>| Err(BoostError::Stopped { job: task.job.name.clone() });
+    let missing = |task: &Task<'_>| Err(BoostError::Cancelled { job: task.job.name.clone() });
     let results = results.into_iter().zip(tasks).map(|(result, task)| result.unwrap_or_else(|| missing(task)));
     Ok((results.collect(), plans))
 }
 
-/// Share of the free memory that a set may take, where it can be helped: parts are then about equal.
-const SETS: u64 = 8;
+/// How many sets should fit the free memory, at least: batches are then of about equal size.
+const SETS_PER_MEMORY: u64 = 8;
 
-/// Sets of more tasks than so many bytes hold, as a search makes them, become several sets of the same rows. Those are binned
-/// for each again, and so take half of a piece at most.
-fn apart(sets: Vec<Vec<usize>>, tasks: &[Task<'_>], most_bytes: u64, features: usize) -> Vec<Vec<usize>> {
+/// Splits sets whose tasks take more than `max_bytes`, as those of a search do, into several sets of the same rows. Each of them
+/// bins the rows again; the rows may take at most half of its memory.
+fn split_large_sets(sets: Vec<Vec<usize>>, tasks: &[Task<'_>], max_bytes: u64, features: usize) -> Vec<Vec<usize>> {
     let mut out = Vec::with_capacity(sets.len());
     for set in sets {
-        let of_rows = blocks::row_bytes(&tasks[set[0]], features);
-        let most_bytes = most_bytes.max(2 * of_rows);
-        let (mut piece, mut bytes) = (Vec::new(), of_rows);
-        for place in set {
-            let more = blocks::task_bytes(&tasks[place]);
-            if bytes + more > most_bytes && !piece.is_empty() {
+        let row_bytes = blocks::row_bytes(&tasks[set[0]], features);
+        let max_bytes = max_bytes.max(2 * row_bytes);
+        let (mut piece, mut bytes) = (Vec::new(), row_bytes);
+        for index in set {
+            let more = blocks::task_bytes(&tasks[index]);
+            if bytes + more > max_bytes && !piece.is_empty() {
                 out.push(std::mem::take(&mut piece));
-                bytes = of_rows;
+                bytes = row_bytes;
             }
             bytes += more;
-            piece.push(place);
+            piece.push(index);
         }
         out.push(piece);
     }
     out
 }
 
-/// Whether the table may lie on the device beside what large jobs take: at most half of its free memory.
-fn has_room(stage: &Stage<'_>, table: Table<'_>) -> Result<bool, EngineError> {
+/// Whether the table may be on the device beside the large jobs: it takes at most half of the free memory.
+fn table_fits(stage: &Stage<'_>, table: Table<'_>) -> Result<bool, EngineError> {
     Ok(size_of_val(table.values) as u64 <= stage.limits()?.free_bytes / 2)
 }
 
-/// Places of jobs by the rows that they learn from: heads and configurations of one symbol and fold share their bins.
-fn sets(tasks: &[Task<'_>], places: &[usize]) -> Vec<Vec<usize>> {
-    cpu::sets(places.iter().map(|&place| (place, tasks[place])))
+/// Groups the tasks with these indices into sets that have the same rows: see [`cpu::sets`].
+fn sets(tasks: &[Task<'_>], indices: &[usize]) -> Vec<Vec<usize>> {
+    cpu::sets(indices.iter().map(|&index| (index, tasks[index])))
 }

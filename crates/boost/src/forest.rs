@@ -1,62 +1,72 @@
-//! A trained model: trees, and what is known of their training.
+//! A trained model: its trees and their validation losses.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Child, Objective, Tree};
 
-/// Boosted trees of one model, tree of class `k` in round `r` at `r × trees_per_round + k`.
+/// The trees of one model; the tree of class `k` in round `r` is at `r × trees_per_round + k`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
+    /// What the model predicts.
     pub objective: Objective,
-    /// Names of the features, in the order of the rows predicted.
+    /// Names of the features, in the order of a row's values.
     pub features: Vec<String>,
-    /// Score before the first tree, one a class.
+    /// Score before the first tree, one per class.
     pub base_score: Vec<f64>,
-    /// Whether the trees' mean counts, not their sum: a random forest, whose base score is 0.
+    /// Whether trees are averaged instead of added up: a random forest, whose base score is 0.
     pub averaged: bool,
     /// Trees up to the best round.
     pub trees: Vec<Tree>,
-    /// Validation loss after each round that was trained, those after the best included; empty without validation rows.
+    /// Validation loss after each round that was trained, including those after the best; empty without validation rows.
     pub validation_loss: Vec<f64>,
 }
 
 impl Forest {
-    /// Rounds kept.
+    /// Number of rounds that were kept.
     pub fn rounds(&self) -> usize {
         self.trees.len() / self.objective.trees_per_round()
     }
 
-    /// Validation loss after the rounds that are kept; none without validation rows.
+    /// Validation loss after the rounds that were kept; none without validation rows.
     pub fn kept_loss(&self) -> Option<f64> {
         self.validation_loss.get(self.rounds().checked_sub(1)?).copied()
     }
 
-    /// What the sum of a class's trees is divided by: their number where their mean counts, else 1.
-    pub fn shared_by(&self) -> f64 {
+    /// What the sum of a class's trees is divided by: the number of rounds if trees are averaged, otherwise 1.
+    pub fn divisor(&self) -> f64 {
         if self.averaged { self.rounds().max(1) as f64 } else { 1.0 }
     }
 
-    /// Raw scores of one row, one a class.
+    /// Raw scores of one row `[features]`, one per class.
+    ///
+    /// # Panics
+    /// The row has fewer features than the trees.
     pub fn raw_scores(&self, row: &[f32]) -> Vec<f64> {
         let mut scores = self.base_score.clone();
         let classes = scores.len();
         for (i, tree) in self.trees.iter().enumerate() {
             scores[i % classes] += tree.predict(row);
         }
-        let shared = self.shared_by();
-        scores.iter_mut().for_each(|score| *score /= shared);
+        let divisor = self.divisor();
+        scores.iter_mut().for_each(|score| *score /= divisor);
         scores
     }
 
-    /// Prediction for one row: a probability (binary), a value (regression), or a probability a class.
+    /// Prediction for one row `[features]`: a probability (binary), a value (regression), or one probability per class.
+    ///
+    /// # Panics
+    /// The row has fewer features than the trees.
     pub fn predict(&self, row: &[f32]) -> Vec<f64> {
         let mut scores = self.raw_scores(row);
         self.objective.transform(&mut scores);
         scores
     }
 
-    /// Total gain of each feature's splits.
+    /// Total gain of each feature's splits, `[features]`.
+    ///
+    /// # Panics
+    /// A tree splits on a feature that the forest does not have.
     pub fn gain_importance(&self) -> Vec<f64> {
         let mut gain = vec![0.0; self.features.len()];
         for tree in &self.trees {
@@ -67,7 +77,10 @@ impl Forest {
         gain
     }
 
-    /// Number of each feature's splits.
+    /// Number of each feature's splits, `[features]`.
+    ///
+    /// # Panics
+    /// A tree splits on a feature that the forest does not have.
     pub fn split_importance(&self) -> Vec<u64> {
         let mut splits = vec![0; self.features.len()];
         for feature in self.trees.iter().flat_map(|tree| &tree.split_feature) {
@@ -76,7 +89,7 @@ impl Forest {
         splits
     }
 
-    /// SHA-256 (hex) of everything that decides a prediction: equal digests predict equal bits.
+    /// SHA-256 (hex) of everything that a prediction depends on: forests with equal digests predict equal bits.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("{:?}", self.objective));

@@ -1,7 +1,7 @@
-//! Grows one tree: the open node that is next in line is divided, until none is worth it.
+//! Grows one tree: splits the next open leaf until no leaf is worth splitting.
 //!
-//! Growing level by level, no node's split depends on another's: walking depth first needs a histogram a level and gives
-//! the same tree. Growing by leaf, the open node with the greatest gain is next.
+//! By level, no split depends on another one of the same level: going depth first gives the same tree, and needs only one
+//! histogram per level. By leaf, the open leaf with the greatest gain is split next.
 
 mod finish;
 mod partition;
@@ -15,15 +15,22 @@ use rayon::prelude::*;
 
 use super::bins::Cuts;
 use super::codes::{Codes, Group, LANES};
-use super::histogram::{self, Bins, Histogram, Sums};
+use super::histogram::{self, Bins, EMPTY, Histogram, Sums};
+use super::instructions::InstructionSet;
 use super::monotone::Bounds;
 use super::quantised::Quantised;
-use super::split::{FEW, SplitRules, Ways};
-use super::{BoostParams, Ensemble, Growth, MANY_ROWS, Tree, sample};
+use super::split::{FEW_ROWS, SplitRules};
+use super::{BoostParams, Ensemble, Growth, MIN_SHARED_ROWS, Tree, sample};
 use search::Split;
 
-/// Most histograms that open leaves keep; those with less to gain are added up anew when their turn comes.
-const KEPT_HISTOGRAMS: usize = 128;
+/// Most histograms that open leaves keep; the others build theirs again when their turn comes.
+const MAX_KEPT_HISTOGRAMS: usize = 128;
+
+/// Fewest rows of a node that may be split.
+pub const MIN_SPLIT_ROWS: usize = 2;
+
+/// Children of a split, each with at least the smallest Hessian.
+pub const CHILDREN: i32 = 2;
 
 /// The training rows of one job, in bins.
 pub struct Binned<'a> {
@@ -31,24 +38,27 @@ pub struct Binned<'a> {
     pub codes: &'a Codes,
 }
 
-/// Each row's gradient and Hessian, as multiples of a unit each.
+/// The gradient and Hessian of each row, as multiples of a unit.
 #[derive(Default)]
 pub struct Gradients {
+    /// One entry per training row.
     pub sums: Vec<Sums>,
+    /// The value of one unit of a gradient.
     pub gradient_unit: f64,
+    /// The value of one unit of a Hessian.
     pub hessian_unit: f64,
 }
 
 impl Gradients {
-    /// Puts both side by side.
-    pub fn take(&mut self, gradient: &Quantised, hessian: &Quantised) {
+    /// Sets gradients and Hessians.
+    pub fn set(&mut self, gradient: &Quantised, hessian: &Quantised) {
         (self.gradient_unit, self.hessian_unit) = (gradient.unit, hessian.unit);
         self.sums.clear();
         self.sums.extend(gradient.values.iter().zip(&hessian.values).map(|(&g, &h)| Sums::new(g, h)));
     }
 }
 
-/// Buffers that all trees of a job share.
+/// Buffers that are reused from tree to tree.
 #[derive(Default)]
 pub struct Workspace {
     /// Free histograms.
@@ -59,92 +69,96 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Rows of a leaf of the last tree, as given in [`Grown::members`].
+    /// The rows of a leaf of the last tree, given its range in [`Grown::leaf_rows`].
     pub fn rows(&self, range: Range<usize>) -> &[u32] {
         &self.rows[range]
     }
 
     fn histogram(&mut self, groups: usize) -> Histogram {
-        self.pool.pop().unwrap_or_else(|| vec![Box::new([[Sums::ZERO; LANES]; 256]); groups])
+        self.pool.pop().unwrap_or_else(|| vec![Box::new(EMPTY); groups])
     }
 }
 
-/// A grown tree, with the leaf that each of its training rows fell into.
+/// A grown tree, and the rows in each of its leaves.
 pub struct Grown {
+    /// The tree.
     pub tree: Tree,
-    /// `(leaf, rows)`.
-    pub members: Vec<(usize, Range<usize>)>,
+    /// Leaves and the ranges of their rows, see [`Workspace::rows`].
+    pub leaf_rows: Vec<(usize, Range<usize>)>,
 }
 
-/// What is known of a node, leaf or not.
+/// A node, leaf or not.
 #[derive(Clone)]
-struct Part {
+struct NodeData {
     sums: Sums,
+    /// Range of its rows in the workspace.
     rows: Range<usize>,
     depth: u32,
-    /// Between which its outputs must lie.
+    /// Limits of its output.
     bounds: Bounds,
-    /// Names the node within its tree, for draws.
+    /// Identifies the node within its tree, for draws.
     path: u64,
 }
 
 enum Node {
-    Leaf(Part),
-    Inner { split: Split, part: Part, left: usize, right: usize },
+    Leaf(NodeData),
+    Inner { split: Split, data: NodeData, left: usize, right: usize },
 }
 
-/// A leaf that is worth dividing.
-struct Open {
-    place: usize,
-    part: Part,
+/// A leaf that is worth splitting.
+struct OpenLeaf {
+    /// Its number among the nodes.
+    number: usize,
+    data: NodeData,
     split: Split,
-    /// Its histogram, unless its rows are few or it was given up.
-    own: Option<Histogram>,
+    /// Its histogram, unless it has few rows or the histogram was not kept.
+    histogram: Option<Histogram>,
 }
 
-/// The order of growth by leaf: the greatest gain, then the first made.
-impl Ord for Open {
+/// The order of growth by leaf: the greatest gain, then the leaf made first.
+impl Ord for OpenLeaf {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.split.gain.total_cmp(&other.split.gain).then(other.place.cmp(&self.place))
+        self.split.gain.total_cmp(&other.split.gain).then(other.number.cmp(&self.number))
     }
 }
 
-impl PartialOrd for Open {
+impl PartialOrd for OpenLeaf {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Open {
+impl PartialEq for OpenLeaf {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Open {}
+impl Eq for OpenLeaf {}
 
-struct Tending<'a> {
+/// A tree that is being grown.
+struct Grower<'a> {
     binned: &'a Binned<'a>,
     params: &'a BoostParams,
-    ways: Ways,
+    instructions: InstructionSet,
     rules: SplitRules,
     /// In quantised units.
     min_split_gain: f32,
     /// Number of the tree, for draws.
     tree: usize,
-    /// Which lanes of each group are drawn for the tree; none where no lane is.
+    /// The lanes of each group that are drawn for the tree; none for a group without any.
     drawn: Vec<Option<[bool; LANES]>>,
-    /// Features drawn for the tree.
+    /// Features drawn for the tree, ascending.
     features: &'a [u32],
-    /// Direction of each lane of each group, where any feature has one.
+    /// Monotone direction of each lane of each group; none if no feature has one.
     directions: Option<Vec<[i8; LANES]>>,
     gradients: &'a Gradients,
     nodes: Vec<Node>,
     leaves: u32,
 }
 
-/// Grows a tree on `rows` (places in the job) with the `features` drawn; `tree` numbers it within the job.
-#[allow(clippy::too_many_arguments)]
+/// Grows a tree on `rows` (positions in the job) with the `features` drawn; `tree` is its number within the job.
+#[allow(clippy::too_many_arguments, reason = "one call, and every argument is needed")]
 pub fn grow(
     binned: &Binned<'_>,
     params: &BoostParams,
@@ -152,33 +166,33 @@ pub fn grow(
     features: &[u32],
     rows: impl Iterator<Item = u32>,
     gradients: &Gradients,
-    ways: Ways,
+    instructions: InstructionSet,
     work: &mut Workspace,
 ) -> Grown {
     work.rows.clear();
     work.rows.extend(rows);
     work.spare.resize(work.rows.len().max(work.spare.len()), 0);
     work.pool.retain(|histogram| histogram.len() == binned.codes.groups.len());
-    let mut tending = Tending::new(binned, params, tree, features, gradients, ways);
+    let mut grower = Grower::new(binned, params, tree, features, gradients, instructions);
     let sums = work.rows.iter().fold(Sums::ZERO, |sum, &row| sum.plus(gradients.sums[row as usize]));
-    let root = Part { sums, rows: 0..work.rows.len(), depth: 0, bounds: Bounds::NONE, path: 1 };
-    if let Some(open) = tending.root(work, root) {
+    let root = NodeData { sums, rows: 0..work.rows.len(), depth: 0, bounds: Bounds::NONE, path: sample::ROOT_PATH };
+    if let Some(open) = grower.root(work, root) {
         match params.growth {
-            Growth::Level => tending.by_level(work, open),
-            Growth::Leaf => tending.by_leaf(work, open),
+            Growth::Level => grower.by_level(work, open),
+            Growth::Leaf => grower.by_leaf(work, open),
         }
     }
-    tending.finish()
+    grower.finish()
 }
 
-impl<'a> Tending<'a> {
+impl<'a> Grower<'a> {
     fn new(
         binned: &'a Binned<'a>,
         params: &'a BoostParams,
         tree: usize,
         features: &'a [u32],
         gradients: &'a Gradients,
-        ways: Ways,
+        instructions: InstructionSet,
     ) -> Self {
         let of_score = gradients.hessian_unit / (gradients.gradient_unit * gradients.gradient_unit);
         let drawn = binned.codes.groups.iter().map(|group| {
@@ -198,7 +212,7 @@ impl<'a> Tending<'a> {
         Self {
             binned,
             params,
-            ways,
+            instructions,
             rules: SplitRules {
                 l2: (params.l2 / gradients.hessian_unit) as f32,
                 min_child_hessian: ((params.min_child_hessian / gradients.hessian_unit) as i32).max(1),
@@ -214,69 +228,69 @@ impl<'a> Tending<'a> {
         }
     }
 
-    /// Makes the root; gives it back where it is worth dividing.
-    fn root(&mut self, work: &mut Workspace, part: Part) -> Option<Open> {
-        self.nodes.push(Node::Leaf(part.clone()));
-        if !self.worth_splitting(&part) {
+    /// Makes the root, and returns it if it is worth splitting.
+    fn root(&mut self, work: &mut Workspace, data: NodeData) -> Option<OpenLeaf> {
+        self.nodes.push(Node::Leaf(data.clone()));
+        if !self.worth_splitting(&data) {
             return None;
         }
-        let own = if self.few(part.rows.len()) { None } else { Some(self.built(work, &part)) };
-        self.searched(work, 0, part, own, None)
+        let histogram = if self.is_few(data.rows.len()) { None } else { Some(self.build_histogram(work, &data)) };
+        self.open_leaf(work, 0, data, histogram, None)
     }
 
-    fn by_level(&mut self, work: &mut Workspace, root: Open) {
+    fn by_level(&mut self, work: &mut Workspace, root: OpenLeaf) {
         let mut open = vec![root];
         while let Some(next) = open.pop() {
-            let [left, right] = self.divide(work, next);
+            let [left, right] = self.split_leaf(work, next);
             open.extend(right);
             open.extend(left);
         }
     }
 
-    fn by_leaf(&mut self, work: &mut Workspace, root: Open) {
+    fn by_leaf(&mut self, work: &mut Workspace, root: OpenLeaf) {
         let mut open = BinaryHeap::from([root]);
         let mut kept = 1;
         while let Some(mut next) = open.pop() {
-            kept -= usize::from(next.own.is_some());
-            if next.own.is_none() && !self.few(next.part.rows.len()) {
-                next.own = Some(self.built(work, &next.part));
+            kept -= usize::from(next.histogram.is_some());
+            if next.histogram.is_none() && !self.is_few(next.data.rows.len()) {
+                next.histogram = Some(self.build_histogram(work, &next.data));
             }
-            for mut child in self.divide(work, next).into_iter().flatten() {
-                if kept >= KEPT_HISTOGRAMS {
-                    work.pool.extend(child.own.take());
+            for mut child in self.split_leaf(work, next).into_iter().flatten() {
+                if kept >= MAX_KEPT_HISTOGRAMS {
+                    work.pool.extend(child.histogram.take());
                 }
-                kept += usize::from(child.own.is_some());
+                kept += usize::from(child.histogram.is_some());
                 open.push(child);
             }
             if self.leaves >= self.params.max_leaves {
                 break;
             }
         }
-        work.pool.extend(open.into_iter().filter_map(|open| open.own));
+        work.pool.extend(open.into_iter().filter_map(|open| open.histogram));
     }
 
-    fn worth_splitting(&self, part: &Part) -> bool {
-        let deep = match self.params.growth {
-            Growth::Level => part.depth >= self.params.max_depth,
+    fn worth_splitting(&self, data: &NodeData) -> bool {
+        let at_limit = match self.params.growth {
+            Growth::Level => data.depth >= self.params.max_depth,
             Growth::Leaf => {
                 self.leaves >= self.params.max_leaves
-                    || (self.params.max_depth > 0 && part.depth >= self.params.max_depth)
+                    || (self.params.max_depth > 0 && data.depth >= self.params.max_depth)
             }
         };
-        !deep && part.rows.len() >= 2 && part.sums.hessian() / 2 >= self.rules.min_child_hessian
+        !at_limit && data.rows.len() >= MIN_SPLIT_ROWS && data.sums.hessian() / CHILDREN >= self.rules.min_child_hessian
     }
 
     /// The histogram of a node's rows.
-    fn built(&self, work: &mut Workspace, part: &Part) -> Histogram {
+    fn build_histogram(&self, work: &mut Workspace, data: &NodeData) -> Histogram {
         let mut out = work.histogram(self.binned.codes.groups.len());
-        let rows = &work.rows[part.rows.clone()];
+        let rows = &work.rows[data.rows.clone()];
         let one = |((out, group), drawn): ((&mut Box<Bins>, &Group), &Option<_>)| {
             if drawn.is_some() {
                 histogram::build(out, group, rows, &self.gradients.sums);
             }
         };
         let groups = &self.binned.codes.groups;
-        if rows.len() < MANY_ROWS {
+        if rows.len() < MIN_SHARED_ROWS {
             out.iter_mut().zip(groups).zip(&self.drawn).for_each(one);
         } else {
             out.par_iter_mut().zip(groups).zip(&self.drawn).with_max_len(1).for_each(one);
@@ -284,9 +298,9 @@ impl<'a> Tending<'a> {
         out
     }
 
-    /// Whether so few rows are searched one by one, without a histogram. Weighs the steps of both ways.
-    fn few(&self, rows: usize) -> bool {
-        if rows > FEW || self.directions.is_some() {
+    /// Whether a node of so few rows is searched by its rows, without a histogram. Compares the steps that both take.
+    fn is_few(&self, rows: usize) -> bool {
+        if rows > FEW_ROWS || self.directions.is_some() {
             return false;
         }
         let groups = self.binned.codes.groups.iter().zip(&self.drawn).filter(|(_, drawn)| drawn.is_some());
@@ -298,73 +312,74 @@ impl<'a> Tending<'a> {
         one_by_one < bins
     }
 
-    /// Divides a leaf; gives back those of its children that are worth dividing in turn.
-    fn divide(&mut self, work: &mut Workspace, open: Open) -> [Option<Open>; 2] {
-        let Open { place, part, split, mut own } = open;
-        let middle = part.rows.start + self.partition(work, &split, part.rows.clone());
-        let bounds = part.bounds.of_children(split.outputs, self.direction(split.feature));
-        let child = |which: usize, sums: Sums, rows: Range<usize>| Part {
+    /// Splits a leaf, and returns those of its children that are worth splitting in turn.
+    fn split_leaf(&mut self, work: &mut Workspace, open: OpenLeaf) -> [Option<OpenLeaf>; 2] {
+        let OpenLeaf { number, data, split, mut histogram } = open;
+        let middle = data.rows.start + self.partition(work, &split, data.rows.clone());
+        let bounds = data.bounds.of_children(split.outputs, self.direction(split.feature));
+        let child = |which: usize, sums: Sums, rows: Range<usize>| NodeData {
             sums,
             rows,
-            depth: part.depth + 1,
+            depth: data.depth + 1,
             bounds: bounds[which],
-            path: sample::child_path(part.path, which),
+            path: sample::child_path(data.path, which),
         };
         let children = [
-            child(0, split.left, part.rows.start..middle),
-            child(1, part.sums.minus(split.left), middle..part.rows.end),
+            child(0, split.left, data.rows.start..middle),
+            child(1, data.sums.minus(split.left), middle..data.rows.end),
         ];
         self.leaves += 1;
         let left = self.nodes.len();
-        self.nodes[place] = Node::Inner { split, part, left, right: left + 1 };
+        self.nodes[number] = Node::Inner { split, data, left, right: left + 1 };
         self.nodes.extend(children.iter().map(|child| Node::Leaf(child.clone())));
         let splits = children.each_ref().map(|child| self.worth_splitting(child));
-        let by_bins = [0, 1].map(|which| splits[which] && !self.few(children[which].rows.len()));
-        // The smaller child is added up, the other one is what remains of the parent.
+        let by_bins = [0, 1].map(|which| splits[which] && !self.is_few(children[which].rows.len()));
+        // The histogram of the smaller child is built; that of the other one is the parent's less the smaller child's.
         let smaller = usize::from(children[0].rows.len() > children[1].rows.len());
-        let added = by_bins.contains(&true).then(|| self.built(work, &children[smaller]));
+        let built = by_bins.contains(&true).then(|| self.build_histogram(work, &children[smaller]));
         let mut opened = [None, None];
         let [first, second] = children;
         let mut children = [Some(first), Some(second)];
         let larger = 1 - smaller;
-        if let Some(part) = children[larger].take().filter(|_| splits[larger]) {
-            let own = if by_bins[larger] { own.take() } else { None };
-            let other = if by_bins[larger] { added.as_ref() } else { None };
-            opened[larger] = self.searched(work, left + larger, part, own, other);
+        if let Some(data) = children[larger].take().filter(|_| splits[larger]) {
+            let parent = if by_bins[larger] { histogram.take() } else { None };
+            let other = if by_bins[larger] { built.as_ref() } else { None };
+            opened[larger] = self.open_leaf(work, left + larger, data, parent, other);
         }
-        work.pool.extend(own);
-        if let Some(part) = children[smaller].take().filter(|_| splits[smaller]) {
+        work.pool.extend(histogram);
+        if let Some(data) = children[smaller].take().filter(|_| splits[smaller]) {
             let own = if by_bins[smaller] {
-                added
+                built
             } else {
-                work.pool.extend(added);
+                work.pool.extend(built);
                 None
             };
-            opened[smaller] = self.searched(work, left + smaller, part, own, None);
+            opened[smaller] = self.open_leaf(work, left + smaller, data, own, None);
         } else {
-            work.pool.extend(added);
+            work.pool.extend(built);
         }
         opened
     }
 
-    /// Whether the prediction may only rise or fall with a feature.
+    /// Monotone direction of a feature: 1, −1, or 0 for none.
     fn direction(&self, feature: u32) -> i8 {
         self.params.monotone.get(feature as usize).copied().unwrap_or(0)
     }
 
-    /// Searches a leaf's best split; gives the leaf back where there is one, else frees its histogram.
-    fn searched(
+    /// Searches the best split of leaf `number`. Returns the leaf if there is one; otherwise frees its histogram. If `other` is
+    /// given, `histogram` is the parent's, from which it is subtracted.
+    fn open_leaf(
         &self,
         work: &mut Workspace,
-        place: usize,
-        part: Part,
-        mut own: Option<Histogram>,
+        number: usize,
+        data: NodeData,
+        mut histogram: Option<Histogram>,
         other: Option<&Histogram>,
-    ) -> Option<Open> {
-        match self.best_split(&work.rows[part.rows.clone()], own.as_mut(), other, &part) {
-            Some(split) => Some(Open { place, part, split, own }),
+    ) -> Option<OpenLeaf> {
+        match self.best_split(&work.rows[data.rows.clone()], histogram.as_mut(), other, &data) {
+            Some(split) => Some(OpenLeaf { number, data, split, histogram }),
             None => {
-                work.pool.extend(own);
+                work.pool.extend(histogram);
                 None
             }
         }
@@ -372,7 +387,7 @@ impl<'a> Tending<'a> {
 }
 
 impl BoostParams {
-    /// What each tree's output is shrunk by.
+    /// The factor of each tree's outputs.
     pub(super) fn rate(&self) -> f64 {
         match self.ensemble {
             Ensemble::Boosting => self.learning_rate,

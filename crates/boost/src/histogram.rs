@@ -1,16 +1,16 @@
-//! Sums of gradients and Hessians by bin and feature.
+//! Histograms: sums of gradients and Hessians per bin and feature.
 //!
-//! A gradient and a Hessian share one word, so that one addition adds both. Neighbouring lanes are other features of
-//! the same group: a row adds to all of them, and the split search walks all of them through their bins at once.
+//! A gradient and a Hessian share one word, so one addition adds both. Neighbouring lanes are the features of one group:
+//! a row adds to all of them, and the split search walks through the bins of all of them at once.
 
-use super::codes::{Group, LANES};
+use super::codes::{GROUP_BINS, Group, LANES};
 
-/// Sum of gradients in the upper half, signed; of Hessians, never negative, in the lower. See [`SUM_BITS`].
+/// A sum of gradients (upper half, signed) and a sum of Hessians (lower half, never negative). See [`SUM_BITS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Sums(u64);
 
-/// Bits that the sum of all gradients, or of all Hessians, of a job may have.
+/// Most bits of the sum of all gradients, or of all Hessians, of a job.
 pub const SUM_BITS: i32 = 30;
 
 impl Sums {
@@ -47,13 +47,16 @@ impl Sums {
     }
 }
 
-/// Sums of a group's bins, and after the last those of missing values; what comes after these means nothing.
-pub type Bins = [[Sums; LANES]; 256];
+/// The sums of a group's bins, followed by those of missing values; the entries after these are undefined.
+pub type Bins = [[Sums; LANES]; GROUP_BINS];
 
-/// A node's sums, one [`Bins`] a group.
+/// Bins without rows.
+pub static EMPTY: Bins = [[Sums::ZERO; LANES]; GROUP_BINS];
+
+/// The histogram of a node, one [`Bins`] per group.
 pub type Histogram = Vec<Box<Bins>>;
 
-/// Adds up the bins of `rows`.
+/// Adds up a group's bins over `rows`. `sums` has one entry per row of the job.
 pub fn build(out: &mut Bins, group: &Group, rows: &[u32], sums: &[Sums]) {
     out[..=group.bins].fill([Sums::ZERO; LANES]);
     let codes = &group.codes[..sums.len()];

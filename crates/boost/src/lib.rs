@@ -1,4 +1,4 @@
-//! Gradient-boosted trees for many small tables at once.
+//! Gradient-boosted trees and random forests, trained for many small tables at once.
 
 mod bins;
 mod check;
@@ -9,6 +9,7 @@ mod forest;
 mod grow;
 mod histogram;
 mod importance;
+mod instructions;
 mod job;
 mod loss;
 mod monotone;
@@ -21,21 +22,22 @@ mod split;
 #[cfg(target_arch = "x86_64")]
 mod split_x86;
 mod tree;
+mod trial;
 mod walk;
 
-pub use bins::Cuts;
-pub use cpu::{train, train_by, train_while};
+pub use bins::{Cuts, ZERO_THRESHOLD};
+pub use cpu::{train, train_with};
 pub use forest::Forest;
-pub use importance::{Permuted, contributions, mean_absolute, permutation};
+pub use importance::{PermutationImportance, contributions, mean_absolute_contributions, permutation_importance};
+pub use instructions::{InstructionSet, instruction_sets};
 use job::Task;
-pub use job::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MOST_CELLS, MOST_CLASSES, Objective};
+pub use job::{BoostError, BoostJob, BoostParams, Ensemble, Growth, MAX_CELLS, MAX_CLASSES, Objective};
 pub use loss::mean_loss;
 pub use predict::{PredictJob, predict, raw_scores};
-pub use search::{Chosen, Grid, Search, search_on};
-pub use split::{Ways, ways};
+pub use search::{Grid, Search, SearchOutcome, search_on};
 pub use tree::{Child, Tree};
 
 pub use huracan_base::Table;
 
-/// Rows from which on threads share the work of one job or node: sums of integers are the same in any order.
-const MANY_ROWS: usize = 1 << 15;
+/// Fewest rows for which threads share the work of one job or node. Sums of integers are the same in any order.
+const MIN_SHARED_ROWS: usize = 1 << 15;

@@ -1,13 +1,22 @@
-//! How far predictions are from the labels.
+//! The mean loss of predictions.
 
 use super::Objective;
-use super::quantised::sum;
+use super::quantised::{MAX_EXPONENT, sum};
 use huracan_base::arith;
 
-/// Mean loss: log loss for classes, squared error, pinball or Huber loss for values; rows count by `weights`, all alike
-/// where there are none. Scores are `[rows × classes]`; `losses` is working memory.
+/// Bits of the greatest loss of a row, after it is rounded.
+pub const LOSS_BITS: i32 = 40;
+
+/// Factor of the square in the Huber loss: ½d² up to δ, then δ(d − ½δ).
+pub const HUBER_FACTOR: f64 = 0.5;
+
+/// Mean loss of the raw scores `[rows × classes]`: log loss for classes; squared error, pinball or Huber loss for values.
 ///
-/// Every row's loss is rounded to a multiple of 2⁻⁴⁰ of the power of two above the greatest.
+/// `weights` has one weight per row, or is empty if all rows count the same. `losses` is working memory. The loss of every row
+/// is rounded to a multiple of 2⁻⁴⁰ of the power of two above the greatest, so the sum does not depend on the order.
+///
+/// # Panics
+/// Multiclass: a label is not a class.
 pub fn mean_loss(objective: Objective, scores: &[f64], labels: &[f32], weights: &[f32], losses: &mut Vec<f64>) -> f64 {
     row_losses(objective, scores, labels, losses);
     let mut total = labels.len() as f64;
@@ -17,19 +26,19 @@ pub fn mean_loss(objective: Objective, scores: &[f64], labels: &[f32], weights: 
         total = sum(&weights);
     }
     let greatest = losses.iter().fold(0.0, |most: f64, &loss| if loss > most { loss } else { most });
-    let exponent = (40 - arith::exponent_above(greatest)).clamp(-1000, 1000);
+    let exponent = (LOSS_BITS - arith::exponent_above(greatest)).clamp(-MAX_EXPONENT, MAX_EXPONENT);
     let scale = arith::power_of_two(exponent);
     let sum: i128 = losses.iter().map(|loss| i128::from(arith::round_to_i64(loss * scale))).sum();
     sum as f64 * arith::power_of_two(-exponent) / total
 }
 
-/// Each row's loss.
+/// The loss of each row.
 fn row_losses(objective: Objective, scores: &[f64], labels: &[f32], losses: &mut Vec<f64>) {
     losses.clear();
     let rows = scores.iter().zip(labels);
     match objective {
         Objective::Binary => losses.extend(rows.map(|(&score, &label)| {
-            // ln(1 + e⁻ᵐ) with m the margin on the right side, without overflow.
+            // ln(1 + e⁻ᵐ) without overflow, where m is the score in favour of the label.
             let margin = if label == 1.0 { score } else { -score };
             if margin > 0.0 {
                 arith::ln(1.0 + arith::exp(-margin))
@@ -56,7 +65,7 @@ fn row_losses(objective: Objective, scores: &[f64], labels: &[f32], losses: &mut
         })),
         Objective::Huber { delta } => losses.extend(rows.map(|(&score, &label)| {
             let d = (score - f64::from(label)).abs();
-            if d <= delta { 0.5 * d * d } else { delta * (d - 0.5 * delta) }
+            if d <= delta { HUBER_FACTOR * d * d } else { delta * (d - HUBER_FACTOR * delta) }
         })),
     }
 }

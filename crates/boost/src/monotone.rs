@@ -1,13 +1,13 @@
-//! Predictions that may only rise, or only fall, with a feature.
+//! Monotone constraints: predictions that may only rise, or only fall, with a feature.
 //!
-//! Splits whose children answer the wrong way round are left out, and once a split on such a feature is made, everything
-//! below its lower child stays below the middle of the two outputs, and everything below its higher child above it.
+//! Splits whose children have outputs in the wrong order are left out. Below a split on such a feature, all outputs under the
+//! lower child stay below the middle of the two outputs, and all outputs under the higher child above it.
 
 use super::codes::LANES;
 use super::histogram::{Bins, Sums};
-use super::split::{Best, Search};
+use super::split::{Best, ScanInput};
 
-/// Between which the outputs of a node and all below it must lie, in quantised units.
+/// The range in which the outputs of a node and of all nodes below it must lie, in quantised units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
     low: f32,
@@ -15,9 +15,10 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// No limits.
     pub const NONE: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY };
 
-    /// −G/(H + λ), within the bounds.
+    /// −G/(H + λ), clamped to the bounds.
     #[inline(always)]
     pub fn output(self, sums: Sums, l2: f32) -> f32 {
         let free = -(sums.gradient() as f32) / (sums.hessian() as f32 + l2);
@@ -25,8 +26,8 @@ impl Bounds {
         if floored > self.high { self.high } else { floored }
     }
 
-    /// What the loss falls by, twice, when these sums get their output: −(2Gw + (H + λ)w²), which is G²/(H + λ) where no
-    /// bound is met.
+    /// Twice the reduction of the loss when these sums get their output w: −(2Gw + (H + λ)w²), which is G²/(H + λ) if no bound
+    /// is reached.
     #[inline(always)]
     pub fn score(self, sums: Sums, l2: f32) -> f32 {
         let output = self.output(sums, l2);
@@ -34,7 +35,7 @@ impl Bounds {
         -(2.0 * g * output + h * output * output)
     }
 
-    /// The bounds of both children, whose outputs are given, of a split on a feature of this direction.
+    /// The bounds of the two children with these outputs, for a split on a feature with this direction (1, −1 or 0).
     pub fn of_children(self, [left, right]: [f32; 2], direction: i8) -> [Self; 2] {
         let middle = (left + right) / 2.0;
         let (below, above) = (Self { high: middle, ..self }, Self { low: middle, ..self });
@@ -45,15 +46,15 @@ impl Bounds {
         }
     }
 
-    /// An output in another unit, within the bounds; `unit` is one of theirs.
+    /// Clamps an output to the bounds, where `unit` is one quantised unit in the unit of the output.
     pub fn clamp(self, output: f64, unit: f64) -> f64 {
         output.max(f64::from(self.low) * unit).min(f64::from(self.high) * unit)
     }
 }
 
-/// [`super::split::Scan`] within bounds, with a direction for each lane.
-pub fn scan(bins: &mut Bins, other: Option<&Bins>, search: Search, bounds: Bounds, directions: &[i8; LANES]) -> Best {
-    let Search { count, any_missing, total, rules, least } = search;
+/// [`super::split::Scan`] within bounds, with a direction per lane.
+pub fn scan(bins: &mut Bins, other: Option<&Bins>, input: ScanInput, bounds: Bounds, directions: &[i8; LANES]) -> Best {
+    let ScanInput { count, any_missing, total, rules, min_score } = input;
     if let Some(other) = other {
         for (parent, child) in bins[..=count].iter_mut().zip(&other[..=count]) {
             for lane in 0..LANES {
@@ -61,7 +62,7 @@ pub fn scan(bins: &mut Bins, other: Option<&Bins>, search: Search, bounds: Bound
             }
         }
     }
-    let mut best = Best { score: [least; LANES], split: [0; LANES] };
+    let mut best = Best { score: [min_score; LANES], split: [0; LANES] };
     let mut below = [Sums::ZERO; LANES];
     let missing = bins[count];
     let mut consider = |left: &[Sums; LANES], split: u32| {
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_score_is_that_of_the_best_output_within_bounds() {
+    fn the_score_belongs_to_the_best_output_within_the_bounds() {
         let sums = Sums::new(-300, 90);
         assert_eq!(Bounds::NONE.output(sums, 10.0), 3.0);
         assert_eq!(Bounds::NONE.score(sums, 10.0), 900.0);

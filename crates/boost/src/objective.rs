@@ -1,19 +1,19 @@
-//! What the labels ask of the trees: the score before the first one, gradients and Hessians.
+//! Losses as seen by the trees: the score before the first tree, gradients and Hessians.
 
 use super::quantised::{percentile, sum};
 use super::{BoostJob, BoostParams, Objective};
 use huracan_base::arith;
 
-/// Training labels and how much each counts.
+/// Training labels and their weights.
 pub struct Targets<'a> {
     objective: Objective,
     labels: &'a [f32],
-    /// None where all count alike.
+    /// None if all are equal.
     weights: Option<Vec<f64>>,
 }
 
 impl<'a> Targets<'a> {
-    /// Of a job that has been checked, to be trained with `params`.
+    /// The targets of a job that has been checked, to be trained with `params`.
     pub fn of(job: &'a BoostJob, params: &BoostParams) -> Self {
         let scaled = params.objective == Objective::Binary && params.scale_pos_weight != 1.0;
         let weights = (scaled || !job.train_weights.is_empty()).then(|| {
@@ -24,14 +24,14 @@ impl<'a> Targets<'a> {
         Self { objective: params.objective, labels: &job.train_labels, weights }
     }
 
-    /// How much each row counts; none where all count alike.
+    /// The weight of each row; none if all are equal.
     pub fn weights(&self) -> Option<&[f64]> {
         self.weights.as_deref()
     }
 
-    /// Scores before the first tree, one a class.
+    /// Scores before the first tree, one per class.
     pub fn base_scores(&self) -> Vec<f64> {
-        // One class alone has an infinite log odds: a bound keeps scores finite.
+        // A single class has infinite log odds: a bound keeps scores finite.
         let bounded = |p: f64| p.clamp(1e-15, 1.0 - 1e-15);
         match self.objective {
             Objective::Binary => {
@@ -49,12 +49,12 @@ impl<'a> Targets<'a> {
                 vec![sum(&values) / self.total()]
             }
             Objective::Quantile { alpha } => vec![self.label_percentile(alpha)],
-            // The mean would start far off where a few labels are huge.
+            // The mean would be a bad start if a few labels are huge.
             Objective::Huber { .. } => vec![self.label_percentile(0.5)],
         }
     }
 
-    /// Share of the weight that has this label.
+    /// Share of the total weight that has this label.
     fn share(&self, label: f32) -> f64 {
         match &self.weights {
             None => self.labels.iter().filter(|&&l| l == label).count() as f64 / self.total(),
@@ -75,8 +75,8 @@ impl<'a> Targets<'a> {
         percentile(&labels, self.weights.as_deref(), alpha)
     }
 
-    /// Gradients and Hessians of the loss by the score of `class`, times the weight. `before` is `[rows × classes]`:
-    /// the scores before the round, or what [`probabilities`] made of them where classes share a softmax.
+    /// Gradients and Hessians of the loss with respect to the score of `class`, times the weight. `before` is
+    /// `[rows × classes]`: the scores before the round, or their [`probabilities`] if there are several classes.
     pub fn gradients(&self, class: usize, before: &[f64], gradient: &mut Vec<f64>, hessian: &mut Vec<f64>) {
         gradient.resize(self.labels.len(), 0.0);
         hessian.resize(self.labels.len(), 0.0);
@@ -125,19 +125,19 @@ impl<'a> Targets<'a> {
         }
     }
 
-    /// The best output of a leaf of these rows where a Newton step is not it: the pinball loss has no curvature, and its
-    /// best output is a percentile of what is left to explain. Scores are those before the tree.
-    pub fn renewed_output(&self, scores: &[f64], rows: &[u32]) -> Option<f64> {
+    /// The best output of a leaf with these rows, if it is not a Newton step. The pinball loss has no curvature; its best
+    /// output is a percentile of the residuals. `scores` are those before the tree.
+    pub fn refitted_output(&self, scores: &[f64], rows: &[u32]) -> Option<f64> {
         let Objective::Quantile { alpha } = self.objective else { return None };
-        let left = |&row: &u32| f64::from(self.labels[row as usize]) - scores[row as usize];
-        let residuals: Vec<f64> = rows.iter().map(left).collect();
+        let residual = |&row: &u32| f64::from(self.labels[row as usize]) - scores[row as usize];
+        let residuals: Vec<f64> = rows.iter().map(residual).collect();
         let weights: Option<Vec<f64>> =
             self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row as usize]).collect());
         Some(percentile(&residuals, weights.as_deref(), alpha))
     }
 }
 
-/// Each row's probabilities by its scores, both `[rows × classes]`.
+/// Turns each row's scores into probabilities, both `[rows × classes]`.
 pub fn probabilities(classes: usize, scores: &[f64], out: &mut Vec<f64>) {
     out.clear();
     out.extend_from_slice(scores);
@@ -188,7 +188,7 @@ mod tests {
                         let total: f32 = weights.iter().sum();
                         f64::from(total) * mean_loss(objective, &moved, &labels, &weights, &mut vec![])
                     };
-                    // Squared error is counted without the half that its gradient has.
+                    // The squared error lacks the factor ½ that its gradient assumes.
                     let unit = if objective == Objective::Regression { 2.0 } else { 1.0 };
                     let slope = (loss(eps) - loss(-eps)) / (2.0 * eps) / unit;
                     assert!((slope - g[row]).abs() < 1e-5, "{objective:?} {slope} {}", g[row]);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_base_score_is_the_best_constant_and_a_weight_is_a_number_of_copies() {
+    fn the_base_score_is_the_best_constant_and_a_weight_equals_that_many_copies() {
         let (labels, weights) = ([0.0, 1.0, 2.0, 7.0], [1.0, 3.0, 0.0, 2.0]);
         let copies = [0.0, 1.0, 1.0, 1.0, 7.0, 7.0];
         let base = |job: &BoostJob| Targets::of(job, &job.params).base_scores();

@@ -1,54 +1,79 @@
-//! Predictions of many models for many rows in one batch, with the bits of [`Forest::predict`].
+//! Predictions of many models for many rows in one batch, with the same bits as [`Forest::predict`].
 //!
-//! A tree is laid out as a complete one: the children of node i are 2i + 1 and 2i + 2, so that a step down is a
-//! comparison and no jump, and [`LANES`] rows walk side by side. Where a tree ends early, all ways below lead to its leaf.
+//! A tree is laid out as a complete tree: the children of node i are 2i + 1 and 2i + 2. A step down is then a comparison
+//! without a branch, and [`LANES`] rows walk down side by side. Where a tree ends early, all paths below lead to its leaf.
 
 use rayon::prelude::*;
 
 use super::{Child, Forest, Table, Tree};
 
-/// Rows that walk through a tree side by side: enough to hide the time that loads take.
+/// Rows that walk down a tree side by side: enough to hide the latency of loads.
 const LANES: usize = 8;
 
-/// Rows that go through all trees before the next ones: their values and scores stay in the nearest cache.
+/// Rows that go through all trees before the next ones do: their values and scores stay in the L1 cache.
 const BLOCK: usize = 64;
 
 /// Rows that a thread takes at a time.
 const PORTION: usize = 1024;
 
-/// Deepest tree that is laid out complete; each further level would double it.
-const MOST_LEVELS: u32 = 8;
+/// Most levels of a tree that is laid out as a complete tree; each further level would double its size.
+const MAX_LEVELS: u32 = 8;
 
-/// Rows of the shared table, and the forest that predicts them.
+/// Marks a feature whose missing values go right.
+pub const MISSING_RIGHT: u32 = 1 << 31;
+
+/// A forest, and the rows of the shared table that it predicts.
 #[derive(Debug, Clone, Copy)]
 pub struct PredictJob<'a> {
+    /// The forest.
     pub forest: &'a Forest,
+    /// Rows of the table.
     pub rows: &'a [u32],
 }
 
-/// What each job's forest says of its rows, `[rows × classes]`: a probability (binary), a value, or a probability a class.
+impl PredictJob<'_> {
+    /// Checks that the forest can predict these rows of `table`.
+    ///
+    /// # Panics
+    /// If it cannot: see [`predict`].
+    pub(super) fn assert_fits(&self, table: Table<'_>) {
+        let Forest { features, base_score, objective, trees, .. } = self.forest;
+        assert_eq!(features.len(), table.features, "a forest predicts rows of its own features");
+        assert_eq!(base_score.len(), objective.trees_per_round(), "a forest has one base score per class");
+        assert!(trees.iter().all(|tree| tree.is_sound(features.len())), "a tree's splits are complete");
+        let end = |&row: &u32| (row as usize + 1) * table.features;
+        assert!(self.rows.iter().all(|row| end(row) <= table.values.len()), "rows are in the table");
+    }
+}
+
+/// The predictions of each job, `[rows × classes]`: a probability (binary), a value, or one probability per class.
 ///
-/// Every forest must know the table's features and every row must be one of the table's; anything else panics.
+/// # Panics
+/// A forest has other features than the table, or not one base score per class; one of its trees splits on a feature or leads
+/// to a child that does not exist; or a row is outside the table.
 pub fn predict(table: Table<'_>, jobs: &[PredictJob<'_>]) -> Vec<Vec<f64>> {
     of_jobs(table, jobs, true)
 }
 
-/// The raw scores of each job's rows, `[rows × classes]`; otherwise as [`predict`].
+/// The raw scores of each job, `[rows × classes]`.
+///
+/// # Panics
+/// As [`predict`].
 pub fn raw_scores(table: Table<'_>, jobs: &[PredictJob<'_>]) -> Vec<Vec<f64>> {
     of_jobs(table, jobs, false)
 }
 
 fn of_jobs(table: Table<'_>, jobs: &[PredictJob<'_>], transform: bool) -> Vec<Vec<f64>> {
     let one = |job: &PredictJob<'_>| {
+        job.assert_fits(table);
         let forest = job.forest;
-        assert_eq!(forest.features.len(), table.features, "a forest predicts rows of its own features");
         let classes = forest.objective.trees_per_round();
-        let (laid, shared) = (Laid::new(forest), forest.shared_by());
+        let (layout, divisor) = (ForestLayout::new(forest), forest.divisor());
         let mut scores = forest.base_score.repeat(job.rows.len());
         let portion = |(scores, rows): (&mut [f64], &[u32])| {
             for (scores, rows) in scores.chunks_mut(BLOCK * classes).zip(rows.chunks(BLOCK)) {
-                laid.add(table, rows, classes, scores);
-                scores.iter_mut().for_each(|score| *score /= shared);
+                layout.add(table, rows, classes, scores);
+                scores.iter_mut().for_each(|score| *score /= divisor);
                 if transform {
                     scores.chunks_exact_mut(classes).for_each(|row| forest.objective.transform(row));
                 }
@@ -65,16 +90,16 @@ fn of_jobs(table: Table<'_>, jobs: &[PredictJob<'_>], transform: bool) -> Vec<Ve
 }
 
 /// The trees of a forest, laid out for walking.
-struct Laid<'a> {
-    trees: Vec<Shape<'a>>,
+struct ForestLayout<'a> {
+    trees: Vec<TreeLayout<'a>>,
     nodes: Vec<Node>,
     leaves: Vec<f64>,
 }
 
-enum Shape<'a> {
-    /// Levels, and where the tree's nodes and leaves begin: 2ˡᵉᵛᵉˡˢ − 1 and 2ˡᵉᵛᵉˡˢ of them.
+enum TreeLayout<'a> {
+    /// Its levels, and where its 2ˡᵉᵛᵉˡˢ − 1 nodes and 2ˡᵉᵛᵉˡˢ leaves begin.
     Complete { levels: u32, nodes: usize, leaves: usize },
-    /// Too deep to be laid out.
+    /// A tree too deep to be laid out.
     Deep(&'a Tree),
 }
 
@@ -82,44 +107,38 @@ enum Shape<'a> {
 struct Node {
     /// The greatest f32 that goes left.
     cut: f32,
-    /// Feature, and in the highest bit whether a missing value goes right.
+    /// The feature, with [`MISSING_RIGHT`] if a missing value goes right.
     feature: u32,
 }
 
-const MISSING_RIGHT: u32 = 1 << 31;
-
-impl<'a> Laid<'a> {
+impl<'a> ForestLayout<'a> {
     fn new(forest: &'a Forest) -> Self {
-        let mut laid = Self { trees: Vec::with_capacity(forest.trees.len()), nodes: Vec::new(), leaves: Vec::new() };
+        let mut layout = Self { trees: Vec::with_capacity(forest.trees.len()), nodes: Vec::new(), leaves: Vec::new() };
         for tree in &forest.trees {
             let levels = tree.levels();
-            if levels > MOST_LEVELS {
-                laid.trees.push(Shape::Deep(tree));
+            if levels > MAX_LEVELS {
+                layout.trees.push(TreeLayout::Deep(tree));
                 continue;
             }
-            let (nodes, leaves) = (laid.nodes.len(), laid.leaves.len());
-            laid.trees.push(Shape::Complete { levels, nodes, leaves });
-            laid.nodes.resize(nodes + (1 << levels) - 1, Node::default());
-            laid.leaves.resize(leaves + (1 << levels), 0.0);
+            let (nodes, leaves) = (layout.nodes.len(), layout.leaves.len());
+            layout.trees.push(TreeLayout::Complete { levels, nodes, leaves });
+            layout.nodes.resize(nodes + (1 << levels) - 1, Node::default());
+            layout.leaves.resize(leaves + (1 << levels), 0.0);
             let root = if tree.split_feature.is_empty() { Child::Leaf(0) } else { Child::Node(0) };
             let mut open = vec![(root, 0, 0)];
             while let Some((child, level, place)) = open.pop() {
                 match child {
                     Child::Leaf(leaf) => {
-                        // The leaves below a node of a level stand side by side.
+                        // The leaves below a node lie side by side.
                         let below = 1_usize << (levels - level);
                         let first = (place + 1 - (1 << level)) * below;
-                        laid.leaves[leaves + first..leaves + first + below].fill(tree.leaf_value[leaf as usize]);
+                        layout.leaves[leaves + first..leaves + first + below].fill(tree.leaf_value[leaf as usize]);
                     }
                     Child::Node(node) => {
                         let node = node as usize;
                         let missing = if tree.missing_left[node] { 0 } else { MISSING_RIGHT };
                         let feature = tree.split_feature[node];
-                        assert!(
-                            (feature as usize) < forest.features.len(),
-                            "a split is on one of the forest's features"
-                        );
-                        laid.nodes[nodes + place] =
+                        layout.nodes[nodes + place] =
                             Node { cut: greatest_f32_at_most(tree.threshold[node]), feature: feature | missing };
                         open.push((tree.left[node], level + 1, 2 * place + 1));
                         open.push((tree.right[node], level + 1, 2 * place + 2));
@@ -127,17 +146,17 @@ impl<'a> Laid<'a> {
                 }
             }
         }
-        laid
+        layout
     }
 
-    /// Adds all trees to the scores of some rows, tree by tree.
+    /// Adds the outputs of all trees to the scores of some rows, tree by tree.
     fn add(&self, table: Table<'_>, rows: &[u32], classes: usize, scores: &mut [f64]) {
         let starts: Vec<usize> = rows.iter().map(|&row| row as usize * table.features).collect();
-        assert!(starts.iter().all(|start| start + table.features <= table.values.len()), "rows are the table's");
+        assert!(starts.iter().all(|start| start + table.features <= table.values.len()), "rows are in the table");
         for (number, shape) in self.trees.iter().enumerate() {
             let class = number % classes;
             match *shape {
-                Shape::Complete { levels, nodes, leaves } => {
+                TreeLayout::Complete { levels, nodes, leaves } => {
                     let nodes = &self.nodes[nodes..nodes + (1 << levels) - 1];
                     let leaves = &self.leaves[leaves..leaves + (1 << levels)];
                     let (groups, rest) = starts.as_chunks::<LANES>();
@@ -150,7 +169,7 @@ impl<'a> Laid<'a> {
                         walk(table.values, &[start], nodes, levels).into_iter().for_each(&mut add);
                     }
                 }
-                Shape::Deep(tree) => {
+                TreeLayout::Deep(tree) => {
                     for (row, &start) in starts.iter().enumerate() {
                         let values = &table.values[start..start + table.features];
                         scores[row * classes + class] += tree.predict(values);
@@ -161,14 +180,15 @@ impl<'a> Laid<'a> {
     }
 }
 
-/// The leaves that `N` rows, whose values begin at `starts`, fall into.
+/// The leaves that `N` rows fall into, where their values begin at `starts`.
 #[inline(always)]
 fn walk<const N: usize>(values: &[f32], starts: &[usize; N], nodes: &[Node], levels: u32) -> [usize; N] {
     let mut at = [0_usize; N];
     for _ in 0..levels {
         for (at, &start) in at.iter_mut().zip(starts) {
-            // SAFETY: a step leads from one of the 2ˡ − 1 nodes above level l to one of the 2ˡ below them, so that at
-            // every level but the last `at` is a node; `add` has checked the rows, and `new` the features.
+            // SAFETY: a step leads from a node of level l to one of the 2ˡ⁺¹ nodes of the next level, so at every level but the
+            // last, `at` is below 2ˡᵉᵛᵉˡˢ − 1, the length of `nodes`. `add` has checked that the row that begins at `start`
+            // is in the table, and `PredictJob::assert_fits` that every feature is.
             let (node, value) = unsafe {
                 let node = *nodes.get_unchecked(*at);
                 (node, *values.get_unchecked(start + (node.feature & !MISSING_RIGHT) as usize))
@@ -180,14 +200,28 @@ fn walk<const N: usize>(values: &[f32], starts: &[usize; N], nodes: &[Node], lev
     at.map(|at| at + 1 - (1 << levels))
 }
 
-/// The greatest f32 that is at most a threshold: the same f32 values go left.
+/// The greatest f32 that is at most a threshold: it sends the same f32 values left.
 pub(super) fn greatest_f32_at_most(threshold: f64) -> f32 {
     let near = threshold as f32;
     if f64::from(near) > threshold { near.next_down() } else { near }
 }
 
 impl Tree {
-    /// Splits on the longest way from the root to a leaf.
+    /// Whether every split is on one of `features` features and has a threshold and two children that exist.
+    fn is_sound(&self, features: usize) -> bool {
+        let (nodes, leaves) = (self.split_feature.len(), self.leaf_value.len());
+        let lengths = [self.threshold.len(), self.missing_left.len(), self.left.len(), self.right.len()];
+        let exists = |&child: &Child| match child {
+            Child::Node(node) => (node as usize) < nodes,
+            Child::Leaf(leaf) => (leaf as usize) < leaves,
+        };
+        leaves > 0
+            && lengths == [nodes; 4]
+            && self.split_feature.iter().all(|&feature| (feature as usize) < features)
+            && self.left.iter().chain(&self.right).all(exists)
+    }
+
+    /// Number of splits on the longest path from the root to a leaf.
     fn levels(&self) -> u32 {
         let root = if self.split_feature.is_empty() { Child::Leaf(0) } else { Child::Node(0) };
         let (mut open, mut most) = (vec![(root, 0)], 0);
@@ -212,7 +246,7 @@ mod tests {
 
     const FEATURES: usize = 7;
 
-    /// A tree of random shape, as deep as chance and `most` let it be.
+    /// A tree of random shape with at most `most` levels.
     fn tree(seed: u64, most: u32) -> Tree {
         let mut tree = Tree::default();
         grow(&mut tree, seed, 0, most);
@@ -252,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_predict_what_each_row_predicts_alone() {
+    fn batches_predict_the_same_bits_as_single_rows() {
         let edges = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 0.0, -0.0, 0.1];
         let values: Vec<f32> = (0..3000 * FEATURES as u64)
             .map(|i| match draw(1, 0, i) % 20 {
@@ -268,17 +302,52 @@ mod tests {
             forest(4, Objective::Quantile { alpha: 0.1 }, false, 14),
             forest(5, Objective::Regression, false, 0),
         ];
-        let deep = forests[3].trees.iter().any(|tree| tree.levels() > MOST_LEVELS);
-        assert!(deep, "one forest must hold trees that are not laid out");
+        let deep = forests[3].trees.iter().any(|tree| tree.levels() > MAX_LEVELS);
+        assert!(deep, "one forest must have trees that are not laid out");
         for count in [0, 1, 7, 9, 3000] {
             let rows: Vec<u32> = (0..count).map(|i| i * 7 % 3000).collect();
             let jobs: Vec<PredictJob> = forests.iter().map(|forest| PredictJob { forest, rows: &rows }).collect();
-            for (job, said) in jobs.iter().zip(predict(table, &jobs)) {
+            for (job, together) in jobs.iter().zip(predict(table, &jobs)) {
                 let alone: Vec<f64> =
                     rows.iter().flat_map(|&row| job.forest.predict(table.row(row as usize))).collect();
-                assert_eq!(said.len(), alone.len());
-                assert!(said.iter().zip(&alone).all(|(a, b)| a.to_bits() == b.to_bits()), "{:?}", job.forest.objective);
+                assert_eq!(together.len(), alone.len());
+                let same = together.iter().zip(&alone).all(|(a, b)| a.to_bits() == b.to_bits());
+                assert!(same, "{:?}", job.forest.objective);
             }
         }
+    }
+
+    #[test]
+    fn a_forest_that_does_not_fit_the_rows_panics_before_it_reads_anything() {
+        let values = [0.5_f32; 2 * FEATURES];
+        let good = forest(1, Objective::Regression, false, 3);
+        let panics = |features: usize, rows: &[u32], change: &dyn Fn(&mut Forest)| {
+            let mut forest = good.clone();
+            change(&mut forest);
+            let table = Table { values: &values, features };
+            std::panic::catch_unwind(|| PredictJob { forest: &forest, rows }.assert_fits(table)).is_err()
+        };
+        let with_split = |forest: &Forest| forest.trees.iter().position(|tree| !tree.left.is_empty()).unwrap();
+        assert!(!panics(FEATURES, &[0, 1], &|_| ()));
+        assert!(panics(FEATURES, &[2], &|_| ()), "there are two rows");
+        assert!(panics(FEATURES - 1, &[0], &|_| ()), "other features");
+        assert!(panics(FEATURES, &[0], &|forest| forest.base_score.push(0.0)));
+        assert!(panics(FEATURES, &[0], &|forest| forest.trees[0].leaf_value.clear()));
+        assert!(panics(FEATURES, &[0], &|forest| {
+            let at = with_split(forest);
+            forest.trees[at].split_feature[0] = FEATURES as u32;
+        }));
+        assert!(panics(FEATURES, &[0], &|forest| {
+            let at = with_split(forest);
+            forest.trees[at].left[0] = Child::Leaf(1000);
+        }));
+        assert!(panics(FEATURES, &[0], &|forest| {
+            let at = with_split(forest);
+            forest.trees[at].right[0] = Child::Node(1000);
+        }));
+        assert!(panics(FEATURES, &[0], &|forest| {
+            let at = with_split(forest);
+            forest.trees[at].missing_left.pop();
+        }));
     }
 }

@@ -1,24 +1,35 @@
-//! Numbers as whole multiples of a power of two: their sum does not depend on its order.
+//! Numbers as integer multiples of a power of two, whose sum does not depend on the order.
 
 use huracan_base::arith;
+
+/// Most bits of a quantised value besides its sign.
+pub const VALUE_BITS: i32 = 30;
+
+/// Largest exponent, positive or negative, of the power of two that values are multiplied by.
+pub const MAX_EXPONENT: i32 = 1000;
+
+/// Bits of the sums that [`sum`] and [`percentile`] add up; an f64 holds them exactly.
+const EXACT_BITS: i32 = 51;
 
 /// Numbers rounded to multiples of a unit.
 #[derive(Debug, Clone, Default)]
 pub struct Quantised {
+    /// The numbers, in units.
     pub values: Vec<i32>,
-    /// One unit.
+    /// The value of one unit, a power of two.
     pub unit: f64,
 }
 
 impl Quantised {
-    /// Quantises `values` with the finest power of two that lets the sum of all have `sum_bits` ≤ 51 bits, and each 31.
+    /// Quantises `values` with the smallest unit for which the sum of all has at most `sum_bits` ≤ 51 bits, and each value at
+    /// most [`VALUE_BITS`].
     pub fn fill(&mut self, values: &[f64], sum_bits: i32) {
         let mut greatest: f64 = 0.0;
         for v in values {
             greatest = if v.abs() > greatest { v.abs() } else { greatest };
         }
-        let bits = (sum_bits - arith::exponent_above(values.len() as f64)).min(30);
-        let exponent = (bits - arith::exponent_above(greatest)).clamp(-1000, 1000);
+        let bits = (sum_bits - arith::exponent_above(values.len() as f64)).min(VALUE_BITS);
+        let exponent = (bits - arith::exponent_above(greatest)).clamp(-MAX_EXPONENT, MAX_EXPONENT);
         let scale = arith::power_of_two(exponent);
         self.unit = arith::power_of_two(-exponent);
         self.values.clear();
@@ -26,29 +37,29 @@ impl Quantised {
     }
 }
 
-/// The sum of `values`, equal in any order.
+/// The sum of `values`, the same in any order.
 pub fn sum(values: &[f64]) -> f64 {
     let mut quantised = Quantised::default();
-    quantised.fill(values, 51);
+    quantised.fill(values, EXACT_BITS);
     quantised.values.iter().map(|&v| i64::from(v)).sum::<i64>() as f64 * quantised.unit
 }
 
-/// The least of `values` that a share `alpha` of the weight does not exceed: it minimises the pinball loss. Weighing a
-/// value twice is the same as having it twice. Without weights all count alike; without values it is 0.
+/// The smallest of `values` that a share `alpha` of the total weight does not exceed; it minimises the pinball loss. A value
+/// with weight 2 counts like two copies. Without weights all values count the same; without values the result is 0.
 pub fn percentile(values: &[f64], weights: Option<&[f64]>, alpha: f64) -> f64 {
     let mut units = Quantised::default();
     match weights {
-        Some(weights) => units.fill(weights, 51),
+        Some(weights) => units.fill(weights, EXACT_BITS),
         None => units.values.resize(values.len(), 1),
     }
     let mut weighed: Vec<(f64, i64)> = values.iter().zip(&units.values).map(|(&v, &w)| (v, i64::from(w))).collect();
     weighed.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let total: i64 = weighed.iter().map(|(_, w)| w).sum();
-    let wanted = alpha * total as f64;
+    let target = alpha * total as f64;
     let mut below = 0;
     for &(value, weight) in &weighed {
         below += weight;
-        if weight > 0 && below as f64 >= wanted {
+        if weight > 0 && below as f64 >= target {
             return value;
         }
     }
@@ -68,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weight_is_a_number_of_copies() {
+    fn a_weight_equals_that_many_copies() {
         let (values, weights) = ([3.0, 1.0, 2.0, 5.0], [2.0, 1.0, 0.0, 4.0]);
         let copies = [3.0, 3.0, 1.0, 5.0, 5.0, 5.0, 5.0];
         for alpha in [0.01, 0.14, 0.15, 0.42, 0.43, 0.5, 0.99] {
@@ -79,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_has_a_lesser_pinball_loss() {
+    fn no_value_has_a_smaller_pinball_loss() {
         let values: Vec<f64> = (0..101).map(|i| ((i * 53) % 101) as f64).collect();
         let loss = |at: f64, alpha: f64| -> f64 {
             values.iter().map(|v| if *v >= at { (v - at) * alpha } else { (at - v) * (1.0 - alpha) }).sum()

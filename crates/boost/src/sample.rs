@@ -1,28 +1,34 @@
-//! Which rows and features a tree sees: counter-based draws, equal wherever the job stands in a batch.
+//! The rows and features that a tree may use. Draws are counter-based, so they do not depend on the other jobs of a batch.
 
 use huracan_base::arith::{draw, uniform};
 
-const ROWS: u64 = 1;
-const FEATURES: u64 = 2;
-const NODES: u64 = 3;
+/// What the seed is combined with for the draws of rows.
+pub const ROW_STREAM: u64 = 1;
+/// What the seed is combined with for the draws of a tree's features.
+pub const FEATURE_STREAM: u64 = 2;
+/// What the seed is combined with for the draws of a node's features.
+pub const NODE_STREAM: u64 = 3;
 
-/// Whether training row `row` (its place in the job) is drawn for `tree`.
+/// Path of a tree's root; see [`child_path`].
+pub const ROOT_PATH: u64 = 1;
+
+/// Whether training row `row` (its position in the job) is drawn for `tree`.
 pub fn takes_row(seed: u64, tree: usize, row: usize, share: f64) -> bool {
-    share >= 1.0 || uniform(draw(seed ^ ROWS, tree as u64, row as u64)) < share
+    share >= 1.0 || uniform(draw(seed ^ ROW_STREAM, tree as u64, row as u64)) < share
 }
 
-/// The features drawn for `tree`, ascending: the ⌈share × features⌉ with the least draws.
+/// The features drawn for `tree`, ascending: the ⌈share × features⌉ with the smallest draws.
 pub fn features(seed: u64, tree: usize, features: usize, share: f64) -> Vec<u32> {
-    least((0..features as u32).collect(), share, |f| draw(seed ^ FEATURES, tree as u64, u64::from(f)))
+    smallest((0..features as u32).collect(), share, |f| draw(seed ^ FEATURE_STREAM, tree as u64, u64::from(f)))
 }
 
-/// The features drawn for a node, named by its path, from those drawn for its tree, in the same way.
+/// The features drawn for the node with this path from those of its tree, in the same way.
 pub fn features_of_node(seed: u64, tree: usize, path: u64, features: &[u32], share: f64) -> Vec<u32> {
-    let node = draw(seed ^ NODES, tree as u64, path);
-    least(features.to_vec(), share, |f| draw(node, 0, u64::from(f)))
+    let node = draw(seed ^ NODE_STREAM, tree as u64, path);
+    smallest(features.to_vec(), share, |f| draw(node, 0, u64::from(f)))
 }
 
-/// The path of a node's left (0) or right (1) child.
+/// The path of a node's left (0) or right (1) child. A path identifies a node within its tree.
 pub fn child_path(path: u64, which: usize) -> u64 {
     draw(path, 0, which as u64)
 }
@@ -32,8 +38,8 @@ pub fn share_of(all: usize, share: f64) -> usize {
     ((share * all as f64).ceil() as usize).clamp(1, all)
 }
 
-/// The ⌈share × all⌉ with the least draws, in their order.
-fn least(mut all: Vec<u32>, share: f64, drawn: impl Fn(u32) -> u64) -> Vec<u32> {
+/// The ⌈share × all⌉ with the smallest draws, ascending.
+fn smallest(mut all: Vec<u32>, share: f64, drawn: impl Fn(u32) -> u64) -> Vec<u32> {
     let count = share_of(all.len(), share);
     if count < all.len() {
         all.sort_unstable_by_key(|&f| (drawn(f), f));
@@ -48,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_kept() {
+    fn the_requested_shares_are_drawn() {
         let rows = (0..100_000).filter(|&row| takes_row(7, 3, row, 0.8)).count();
         assert!((79_500..80_500).contains(&rows), "{rows}");
         assert_eq!(features(7, 3, 62, 0.8).len(), 50);

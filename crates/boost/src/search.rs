@@ -1,45 +1,55 @@
-//! Hyperparameters by successive halving (Jamieson and Talwalkar 2016), for all jobs of a batch at once.
+//! Hyperparameter search by successive halving (Jamieson and Talwalkar 2016), for all jobs of a batch at once.
 //!
-//! Every job tries its own parameters and configurations drawn from a grid, each for a part of the rounds; the best third
-//! goes on with three times as many, and so on, until the last ones have had all. The job's own parameters always go along, as
-//! what the others are held against. Losses are those on the job's own validation rows. A configuration with half the rate gets twice the rounds, so that all have learned as far.
+//! Every job tries its own parameters (the baseline) and configurations drawn from a grid, each for a share of the rounds. The
+//! best third continues with three times as many rounds, and so on, until the last ones have had all of them. The baseline
+//! takes part in every rung. Losses are those of the job's own validation rows. A configuration with half the learning rate
+//! gets twice the rounds, so that all have learned equally far.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::device::{Plans, train_tasks_on};
+use super::trial::Trial;
 use super::{BoostError, BoostJob, BoostParams, Ensemble, Table, Task};
 use huracan_base::arith::draw;
 use huracan_engine::{Compute, EngineError};
 
-/// Values that the parameters may take; an empty list leaves the job's own.
+/// The values that a search may give to each parameter; with an empty list it keeps the job's own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Grid {
+    /// Values of [`BoostParams::learning_rate`]; not used for random forests.
     pub learning_rate: Vec<f64>,
+    /// Values of [`BoostParams::max_depth`].
     pub max_depth: Vec<u32>,
+    /// Values of [`BoostParams::l2`].
     pub l2: Vec<f64>,
+    /// Values of [`BoostParams::min_child_hessian`].
     pub min_child_hessian: Vec<f64>,
+    /// Values of [`BoostParams::subsample`].
     pub subsample: Vec<f64>,
+    /// Values of [`BoostParams::colsample`].
     pub colsample: Vec<f64>,
 }
 
 /// How to search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Search {
+    /// The values to choose from.
     pub grid: Grid,
-    /// Configurations tried by each job, its own parameters among them.
+    /// Configurations that each job tries, including the baseline.
     pub configurations: usize,
-    /// One of so many goes on to the next rung, with so many times the rounds; at least 2.
+    /// The factor by which each rung has fewer configurations and more rounds; at least 2.
     pub halving: usize,
-    /// Rungs, the last of which has all rounds; at least 1.
+    /// Number of rungs, the last of which has all rounds; at least 1.
     pub rungs: u32,
+    /// Seed of the draws from the grid.
     pub seed: u64,
 }
 
 impl Default for Search {
-    /// 30 configurations of a grid that suits small, noisy tables; a third goes on to each of two further rungs.
+    /// 30 configurations of a grid that suits small, noisy tables, in three rungs, of which each keeps a third.
     fn default() -> Self {
         Self {
             grid: Grid {
@@ -60,43 +70,40 @@ impl Default for Search {
 
 /// What the search found for one job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Chosen {
-    /// To train the job with; its own where none did better.
+pub struct SearchOutcome {
+    /// The parameters to train with; the job's own if no others were better.
     pub params: BoostParams,
-    /// Whether they are others than the job's own.
-    pub moved: bool,
-    /// Validation loss with them, and with the job's own: the first was chosen for being the least, and flatters.
+    /// Whether they differ from the job's own.
+    #[serde(rename = "moved")]
+    pub changed: bool,
+    /// Validation loss with these parameters. It is biased downwards, because it was chosen for being the smallest.
     pub loss: f64,
-    pub own_loss: f64,
-    /// Configurations tried.
+    /// Validation loss with the job's own parameters.
+    #[serde(rename = "own_loss")]
+    pub baseline_loss: f64,
+    /// Number of configurations tried.
     pub tried: usize,
-    /// Rounds trained in the search, and those that the job's own parameters took of them in the last rung.
+    /// Rounds trained in the whole search.
     pub rounds: u64,
-    pub own_rounds: u64,
-}
-
-/// How one configuration did in one rung.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Try {
-    /// Validation loss after the rounds that are kept.
-    pub loss: f64,
-    /// Rounds that were trained.
-    pub rounds: u64,
+    /// Rounds that the job's own parameters took in the last rung.
+    #[serde(rename = "own_rounds")]
+    pub baseline_rounds: u64,
 }
 
 impl Search {
-    /// Models that a search trains for each job, where the grid has as many points as are to be tried.
+    /// Number of models that a search trains per job, if the grid has enough points.
     pub fn models(&self) -> usize {
         (0..self.rungs.max(1)).map(|rung| 1 + self.others(rung)).sum()
     }
 
-    /// Configurations in a rung besides the job's own.
+    /// Number of configurations in a rung besides the baseline.
     fn others(&self, rung: u32) -> usize {
         let all = self.configurations.saturating_sub(1);
         (0..rung).fold(all, |left, _| left.div_ceil(self.halving.max(2)))
     }
 
-    /// Points of the grid other than the job's own parameters, in an order that the seed decides; numbers of places.
+    /// Points of the grid other than the job's own parameters, as many as the first rung takes, in an order that depends on the
+    /// seed.
     fn drawn(&self, own: &BoostParams) -> Vec<BoostParams> {
         let points = self.grid.points(own);
         let mut order: Vec<(u64, usize)> =
@@ -106,7 +113,7 @@ impl Search {
         others.take(self.others(0)).collect()
     }
 
-    /// Parameters for a rung: a share of the rounds, and more of them the smaller the rate is against the job's own.
+    /// Parameters for a rung: a share of the rounds, and more rounds the smaller the learning rate is than the job's own.
     fn for_rung(&self, params: &BoostParams, own: &BoostParams, rung: u32) -> BoostParams {
         let slower = match params.ensemble {
             Ensemble::Boosting => own.learning_rate / params.learning_rate,
@@ -124,7 +131,7 @@ impl Search {
 }
 
 impl Grid {
-    /// Every combination, as parameters that are otherwise the job's own.
+    /// Every combination of the grid; other parameters are the job's own.
     fn points(&self, own: &BoostParams) -> Vec<BoostParams> {
         fn axis<T: Copy>(points: Vec<BoostParams>, values: &[T], set: fn(&mut BoostParams, T)) -> Vec<BoostParams> {
             if values.is_empty() {
@@ -149,27 +156,30 @@ impl Grid {
     }
 }
 
-/// Chooses parameters for every job, on the device of a run or on the CPU; results stand in the jobs' order. Says who
-/// trained what, where a device was asked.
+/// Chooses hyperparameters for every job, on the device of a run or on the CPU. The results are in the order of the jobs. Also
+/// returns how many models were trained where, if a device was used.
 ///
-/// Jobs with the same entry in `pools` choose together, by the mean of their losses over those of their own parameters:
-/// one validation part alone is often too short to tell configurations apart. Pooled jobs must have equal parameters,
-/// and no job may be pooled with one whose validation part another one has yet to predict; `pools` has one a job. Once `wanted`
-/// says no, no further model is begun (nor, on a device, a further launch); `done` is called after each model.
+/// `pools` has one entry per job. Jobs with the same entry choose together, by the mean of their losses relative to the
+/// baseline: a single validation part is often too short to tell configurations apart. Pooled jobs must have equal parameters,
+/// and the validation rows of one must not be test rows of another. Once `keep_going` returns false, no further model is
+/// started (on a device, no further launch); `done` is called after each model.
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
-#[allow(clippy::too_many_arguments, reason = "each is one thing; a struct would be filled in at two places")]
+/// The device failed and the CPU may not take over.
+///
+/// # Panics
+/// `pools` has fewer or more entries than `jobs`.
+#[allow(clippy::too_many_arguments, reason = "one call, and every argument is needed")]
 pub fn search_on(
     compute: &Compute,
     table: Table<'_>,
     features: &[String],
     jobs: &[BoostJob],
     pools: &[String],
-    plan: &Search,
-    wanted: &(dyn Fn() -> bool + Sync),
+    search: &Search,
+    keep_going: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn() + Sync),
-) -> Result<(Vec<Result<Chosen, BoostError>>, Plans), EngineError> {
+) -> Result<(Vec<Result<SearchOutcome, BoostError>>, Plans), EngineError> {
     let mut faults: Vec<Option<BoostError>> = jobs
         .iter()
         .map(|job| match job.check(&job.params, table) {
@@ -178,112 +188,116 @@ pub fn search_on(
             Err(fault) => Some(fault),
         })
         .collect();
-    assert_eq!(pools.len(), jobs.len(), "a pool for each job");
-    let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    assert_eq!(pools.len(), jobs.len(), "one pool per job");
+    let mut pool_jobs: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, pool) in pools.iter().enumerate().filter(|(i, _)| faults[*i].is_none()) {
-        members.entry(pool).or_default().push(i);
+        pool_jobs.entry(pool).or_default().push(i);
     }
-    let mut pools: Vec<Pool> = members.into_values().map(|members| Pool::new(jobs, members, plan)).collect();
+    let mut pools: Vec<Pool> = pool_jobs.into_values().map(|own_jobs| Pool::new(jobs, own_jobs, search)).collect();
     let mut plans = Plans::default();
-    let rungs = plan.rungs.max(1);
-    for rung in 0..rungs {
-        let (mut params, mut places) = (Vec::new(), Vec::new());
+    for rung in 0..search.rungs.max(1) {
+        let (mut params, mut trials) = (Vec::new(), Vec::new());
         for (p, pool) in pools.iter().enumerate() {
-            for &configuration in &pool.left {
-                params.push(plan.for_rung(&pool.configurations[configuration], &pool.configurations[0], rung));
-                places.extend((0..pool.members.len()).map(|m| (p, configuration, m, params.len() - 1)));
+            for &configuration in &pool.remaining {
+                params.push(search.for_rung(&pool.configurations[configuration], &pool.configurations[0], rung));
+                trials.extend((0..pool.jobs.len()).map(|j| (p, configuration, j, params.len() - 1)));
             }
         }
-        let task = |&(p, _, m, own): &(usize, usize, usize, usize)| Task {
-            job: &jobs[pools[p].members[m]],
+        let task = |&(p, _, j, own): &(usize, usize, usize, usize)| Task {
+            job: &jobs[pools[p].jobs[j]],
             params: &params[own],
         };
-        let tasks: Vec<Task> = places.iter().map(task).collect();
-        let (tries, of_rung) = train_tasks_on::<Try>(compute, table, features, &tasks, wanted, &|_| done())?;
-        plans.extend(of_rung);
-        for ((p, configuration, m, _), tried) in places.into_iter().zip(tries) {
-            match tried {
-                Ok(tried) => pools[p].tries[configuration][m] = tried,
-                Err(fault) => faults[pools[p].members[m]] = Some(fault),
+        let tasks: Vec<Task> = trials.iter().map(task).collect();
+        let (results, rung_plans) = train_tasks_on::<Trial>(compute, table, features, &tasks, keep_going, &|_| done())?;
+        plans.extend(rung_plans);
+        for ((p, configuration, j, _), result) in trials.into_iter().zip(results) {
+            match result {
+                Ok(trial) => pools[p].trials[configuration][j] = trial,
+                Err(fault) => faults[pools[p].jobs[j]] = Some(fault),
             }
         }
-        pools.iter_mut().for_each(|pool| pool.halve(plan.others(rung + 1)));
+        pools.iter_mut().for_each(|pool| pool.halve(search.others(rung + 1)));
     }
-    let mut chosen: Vec<Option<Chosen>> = vec![None; jobs.len()];
-    for pool in &pools {
-        let best = pool.best;
-        let params = plan.for_rung(&pool.configurations[best], &pool.configurations[0], rungs - 1);
-        for (m, &member) in pool.members.iter().enumerate() {
-            chosen[member] = Some(Chosen {
-                moved: best != 0,
-                params: if best == 0 { jobs[member].params.clone() } else { params.clone() },
-                loss: pool.tries[best][m].loss,
-                own_loss: pool.tries[0][m].loss,
-                tried: pool.configurations.len(),
-                rounds: pool.rounds[m],
-                own_rounds: pool.tries[0][m].rounds,
-            });
-        }
-    }
+    let mut outcomes: Vec<Option<SearchOutcome>> = vec![None; jobs.len()];
+    pools.iter().for_each(|pool| pool.write_outcomes(jobs, search, &mut outcomes));
     let missing = |i: usize| BoostError::NoRows { job: jobs[i].name.clone() };
-    let result = |(i, chosen): (usize, Option<Chosen>)| match faults[i].take() {
+    let result = |(i, outcome): (usize, Option<SearchOutcome>)| match faults[i].take() {
         Some(fault) => Err(fault),
-        None => chosen.ok_or_else(|| missing(i)),
+        None => outcome.ok_or_else(|| missing(i)),
     };
-    // The device would be said to have trained all, where it failed after some rungs.
-    let plans = if compute.fell_back().is_some() { Plans::default() } else { plans };
-    Ok((chosen.into_iter().enumerate().map(result).collect(), plans))
+    // If the device failed after some rungs, the counts of these rungs would be taken for the whole search.
+    let plans = if compute.fallback_reason().is_some() { Plans::default() } else { plans };
+    Ok((outcomes.into_iter().enumerate().map(result).collect(), plans))
 }
 
 /// Jobs that choose together.
 struct Pool {
-    members: Vec<usize>,
-    /// The first are the jobs' own parameters.
+    /// Indices of the jobs.
+    jobs: Vec<usize>,
+    /// The first one is the baseline.
     configurations: Vec<BoostParams>,
-    /// Configurations still in the race, the first one always.
-    left: Vec<usize>,
-    /// The one that does best so far.
+    /// Configurations that take part in the next rung, always including the first one.
+    remaining: Vec<usize>,
+    /// The best one so far.
     best: usize,
-    /// Last try of each configuration by each member.
-    tries: Vec<Vec<Try>>,
-    /// Rounds that each member has trained.
+    /// The last trial of each configuration, `[configurations][jobs]`.
+    trials: Vec<Vec<Trial>>,
+    /// Rounds trained per job.
     rounds: Vec<u64>,
 }
 
 impl Pool {
-    fn new(jobs: &[BoostJob], members: Vec<usize>, plan: &Search) -> Self {
-        let own = &jobs[members[0]].params;
+    fn new(all_jobs: &[BoostJob], jobs: Vec<usize>, search: &Search) -> Self {
+        let own = &all_jobs[jobs[0]].params;
         let mut configurations = vec![own.clone()];
-        configurations.extend(plan.drawn(own).into_iter().filter(|params| params.check("").is_ok()));
-        let unknown = Try { loss: f64::INFINITY, rounds: 0 };
+        configurations.extend(search.drawn(own).into_iter().filter(|params| params.check("").is_ok()));
+        let unknown = Trial { loss: f64::INFINITY, rounds: 0 };
         Self {
-            left: (0..configurations.len()).collect(),
+            remaining: (0..configurations.len()).collect(),
             best: 0,
-            tries: vec![vec![unknown; members.len()]; configurations.len()],
-            rounds: vec![0; members.len()],
+            trials: vec![vec![unknown; jobs.len()]; configurations.len()],
+            rounds: vec![0; jobs.len()],
             configurations,
-            members,
+            jobs,
         }
     }
 
-    /// Keeps the `others` best configurations, of equals the first, beside the jobs' own.
+    /// Keeps the baseline and the `others` best configurations; of equally good ones the first.
     fn halve(&mut self, others: usize) {
-        for &configuration in &self.left {
-            for (rounds, tried) in self.rounds.iter_mut().zip(&self.tries[configuration]) {
-                *rounds += tried.rounds;
+        for &configuration in &self.remaining {
+            for (rounds, trial) in self.rounds.iter_mut().zip(&self.trials[configuration]) {
+                *rounds += trial.rounds;
             }
         }
         let score = |configuration: usize| -> f64 {
-            let both = self.tries[configuration].iter().zip(&self.tries[0]);
-            // A loss of 0 cannot be beaten.
-            both.map(|(tried, own)| if own.loss > 0.0 { tried.loss / own.loss } else { 1.0 + tried.loss }).sum()
+            let both = self.trials[configuration].iter().zip(&self.trials[0]);
+            // A baseline loss of 0 cannot be improved.
+            both.map(|(trial, own)| if own.loss > 0.0 { trial.loss / own.loss } else { 1.0 + trial.loss }).sum()
         };
-        let mut order: Vec<(f64, usize)> = self.left.iter().map(|&left| (score(left), left)).collect();
+        let mut order: Vec<(f64, usize)> = self.remaining.iter().map(|&number| (score(number), number)).collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         self.best = order[0].1;
-        let others = order.into_iter().map(|(_, left)| left).filter(|&left| left != 0).take(others);
-        self.left = std::iter::once(0).chain(others).collect();
-        self.left.sort_unstable();
+        let others = order.into_iter().map(|(_, number)| number).filter(|&number| number != 0).take(others);
+        self.remaining = std::iter::once(0).chain(others).collect();
+        self.remaining.sort_unstable();
+    }
+
+    /// Writes what was found for the pool's jobs.
+    fn write_outcomes(&self, all_jobs: &[BoostJob], search: &Search, outcomes: &mut [Option<SearchOutcome>]) {
+        let best = self.best;
+        let last_rung = search.rungs.max(1) - 1;
+        let params = search.for_rung(&self.configurations[best], &self.configurations[0], last_rung);
+        for (j, &job) in self.jobs.iter().enumerate() {
+            outcomes[job] = Some(SearchOutcome {
+                changed: best != 0,
+                params: if best == 0 { all_jobs[job].params.clone() } else { params.clone() },
+                loss: self.trials[best][j].loss,
+                baseline_loss: self.trials[0][j].loss,
+                tried: self.configurations.len(),
+                rounds: self.rounds[j],
+                baseline_rounds: self.trials[0][j].rounds,
+            });
+        }
     }
 }
 
@@ -295,20 +309,20 @@ mod tests {
     use crate::{Objective, train};
     use huracan_base::arith::uniform;
 
-    /// On the CPU, which cannot fail as a device can.
+    /// Searches on the CPU, which cannot fail like a device.
     fn search(
         table: Table<'_>,
         features: &[String],
         jobs: &[BoostJob],
         pools: &[String],
         plan: &Search,
-        wanted: &(dyn Fn() -> bool + Sync),
+        keep_going: &(dyn Fn() -> bool + Sync),
         done: &(dyn Fn() + Sync),
-    ) -> Vec<Result<Chosen, BoostError>> {
-        search_on(&Compute::cpu(), table, features, jobs, pools, plan, wanted, done).unwrap().0
+    ) -> Vec<Result<SearchOutcome, BoostError>> {
+        search_on(&Compute::cpu(), table, features, jobs, pools, plan, keep_going, done).unwrap().0
     }
 
-    /// Two coins' rows: y = x₀ + much noise, so that small trees win, with a pool of both and one alone.
+    /// Three jobs with y = x₀ + much noise, so that small trees win.
     fn problem() -> (Vec<f32>, Vec<BoostJob>) {
         let at = |k: u64, row: u32| uniform(draw(4, k, u64::from(row))) as f32 - 0.5;
         let values: Vec<f32> = (0..1200).flat_map(|row| [at(0, row), at(1, row), at(2, row)]).collect();
@@ -341,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chosen_parameters_have_the_loss_that_was_promised_and_none_does_worse_than_the_jobs_own() {
+    fn the_chosen_parameters_have_the_reported_loss_and_are_no_worse_than_the_baseline() {
         let (values, jobs) = problem();
         let (table, names) = (Table { values: &values, features: 3 }, ["x", "y", "z"].map(str::to_owned));
         let pools = ["both", "both", "alone"].map(str::to_owned);
@@ -350,12 +364,12 @@ mod tests {
             count.fetch_add(1, Ordering::Relaxed);
         };
         let chosen = search(table, &names, &jobs, &pools, &plan(), &|| true, &done);
-        let chosen: Vec<Chosen> = chosen.into_iter().map(Result::unwrap).collect();
+        let chosen: Vec<SearchOutcome> = chosen.into_iter().map(Result::unwrap).collect();
         assert_eq!(chosen[0].params, chosen[1].params, "a pool chooses together");
-        assert!(chosen[0].loss / chosen[0].own_loss + chosen[1].loss / chosen[1].own_loss < 1.9);
-        assert!(chosen[2].loss < 0.95 * chosen[2].own_loss, "small trees are better here: {:?}", chosen[2]);
+        assert!(chosen[0].loss / chosen[0].baseline_loss + chosen[1].loss / chosen[1].baseline_loss < 1.9);
+        assert!(chosen[2].loss < 0.95 * chosen[2].baseline_loss, "small trees are better here: {:?}", chosen[2]);
         assert!(chosen[2].params.max_depth < 8);
-        // The job's own each time, with 8, 3 and 1 others.
+        // The baseline in each rung, with 8, 3 and 1 others.
         assert_eq!(plan().models(), 15);
         assert_eq!(count.into_inner(), 3 * 15);
         for (job, chosen) in jobs.iter().zip(&chosen) {
@@ -363,16 +377,16 @@ mod tests {
             let forest = train(table, &names, &[again], &|_| {}).remove(0).unwrap();
             assert_eq!(*forest.validation_loss.last().unwrap(), chosen.loss);
             let own = train(table, &names, std::slice::from_ref(job), &|_| {}).remove(0).unwrap();
-            assert_eq!(*own.validation_loss.last().unwrap(), chosen.own_loss);
-            assert!(chosen.rounds > chosen.own_rounds);
+            assert_eq!(*own.validation_loss.last().unwrap(), chosen.baseline_loss);
+            assert!(chosen.rounds > chosen.baseline_rounds);
         }
-        // Neither order nor company counts but that of the pool.
+        // The result depends on the other jobs of the pool only.
         let alone = search(table, &names, &jobs[2..], &pools[2..], &plan(), &|| true, &|| ());
         assert_eq!(alone[0].as_ref().unwrap(), &chosen[2]);
     }
 
     #[test]
-    fn a_search_that_is_told_to_stop_begins_no_further_model() {
+    fn a_cancelled_search_starts_no_further_model() {
         let (values, jobs) = problem();
         let (table, names) = (Table { values: &values, features: 3 }, ["x", "y", "z"].map(str::to_owned));
         let pools = ["a", "b", "c"].map(str::to_owned);
@@ -380,9 +394,9 @@ mod tests {
         let done = || {
             count.fetch_add(1, Ordering::Relaxed);
         };
-        let wanted = || count.load(Ordering::Relaxed) < 5;
-        let results = search(table, &names, &jobs, &pools, &plan(), &wanted, &done);
-        assert!(results.iter().all(|result| matches!(result, Err(BoostError::Stopped { .. }))));
+        let keep_going = || count.load(Ordering::Relaxed) < 5;
+        let results = search(table, &names, &jobs, &pools, &plan(), &keep_going, &done);
+        assert!(results.iter().all(|result| matches!(result, Err(BoostError::Cancelled { .. }))));
     }
 
     #[test]
@@ -396,6 +410,6 @@ mod tests {
         let results = search(table, &names, &jobs, &pools, &plan(), &|| true, &|| ());
         assert!(matches!(results[0], Err(BoostError::NoValidation { .. })));
         assert!(matches!(results[1], Err(BoostError::Label { .. })));
-        assert!(results[2].as_ref().unwrap().loss < results[2].as_ref().unwrap().own_loss);
+        assert!(results[2].as_ref().unwrap().loss < results[2].as_ref().unwrap().baseline_loss);
     }
 }

@@ -1,33 +1,31 @@
-//! The search for splits with the vectors of x86-64.
+//! The split search with AVX-512 vectors.
 
 use std::arch::x86_64::*;
 
 use super::codes::{Group, LANES};
-use super::histogram::{Bins, Sums};
-use super::split::{Best, FEW, Search};
+use super::histogram::{Bins, EMPTY, Sums};
+use super::split::{Best, FEW_ROWS, ScanInput};
 
-/// [`super::split::scan`], one vector a group.
+/// [`super::split::Scan`] with one vector per group.
 #[target_feature(enable = "avx512f")]
-pub fn scan_avx512(bins: &mut Bins, other: Option<&Bins>, search: Search) -> Best {
-    match (other, search.any_missing) {
-        (None, false) => scan::<false, false>(bins, &EMPTY, search),
-        (None, true) => scan::<false, true>(bins, &EMPTY, search),
-        (Some(other), false) => scan::<true, false>(bins, other, search),
-        (Some(other), true) => scan::<true, true>(bins, other, search),
+pub fn scan_avx512(bins: &mut Bins, other: Option<&Bins>, input: ScanInput) -> Best {
+    // Without another child, the second argument is never read.
+    match (other, input.any_missing) {
+        (None, false) => scan::<false, false>(bins, &EMPTY, input),
+        (None, true) => scan::<false, true>(bins, &EMPTY, input),
+        (Some(other), false) => scan::<true, false>(bins, other, input),
+        (Some(other), true) => scan::<true, true>(bins, other, input),
     }
 }
 
-/// Never read.
-static EMPTY: Bins = [[Sums::ZERO; LANES]; 256];
-
-/// Sums of 16 lanes.
+/// The sums of 16 lanes.
 type Wide = [__m512i; 2];
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn load(sums: &[Sums; LANES]) -> Wide {
     let at = sums.as_ptr().cast::<i64>();
-    // SAFETY: 16 sums are 16 words.
+    // SAFETY: 16 sums of 8 bytes are two vectors of 64 bytes.
     unsafe { [_mm512_loadu_epi64(at), _mm512_loadu_epi64(at.add(8))] }
 }
 
@@ -35,7 +33,7 @@ fn load(sums: &[Sums; LANES]) -> Wide {
 #[target_feature(enable = "avx512f")]
 fn store(sums: &mut [Sums; LANES], values: Wide) {
     let at = sums.as_mut_ptr().cast::<i64>();
-    // SAFETY: 16 sums are 16 words.
+    // SAFETY: 16 sums of 8 bytes are two vectors of 64 bytes.
     unsafe {
         _mm512_storeu_epi64(at, values[0]);
         _mm512_storeu_epi64(at.add(8), values[1]);
@@ -50,10 +48,10 @@ fn plus(a: Wide, b: Wide) -> Wide {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn scan<const SUBTRACT: bool, const MISSING: bool>(bins: &mut Bins, other: &Bins, search: Search) -> Best {
-    let Search { count, least, .. } = search;
-    let halves = Halves::new(search);
-    let (mut score, mut split) = (_mm512_set1_ps(least), _mm512_setzero_si512());
+fn scan<const SUBTRACT: bool, const MISSING: bool>(bins: &mut Bins, other: &Bins, input: ScanInput) -> Best {
+    let ScanInput { count, min_score, .. } = input;
+    let halves = Halves::new(input);
+    let (mut score, mut split) = (_mm512_set1_ps(min_score), _mm512_setzero_si512());
     let mut below: Wide = [_mm512_setzero_si512(); 2];
     let difference = |bins: &mut [Sums; LANES], other: &[Sums; LANES]| {
         let mut here = load(bins);
@@ -80,7 +78,7 @@ fn scan<const SUBTRACT: bool, const MISSING: bool>(bins: &mut Bins, other: &Bins
 #[target_feature(enable = "avx512f")]
 fn best(score: __m512, split: __m512i) -> Best {
     let mut best = Best { score: [0.0; LANES], split: [0; LANES] };
-    // SAFETY: both arrays have 16 entries.
+    // SAFETY: both arrays have 16 entries of 4 bytes, one vector each.
     unsafe {
         _mm512_storeu_ps(best.score.as_mut_ptr(), score);
         _mm512_storeu_epi32(best.split.as_mut_ptr().cast(), split);
@@ -88,14 +86,14 @@ fn best(score: __m512, split: __m512i) -> Best {
     best
 }
 
-/// [`super::split::scan_few`], one vector a group.
+/// [`super::split::ScanFew`] with one vector per group.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub fn few_avx512(rows: &[u32], group: &Group, sums: &[Sums], search: Search) -> Best {
-    let halves = Halves::new(search);
-    let mut codes = [_mm_setzero_si128(); FEW];
-    let mut packed = [Sums::ZERO; FEW];
+pub fn few_avx512(rows: &[u32], group: &Group, sums: &[Sums], input: ScanInput) -> Best {
+    let halves = Halves::new(input);
+    let mut codes = [_mm_setzero_si128(); FEW_ROWS];
+    let mut packed = [Sums::ZERO; FEW_ROWS];
     for ((codes, packed), &row) in codes.iter_mut().zip(&mut packed).zip(rows) {
-        // SAFETY: a row has 16 codes.
+        // SAFETY: a row has 16 codes of one byte, one vector.
         *codes = unsafe { _mm_loadu_si128(group.codes[row as usize].as_ptr().cast()) };
         *packed = sums[row as usize];
     }
@@ -109,15 +107,16 @@ pub fn few_avx512(rows: &[u32], group: &Group, sums: &[Sums], search: Search) ->
     };
     let nothing: Wide = [_mm512_setzero_si512(); 2];
     let mut missing = nothing;
-    if search.any_missing {
-        let code = _mm_set1_epi8(search.count as u8 as i8);
+    if input.any_missing {
+        let code = _mm_set1_epi8(input.count as u8 as i8);
         for (&codes, &sums) in codes.iter().zip(packed) {
             missing = add(missing, _mm_cmpeq_epi8_mask(codes, code), sums);
         }
     }
-    let (mut score, mut split) = (_mm512_set1_ps(search.least), _mm512_setzero_si512());
-    if search.any_missing {
-        // Only missing values may go left: below the least code there is no row whose code says so.
+    let (mut score, mut split) = (_mm512_set1_ps(input.min_score), _mm512_setzero_si512());
+    if input.any_missing {
+        // Bin 0 and missing values go left. If no row is in bin 0, these are missing values only, and no row's code below
+        // stands for this split.
         let mut left = missing;
         for (&codes, &sums) in codes.iter().zip(packed) {
             left = add(left, _mm_cmpeq_epi8_mask(codes, _mm_setzero_si128()), sums);
@@ -131,7 +130,7 @@ pub fn few_avx512(rows: &[u32], group: &Group, sums: &[Sums], search: Search) ->
         }
         let number = _mm512_slli_epi32::<1>(_mm512_cvtepu8_epi32(own));
         (score, split) = halves.consider::<true>(left, score, split, number);
-        if search.any_missing {
+        if input.any_missing {
             let number = _mm512_add_epi32(number, _mm512_set1_epi32(1));
             (score, split) = halves.consider::<true>(plus(left, missing), score, split, number);
         }
@@ -139,7 +138,7 @@ pub fn few_avx512(rows: &[u32], group: &Group, sums: &[Sums], search: Search) ->
     best(score, split)
 }
 
-/// What stays the same from bin to bin.
+/// Constants of a scan.
 struct Halves {
     lower: __m512i,
     upper: __m512i,
@@ -152,7 +151,7 @@ struct Halves {
 impl Halves {
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn new(Search { total, rules, .. }: Search) -> Self {
+    fn new(ScanInput { total, rules, .. }: ScanInput) -> Self {
         Self {
             lower: _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
             upper: _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
@@ -163,8 +162,8 @@ impl Halves {
         }
     }
 
-    /// The better of the best so far and the splits of these numbers, of which `left` goes left; of equals the lesser
-    /// number, which without ANY_ORDER is the earlier one.
+    /// Compares the best splits so far with those of these numbers, whose left sums are `left`, and returns the better ones.
+    /// Of equal ones it takes the smaller number. Without ANY_ORDER, calls must come in the order of the numbers.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn consider<const ANY_ORDER: bool>(

@@ -1,11 +1,11 @@
-//! A tree over codes instead of values.
+//! A tree that reads the codes of rows instead of their values.
 
 use super::bins::Cuts;
 use super::codes::{Codes, LANES};
 use super::{Child, Tree};
 
-/// A tree that knows where each split's code stands, and up to which one it sends left.
-pub struct Walk<'a> {
+/// A tree over the codes of some rows: for each split where its codes are, and up to which one it sends rows left.
+pub struct CodedTree<'a> {
     nodes: Vec<Node<'a>>,
 }
 
@@ -13,7 +13,7 @@ struct Node<'a> {
     /// `[rows][lanes]` of the split's group.
     codes: &'a [[u8; LANES]],
     lane: usize,
-    /// Last code that goes left.
+    /// The last code that goes left.
     bin: u8,
     /// Code of a missing value.
     missing: u8,
@@ -22,13 +22,13 @@ struct Node<'a> {
     right: Child,
 }
 
-impl<'a> Walk<'a> {
-    /// Of rows laid out in `codes`.
+impl<'a> CodedTree<'a> {
+    /// A tree over the rows that are laid out in `codes`.
     pub fn new(tree: &Tree, cuts: &Cuts, codes: &'a Codes) -> Self {
         let nodes = (0..tree.split_feature.len()).map(|node| {
             let (feature, threshold) = (tree.split_feature[node], tree.threshold[node]);
-            let (group, lane) = codes.place(feature);
-            // A threshold lies above the cut that it stands for.
+            let (group, lane) = codes.locate(feature);
+            // A threshold lies above the cut that it was made from.
             let bin = cuts.cuts[feature as usize].partition_point(|&cut| f64::from(cut) <= threshold);
             let last = if threshold == f64::MAX { bin } else { bin.saturating_sub(1) };
             Node {

@@ -1,9 +1,8 @@
-//! The consensus of the voting engines: score, confidence, threshold, and what it has earned lately.
+//! The consensus of the voters: score, confidence, threshold, and recent results.
 //!
-//! At each bar an engine's hit rate is the share of its votes, by their strength, that the market has since proved
-//! right, among outcomes that are known at that bar. An engine counts by how much better than a coin it has been,
-//! 2·hit rate − 1, which is the share of a purse that Kelly (1956) would put on its word at even odds; one that has been
-//! no better has no say. The score S is the weighted mean of the votes.
+//! At each bar a voter's hit rate is the share of its past votes that were right, weighted by their strength, among the
+//! outcomes known at that bar. A voter's weight is 2·hit rate − 1, the fraction of capital that Kelly (1956) would bet
+//! on it at even odds, and 0 if the hit rate is at most 1/2. The score S is the weighted mean of the votes.
 
 use std::ops::Range;
 
@@ -15,26 +14,30 @@ use huracan_bars::Panel;
 use huracan_labels::Labels;
 use huracan_shadow::Side;
 
-/// Votes of no outcome that every hit rate starts with, half of them hits: outcomes of neighbouring bars overlap, so
-/// that few of them say little.
+/// Fictitious full-strength votes that every hit rate starts with, half of them hits. Outcomes of neighbouring bars
+/// overlap, so that a few of them are weak evidence.
 const PRIOR_VOTES: i64 = 100;
-/// Fixed point of a vote's strength and of a score: sums of integers can be rolled without drift.
-const STRENGTH: f32 = 1024.0;
+// Sums are sums of integers, in fixed point, so that rolling them over many bars adds no rounding error.
+/// Fixed-point units per vote of full strength.
+const STRENGTH_SCALE: f32 = 1024.0;
+/// Fixed-point bits of a score.
 const SCORE_BITS: u32 = 20;
-/// Fixed point of basis points, and the largest outcome that counts.
-const BPS: f64 = 65_536.0;
-const MOST_BPS: f64 = 1e6;
+/// Fixed-point units per basis point.
+const BPS_SCALE: f64 = 65_536.0;
+/// The largest outcome that counts, basis points.
+const MAX_BPS: f64 = 1e6;
 
-/// What the engines say together of one bar.
+/// The consensus of the voters on one bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Opinion {
-    /// S in [−1, 1]: positive to buy, negative to sell; NaN while no engine can say.
+    /// The score S in [−1, 1]: positive to buy, negative to sell; NaN while no voter votes.
     pub score: f32,
-    /// Least |S| that is traded: a multiple of the recent standard deviation of S; NaN while there are too few.
+    /// The least |S| that is traded: a multiple of the recent standard deviation of S; NaN while there are too few
+    /// scores.
     pub threshold: f32,
-    /// Per cent: how far the engines that have a say agree, times their hit rate.
+    /// Agreement of the voters with a weight, times their hit rate, per cent.
     pub confidence: f32,
-    /// Mean outcome of the scores beyond their threshold, basis points before costs; NaN where too few are known.
+    /// Mean outcome of recent scores beyond their threshold, basis points before costs; NaN while too few are known.
     pub expected_bps: f32,
 }
 
@@ -45,37 +48,46 @@ impl Opinion {
     }
 }
 
-/// Opinions of all symbols, `[symbols × bars]` row-major.
+/// The consensus on every bar of all symbols.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Consensus {
+    /// Bars of the panel's grid.
     pub bars: usize,
+    /// `[symbols × bars]`, row-major.
     pub opinions: Vec<Opinion>,
-    /// Hit rate of every engine over the outcomes known at each symbol's last bar, `[symbols × VOTERS]`.
+    /// Hit rate of every voter over the outcomes known at each symbol's last bar, `[symbols × VOTERS]`.
     pub hit_rates: Vec<f32>,
 }
 
 impl Consensus {
+    /// The opinion on one bar.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
     pub fn at(&self, symbol: usize, bar: usize) -> Opinion {
         self.opinions[symbol * self.bars + bar]
     }
 }
 
-/// What was right at each bar, in basis points before costs: half of what a long trade earned more than a short one;
-/// NaN while it is not known. It may be looked at from `horizon` bars later on.
+/// The outcome of a bar, basis points before costs: half the difference between the net returns of a long and a short
+/// trade, in which their costs cancel. NaN where there is no label. It is known from `horizon` bars later on.
 fn outcome_bps(labels: &Labels, symbol: usize, bar: usize) -> f64 {
     match (labels.get(symbol, bar, Side::Long), labels.get(symbol, bar, Side::Short)) {
-        (Some(long), Some(short)) => ((long.return_bps - short.return_bps) / 2.0).clamp(-MOST_BPS, MOST_BPS),
+        (Some(long), Some(short)) => ((long.return_bps - short.return_bps) / 2.0).clamp(-MAX_BPS, MAX_BPS),
         _ => f64::NAN,
     }
 }
 
-/// Opinions for every symbol and bar. `labels` are those of the whole panel: at bar t, outcomes of bars up to t − `horizon`
-/// alone are looked at, `horizon` being the most bars that a label looks ahead.
-pub fn compute(panel: &Panel, votes: &Votes, labels: &Labels, settings: &DecideParams, horizon: usize) -> Consensus {
-    let nothing = Opinion { score: f32::NAN, threshold: f32::NAN, confidence: f32::NAN, expected_bps: f32::NAN };
+/// Computes the consensus on every symbol and bar. `labels` are those of the whole panel. At bar t only outcomes of
+/// bars up to t − `horizon` are used, where `horizon` is the number of bars that a label looks ahead.
+///
+/// # Panics
+/// Where `votes` or `labels` do not have the panel's symbols and bars.
+pub fn compute(panel: &Panel, votes: &Votes, labels: &Labels, params: &DecideParams, horizon: usize) -> Consensus {
+    let undefined = Opinion { score: f32::NAN, threshold: f32::NAN, confidence: f32::NAN, expected_bps: f32::NAN };
     let mut consensus = Consensus {
         bars: panel.bars,
-        opinions: vec![nothing; panel.symbols.len() * panel.bars],
+        opinions: vec![undefined; panel.symbols.len() * panel.bars],
         hit_rates: vec![0.5; panel.symbols.len() * VOTERS],
     };
     consensus
@@ -84,23 +96,23 @@ pub fn compute(panel: &Panel, votes: &Votes, labels: &Labels, settings: &DecideP
         .zip(consensus.hit_rates.par_chunks_mut(VOTERS))
         .enumerate()
         .for_each(|(symbol, (opinions, hit_rates))| {
-            let own = Symbol { votes, labels, symbol, range: panel.ranges[symbol].clone(), settings, horizon };
-            own.walk(opinions, hit_rates);
+            let walk = SymbolWalk { votes, labels, symbol, range: panel.ranges[symbol].clone(), params, horizon };
+            walk.run(opinions, hit_rates);
         });
     consensus
 }
 
-/// One symbol's walk through its bars.
-struct Symbol<'a> {
+/// The computation for one symbol, bar by bar.
+struct SymbolWalk<'a> {
     votes: &'a Votes,
     labels: &'a Labels,
     symbol: usize,
     range: Range<usize>,
-    settings: &'a DecideParams,
+    params: &'a DecideParams,
     horizon: usize,
 }
 
-/// Strengths of an engine's votes whose outcome is known.
+/// Strengths of one voter's votes with a known outcome, in units of 1/[`STRENGTH_SCALE`].
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
     hits: i64,
@@ -109,30 +121,30 @@ struct Tally {
 
 impl Tally {
     fn hit_rate(self) -> f64 {
-        let prior = PRIOR_VOTES * STRENGTH as i64;
+        let prior = PRIOR_VOTES * STRENGTH_SCALE as i64;
         (self.hits + prior / 2) as f64 / (self.all + prior) as f64
     }
 }
 
-impl Symbol<'_> {
-    fn walk(&self, opinions: &mut [Opinion], hit_rates: &mut [f32]) {
+impl SymbolWalk<'_> {
+    fn run(&self, opinions: &mut [Opinion], hit_rates: &mut [f32]) {
         let (start, horizon) = (self.range.start, self.horizon);
-        let reliability_bars = self.settings.reliability_bars as usize;
-        let record_bars = self.settings.record_bars as usize;
+        let reliability_bars = self.params.reliability_bars as usize;
+        let record_bars = self.params.record_bars as usize;
         let mut tallies = [Tally::default(); VOTERS];
-        let mut recent = Recent::new(self.settings.threshold_bars as usize);
+        let mut recent = Recent::new(self.params.threshold_bars as usize);
         let mut record = Record::default();
         for bar in self.range.clone() {
             if bar >= start + horizon {
                 let known = bar - horizon;
                 self.tally(&mut tallies, known, 1);
-                record.count(&opinions[known], outcome_bps(self.labels, self.symbol, known), 1);
+                record.update(&opinions[known], outcome_bps(self.labels, self.symbol, known), 1);
                 if known >= start + reliability_bars {
                     self.tally(&mut tallies, known - reliability_bars, -1);
                 }
                 if known >= start + record_bars {
                     let old = known - record_bars;
-                    record.count(&opinions[old], outcome_bps(self.labels, self.symbol, old), -1);
+                    record.update(&opinions[old], outcome_bps(self.labels, self.symbol, old), -1);
                 }
             }
             let (score, confidence) = weigh(self.votes.row(self.symbol, bar), &tallies);
@@ -141,9 +153,9 @@ impl Symbol<'_> {
             }
             opinions[bar] = Opinion {
                 score,
-                threshold: (self.settings.threshold * recent.deviation()) as f32,
+                threshold: (self.params.threshold * recent.deviation()) as f32,
                 confidence,
-                expected_bps: record.mean(i64::from(self.settings.record_min)),
+                expected_bps: record.mean(i64::from(self.params.record_min)),
             };
         }
         for (rate, tally) in hit_rates.iter_mut().zip(&tallies) {
@@ -151,7 +163,7 @@ impl Symbol<'_> {
         }
     }
 
-    /// Counts (`sign` 1) the votes of a bar whose outcome is known, or forgets them (−1).
+    /// Adds (`sign` 1) or removes (`sign` −1) the votes of a bar whose outcome is known.
     fn tally(&self, tallies: &mut [Tally; VOTERS], bar: usize, sign: i64) {
         let outcome = outcome_bps(self.labels, self.symbol, bar);
         if outcome.is_nan() || outcome == 0.0 {
@@ -159,7 +171,7 @@ impl Symbol<'_> {
         }
         for (tally, &vote) in tallies.iter_mut().zip(self.votes.row(self.symbol, bar)) {
             if !vote.is_nan() {
-                let strength = sign * (vote.abs() * STRENGTH) as i64;
+                let strength = sign * (vote.abs() * STRENGTH_SCALE) as i64;
                 tally.all += strength;
                 tally.hits += if (vote > 0.0) == (outcome > 0.0) { strength } else { 0 };
             }
@@ -167,14 +179,14 @@ impl Symbol<'_> {
     }
 }
 
-/// Score and confidence of one bar's votes; both NaN where no engine can say.
+/// Score and confidence of one bar's votes; both NaN where no voter votes.
 fn weigh(votes: &[f32], tallies: &[Tally; VOTERS]) -> (f32, f32) {
-    let (mut weights, mut score, mut strength, mut reliability, mut said) = (0.0, 0.0, 0.0, 0.0, false);
+    let (mut weights, mut score, mut strength, mut reliability, mut any_vote) = (0.0, 0.0, 0.0, 0.0, false);
     for (&vote, tally) in votes.iter().zip(tallies) {
         if vote.is_nan() {
             continue;
         }
-        said = true;
+        any_vote = true;
         let hit_rate = tally.hit_rate();
         let weight = 2.0 * hit_rate - 1.0;
         if weight > 0.0 {
@@ -184,7 +196,7 @@ fn weigh(votes: &[f32], tallies: &[Tally; VOTERS]) -> (f32, f32) {
             reliability += weight * hit_rate;
         }
     }
-    if !said {
+    if !any_vote {
         return (f32::NAN, f32::NAN);
     }
     if weights == 0.0 || strength == 0.0 {
@@ -194,11 +206,11 @@ fn weigh(votes: &[f32], tallies: &[Tally; VOTERS]) -> (f32, f32) {
     ((score / weights) as f32, confidence as f32)
 }
 
-/// The newest scores, and their sums.
+/// The newest scores, their sum and the sum of their squares, in units of 2^−[`SCORE_BITS`].
 struct Recent {
     scores: Vec<i64>,
     bars: usize,
-    /// Place of the oldest score, once there are as many as the window holds.
+    /// Index of the oldest score, once the window is full.
     oldest: usize,
     sum: i64,
     squares: i64,
@@ -223,7 +235,7 @@ impl Recent {
         self.oldest = (self.oldest + 1) % self.bars;
     }
 
-    /// Sample standard deviation of the scores; NaN until there are as many as the window holds.
+    /// Sample standard deviation of the scores; NaN until the window is full.
     fn deviation(&self) -> f64 {
         if self.scores.len() < self.bars {
             return f64::NAN;
@@ -234,7 +246,7 @@ impl Recent {
     }
 }
 
-/// What scores beyond their threshold have earned.
+/// Results of the scores beyond their threshold, in units of 1/[`BPS_SCALE`] basis points.
 #[derive(Default)]
 struct Record {
     count: i64,
@@ -242,16 +254,18 @@ struct Record {
 }
 
 impl Record {
-    fn count(&mut self, opinion: &Opinion, outcome_bps: f64, sign: i64) {
+    /// Adds (`sign` 1) or removes (`sign` −1) the result of a bar.
+    fn update(&mut self, opinion: &Opinion, outcome_bps: f64, sign: i64) {
         if opinion.passes() && !outcome_bps.is_nan() {
             let earned = if opinion.score > 0.0 { outcome_bps } else { -outcome_bps };
             self.count += sign;
-            self.sum += sign * (earned * BPS) as i64;
+            self.sum += sign * (earned * BPS_SCALE) as i64;
         }
     }
 
-    fn mean(&self, least: i64) -> f32 {
-        if self.count < least { f32::NAN } else { (self.sum as f64 / BPS / self.count as f64) as f32 }
+    /// Mean result, basis points; NaN of fewer than `min_count`.
+    fn mean(&self, min_count: i64) -> f32 {
+        if self.count < min_count { f32::NAN } else { (self.sum as f64 / BPS_SCALE / self.count as f64) as f32 }
     }
 }
 

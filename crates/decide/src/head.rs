@@ -1,4 +1,4 @@
-//! What a model predicts.
+//! The heads of a model: what it predicts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 /// One output of a symbol's model.
 ///
-/// Declared in the alphabetical order of their names, so that maps by head are written as maps by name are.
+/// Declared in the alphabetical order of their names, so that maps by head are written in the order of maps by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Head {
-    /// What being long earns before costs, basis points.
+    /// Expected result of a long position before costs, basis points.
     EdgeBps,
     /// Probability that a long trade makes money.
     WinLong,
@@ -19,20 +19,20 @@ pub enum Head {
     WinShort,
 }
 
-/// A name that no head has.
+/// A name that is not that of a head.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no head is called '{name}'; the heads are: win_long, win_short, edge_bps")]
+#[error("'{name}' is not a head; the heads are: win_long, win_short, edge_bps")]
 pub struct UnknownHead {
     /// The name given.
     pub name: String,
 }
 
 impl Head {
-    /// Every head, in the order of a model's jobs.
+    /// Every head, in the order in which a model's heads are trained.
     pub const ALL: [Self; 3] = [Self::WinLong, Self::WinShort, Self::EdgeBps];
     /// Number of heads.
     pub const COUNT: usize = Self::ALL.len();
-    /// The head that is written as a text of its own beside the bundle.
+    /// The head that is also written as a file of its own, `{SYMBOL}_model.txt`.
     pub const MAIN: Self = Self::WinLong;
 
     /// The name in files and tables.
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_files_and_sort_like_the_heads() {
+    fn names_can_be_parsed_and_sort_like_the_heads() {
         for head in Head::ALL {
             assert_eq!(head.name().parse(), Ok(head));
         }

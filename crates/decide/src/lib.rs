@@ -1,4 +1,4 @@
-//! From predictions and votes to signals: who would trade, and why the others wait.
+//! Decisions: turns predictions and votes into signals, and records why other bars are not traded.
 
 mod consensus;
 mod gate;
@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 pub use consensus::{Consensus, Opinion, compute as consensus};
-pub use gate::{Evidence, Prediction, Wait, gate};
+pub use gate::{GateInputs, Prediction, WaitReason, gate};
 pub use head::{Head, UnknownHead};
 pub use params::{DecideMode, DecideParams};
-pub use summary::{Summary, Voice};
+pub use summary::{SignalVotes, Summary};
 pub use votes::{VOTERS, Voter, Votes};
 
 use huracan_bars::Panel;
@@ -23,12 +23,15 @@ use huracan_engine::{Compute, EngineError};
 use huracan_labels::Labels;
 use huracan_shadow::{Rules, Side, Signals};
 
-/// Lets every engine vote, on the device of a run or on the CPU, and hears them together. Labels are what the engines' own
-/// records are kept by, over `horizon_bars`.
+/// Computes the votes, on the device of a run or on the CPU, and their consensus. `labels` give the outcomes by which
+/// voters are weighted; `horizon_bars` is the number of bars that a label looks ahead.
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
-pub fn deliberate(
+/// Where the device fails and may not be replaced by the CPU.
+///
+/// # Panics
+/// Where `labels` do not have the panel's symbols and bars, or a window of `params` has no bars.
+pub fn votes_and_consensus(
     compute: &Compute,
     panel: &Panel,
     labels: &Labels,
@@ -40,61 +43,68 @@ pub fn deliberate(
     Ok((votes, consensus))
 }
 
-/// Costs that a trade signalled at `bar` must expect: both ways of fee, spread and slippage at this bar's
-/// turnover, and funding for the longest hold.
+/// Expected costs of a trade signalled at `bar`, basis points: fee, spread and slippage both ways, at this bar's traded
+/// value, and funding for the longest hold.
+///
+/// # Panics
+/// Where there is no such symbol or bar.
 pub fn expected_cost_bps(panel: &Panel, symbol: usize, bar: usize, rules: &Rules) -> f64 {
-    let cell = symbol * panel.bars + bar;
-    let slippage = rules.slippage_bps(rules.notional, panel.close[cell], panel.volume[cell]);
+    let (close, volume) = (panel.view(&panel.close), panel.view(&panel.volume));
+    let slippage = rules.slippage_bps(rules.notional, close[[symbol, bar]], volume[[symbol, bar]]);
     2.0 * rules.fee_bps + rules.spread_bps + 2.0 * slippage + rules.funding_bps_per_bar * rules.max_hold as f64
 }
 
-/// One bar that is to be decided, and what the model says of it, where one speaks.
-pub type Question = (usize, usize, Option<Prediction>);
+/// A bar to decide on: symbol, bar, and the prediction of the model, if there is one.
+pub type Candidate = (usize, usize, Option<Prediction>);
 
-/// What was decided for all bars asked for.
+/// The decisions on all candidates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decisions {
+    /// Signals for the bars that are traded.
     pub signals: Signals,
-    /// How often each reason to wait was the first that held.
-    pub waits: BTreeMap<Wait, usize>,
+    /// How often each reason was the first that kept a bar from being traded.
+    pub waits: BTreeMap<WaitReason, usize>,
 }
 
-/// What a decision goes by.
+/// The rules of a decision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     /// Who must agree.
     pub mode: DecideMode,
-    /// By how much the expected edge must exceed the costs, basis points.
+    /// Margin by which the expected edge must exceed the costs, basis points.
     pub margin_bps: f64,
 }
 
-/// Decides every `(symbol, bar, prediction)`.
+/// Decides on every candidate. `atr` is ATR(14) in price units, `[symbols × bars]`; a bar without ATR has no stop
+/// distance and is not traded.
 ///
-/// `atr` is `[symbols × bars]`: a bar without one has no stop, and waits.
+/// # Panics
+/// Where a candidate is not in the panel, or `consensus` or `atr` do not have the panel's symbols and bars.
 pub fn decide(
     panel: &Panel,
-    questions: &[Question],
+    candidates: &[Candidate],
     consensus: &Consensus,
     atr: &[f64],
     rules: &Rules,
     policy: Policy,
 ) -> Decisions {
     let Policy { mode, margin_bps } = policy;
-    let decided: Vec<Result<Side, Wait>> = questions
+    let atr = panel.view(atr);
+    let decided: Vec<Result<Side, WaitReason>> = candidates
         .par_iter()
         .map(|&(symbol, bar, prediction)| {
-            let atr = atr[symbol * panel.bars + bar];
+            let atr = atr[[symbol, bar]];
             if atr.is_nan() || atr <= 0.0 {
-                return Err(Wait::NoStop);
+                return Err(WaitReason::NoStop);
             }
             let opinion = (mode != DecideMode::Model).then(|| consensus.at(symbol, bar));
             let cost_bps = expected_cost_bps(panel, symbol, bar, rules);
-            gate(mode, &Evidence { prediction, opinion, cost_bps }, margin_bps)
+            gate(mode, &GateInputs { prediction, opinion, cost_bps }, margin_bps)
         })
         .collect();
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
     let mut waits = BTreeMap::new();
-    for (&(symbol, bar, _), decision) in questions.iter().zip(decided) {
+    for (&(symbol, bar, _), decision) in candidates.iter().zip(decided) {
         match decision {
             Ok(side) => signals.side[symbol * panel.bars + bar] = side.sign() as i8,
             Err(wait) => *waits.entry(wait).or_insert(0) += 1,

@@ -4,15 +4,22 @@ use serde::{Deserialize, Serialize};
 
 use super::votes::VoterParams;
 
-/// Who must agree to a trade, and how voters are heard.
+/// Who must agree to a trade, and how votes are weighted (settings `decide`).
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct DecideParams {
+    /// Who must agree to a trade.
     pub mode: DecideMode,
+    /// Least |S| of a trade, in standard deviations of the recent consensus scores S.
     pub threshold: f64,
+    /// Bars over which that deviation is measured.
     pub threshold_bars: u32,
+    /// Bars whose outcomes give the hit rate of each voter.
     pub reliability_bars: u32,
+    /// Bars whose outcomes give the results of the consensus itself.
     pub record_bars: u32,
+    /// Fewest outcomes above the threshold with which the consensus may trade alone.
     pub record_min: u32,
+    /// The voters' own parameters.
     #[serde(rename = "engines")]
     pub voters: VoterParams,
 }
@@ -21,12 +28,16 @@ pub struct DecideParams {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum DecideMode {
+    /// The consensus of the voters alone.
     Consensus,
+    /// The model alone.
     Model,
+    /// The consensus and the model.
     Both,
 }
 
 impl DecideMode {
+    /// The name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Consensus => "consensus",
@@ -37,7 +48,7 @@ impl DecideMode {
 }
 
 impl Default for DecideParams {
-    /// The built-in settings.
+    /// The default settings.
     fn default() -> Self {
         Self {
             mode: DecideMode::Both,

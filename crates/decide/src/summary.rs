@@ -1,46 +1,55 @@
-//! What the engines said, for those who want to know why.
+//! Votes and consensus in reports: at a trade's signal, and over many bars.
 
 use super::consensus::{Consensus, Opinion};
 use super::votes::{VOTERS, Votes};
 
-/// What the engines said at one trade's signal.
+/// The votes and their consensus at one trade's signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Voice {
+pub struct SignalVotes {
+    /// The consensus.
     pub opinion: Opinion,
-    /// In the order of [`super::Voter`]; NaN where an engine could not say.
+    /// In the order of [`super::Voter`]; NaN where a voter did not vote.
     pub votes: [f32; VOTERS],
 }
 
-impl Voice {
-    pub fn of(consensus: &Consensus, votes: &Votes, symbol: usize, bar: usize) -> Self {
+impl SignalVotes {
+    /// The votes and the consensus at this bar.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
+    pub fn at(consensus: &Consensus, votes: &Votes, symbol: usize, bar: usize) -> Self {
         let mut own = [f32::NAN; VOTERS];
         own.copy_from_slice(votes.row(symbol, bar));
         Self { opinion: consensus.at(symbol, bar), votes: own }
     }
 
-    /// Engines that voted for the side with this sign.
+    /// Indices of the voters that voted for the side with this sign.
     pub fn supporters(&self, sign: f64) -> impl Iterator<Item = usize> + '_ {
-        (0..VOTERS).filter(move |&engine| f64::from(self.votes[engine]) * sign > 0.0)
+        (0..VOTERS).filter(move |&voter| f64::from(self.votes[voter]) * sign > 0.0)
     }
 }
 
-/// The consensus over all bars that were to be decided.
+/// The consensus over many bars.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
+    /// Number of bars.
     pub bars: usize,
-    /// Bars whose score exceeds its threshold, to buy and to sell.
+    /// Bars whose score exceeds its threshold: to buy, and to sell.
     pub beyond: [usize; 2],
-    /// Mean confidence of those, per cent; NaN without any.
+    /// Mean confidence on these bars, per cent; NaN if there are none.
     pub confidence: f64,
-    /// Mean hit rate of each engine over the symbols, by the outcomes known at their last bars.
+    /// Mean hit rate of each voter over the symbols, from the outcomes known at their last bars.
     pub hit_rates: [f64; VOTERS],
 }
 
 impl Summary {
-    /// Sums up the opinions of some `(symbol, bar)`.
-    pub fn of(consensus: &Consensus, asked: impl Iterator<Item = (usize, usize)>) -> Self {
+    /// Summarises the opinions on some `(symbol, bar)`.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
+    pub fn of(consensus: &Consensus, cells: impl Iterator<Item = (usize, usize)>) -> Self {
         let (mut bars, mut beyond, mut confidence) = (0, [0, 0], 0.0);
-        for (symbol, bar) in asked {
+        for (symbol, bar) in cells {
             let opinion = consensus.at(symbol, bar);
             bars += 1;
             if opinion.passes() {

@@ -1,7 +1,7 @@
-//! What the 23 voting engines say of every bar.
+//! The votes of the 23 voters on every bar.
 //!
-//! Every engine is a function of its parameters and of one symbol's candles (see [`symbol::Symbol`]), in the file of
-//! its family. Voters across coins also see [`across::Across`], which all symbols share.
+//! Every voter is a function of its parameters and of one symbol's candles (see `symbol::Symbol`), in the file of its
+//! family. Voters across coins also use `across::SharedInputs`, which are the same for all symbols.
 
 mod across;
 mod cross_asset;
@@ -19,7 +19,7 @@ mod voter;
 
 use rayon::prelude::*;
 
-use across::Across;
+use across::SharedInputs;
 pub use params::*;
 use symbol::Symbol;
 pub use voter::{Family, UnknownVoter, VOTERS, Voter};
@@ -27,46 +27,54 @@ pub use voter::{Family, UnknownVoter, VOTERS, Voter};
 use huracan_bars::Panel;
 use huracan_features::memory;
 
-/// Votes of all engines, `[symbols × bars × VOTERS]` row-major, each in [−1, 1]: positive to buy, negative to sell,
-/// 0 to wait; NaN where an engine cannot say yet, or is off.
+/// The votes of all voters. Each vote is in [−1, 1]: positive to buy, negative to sell, 0 for neither; NaN in a voter's
+/// warm-up, or if it is switched off.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Votes {
+    /// Bars of the panel's grid.
     pub bars: usize,
+    /// `[symbols × bars × VOTERS]`, row-major.
     pub values: Vec<f32>,
 }
 
 impl Votes {
-    /// The votes of one bar, in the order of [`Voter`].
+    /// The votes on one bar, in the order of [`Voter`].
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
     pub fn row(&self, symbol: usize, bar: usize) -> &[f32] {
         let start = (symbol * self.bars + bar) * VOTERS;
         &self.values[start..start + VOTERS]
     }
 }
 
-/// Votes of every engine for every symbol and bar: symbols in parallel, each engine over all bars of a symbol.
-pub fn compute(panel: &Panel, engines: &VoterParams) -> Votes {
-    let voters: Vec<Voter> =
-        Voter::ALL.into_iter().filter(|voter| !engines.off.iter().any(|name| name == voter.name())).collect();
-    let across = Across::new(panel, engines, &voters);
+/// Computes the votes of every voter on every symbol and bar. Names in `params.off` that are not those of a voter are
+/// ignored.
+///
+/// # Panics
+/// Where a window of `params` has no bars, or a range of the panel lies outside its bars.
+pub fn compute(panel: &Panel, params: &VoterParams) -> Votes {
+    let voters: Vec<Voter> = Voter::ALL.into_iter().filter(|voter| voter.is_on(params)).collect();
+    let shared = SharedInputs::new(panel, params, &voters);
     let mut values = memory::zeros(panel.symbols.len() * panel.bars * VOTERS);
-    // One by one: in larger portions, one thread would wait for another's last portion.
+    // One symbol at a time: with larger chunks, threads would idle while another finishes its last chunk.
     let chunks = values.par_chunks_mut((panel.bars * VOTERS).max(1)).enumerate().with_max_len(1);
-    chunks.for_each(|(row, out)| fill(&Symbol::new(panel, row, engines), &across, engines, &voters, out));
+    chunks.for_each(|(row, out)| fill(&Symbol::new(panel, row, params), &shared, params, &voters, out));
     Votes { bars: panel.bars, values }
 }
 
-/// One symbol's votes, `[bars × VOTERS]`.
-fn fill(symbol: &Symbol, across: &Across, engines: &VoterParams, voters: &[Voter], out: &mut [f32]) {
+/// Writes one symbol's votes, `[bars × VOTERS]`.
+fn fill(symbol: &Symbol, shared: &SharedInputs, params: &VoterParams, voters: &[Voter], out: &mut [f32]) {
     let bars = symbol.bars.clone();
     out[..bars.start * VOTERS].fill(f32::NAN);
     out[bars.end * VOTERS..].fill(f32::NAN);
     let own = &mut out[bars.start * VOTERS..bars.end * VOTERS];
     let columns: [Column; VOTERS] = Voter::ALL.map(|voter| {
         if voters.contains(&voter) {
-            let voiced = voter.family() != Family::CrossAsset;
-            Column { votes: vote(voter, symbol, across, engines), from: voter.warm_up(engines), voiced }
+            let votes = vote(voter, symbol, shared, params);
+            Column { votes, warm_up: voter.warm_up(params), always_votes: voter.always_votes() }
         } else {
-            Column { votes: vec![f64::NAN; symbol.close.len()], from: usize::MAX, voiced: false }
+            Column { votes: vec![f64::NAN; symbol.close.len()], warm_up: usize::MAX, always_votes: false }
         }
     });
     for (bar, row) in own.chunks_exact_mut(VOTERS).enumerate() {
@@ -76,53 +84,54 @@ fn fill(symbol: &Symbol, across: &Across, engines: &VoterParams, voters: &[Voter
     }
 }
 
-/// An engine's votes on a symbol's own bars, before they are stored.
+/// One voter's votes on a symbol's own bars, before they are stored.
 struct Column {
     votes: Vec<f64>,
     /// Bars without a vote at the start.
-    from: usize,
-    /// Whether every later bar has a vote: all that the engine looks at is there.
-    voiced: bool,
+    warm_up: usize,
+    /// Whether every later bar has a vote.
+    always_votes: bool,
 }
 
 impl Column {
-    /// Missing votes always have the same bits; an engine whose arithmetic breaks down on absurd prices waits.
+    /// The stored vote. Missing votes all have the same bits. A voter that always votes gives 0 where its arithmetic
+    /// breaks down on absurd prices.
     #[inline(always)]
     fn at(&self, bar: usize) -> f32 {
         let vote = self.votes[bar];
-        let missing = if self.voiced { 0.0 } else { f32::NAN };
+        let missing = if self.always_votes { 0.0 } else { f32::NAN };
         // + 0 turns −0 into 0.
         let known = if vote.is_nan() { missing } else { vote as f32 + 0.0 };
-        if bar < self.from { f32::NAN } else { known }
+        if bar < self.warm_up { f32::NAN } else { known }
     }
 }
 
-/// Votes of one engine on a symbol's own bars; NaN in its warm-up.
-fn vote(voter: Voter, symbol: &Symbol, across: &Across, e: &VoterParams) -> Vec<f64> {
+/// Votes of one voter on a symbol's own bars; NaN in its warm-up.
+fn vote(voter: Voter, symbol: &Symbol, shared: &SharedInputs, p: &VoterParams) -> Vec<f64> {
     match voter {
-        Voter::EmaCross => trend::ema_cross(symbol, &e.ema_cross),
-        Voter::SmaCross => trend::sma_cross(symbol, &e.sma_cross),
-        Voter::MacdCross => trend::macd_cross(symbol, &e.macd_cross),
-        Voter::Adx => trend::adx(symbol, &e.adx),
-        Voter::Donchian => trend::donchian(symbol, &e.donchian),
-        Voter::Supertrend => trend::supertrend(symbol, &e.supertrend),
-        Voter::RegressionSlope => trend::regression_slope(symbol, &e.regression_slope),
-        Voter::Rsi => reversion::rsi(symbol, &e.rsi),
-        Voter::Bollinger => reversion::bollinger(symbol, &e.bollinger),
-        Voter::Stochastic => reversion::stochastic(symbol, &e.stochastic),
-        Voter::ZScore => reversion::z_score(symbol, &e.z_score),
-        Voter::Cci => reversion::cci(symbol, &e.cci),
-        Voter::WilliamsR => reversion::williams_r(symbol, &e.williams_r),
-        Voter::RateOfChange => momentum::rate_of_change(symbol, &e.rate_of_change),
-        Voter::MoneyFlowIndex => momentum::money_flow_index(symbol, &e.money_flow_index),
-        Voter::ObvTrend => volume::obv_trend(symbol, &e.obv_trend),
-        Voter::VolumeBreakout => volume::volume_breakout(symbol, &e.volume_breakout),
-        Voter::Vwap => volume::vwap(symbol, &e.vwap),
-        Voter::ChaikinMoneyFlow => volume::chaikin_money_flow(symbol, &e.chaikin_money_flow),
-        Voter::KeltnerBreakout => volatility::keltner_breakout(symbol, &e.keltner_breakout),
-        Voter::AtrSqueeze => volatility::atr_squeeze(symbol, &e.atr_squeeze),
-        Voter::BitcoinLead => cross_asset::bitcoin_lead(symbol, &across.bitcoin, &e.bitcoin_lead),
-        Voter::RelativeStrength => cross_asset::relative_strength(symbol, &across.ranks),
+        Voter::EmaCross => trend::ema_cross(symbol, &p.ema_cross),
+        Voter::SmaCross => trend::sma_cross(symbol, &p.sma_cross),
+        Voter::MacdCross => trend::macd_cross(symbol, &p.macd_cross),
+        Voter::Adx => trend::adx(symbol, &p.adx),
+        Voter::Donchian => trend::donchian(symbol, &p.donchian),
+        Voter::Supertrend => trend::supertrend(symbol, &p.supertrend),
+        Voter::RegressionSlope => trend::regression_slope(symbol, &p.regression_slope),
+        Voter::Rsi => reversion::rsi(symbol, &p.rsi),
+        Voter::Bollinger => reversion::bollinger(symbol, &p.bollinger),
+        Voter::Stochastic => reversion::stochastic(symbol, &p.stochastic),
+        Voter::ZScore => reversion::z_score(symbol, &p.z_score),
+        Voter::Cci => reversion::cci(symbol, &p.cci),
+        Voter::WilliamsR => reversion::williams_r(symbol, &p.williams_r),
+        Voter::RateOfChange => momentum::rate_of_change(symbol, &p.rate_of_change),
+        Voter::MoneyFlowIndex => momentum::money_flow_index(symbol, &p.money_flow_index),
+        Voter::ObvTrend => volume::obv_trend(symbol, &p.obv_trend),
+        Voter::VolumeBreakout => volume::volume_breakout(symbol, &p.volume_breakout),
+        Voter::Vwap => volume::vwap(symbol, &p.vwap),
+        Voter::ChaikinMoneyFlow => volume::chaikin_money_flow(symbol, &p.chaikin_money_flow),
+        Voter::KeltnerBreakout => volatility::keltner_breakout(symbol, &p.keltner_breakout),
+        Voter::AtrSqueeze => volatility::atr_squeeze(symbol, &p.atr_squeeze),
+        Voter::BitcoinLead => cross_asset::bitcoin_lead(symbol, &shared.bitcoin, &p.bitcoin_lead),
+        Voter::RelativeStrength => cross_asset::relative_strength(symbol, &shared.ranks),
     }
 }
 

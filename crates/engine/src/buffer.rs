@@ -1,31 +1,39 @@
-//! Values that lie on a device. A copy between host and device is a call named [`upload`](super::Stage::upload) or
+//! Typed buffers in a device's memory.
+//!
+//! Values are copied between host and device only by [`upload`](super::Stage::upload) and
 //! [`download`](super::Stage::download).
 
 use std::marker::PhantomData;
 
 use cudarc::driver::CudaSlice;
 
-/// What a kernel reads and writes.
+/// A type that kernels read and write.
 ///
 /// # Safety
-/// Plain data without padding, every bit pattern of which is a value, laid out as the kernel's own type.
+/// The type is plain data without padding, every bit pattern is a valid value, and its layout is that of the kernel's
+/// own type.
 pub unsafe trait Element: Copy + Send + Sync + 'static {
+    /// What the emulated device compares with the type of the kernel's parameter.
     const KIND: ElementKind;
 }
 
-/// Sorts of elements that kernels tell apart.
+/// The kind of an element's type. The numbers are those of `kind_of` in `kernels/emulated/shim.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ElementKind {
+    /// A structure of several numbers.
     Structure = 0,
+    /// A signed integer.
     Signed = 1,
+    /// An unsigned integer.
     Unsigned = 2,
+    /// A floating-point number.
     Float = 3,
 }
 
 macro_rules! elements {
     ($($kind:ident: $($type:ty)*;)*) => {
-        // SAFETY: numbers have no padding, and any bits are a number.
+        // SAFETY: integers and floats have no padding, and every bit pattern is a valid value.
         $($(unsafe impl Element for $type { const KIND: ElementKind = ElementKind::$kind; })*)*
     };
 }
@@ -36,45 +44,52 @@ elements! {
     Float: f32 f64;
 }
 
-/// `len` values on the device of the [`Engine`](super::Engine) that made it.
+/// `len` values in the memory of the device whose [`Engine`](super::Engine) made the buffer.
+///
+/// Only [`Stage`](super::Stage) makes buffers, so `len` is always the true number of values.
 pub struct DeviceBuffer<T: Element> {
     pub(super) memory: Memory<T>,
     pub(super) len: usize,
 }
 
 pub(super) enum Memory<T> {
-    /// No values; a kernel gets a null pointer.
+    /// No values; the kernel gets a null pointer.
     Nothing,
-    /// The emulated device's memory.
+    /// Memory of the emulated device.
     #[cfg(feature = "emulated")]
     Host(Vec<T>),
+    /// Memory of a GPU: `len × size_of::<T>()` bytes.
     Cuda(CudaSlice<u8>, PhantomData<T>),
 }
 
 impl<T: Element> DeviceBuffer<T> {
+    /// Number of values.
     pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 }
 
-/// The bytes of values.
+/// The values as bytes.
 pub(super) fn bytes_of<T: Element>(values: &[T]) -> &[u8] {
-    // SAFETY: an `Element` has no padding, so that all of its bytes are initialised.
+    // SAFETY: the pointer and length are those of the slice, and an `Element` has no padding, so all bytes are
+    // initialised.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
-/// The bytes of values, to be overwritten.
+/// The values as bytes that may be overwritten.
 pub(super) fn bytes_of_mut<T: Element>(values: &mut [T]) -> &mut [u8] {
-    // SAFETY: an `Element` has no padding, and any bytes are a value.
+    // SAFETY: the pointer and length are those of the slice. An `Element` has no padding, so all bytes are initialised,
+    // and any bytes written are a valid value.
     unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
 }
 
-/// `len` values of zero bits.
+/// `len` values with all bits 0.
 pub(super) fn zeros<T: Element>(len: usize) -> Vec<T> {
-    // SAFETY: any bits are a value of an `Element`.
+    // SAFETY: every bit pattern is a valid value of an `Element`.
     vec![unsafe { std::mem::zeroed() }; len]
 }

@@ -1,67 +1,69 @@
-//! Where stages compute, and what happens when the device fails.
+//! Chooses where stages compute, and falls back to the CPU when the device fails.
 
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 use super::{Device, Engine, EngineError, Stage};
 
-/// The device of a run, or the CPU: also from the moment on when the device failed and the settings let the CPU go on
-/// (`engine.fallback`). Both give the same bits, so that it does not matter where a stage changes over.
+/// The device of a run, or the CPU.
+///
+/// If the device fails and `engine.fallback` is set, the CPU does that stage and all later ones. Both give the same bits,
+/// so the results do not depend on when this happens.
 pub struct Compute {
     device: Device,
-    falls_back: bool,
+    fallback: bool,
     state: RwLock<State>,
 }
 
 enum State {
     Cpu,
     Engine(Box<Engine>),
-    /// Why the device is used no more.
+    /// The device failed and is not used any more, for this reason.
     FellBack(String),
 }
 
 impl Compute {
-    /// The CPU alone.
+    /// Computes on the CPU only.
     pub fn cpu() -> Self {
-        Self { device: Device::Cpu, falls_back: false, state: RwLock::new(State::Cpu) }
+        Self { device: Device::Cpu, fallback: false, state: RwLock::new(State::Cpu) }
     }
 
-    /// Opens `device`; compiled kernels are kept in `cache`.
+    /// Opens `device`. `cache` is the folder for compiled kernels; `fallback` lets the CPU take over if the device fails.
     ///
     /// # Errors
-    /// Where the device cannot be opened and the CPU must not take its place.
-    pub fn open(device: Device, cache: &Path, falls_back: bool) -> Result<Self, EngineError> {
+    /// [`EngineError`] if the device cannot be opened and `fallback` is false.
+    pub fn open(device: Device, cache: &Path, fallback: bool) -> Result<Self, EngineError> {
         let state = match Engine::open(device, cache) {
             Ok(None) => State::Cpu,
             Ok(Some(engine)) => State::Engine(Box::new(engine)),
-            Err(error) if falls_back && error.can_fall_back() => State::fell_back(&error),
+            Err(error) if fallback && error.can_fall_back() => State::fell_back(&error),
             Err(error) => return Err(error),
         };
-        Ok(Self { device, falls_back, state: RwLock::new(state) })
+        Ok(Self { device, fallback, state: RwLock::new(state) })
     }
 
-    /// On an engine that is open already.
-    pub fn on(engine: Engine, falls_back: bool) -> Self {
-        Self { device: engine.device(), falls_back, state: RwLock::new(State::Engine(Box::new(engine))) }
+    /// Computes on an engine that is already open.
+    pub fn with_engine(engine: Engine, fallback: bool) -> Self {
+        Self { device: engine.device(), fallback, state: RwLock::new(State::Engine(Box::new(engine))) }
     }
 
-    /// The device that was asked for.
+    /// The requested device, also after a fall-back to the CPU.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// Why the CPU took the device's place, if it did.
-    pub fn fell_back(&self) -> Option<String> {
+    /// Why the CPU took over from the device; none if it did not.
+    pub fn fallback_reason(&self) -> Option<String> {
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
             State::FellBack(why) => Some(why.clone()),
             _ => None,
         }
     }
 
-    /// Computes a stage by `on_device`, or by `on_cpu` where there is no device, or none any more.
+    /// Runs a stage with `on_device`, or with `on_cpu` if there is no device or it has failed.
     ///
     /// # Errors
-    /// What the device says where the CPU must not go on, and a fault of the program's own in any case.
+    /// The device's error if fall-back is not allowed; always if the error is a bug in the program.
     pub fn run<T>(
         &self,
         stage: &'static str,
@@ -72,11 +74,11 @@ impl Compute {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let State::Engine(engine) = &*state else { return Ok(on_cpu()) };
             match on_device(&engine.stage(stage)) {
-                Ok(done) => return Ok(done),
+                Ok(result) => return Ok(result),
                 Err(error) => error,
             }
         };
-        if !self.falls_back || !error.can_fall_back() {
+        if !self.fallback || !error.can_fall_back() {
             return Err(error);
         }
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::fell_back(&error);
@@ -94,47 +96,49 @@ impl State {
 mod tests {
     use super::*;
 
-    fn full(falls_back: bool) -> Compute {
-        Compute::on(Engine::emulated(7, 100).unwrap(), falls_back)
+    fn with_full_memory(fallback: bool) -> Compute {
+        Compute::with_engine(Engine::emulated(7, 100).unwrap(), fallback)
     }
 
     fn job(stage: &Stage<'_>) -> Result<&'static str, EngineError> {
-        stage.parts(super::super::memory::Need { fixed_bytes: 0, job_bytes: 1000 }, 1).map(|_| "device")
+        stage.batches(crate::memory::Requirement { fixed_bytes: 0, job_bytes: 1000 }, 1).map(|_| "device")
     }
 
     #[test]
-    fn a_full_device_ends_the_run_unless_the_cpu_may_go_on() {
-        let strict = full(false);
+    fn a_full_device_ends_the_run_unless_the_cpu_may_take_over() {
+        let strict = with_full_memory(false);
         assert!(matches!(strict.run("labels", job, || "cpu"), Err(EngineError::TooLarge { stage: "labels", .. })));
-        assert_eq!(strict.fell_back(), None);
-        let lenient = full(true);
+        assert_eq!(strict.fallback_reason(), None);
+        let lenient = with_full_memory(true);
         assert_eq!(lenient.run("labels", job, || "cpu"), Ok("cpu"));
-        assert!(lenient.fell_back().unwrap().starts_with("labels: one job needs 1000 bytes"));
-        // From then on the device is left alone.
+        assert!(lenient.fallback_reason().unwrap().starts_with("labels: one job needs 1000 bytes"));
+        // The device is not used again.
         assert_eq!(lenient.run("shadow", |_| unreachable!(), || "cpu"), Ok("cpu"));
-        let roomy = Compute::on(Engine::emulated(7, 10_000).unwrap(), true);
-        assert_eq!(roomy.run("labels", job, || "cpu"), Ok("device"));
+        let with_space = Compute::with_engine(Engine::emulated(7, 10_000).unwrap(), true);
+        assert_eq!(with_space.run("labels", job, || "cpu"), Ok("device"));
         assert_eq!(Compute::cpu().run("labels", |_| unreachable!(), || "cpu"), Ok("cpu"));
     }
 
     #[test]
-    fn a_fault_of_the_program_is_never_passed_over() {
-        let wrong = |stage: &Stage<'_>| -> Result<(), EngineError> {
-            let nowhere = super::super::Kernel { file: "selftest", name: "nowhere", barriers: false };
-            stage.launch(&nowhere, super::super::Shape::one_thread_each(1, 1)).run()
+    fn a_bug_in_the_program_never_falls_back() {
+        let launch_missing_kernel = |stage: &Stage<'_>| -> Result<(), EngineError> {
+            let missing = crate::Kernel { file: "selftest", name: "missing", barriers: false };
+            // SAFETY: nothing runs, because there is no kernel with this name.
+            unsafe { stage.launch(&missing, crate::Shape::one_thread_each(1, 1)).run() }
         };
-        let compute = full(true);
-        assert!(matches!(compute.run("test", wrong, || ()), Err(EngineError::Kernel { kernel: "nowhere", .. })));
-        assert_eq!(compute.fell_back(), None);
+        let compute = with_full_memory(true);
+        let result = compute.run("test", launch_missing_kernel, || ());
+        assert!(matches!(result, Err(EngineError::Kernel { kernel: "missing", .. })));
+        assert_eq!(compute.fallback_reason(), None);
     }
 
     #[test]
-    fn a_gpu_that_is_not_there_falls_back_at_once() {
-        let count = super::super::gpus().map_or(0, |gpus| gpus.len());
+    fn a_missing_gpu_falls_back_when_it_is_opened() {
+        let count = crate::gpus().map_or(0, |gpus| gpus.len());
         let cache = std::env::temp_dir();
         assert!(Compute::open(Device::Cuda(count), &cache, false).is_err());
         let compute = Compute::open(Device::Cuda(count), &cache, true).unwrap();
-        assert!(compute.fell_back().unwrap().contains("opening the device"));
+        assert!(compute.fallback_reason().unwrap().contains("opening the device"));
         assert_eq!(compute.device(), Device::Cuda(count));
     }
 }

@@ -1,4 +1,4 @@
-//! NVIDIA GPUs, through the driver and NVRTC, both loaded at run time: one program runs with and without them.
+//! NVIDIA GPUs. The driver and NVRTC are loaded at run time, so the same program runs with and without them.
 
 mod cache;
 mod clock;
@@ -9,52 +9,58 @@ mod nvrtc;
 use cudarc::driver::{result, sys};
 
 pub use gpu::Gpu;
-pub use nvrtc::{Compiled, compile};
+pub use nvrtc::{CompiledKernels, compile};
 
-/// One GPU of this machine.
+/// A GPU of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct GpuInfo {
+    /// The driver's number of the GPU, from 0: the N of `cuda:N`.
     pub index: usize,
+    /// The driver's name of the model, such as `NVIDIA H200`.
     pub name: String,
     /// Compute capability, major and minor.
     pub capability: (i32, i32),
+    /// All memory of the GPU, used or free.
     pub memory_bytes: usize,
 }
 
-/// The GPUs of this machine, or why none can be used.
+/// The GPUs of this machine.
 ///
 /// # Errors
-/// A sentence for the user: no driver, or what the driver answered.
+/// A sentence for the user if there is no driver or it reports an error.
 pub fn gpus() -> Result<Vec<GpuInfo>, String> {
-    // SAFETY: only asks the loader whether the driver library is there.
+    // SAFETY: this only loads the driver's library, whose initialisation has no requirements.
     if !unsafe { sys::is_culib_present() } {
         return Err("no NVIDIA driver library is installed".into());
     }
-    let told = |error: result::DriverError| format!("the NVIDIA driver answers: {error}");
-    result::init().map_err(told)?;
-    let count = result::device::get_count().map_err(told)?;
+    let message = |error: result::DriverError| format!("the NVIDIA driver reports: {error}");
+    result::init().map_err(message)?;
+    let count = result::device::get_count().map_err(message)?;
     (0..count)
         .map(|index| {
-            let device = result::device::get(index).map_err(told)?;
+            let device = result::device::get(index).map_err(message)?;
             let attribute = |which| {
-                // SAFETY: `device` was just handed out by the driver.
-                unsafe { result::device::get_attribute(device, which) }.map_err(told)
+                // SAFETY: `device` comes from the driver.
+                unsafe { result::device::get_attribute(device, which) }.map_err(message)
             };
             Ok(GpuInfo {
                 index: index as usize,
-                name: result::device::get_name(device).map_err(told)?,
+                name: result::device::get_name(device).map_err(message)?,
                 capability: (
                     attribute(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
                     attribute(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
                 ),
-                // SAFETY: `device` was just handed out by the driver.
-                memory_bytes: unsafe { result::device::total_mem(device) }.map_err(told)?,
+                // SAFETY: `device` comes from the driver.
+                memory_bytes: unsafe { result::device::total_mem(device) }.map_err(message)?,
             })
         })
         .collect()
 }
 
-/// Whether kernels can run on GPU `index`, or why not.
+/// Checks that kernels can run on GPU `index`.
+///
+/// # Errors
+/// A sentence for the user that says why they cannot.
 pub fn usable(index: usize) -> Result<(), String> {
     let gpus = gpus()?;
     let Some(gpu) = gpus.get(index) else {
@@ -62,7 +68,7 @@ pub fn usable(index: usize) -> Result<(), String> {
     };
     if gpu.capability < (8, 0) {
         let (major, minor) = gpu.capability;
-        return Err(format!("{} has compute capability {major}.{minor}, and kernels need 8.0", gpu.name));
+        return Err(format!("{} has compute capability {major}.{minor}; the kernels need 8.0 or higher", gpu.name));
     }
     nvrtc::version().map(drop)
 }

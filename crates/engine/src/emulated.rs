@@ -7,16 +7,19 @@ use std::ffi::c_void;
 
 use rayon::prelude::*;
 
-use super::launch::Given;
-use super::{Device, EngineError, Kernel, Limits, Loss, Shape};
+use super::launch::ArgumentType;
+use super::{Device, EngineError, FaultKind, Kernel, Limits, Shape};
 use library::{Arena, Dim, Library, Report, Request};
 
-/// Shared memory of a block on the smallest of the GPUs that kernels are compiled for (sm_86, sm_89, sm_120).
+/// Shared memory per block: that of the GPUs with the least among those that kernels are compiled for (sm_86, sm_89,
+/// sm_120).
 const SHARED_BYTES: u32 = 99 * 1024;
 
 pub struct Emulated {
     library: Library,
+    /// Sets the order in which threads run.
     seed: u64,
+    /// The memory that is reported as free.
     free_bytes: u64,
 }
 
@@ -31,13 +34,13 @@ impl Emulated {
             stage: "start",
             action: "loading the kernels".into(),
             reason,
-            remedy: "unset HURACAN_EMULATED_KERNELS to use the kernels built in, or build the library it names",
-            loss: Loss::Device,
+            remedy: "unset HURACAN_EMULATED_KERNELS to use the built-in kernels, or build the library that it names",
+            kind: FaultKind::DeviceLost,
         };
         Ok(Self { library: Library::open().map_err(fault)?, seed: 7, free_bytes: 1 << 33 })
     }
 
-    /// With an order of threads and an amount of memory of its own.
+    /// The same device with another order of threads and another amount of free memory.
     pub fn with(mut self, seed: u64, free_bytes: u64) -> Self {
         (self.seed, self.free_bytes) = (seed, free_bytes);
         self
@@ -51,19 +54,25 @@ impl Emulated {
         }
     }
 
-    pub fn launch(
+    /// Runs all blocks of a launch, on all threads of the pool.
+    ///
+    /// # Safety
+    /// There are as many `arguments` as `types`. Each points at a value of its type, or at a pointer to elements of its
+    /// type, and all stay valid until this returns. With this shape and these arguments, the kernel must stay within its
+    /// buffers.
+    pub unsafe fn launch(
         &self,
         stage: &'static str,
         kernel: &Kernel,
         shape: Shape,
-        given: &[Given],
+        types: &[ArgumentType],
         arguments: &mut [*mut c_void],
     ) -> Result<(), EngineError> {
-        let wrong = |detail: String| EngineError::Kernel { stage, kernel: kernel.name, detail };
-        let entry = self.library.find(kernel.name).ok_or_else(|| wrong("there is no such kernel".into()))?;
-        entry.check(shape, given, SHARED_BYTES).map_err(wrong)?;
+        let error = |detail: String| EngineError::Kernel { stage, kernel: kernel.name, detail };
+        let entry = self.library.find(kernel.name).ok_or_else(|| error("there is no such kernel".into()))?;
+        entry.check(shape, types, SHARED_BYTES).map_err(error)?;
         let [x, y, _] = shape.blocks.map(u64::from);
-        let arguments = library::Arguments::new(arguments);
+        let arguments = library::ArgumentPointers::new(arguments);
         (0..shape.block_count()).into_par_iter().try_for_each(|index| {
             let request = Request {
                 kernel: entry.pointer(),
@@ -76,17 +85,20 @@ impl Emulated {
                 seed: huracan_base::arith::draw(self.seed, 0, index),
             };
             let mut report = Report::default();
-            let failed = ARENA.with_borrow_mut(|arena| {
+            let fault = ARENA.with_borrow_mut(|arena| {
                 let arena = match arena {
                     Some(arena) if arena.belongs_to(&self.library) => arena,
                     _ => arena.insert(Arena::new(&self.library)?),
                 };
-                Ok(self.library.run_block(arena, &request, &mut report))
+                // SAFETY: `check` has compared the types of the arguments with the kernel's parameters; the caller
+                // guarantees that the arguments have these types and that the kernel stays within its buffers. The
+                // arena belongs to this thread and was made by this library.
+                Ok(unsafe { self.library.run_block(arena, &request, &mut report) })
             });
-            match failed {
+            match fault {
                 Ok(0) => Ok(()),
-                Ok(_) => Err(wrong(format!("block {index}: {report}"))),
-                Err(reason) => Err(wrong(reason)),
+                Ok(_) => Err(error(format!("block {index}: {report}"))),
+                Err(reason) => Err(error(reason)),
             }
         })
     }

@@ -1,7 +1,7 @@
-//! Which device computes, and how kernels are launched on it.
+//! The compute engine: opens devices, manages their memory, and launches kernels.
 //!
-//! An [`Engine`] is a device that runs the kernels of `kernels/`: a GPU, or the emulated one, which runs the same text
-//! compiled as C++. The CPU has no engine; its code lies beside each stage's kernels and gives the same bits.
+//! An [`Engine`] is a device that runs the kernels in `kernels/`: a GPU, or the emulated device, which runs the same
+//! source compiled as C++. The CPU needs no engine: each stage has its own CPU code, which gives the same bits.
 
 mod buffer;
 mod compute;
@@ -21,9 +21,9 @@ use std::str::FromStr;
 
 pub use buffer::{DeviceBuffer, Element, ElementKind};
 pub use compute::Compute;
-pub use cuda::{Compiled, GpuInfo, compile, gpus};
-pub use error::{EngineError, Loss};
-pub use kernel::{FILES, Kernel, Shape, Source, kernel_constant, whole_text};
+pub use cuda::{CompiledKernels, GpuInfo, compile, gpus};
+pub use error::{EngineError, FaultKind};
+pub use kernel::{KERNEL_FILES, Kernel, KernelSource, Shape, kernel_constant, kernel_integer, kernel_source};
 pub use launch::Launch;
 pub use panel::DevicePanel;
 pub use times::KernelTime;
@@ -31,35 +31,44 @@ pub use times::KernelTime;
 use buffer::Memory;
 use times::Times;
 
-/// Name of a copy within the device among the times of kernels.
+/// Name under which copies within the device appear among the kernel times.
 const COPY: &str = "copy";
 
-/// What the user asked for with `--device` or `engine.device`.
+/// The value of `--device` or `engine.device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceChoice {
+    /// `auto`: the program chooses, see [`DeviceChoice::resolve`].
     Auto,
+    /// `cpu`
     Cpu,
+    /// `cuda:N`: the GPU with this number. `cuda` is `cuda:0`.
     Cuda(usize),
+    /// `emulated`
     Emulated,
 }
 
 /// The device that a run computes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
+    /// The CPU, through each stage's own code.
     Cpu,
-    /// The GPU of this number.
+    /// The GPU with this number.
     Cuda(usize),
+    /// The kernels compiled as C++, run on all CPU threads.
     Emulated,
 }
 
-/// A device that cannot be had.
+/// Why a device cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
+    /// The text is not the name of a device.
     #[error("choose one of: auto, cpu, cuda, cuda:N, emulated")]
     Unknown,
+    /// This machine does not have the device, or cannot run kernels on it: the device, and the reason.
     #[error("{0} cannot be used: {1}; use --device cpu or auto")]
-    NotThere(DeviceChoice, String),
-    #[error("this program was built without the emulated device (feature `emulated`); use --device cpu or auto")]
+    Unavailable(DeviceChoice, String),
+    /// The program was built without the feature `emulated`.
+    #[error("this build has no emulated device; build with `--features emulated` (or `--features full`)")]
     NotBuilt,
 }
 
@@ -102,23 +111,23 @@ impl fmt::Display for Device {
 }
 
 impl DeviceChoice {
-    /// The device to compute on. `auto` is the CPU until kernels of every stage have been measured on a GPU.
+    /// The device to compute on. `auto` is always the CPU: a GPU is used only if it is named.
     ///
     /// # Errors
-    /// [`DeviceError`] for a device asked for by name that this machine or this program does not have.
+    /// [`DeviceError`] if this machine or this build does not have the named device.
     pub fn resolve(self) -> Result<Device, DeviceError> {
         match self {
             Self::Auto | Self::Cpu => Ok(Device::Cpu),
             Self::Emulated if cfg!(feature = "emulated") => Ok(Device::Emulated),
             Self::Emulated => Err(DeviceError::NotBuilt),
             Self::Cuda(index) => {
-                cuda::usable(index).map(|()| Device::Cuda(index)).map_err(|why| DeviceError::NotThere(self, why))
+                cuda::usable(index).map(|()| Device::Cuda(index)).map_err(|why| DeviceError::Unavailable(self, why))
             }
         }
     }
 }
 
-/// A device that runs kernels.
+/// An open device that runs kernels.
 pub struct Engine {
     device: Device,
     inner: Inner,
@@ -131,22 +140,24 @@ enum Inner {
     Cuda(Box<cuda::Gpu>),
 }
 
-/// What a device has for the kernels.
+/// The resources of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory that nothing occupies.
+    /// Free memory on the device.
     pub free_bytes: u64,
-    /// The most shared memory of a block.
+    /// Most shared memory that one block may have.
     pub shared_bytes: u32,
-    /// Blocks that run at the same time, one on each multiprocessor.
+    /// Number of multiprocessors: so many blocks run at the same time at least. On the emulated device, CPU threads.
     pub multiprocessors: u32,
 }
 
 impl Engine {
-    /// Opens `device`; none for the CPU, which runs no kernels. Compiled kernels are kept in `cache` (CUDA alone).
+    /// Opens `device`. Returns none for the CPU, which runs no kernels.
+    ///
+    /// `cache` is the folder for compiled kernels; only CUDA uses it.
     ///
     /// # Errors
-    /// [`EngineError::Fault`] where the device cannot be opened.
+    /// [`EngineError::Fault`] if the device cannot be opened.
     pub fn open(device: Device, cache: &Path) -> Result<Option<Self>, EngineError> {
         let inner = match device {
             Device::Cpu => return Ok(None),
@@ -160,35 +171,36 @@ impl Engine {
                     stage: "start",
                     action: "opening the device".into(),
                     reason: DeviceError::NotBuilt.to_string(),
-                    remedy: "use --device cpu",
-                    loss: Loss::Device,
+                    remedy: "or use --device cpu",
+                    kind: FaultKind::DeviceLost,
                 });
             }
         };
         Ok(Some(Self { device, inner, times: Times::default() }))
     }
 
-    /// The emulated device with a thread order of its own, and as much memory as one likes to pretend.
+    /// The emulated device. `seed` sets the order in which threads run, `free_bytes` the memory it reports as free.
     ///
     /// # Errors
-    /// [`EngineError::Fault`] where the library that `HURACAN_EMULATED_KERNELS` names cannot be loaded.
+    /// [`EngineError::Fault`] if the library named by `HURACAN_EMULATED_KERNELS` cannot be loaded.
     #[cfg(feature = "emulated")]
     pub fn emulated(seed: u64, free_bytes: u64) -> Result<Self, EngineError> {
         let emulated = emulated::Emulated::open()?.with(seed, free_bytes);
         Ok(Self { device: Device::Emulated, inner: Inner::Emulated(emulated), times: Times::default() })
     }
 
+    /// The device that this engine runs on.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// The engine at the service of a stage, whose name errors carry.
+    /// The engine as used by one stage. Errors carry the stage's name.
     pub fn stage(&self, name: &'static str) -> Stage<'_> {
         Stage { engine: self, name }
     }
 }
 
-/// An [`Engine`] at the service of one stage.
+/// An [`Engine`] as used by one stage, such as `features` or `labels`.
 #[derive(Clone, Copy)]
 pub struct Stage<'a> {
     engine: &'a Engine,
@@ -196,16 +208,20 @@ pub struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
+    /// Name of the stage.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
+    /// The device that the stage runs on.
     pub fn device(&self) -> Device {
         self.engine.device
     }
 
+    /// The device's resources, as they are now.
+    ///
     /// # Errors
-    /// [`EngineError::Fault`] where the device does not answer.
+    /// [`EngineError::Fault`] if the device does not respond.
     pub fn limits(&self) -> Result<Limits, EngineError> {
         match &self.engine.inner {
             #[cfg(feature = "emulated")]
@@ -214,18 +230,22 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Splits jobs into parts that fit the device's free memory: see [`memory::parts`].
+    /// Splits `jobs` into batches that fit the device's free memory; see [`memory::batches`].
     ///
     /// # Errors
-    /// [`EngineError::TooLarge`] where one job does not fit; [`EngineError::Fault`] where the device does not answer.
-    pub fn parts(&self, need: memory::Need, jobs: usize) -> Result<Vec<std::ops::Range<usize>>, EngineError> {
-        memory::parts(self.name, self.limits()?.free_bytes, need, jobs)
+    /// [`EngineError::TooLarge`] if one job does not fit; [`EngineError::Fault`] if the device does not respond.
+    pub fn batches(
+        &self,
+        requirement: memory::Requirement,
+        jobs: usize,
+    ) -> Result<Vec<std::ops::Range<usize>>, EngineError> {
+        memory::batches(self.name, self.limits()?.free_bytes, requirement, jobs)
     }
 
-    /// Copies values to the device.
+    /// Copies values to a new buffer on the device.
     ///
     /// # Errors
-    /// [`EngineError::Fault`], of [`Loss::Memory`] where the device is full.
+    /// [`EngineError::Fault`]; its kind is [`FaultKind::OutOfMemory`] if the device is full.
     pub fn upload<T: Element>(&self, values: &[T]) -> Result<DeviceBuffer<T>, EngineError> {
         let memory = match &self.engine.inner {
             _ if values.is_empty() => Memory::Nothing,
@@ -236,10 +256,10 @@ impl<'a> Stage<'a> {
         Ok(DeviceBuffer { memory, len: values.len() })
     }
 
-    /// `len` values of zero bits on the device.
+    /// A new buffer of `len` values on the device, with all bits 0.
     ///
     /// # Errors
-    /// [`EngineError::Fault`], of [`Loss::Memory`] where the device is full.
+    /// [`EngineError::Fault`]; its kind is [`FaultKind::OutOfMemory`] if the device is full.
     pub fn zeros<T: Element>(&self, len: usize) -> Result<DeviceBuffer<T>, EngineError> {
         let memory = match &self.engine.inner {
             _ if len == 0 => Memory::Nothing,
@@ -250,25 +270,26 @@ impl<'a> Stage<'a> {
         Ok(DeviceBuffer { memory, len })
     }
 
-    /// Copies values from the device, after everything launched before has ended.
+    /// Copies a buffer's values to the host, after all earlier launches have finished.
     ///
     /// # Errors
-    /// [`EngineError::Fault`], also of a launch before that failed on the device.
+    /// [`EngineError::Fault`] if the copy or an earlier launch failed; [`EngineError::ForeignBuffer`] if another engine
+    /// made the buffer.
     pub fn download<T: Element>(&self, buffer: &DeviceBuffer<T>) -> Result<Vec<T>, EngineError> {
         let mut values = buffer::zeros(buffer.len);
         self.download_into(buffer, &mut values)?;
         Ok(values)
     }
 
-    /// [`Self::download`] into memory of the caller's.
+    /// Like [`Self::download`], into the caller's slice.
     ///
     /// # Errors
     /// As [`Self::download`].
     ///
     /// # Panics
-    /// Where the lengths differ.
+    /// If the lengths differ.
     pub fn download_into<T: Element>(&self, buffer: &DeviceBuffer<T>, values: &mut [T]) -> Result<(), EngineError> {
-        assert_eq!(buffer.len, values.len(), "a download as long as the buffer");
+        assert_eq!(buffer.len, values.len(), "the slice must be as long as the buffer");
         match (&self.engine.inner, &buffer.memory) {
             (_, Memory::Nothing) => Ok(()),
             #[cfg(feature = "emulated")]
@@ -276,39 +297,38 @@ impl<'a> Stage<'a> {
                 values.copy_from_slice(memory);
                 Ok(())
             }
-            (Inner::Cuda(gpu), Memory::Cuda(memory, _)) => gpu.download(self.name, memory, values),
-            #[cfg(feature = "emulated")]
+            (Inner::Cuda(gpu), Memory::Cuda(memory, _)) if gpu.owns(memory) => gpu.download(self.name, memory, values),
             _ => Err(EngineError::ForeignBuffer { stage: self.name, action: "download" }),
         }
     }
 
-    /// Copies values from one buffer to another of the same length, without the host.
+    /// Copies values from one buffer to another of the same length, on the device.
     ///
     /// # Errors
-    /// [`EngineError::Fault`] where the device fails.
+    /// [`EngineError::Fault`] if the device fails; [`EngineError::ForeignBuffer`] if another engine made a buffer.
     ///
     /// # Panics
-    /// Where the lengths differ.
+    /// If the lengths differ.
     pub fn copy<T: Element>(&self, from: &DeviceBuffer<T>, to: &mut DeviceBuffer<T>) -> Result<(), EngineError> {
-        assert_eq!(from.len, to.len, "a copy as long as the buffer");
+        assert_eq!(from.len, to.len, "both buffers must have the same length");
         match (&self.engine.inner, &from.memory, &mut to.memory) {
             #[cfg(feature = "emulated")]
             (Inner::Emulated(_), Memory::Host(from), Memory::Host(to)) => {
-                self.engine.times.around(COPY, || memory::copy(from, to));
+                self.engine.times.measure(COPY, || memory::copy(from, to));
                 Ok(())
             }
-            (Inner::Cuda(gpu), Memory::Cuda(from, _), Memory::Cuda(to, _)) => {
-                gpu.copy(self.name, from, to, self.engine.times.are_wanted())
+            (Inner::Cuda(gpu), Memory::Cuda(from, _), Memory::Cuda(to, _)) if gpu.owns(from) && gpu.owns(to) => {
+                gpu.copy(self.name, from, to, self.engine.times.enabled())
             }
             (_, Memory::Nothing, Memory::Nothing) => Ok(()),
             _ => Err(EngineError::ForeignBuffer { stage: self.name, action: COPY }),
         }
     }
 
-    /// Waits until the device has done all that it was given.
+    /// Waits until the device has finished all copies and launches.
     ///
     /// # Errors
-    /// What went wrong with it.
+    /// [`EngineError::Fault`] if one of them failed.
     pub fn wait(&self) -> Result<(), EngineError> {
         match &self.engine.inner {
             #[cfg(feature = "emulated")]
@@ -317,24 +337,30 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Times every launch from now on; see [`Self::launch_times`].
+    /// Measures the time of every launch from now on; see [`Self::launch_times`].
     pub fn time_launches(&self) {
-        self.engine.times.begin();
+        self.engine.times.enable();
     }
 
-    /// What each kernel took on the device since [`Self::time_launches`] or the last call, longest first; waits for what
-    /// was launched.
+    /// The time that each kernel took on the device since [`Self::time_launches`] or the last call of this function, in
+    /// the order of the kernels' names. Waits until all launches have finished.
     ///
     /// # Errors
-    /// [`EngineError::Fault`], also of a launch before that failed on the device.
+    /// [`EngineError::Fault`] if an earlier launch failed.
     pub fn launch_times(&self) -> Result<Vec<KernelTime>, EngineError> {
-        if let Inner::Cuda(gpu) = &self.engine.inner {
-            gpu.launch_times(self.name)?.into_iter().for_each(|(kernel, s)| self.engine.times.add(kernel, s));
+        match &self.engine.inner {
+            #[cfg(feature = "emulated")]
+            Inner::Emulated(_) => {}
+            Inner::Cuda(gpu) => {
+                for (kernel, seconds) in gpu.launch_times(self.name)? {
+                    self.engine.times.add(kernel, seconds);
+                }
+            }
         }
         Ok(self.engine.times.take())
     }
 
-    /// Begins a launch; its arguments follow in the order of the kernel's parameters.
+    /// Starts to build a launch. The arguments follow in the order of the kernel's parameters.
     pub fn launch(&self, kernel: &'a Kernel, shape: Shape) -> Launch<'a> {
         Launch::new(*self, kernel, shape)
     }

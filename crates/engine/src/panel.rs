@@ -2,39 +2,47 @@
 
 use std::ops::Range;
 
-use crate::{DeviceBuffer, EngineError, Launch, Stage};
 use huracan_bars::Panel;
 
-/// Some of a panel's symbols, `[symbols × bars]` a column, and the bars that each has, `[symbols × 2]`.
+use crate::{DeviceBuffer, EngineError, Launch, Stage};
+
+/// The candles of some of a panel's symbols, on a device.
+///
+/// Each column is `[symbols × bars]`, row-major; the ranges are `[symbols × 2]`. The fields are private so that the sizes
+/// always agree: kernels rely on them.
 pub struct DevicePanel {
-    /// Rows of the panel.
-    pub symbols: Range<usize>,
-    pub bars: usize,
-    pub open: DeviceBuffer<f64>,
-    pub high: DeviceBuffer<f64>,
-    pub low: DeviceBuffer<f64>,
-    pub close: DeviceBuffer<f64>,
-    pub volume: DeviceBuffer<f64>,
-    /// First bar, and the bar after the last.
-    pub ranges: DeviceBuffer<u32>,
+    symbols: usize,
+    bars: usize,
+    open: DeviceBuffer<f64>,
+    high: DeviceBuffer<f64>,
+    low: DeviceBuffer<f64>,
+    close: DeviceBuffer<f64>,
+    volume: DeviceBuffer<f64>,
+    ranges: DeviceBuffer<u32>,
 }
 
 impl DevicePanel {
-    /// Bytes of one symbol.
+    /// Bytes on the device per symbol of a panel with `bars` bars.
     pub fn symbol_bytes(bars: usize) -> u64 {
         (bars * 5 * size_of::<f64>() + 2 * size_of::<u32>()) as u64
     }
 
-    /// Copies the candles of `symbols` to the device.
+    /// Copies the candles of the panel's rows `symbols` to the device.
     ///
     /// # Errors
-    /// Where the device fails or is full.
+    /// [`EngineError::Fault`] if the device fails or is full.
+    ///
+    /// # Panics
+    /// If the panel does not have these rows, or the range of one of them is not within the panel's bars.
     pub fn upload(stage: &Stage<'_>, panel: &Panel, symbols: Range<usize>) -> Result<Self, EngineError> {
         let rows = symbols.start * panel.bars..symbols.end * panel.bars;
         let column = |column: &[f64]| stage.upload(&column[rows.clone()]);
-        let ranges: Vec<u32> =
-            panel.ranges[symbols.clone()].iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
+        let ranges = &panel.ranges[symbols.clone()];
+        let fits = |range: &Range<usize>| range.start <= range.end && range.end <= panel.bars;
+        assert!(ranges.iter().all(fits), "every symbol's range must be within the panel's bars");
+        let ranges: Vec<u32> = ranges.iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
         Ok(Self {
+            symbols: symbols.len(),
             bars: panel.bars,
             open: column(&panel.open)?,
             high: column(&panel.high)?,
@@ -42,17 +50,51 @@ impl DevicePanel {
             close: column(&panel.close)?,
             volume: column(&panel.volume)?,
             ranges: stage.upload(&ranges)?,
-            symbols,
         })
     }
 
-    /// Gives a launch the columns, in the order in which kernels take them.
-    pub fn given<'a>(&'a self, launch: Launch<'a>) -> Launch<'a> {
+    /// Number of symbols.
+    pub fn symbols(&self) -> usize {
+        self.symbols
+    }
+
+    /// Number of bars per symbol.
+    pub fn bars(&self) -> usize {
+        self.bars
+    }
+
+    /// Highest prices, `[symbols × bars]`.
+    pub fn high(&self) -> &DeviceBuffer<f64> {
+        &self.high
+    }
+
+    /// Lowest prices, `[symbols × bars]`.
+    pub fn low(&self) -> &DeviceBuffer<f64> {
+        &self.low
+    }
+
+    /// Closing prices, `[symbols × bars]`.
+    pub fn close(&self) -> &DeviceBuffer<f64> {
+        &self.close
+    }
+
+    /// Volumes in base units, `[symbols × bars]`.
+    pub fn volume(&self) -> &DeviceBuffer<f64> {
+        &self.volume
+    }
+
+    /// The bars that each symbol has, `[symbols × 2]`: the first bar, and the bar after the last.
+    pub fn ranges(&self) -> &DeviceBuffer<u32> {
+        &self.ranges
+    }
+
+    /// Adds the five columns to a launch's arguments, in the order open, high, low, close, volume.
+    pub fn pass_columns<'a>(&'a self, launch: Launch<'a>) -> Launch<'a> {
         launch.read(&self.open).read(&self.high).read(&self.low).read(&self.close).read(&self.volume)
     }
 
-    /// Rows and bars in all.
+    /// Values per column: symbols × bars.
     pub fn cells(&self) -> usize {
-        self.symbols.len() * self.bars
+        self.symbols * self.bars
     }
 }

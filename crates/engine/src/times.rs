@@ -1,4 +1,4 @@
-//! What launches take on the device itself, without the way there and back.
+//! What launches and copies within the device take, without transfers to and from the host.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,53 +7,57 @@ use std::sync::{Mutex, PoisonError};
 #[cfg(feature = "emulated")]
 use std::time::Instant;
 
-/// All launches of one kernel, or all copies within the device.
+/// The time of all launches of one kernel, or of all copies within the device.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct KernelTime {
+    /// Name of the kernel, or `copy`.
     pub kernel: &'static str,
+    /// Number of launches.
     pub launches: u64,
+    /// Sum over all launches.
     pub seconds: f64,
 }
 
-/// Times by kernel, kept once they are wanted.
+/// Times by kernel. Nothing is measured until it is enabled.
 #[derive(Default)]
 pub(super) struct Times {
-    wanted: AtomicBool,
-    taken: Mutex<BTreeMap<&'static str, (u64, f64)>>,
+    enabled: AtomicBool,
+    /// Launches and seconds by kernel.
+    measured: Mutex<BTreeMap<&'static str, (u64, f64)>>,
 }
 
 impl Times {
-    pub fn begin(&self) {
-        self.wanted.store(true, Ordering::Relaxed);
+    pub fn enable(&self) {
+        self.enabled.store(true, Ordering::Relaxed);
     }
 
-    pub fn are_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
+    pub fn enabled(&self) -> bool {
+        self.enabled.load(Ordering::Relaxed)
     }
 
     pub fn add(&self, kernel: &'static str, seconds: f64) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let (launches, sum) = taken.entry(kernel).or_default();
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let (launches, sum) = measured.entry(kernel).or_default();
         *launches += 1;
         *sum += seconds;
     }
 
-    /// Does `work`, which ends when it returns, by the wall clock.
+    /// Runs `work` and measures it by the wall clock. The work must be finished when it returns.
     #[cfg(feature = "emulated")]
-    pub fn around<T>(&self, kernel: &'static str, work: impl FnOnce() -> T) -> T {
-        if !self.are_wanted() {
+    pub fn measure<T>(&self, kernel: &'static str, work: impl FnOnce() -> T) -> T {
+        if !self.enabled() {
             return work();
         }
-        let begun = Instant::now();
-        let done = work();
-        self.add(kernel, begun.elapsed().as_secs_f64());
-        done
+        let start = Instant::now();
+        let result = work();
+        self.add(kernel, start.elapsed().as_secs_f64());
+        result
     }
 
-    /// Everything so far.
+    /// All times so far, in the order of the kernels' names; they start again from 0.
     pub fn take(&self) -> Vec<KernelTime> {
-        let taken = std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner));
-        let one = |(kernel, (launches, seconds))| KernelTime { kernel, launches, seconds };
-        taken.into_iter().map(one).collect()
+        let measured = std::mem::take(&mut *self.measured.lock().unwrap_or_else(PoisonError::into_inner));
+        let time = |(kernel, (launches, seconds))| KernelTime { kernel, launches, seconds };
+        measured.into_iter().map(time).collect()
     }
 }

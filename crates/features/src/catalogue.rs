@@ -3,10 +3,11 @@
 /// One feature of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feature {
+    /// Its name in files and tables.
     pub name: &'static str,
-    /// Bars of a symbol before the first value; cross-asset features count the bars shared with the other coin.
+    /// Bars of a symbol before the first value. Cross-asset features count the bars shared with the other coin.
     pub warm_up: usize,
-    /// How it is computed; `[k]` is k bars ago.
+    /// How it is computed; `[k]` means k bars ago.
     pub formula: &'static str,
 }
 
@@ -17,7 +18,7 @@ macro_rules! catalogue {
 
         /// Position of each feature in a row.
         pub mod columns {
-            $(pub const $id: usize = super::Order::$id as usize;)*
+            $(#[doc = concat!("`", $name, "`: `", $formula, "`.")] pub const $id: usize = super::Order::$id as usize;)*
         }
 
         /// Every feature, in the order of a row.
@@ -90,10 +91,10 @@ catalogue! {
     CLOSE_VS_MAX_50 "close_vs_max_50" 49 "close/highest high of 50 bars − 1";
 }
 
-/// Features in a row.
+/// Number of features in a row.
 pub const COUNT: usize = CATALOGUE.len();
 
-/// The features' names, in the order of a row.
+/// The names of all features, in the order of a row.
 pub fn names() -> Vec<String> {
     CATALOGUE.iter().map(|feature| feature.name.to_owned()).collect()
 }

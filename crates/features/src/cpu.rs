@@ -1,4 +1,4 @@
-//! The catalogue on the CPU: symbols in parallel, each block by block.
+//! The catalogue on the CPU: symbols in parallel, each symbol block by block.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -9,11 +9,14 @@ use super::catalogue::{CATALOGUE, COUNT, columns as c};
 use super::series::BARS;
 use super::shared::Shared;
 use super::symbol::Symbol;
-use super::tile::{Plain, Tile, Ways, blank};
+use super::tile::{Scalar, Simd, Tile, blank};
 use super::{Features, formulas, indicators, memory, recurrences};
 use huracan_bars::Panel;
 
 /// Computes every feature of every symbol and bar.
+///
+/// # Panics
+/// Where a column of the panel is not symbols × bars long, or a range lies outside its bars.
 pub fn compute(panel: &Panel) -> Features {
     let mut features =
         Features { symbols: 0, bars: 0, values: memory::zeros(panel.symbols.len() * panel.bars * COUNT) };
@@ -21,21 +24,28 @@ pub fn compute(panel: &Panel) -> Features {
     features
 }
 
-/// [`compute`] into the memory of earlier features, which saves asking for new memory.
+/// [`compute`] into the memory of earlier features, which saves an allocation.
+///
+/// # Panics
+/// As [`compute`].
 pub fn compute_into(panel: &Panel, features: &mut Features) {
     let (symbols, bars) = (panel.symbols.len(), panel.bars);
     let shared = Shared::new(panel);
-    let fill = ways()[0];
+    let fill = fill_variants()[0];
     (features.symbols, features.bars) = (symbols, bars);
     features.values.resize(symbols * bars * COUNT, 0.0);
-    // One by one: in larger portions, one thread would wait for another's last portion.
+    // One symbol at a time: with larger chunks, threads would idle while another finishes its last chunk.
     let chunks = features.values.par_chunks_mut((bars * COUNT).max(1)).enumerate().with_max_len(1);
     chunks.for_each(|(symbol, out)| {
-        WORK.with_borrow_mut(|work| fill(panel, symbol, &shared, work, out));
+        WORKSPACE.with_borrow_mut(|work| fill(panel, symbol, &shared, work, out));
     });
 }
 
-/// ATR(14) of every symbol and bar in f64, `[symbols × bars]`: the unit of the barriers. NaN in the warm-up.
+/// ATR(14) of every symbol and bar in price units, `[symbols × bars]` f64: the unit of the barriers. NaN in the warm-up
+/// and outside a symbol's bars.
+///
+/// # Panics
+/// As [`compute`].
 pub fn atr_14(panel: &Panel) -> Vec<f64> {
     let mut out = vec![f64::NAN; panel.symbols.len() * panel.bars];
     out.par_chunks_mut(panel.bars.max(1)).enumerate().for_each(|(symbol, out)| {
@@ -53,38 +63,39 @@ pub fn atr_14(panel: &Panel) -> Vec<f64> {
     out
 }
 
-/// What a thread works in.
-struct Work {
+/// Working memory of a thread.
+struct Workspace {
     series: Box<Symbol>,
     tile: Tile,
 }
 
 thread_local! {
-    static WORK: RefCell<Work> = RefCell::new(Work::new());
+    static WORKSPACE: RefCell<Workspace> = RefCell::new(Workspace::new());
 }
 
-impl Work {
+impl Workspace {
     fn new() -> Self {
         Self { series: Symbol::new(), tile: Tile::new() }
     }
 }
 
-/// Writes one symbol's rows, `[bars × features]`, those of bars that it does not have included.
-type Fill = fn(&Panel, usize, &Shared, &mut Work, &mut [f32]);
+/// A variant of [`fill`].
+type Fill = fn(&Panel, usize, &Shared, &mut Workspace, &mut [f32]);
 
-/// Every way of [`fill`] that this machine can go, the fastest first: lanes do not change a bit, since nothing is fused.
-fn ways() -> Vec<Fill> {
-    let mut ways: Vec<Fill> = Vec::new();
+/// Every variant of [`fill`] that this processor supports, the fastest first. All give the same bits: vector lanes do
+/// not change the operations, and nothing is fused.
+fn fill_variants() -> Vec<Fill> {
+    let mut variants: Vec<Fill> = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {
         use super::tile_x86::{Avx2, Avx512};
 
         #[target_feature(enable = "avx2,avx512f,avx512vl,avx512dq,avx512bw")]
-        fn avx512(panel: &Panel, symbol: usize, shared: &Shared, work: &mut Work, rows: &mut [f32]) {
+        fn avx512(panel: &Panel, symbol: usize, shared: &Shared, work: &mut Workspace, rows: &mut [f32]) {
             fill::<Avx512>(panel, symbol, shared, work, rows);
         }
         #[target_feature(enable = "avx2")]
-        fn avx2(panel: &Panel, symbol: usize, shared: &Shared, work: &mut Work, rows: &mut [f32]) {
+        fn avx2(panel: &Panel, symbol: usize, shared: &Shared, work: &mut Workspace, rows: &mut [f32]) {
             fill::<Avx2>(panel, symbol, shared, work, rows);
         }
         let has_avx2 = is_x86_feature_detected!("avx2");
@@ -93,39 +104,45 @@ fn ways() -> Vec<Fill> {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512bw");
         if has_avx2 && has_avx512 {
-            // SAFETY: the processor has just been found to have all of them.
-            ways.push(|panel, symbol, shared, work, rows| unsafe { avx512(panel, symbol, shared, work, rows) });
+            // SAFETY: the processor has all of these features, as tested above.
+            variants.push(|panel, symbol, shared, work, rows| unsafe { avx512(panel, symbol, shared, work, rows) });
         }
         if has_avx2 {
-            // SAFETY: the processor has just been found to have AVX2.
-            ways.push(|panel, symbol, shared, work, rows| unsafe { avx2(panel, symbol, shared, work, rows) });
+            // SAFETY: the processor has AVX2, as tested above.
+            variants.push(|panel, symbol, shared, work, rows| unsafe { avx2(panel, symbol, shared, work, rows) });
         }
     }
-    ways.push(fill::<Plain>);
-    ways
+    variants.push(fill::<Scalar>);
+    variants
 }
 
-/// Writes one symbol's rows, `[bars × features]`, those of bars that it does not have included.
+/// Writes one symbol's rows, `[bars × features]`, also of bars that the symbol does not have.
 #[inline(always)]
-fn fill<W: Ways>(panel: &Panel, symbol: usize, shared: &Shared, Work { series, tile }: &mut Work, rows: &mut [f32]) {
+fn fill<S: Simd>(
+    panel: &Panel,
+    symbol: usize,
+    shared: &Shared,
+    Workspace { series, tile }: &mut Workspace,
+    rows: &mut [f32],
+) {
     let Range { start, end } = panel.ranges[symbol];
     let (before, rows) = rows.split_at_mut(start * COUNT);
     let (rows, after) = rows.split_at_mut((end - start) * COUNT);
-    blank::<W>(before);
-    blank::<W>(after);
+    blank::<S>(before);
+    blank::<S>(after);
     series.clear();
     for (k, rows) in rows.chunks_mut(BARS * COUNT).enumerate() {
         let from = k * BARS;
         let bars = start + from..start + from + rows.len() / COUNT;
-        series.take(panel, shared, symbol, bars.clone(), from);
+        series.load_block(panel, shared, symbol, bars.clone(), from);
         formulas::store(series, shared.calendar.each_ref().map(|grid| &grid[bars.clone()]), tile);
         if from == 0 {
             tile.hide_warm_up();
         }
-        tile.write::<W>(rows);
+        tile.write::<S>(rows);
         series.carry();
     }
-    W::settle();
+    S::fence();
 }
 
 #[cfg(test)]
@@ -135,14 +152,14 @@ mod tests {
     use huracan_base::arith::{draw, uniform};
 
     #[test]
-    fn wide_vectors_and_plain_ones_give_the_same_bits() {
+    fn vectors_of_every_width_give_the_same_bits() {
         let walk = |seed: u64, bars: u64| {
             let mut candles = Candles::default();
             let mut close = 100.0;
             for i in 0..bars {
                 let noise = |k: u64| uniform(draw(seed, k, i));
                 let open = close;
-                // Some bars stand still, and some are not traded.
+                // Some bars have no move, and some no volume.
                 close = if noise(0) < 0.1 { open } else { open * (1.0 + 0.05 * (noise(1) - 0.5)) };
                 let (high, low) =
                     (open.max(close) * (1.0 + 0.01 * noise(2)), open.min(close) * (1.0 - 0.01 * noise(3)));
@@ -160,17 +177,17 @@ mod tests {
         for (symbol, name) in names.iter().enumerate() {
             let rows = |fill: Fill| {
                 let mut rows = vec![0.0; panel.bars * COUNT];
-                fill(&panel, symbol, &shared, &mut Work::new(), &mut rows);
+                fill(&panel, symbol, &shared, &mut Workspace::new(), &mut rows);
                 bits(rows)
             };
-            // The last way is the plain one, and on some machines the only one.
-            let all: Vec<Vec<u32>> = ways().into_iter().map(rows).collect();
+            // The last variant is the scalar one, and on some machines the only one.
+            let all: Vec<Vec<u32>> = fill_variants().into_iter().map(rows).collect();
             assert!(all.iter().all(|rows| *rows == all[all.len() - 1]), "{name}");
         }
     }
 
     #[test]
-    fn prices_that_stand_still_have_no_width_whatever_they_are() {
+    fn equal_prices_have_no_width_at_any_price() {
         for price in [100.1, 0.3, 7e-9, 64_123.45, 1.0 / 3.0, 99.999_999] {
             let mut candles = Candles::default();
             (0..300).for_each(|i| candles.push(i * 3_600_000, [price; 4], 10.0));

@@ -1,13 +1,18 @@
-//! What a symbol's returns have to do with Bitcoin's, Ethereum's and the market's.
+//! Correlation and beta of a symbol's returns with those of Bitcoin, Ethereum and the market.
 //!
-//! A window in which either has no return gives NaN: the missing return is NaN itself, and so is every sum with it.
+//! A window in which either series misses a return gives NaN: the missing return is NaN, and so is every sum with it.
 
 use std::ops::Range;
 
 use super::series::{BARS, Block, Series, map};
-use super::windows::Sums;
+use super::windows::{SPREAD_ROUNDING, Sums};
 
-/// What a symbol's returns are asked about a reference's.
+/// Returns of a correlation or beta: the windows of [`Sums::of_50`]. Twin of `CORRELATION_BARS` in
+/// `kernels/features.cu`.
+pub const CORRELATION_BARS: usize = 50;
+const SHARE: f64 = 1.0 / CORRELATION_BARS as f64;
+
+/// The statistic of a symbol's returns and those of a reference.
 #[derive(Clone, Copy)]
 pub enum Measure {
     /// The covariance over the roots of both variances.
@@ -16,12 +21,13 @@ pub enum Measure {
     Beta,
 }
 
-/// Returns that those of every symbol are held against, on the panel's grid.
+/// Returns of a reference (a coin or the market) with which those of every symbol are compared, on the panel's grid.
 pub struct Reference {
-    /// NaN where there is none, at least at bar 0.
+    /// NaN where there is none, always at bar 0.
     pub returns: Vec<f64>,
-    /// Sum of the last 50, and what a covariance is multiplied by: see [`Measure`].
+    /// Sums of the last 50 returns.
     sums: Vec<f64>,
+    /// Factors by which a covariance is multiplied: 1/√spread for a correlation, 1/spread for a beta.
     scales: Vec<f64>,
 }
 
@@ -33,7 +39,7 @@ impl Reference {
         for from in (0..returns.len()).step_by(BARS) {
             let bars = from..(from + BARS).min(returns.len());
             series.load(&returns[bars.clone()]);
-            moments.take(&series);
+            moments.update(&series);
             for (i, t) in bars.enumerate() {
                 sums[t] = moments.sum[i];
                 scales[t] = match measure {
@@ -47,17 +53,17 @@ impl Reference {
     }
 }
 
-/// A reference's part that belongs to a block of a symbol.
-pub struct Beside {
+/// A reference at the bars of a symbol's block.
+pub struct ReferenceBlock {
     pub returns: Series,
     sum: Block,
     scale: Block,
 }
 
-impl Beside {
+impl ReferenceBlock {
     pub const ZERO: Self = Self { returns: Series::ZERO, sum: [0.0; BARS], scale: [0.0; BARS] };
 
-    /// Takes the bars of the grid.
+    /// Loads these bars of the grid.
     #[inline(always)]
     pub fn load(&mut self, reference: &Reference, bars: Range<usize>) {
         let len = bars.len();
@@ -69,12 +75,12 @@ impl Beside {
 
 /// Sums over the last 50 returns of a symbol.
 pub struct Moments {
-    /// Of up to 20 and of 50.
+    /// Sums of up to 20 returns.
     pub sums: Sums,
     sum: Block,
     spread: Block,
     inverse_root: Block,
-    /// Of products with the series that was taken last: after [`Self::take`], of squares.
+    /// Sums of up to 20 products with the series multiplied last; after [`Self::update`], of squares.
     pub products: Sums,
     sum_of_products: Block,
 }
@@ -89,10 +95,10 @@ impl Moments {
         sum_of_products: [0.0; BARS],
     };
 
-    /// Takes the symbol's own returns.
+    /// Computes the sums of the symbol's own returns.
     #[inline(always)]
-    pub fn take(&mut self, returns: &Series) {
-        self.sums.take(&returns.entries);
+    pub fn update(&mut self, returns: &Series) {
+        self.sums.update(&returns.entries);
         self.sums.of_50(&mut self.sum);
         self.multiply(returns, returns);
         map([&self.sum, &self.sum_of_products], &mut self.spread, |[sum, squares]| spread(sum, squares));
@@ -101,38 +107,35 @@ impl Moments {
 
     #[inline(always)]
     fn multiply(&mut self, x: &Series, y: &Series) {
-        self.products.take_products(&x.entries, &y.entries);
+        self.products.update_products(&x.entries, &y.entries);
         self.products.of_50(&mut self.sum_of_products);
     }
 
-    /// Pearson's correlation with another series over 50 returns.
+    /// Pearson's correlation with a reference over 50 returns.
     #[inline(always)]
-    pub fn correlation(&mut self, own: &Series, other: &Beside, out: &mut Block) {
+    pub fn correlation(&mut self, own: &Series, other: &ReferenceBlock, out: &mut Block) {
         self.multiply(own, &other.returns);
         let inputs = [&self.sum, &self.inverse_root, &other.sum, &other.scale, &self.sum_of_products];
         map(inputs, out, |[x, own, y, other, xy]| covariance(x, y, xy) * (own * other));
     }
 
-    /// Covariance with another series over that one's variance, of 50 returns.
+    /// Covariance with a reference over the reference's variance, of 50 returns.
     #[inline(always)]
-    pub fn beta(&mut self, own: &Series, other: &Beside, out: &mut Block) {
+    pub fn beta(&mut self, own: &Series, other: &ReferenceBlock, out: &mut Block) {
         self.multiply(own, &other.returns);
         let inputs = [&self.sum, &other.sum, &other.scale, &self.sum_of_products];
         map(inputs, out, |[x, y, other, xy]| covariance(x, y, xy) * other);
     }
 }
 
-/// 1/50.
-const SHARE: f64 = 1.0 / 50.0;
-
-/// Sum of squared distances from the mean; NaN where they are all rounding error.
+/// Sum of squared distances from the mean of 50 returns; NaN where it is rounding error.
 #[inline(always)]
 fn spread(sum: f64, squares: f64) -> f64 {
     let spread = squares - sum * sum * SHARE;
-    if spread > 1e-13 * squares { spread } else { f64::NAN }
+    if spread > SPREAD_ROUNDING * squares { spread } else { f64::NAN }
 }
 
-/// Sum of the products of the distances from the means.
+/// Sum of the products of the distances of 50 returns from their means.
 #[inline(always)]
 fn covariance(x: f64, y: f64, xy: f64) -> f64 {
     xy - x * y * SHARE

@@ -1,12 +1,14 @@
-//! The catalogue by `kernels/features.cu` and `recurrences.cu`: the same bits as [`compute`](super::compute).
+//! The catalogue on a device, by `kernels/features.cu` and `recurrences.cu`: the same bits as
+//! [`compute`](super::compute).
 
 use std::ops::Range;
 
 use super::catalogue::{CATALOGUE, COUNT, columns};
+use super::series::BARS;
 use super::{Features, shared};
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
-use huracan_engine::memory::Need;
+use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
 const VOLATILITY: Kernel = kernel("features_volatility", true);
@@ -20,15 +22,16 @@ const ATR: Kernel = Kernel { file: "recurrences", name: "features_atr", barriers
 const BLANK: Kernel = kernel("features_blank", false);
 const ROWS: Kernel = kernel("features_rows", true);
 
-/// Threads of a block, and bars of a tile.
-const BARS: usize = 128;
+/// Threads of a block of `features_recurrences`. Twin of `WARP` in `kernels/recurrences.cu`.
+const WARP: u32 = 32;
 
-/// Series of the recurrences, `Smooth` and `Exact` of `kernels/features.cuh`.
+/// Series of the recurrences that become features as they are: `Smooth` in `kernels/features.cuh`.
 const SMOOTH: usize = 8;
+/// Series of the recurrences from which features are computed: `Exact` in `kernels/features.cuh`.
 const EXACT: usize = 3;
 
-/// Symbols whose candles lie on the device at a time while the market's mean is summed.
-const SUMMED: usize = 64;
+/// Symbols whose closes are on the device at a time while the market's mean return is summed.
+const MARKET_BATCH: usize = 64;
 
 const fn kernel(name: &'static str, barriers: bool) -> Kernel {
     Kernel { file: "features", name, barriers }
@@ -37,23 +40,32 @@ const fn kernel(name: &'static str, barriers: bool) -> Kernel {
 /// Features on the device of a run, or on the CPU.
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
+/// Where the device fails and may not be replaced by the CPU.
+///
+/// # Panics
+/// As [`compute`](super::compute).
 pub fn compute_on(compute: &Compute, panel: &Panel) -> Result<Features, EngineError> {
     compute.run("features", |stage| self::compute(stage, panel), || super::compute(panel))
 }
 
-/// ATR(14) on the device of a run, or on the CPU.
+/// ATR(14) on the device of a run, or on the CPU, `[symbols × bars]`.
 ///
 /// # Errors
 /// As [`compute_on`].
+///
+/// # Panics
+/// As [`compute`](super::compute).
 pub fn atr_14_on(compute: &Compute, panel: &Panel) -> Result<Vec<f64>, EngineError> {
     compute.run("atr", |stage| atr_14(stage, panel), || super::atr_14(panel))
 }
 
-/// [`compute`](super::compute) on a device, all symbols in one batch, or in as few as its memory allows.
+/// [`compute`](super::compute) on a device, with all symbols in one batch, or in as few batches as its memory allows.
 ///
 /// # Errors
-/// Where the device fails, or one symbol's candles and features do not fit its memory.
+/// Where the device fails, or the candles and features of one symbol do not fit its memory.
+///
+/// # Panics
+/// As [`compute`](super::compute).
 pub fn compute(stage: &Stage<'_>, panel: &Panel) -> Result<Features, EngineError> {
     let bars = panel.bars;
     let mut features = Features {
@@ -67,7 +79,7 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel) -> Result<Features, EngineError
     let shared = Shared::new(stage, panel)?;
     let scratch = 2 * size_of::<f64>() + SMOOTH * size_of::<f32>() + EXACT * size_of::<f64>();
     let job_bytes = DevicePanel::symbol_bytes(bars) + (bars * (COUNT * size_of::<f32>() + scratch)) as u64;
-    for symbols in stage.parts(Need { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
+    for symbols in stage.batches(Requirement { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
         let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
         let rows = rows(stage, &candles, &shared)?;
         let out = &mut features.values[symbols.start * bars * COUNT..symbols.end * bars * COUNT];
@@ -80,20 +92,26 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel) -> Result<Features, EngineError
 ///
 /// # Errors
 /// As [`compute`].
+///
+/// # Panics
+/// As [`compute`].
 pub fn atr_14(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineError> {
     let bars = panel.bars;
     let mut out = Vec::with_capacity(panel.symbols.len() * bars);
     let scratch = SMOOTH * size_of::<f32>() + (EXACT + 1) * size_of::<f64>();
     let job_bytes = DevicePanel::symbol_bytes(bars) + (bars * scratch) as u64;
-    for symbols in stage.parts(Need { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
+    for symbols in stage.batches(Requirement { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
         let candles = DevicePanel::upload(stage, panel, symbols)?;
         let recurrences = Recurrences::new(stage, &candles)?;
         let mut atr = stage.zeros::<f64>(candles.cells())?;
+        // SAFETY: a thread per bar and symbol; threads beyond the last bar do nothing. The kernel reads two ranges per
+        // symbol and one of its `EXACT` planes of `bars` entries, and writes its entry of `[symbols × bars]`: the
+        // lengths of `ranges`, `exact` and `atr`.
         unsafe {
             stage
                 .launch(&ATR, tiles(&candles))
                 .read(&recurrences.exact)
-                .read(&candles.ranges)
+                .read(candles.ranges())
                 .write(&mut atr)
                 .value(bars as u32)
                 .value(CATALOGUE[columns::ATR_14].warm_up as u32)
@@ -104,22 +122,23 @@ pub fn atr_14(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineError>
     Ok(out)
 }
 
-/// A block a tile and symbol, a thread a bar.
+/// A block per tile of [`BARS`] bars and symbol, a thread per bar.
 fn tiles(candles: &DevicePanel) -> Shape {
     Shape {
-        blocks: [candles.bars.div_ceil(BARS) as u32, candles.symbols.len() as u32, 1],
+        blocks: [candles.bars().div_ceil(BARS) as u32, candles.symbols() as u32, 1],
         threads: BARS as u32,
         shared_bytes: 0,
     }
 }
 
-/// What all symbols share, on the device: `[3 × bars]` each, Bitcoin, Ethereum and the market.
+/// Inputs that all symbols share, on the device; `[3 × bars]` each, of Bitcoin, Ethereum and the market.
 struct Shared {
     returns: DeviceBuffer<f64>,
     sums: DeviceBuffer<f64>,
     scales: DeviceBuffer<f64>,
     /// Hour, day and weekend, `[3 × bars]`.
     calendar: DeviceBuffer<f32>,
+    /// Warm-up of each feature, `[features]`.
     warm_up: DeviceBuffer<u32>,
 }
 
@@ -133,6 +152,9 @@ impl Shared {
         let (mut sums, mut scales) = (stage.zeros::<f64>(3 * bars)?, stage.zeros::<f64>(3 * bars)?);
         let shape = Shape { blocks: [bars.div_ceil(BARS) as u32, 3, 1], threads: BARS as u32, shared_bytes: 0 };
         let launch = stage.launch(&REFERENCE, shape).read(&returns).write(&mut sums).write(&mut scales);
+        // SAFETY: a thread per bar and reference; threads beyond the last bar do nothing. From bar 50 on the kernel
+        // reads the return of the bar and of the 49 before it, in a row of `[3 × bars]`, and writes its entry of `sums`
+        // and `scales`.
         unsafe { launch.value(bars as u32).run() }?;
         let warm_up: Vec<u32> = CATALOGUE.iter().map(|feature| feature.warm_up as u32).collect();
         Ok(Self {
@@ -145,7 +167,7 @@ impl Shared {
     }
 }
 
-/// `ret_1` of a coin on the grid; NaN where it has none, or is not there.
+/// `ret_1` of a coin on the panel's grid; NaN where it has none, or is not in the panel.
 fn coin_returns(stage: &Stage<'_>, panel: &Panel, name: &str) -> Result<Vec<f64>, EngineError> {
     let Some(symbol) = shared::symbol_of(panel, name) else { return Ok(vec![f64::NAN; panel.bars]) };
     let Range { start, end } = panel.ranges[symbol];
@@ -153,17 +175,21 @@ fn coin_returns(stage: &Stage<'_>, panel: &Panel, name: &str) -> Result<Vec<f64>
     let mut returns = stage.zeros::<f64>(panel.bars)?;
     let shape = Shape::one_thread_each(panel.bars, BARS as u32);
     let launch = stage.launch(&COIN_RETURNS, shape).read(&close).write(&mut returns);
+    // SAFETY: a thread per bar; threads beyond the last bar do nothing. The kernel reads the closes of the bar and of
+    // the one before it, if that is not before bar `start`, and writes its return: both buffers have `panel.bars`
+    // entries.
     unsafe { launch.value(start as u32).value(end as u32).value(panel.bars as u32).run() }?;
     stage.download(&returns)
 }
 
-/// Mean `ret_1` of the symbols that have one; summed in the panel's order, whatever the number of parts.
+/// Mean `ret_1` of the symbols that have one, `[bars]`. It is summed in the panel's order, whatever the number of
+/// batches.
 fn market_returns(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineError> {
     let bars = panel.bars;
     let (mut sums, mut counts) = (stage.zeros::<f64>(bars)?, stage.zeros::<f64>(bars)?);
     let shape = Shape::one_thread_each(bars, BARS as u32);
-    for from in (0..panel.symbols.len()).step_by(SUMMED) {
-        let symbols = from..(from + SUMMED).min(panel.symbols.len());
+    for from in (0..panel.symbols.len()).step_by(MARKET_BATCH) {
+        let symbols = from..(from + MARKET_BATCH).min(panel.symbols.len());
         let close = stage.upload(&panel.close[symbols.start * bars..symbols.end * bars])?;
         let ranges: Vec<u32> =
             panel.ranges[symbols.clone()].iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
@@ -171,12 +197,20 @@ fn market_returns(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineEr
         let mut returns = stage.zeros::<f64>(close.len())?;
         let each = Shape { blocks: [shape.blocks[0], symbols.len() as u32, 1], ..shape };
         let launch = stage.launch(&RETURNS, each).read(&close).read(&ranges).write(&mut returns);
+        // SAFETY: a thread per bar and symbol; threads beyond the last bar do nothing. The kernel reads two ranges per
+        // symbol and the closes of the bar and of the one before it in the symbol's row, and writes its entry of
+        // `returns`, which is as long as `close`: `[symbols × bars]`.
         unsafe { launch.value(bars as u32).run() }?;
         let launch = stage.launch(&MARKET, shape).read(&returns).read(&ranges).write(&mut sums).write(&mut counts);
+        // SAFETY: a thread per bar; threads beyond the last bar do nothing. The kernel reads the bar's return of each
+        // of `symbols.len()` rows and their ranges, and updates its entry of `sums` and `counts`, which have `bars`
+        // entries.
         unsafe { launch.value(symbols.len() as u32).value(bars as u32).run() }?;
     }
     let mut returns = stage.zeros::<f64>(bars)?;
     let launch = stage.launch(&MARKET_RETURNS, shape).read(&sums).read(&counts).write(&mut returns);
+    // SAFETY: a thread per bar; threads beyond the last bar do nothing. All three buffers have `bars` entries, of which
+    // the kernel uses its own.
     unsafe { launch.value(bars as u32).run() }?;
     stage.download(&returns)
 }
@@ -193,33 +227,39 @@ impl Recurrences {
     fn new(stage: &Stage<'_>, candles: &DevicePanel) -> Result<Self, EngineError> {
         let mut smooth = stage.zeros::<f32>(candles.cells() * SMOOTH)?;
         let mut exact = stage.zeros::<f64>(candles.cells() * EXACT)?;
+        // SAFETY: a block per symbol. The kernel reads the symbol's own bars in its row of the columns, and writes the
+        // same bars of its `SMOOTH` and `EXACT` planes of `bars` entries. A `DevicePanel` has `cells()` = symbols ×
+        // bars values per column, and its ranges lie within the bars.
         unsafe {
             stage
-                .launch(&RECURRENCES, Shape::one_block_each(candles.symbols.len(), 32, 0))
-                .read(&candles.high)
-                .read(&candles.low)
-                .read(&candles.close)
-                .read(&candles.volume)
-                .read(&candles.ranges)
+                .launch(&RECURRENCES, Shape::one_block_each(candles.symbols(), WARP, 0))
+                .read(candles.high())
+                .read(candles.low())
+                .read(candles.close())
+                .read(candles.volume())
+                .read(candles.ranges())
                 .write(&mut smooth)
                 .write(&mut exact)
-                .value(candles.bars as u32)
+                .value(candles.bars() as u32)
                 .run()
         }?;
         Ok(Self { smooth, exact })
     }
 }
 
-/// All rows of the symbols of `candles`, `[symbols × bars × features]`.
+/// All rows of the symbols of `candles`, `[symbols × bars × features]`; `shared` belongs to the same panel.
 fn rows(stage: &Stage<'_>, candles: &DevicePanel, shared: &Shared) -> Result<DeviceBuffer<f32>, EngineError> {
-    let bars = candles.bars as u32;
+    let bars = candles.bars() as u32;
     let mut ln_close = stage.zeros::<f64>(candles.cells())?;
     let mut volatility = stage.zeros::<f64>(candles.cells())?;
+    // SAFETY: a block per tile and symbol. The kernel reads the symbol's own bars in its row of the closes, and writes
+    // the same bars of `ln_close` and `volatility`: `cells()` = symbols × bars entries each. The ranges of a
+    // `DevicePanel` lie within its bars.
     unsafe {
         stage
             .launch(&VOLATILITY, tiles(candles))
-            .read(&candles.close)
-            .read(&candles.ranges)
+            .read(candles.close())
+            .read(candles.ranges())
             .write(&mut ln_close)
             .write(&mut volatility)
             .value(bars)
@@ -227,11 +267,17 @@ fn rows(stage: &Stage<'_>, candles: &DevicePanel, shared: &Shared) -> Result<Dev
     }?;
     let recurrences = Recurrences::new(stage, candles)?;
     let mut rows = stage.zeros::<f32>(candles.cells() * COUNT)?;
-    unsafe { stage.launch(&BLANK, tiles(candles)).read(&candles.ranges).write(&mut rows).value(bars).run() }?;
+    // SAFETY: a block per tile and symbol, all of which begin before the last bar. The kernel writes the `COUNT`
+    // features of the tile's bars, as far as the panel has them, in the symbol's part of `[symbols × bars × COUNT]`.
+    unsafe { stage.launch(&BLANK, tiles(candles)).read(candles.ranges()).write(&mut rows).value(bars).run() }?;
+    // SAFETY: a block per tile and symbol. The kernel reads the symbol's own bars in its row of the columns, `ln_close`
+    // and `volatility` (`cells()` entries each) and of its `SMOOTH` and `EXACT` planes, the same bars of the three rows
+    // of `returns`, `sums`, `scales` and `calendar`, which `Shared::new` made for the same panel, and `COUNT` entries
+    // of `warm_up`. It writes the rows of these bars, `[symbols × bars × COUNT]`.
     unsafe {
         candles
-            .given(stage.launch(&ROWS, tiles(candles)))
-            .read(&candles.ranges)
+            .pass_columns(stage.launch(&ROWS, tiles(candles)))
+            .read(candles.ranges())
             .read(&ln_close)
             .read(&volatility)
             .read(&recurrences.smooth)
@@ -250,7 +296,83 @@ fn rows(stage: &Stage<'_>, candles: &DevicePanel, shared: &Shared) -> Result<Dev
 
 #[cfg(test)]
 mod tests {
+    use huracan_engine::kernel_constant;
+
     use super::*;
+    use crate::regime::*;
+    use crate::{cross, formulas, indicators, recurrences, series, symbol, thirds, windows};
+
+    #[track_caller]
+    fn assert_twin(file: &str, name: &str, value: f64) {
+        assert_eq!(kernel_constant(file, name), Some(value), "{name} of kernels/{file}");
+    }
+
+    #[test]
+    fn the_kernels_have_the_constants_of_the_cpu() {
+        let header = [
+            ("SHARE_3", windows::SHARE_3),
+            ("SHARE_50", windows::SHARE_50),
+            ("SPREAD_ROUNDING", windows::SPREAD_ROUNDING),
+            ("PERCENT", indicators::PERCENT),
+            ("RSI_WITHOUT_MOVES", indicators::RSI_WITHOUT_MOVES),
+            ("LEAST_DIRECTIONAL_SUM", indicators::LEAST_DIRECTIONAL_SUM),
+            ("RANGE_ROUNDING", indicators::RANGE_ROUNDING),
+        ];
+        let features = [
+            ("BARS", series::BARS as f64),
+            ("PAST", series::PAST as f64),
+            ("SHARE_5", windows::SHARE_5),
+            ("SHARE_10", windows::SHARE_10),
+            ("SHARE_20", windows::SHARE_20),
+            // Of the sample deviations of 5 and 20 entries.
+            ("SHARE_4", windows::sample_share::<5>()),
+            ("SHARE_19", windows::sample_share::<20>()),
+            ("CORRELATION_BARS", cross::CORRELATION_BARS as f64),
+            ("BAND_DEVIATIONS", symbol::BAND_DEVIATIONS),
+            ("BAND_ROUNDING", symbol::BAND_ROUNDING),
+            ("PRICE_VS_EQUAL_BANDS", formulas::PRICE_VS_EQUAL_BANDS),
+            ("THIRDS_WINDOW", thirds::THIRDS_WINDOW as f64),
+            ("THIRDS_MIN_ENTRIES", thirds::THIRDS_MIN_ENTRIES as f64),
+            ("THIRDS", thirds::THIRDS as f64),
+            ("VOLATILITY_WARM_UP", symbol::VOLATILITY_WARM_UP as f64),
+            ("ILLIQUID_VOLUME_RATIO", ILLIQUID_VOLUME_RATIO),
+            ("PANIC_RETURN_VOLATILITIES", PANIC_RETURN_VOLATILITIES),
+            ("TREND_R_SQUARED", TREND_R_SQUARED),
+            ("REGIME_TREND", Regime::Trend.code()),
+            ("REGIME_RANGE", Regime::Range.code()),
+            ("REGIME_PANIC", Regime::Panic.code()),
+            ("REGIME_ILLIQUID", Regime::Illiquid.code()),
+            ("VOLATILITY_REGIME_HIGH", VolatilityRegime::High.code()),
+        ];
+        let recurrences = [
+            ("WILDER_BARS", recurrences::WILDER_BARS as f64),
+            ("EMA_SHORT_BARS", recurrences::EMA_SHORT_BARS as f64),
+            ("EMA_MIDDLE_BARS", recurrences::EMA_MIDDLE_BARS as f64),
+            ("EMA_LONG_BARS", recurrences::EMA_LONG_BARS as f64),
+            ("MACD_FAST_BARS", recurrences::MACD_FAST_BARS as f64),
+            ("MACD_SLOW_BARS", recurrences::MACD_SLOW_BARS as f64),
+            ("MACD_SIGNAL_BARS", recurrences::MACD_SIGNAL_BARS as f64),
+            ("START_UP_BARS", recurrences::START_UP_BARS as f64),
+            ("WARP", f64::from(WARP)),
+            ("ATR_THREADS", series::BARS as f64),
+        ];
+        header.into_iter().for_each(|(name, value)| assert_twin("features.cuh", name, value));
+        features.into_iter().for_each(|(name, value)| assert_twin("features.cu", name, value));
+        recurrences.into_iter().for_each(|(name, value)| assert_twin("recurrences.cu", name, value));
+    }
+
+    #[test]
+    fn constants_agree_with_the_catalogue() {
+        let warm_up = |column: usize| CATALOGUE[column].warm_up;
+        assert_eq!(warm_up(columns::VOLATILITY_20), symbol::VOLATILITY_WARM_UP);
+        let first_regime = symbol::VOLATILITY_WARM_UP + thirds::THIRDS_MIN_ENTRIES - 1;
+        assert_eq!([columns::VOLATILITY_REGIME, columns::MARKET_REGIME].map(warm_up), [first_regime; 2]);
+        let cross_asset = [columns::BTC_CORRELATION, columns::ETH_CORRELATION, columns::MARKET_BETA];
+        assert_eq!(cross_asset.map(warm_up), [cross::CORRELATION_BARS; 3]);
+        assert_eq!(1.0 / cross::CORRELATION_BARS as f64, windows::SHARE_50);
+        assert_eq!(warm_up(columns::ATR_14), recurrences::WILDER_BARS);
+        assert_eq!(warm_up(columns::MACD), recurrences::MACD_SLOW_BARS + recurrences::MACD_SIGNAL_BARS - 2);
+    }
 
     /// The enumerators of `enum name` in the header, in order.
     fn enumerators(name: &str) -> Vec<String> {

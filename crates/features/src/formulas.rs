@@ -1,11 +1,14 @@
-//! Every feature of the catalogue, read off a symbol's series.
+//! Every feature of the catalogue, computed from a symbol's series.
 
 use super::catalogue::columns as c;
 use super::regime::{ILLIQUID_VOLUME_RATIO, PANIC_RETURN_VOLATILITIES, Regime, TREND_R_SQUARED, VolatilityRegime};
 use super::symbol::Symbol;
 use super::tile::Tile;
 
-/// Stores all columns of the block that `s` stands at; `hour`, `day` and `weekend` are those of its bars.
+/// `price_vs_bb` where both bands are equal. Twin of `PRICE_VS_EQUAL_BANDS` in `kernels/features.cu`.
+pub const PRICE_VS_EQUAL_BANDS: f64 = 0.5;
+
+/// Stores all columns of the current block of `s`; `hour`, `day` and `weekend` are those of its bars.
 #[inline(always)]
 pub fn store(s: &Symbol, [hour, day, weekend]: [&[f32]; 3], out: &mut Tile) {
     let same = |[v]: [f64; 1]| v;
@@ -14,7 +17,7 @@ pub fn store(s: &Symbol, [hour, day, weekend]: [&[f32]; 3], out: &mut Tile) {
     let (rsi, histogram) = (s.rsi.lag(0), s.histogram.lag(0));
     let [ema_5, ema_10, ema_20, ..] = &s.averages.close;
     let [atr, ..] = &s.averages.wilder;
-    let [btc_correlation, eth_correlation, beta] = &s.against;
+    let [btc_correlation, eth_correlation, beta] = &s.cross_asset;
 
     out.put(c::RET_1, [s.ret_1.lag(0)], same);
     out.put(c::RET_5, [&s.ret_5], same);
@@ -42,8 +45,8 @@ pub fn store(s: &Symbol, [hour, day, weekend]: [&[f32]; 3], out: &mut Tile) {
     out.put(c::BB_WIDTH, [&s.sma_20, &s.band], |[mean, band]| ((mean + band) - (mean - band)) / mean);
     out.put(c::PRICE_VS_BB, [close, &s.sma_20, &s.band], |[close, mean, band]| {
         let (upper, lower) = (mean + band, mean - band);
-        let place = (close - lower) / (upper - lower);
-        if upper == lower { 0.5 } else { place }
+        let position = (close - lower) / (upper - lower);
+        if upper == lower { PRICE_VS_EQUAL_BANDS } else { position }
     });
 
     out.put(c::RSI_14, [rsi], same);

@@ -1,15 +1,27 @@
-//! What TA-Lib's indicators are made of, with its start-up: each series means something from its lookback on.
+//! Parts of TA-Lib's indicators, with TA-Lib's start-up. A series is valid from its lookback on.
 
 use super::series::{Block, Series, map};
+pub use super::windows::SHARE_3;
 
-/// RSI of an average gain and loss; 50 where nothing ever moved.
+// These constants have twins of the same name in `kernels/features.cuh`; a test in `device.rs` compares them.
+
+/// Full scale of an index in per cent.
+pub const PERCENT: f64 = 100.0;
+/// RSI of a price that never moved.
+pub(crate) const RSI_WITHOUT_MOVES: f64 = 50.0;
+/// Least sum of both directional indices that counts as movement.
+pub(crate) const LEAST_DIRECTIONAL_SUM: f64 = 1e-14;
+/// Share of a window's prices up to which their range is rounding error.
+pub(crate) const RANGE_ROUNDING: f64 = 1e-14;
+
+/// RSI of an average gain and loss; 50 where the price never moved.
 #[inline(always)]
 pub fn rsi([gain, loss]: [f64; 2]) -> f64 {
-    let index = 100.0 * (gain / (gain + loss));
-    if gain + loss > 0.0 { index } else { 50.0 }
+    let index = PERCENT * (gain / (gain + loss));
+    if gain + loss > 0.0 { index } else { RSI_WITHOUT_MOVES }
 }
 
-/// True range from high, low and the close before.
+/// True range from high, low and the previous close.
 #[inline(always)]
 pub fn true_range([high, low, before]: [f64; 3]) -> f64 {
     let range = high - low;
@@ -19,58 +31,59 @@ pub fn true_range([high, low, before]: [f64; 3]) -> f64 {
     if down > range { down } else { range }
 }
 
-/// What a close gained on the one before, ≥ 0.
+/// Gain of a close over the previous one, ≥ 0.
 #[inline(always)]
 pub fn gain([now, before]: [f64; 2]) -> f64 {
     let change = now - before;
     if change > 0.0 { change } else { 0.0 }
 }
 
-/// What a close lost to the one before, ≥ 0.
+/// Loss of a close against the previous one, ≥ 0.
 #[inline(always)]
 pub fn loss([now, before]: [f64; 2]) -> f64 {
     let change = now - before;
     if change > 0.0 { 0.0 } else { 0.0 - change }
 }
 
-/// +DM, and −DM with both arguments turned round: how much further the one side moved than the other.
+/// +DM from the moves up and down, or −DM with the arguments swapped: the move to one side if it is positive and the
+/// larger of both, else 0.
 #[inline(always)]
-pub fn movement(this: f64, other: f64) -> f64 {
-    if (this > 0.0) & (this > other) { this } else { 0.0 }
+pub fn movement(own: f64, other: f64) -> f64 {
+    if (own > 0.0) & (own > other) { own } else { 0.0 }
 }
 
 /// +DM and −DM of each bar.
 #[inline(always)]
-pub fn movements(high: &Series, low: &Series, [plus, minus]: [&mut Block; 2]) {
+pub(crate) fn movements(high: &Series, low: &Series, [plus, minus]: [&mut Block; 2]) {
     let inputs = [high.lag(0), high.lag(1), low.lag(0), low.lag(1)];
     map(inputs, plus, |[high, high_before, low, low_before]| movement(high - high_before, low_before - low));
     map(inputs, minus, |[high, high_before, low, low_before]| movement(low_before - low, high - high_before));
 }
 
-/// DX from the running sums of +DM, −DM and the true range; NaN where there is no range or movement.
+/// DX from the running sums of +DM, −DM and the true range; NaN where there is no range or no movement.
 #[inline(always)]
 pub fn directional([plus, minus, range]: [f64; 3]) -> f64 {
-    let (plus_di, minus_di) = (100.0 * (plus / range), 100.0 * (minus / range));
+    let (plus_di, minus_di) = (PERCENT * (plus / range), PERCENT * (minus / range));
     let both = plus_di + minus_di;
-    let dx = 100.0 * ((minus_di - plus_di).abs() / both);
-    if (range > 0.0) & (both >= 1e-14) { dx } else { f64::NAN }
+    let dx = PERCENT * ((minus_di - plus_di).abs() / both);
+    if (range > 0.0) & (both >= LEAST_DIRECTIONAL_SUM) { dx } else { f64::NAN }
 }
 
-/// Fast %K of the stochastic oscillator from a close and its window's extremes; 0 where the window is flat.
+/// Fast %K of the stochastic oscillator from a close and its window's low and high; 0 where the window is flat.
 #[inline(always)]
 pub fn fast_k([close, low, high]: [f64; 3]) -> f64 {
-    let place = (close - low) / (high - low) * 100.0;
-    if flat([low, high]) { 0.0 } else { place }
+    let fast_k = (close - low) / (high - low) * PERCENT;
+    if flat([low, high]) { 0.0 } else { fast_k }
 }
 
-/// Whether a window's extremes differ by no more than rounding.
+/// Whether a window's low and high differ by no more than rounding.
 #[inline(always)]
 pub fn flat([low, high]: [f64; 2]) -> bool {
-    (high - low).abs() <= 1e-14 * (high.abs() + low.abs())
+    (high - low).abs() <= RANGE_ROUNDING * (high.abs() + low.abs())
 }
 
-/// What OBV adds at a bar: plus or minus its volume, by the direction of the close. All of the first bar's volume,
-/// whose close stands above the 0 before it.
+/// The change of OBV at a bar: plus or minus its volume, by the direction of the close. The first bar, whose previous
+/// close is 0, adds its whole volume.
 #[inline(always)]
 pub fn signed_volume([volume, now, before]: [f64; 3]) -> f64 {
     let not_above = if now < before { -volume } else { 0.0 };

@@ -1,4 +1,4 @@
-//! What a model sees of each bar: the catalogue of features, computed for all symbols in one batch.
+//! The features of every bar: a catalogue of 62 columns, computed for all symbols in one batch.
 
 mod catalogue;
 mod cpu;
@@ -27,26 +27,38 @@ pub use regime::{ILLIQUID_VOLUME_RATIO, PANIC_RETURN_VOLATILITIES, Regime, TREND
 /// Features of all symbols, `[symbols × bars × features]` f32 row-major, NaN until enough bars exist.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
+    /// Number of symbols.
     pub symbols: usize,
+    /// Bars of the panel's grid.
     pub bars: usize,
+    /// All values, in the catalogue's order within a row.
     pub values: Vec<f32>,
 }
 
 impl Features {
-    /// One bar of one symbol, `[features]` in the catalogue's order.
+    /// The features of one symbol at one bar, `[features]` in the catalogue's order.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
     pub fn row(&self, symbol: usize, bar: usize) -> &[f32] {
         let at = (symbol * self.bars + bar) * COUNT;
         &self.values[at..at + COUNT]
     }
 
     /// One value; `feature` is one of [`columns`].
+    ///
+    /// # Panics
+    /// Where there is no such symbol, bar or feature.
     pub fn value(&self, symbol: usize, bar: usize, feature: usize) -> f32 {
-        self.row(symbol, bar)[feature]
+        self.view()[[symbol, bar, feature]]
     }
 
     /// All values as `[symbols × bars × features]`.
+    ///
+    /// # Panics
+    /// Where `values` does not have symbols × bars × features values.
     pub fn view(&self) -> ArrayView3<'_, f32> {
         ArrayView3::from_shape((self.symbols, self.bars, COUNT), &self.values)
-            .expect("made with symbols × bars × features values")
+            .expect("symbols × bars × features values")
     }
 }

@@ -1,14 +1,15 @@
 //! The market's regime at a bar: codes of the feature `market_regime`, their names, and the thresholds between them.
 
-/// Volume over its mean of 20 bars below which a market is illiquid. Twin: `ILLIQUID_VOLUME_RATIO` in
-/// `kernels/constants.cuh`.
+// Thresholds and codes have twins in `kernels/features.cu`; a test in `device.rs` compares them.
+
+/// `volume_ratio` (volume over its mean of 20 bars) below which a market is illiquid.
 pub const ILLIQUID_VOLUME_RATIO: f64 = 0.1;
-/// A return over 5 bars below so many `volatility_20` is a panic, where volatility is in its upper third.
+/// `ret_5` in multiples of `volatility_20` below which a market panics, if its volatility is in the upper third.
 pub const PANIC_RETURN_VOLATILITIES: f64 = -3.0;
-/// R² of the line through ln close from which on a market trends.
+/// `trend_strength` (R² of the line through ln close) from which a market trends.
 pub const TREND_R_SQUARED: f64 = 0.6;
 
-/// What the market does at a bar.
+/// The market's regime at a bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Regime {
@@ -18,7 +19,7 @@ pub enum Regime {
     Range = 1,
     /// Prices fall far in high volatility.
     Panic = 2,
-    /// Hardly anything is traded.
+    /// The volume is far below its mean.
     Illiquid = 3,
 }
 
@@ -32,9 +33,19 @@ impl Regime {
         self as u8 as f64
     }
 
-    /// The regime with this code; none for NaN and any other value.
-    pub fn of(code: f32) -> Option<Self> {
+    /// The regime with this code; `None` for NaN and any other value.
+    pub fn from_code(code: f32) -> Option<Self> {
         Self::ALL.into_iter().find(|regime| regime.code() as f32 == code)
+    }
+
+    /// The name in patterns.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Trend => "trend",
+            Self::Range => "range",
+            Self::Panic => "panic",
+            Self::Illiquid => "illiquid",
+        }
     }
 
     /// The name in tables.
@@ -48,7 +59,7 @@ impl Regime {
     }
 }
 
-/// Which third of its recent values volatility is in: codes of the feature `volatility_regime`.
+/// The third of its recent values that the volatility lies in: codes of the feature `volatility_regime`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum VolatilityRegime {
@@ -61,6 +72,15 @@ pub enum VolatilityRegime {
 }
 
 impl VolatilityRegime {
+    /// The name in patterns.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Middle => "mid",
+            Self::High => "high",
+        }
+    }
+
     /// The value of the feature `volatility_regime`.
     #[inline(always)]
     pub const fn code(self) -> f64 {
@@ -76,7 +96,8 @@ mod tests {
     fn codes_and_names_are_those_of_the_contract() {
         let table = Regime::ALL.map(|regime| (regime.code(), regime.name()));
         assert_eq!(table, [(0.0, "TREND"), (1.0, "RANGE"), (2.0, "PANIC"), (3.0, "ILLIQUID")]);
-        assert_eq!(Regime::of(2.0), Some(Regime::Panic));
-        assert_eq!((Regime::of(f32::NAN), Regime::of(4.0), Regime::of(0.5)), (None, None, None));
+        assert!(Regime::ALL.iter().all(|regime| regime.label().to_uppercase() == regime.name()));
+        assert_eq!(Regime::from_code(2.0), Some(Regime::Panic));
+        assert_eq!((Regime::from_code(f32::NAN), Regime::from_code(4.0), Regime::from_code(0.5)), (None, None, None));
     }
 }

@@ -1,4 +1,5 @@
-//! What all symbols share: their returns side by side, what they are held against, and the calendar of the panel's grid.
+//! Inputs that all symbols share: the returns of Bitcoin, Ethereum and the market, and the calendar of the panel's
+//! grid.
 
 use rayon::prelude::*;
 
@@ -6,8 +7,8 @@ use super::cross::{Measure, Reference};
 use huracan_bars::{DAY_MS, HOUR_MS, Panel};
 
 /// Inputs of every symbol's features that are not its own.
-pub struct Shared {
-    /// Bitcoin, Ethereum, and the mean over the symbols that have the bar, summed in the panel's order.
+pub(crate) struct Shared {
+    /// Bitcoin, Ethereum, and the market: the mean over the symbols that have the bar, summed in the panel's order.
     pub references: [Reference; 3],
     /// Hour of the day, day of the week and weekend of each bar's open, `[bars]` each.
     pub calendar: [Vec<f32>; 3],
@@ -29,12 +30,12 @@ impl Shared {
     }
 }
 
-/// Row of a coin, whatever its quote currency; the first one of several.
+/// Row of the first symbol with this base coin, whatever its quote currency.
 pub fn symbol_of(panel: &Panel, coin: &str) -> Option<usize> {
     panel.symbols.iter().position(|symbol| symbol.split('-').next() == Some(coin))
 }
 
-/// `ret_1` of one symbol on the grid; NaN where it has none.
+/// `ret_1` of one symbol on the panel's grid; NaN where it has none.
 fn coin_returns(panel: &Panel, symbol: usize) -> Vec<f64> {
     let mut returns = vec![f64::NAN; panel.bars];
     let range = panel.ranges[symbol].clone();
@@ -45,7 +46,7 @@ fn coin_returns(panel: &Panel, symbol: usize) -> Vec<f64> {
     returns
 }
 
-/// Mean `ret_1` of the symbols that have one, on the grid; NaN where none has.
+/// Mean `ret_1` of the symbols that have one, on the panel's grid; NaN where none has.
 fn market_returns(panel: &Panel) -> Vec<f64> {
     const BLOCK: usize = 512;
     let mut market = vec![0.0; panel.bars];
@@ -72,8 +73,8 @@ fn market_returns(panel: &Panel) -> Vec<f64> {
     market
 }
 
-/// Hour of the day, day of the week and weekend of each bar's open.
-pub fn calendar(panel: &Panel) -> [Vec<f32>; 3] {
+/// Hour of the day, day of the week and weekend of each bar's open, `[bars]` each.
+pub(crate) fn calendar(panel: &Panel) -> [Vec<f32>; 3] {
     let times = || (0..panel.bars).map(|bar| panel.time_ms(bar));
     // 1970-01-01 was a Thursday, day 3 of a week that begins on Monday.
     let day = |time: i64| (time.div_euclid(DAY_MS) + 3).rem_euclid(7);

@@ -1,21 +1,28 @@
-//! One symbol's series, block by block, from its candles to what its features are read off.
+//! One symbol's series, block by block: everything between its candles and its features.
 
 use std::ops::Range;
 
-use super::cross::{Beside, Moments};
+use super::cross::{Moments, ReferenceBlock};
 use super::indicators;
 use super::recurrences::{Averages, Recurrences};
 use super::series::{BARS, Block, Series, lag, map};
 use super::shared::Shared;
 use super::thirds::Thirds;
-use super::windows::{self, Extremes, Sums};
+use super::windows::{self, Extremes, SHARE_3, SHARE_5, SHARE_10, SHARE_20, SHARE_50, Sums};
 use huracan_bars::Panel;
 use huracan_base::arith;
 
-/// Bars before the first `volatility_20`.
-const VOLATILITY_WARM_UP: usize = 20;
+// These constants have twins of the same name in `kernels/features.cu`; a test in `device.rs` compares them.
 
-/// Everything that a symbol's features at the bars of one block are made of. Entries without a bar mean nothing.
+/// Bars before the first `volatility_20`.
+pub const VOLATILITY_WARM_UP: usize = 20;
+/// Standard deviations from the mean to a Bollinger band.
+pub const BAND_DEVIATIONS: f64 = 2.0;
+/// Share of the squared mean up to which the sum of squared distances from it is rounding error.
+pub const BAND_ROUNDING: f64 = 1e-29;
+
+/// All series from which a symbol's features at the bars of one block are computed. Entries without a bar are
+/// undefined.
 pub struct Symbol {
     pub open: Block,
     pub high: Series,
@@ -64,9 +71,9 @@ pub struct Symbol {
     pub trend_strength: Block,
     pub regime: Block,
     /// Correlation with Bitcoin and Ethereum, and beta to the market.
-    pub against: [Block; 3],
+    pub cross_asset: [Block; 3],
 
-    references: [Beside; 3],
+    references: [ReferenceBlock; 3],
     moments: Moments,
     recurrences: Recurrences,
     thirds: Thirds,
@@ -76,66 +83,67 @@ pub struct Symbol {
     scratch: [Block; 5],
 }
 
-const NOTHING: Block = [0.0; BARS];
+const ZEROS: Block = [0.0; BARS];
 
 impl Symbol {
-    /// Before any bar.
+    /// The state before the first bar.
     pub fn new() -> Box<Self> {
         Box::new(Self {
-            open: NOTHING,
+            open: ZEROS,
             high: Series::ZERO,
             low: Series::ZERO,
             close: Series::ZERO,
             volume: Series::ZERO,
             ret_1: Series::ZERO,
-            ret_5: NOTHING,
-            ret_20: NOTHING,
+            ret_5: ZEROS,
+            ret_20: ZEROS,
             log_ret_1: Series::ZERO,
             ln_close: Series::ZERO,
-            sma_5: NOTHING,
-            sma_10: NOTHING,
-            sma_20: NOTHING,
-            sma_50: NOTHING,
-            band: NOTHING,
-            volatility_5: NOTHING,
-            volatility_20: NOTHING,
-            ret_mean: NOTHING,
-            ret_deviation: NOTHING,
-            least: NOTHING,
-            greatest: NOTHING,
-            lowest: NOTHING,
-            highest: NOTHING,
+            sma_5: ZEROS,
+            sma_10: ZEROS,
+            sma_20: ZEROS,
+            sma_50: ZEROS,
+            band: ZEROS,
+            volatility_5: ZEROS,
+            volatility_20: ZEROS,
+            ret_mean: ZEROS,
+            ret_deviation: ZEROS,
+            least: ZEROS,
+            greatest: ZEROS,
+            lowest: ZEROS,
+            highest: ZEROS,
             averages: Averages::ZERO,
             rsi: Series::ZERO,
-            macd: NOTHING,
-            signal: NOTHING,
+            macd: ZEROS,
+            signal: ZEROS,
             histogram: Series::ZERO,
-            dx: NOTHING,
-            adx: NOTHING,
+            dx: ZEROS,
+            adx: ZEROS,
             fast_k: Series::ZERO,
             slow_k: Series::ZERO,
-            slow_d: NOTHING,
-            volume_sma: NOTHING,
+            slow_d: ZEROS,
+            volume_sma: ZEROS,
             volume_ratio: Series::ZERO,
-            trend: NOTHING,
-            balance: NOTHING,
-            trend_strength: NOTHING,
-            regime: NOTHING,
-            against: [NOTHING; 3],
-            references: [Beside::ZERO; 3],
+            trend: ZEROS,
+            balance: ZEROS,
+            trend_strength: ZEROS,
+            regime: ZEROS,
+            cross_asset: [ZEROS; 3],
+            references: [ReferenceBlock::ZERO; 3],
             moments: Moments::ZERO,
             recurrences: Recurrences::default(),
             thirds: Thirds::new(),
             sums: Sums::ZERO,
             low_extremes: Extremes::ZERO,
             high_extremes: Extremes::ZERO,
-            scratch: [NOTHING; 5],
+            scratch: [ZEROS; 5],
         })
     }
 
-    /// Takes at most [`BARS`] bars of the grid, the symbol's own from its bar `from` on.
+    /// Computes the series at `bars` of the grid, at most [`BARS`] of them. The first one is the symbol's own bar
+    /// `from`.
     #[inline(always)]
-    pub fn take(&mut self, panel: &Panel, shared: &Shared, symbol: usize, bars: Range<usize>, from: usize) {
+    pub fn load_block(&mut self, panel: &Panel, shared: &Shared, symbol: usize, bars: Range<usize>, from: usize) {
         let len = bars.len();
         let own = |column| &panel.row(column, symbol)[bars.clone()];
         self.open[..len].copy_from_slice(own(&panel.open));
@@ -151,8 +159,8 @@ impl Symbol {
             // The first bar has no return.
             self.ret_1.block()[0] = f64::NAN;
         }
-        for (beside, reference) in self.references.iter_mut().zip(&shared.references) {
-            beside.load(reference, bars.clone());
+        for (block, reference) in self.references.iter_mut().zip(&shared.references) {
+            block.load(reference, bars.clone());
         }
         self.prices_and_returns();
         self.oscillators();
@@ -160,9 +168,9 @@ impl Symbol {
         self.regimes(from, len);
     }
 
-    /// The series that remember.
+    /// All series with a past.
     #[inline(always)]
-    fn remembering(&mut self) -> [&mut Series; 15] {
+    fn series_with_past(&mut self) -> [&mut Series; 15] {
         let [btc, eth, market] = &mut self.references;
         [
             &mut self.high,
@@ -183,20 +191,20 @@ impl Symbol {
         ]
     }
 
-    /// Ends the block.
+    /// Ends the block: keeps the past that the next one needs.
     #[inline(always)]
     pub fn carry(&mut self) {
-        self.remembering().into_iter().for_each(Series::carry);
+        self.series_with_past().into_iter().for_each(Series::carry);
     }
 
-    /// Forgets the symbol, to begin another.
+    /// Resets everything, to begin another symbol.
     pub fn clear(&mut self) {
-        self.remembering().into_iter().for_each(Series::clear);
+        self.series_with_past().into_iter().for_each(Series::clear);
         self.recurrences = Recurrences::default();
         self.thirds.clear();
     }
 
-    /// Means, deviations and extremes of the close and of returns, and what these have to do with other coins'.
+    /// Means, deviations and extremes of the close and of returns, correlations and beta.
     #[inline(always)]
     fn prices_and_returns(&mut self) {
         let close = &self.close;
@@ -204,44 +212,44 @@ impl Symbol {
         map([self.ln_close.lag(0), self.ln_close.lag(1)], self.log_ret_1.block(), |[now, before]| now - before);
 
         let sums = &mut self.sums;
-        sums.take(&close.entries);
+        sums.update(&close.entries);
         sums.of_50(&mut self.scratch[0]);
-        map([lag(&sums.of_5, 0)], &mut self.sma_5, |[sum]| sum * (1.0 / 5.0));
-        map([lag(&sums.of_10, 0)], &mut self.sma_10, |[sum]| sum * (1.0 / 10.0));
-        map([lag(&sums.of_20, 0)], &mut self.sma_20, |[sum]| sum * (1.0 / 20.0));
-        map([&self.scratch[0]], &mut self.sma_50, |[sum]| sum * (1.0 / 50.0));
+        map([lag(&sums.of_5, 0)], &mut self.sma_5, |[sum]| sum * SHARE_5);
+        map([lag(&sums.of_10, 0)], &mut self.sma_10, |[sum]| sum * SHARE_10);
+        map([lag(&sums.of_20, 0)], &mut self.sma_20, |[sum]| sum * SHARE_20);
+        map([&self.scratch[0]], &mut self.sma_50, |[sum]| sum * SHARE_50);
         windows::squared_distances::<20>(close, &self.sma_20, &mut self.scratch[0]);
         map([&self.scratch[0], &self.sma_20], &mut self.band, |[squares, mean]| {
-            // The mean of equal prices is off by its rounding, and so are they from it: that is no width.
-            let flat = squares <= 1e-29 * (mean * mean);
-            let band = 2.0 * (squares * (1.0 / 20.0)).sqrt();
+            // The mean of equal prices is rounded, so that their distances from it need not be 0.
+            let flat = squares <= BAND_ROUNDING * (mean * mean);
+            let band = BAND_DEVIATIONS * (squares * SHARE_20).sqrt();
             if flat { 0.0 } else { band }
         });
 
         let [sum_5, sum_20, ..] = &mut self.scratch;
-        sums.take(&self.log_ret_1.entries);
+        sums.update(&self.log_ret_1.entries);
         *sum_5 = *lag(&sums.of_5, 0);
         *sum_20 = *lag(&sums.of_20, 0);
-        sums.take_products(&self.log_ret_1.entries, &self.log_ret_1.entries);
+        sums.update_products(&self.log_ret_1.entries, &self.log_ret_1.entries);
         map([sum_5, lag(&sums.of_5, 0)], &mut self.volatility_5, windows::deviation::<5>);
         map([sum_20, lag(&sums.of_20, 0)], &mut self.volatility_20, windows::deviation::<20>);
 
-        self.moments.take(&self.ret_1);
+        self.moments.update(&self.ret_1);
         let (sum, squares) = (lag(&self.moments.sums.of_20, 0), lag(&self.moments.products.of_20, 0));
-        map([sum], &mut self.ret_mean, |[sum]| sum * (1.0 / 20.0));
+        map([sum], &mut self.ret_mean, |[sum]| sum * SHARE_20);
         map([sum, squares], &mut self.ret_deviation, windows::deviation::<20>);
-        let ([btc, eth, market], [out_btc, out_eth, out_market]) = (&self.references, &mut self.against);
+        let ([btc, eth, market], [out_btc, out_eth, out_market]) = (&self.references, &mut self.cross_asset);
         self.moments.correlation(&self.ret_1, btc, out_btc);
         self.moments.correlation(&self.ret_1, eth, out_eth);
         self.moments.beta(&self.ret_1, market, out_market);
 
-        self.low_extremes.take(&self.ret_1);
+        self.low_extremes.update(&self.ret_1);
         self.low_extremes.of_20(&mut self.least);
-        self.high_extremes.take(&self.ret_1);
+        self.high_extremes.update(&self.ret_1);
         self.high_extremes.of_20(&mut self.greatest);
     }
 
-    /// Moving averages, RSI, MACD, ADX and the stochastic oscillator, and the running sums of volume.
+    /// Exponential averages, ATR, RSI, MACD's line, DX and the stochastic oscillator.
     #[inline(always)]
     fn oscillators(&mut self) {
         let (high, low, close) = (&self.high, &self.low, &self.close);
@@ -262,23 +270,24 @@ impl Symbol {
         map([plus, minus, range], &mut self.dx, indicators::directional);
 
         let [lowest, highest, ..] = &mut self.scratch;
-        self.low_extremes.take(low);
+        self.low_extremes.update(low);
         self.low_extremes.of_14(lowest);
         self.low_extremes.of_50(&mut self.lowest);
-        self.high_extremes.take(high);
+        self.high_extremes.update(high);
         self.high_extremes.of_14(highest);
         self.high_extremes.of_50(&mut self.highest);
         map([close.lag(0), lowest, highest], self.fast_k.block(), indicators::fast_k);
-        let third = |[a, b, c]: [f64; 3]| (a + b + c) * (1.0 / 3.0);
-        map([self.fast_k.lag(2), self.fast_k.lag(1), self.fast_k.lag(0)], self.slow_k.block(), third);
-        map([self.slow_k.lag(2), self.slow_k.lag(1), self.slow_k.lag(0)], &mut self.slow_d, third);
+        let mean_of_3 = |[a, b, c]: [f64; 3]| (a + b + c) * SHARE_3;
+        map([self.fast_k.lag(2), self.fast_k.lag(1), self.fast_k.lag(0)], self.slow_k.block(), mean_of_3);
+        map([self.slow_k.lag(2), self.slow_k.lag(1), self.slow_k.lag(0)], &mut self.slow_d, mean_of_3);
     }
 
-    /// What is made of volume, and the recurrences that wait for [`Self::oscillators`].
+    /// Volume's mean and ratio, its running sums, and the recurrences over results of [`Self::oscillators`]: MACD's
+    /// signal and ADX.
     #[inline(always)]
     fn volumes(&mut self, from: usize) {
-        self.sums.take(&self.volume.entries);
-        map([lag(&self.sums.of_20, 0)], &mut self.volume_sma, |[sum]| sum * (1.0 / 20.0));
+        self.sums.update(&self.volume.entries);
+        map([lag(&self.sums.of_20, 0)], &mut self.volume_sma, |[sum]| sum * SHARE_20);
         let volume = self.volume.lag(0);
         map([volume, &self.volume_sma], self.volume_ratio.block(), |[volume, mean]| {
             let ratio = volume / mean;
@@ -287,7 +296,7 @@ impl Symbol {
         let [flow, signed, ..] = &mut self.scratch;
         map([volume, self.ret_1.lag(0)], flow, |[volume, ret]| volume * ret);
         if from == 0 {
-            // Nor does the first bar have a flow.
+            // The first bar has no return, and so no flow.
             flow[0] = 0.0;
         }
         map([volume, self.close.lag(0), self.close.lag(1)], signed, indicators::signed_volume);
@@ -300,11 +309,12 @@ impl Symbol {
         map([&self.macd, &self.signal], self.histogram.block(), |[macd, signal]| macd - signal);
     }
 
+    /// Trend strength and volatility regime.
     #[inline(always)]
     fn regimes(&mut self, from: usize, len: usize) {
         windows::r_squared::<20>(&self.ln_close, &mut self.trend_strength);
         let skip = VOLATILITY_WARM_UP.saturating_sub(from).min(len);
         self.regime[..skip].fill(f64::NAN);
-        self.thirds.next(&self.volatility_20[skip..len], &mut self.regime[skip..]);
+        self.thirds.extend(&self.volatility_20[skip..len], &mut self.regime[skip..]);
     }
 }

@@ -1,61 +1,61 @@
-//! Moving values with the vectors of x86-64.
+//! Moving values with the vector instructions of x86-64.
 
 use std::arch::x86_64::*;
 use std::array::from_fn;
 
 use super::catalogue::COUNT;
-use super::tile::{LINE, SIDE, Ways};
+use super::tile::{LINE, SIDE, Simd};
 
-/// A machine with AVX2.
+/// Vectors of AVX2; only for machines that have it.
 pub struct Avx2;
 
-/// A machine with AVX-512.
+/// Vectors of AVX-512; only for machines that have it.
 pub struct Avx512;
 
-impl Ways for Avx2 {
+impl Simd for Avx2 {
     #[inline(always)]
-    fn turn(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
-        // SAFETY: only machines with AVX2 go this way.
-        unsafe { turn_avx2(columns, rows) }
+    fn transpose(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
+        // SAFETY: `cpu::fill_variants` uses this type only where the processor has AVX2.
+        unsafe { transpose_avx2(columns, rows) }
     }
 
     #[inline(always)]
-    fn write(line: &[f32; LINE], to: &mut [f32; LINE]) {
-        // SAFETY: only machines with AVX2 go this way.
-        unsafe { write_avx2(line, to) }
+    fn stream(line: &[f32; LINE], to: &mut [f32; LINE]) {
+        // SAFETY: `cpu::fill_variants` uses this type only where the processor has AVX2.
+        unsafe { stream_avx2(line, to) }
     }
 
     #[inline(always)]
-    fn settle() {
-        // SAFETY: every x86-64 has it.
+    fn fence() {
+        // SAFETY: every x86-64 has SSE, to which the instruction belongs.
         unsafe { _mm_sfence() };
     }
 }
 
-impl Ways for Avx512 {
+impl Simd for Avx512 {
     #[inline(always)]
-    fn turn(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
-        // SAFETY: only machines with AVX-512 go this way.
-        unsafe { turn_avx512(columns, rows) }
+    fn transpose(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
+        // SAFETY: `cpu::fill_variants` uses this type only where the processor has AVX-512.
+        unsafe { transpose_avx512(columns, rows) }
     }
 
     #[inline(always)]
-    fn write(line: &[f32; LINE], to: &mut [f32; LINE]) {
-        // SAFETY: only machines with AVX-512 go this way.
-        unsafe { write_avx512(line, to) }
+    fn stream(line: &[f32; LINE], to: &mut [f32; LINE]) {
+        // SAFETY: `cpu::fill_variants` uses this type only where the processor has AVX-512.
+        unsafe { stream_avx512(line, to) }
     }
 
     #[inline(always)]
-    fn settle() {
-        // SAFETY: every x86-64 has it.
+    fn fence() {
+        // SAFETY: every x86-64 has SSE, to which the instruction belongs.
         unsafe { _mm_sfence() };
     }
 }
 
-/// Past the caches: reading the line first would take as long as writing it.
+/// Writes past the caches, which would read the line before writing it.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn write_avx2(line: &[f32; LINE], to: &mut [f32; LINE]) {
+fn stream_avx2(line: &[f32; LINE], to: &mut [f32; LINE]) {
     assert!(to.as_ptr().align_offset(LINE * size_of::<f32>()) == 0);
     for at in [0, 8] {
         // SAFETY: both have 16 values, and those of `to` begin at a multiple of 64 bytes.
@@ -63,19 +63,19 @@ fn write_avx2(line: &[f32; LINE], to: &mut [f32; LINE]) {
     }
 }
 
-/// Past the caches: reading the line first would take as long as writing it.
+/// Writes past the caches, which would read the line before writing it.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn write_avx512(line: &[f32; LINE], to: &mut [f32; LINE]) {
+fn stream_avx512(line: &[f32; LINE], to: &mut [f32; LINE]) {
     assert!(to.as_ptr().align_offset(LINE * size_of::<f32>()) == 0);
     // SAFETY: both have 16 values, and those of `to` begin at a multiple of 64 bytes.
     unsafe { _mm512_stream_ps(to.as_mut_ptr(), _mm512_loadu_ps(line.as_ptr())) };
 }
 
-/// By squares of 8 bars and 8 features.
+/// Transposes in squares of 8 bars and 8 features.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn turn_avx2(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
+fn transpose_avx2(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
     assert!(rows.len() >= (SIDE - 1) * COUNT + SIDE);
     let nan = _mm256_set1_ps(f32::NAN);
     for (bar, feature) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
@@ -103,13 +103,13 @@ fn turn_avx2(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
     }
 }
 
-/// The whole square at once.
+/// Transposes the whole square at once.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn turn_avx512(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
+fn transpose_avx512(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
     assert!(rows.len() >= (SIDE - 1) * COUNT + SIDE);
     let nan = _mm512_set1_ps(f32::NAN);
-    // A digit a class of numbers, the two kinds of NaN last: 0 takes the other operand, 1 the number itself.
+    // One hex digit per class of numbers, the two kinds of NaN last: 0 selects the first operand (NaN), 1 the number.
     let keep_numbers = _mm512_set1_epi32(0x1111_1100);
     let v: [__m512; SIDE] = from_fn(|k| {
         // SAFETY: a column has 16 values.

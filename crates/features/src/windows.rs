@@ -1,27 +1,46 @@
-//! Sums, extremes and deviations over the last n bars, each made from the window's own entries alone: a window of
+//! Sums, extremes and deviations over the last n bars, each computed from the entries of its window alone: a window of
 //! zeros sums to exactly zero whatever came before it, and a value does not depend on where its series began.
 //!
-//! Each bar's operations have a fixed order; neighbouring bars are worked on together, which does not change a bit.
+//! The operations of a bar have a fixed order. Neighbouring bars are computed together, which does not change a bit.
 
 use super::series::{BARS, Block, Entries, PAST, Series, lag, map};
 
-/// Bars worked on at a time.
+// These constants have twins of the same name in `kernels/features.cuh` and `features.cu`; a test in `device.rs`
+// compares them.
+
+/// 1/3: sums are multiplied by 1/n, not divided by n.
+pub const SHARE_3: f64 = 1.0 / 3.0;
+/// 1/5.
+pub const SHARE_5: f64 = 1.0 / 5.0;
+/// 1/10.
+pub const SHARE_10: f64 = 1.0 / 10.0;
+/// 1/20.
+pub const SHARE_20: f64 = 1.0 / 20.0;
+/// 1/50.
+pub const SHARE_50: f64 = 1.0 / 50.0;
+/// Share of a sum of squares up to which the spread around the mean is rounding error.
+pub const SPREAD_ROUNDING: f64 = 1e-13;
+
+/// Bars computed at a time.
 const LANES: usize = 16;
 
-/// Sums over the last 5, 10, 20 and 50 entries, each of the shorter ones: 10 = 5 + 5, 20 = 10 + 10, 50 = 20 + 20 + 10,
-/// the older part first; 5 from the oldest entry to the newest.
+/// Sums over the last 5, 10, 20 and 50 entries. Longer sums are made of shorter ones, the older part first:
+/// 10 = 5 + 5, 20 = 10 + 10, 50 = 20 + 20 + 10. Five entries are added from the oldest to the newest.
 pub struct Sums {
+    /// Sums of 5 entries.
     pub of_5: Entries,
+    /// Sums of 10 entries.
     pub of_10: Entries,
+    /// Sums of 20 entries.
     pub of_20: Entries,
 }
 
 impl Sums {
     pub const ZERO: Self = Self { of_5: [0.0; PAST + BARS], of_10: [0.0; PAST + BARS], of_20: [0.0; PAST + BARS] };
 
-    /// Sums of up to 20 entries of `x`.
+    /// Computes the sums of up to 20 entries of `x`.
     #[inline(always)]
-    pub fn take(&mut self, x: &Entries) {
+    pub fn update(&mut self, x: &Entries) {
         for (slot, x) in self.of_5[4..].iter_mut().zip(x.array_windows()) {
             let [a, b, c, d, e] = x;
             *slot = a + b + c + d + e;
@@ -35,9 +54,9 @@ impl Sums {
         twice::<10>(&self.of_10, &mut self.of_20);
     }
 
-    /// Sums of up to 20 products of an entry of `x` and one of `y`.
+    /// Computes the sums of up to 20 products of an entry of `x` and one of `y`.
     #[inline(always)]
-    pub fn take_products(&mut self, x: &Entries, y: &Entries) {
+    pub fn update_products(&mut self, x: &Entries, y: &Entries) {
         for ((slot, x), y) in self.of_5[4..].iter_mut().zip(x.array_windows()).zip(y.array_windows()) {
             let ([a, b, c, d, e], [f, g, h, i, j]) = (x, y);
             *slot = a * f + b * g + c * h + d * i + e * j;
@@ -63,16 +82,22 @@ fn twice<const N: usize>(half: &Entries, out: &mut Entries) {
     }
 }
 
+/// 1/(N − 1), by which the spread of N numbers is multiplied for their sample variance.
+#[inline(always)]
+pub fn sample_share<const N: usize>() -> f64 {
+    1.0 / (N as f64 - 1.0)
+}
+
 /// Sample standard deviation of N numbers from their sum and that of their squares; 0 where they differ by no more
 /// than rounding.
 #[inline(always)]
 pub fn deviation<const N: usize>([sum, squares]: [f64; 2]) -> f64 {
     let spread = squares - sum * sum * (1.0 / N as f64);
-    let deviation = (spread * (1.0 / (N as f64 - 1.0))).sqrt();
-    if spread > 1e-13 * squares { deviation } else { 0.0 }
+    let deviation = (spread * sample_share::<N>()).sqrt();
+    if spread > SPREAD_ROUNDING * squares { deviation } else { 0.0 }
 }
 
-/// Sum of squared distances of the last N ≤ [`PAST`] entries from `mean[t]`, the oldest first.
+/// Sum of squared distances of the last N ≤ [`PAST`] entries from `mean[t]`, added from the oldest to the newest.
 #[inline(always)]
 pub fn squared_distances<const N: usize>(x: &Series, mean: &Block, out: &mut Block) {
     for from in (0..BARS).step_by(LANES) {
@@ -89,7 +114,7 @@ pub fn squared_distances<const N: usize>(x: &Series, mean: &Block, out: &mut Blo
     }
 }
 
-/// Least (`GREATEST = false`) or greatest of windows: those of 4 and 16 entries make up the longer ones, which overlap.
+/// Least (`GREATEST = false`) or greatest entry of windows. Longer windows are made of overlapping ones of 4 and 16.
 pub struct Extremes<const GREATEST: bool> {
     of_4: Entries,
     of_16: Entries,
@@ -108,9 +133,9 @@ impl<const GREATEST: bool> Extremes<GREATEST> {
         Self::pick(Self::pick(a, b), Self::pick(c, d))
     }
 
-    /// Takes a series.
+    /// Computes the extremes of 4 and 16 entries of `x`.
     #[inline(always)]
-    pub fn take(&mut self, x: &Series) {
+    pub fn update(&mut self, x: &Series) {
         for (slot, x) in self.of_4[3..].iter_mut().zip(x.entries.array_windows()) {
             let [a, b, c, d] = *x;
             *slot = Self::of([a, b, c, d]);
@@ -121,19 +146,19 @@ impl<const GREATEST: bool> Extremes<GREATEST> {
         }
     }
 
-    /// Over the last 14 entries.
+    /// Extremes of the last 14 entries.
     #[inline(always)]
     pub fn of_14(&self, out: &mut Block) {
         map([0, 4, 8, 10].map(|k| lag(&self.of_4, k)), out, Self::of);
     }
 
-    /// Over the last 20 entries.
+    /// Extremes of the last 20 entries.
     #[inline(always)]
     pub fn of_20(&self, out: &mut Block) {
         map([lag(&self.of_16, 0), lag(&self.of_4, 16)], out, |[a, b]| Self::pick(a, b));
     }
 
-    /// Over the last 50 entries.
+    /// Extremes of the last 50 entries.
     #[inline(always)]
     pub fn of_50(&self, out: &mut Block) {
         map([0, 16, 32, 34].map(|k| lag(&self.of_16, k)), out, Self::of);
@@ -148,7 +173,7 @@ pub fn r_squared<const N: usize>(x: &Series, out: &mut Block) {
     let sum_kk = (count - 1.0) * count * (2.0 * count - 1.0) / 6.0;
     let var_k = count * sum_kk - sum_k * sum_k;
     for from in (0..BARS).step_by(LANES) {
-        // Distances from the newest entry: the level of the series would swallow its changes.
+        // Distances from the newest entry: the level of the series would drown its changes in rounding.
         let now = lanes(x.lag(0), from);
         let (mut sum, mut squares, mut moments) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
         for k in 1..N {
@@ -181,7 +206,7 @@ fn lanes(x: &Block, from: usize) -> &[f64; LANES] {
 mod tests {
     use super::*;
 
-    /// A series of two blocks' entries, seen from the second, and the entries.
+    /// A series loaded with two blocks of entries, and the entries.
     fn noise() -> (Series, Vec<f64>) {
         let values: Vec<f64> = (0..2 * BARS as u64)
             .map(|i| huracan_base::arith::uniform(huracan_base::arith::draw(3, 1, i)) - 0.3)
@@ -207,14 +232,14 @@ mod tests {
         let (x, values) = noise();
         let mut sums = Sums::ZERO;
         let mut of_50 = [0.0; BARS];
-        sums.take(&x.entries);
+        sums.update(&x.entries);
         sums.of_50(&mut of_50);
         for (n, got) in [(5, lag(&sums.of_5, 0)), (10, lag(&sums.of_10, 0)), (20, lag(&sums.of_20, 0)), (50, &of_50)] {
             for (i, w) in windows(&values, n) {
                 assert!((got[i] - w.iter().sum::<f64>()).abs() < 1e-13, "{n} at {i}");
             }
         }
-        sums.take_products(&x.entries, &x.entries);
+        sums.update_products(&x.entries, &x.entries);
         for (i, w) in windows(&values, 20) {
             assert!((lag(&sums.of_20, 0)[i] - w.iter().map(|v| v * v).sum::<f64>()).abs() < 1e-13);
         }
@@ -244,8 +269,8 @@ mod tests {
     fn extremes_equal_their_definitions() {
         let (x, values) = noise();
         let (mut low, mut high) = (Extremes::<false>::ZERO, Extremes::<true>::ZERO);
-        low.take(&x);
-        high.take(&x);
+        low.update(&x);
+        high.update(&x);
         let least = |w: &[f64]| w.iter().copied().fold(f64::INFINITY, f64::min);
         let greatest = |w: &[f64]| w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         for n in [14, 20, 50] {
@@ -269,7 +294,7 @@ mod tests {
         values[flat..].fill(0.0);
         let x = series(&values);
         let (mut sums, mut squares, mut r2) = (Sums::ZERO, [0.0; BARS], [0.0; BARS]);
-        sums.take(&x.entries);
+        sums.update(&x.entries);
         let of_20 = *lag(&sums.of_20, 0);
         squared_distances::<20>(&x, &of_20, &mut squares);
         r_squared::<20>(&x, &mut r2);

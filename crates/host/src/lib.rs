@@ -1,4 +1,4 @@
-//! What the modules that talk to the machine and to people share.
+//! Helpers for the modules that deal with the machine and with users: atomic files, secrets, and text.
 
 pub mod files;
 pub mod secret;

@@ -1,44 +1,57 @@
-//! Labels by `kernels/labels.cu`: the same bits as [`compute`](super::compute).
+//! Labels on a device, by `kernels/labels.cu`: the same bits as [`compute`](super::compute).
 
 use super::Labels;
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
-use huracan_engine::memory::Need;
+use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, EngineError, Kernel, Shape, Stage};
 use huracan_shadow::device::DeviceRules;
 use huracan_shadow::{ExitReason, Rules};
 
 const UNIT_TRADES: Kernel = Kernel { file: "labels", name: "labels_unit_trades", barriers: false };
 
+/// Threads of a block. Twin of `THREADS` in `kernels/labels.cu`.
+const THREADS: u32 = 128;
+
 /// Labels on the device of a run, or on the CPU.
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
+/// Where the device fails and may not be replaced by the CPU.
+///
+/// # Panics
+/// As [`compute`](super::compute).
 pub fn compute_on(compute: &Compute, panel: &Panel, atr: &[f64], rules: &Rules) -> Result<Labels, EngineError> {
     compute.run("labels", |stage| self::compute(stage, panel, atr, rules), || super::compute(panel, atr, rules))
 }
 
-/// [`compute`](super::compute) on a device, all symbols in one launch, or in as few as its memory allows.
+/// [`compute`](super::compute) on a device, with all symbols in one launch, or in as few launches as its memory allows.
 ///
 /// # Errors
-/// Where the device fails, or one symbol's candles and labels do not fit its memory.
+/// Where the device fails, or the candles and labels of one symbol do not fit its memory.
+///
+/// # Panics
+/// As [`compute`](super::compute).
 pub fn compute(stage: &Stage<'_>, panel: &Panel, atr: &[f64], rules: &Rules) -> Result<Labels, EngineError> {
     let bars = panel.bars;
     let mut labels = Labels { bars, return_bps: Vec::new(), exit_bar: Vec::new(), exit_reason: Vec::new() };
     let label_bytes = size_of::<f64>() + size_of::<u32>() + 1;
     let job_bytes = DevicePanel::symbol_bytes(bars) + (bars * (size_of::<f64>() + 2 * label_bytes)) as u64;
-    for symbols in stage.parts(Need { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
+    for symbols in stage.batches(Requirement { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
         let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
         let atr = stage.upload(&atr[symbols.start * bars..symbols.end * bars])?;
         let cells = candles.cells() * 2;
         let mut return_bps = stage.zeros::<f64>(cells)?;
         let mut exit_bar = stage.zeros::<u32>(cells)?;
         let mut exit_reason = stage.zeros::<u8>(cells)?;
+        // SAFETY: a thread per symbol, bar and side; threads beyond the last cell do nothing. A thread reads its
+        // symbol's two ranges, its own bars in its row of the columns, which the ranges of a `DevicePanel` do not
+        // leave, and the bar's entry of `atr`: `[symbols × bars]` each. It writes its own cell of the three results,
+        // `cells` entries each.
         unsafe {
             candles
-                .given(stage.launch(&UNIT_TRADES, Shape::one_thread_each(cells, 128)))
+                .pass_columns(stage.launch(&UNIT_TRADES, Shape::one_thread_each(cells, THREADS)))
                 .read(&atr)
-                .read(&candles.ranges)
+                .read(candles.ranges())
                 .write(&mut return_bps)
                 .write(&mut exit_bar)
                 .write(&mut exit_reason)
@@ -54,10 +67,20 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, atr: &[f64], rules: &Rules) -> 
             let unknown = || EngineError::Kernel {
                 stage: stage.name(),
                 kernel: UNIT_TRADES.name,
-                detail: format!("exit reason {code}, where there are {}", ExitReason::ALL.len()),
+                detail: format!("unknown exit reason {code}: there are {} of them", ExitReason::ALL.len()),
             };
-            labels.exit_reason.push(ExitReason::of(code).ok_or_else(unknown)?);
+            labels.exit_reason.push(ExitReason::from_code(code).ok_or_else(unknown)?);
         }
     }
     Ok(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_has_as_many_threads_as_the_kernel_expects() {
+        assert_eq!(huracan_engine::kernel_constant("labels.cu", "THREADS"), Some(f64::from(THREADS)));
+    }
 }

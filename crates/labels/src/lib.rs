@@ -1,4 +1,4 @@
-//! Labels by triple barriers: what the unit trade entered at each bar would have earned.
+//! Triple-barrier labels: the outcome of the unit trade entered after each bar (docs/contract.md, section 4).
 
 pub mod device;
 
@@ -7,27 +7,36 @@ use rayon::prelude::*;
 use huracan_bars::Panel;
 use huracan_shadow::{Bars, ExitReason, Position, Rules, Side};
 
-/// Outcome of the unit trade of each symbol, bar and side, `[symbols × bars × 2]`: long, then short.
+/// Outcome of the unit trade of each symbol, bar and side, `[symbols × bars × 2]` row-major: long, then short.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Labels {
+    /// Bars of the panel's grid.
     pub bars: usize,
-    /// Net of all costs; NaN where there is no label.
+    /// Result net of all costs, basis points; NaN where there is no label.
     pub return_bps: Vec<f64>,
-    /// Bar of the exit; meaningless where there is no label.
+    /// Bar of the exit; undefined where there is no label.
     pub exit_bar: Vec<u32>,
+    /// Reason of the exit; undefined where there is no label.
     pub exit_reason: Vec<ExitReason>,
 }
 
 /// One label.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Label {
+    /// Result net of all costs, basis points.
     pub return_bps: f64,
+    /// Bar of the exit.
     pub exit_bar: usize,
+    /// Reason of the exit.
     pub exit_reason: ExitReason,
 }
 
 impl Labels {
-    /// The label of a bar and side; none where the trade was still open at the end of the data.
+    /// The label of a bar and side. `None` at a bar without ATR, and where the trade was still open at the end of the
+    /// data.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
     pub fn get(&self, symbol: usize, bar: usize, side: Side) -> Option<Label> {
         let cell = (symbol * self.bars + bar) * 2 + usize::from(side == Side::Short);
         let return_bps = self.return_bps[cell];
@@ -39,7 +48,10 @@ impl Labels {
     }
 }
 
-/// Labels every bar of every symbol on both sides; `atr` is `[symbols × bars]`.
+/// Labels every bar of every symbol on both sides. `atr` is ATR(14) in price units, `[symbols × bars]`.
+///
+/// # Panics
+/// Where `atr` does not have the panel's symbols and bars.
 pub fn compute(panel: &Panel, atr: &[f64], rules: &Rules) -> Labels {
     let bars = panel.bars;
     let cells = panel.symbols.len() * bars * 2;
@@ -57,12 +69,11 @@ pub fn compute(panel: &Panel, atr: &[f64], rules: &Rules) -> Labels {
         .zip(labels.exit_reason.par_chunks_mut(width))
         .enumerate()
         .for_each(|(symbol, ((returns, exits), reasons))| {
-            let own = Bars::of(panel, symbol);
+            let (own, atr) = (Bars::of(panel, symbol), panel.row(atr, symbol));
             let range = panel.ranges[symbol].clone();
             for bar in range.clone() {
                 for (s, side) in [Side::Long, Side::Short].into_iter().enumerate() {
-                    if let Some(label) = unit_trade(&own, symbol, bar, range.end, side, atr[symbol * bars + bar], rules)
-                    {
+                    if let Some(label) = unit_trade(&own, symbol, bar, range.end, side, atr[bar], rules) {
                         returns[bar * 2 + s] = label.return_bps;
                         exits[bar * 2 + s] = label.exit_bar as u32;
                         reasons[bar * 2 + s] = label.exit_reason;
@@ -73,6 +84,7 @@ pub fn compute(panel: &Panel, atr: &[f64], rules: &Rules) -> Labels {
     labels
 }
 
+/// The trade entered after `bar`; `None` if it cannot be entered, or is still open at bar `end`.
 fn unit_trade(
     bars: &Bars<'_>,
     symbol: usize,

@@ -1,29 +1,31 @@
-//! An account that took trades: what each was worth in money, and equity by day.
+//! The history of an account: the trades it took, their profit in money, and its equity per day.
 //!
-//! [`huracan_risk`] makes it.
+//! The crate `huracan_risk` builds it.
 
 use huracan_shadow::Trade;
 
 /// A trade that the account took.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Entry {
+    /// The trade, as the simulation produced it.
     pub trade: Trade,
-    /// Account currency.
+    /// Position size at entry, account currency.
     pub notional: f64,
-    /// Net of costs, account currency.
+    /// Profit net of costs, account currency.
     pub profit: f64,
 }
 
-/// An account's history.
+/// The whole history of one account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
+    /// Equity before the first trade, account currency.
     pub start_equity: f64,
-    /// Trades taken, by exit.
+    /// Trades that the account took, ordered by exit.
     pub entries: Vec<Entry>,
-    /// Trades that risk refused.
+    /// Number of trades that the risk rules refused.
     pub refused: usize,
-    /// `(day's end in ms, equity)` for every day traded or not, open positions at their close; the first point is the
-    /// start.
+    /// `(end of day in ms UTC, equity)` per day, traded or not, with open positions marked at the close. The first
+    /// point is the start.
     pub curve: Vec<(i64, f64)>,
 }
 
@@ -33,7 +35,7 @@ impl Account {
         self.curve.last().map_or(self.start_equity, |point| point.1)
     }
 
-    /// Return of each day.
+    /// Return per day; 0 for a day that starts without equity.
     pub fn daily_returns(&self) -> Vec<f64> {
         self.curve.windows(2).map(|w| if w[0].1 > 0.0 { w[1].1 / w[0].1 - 1.0 } else { 0.0 }).collect()
     }

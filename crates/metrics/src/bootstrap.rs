@@ -1,4 +1,4 @@
-//! The interval that a Sharpe ratio could as well have come out in.
+//! Bootstrap confidence interval of a Sharpe ratio.
 
 use serde::Serialize;
 
@@ -6,23 +6,28 @@ use super::moments::Moments;
 use super::returns::DAYS_PER_YEAR;
 use huracan_base::arith::{draw, ln, power_of_two};
 
-/// Resamples of the reported interval, and the share of them that lies within it.
+/// Number of resamples behind the reported interval.
 pub const RESAMPLES: usize = 1000;
+/// Confidence level of the reported interval.
 pub const LEVEL: f64 = 0.95;
 
-/// Bounds of a value, annualised like the value.
+/// Confidence interval of a Sharpe ratio, in the same (annualised) unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
+    /// Lower bound.
     pub low: f64,
+    /// Upper bound.
     pub high: f64,
 }
 
-/// The middle `level` of the annualised Sharpe ratios of `resamples` of the daily returns, each made by the stationary
-/// bootstrap: blocks of days that follow each other, from a random day on, the first day after the last, with lengths
-/// drawn from a geometric distribution of mean n^(1/3), until there are n days (Politis and Romano 1994). Bounds
-/// interpolate between the ordered values.
+/// Confidence interval of the annualised Sharpe ratio of daily returns, by the stationary bootstrap (Politis and Romano
+/// 1994).
 ///
-/// None where the returns have no Sharpe ratio. A resample without deviation counts as 0.
+/// Each of the `resamples` joins blocks of consecutive days until it has n days. A block starts on a random day, wraps
+/// around the end, and has a length drawn from a geometric distribution with mean n^(1/3). The interval is the middle
+/// `level` of the resampled ratios; its bounds interpolate between the ordered values.
+///
+/// `None` if the returns have no Sharpe ratio or `resamples` is 0. A resample without deviation counts as 0.
 pub fn sharpe_interval(daily: &[f64], resamples: usize, level: f64, seed: u64) -> Option<Interval> {
     let moments = Moments::of(daily)?;
     if resamples == 0 {
@@ -30,31 +35,35 @@ pub fn sharpe_interval(daily: &[f64], resamples: usize, level: f64, seed: u64) -
     }
     let days = daily.len();
     let n = days as f64;
-    let (sums, squares) = running(daily, moments.mean);
-    // Of a run of days that goes round the end at most once.
-    let run = |sums: &[f64], start: usize, length: usize| {
+    let (sums, squares) = prefix_sums(daily, moments.mean);
+    // Sum over a block of days, which wraps around the end at most once.
+    let block_sum = |sums: &[f64], start: usize, length: usize| {
         let end = start + length;
         if end <= days { sums[end] - sums[start] } else { sums[days] - sums[start] + sums[end - days] }
     };
-    let block = mean_block(days) as f64;
-    let per_logarithm = if block > 1.0 { 1.0 / ln(1.0 - 1.0 / block) } else { 0.0 };
-    let least = squares[days] / n * 1e-12;
+    let mean_length = mean_block_length(days) as f64;
+    let per_logarithm = if mean_length > 1.0 { 1.0 / ln(1.0 - 1.0 / mean_length) } else { 0.0 };
+    let min_variance = squares[days] / n * 1e-12;
     let mut ratios: Vec<f64> = (0..resamples as u64)
         .map(|resample| {
-            let (mut sum, mut square, mut left, mut number) = (0.0, 0.0, days, 0);
-            while left > 0 {
-                let bits = draw(seed, resample, number);
-                number += 1;
-                // The upper half says where a block starts, the lower how long it is.
+            let (mut sum, mut square, mut remaining, mut draws) = (0.0, 0.0, days, 0);
+            while remaining > 0 {
+                let bits = draw(seed, resample, draws);
+                draws += 1;
+                // The upper half of the bits chooses where the block starts, the lower half its length.
                 let start = (((bits >> 32) * days as u64) >> 32) as usize;
                 let u = ((bits & 0xffff_ffff) as f64 + 0.5) * power_of_two(-32);
-                let length = (1 + (ln(u) * per_logarithm) as usize).min(left);
-                sum += run(&sums, start, length);
-                square += run(&squares, start, length);
-                left -= length;
+                let length = (1 + (ln(u) * per_logarithm) as usize).min(remaining);
+                sum += block_sum(&sums, start, length);
+                square += block_sum(&squares, start, length);
+                remaining -= length;
             }
             let variance = (square - sum * sum / n) / (n - 1.0);
-            if variance > least { (moments.mean + sum / n) / variance.sqrt() * DAYS_PER_YEAR.sqrt() } else { 0.0 }
+            if variance > min_variance {
+                (moments.mean + sum / n) / variance.sqrt() * DAYS_PER_YEAR.sqrt()
+            } else {
+                0.0
+            }
         })
         .collect();
     ratios.sort_by(f64::total_cmp);
@@ -62,8 +71,8 @@ pub fn sharpe_interval(daily: &[f64], resamples: usize, level: f64, seed: u64) -
     Some(Interval { low: quantile(&ratios, outside), high: quantile(&ratios, 1.0 - outside) })
 }
 
-/// Sums of the first 0, 1, … n distances to the mean, and of their squares.
-fn running(values: &[f64], mean: f64) -> (Vec<f64>, Vec<f64>) {
+/// Sums of the first 0, 1, … n deviations from the mean, and of their squares.
+fn prefix_sums(values: &[f64], mean: f64) -> (Vec<f64>, Vec<f64>) {
     let (mut sums, mut squares) = (vec![0.0], vec![0.0]);
     let (mut sum, mut square) = (0.0, 0.0);
     for value in values {
@@ -76,12 +85,12 @@ fn running(values: &[f64], mean: f64) -> (Vec<f64>, Vec<f64>) {
     (sums, squares)
 }
 
-/// The greatest whole number whose cube is at most n: the order of length that serves best (Politis and White 2004).
-fn mean_block(n: usize) -> usize {
+/// Largest integer whose cube is at most n: the optimal block length is of the order n^(1/3) (Politis and White 2004).
+fn mean_block_length(n: usize) -> usize {
     (1..).take_while(|k| k * k * k <= n).last().unwrap_or(1)
 }
 
-/// Of ordered values, between the two nearest.
+/// Quantile of ordered values, interpolated between the two nearest.
 fn quantile(ordered: &[f64], share: f64) -> f64 {
     let at = share * (ordered.len() - 1) as f64;
     let below = at as usize;
@@ -100,20 +109,20 @@ mod tests {
     }
 
     #[test]
-    fn nineteen_of_twenty_intervals_hold_the_true_ratio() {
+    fn nineteen_of_twenty_intervals_cover_the_true_ratio() {
         // Daily Sharpe ratio 0.1.
         let truth = 0.1 * 365_f64.sqrt();
-        let held = (0..400).filter(|&seed| {
+        let covering = (0..400).filter(|&seed| {
             let interval = sharpe_interval(&normals(seed, 300, 0.002), 300, LEVEL, seed).unwrap();
             interval.low <= truth && truth <= interval.high
         });
-        let share = held.count() as f64 / 400.0;
+        let share = covering.count() as f64 / 400.0;
         assert!((0.91..=0.975).contains(&share), "{share}");
     }
 
     #[test]
-    fn days_that_follow_each_other_alike_widen_it() {
-        // Every return stands for four days: a quarter of the information, twice the width.
+    fn serially_correlated_days_widen_the_interval() {
+        // Every return is repeated on four days: a quarter of the information, so twice the width.
         let single = normals(5, 400, 0.001);
         let fourfold: Vec<f64> = normals(5, 100, 0.001).into_iter().flat_map(|r| [r; 4]).collect();
         let width = |daily: &[f64]| {
@@ -126,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_seeds_give_equal_bounds_and_returns_without_spread_none() {
+    fn equal_seeds_give_equal_bounds_and_constant_returns_give_none() {
         let daily = normals(1, 50, 0.0);
         assert_eq!(sharpe_interval(&daily, 200, LEVEL, 7), sharpe_interval(&daily, 200, LEVEL, 7));
         assert_ne!(sharpe_interval(&daily, 200, LEVEL, 7), sharpe_interval(&daily, 200, LEVEL, 8));
@@ -137,8 +146,8 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_as_long_as_the_cube_root_and_bounds_interpolate() {
-        assert_eq!((mean_block(1), mean_block(7), mean_block(8), mean_block(400)), (1, 1, 2, 7));
+    fn block_length_is_the_cube_root_and_bounds_interpolate() {
+        assert_eq!([1, 7, 8, 400].map(mean_block_length), [1, 1, 2, 7]);
         assert_eq!((quantile(&[1.0, 2.0, 4.0], 0.75), quantile(&[1.0], 0.9)), (3.0, 1.0));
     }
 }

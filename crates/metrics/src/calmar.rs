@@ -1,6 +1,6 @@
 //! The Calmar ratio.
 
-/// Annualised return / largest drawdown (Young 1991), over the whole record; 0 where equity never fell.
+/// Annualised return / largest drawdown (Young 1991), over the whole history; 0 if equity never fell.
 pub fn calmar(annualised: f64, max_drawdown: f64) -> f64 {
     if max_drawdown > 0.0 { annualised / max_drawdown } else { 0.0 }
 }
@@ -10,7 +10,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_return_is_counted_in_largest_falls() {
+    fn the_ratio_is_the_return_over_the_largest_drawdown() {
         assert_eq!((calmar(0.3, 0.2), calmar(-0.1, 0.2), calmar(0.3, 0.0)), (0.3 / 0.2, -0.5, 0.0));
     }
 }

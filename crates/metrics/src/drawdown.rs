@@ -1,20 +1,21 @@
-//! How far equity fell from its peaks, and how long it took to come back.
+//! Drawdowns of an equity curve: depth and recovery time.
 
 use serde::Serialize;
 
 use huracan_bars::DAY_MS;
 
+/// Summary of the drawdowns of an equity curve; all 0 if equity never fell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Drawdowns {
-    /// Largest fall from a peak, share of the peak, 0 to 1.
+    /// Largest fall from a peak, as a share of the peak, 0 to 1.
     pub max: f64,
-    /// Mean depth of the falls, each from its peak to its lowest point.
+    /// Mean depth of the drawdowns, each measured from its peak to its lowest point.
     pub average: f64,
-    /// Longest time from a peak until it was reached again, or to the end.
+    /// Longest time from a peak until it was reached again, or until the end of the curve, days.
     pub longest_recovery_days: f64,
 }
 
-/// Drawdowns of an equity curve `(time in ms, equity)`, ascending in time.
+/// Computes the drawdowns of an equity curve of `(time in ms, equity)` points, ascending in time.
 pub fn drawdowns(curve: &[(i64, f64)]) -> Drawdowns {
     let Some(&(mut peak_time, mut peak)) = curve.first() else { return Drawdowns::default() };
     let (mut depths, mut depth, mut longest) = (Vec::new(), 0.0_f64, 0_i64);
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn depth_mean_and_recovery_are_those_of_the_curve() {
+    fn depth_mean_and_recovery_match_the_curve() {
         let curve: Vec<(i64, f64)> = [100.0, 90.0, 80.0, 100.0, 110.0, 99.0, 105.0]
             .iter()
             .enumerate()

@@ -1,4 +1,4 @@
-//! How much of a result may be luck.
+//! Statistical evidence that a result is more than luck.
 
 use serde::Serialize;
 
@@ -7,38 +7,43 @@ use super::bootstrap::{Interval, LEVEL, RESAMPLES, sharpe_interval};
 use super::luck::{deflated_sharpe, probabilistic_sharpe, published_deflated_sharpe, variance_without_skill};
 use super::moments::Moments;
 
-/// What honest judges add to a Sharpe ratio; none where it is undefined (fewer than two observations, or all alike).
+/// Significance statistics of a Sharpe ratio. Values are `None` where they are undefined: fewer than two observations,
+/// or all of them equal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Evidence {
-    /// Trades of a model, days of a portfolio.
+    /// Number of observations: trades of a model, days of a portfolio.
     pub observations: usize,
-    /// Configurations that the result was chosen from.
+    /// Number of configurations from which the result was chosen.
     pub tries: usize,
-    /// For one observation, not annualised.
+    /// Sharpe ratio per observation, not annualised.
     pub observed_sharpe: Option<f64>,
+    /// Skewness of the observations.
     pub skewness: Option<f64>,
-    /// 3 for a normal distribution.
+    /// Kurtosis of the observations; 3 for a normal distribution.
     pub kurtosis: Option<f64>,
     /// Student's t of the mean against 0.
     pub t_statistic: Option<f64>,
-    /// Probability that the true Sharpe ratio is above 0, as published.
+    /// Probability that the true Sharpe ratio is above 0, as published (see [`probabilistic_sharpe`]).
     pub probabilistic_sharpe: Option<f64>,
-    /// The same for the number of tries, as published.
+    /// The same, corrected for the number of tries, as published (see [`published_deflated_sharpe`]).
     pub published_deflated_sharpe: Option<f64>,
-    /// The same with few observations and heavy tails accounted for: what the verdict goes by.
+    /// The same, also corrected for few observations and heavy tails (see [`deflated_sharpe`]). The verdict uses this
+    /// one.
     pub deflated_sharpe: Option<f64>,
     /// 95 % interval of the annualised Sharpe ratio of the daily returns.
     pub interval: Option<Interval>,
 }
 
 impl Evidence {
-    /// Of one model: its trades are the observations. They do not overlap, and days without any would add nothing.
+    /// Evidence for one model. The observations are its trades: they do not overlap, and days without a trade would add
+    /// no information.
     pub fn of_model(account: &Account, tries: usize, seed: u64) -> Self {
         let net: Vec<f64> = account.entries.iter().map(|entry| entry.trade.net_bps).collect();
         Self::of(&net, &account.daily_returns(), tries, seed)
     }
 
-    /// Of many symbols: its days are the observations, since trades of one hour win and lose together.
+    /// Evidence for a portfolio of many symbols. The observations are its days, because trades in the same hour win and
+    /// lose together.
     pub fn of_portfolio(account: &Account, tries: usize, seed: u64) -> Self {
         let daily = account.daily_returns();
         Self::of(&daily, &daily, tries, seed)
@@ -47,17 +52,19 @@ impl Evidence {
     fn of(observations: &[f64], daily: &[f64], tries: usize, seed: u64) -> Self {
         let tries = tries.max(1);
         let moments = Moments::of(observations);
-        let with = |of: &dyn Fn(&Moments) -> f64| moments.as_ref().map(of).filter(|value| value.is_finite());
+        let finite = |of: &dyn Fn(&Moments) -> f64| moments.as_ref().map(of).filter(|value| value.is_finite());
         Self {
             observations: observations.len(),
             tries,
-            observed_sharpe: with(&Moments::sharpe),
-            skewness: with(&|m| m.skewness),
-            kurtosis: with(&|m| m.kurtosis),
-            t_statistic: with(&Moments::t_statistic),
-            probabilistic_sharpe: with(&|m| probabilistic_sharpe(m, 0.0)),
-            published_deflated_sharpe: with(&|m| published_deflated_sharpe(m, tries, variance_without_skill(m.count))),
-            deflated_sharpe: with(&|m| deflated_sharpe(m, tries)),
+            observed_sharpe: finite(&Moments::sharpe),
+            skewness: finite(&|m| m.skewness),
+            kurtosis: finite(&|m| m.kurtosis),
+            t_statistic: finite(&Moments::t_statistic),
+            probabilistic_sharpe: finite(&|m| probabilistic_sharpe(m, 0.0)),
+            published_deflated_sharpe: finite(&|m| {
+                published_deflated_sharpe(m, tries, variance_without_skill(m.count))
+            }),
+            deflated_sharpe: finite(&|m| deflated_sharpe(m, tries)),
             interval: sharpe_interval(daily, RESAMPLES, LEVEL, seed),
         }
     }
@@ -79,21 +86,21 @@ mod tests {
     }
 
     #[test]
-    fn a_models_observations_are_its_trades_and_a_portfolios_its_days() {
+    fn observations_are_trades_for_a_model_and_days_for_a_portfolio() {
         let mut account = account(&[100.0, -50.0, 80.0, 20.0, -10.0]);
-        // A month without a trade changes nothing about what the trades say.
+        // A month without a trade does not change the statistics of the trades.
         let last = *account.curve.last().unwrap();
         account.curve.extend((1..=30).map(|day| (last.0 + day * DAY_MS, last.1)));
         let (model, portfolio) = (Evidence::of_model(&account, 1, 1), Evidence::of_portfolio(&account, 1, 1));
         assert_eq!((model.observations, portfolio.observations), (5, 35));
-        // Mean 28, deviation √(15480/4).
+        // Mean 28, sample deviation √(15480/4).
         assert!((model.t_statistic.unwrap() - 28.0 / 3870_f64.sqrt() * 5_f64.sqrt()).abs() < 1e-12);
         assert_eq!(model.interval, portfolio.interval);
         assert!(Evidence::of_model(&account, 50, 1).deflated_sharpe < model.deflated_sharpe);
     }
 
     #[test]
-    fn nothing_is_said_of_no_trades_and_of_trades_all_alike() {
+    fn statistics_are_undefined_without_trades_and_for_equal_trades() {
         for net in [&[][..], &[5.0], &[5.0, 5.0, 5.0]] {
             let evidence = Evidence::of_model(&account(net), 0, 1);
             assert_eq!((evidence.observations, evidence.tries), (net.len(), 1));

@@ -1,4 +1,4 @@
-//! The same figures for parts of the trades: a symbol, an engine, a regime, a model.
+//! Statistics per group of trades: by symbol, voter, regime or model.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,31 @@ use super::moments::Moments;
 use super::trades::TradeStatistics;
 use huracan_shadow::Trade;
 
-/// What one group's trades were worth.
+/// Statistics of one group of trades.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GroupStatistics {
+    /// Name of the group.
     pub name: String,
+    /// Number of trades.
     pub trades: usize,
+    /// Number of trades with a net result above 0.
     pub wins: usize,
     /// Wins over trades.
     pub win_rate: f64,
     /// Mean net result, basis points of notional.
     pub mean_net_bps: f64,
-    /// Money won over money lost; the money won where none was lost.
+    /// Money won over money lost; the money won if none was lost.
     pub profit_factor: f64,
-    /// Account currency.
+    /// Sum of the profits, account currency.
     pub net_profit: f64,
-    /// All costs over the gross profit of the trades that had one; 0 where none had.
+    /// All costs over the gross profit of the trades that had one; 0 if none had.
     pub cost_share: f64,
-    /// Student's t of the mean net result against 0; none for fewer than two trades, or trades all alike.
+    /// Student's t of the mean net result against 0; `None` for fewer than two trades or equal results.
     pub t_statistic: Option<f64>,
 }
 
 impl GroupStatistics {
+    /// Computes the statistics of a group.
     pub fn of(name: String, entries: &[&Entry]) -> Self {
         let statistics = TradeStatistics::of(entries.iter().copied());
         let net: Vec<f64> = entries.iter().map(|entry| entry.trade.net_bps).collect();
@@ -48,16 +52,17 @@ impl GroupStatistics {
     }
 }
 
-/// Trades by group, the groups in the order of their keys.
+/// Statistics per group, ordered by the key of the group.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Breakdown {
+    /// One entry per group that has trades.
     pub groups: Vec<GroupStatistics>,
 }
 
 impl Breakdown {
-    /// Puts entry `i` into every group that `keys(i)` names: none, one, or several, as for the engines that voted for a
-    /// trade. A group without trades does not appear.
+    /// Groups the entries: entry `i` goes into every group in `keys(i)`, which may be none, one or several (a trade has
+    /// several voters, for example). Groups without trades do not appear.
     pub fn by<K: Ord, I: IntoIterator<Item = K>>(
         entries: &[Entry],
         keys: impl Fn(usize) -> I,
@@ -71,8 +76,10 @@ impl Breakdown {
     }
 }
 
-/// Every trade as an entry of the account, in the order of `trades`: those that it refused have no notional, so that
-/// they count with their result in basis points and with no money.
+/// All trades as account entries, in the order of `trades`.
+///
+/// Trades that the account refused get a notional of 0: they count with their result in basis points, but with no
+/// money.
 pub fn with_refused(trades: &[Trade], account: &Account) -> Vec<Entry> {
     let key = |trade: &Trade| (trade.symbol, trade.signal_bar);
     let taken: BTreeMap<(usize, usize), &Entry> = account.entries.iter().map(|e| (key(&e.trade), e)).collect();
@@ -86,18 +93,18 @@ mod tests {
     use crate::trades::tests::entry;
 
     #[test]
-    fn a_trade_counts_in_each_of_its_groups_and_in_no_other() {
+    fn a_trade_counts_in_each_of_its_groups_only() {
         let entries = [entry(0, 100.0, 300.0), entry(1, 400.0, 100.0), entry(0, 200.0, -250.0)];
-        let engines: [&[&str]; 3] = [&["rsi", "macd"], &["macd"], &[]];
-        let by_engine = Breakdown::by(&entries, |i| engines[i].iter().copied(), |key| (*key).to_owned());
-        let counts: Vec<_> = by_engine.groups.iter().map(|g| (g.name.as_str(), g.trades, g.mean_net_bps)).collect();
+        let voters: [&[&str]; 3] = [&["rsi", "macd"], &["macd"], &[]];
+        let by_voter = Breakdown::by(&entries, |i| voters[i].iter().copied(), |key| (*key).to_owned());
+        let counts: Vec<_> = by_voter.groups.iter().map(|g| (g.name.as_str(), g.trades, g.mean_net_bps)).collect();
         assert_eq!(counts, [("macd", 2, 200.0), ("rsi", 1, 300.0)]);
 
         let by_symbol = Breakdown::by(&entries, |i| [entries[i].trade.symbol], |symbol| format!("S{symbol}"));
         let group = &by_symbol.groups[0];
         assert_eq!((group.name.as_str(), group.trades, group.wins, group.win_rate), ("S0", 2, 1, 0.5));
         assert_eq!((group.net_profit, group.profit_factor), (-2.0, 3.0 / 5.0));
-        // Mean 25, deviation 550/√2, over √2 of them: 25/275.
+        // Mean 25, deviation 550/√2, n = 2: t = 25/275.
         assert!((group.t_statistic.unwrap() - 25.0 / 275.0).abs() < 1e-12);
         assert_eq!(by_symbol.groups[1].t_statistic, None, "one trade has no spread");
         assert_eq!(Breakdown::by(&[], |_| [0], |_| String::new()).groups, []);

@@ -1,5 +1,6 @@
-//! What holding the coins would have earned.
+//! The buy-and-hold benchmark.
 
+use huracan_base::units::BPS;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -9,32 +10,35 @@ use super::sharpe::sharpe;
 use huracan_bars::{DAY_MS, Panel};
 use huracan_shadow::Rules;
 
-/// Buying at the first bar of the test windows and selling after the last one, with fee, half the spread and slippage
-/// each way, and without funding: a holder owns the coin. Where windows leave days out, so does the holder.
+/// Performance of buying at the first bar of the test windows and selling after the last one.
+///
+/// Fee, half the spread and slippage are charged each way; funding is not, because a holder owns the coin. Days between
+/// the windows are skipped.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Holding {
+    /// Final value / start value − 1.
     pub total_return: f64,
-    /// Annualised, of daily returns; 0 where undefined.
+    /// Annualised Sharpe ratio of the daily returns; 0 if undefined.
     pub sharpe: f64,
-    /// Share of the peak, on the daily curve.
+    /// Largest fall from a peak of the daily curve, as a share of the peak.
     pub max_drawdown: f64,
-    /// `(day's end in ms, equity)` for every day of the windows, from 1 on; the first point is the start.
+    /// `(end of day in ms UTC, equity)` per day of the windows, starting at 1. The first point is the start.
     #[serde(skip)]
     pub curve: Vec<(i64, f64)>,
 }
 
 impl Holding {
-    /// Of one coin; none without a bar in the windows, or where one of them has no price.
+    /// Benchmark for one coin. `None` if the windows contain no bar, or a bar without a price.
     pub fn of(panel: &Panel, symbol: usize, windows: &[Range<usize>], rules: &Rules) -> Option<Self> {
         let (open, close) = (panel.row(&panel.open, symbol), panel.row(&panel.close, symbol));
         let volume = panel.row(&panel.volume, symbol);
         let cost = |bar: usize| {
             let slippage = rules.slippage_bps(rules.notional, close[bar], volume[bar]);
-            (rules.fee_bps + 0.5 * rules.spread_bps + slippage) / 10_000.0
+            (rules.fee_bps + 0.5 * rules.spread_bps + slippage) / BPS
         };
-        let bars = covered(windows);
+        let bars = covered_bars(windows);
         let (&first, &last) = (bars.first()?, bars.last()?);
-        let paid = cost(first);
+        let entry_cost = cost(first);
         let (mut growth, mut curve) = (1.0, vec![(start_of_day(panel.time_ms(first)), 1.0)]);
         for (i, &bar) in bars.iter().enumerate() {
             let before = if i > 0 && bars[i - 1] + 1 == bar { close[bar - 1] } else { open[bar] };
@@ -49,26 +53,27 @@ impl Holding {
             if curve.len() > 1 && curve[curve.len() - 1].0 == end {
                 curve.pop();
             }
-            curve.push((end, growth - paid));
+            curve.push((end, growth - entry_cost));
         }
         Some(Self::from(curve))
     }
 
-    /// Of a purse shared out evenly at the start: each part waits for its coin's first window, and after the last one.
+    /// Benchmark for several coins with equal money each. The money of a coin stays in cash before its first window and
+    /// after its last one.
     pub fn portfolio<'a>(holdings: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
         let curves: Vec<&[(i64, f64)]> = holdings.into_iter().map(|holding| holding.curve.as_slice()).collect();
         let start = curves.iter().map(|curve| curve[0].0).min()?;
         let mut ends: Vec<i64> = curves.iter().flat_map(|curve| curve[1..].iter().map(|point| point.0)).collect();
         ends.sort_unstable();
         ends.dedup();
-        let (mut at, mut curve) = (vec![0; curves.len()], vec![(start, 1.0)]);
+        let (mut positions, mut curve) = (vec![0; curves.len()], vec![(start, 1.0)]);
         for end in ends {
             let mut sum = 0.0;
-            for (at, points) in at.iter_mut().zip(&curves) {
-                while *at + 1 < points.len() && points[*at + 1].0 <= end {
-                    *at += 1;
+            for (position, points) in positions.iter_mut().zip(&curves) {
+                while *position + 1 < points.len() && points[*position + 1].0 <= end {
+                    *position += 1;
                 }
-                sum += points[*at].1;
+                sum += points[*position].1;
             }
             curve.push((end, sum / curves.len() as f64));
         }
@@ -87,8 +92,8 @@ impl Holding {
     }
 }
 
-/// The bars of all windows, ascending, each once.
-fn covered(windows: &[Range<usize>]) -> Vec<usize> {
+/// The bars of all windows, ascending and without duplicates.
+fn covered_bars(windows: &[Range<usize>]) -> Vec<usize> {
     let mut bars: Vec<usize> = windows.iter().cloned().flatten().collect();
     bars.sort_unstable();
     bars.dedup();
@@ -117,7 +122,7 @@ mod tests {
     };
     const ONE_WAY: f64 = 12.0 / 10_000.0;
 
-    /// Four days of hours; every bar opens where the last one closed, and the close of bar t is `close(t)`.
+    /// Four days of hourly bars. Each bar opens at the previous close; the close of bar t is `close(t)`.
     fn panel(closes: &[fn(i64) -> f64]) -> Panel {
         let candles = |close: fn(i64) -> f64| {
             let mut candles = Candles::default();
@@ -132,10 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn the_coin_is_bought_and_sold_once_and_costs_are_paid_both_ways() {
+    fn the_coin_is_bought_and_sold_once_with_costs_both_ways() {
         let panel = panel(&[|t| 100.0 + t as f64]);
         let holding = Holding::of(&panel, 0, &[24..48, 48..96], &RULES).unwrap();
-        // Opened at 123, closed at 195.
+        // Bought at 123, sold at 195.
         assert!((holding.total_return - (195.0 / 123.0 - 1.0 - 2.0 * ONE_WAY)).abs() < 1e-12);
         let days: Vec<i64> = holding.curve.iter().map(|point| point.0 / DAY_MS).collect();
         assert_eq!(days, [1, 2, 3, 4]);
@@ -145,8 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_between_two_windows_is_not_held() {
-        // Doubles during the second day, which no window covers, and halves within the last one.
+    fn the_coin_is_not_held_between_two_windows() {
+        // The price doubles on the second day, which no window covers, and halves within the last window.
         let panel = panel(&[|t| {
             if t < 30 {
                 100.0
@@ -163,23 +168,23 @@ mod tests {
     }
 
     #[test]
-    fn a_portfolio_holds_equal_parts_and_waits_for_its_coins() {
+    fn a_portfolio_holds_equal_parts_and_keeps_cash_outside_the_windows() {
         let panel = panel(&[|t| if t < 10 { 100.0 } else { 150.0 }, |t| if t < 80 { 100.0 } else { 90.0 }]);
         let first = Holding::of(&panel, 0, &[0..24, 24..48], &RULES).unwrap();
         let second = Holding::of(&panel, 1, &[48..72, 72..96], &RULES).unwrap();
         let both = Holding::portfolio([&first, &second]).unwrap();
-        let worth: Vec<f64> = both.curve.iter().map(|point| point.1).collect();
+        let values: Vec<f64> = both.curve.iter().map(|point| point.1).collect();
         let (a, b) = (1.5 - 2.0 * ONE_WAY, 0.9 - 2.0 * ONE_WAY);
         for (got, want) in
-            worth.iter().zip([1.0, (2.5 - ONE_WAY) / 2.0, (a + 1.0) / 2.0, (a + 1.0 - ONE_WAY) / 2.0, (a + b) / 2.0])
+            values.iter().zip([1.0, (2.5 - ONE_WAY) / 2.0, (a + 1.0) / 2.0, (a + 1.0 - ONE_WAY) / 2.0, (a + b) / 2.0])
         {
-            assert!((got - want).abs() < 1e-12, "{worth:?}");
+            assert!((got - want).abs() < 1e-12, "{values:?}");
         }
-        assert_eq!(worth.len(), 5);
+        assert_eq!(values.len(), 5);
     }
 
     #[test]
-    fn without_windows_or_prices_nothing_can_be_held() {
+    fn without_windows_or_prices_there_is_no_benchmark() {
         let mut panel = panel(&[|_| 100.0]);
         assert_eq!(Holding::of(&panel, 0, &[], &RULES), None);
         assert_eq!(Holding::of(&panel, 0, &[5..5, 9..9], &RULES), None);

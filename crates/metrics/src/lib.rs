@@ -1,7 +1,7 @@
-//! How good trades were: returns, risk, drawdown, trade statistics and costs; how much of it may be luck; and what doing
-//! nothing would have earned.
+//! Performance statistics of shadow trades: returns, risk ratios, drawdowns, trade statistics, costs, the probability
+//! that a result is luck, and the buy-and-hold benchmark.
 //!
-//! The market never closes: a year has 365 days, and a day without a trade is a return of 0.
+//! The market never closes: a year has 365 days, and a day without a trade has a return of 0.
 
 mod account;
 mod bootstrap;
@@ -43,27 +43,33 @@ pub use sortino::sortino;
 pub use student::student_cdf;
 pub use trades::TradeStatistics;
 
-/// Everything step 6C asks of a model's or the portfolio's trades.
+/// The performance of one account, that of a model or of the portfolio.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Metrics {
-    /// Final over starting equity − 1.
+    /// Final equity / starting equity − 1.
     pub total_return: f64,
-    /// Mean of the daily returns.
+    /// Arithmetic mean of the daily returns.
     pub mean_daily_return: f64,
-    /// (1 + total)^(365/days) − 1.
+    /// (1 + total return)^(365/days) − 1.
     pub annualised_return: f64,
+    /// Annualised Sharpe ratio of the daily returns, see [`sharpe()`].
     pub sharpe: f64,
+    /// Annualised Sortino ratio of the daily returns, see [`sortino()`].
     pub sortino: f64,
+    /// Annualised return over the largest drawdown, see [`calmar()`].
     pub calmar: f64,
+    /// Drawdowns of the daily equity curve.
     pub drawdown: Drawdowns,
+    /// Statistics of the single trades.
     pub trades: TradeStatistics,
+    /// Costs of all trades.
     pub costs: CostTotals,
-    /// Days of the account.
+    /// Number of days in the account's history.
     pub days: usize,
 }
 
 impl Metrics {
-    /// Judges an account.
+    /// Computes all statistics of an account.
     pub fn of(account: &Account) -> Self {
         let daily = account.daily_returns();
         let total_return = account.final_equity() / account.start_equity - 1.0;

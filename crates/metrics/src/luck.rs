@@ -1,4 +1,4 @@
-//! How sure it is that a Sharpe ratio is more than luck.
+//! Probabilistic and deflated Sharpe ratios: the probability that a Sharpe ratio is more than luck.
 
 use super::moments::Moments;
 use super::normal::{normal_cdf, normal_quantile};
@@ -7,58 +7,62 @@ use super::student::student_cdf;
 /// Euler–Mascheroni constant γ.
 const EULER_MASCHERONI: f64 = 0.577_215_664_901_532_9;
 
-/// Expected largest of `tries` independent standard normals: (1 − γ)Φ⁻¹(1 − 1/N) + γΦ⁻¹(1 − 1/(Ne)) (Bailey and
-/// López de Prado 2014, eq. 1, after extreme value theory); 0 for one try, which nothing was chosen from.
+/// Expected maximum of `tries` independent standard normals: (1 − γ)Φ⁻¹(1 − 1/N) + γΦ⁻¹(1 − 1/(Ne)) (Bailey and
+/// López de Prado 2014, eq. 1, from extreme value theory); 0 for a single try, where nothing was selected.
 pub fn expected_maximum(tries: usize) -> f64 {
     if tries < 2 {
         return 0.0;
     }
     let share = 1.0 / tries as f64;
-    // Φ⁻¹(1 − p) = −Φ⁻¹(p), and small p keep their digits.
+    // Φ⁻¹(1 − p) = −Φ⁻¹(p); computed at p, because 1 − p would lose the digits of a small p.
     -(1.0 - EULER_MASCHERONI) * normal_quantile(share) - EULER_MASCHERONI * normal_quantile(share / std::f64::consts::E)
 }
 
 /// Probabilistic Sharpe ratio: the probability that the true Sharpe ratio is above `benchmark` (Bailey and López de
-/// Prado 2012, eq. 11), all Sharpe ratios for one observation:
+/// Prado 2012, eq. 11). All Sharpe ratios are per observation:
 /// Φ((SR − SR₀)√(n − 1) / √(1 − γ₃SR + (γ₄ − 1)/4 · SR²)).
 pub fn probabilistic_sharpe(moments: &Moments, benchmark: f64) -> f64 {
-    let (above, below) = parts(moments, benchmark);
-    normal_cdf(above / below.sqrt())
+    let (numerator, variance) = numerator_and_variance(moments, benchmark);
+    normal_cdf(numerator / variance.sqrt())
 }
 
-/// Deflated Sharpe ratio as published: the probabilistic one against the largest Sharpe ratio that `tries` of true
-/// Sharpe ratio 0 would have shown, √V · [`expected_maximum`], with V the `variance` of their Sharpe ratios (Bailey and
-/// López de Prado 2014, eq. 2).
+/// Deflated Sharpe ratio as published (Bailey and López de Prado 2014, eq. 2): the probabilistic one, with the largest
+/// Sharpe ratio expected from `tries` without skill as the benchmark: √V · [`expected_maximum`], where V is the
+/// `variance` of the Sharpe ratios of the tries.
 pub fn published_deflated_sharpe(moments: &Moments, tries: usize, variance: f64) -> f64 {
     probabilistic_sharpe(moments, variance.sqrt() * expected_maximum(tries))
 }
 
-/// Variance of the Sharpe ratio of `count` observations whose true Sharpe ratio is 0: 1/(n − 1), which stands for that of
-/// the tries where their own is not known.
+/// Variance of the Sharpe ratio of `count` observations whose true Sharpe ratio is 0: 1/(n − 1). It replaces the
+/// variance over the tries where that is not known.
 pub fn variance_without_skill(count: usize) -> f64 {
     1.0 / (count as f64 - 1.0)
 }
 
-/// Deflated Sharpe ratio that a verdict can rely on with few observations and heavy tails: the published one with
-/// Student's t of n − 1 degrees in place of the normal, and with a variance that is never below that of normal
-/// observations: T(n − 1)((SR − SR₀)√(n − 1) / √max(1, 1 − γ₃SR + (γ₄ − 1)/4 · SR²)), SR₀ from
-/// [`variance_without_skill`].
+/// Deflated Sharpe ratio that stays valid with few observations and heavy tails; verdicts use this one.
 ///
-/// As published, a lucky trade or two pay twice: they raise the ratio, and by their skewness make it look more certain.
-/// What this does to the share of false approvals is told in docs/formulas.md.
+/// It differs from the published one in two ways: Student's t with n − 1 degrees of freedom replaces the normal
+/// distribution, and the variance is never below that of normal observations:
+/// T(n − 1)((SR − SR₀)√(n − 1) / √max(1, 1 − γ₃SR + (γ₄ − 1)/4 · SR²)), with SR₀ from [`variance_without_skill`].
+///
+/// In the published form a few lucky trades count twice: they raise the ratio, and their skewness makes it look more
+/// certain. docs/formulas.md shows the effect on the share of false approvals.
+///
+/// # Panics
+/// If `moments.count` is 0.
 pub fn deflated_sharpe(moments: &Moments, tries: usize) -> f64 {
     let benchmark = variance_without_skill(moments.count).sqrt() * expected_maximum(tries);
-    let (above, below) = parts(moments, benchmark);
-    student_cdf(above / if below > 1.0 { below.sqrt() } else { 1.0 }, moments.count - 1)
+    let (numerator, variance) = numerator_and_variance(moments, benchmark);
+    student_cdf(numerator / if variance > 1.0 { variance.sqrt() } else { 1.0 }, moments.count - 1)
 }
 
-/// Numerator, and the square of the denominator.
-fn parts(moments: &Moments, benchmark: f64) -> (f64, f64) {
+/// Numerator of the test statistic, and the square of its denominator.
+fn numerator_and_variance(moments: &Moments, benchmark: f64) -> (f64, f64) {
     let sharpe = moments.sharpe();
-    let above = (sharpe - benchmark) * (moments.count as f64 - 1.0).sqrt();
-    // Never below 0 but for rounding, since no kurtosis is below 1 + skewness².
-    let below = 1.0 - moments.skewness * sharpe + (moments.kurtosis - 1.0) / 4.0 * sharpe * sharpe;
-    (above, if below > 0.0 { below } else { 0.0 })
+    let numerator = (sharpe - benchmark) * (moments.count as f64 - 1.0).sqrt();
+    // Negative only by rounding, because the kurtosis is at least 1 + skewness².
+    let variance = 1.0 - moments.skewness * sharpe + (moments.kurtosis - 1.0) / 4.0 * sharpe * sharpe;
+    (numerator, if variance > 0.0 { variance } else { 0.0 })
 }
 
 #[cfg(test)]
@@ -72,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_paper_comes_out() {
+    fn the_example_of_the_paper_is_reproduced() {
         // Bailey and López de Prado 2014, p. 9: annual Sharpe ratio 2.5 over 1250 days of 250 a year, skewness −3,
         // kurtosis 10, 100 tries with variance ½ a year: SR₀ = 0.1132, DSR = 0.9004; 46 tries would give 0.9505.
         let found = moments(2.5 / 250_f64.sqrt(), -3.0, 10.0, 1250);
@@ -83,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn more_tries_ask_for_more() {
+    fn more_tries_lower_the_probability() {
         assert_eq!((expected_maximum(0), expected_maximum(1)), (0.0, 0.0));
         let found = moments(0.3, 0.0, 3.0, 100);
         let all: Vec<f64> = [1, 2, 10, 100, 1000].iter().map(|&tries| deflated_sharpe(&found, tries)).collect();
@@ -91,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_expected_maximum_is_that_of_drawn_normals() {
+    fn the_expected_maximum_matches_drawn_normals() {
         for tries in [10, 100] {
             let rounds = 20_000;
             let normal = |round: u64, i: u64| normal_quantile(uniform(draw(3, round, i)).max(1e-17));
@@ -103,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn skewness_and_tails_lower_the_certainty_and_never_raise_the_relied_on_one() {
+    fn skewness_and_tails_can_lower_the_deflated_ratio_but_never_raise_it() {
         let plain = deflated_sharpe(&moments(0.4, 0.0, 3.0, 60), 1);
         assert!(deflated_sharpe(&moments(0.4, -1.5, 6.0, 60), 1) < plain);
         assert!(deflated_sharpe(&moments(0.4, 0.0, 9.0, 60), 1) < plain);
@@ -112,8 +116,8 @@ mod tests {
         assert_eq!(deflated_sharpe(&lucky, 1), student_cdf(0.4 * 59_f64.sqrt(), 59));
     }
 
-    /// Trades of the house's shape, fair before costs: stop −1.5, take 2.5, or the end of time, scaled by a
-    /// volatility that varies from trade to trade.
+    /// A trade without an edge before costs, shaped like the simulation's: stop at −1.5, take at 2.5, or exit by time,
+    /// scaled by a volatility that varies per trade.
     fn fair_trade(round: u64, i: u64) -> f64 {
         let u = |k| uniform(draw(11, round, 4 * i + k));
         let scale = huracan_base::arith::exp(0.6 * normal_quantile(u(0).max(1e-17)));
@@ -139,7 +143,7 @@ mod tests {
             let rate = |passed: u32| f64::from(passed) / rounds as f64;
             assert!(rate(passed) <= 0.01, "{count}: {}", rate(passed));
             if count == 30 {
-                assert!(rate(published) > 0.01, "as published it does not hold: {}", rate(published));
+                assert!(rate(published) > 0.01, "the published form should fail here: {}", rate(published));
             }
         }
     }

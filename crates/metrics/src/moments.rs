@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::returns::mean;
 
-/// Sample standard deviation, divisor n − 1; 0 where fewer than two values, or values all alike, leave none.
+/// Sample standard deviation, divisor n − 1; 0 for fewer than two values or equal values.
 pub fn deviation(values: &[f64]) -> f64 {
     Moments::of(values).map_or(0.0, |moments| moments.deviation)
 }
@@ -12,20 +12,23 @@ pub fn deviation(values: &[f64]) -> f64 {
 /// The first four moments of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Moments {
+    /// Number of values.
     pub count: usize,
+    /// Arithmetic mean.
     pub mean: f64,
     /// Sample standard deviation, divisor n − 1.
     pub deviation: f64,
-    /// m₃ / m₂^(3/2), with mₖ the mean of the k-th powers of the distances to the mean.
+    /// m₃ / m₂^(3/2), where mₖ is the k-th central moment (divisor n).
     pub skewness: f64,
     /// m₄ / m₂²; 3 for a normal distribution.
     pub kurtosis: f64,
 }
 
 impl Moments {
-    /// None for fewer than two values, values all alike, and values that are not finite or whose powers are not.
+    /// Computes the moments. `None` for fewer than two values, for equal values, and if a value or one of its powers is
+    /// not finite.
     pub fn of(values: &[f64]) -> Option<Self> {
-        // Distances to the rounded mean of equal values need not be 0.
+        // The mean of equal values is rounded, so the deviations from it need not be exactly 0.
         if values.len() < 2 || values.iter().all(|&value| value == values[0]) {
             return None;
         }
@@ -48,7 +51,7 @@ impl Moments {
         defined.then_some(moments)
     }
 
-    /// Mean / deviation: the Sharpe ratio for one observation, not annualised.
+    /// Mean / deviation: the Sharpe ratio per observation, not annualised.
     pub fn sharpe(&self) -> f64 {
         self.mean / self.deviation
     }
@@ -64,8 +67,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_moments_equal_values_worked_by_hand() {
-        // Distances −3, −1, −1, 5: m₂ = 9, m₃ = (−27 − 1 − 1 + 125)/4 = 24, m₄ = (81 + 1 + 1 + 625)/4 = 177.
+    fn the_moments_equal_values_computed_by_hand() {
+        // Deviations −3, −1, −1, 5: m₂ = 9, m₃ = (−27 − 1 − 1 + 125)/4 = 24, m₄ = (81 + 1 + 1 + 625)/4 = 177.
         let moments = Moments::of(&[1.0, 3.0, 3.0, 9.0]).unwrap();
         assert_eq!((moments.count, moments.mean), (4, 4.0));
         assert!((moments.deviation - 12_f64.sqrt()).abs() < 1e-15);
@@ -74,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_without_spread_has_no_moments() {
+    fn a_sample_without_deviation_has_no_moments() {
         for values in [&[][..], &[1.0], &[0.1; 10], &[f64::NAN, 1.0], &[1e300, -1e300]] {
             assert_eq!(Moments::of(values), None, "{values:?}");
         }

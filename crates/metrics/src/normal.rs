@@ -5,9 +5,9 @@ use huracan_base::arith::{exp, ln};
 /// 1/√(2π).
 const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
 
-/// Φ(x), within 1e-15 and, below 0, within 1e-13 of its own size.
+/// Φ(x), with an absolute error of at most 1e-15 and, below 0, a relative error of at most 1e-13.
 ///
-/// Near 0 Φ(x) = ½ + φ(x)(x + x³/3 + x⁵/(3·5) + …) (Marsaglia 2004); further out
+/// Near 0, Φ(x) = ½ + φ(x)(x + x³/3 + x⁵/(3·5) + …) (Marsaglia 2004); in the tails,
 /// Φ(−x) = φ(x)/(x + 1/(x + 2/(x + 3/(x + …)))) (Laplace; Abramowitz and Stegun 26.2.14).
 pub fn normal_cdf(x: f64) -> f64 {
     if x.is_nan() {
@@ -33,7 +33,7 @@ pub fn normal_cdf(x: f64) -> f64 {
     if x < 0.0 { tail } else { 1.0 - tail }
 }
 
-/// Numerator and denominator of Wichura's three approximations, the constant term first.
+/// Numerator and denominator of one of Wichura's three rational approximations, constant term first.
 type Ratio = ([f64; 8], [f64; 8]);
 const CENTRE: Ratio = (
     [
@@ -102,7 +102,7 @@ const FAR_TAIL: Ratio = (
     ],
 );
 
-/// Φ⁻¹(p), within about 1e-15 of its size; −∞ at 0, ∞ at 1, NaN outside [0, 1].
+/// Φ⁻¹(p), with a relative error of about 1e-15; −∞ at 0, ∞ at 1, NaN outside [0, 1].
 ///
 /// Algorithm AS 241, PPND16 (Wichura 1988).
 pub fn normal_quantile(p: f64) -> f64 {
@@ -121,16 +121,16 @@ pub fn normal_quantile(p: f64) -> f64 {
     if q < 0.0 { -size } else { size }
 }
 
-fn ratio((above, below): &Ratio, r: f64) -> f64 {
+fn ratio((numerator, denominator): &Ratio, r: f64) -> f64 {
     let polynomial = |coefficients: &[f64; 8]| coefficients.iter().rev().fold(0.0, |sum, c| sum * r + c);
-    polynomial(above) / polynomial(below)
+    polynomial(numerator) / polynomial(denominator)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// x and Φ(x) of scipy.special.ndtr 1.17; the first one of mpmath to 40 digits, since scipy loses three there.
+    /// x and Φ(x) by scipy.special.ndtr 1.17. The first is by mpmath with 40 digits, because scipy loses three there.
     const CDF: [(f64, f64); 10] = [
         (-37.0, 5.725571222524577e-300),
         (-10.0, 7.61985302416047e-24),
@@ -145,7 +145,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_distribution_equals_scipys() {
+    fn the_distribution_equals_scipy() {
         for (x, want) in CDF {
             let got = normal_cdf(x);
             assert!(
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!((normal_cdf(f64::INFINITY), normal_cdf(f64::NEG_INFINITY)), (1.0, 0.0));
     }
 
-    /// p and Φ⁻¹(p) of scipy.special.ndtri 1.17.
+    /// p and Φ⁻¹(p) by scipy.special.ndtri 1.17.
     const QUANTILES: [(f64, f64); 8] = [
         (1e-300, -37.0470962993612),
         (1e-12, -7.034483825301131),
@@ -170,7 +170,7 @@ mod tests {
     ];
 
     #[test]
-    fn quantiles_equal_scipys_and_invert_the_distribution() {
+    fn quantiles_equal_scipy_and_invert_the_distribution() {
         for (p, want) in QUANTILES {
             let got = normal_quantile(p);
             assert!((got - want).abs() <= 1e-13 * want.abs(), "{p}: {got} against {want}");

@@ -1,16 +1,17 @@
-//! What a result is a day and a year.
+//! Mean and annualised returns.
 
 use huracan_base::arith::{exp, ln};
 
-/// The market never closes.
+/// Days per year: the market never closes.
 pub const DAYS_PER_YEAR: f64 = 365.0;
 
-/// Arithmetic mean; 0 of nothing.
+/// Arithmetic mean; 0 for no values.
 pub fn mean(values: &[f64]) -> f64 {
     if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
 }
 
-/// Yearly return that compounds to `total` in `days`: (1 + total)^(365/days) − 1; 0 without days, −1 where all is lost.
+/// Yearly return that compounds to `total` in `days`: (1 + total)^(365/days) − 1; 0 without days, −1 if everything was
+/// lost.
 pub fn annualised_return(total: f64, days: usize) -> f64 {
     if days == 0 {
         0.0

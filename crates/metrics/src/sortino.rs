@@ -2,9 +2,9 @@
 
 use super::returns::{DAYS_PER_YEAR, mean};
 
-/// Annualised: mean / √(Σ min(r, 0)² / n) × √365, over all days (Sortino and Price 1994, target 0).
+/// Annualised Sortino ratio: mean / √(Σ min(r, 0)² / n) × √365, over all days (Sortino and Price 1994, target 0).
 ///
-/// 0 where no day lost.
+/// 0 if no day had a loss.
 pub fn sortino(daily: &[f64]) -> f64 {
     let losses: f64 = daily.iter().map(|&r| if r < 0.0 { r * r } else { 0.0 }).sum();
     let deviation = if daily.is_empty() { 0.0 } else { (losses / daily.len() as f64).sqrt() };

@@ -1,10 +1,12 @@
 //! Student's t distribution.
 
-/// P(T ≤ t) of Student's t with whole degrees of freedom, within 1e-13 up to ten thousand degrees, and 2e-17 a degree beyond; NaN without degrees.
+/// P(T ≤ t) of Student's t with an integer number of degrees of freedom; NaN for 0 degrees.
 ///
-/// The finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4: with θ = atan(t/√ν), P(|T| ≤ t) is
+/// The error is at most 1e-13 up to 10,000 degrees, and 2e-17 per degree beyond.
+///
+/// Computed by the finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4: with θ = atan(t/√ν), P(|T| ≤ t) is
 /// sin θ (1 + ½cos²θ + (1·3)/(2·4)cos⁴θ + … + cos^(ν−2)θ) for even ν, and
-/// 2/π (θ + sin θ (cos θ + 2/3 cos³θ + … + cos^(ν−2)θ)) for odd ν, where the second part is missing if ν = 1.
+/// 2/π (θ + sin θ (cos θ + 2/3 cos³θ + … + cos^(ν−2)θ)) for odd ν, where the second term is absent if ν = 1.
 pub fn student_cdf(t: f64, degrees: usize) -> f64 {
     if degrees == 0 || t.is_nan() {
         return f64::NAN;
@@ -14,7 +16,7 @@ pub fn student_cdf(t: f64, degrees: usize) -> f64 {
     }
     let n = degrees as f64;
     let x = t.abs() / n.sqrt();
-    // 1/(1 + x²) would lose nothing, but x² can overflow.
+    // 1/(1 + x²) would be as precise, but x² can overflow.
     let hypotenuse = if x > 1e150 { x } else { (1.0 + x * x).sqrt() };
     let (sine, cosine) = (x / hypotenuse, 1.0 / hypotenuse);
     let square = cosine * cosine;
@@ -31,7 +33,8 @@ pub fn student_cdf(t: f64, degrees: usize) -> f64 {
     if t < 0.0 { 0.5 - half } else { 0.5 + half }
 }
 
-/// atan x for x ≥ 0: halved three times by atan x = 2 atan(x/(1 + √(1 + x²))), then its series.
+/// atan x for x ≥ 0: the argument is reduced three times by atan x = 2 atan(x/(1 + √(1 + x²))), then the series is
+/// summed.
 fn arctangent(x: f64) -> f64 {
     if x > 1.0 {
         return std::f64::consts::FRAC_PI_2 - arctangent(1.0 / x);
@@ -53,7 +56,7 @@ mod tests {
     use super::*;
     use crate::normal_cdf;
 
-    /// t, degrees of freedom and scipy.special.stdtr 1.17.
+    /// t, degrees of freedom and P(T ≤ t) by scipy.special.stdtr 1.17.
     const CDF: [(f64, usize, f64); 12] = [
         (1.0, 1, 0.75),
         (-3.0, 1, 0.10241638234956672),
@@ -70,7 +73,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_distribution_equals_scipys() {
+    fn the_distribution_equals_scipy() {
         for (t, degrees, want) in CDF {
             let got = student_cdf(t, degrees);
             assert!((got - want).abs() < 1e-12, "{t}, {degrees}: {got} against {want}");
@@ -78,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tails_are_heavier_than_the_normal_ones_and_meet_at_many_degrees() {
+    fn the_tails_are_heavier_than_normal_and_converge_with_many_degrees() {
         for t in [1.0, 2.0, 3.0] {
             assert!(student_cdf(t, 9) < student_cdf(t, 99) && student_cdf(t, 99) < normal_cdf(t));
             assert!((student_cdf(t, 10_000_000) - normal_cdf(t)).abs() < 1e-7);

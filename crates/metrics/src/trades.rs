@@ -1,16 +1,19 @@
-//! What single trades say: wins, losses, how long they lasted.
+//! Statistics of single trades: wins, losses, holding time.
 
 use serde::Serialize;
 
 use super::account::Entry;
 
+/// Statistics over a set of trades; every mean is 0 if there is nothing to average.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct TradeStatistics {
+    /// Number of trades.
     pub count: usize,
+    /// Number of trades with a net result above 0.
     pub wins: usize,
     /// Wins over trades; 0 without trades.
     pub win_rate: f64,
-    /// Money won over money lost; 0 without trades, and the money won where none was lost.
+    /// Money won over money lost; 0 without trades, and the money won if none was lost.
     pub profit_factor: f64,
     /// Mean net result of the winning trades, basis points of notional.
     pub average_win_bps: f64,
@@ -20,16 +23,18 @@ pub struct TradeStatistics {
     pub average_win: f64,
     /// Mean profit of the losing trades, account currency, negative.
     pub average_loss: f64,
-    /// Mean net result of all, basis points of notional.
+    /// Mean net result of all trades, basis points of notional.
     pub average_bps: f64,
+    /// Mean holding time, bars.
     pub average_hold_bars: f64,
 }
 
 impl TradeStatistics {
+    /// Computes the statistics of some trades.
     pub fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
         let (mut all, mut won, mut lost, mut hold) = (Sum::default(), Sum::default(), Sum::default(), 0);
         for entry in entries {
-            // A trade that paid its costs exactly has earned nothing.
+            // A net result of exactly 0 is not a win.
             let side = if entry.trade.net_bps > 0.0 { &mut won } else { &mut lost };
             side.add(entry);
             all.add(entry);
@@ -38,14 +43,14 @@ impl TradeStatistics {
         Self {
             count: all.count,
             wins: won.count,
-            win_rate: per(won.count as f64, all.count),
+            win_rate: mean_of(won.count as f64, all.count),
             profit_factor: if lost.money < 0.0 { won.money / -lost.money } else { won.money },
-            average_win_bps: per(won.bps, won.count),
-            average_loss_bps: per(lost.bps, lost.count),
-            average_win: per(won.money, won.count),
-            average_loss: per(lost.money, lost.count),
-            average_bps: per(all.bps, all.count),
-            average_hold_bars: per(hold as f64, all.count),
+            average_win_bps: mean_of(won.bps, won.count),
+            average_loss_bps: mean_of(lost.bps, lost.count),
+            average_win: mean_of(won.money, won.count),
+            average_loss: mean_of(lost.money, lost.count),
+            average_bps: mean_of(all.bps, all.count),
+            average_hold_bars: mean_of(hold as f64, all.count),
         }
     }
 }
@@ -65,7 +70,7 @@ impl Sum {
     }
 }
 
-fn per(sum: f64, count: usize) -> f64 {
+fn mean_of(sum: f64, count: usize) -> f64 {
     if count == 0 { 0.0 } else { sum / count as f64 }
 }
 
@@ -74,7 +79,7 @@ pub(super) mod tests {
     use super::*;
     use huracan_shadow::{ExitReason, Side, Trade};
 
-    /// A trade of two bars without costs that earned `net_bps` on `notional`.
+    /// A trade over two bars without costs that earned `net_bps` on `notional`.
     pub fn entry(symbol: usize, notional: f64, net_bps: f64) -> Entry {
         let trade = Trade {
             symbol,

@@ -1,14 +1,14 @@
 //! Training by Burn: all jobs at once, on a GPU.
 //!
-//! Every tensor has an axis of jobs first, so a step of all jobs is one product a layer, whatever their number. What a job
-//! comes to does not depend on the jobs beside it but for the rounding of sums. It is what [`cores`](super::cores) comes to, with the
-//! same initial weights, orders of rows and masks, within 1e-4 after a few steps on `Flex`, Burn's backend for the CPU.
+//! The first axis of every tensor is the jobs, so a step of all jobs is one product per layer, whatever their number. A job
+//! does not depend on the other jobs except for the rounding of sums. On `Flex`, Burn's backend for the CPU, its losses are
+//! those of [`cores`](super::cores) within 1e-4 after a few steps: initial weights, orders of rows and masks are the same.
 //!
-//! **Precision.** Parameters, moments and sums are f32. Products are not where a GPU's tensor cores make them: CubeCL's default
-//! product of f32 matrices (`SimpleCyclicCmma`, cubek-matmul 0.2, `adjust_dtypes`) rounds both factors to TF32, a mantissa of
-//! 10 bits, wherever the GPU knows it (Ampere and later), and sums in f32. So networks trained by CUDA differ from the CPU's by about
-//! a thousandth in each product, and by more after many steps. Without Burn's `autotune`, which is not built, the choice of
-//! the kernel does not depend on measured times.
+//! **Precision.** Parameters, moments and sums are f32. Products of a GPU's tensor cores are not: CubeCL's default product of
+//! f32 matrices (`SimpleCyclicCmma`, cubek-matmul 0.2, `adjust_dtypes`) rounds both factors to TF32, with a mantissa of 10
+//! bits, wherever the GPU supports it (Ampere and later), and sums in f32. So networks trained by CUDA differ from the CPU's by
+//! about a thousandth in each product, and by more after many steps. Burn's `autotune` is not enabled, so the choice of the
+//! kernel does not depend on measured times.
 
 mod adamw;
 mod feed;
@@ -21,7 +21,7 @@ mod rows;
 mod toolkit;
 mod training;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "flex"))]
 mod tests;
 
 use ::burn::tensor::backend::AutodiffBackend;
@@ -31,10 +31,9 @@ use self::training::Training;
 use super::{Network, NeuralError, NeuralJob, Observer};
 use huracan_base::Table;
 
-/// Networks of `jobs`, in their order, trained on `device` in batches that take less than half of its free memory.
+/// Trains `jobs` on `device`, in batches that take less than half of its free memory. The results are in the order of the jobs.
 ///
-/// # Errors
-/// Of each job its own. Where Burn or the device gives up, all jobs of that batch and of the following ones say so.
+/// Each job fails on its own. If Burn or the device fails, so do all jobs of the batch and of the following batches.
 pub fn train<B: AutodiffBackend>(
     device: &B::Device,
     free_bytes: u64,
@@ -46,14 +45,14 @@ pub fn train<B: AutodiffBackend>(
 where
     B::Device: guard::Device,
 {
-    let stopped = |job: &NeuralJob| NeuralError::Stopped { job: job.name.clone() };
-    let check = |job: &NeuralJob| job.check(table, features).and(Err(stopped(job)));
+    let cancelled = |job: &NeuralJob| NeuralError::Cancelled { job: job.name.clone() };
+    let check = |job: &NeuralJob| job.check(table, features).and(Err(cancelled(job)));
     let mut results: Vec<Result<Network, NeuralError>> = jobs.iter().map(check).collect();
-    let sound = |place: &usize| matches!(results[*place], Err(NeuralError::Stopped { .. }));
-    let sound: Vec<usize> = (0..jobs.len()).filter(sound).collect();
-    // The backend's own name would ask the device for it, which may not be there.
+    let is_valid = |index: &usize| matches!(results[*index], Err(NeuralError::Cancelled { .. }));
+    let valid: Vec<usize> = (0..jobs.len()).filter(is_valid).collect();
+    // The backend's own name is read from the device, which may be missing.
     let name = format!("{device:?}");
-    let batches = plan::batches(table, jobs, &sound, free_bytes);
+    let batches = plan::batches(table, jobs, &valid, free_bytes);
     let mut failed: Option<String> = None;
     for (number, batch) in batches.iter().enumerate() {
         let (count, rows, mib) = (batch.jobs.len(), batch.rows.len(), batch.bytes >> 20);
@@ -64,7 +63,7 @@ where
             jobs = count,
             rows,
             mib,
-            "networks of a batch"
+            "training a batch of networks"
         );
         let run = || Training::<B>::new(device, table, features, jobs, batch, observer).map(Training::run);
         let outcome = match failed.take() {
@@ -72,11 +71,11 @@ where
             None => guard::guarded(device, run),
         };
         match outcome {
-            Ok(networks) => networks.into_iter().flatten().for_each(|(place, network)| results[place] = network),
+            Ok(networks) => networks.into_iter().flatten().for_each(|(index, network)| results[index] = network),
             Err(reason) => {
-                for &place in &batch.jobs {
-                    let (job, device) = (jobs[place].name.clone(), name.clone());
-                    results[place] = Err(NeuralError::Backend { job, device, reason: reason.clone() });
+                for &index in &batch.jobs {
+                    let (job, device) = (jobs[index].name.clone(), name.clone());
+                    results[index] = Err(NeuralError::Backend { job, device, reason: reason.clone() });
                 }
                 failed = Some(reason);
             }

@@ -1,4 +1,4 @@
-//! Training on the CPU: each job is one core's from its first to its last step.
+//! Training on the CPU: one core trains a job from its first to its last step.
 
 use rayon::prelude::*;
 
@@ -6,13 +6,13 @@ use super::adamw::{AdamW, clip, one_cycle};
 use super::layers::{self, Layer};
 use super::loss;
 use super::prepare::{self, Prepared};
-use super::progress::{Epoch, Observer, Progress, State};
+use super::progress::{Epoch, Observer, Progress, TrainingState};
 use super::step::{self, Workspace};
 use super::windows::Windows;
 use super::{Network, NeuralError, NeuralJob};
 use huracan_base::Table;
 
-/// Networks of `jobs`, in their order.
+/// Trains `jobs`; the results are in the same order.
 pub fn train(
     table: Table<'_>,
     features: &[String],
@@ -21,11 +21,12 @@ pub fn train(
 ) -> Vec<Result<Network, NeuralError>> {
     let one = |work: &mut Workspace, job: &NeuralJob| {
         job.check(table, features)?;
-        Training::new(table, job, observer.state(job)).run(features, work, observer)
+        Training::new(table, job, observer.resume_from(job)).run(features, work, observer)
     };
     jobs.par_iter().map_init(Workspace::default, one).collect()
 }
 
+/// A network that is being trained.
 struct Training<'a> {
     job: &'a NeuralJob,
     layers: Vec<Layer>,
@@ -33,13 +34,15 @@ struct Training<'a> {
     windows: Windows,
     progress: Progress,
     parameters: Vec<f32>,
+    /// The parameters after the best epoch.
     best: Vec<f32>,
     optimiser: AdamW,
+    /// Steps taken so far.
     step: u64,
 }
 
 impl<'a> Training<'a> {
-    fn new(table: Table<'_>, job: &'a NeuralJob, state: Option<State>) -> Self {
+    fn new(table: Table<'_>, job: &'a NeuralJob, state: Option<TrainingState>) -> Self {
         let (shape, heads) = (job.params.shape, job.heads.len());
         let layers = layers::layers(shape, table.features, heads);
         let prepared = Prepared::of(table, job);
@@ -47,13 +50,16 @@ impl<'a> Training<'a> {
         let windows = Windows::of(table, &prepared.scaler, shape.window, job.rows.start, &rows);
         let count = layers::count(&layers);
         let (progress, parameters, best, moments) = match state.filter(|state| state.fits(count)) {
-            Some(state) => (state.progress, state.parameters, state.best, (state.first, state.second)),
+            Some(state) => {
+                let moments = (state.first_moments, state.second_moments);
+                (state.progress, state.parameters, state.best_parameters, moments)
+            }
             None => {
                 let initial = prepared.initial(job);
                 (Progress::default(), initial.clone(), initial, (vec![0.0; count], vec![0.0; count]))
             }
         };
-        let step = progress.epochs.len() as u64 * prepare::steps_an_epoch(job);
+        let step = progress.epochs.len() as u64 * prepare::steps_per_epoch(job);
         let optimiser = AdamW::new(moments, step, job.params.weight_decay);
         Self { job, layers, prepared, windows, progress, parameters, best, optimiser, step }
     }
@@ -66,15 +72,15 @@ impl<'a> Training<'a> {
     ) -> Result<Network, NeuralError> {
         let job = self.job;
         while !self.progress.has_ended(job) {
-            if !observer.wants_more() {
-                return Err(NeuralError::Stopped { job: job.name.clone() });
+            if observer.is_cancelled() {
+                return Err(NeuralError::Cancelled { job: job.name.clone() });
             }
             let train_loss = self.epoch(self.progress.epochs.len() as u32, work);
             let epoch = Epoch { train_loss, validation_losses: self.validate(work) };
             if self.progress.add(job, epoch)? {
                 self.best.copy_from_slice(&self.parameters);
             }
-            observer.epoch(job, &self.progress, &|| self.state());
+            observer.on_epoch(job, &self.progress, &|| self.state());
         }
         Ok(Network {
             shape: job.params.shape,
@@ -87,32 +93,32 @@ impl<'a> Training<'a> {
         })
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> TrainingState {
         let (first, second) = self.optimiser.moments();
-        State {
+        TrainingState {
             progress: self.progress.clone(),
             parameters: self.parameters.clone(),
-            best: self.best.clone(),
-            first: first.to_vec(),
-            second: second.to_vec(),
+            best_parameters: self.best.clone(),
+            first_moments: first.to_vec(),
+            second_moments: second.to_vec(),
         }
     }
 
-    /// Goes once through the training rows, in an order of its own; mean loss over rows and heads.
+    /// Takes the steps of an epoch, which has its own order of rows. Returns the mean loss over rows and heads.
     fn epoch(&mut self, number: u32, work: &mut Workspace) -> f64 {
         let (job, heads) = (self.job, self.job.heads.len());
         let params = &job.params;
         let order = prepare::order(job, number);
-        let steps = u64::from(params.epochs) * prepare::steps_an_epoch(job);
+        let steps = u64::from(params.epochs) * prepare::steps_per_epoch(job);
         let mut losses = vec![0.0; heads];
         let mut rows = Vec::with_capacity(params.batch as usize);
-        for places in order.chunks(params.batch as usize) {
+        for positions in order.chunks(params.batch as usize) {
             rows.clear();
-            rows.extend(places.iter().map(|&place| job.train[place as usize]));
+            rows.extend(positions.iter().map(|&position| job.train[position as usize]));
             self.windows.gather(&rows, &mut work.inputs);
             work.labels.clear();
-            for &place in places {
-                work.labels.extend_from_slice(&self.prepared.train_labels[place as usize * heads..][..heads]);
+            for &position in positions {
+                work.labels.extend_from_slice(&self.prepared.train_labels[position as usize * heads..][..heads]);
             }
             let seed = (params.dropout > 0.0).then(|| prepare::dropout_seed(job, self.step));
             let dropout = seed.map(|seed| (params.dropout, seed));
@@ -128,7 +134,7 @@ impl<'a> Training<'a> {
         losses.iter().sum::<f64>() / (order.len() * heads) as f64
     }
 
-    /// Mean loss of each head over the validation rows.
+    /// Mean loss of each head over the validation rows; empty if there are none.
     fn validate(&self, work: &mut Workspace) -> Vec<f64> {
         let (job, heads) = (self.job, self.job.heads.len());
         if job.valid.is_empty() {

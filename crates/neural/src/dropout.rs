@@ -1,7 +1,7 @@
-//! Which outputs a step leaves out.
+//! Dropout: the outputs that a step drops.
 //!
-//! Every output row of a layer gets one of a thousand masks, drawn by job, step, layer and row. So a job's masks are the
-//! same alone and among others and on every backend, and a device can hold them all.
+//! Every output row of a layer gets one of 1024 masks, drawn by job, step, layer and row. So the masks of a job do not depend on
+//! the other jobs or the backend, and all masks fit a device's memory.
 
 use huracan_base::arith::draw;
 
@@ -10,16 +10,17 @@ use huracan_base::arith::draw;
 pub struct Masks {
     share: f64,
     width: usize,
-    /// `[COUNT × width]`: 0, or what keeps an output's mean.
+    /// `[COUNT × width]`: 0, or the factor that preserves the mean of an output.
     pub values: Vec<f32>,
 }
 
 impl Masks {
+    /// Number of masks.
     pub const COUNT: usize = 1024;
 
-    /// Masks of `width` outputs that leave out this share of them.
+    /// Masks of `width` outputs that drop this share of them.
     pub fn new(width: usize, share: f64) -> Self {
-        // A draw gives four outputs 16 bits each.
+        // A draw has 64 bits, 16 per output.
         let limit = (share * 65_536.0) as u64;
         let kept = (1.0 / (1.0 - limit as f64 / 65_536.0)) as f32;
         let one = |at: usize| {
@@ -29,7 +30,7 @@ impl Masks {
         Self { share, width, values: (0..Self::COUNT * width).map(one).collect() }
     }
 
-    /// These masks, made anew where they are of another kind.
+    /// The masks of this width and share; makes them if `self` has others.
     pub fn of(&mut self, width: usize, share: f64) -> &Self {
         if (self.width, self.share) != (width, share) {
             *self = Self::new(width, share);
@@ -37,11 +38,12 @@ impl Masks {
         self
     }
 
+    /// Mask `number`, `[width]`.
     pub fn row(&self, number: usize) -> &[f32] {
         &self.values[number * self.width..][..self.width]
     }
 
-    /// The mask of an output row (`row × bars + bar`) of a layer; `seed` is that of the job and step.
+    /// The number of the mask of an output row (`row × bars + bar`) of a layer; `seed` is that of the job's step.
     pub fn number(seed: u64, layer: usize, row: usize) -> usize {
         (draw(seed, layer as u64, row as u64) % Self::COUNT as u64) as usize
     }

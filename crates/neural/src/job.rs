@@ -1,4 +1,4 @@
-//! What a batch of networks is made of.
+//! The networks of a batch that are to be trained, and their hyperparameters.
 
 use std::ops::Range;
 
@@ -7,37 +7,39 @@ use serde::{Deserialize, Serialize};
 use super::{NeuralError, Shape};
 use huracan_base::Table;
 
-/// What a head learns.
+/// What an output of a network learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Head {
-    /// Log loss on labels 0 and 1; says a probability.
+    /// Log loss on labels 0 and 1; predicts a probability.
     Binary,
-    /// Squared error; says the mean, in the label's unit.
+    /// Squared error; predicts the mean, in the unit of the label.
     Value,
 }
 
-/// How a network is made and trained.
+/// The architecture and hyperparameters of a network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NeuralParams {
+    /// The architecture.
     pub shape: Shape,
-    /// Times that every training row is seen, at most.
+    /// Most epochs, 1 to 100000.
     pub epochs: u32,
-    /// Rows a step.
+    /// Rows per step, 1 to 65536.
     pub batch: u32,
-    /// Peak of the one-cycle rate (Smith 2018, linear up for three tenths of the steps, then linear down).
+    /// Peak of the one-cycle learning rate (Smith 2018): linear up for three tenths of the steps, then linear down.
     pub learning_rate: f64,
     /// Decoupled decay of the weights, not of the biases (Loshchilov and Hutter 2019).
     pub weight_decay: f64,
-    /// Share of a layer's outputs that a step leaves out.
+    /// Share of a layer's outputs that a step drops.
     pub dropout: f64,
-    /// Labels 0 and 1 become s/2 and 1 − s/2.
+    /// Label smoothing s: labels 0 and 1 become s/2 and 1 − s/2.
     pub label_smoothing: f64,
-    /// Largest norm of a step's gradient; longer ones are shortened to it. 0 leaves them as they are.
+    /// Largest norm of a step's gradient; longer gradients are shortened to it. 0 sets no limit.
     pub clip_norm: f64,
-    /// Epochs without a better validation loss after which a job stops; 0 never stops it.
+    /// Epochs without a better validation loss after which training stops; 0 never stops it.
     pub patience: u32,
+    /// Seed of the initial weights, the order of rows, and dropout.
     pub seed: u64,
 }
 
@@ -58,27 +60,33 @@ impl Default for NeuralParams {
     }
 }
 
-/// One network to be trained.
+/// One network to train.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NeuralJob {
+    /// Name of the job in errors and progress.
     pub name: String,
     /// Rows of the table that belong to the job's symbol, in the order of time: no window reaches beyond them.
     pub rows: Range<u32>,
-    /// Rows that are trained on, and their labels, `[rows × heads]`.
+    /// Rows to train on.
     pub train: Vec<u32>,
+    /// Labels of `train`, `[rows × heads]`.
     pub train_labels: Vec<f32>,
-    /// Rows whose loss says when to stop; they come after the training rows.
+    /// Rows whose loss decides when to stop; they come after the training rows.
     pub valid: Vec<u32>,
+    /// Labels of `valid`, `[rows × heads]`.
     pub valid_labels: Vec<f32>,
+    /// The outputs.
     pub heads: Vec<Head>,
+    /// Architecture and hyperparameters.
     pub params: NeuralParams,
 }
 
 impl NeuralJob {
-    /// Whether the job can be trained on `table`, whose columns have these names.
+    /// Checks whether the job can be trained on `table`, whose columns have these names.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first fault: a hyperparameter out of range, names that do not match the features, missing rows, a row outside the
+    /// job's rows, or labels that are missing or not allowed.
     pub fn check(&self, table: Table<'_>, names: &[String]) -> Result<(), NeuralError> {
         self.check_params()?;
         let (rows, features, names) = (table.rows() as u32, table.features, names.len());

@@ -1,9 +1,9 @@
-//! What a network is made of, and where its weights lie.
+//! The layers of a network, and the places of their weights among its parameters.
 //!
-//! Every layer is one product with a matrix. The first turns each bar's features into `width` channels. Then pairs of
-//! neighbouring bars become one, until one bar is left: a convolution with two taps and dilations 1, 2, 4, … (van den Oord
-//! et al. 2016), of which only what the last bar depends on is computed. Then residual blocks on that bar, then the heads. With a
-//! window of one bar there are no pairs, and the network is a residual perceptron on the feature row.
+//! Every layer is a product with one matrix. The first one turns the features of each bar into `width` channels. The next ones
+//! combine pairs of neighbouring bars until one bar is left: a convolution with two taps and dilations 1, 2, 4, … (van den Oord
+//! et al. 2016), of which only what the last bar depends on is computed. Residual blocks on that bar follow, then the heads.
+//! With a window of one bar there are no pairs, and the network is a residual perceptron on the row's features.
 
 use std::ops::Range;
 
@@ -11,14 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use huracan_base::arith::{draw, uniform};
 
-/// The architecture.
+/// The architecture of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Shape {
-    /// Bars that the network sees, the row's own the last; a power of two.
+    /// Bars per window, the row's own last: a power of two, at most [`Shape::MAX_BARS`].
     pub window: usize,
+    /// Channels per bar, 1 to 4096.
     pub width: usize,
-    /// Residual blocks after the convolution.
+    /// Residual blocks after the convolution, at most 64.
     pub blocks: usize,
 }
 
@@ -29,12 +30,15 @@ impl Default for Shape {
 }
 
 impl Shape {
-    pub const MOST_BARS: usize = 128;
+    /// Most bars per window.
+    pub const MAX_BARS: usize = 128;
 
+    /// Checks every size.
+    ///
     /// # Errors
-    /// The first size that no network has: its key, its value, and what to give.
+    /// The first size that is not allowed: its key, its value, and what to give instead.
     pub fn check(&self) -> Result<(), (&'static str, usize, &'static str)> {
-        if !(self.window.is_power_of_two() && self.window <= Self::MOST_BARS) {
+        if !(self.window.is_power_of_two() && self.window <= Self::MAX_BARS) {
             return Err(("window", self.window, "give 1, 2, 4, 8, 16, 32, 64 or 128"));
         }
         if !(1..=4096).contains(&self.width) {
@@ -47,17 +51,19 @@ impl Shape {
     }
 }
 
-/// What is added to a layer's outputs.
+/// What is added to the outputs of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
+    /// Nothing.
     Nothing,
-    /// Its inputs.
+    /// The inputs of the layer.
     Inputs,
-    /// Those of the later of its two bars.
+    /// The inputs from the later one of its two bars.
     Later,
 }
 
 impl Skip {
+    /// The name in model files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -67,20 +73,24 @@ impl Skip {
     }
 }
 
-/// `outputs = rectified(inputs × weights + biases) + skip`; the last layer, the heads, is not rectified.
+/// A layer: `outputs = relu(inputs × weights + biases) + skip`. The last layer, the heads, has no ReLU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// Products a row of the batch: bars that come out.
+    /// Bars that the layer outputs per row: its products per row.
     pub bars: usize,
+    /// Inputs per product.
     pub inputs: usize,
+    /// Outputs per product.
     pub outputs: usize,
-    /// Places of the weights, `[inputs × outputs]`, and of the biases among a network's parameters.
+    /// Places of the weights, `[inputs × outputs]`, among the network's parameters.
     pub weights: Range<usize>,
+    /// Places of the biases, `[outputs]`, among the network's parameters.
     pub biases: Range<usize>,
+    /// What is added to the outputs.
     pub skip: Skip,
 }
 
-/// The layers of a network, the heads last.
+/// The layers of a network, in order; the heads are the last one.
 pub fn layers(shape: Shape, features: usize, heads: usize) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
     let mut add = |bars: usize, inputs: usize, outputs: usize, skip: Skip| {
@@ -103,14 +113,15 @@ pub fn layers(shape: Shape, features: usize, heads: usize) -> Vec<Layer> {
     layers
 }
 
-/// Parameters of a network with these layers.
+/// Number of parameters of a network with these layers.
 pub fn count(layers: &[Layer]) -> usize {
     layers.last().map_or(0, |layer| layer.biases.end)
 }
 
-/// Weights to begin with: uniform, of the variance that keeps rectified values' (He et al. 2015), less for the layers beside a
-/// skip, of which there are several in a row, and a tenth of that for the heads, which begin near their biases; biases of 0.
-pub fn initial(shape: Shape, features: usize, heads: usize, seed: u64) -> Vec<f32> {
+/// Initial weights and biases. Weights are uniform, with the variance that ReLU preserves (He et al. 2015). For the layers after
+/// the first, most of which add to a skip connection, the variance is divided by their number. The weights of the heads are
+/// another ten times smaller, so that outputs start near the biases. Biases are 0.
+pub fn initial_parameters(shape: Shape, features: usize, heads: usize, seed: u64) -> Vec<f32> {
     let layers = layers(shape, features, heads);
     let mut values = vec![0.0; count(&layers)];
     for (number, layer) in layers.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! Neural networks, trained for all symbols, folds and seeds at once.
 //!
-//! A network sees a row of features and the bars before it, [`Shape::window`] in all, and has several heads: win_long,
-//! win_short and edge_bps together. On the CPU a job stays in one core's cache from its first batch to its last, and jobs
-//! share the cores: a job gives the same network alone and among any others. On a GPU all jobs take each step together
-//! ([`Backend`]).
+//! A network reads the features of a window of bars, [`Shape::window`] in all and the row's own last, and has several heads,
+//! such as win_long, win_short and edge_bps. On the CPU, a job stays in the cache of one core from its first to its last
+//! batch, and jobs share the cores: a job results in the same network whatever the other jobs are. On a GPU, all jobs take
+//! each step together (see [`Backend`]).
 
 mod adamw;
 #[cfg(feature = "burn")]
@@ -30,8 +30,8 @@ mod tests;
 pub use burn::headers as cuda_headers;
 pub use error::NeuralError;
 pub use job::{Head, NeuralJob, NeuralParams};
-pub use layers::{Layer, Shape, Skip, initial};
+pub use layers::{Layer, Shape, Skip, initial_parameters};
 pub use network::Network;
-pub use progress::{Epoch, Observer, Progress, State};
+pub use progress::{Epoch, Observer, Progress, TrainingState};
 pub use scaler::Scaler;
 pub use train::{Backend, train};

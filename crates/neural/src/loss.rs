@@ -1,9 +1,10 @@
-//! What a network is judged by.
+//! The losses of the heads, and their slopes.
 
 use super::Head;
 
-/// Losses of `rows × heads` outputs and their slopes: a binary head's log loss on smoothed labels, half the squared
-/// distance of a value's. Adds each head's loss, summed over rows, to `losses`; `slopes` are those of the mean over rows and heads.
+/// Losses of the outputs `[rows × heads]`, and their slopes: log loss on smoothed labels for binary heads, half the squared
+/// distance for value heads. Adds the loss of each head, summed over rows, to `losses`; `slopes` become those of the mean over
+/// rows and heads.
 pub fn losses_and_slopes(
     heads: &[Head],
     outputs: &[f32],
@@ -29,7 +30,7 @@ pub fn losses_and_slopes(
     }
 }
 
-/// Adds each head's loss, summed over rows, to `losses`; labels as they are.
+/// Adds the loss of each head, summed over rows, to `losses`. Labels are not smoothed.
 pub fn losses(heads: &[Head], outputs: &[f32], labels: &[f32], losses: &mut [f64]) {
     for (outputs, labels) in outputs.chunks_exact(heads.len()).zip(labels.chunks_exact(heads.len())) {
         for (head, kind) in heads.iter().enumerate() {
@@ -41,7 +42,7 @@ pub fn losses(heads: &[Head], outputs: &[f32], labels: &[f32], losses: &mut [f64
     }
 }
 
-/// Log loss of a score, and its slope: ln(1 + eˢ) − ls, and σ(s) − l.
+/// Log loss of a score s with the label l, and its slope: ln(1 + eˢ) − ls, and σ(s) − l.
 fn binary(score: f32, label: f32) -> (f32, f32) {
     let small = (-score.abs()).exp();
     let loss = score.max(0.0) + small.ln_1p() - label * score;

@@ -1,6 +1,6 @@
-//! Products of matrices, by the `matrixmultiply` crate, on the calling thread.
+//! Matrix products by the `matrixmultiply` crate, on the calling thread.
 
-/// A matrix of `rows × columns` inside a slice.
+/// A matrix `[rows × columns]` in a slice.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
     values: &'a [f32],
@@ -10,30 +10,30 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Row after row.
+    /// A row-major matrix.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(values.len(), rows * columns, "a matrix fills its slice");
+        assert_eq!(values.len(), rows * columns, "the slice has the size of the matrix");
         Self { values, rows, columns, transposed: false }
     }
 
-    /// The same values with rows and columns changed over.
+    /// The same values with rows and columns exchanged.
     pub fn transposed(self) -> Self {
         Self { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
     }
 
-    /// Distances of neighbours in a column, and in a row.
+    /// Distance of neighbours in a column, and in a row.
     fn strides(&self) -> (isize, isize) {
         if self.transposed { (1, self.rows as isize) } else { (self.columns as isize, 1) }
     }
 }
 
-/// `out = a × b`, or `out += a × b`; `out` is row after row.
+/// `out = a × b`, or with `add` `out += a × b`; `out` is row-major.
 pub fn multiply(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], add: bool) {
-    assert_eq!(a.columns, b.rows, "the inner sizes of a product are equal");
-    assert_eq!(out.len(), a.rows * b.columns, "a product fills its slice");
+    assert_eq!(a.columns, b.rows, "the inner dimensions are equal");
+    assert_eq!(out.len(), a.rows * b.columns, "the slice has the size of the product");
     let ((a_rows, a_columns), (b_rows, b_columns)) = (a.strides(), b.strides());
-    // SAFETY: by the checks here and in `Matrix::new`, every place that sizes and strides reach lies inside the slices,
-    // and `out` is borrowed alone.
+    // SAFETY: the checks here and in `Matrix::new` keep every element that sizes and strides reach within the slices, and
+    // `out` is borrowed mutably, so it overlaps neither factor.
     unsafe {
         matrixmultiply::sgemm(
             a.rows,

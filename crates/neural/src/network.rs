@@ -10,51 +10,59 @@ use super::{Epoch, Head, Progress, Scaler, Shape};
 use huracan_base::Table;
 use huracan_base::arith;
 
-/// Weights, and what turns features into their inputs and their outputs into predictions.
+/// The parameters of a network, and the scalers of its inputs and outputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
+    /// The architecture.
     pub shape: Shape,
+    /// The outputs.
     pub heads: Vec<Head>,
+    /// Names of the features, in the order of a row's values.
     pub features: Vec<String>,
+    /// Scales the features.
     pub scaler: Scaler,
-    /// Of the labels of value heads; mean 0 and scale 1 for the others.
+    /// Scales the labels of value heads; mean 0 and scale 1 for binary heads.
     pub label_scaler: Scaler,
-    /// All weights and biases, in the order of [`layers`](super::layers).
+    /// All weights and biases, at the places that [`layers`](Self::layers) gives.
     pub parameters: Vec<f32>,
-    /// What each epoch came to; the network is that of the best.
+    /// The losses of all epochs; the parameters are those of the best one.
     pub progress: Progress,
 }
 
 impl Network {
-    /// The epoch whose network this is; none of a network that was never trained.
-    pub fn best(&self) -> Option<&Epoch> {
+    /// The epoch that the parameters are from; none if the network was never trained.
+    pub fn best_epoch(&self) -> Option<&Epoch> {
         self.progress.epochs.get(self.progress.best_epoch)
     }
 
-    /// Its layers, and where their weights lie among the parameters.
+    /// The layers, and the places of their weights and biases among the parameters.
     pub fn layers(&self) -> Vec<Layer> {
         layers::layers(self.shape, self.features.len(), self.heads.len())
     }
 
-    /// What the heads say of some rows, `[rows × heads]`: probabilities, and values in the label's unit. `first` is the
-    /// first row of their symbol: earlier bars of a window count as missing.
+    /// The predictions for some rows, `[rows × heads]`: probabilities, and values in the unit of the label. `first` is the first
+    /// row of their symbol: bars of a window before it count as missing.
+    ///
+    /// # Panics
+    /// The table has other features than the network, a row is outside it, or the parameters do not match the shape.
     pub fn predict(&self, table: Table<'_>, first: u32, rows: &[u32]) -> Vec<f64> {
         const BATCH: usize = 256;
+        assert_eq!(table.features, self.features.len(), "the table has the features of the network");
         let layers = self.layers();
         let windows = Windows::of(table, &self.scaler, self.shape.window, first, rows);
         let mut work = Workspace::default();
-        let mut says = Vec::with_capacity(rows.len() * self.heads.len());
+        let mut predictions = Vec::with_capacity(rows.len() * self.heads.len());
         for batch in rows.chunks(BATCH) {
             windows.gather(batch, &mut work.inputs);
             let scores = step::forward(&layers, &self.parameters, &mut work, batch.len(), None);
             for scores in scores.chunks_exact(self.heads.len()) {
-                says.extend(scores.iter().enumerate().map(|(head, &score)| self.says(head, score)));
+                predictions.extend(scores.iter().enumerate().map(|(head, &score)| self.prediction(head, score)));
             }
         }
-        says
+        predictions
     }
 
-    fn says(&self, head: usize, score: f32) -> f64 {
+    fn prediction(&self, head: usize, score: f32) -> f64 {
         match self.heads[head] {
             Head::Binary => arith::sigmoid(f64::from(score)),
             Head::Value => {
@@ -63,8 +71,8 @@ impl Network {
         }
     }
 
-    /// SHA-256 of shape, scalers and parameters. Equal jobs give equal networks on machines of one kind; products are made with the
-    /// widest instructions that there are, which round otherwise.
+    /// SHA-256 (hex) of shape, scalers and parameters. Equal jobs result in equal networks only on machines of one kind: products
+    /// use the widest vector instructions of the machine, and these round differently.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         for size in [self.shape.window, self.shape.width, self.shape.blocks, self.heads.len(), self.features.len()] {

@@ -1,27 +1,27 @@
-//! How far training has come, and who listens to it.
+//! The progress of training: epochs, the state that training can resume from, and the observer.
 
 use serde::{Deserialize, Serialize};
 
 use super::{NeuralError, NeuralJob};
 
-/// What one epoch came to.
+/// The losses of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// Mean over rows and heads, with dropout and smoothed labels, while the weights moved.
+    /// Mean over training rows and heads, with dropout and smoothed labels, while the weights change.
     pub train_loss: f64,
-    /// Mean over the validation rows, of each head; values in standard deviations of the training labels. Empty without
-    /// such rows.
+    /// Mean over the validation rows per head, for value heads in standard deviations of the training labels. Empty without
+    /// validation rows.
     pub validation_losses: Vec<f64>,
 }
 
 impl Epoch {
-    /// Mean over heads; none without validation rows.
+    /// Mean validation loss over heads; none without validation rows.
     pub fn validation_loss(&self) -> Option<f64> {
         let losses = &self.validation_losses;
         (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
     }
 
-    /// What epochs are compared by: the validation loss, or the training loss where there is none.
+    /// The loss that epochs are compared by: the validation loss, or the training loss if there is none.
     pub fn loss(&self) -> f64 {
         self.validation_loss().unwrap_or(self.train_loss)
     }
@@ -30,15 +30,17 @@ impl Epoch {
 /// The epochs of a job so far, and the best of them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Progress {
+    /// All epochs, in their order.
     pub epochs: Vec<Epoch>,
+    /// Index of the best epoch, the first one of equal ones.
     pub best_epoch: usize,
 }
 
 impl Progress {
-    /// Takes in the next epoch, and says whether it is the best one.
+    /// Adds the next epoch, and returns whether it is the best one.
     ///
     /// # Errors
-    /// A loss that is no number.
+    /// [`NeuralError::Diverged`] if a loss is not finite.
     pub fn add(&mut self, job: &NeuralJob, epoch: Epoch) -> Result<bool, NeuralError> {
         if !epoch.loss().is_finite() || !epoch.train_loss.is_finite() {
             return Err(NeuralError::Diverged { job: job.name.clone(), epoch: self.epochs.len() as u32 });
@@ -51,7 +53,7 @@ impl Progress {
         Ok(best)
     }
 
-    /// Whether no further epoch follows.
+    /// Whether training has ended: after the last epoch, or by early stopping.
     pub fn has_ended(&self, job: &NeuralJob) -> bool {
         let (params, done) = (&job.params, self.epochs.len());
         let idle = done.saturating_sub(self.best_epoch + 1);
@@ -59,41 +61,47 @@ impl Progress {
     }
 }
 
-/// All that training goes on from, after an epoch.
+/// The state after an epoch, from which training can resume.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct State {
+pub struct TrainingState {
+    /// The epochs so far.
     pub progress: Progress,
-    /// Weights and biases, in the order of [`layers`](super::layers), now and after the best epoch.
+    /// Weights and biases, at the places that [`Network::layers`](super::Network::layers) gives.
     pub parameters: Vec<f32>,
-    pub best: Vec<f32>,
-    /// Moments of the gradient.
-    pub first: Vec<f32>,
-    pub second: Vec<f32>,
+    /// The parameters after the best epoch.
+    #[serde(rename = "best")]
+    pub best_parameters: Vec<f32>,
+    /// First moments of the gradient.
+    #[serde(rename = "first")]
+    pub first_moments: Vec<f32>,
+    /// Second moments of the gradient.
+    #[serde(rename = "second")]
+    pub second_moments: Vec<f32>,
 }
 
-impl State {
-    /// Whether this is a state of a job with so many parameters.
-    pub fn fits(&self, parameters: usize) -> bool {
-        let sizes = [&self.parameters, &self.best, &self.first, &self.second].map(Vec::len);
+impl TrainingState {
+    /// Whether this is a state of a network with this many parameters.
+    pub(crate) fn fits(&self, parameters: usize) -> bool {
+        let sizes = [&self.parameters, &self.best_parameters, &self.first_moments, &self.second_moments].map(Vec::len);
         sizes == [parameters; 4] && self.progress.best_epoch < self.progress.epochs.len()
     }
 }
 
-/// Who listens to training. It is asked and told from several threads.
+/// Follows training, and can cancel or resume it. It is called from several threads.
 pub trait Observer: Sync {
-    /// Once it says no, jobs stop after their epoch at hand.
-    fn wants_more(&self) -> bool {
-        true
+    /// Whether training is cancelled: jobs end after their current epoch.
+    fn is_cancelled(&self) -> bool {
+        false
     }
 
-    /// Where a job's training goes on from; none begins it.
-    fn state(&self, _job: &NeuralJob) -> Option<State> {
+    /// The state from which a job resumes; none starts it from the beginning.
+    fn resume_from(&self, _job: &NeuralJob) -> Option<TrainingState> {
         None
     }
 
-    /// An epoch has ended; `state` makes what training would go on from, which costs a copy of the weights.
-    fn epoch(&self, _job: &NeuralJob, _progress: &Progress, _state: &dyn Fn() -> State) {}
+    /// Called after every epoch of a job. `state` makes the state to resume from, at the cost of a copy of the parameters.
+    fn on_epoch(&self, _job: &NeuralJob, _progress: &Progress, _state: &dyn Fn() -> TrainingState) {}
 }
 
-/// Listens to nothing.
+/// Does nothing.
 impl Observer for () {}

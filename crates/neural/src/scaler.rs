@@ -1,29 +1,35 @@
-//! Features and labels of one size.
+//! Standardises features and labels.
 
 use serde::{Deserialize, Serialize};
 
 use huracan_base::Table;
 
-/// Mean and spread of each column over the training rows alone. A missing value becomes the mean.
+/// Mean and scale of each column, from the training rows only. A missing value becomes the mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scaler {
+    /// Mean per column.
     pub mean: Vec<f32>,
-    /// One over the standard deviation; 0 for a column that stands still, which then says nothing.
+    /// One over the standard deviation per column; 0 for a constant column, which then has no effect.
     pub scale: Vec<f32>,
 }
 
 impl Scaler {
-    /// Farther than this many standard deviations from the mean, a value counts as this far: one wild bar must not drown
-    /// the rest.
-    pub const REACH: f32 = 8.0;
+    /// Values are clipped to this many standard deviations from the mean, so that one extreme bar cannot dominate the rest.
+    pub const MAX_DEVIATIONS: f32 = 8.0;
 
-    /// Of some rows of a table.
+    /// The scaler of some rows of a table.
+    ///
+    /// # Panics
+    /// A row is outside the table.
     pub fn of(table: Table<'_>, rows: &[u32]) -> Self {
         let row = |row: &u32| &table.values[*row as usize * table.features..][..table.features];
         Self::from_rows(table.features, rows.iter().map(row))
     }
 
-    /// Of labels `[rows × heads]`.
+    /// The scaler of labels `[rows × heads]`.
+    ///
+    /// # Panics
+    /// There are no heads.
     pub fn of_labels(labels: &[f32], heads: usize) -> Self {
         Self::from_rows(heads, labels.chunks_exact(heads))
     }
@@ -50,18 +56,18 @@ impl Scaler {
         }
         let scale = |(square, (&n, mean)): (&f64, (&u32, &f64))| {
             let deviation = (square / f64::from(n.max(1))).sqrt();
-            // What is left of rounding is no spread.
+            // A deviation of the size of rounding errors counts as 0.
             if deviation > 1e-7 * mean.abs() && deviation > 0.0 { (1.0 / deviation) as f32 } else { 0.0 }
         };
         let scale = squares.iter().zip(count.iter().zip(&mean)).map(scale).collect();
         Self { mean: mean.iter().map(|&mean| mean as f32).collect(), scale }
     }
 
-    /// Scales a row into `out`.
+    /// Scales a row into `out`, both `[columns]`.
     pub fn apply(&self, row: &[f32], out: &mut [f32]) {
         for (((&value, out), mean), scale) in row.iter().zip(out).zip(&self.mean).zip(&self.scale) {
             let scaled = (value - mean) * scale;
-            *out = if scaled.is_nan() { 0.0 } else { scaled.clamp(-Self::REACH, Self::REACH) };
+            *out = if scaled.is_nan() { 0.0 } else { scaled.clamp(-Self::MAX_DEVIATIONS, Self::MAX_DEVIATIONS) };
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One batch forward and back, with all that lies between in one core's cache.
+//! The forward and the backward pass of one batch on the CPU. All intermediate values stay in the cache of one core.
 
 use super::Head;
 use super::dropout::Masks;
@@ -6,27 +6,29 @@ use super::layers::{Layer, Skip};
 use super::loss;
 use super::matrix::{Matrix, multiply};
 
-/// Memory of a thread for one network at a time.
+/// Working memory of a thread, for one network at a time.
 #[derive(Default)]
 pub struct Workspace {
     /// Scaled features of the batch, `[rows × bars × features]`.
     pub inputs: Vec<f32>,
-    /// `[rows × heads]`.
+    /// Labels of the batch, `[rows × heads]`.
     pub labels: Vec<f32>,
     /// Outputs of each layer, `[rows × bars × outputs]`.
     outputs: Vec<Vec<f32>>,
-    /// By what a change of an output's sum comes through: 0 where it was below 0 or left out.
+    /// Derivative of each output by its sum: 0 where the sum was not above 0 or the output was dropped.
     gates: Vec<Vec<f32>>,
-    /// Slopes of the loss by a layer's outputs, and by its sums.
+    /// Slopes of the loss with respect to the outputs of the current layer.
     slopes: Vec<f32>,
+    /// Slopes with respect to its sums.
     sums: Vec<f32>,
+    /// Slopes with respect to its inputs.
     next: Vec<f32>,
-    /// `[parameters]`.
+    /// Gradient of the loss, `[parameters]`.
     pub gradient: Vec<f32>,
     masks: Masks,
 }
 
-/// Gives `values` this length, whatever is in them.
+/// The first `length` entries of `values`, which grows if it is shorter. Their content is arbitrary.
 fn resize(values: &mut Vec<f32>, length: usize) -> &mut [f32] {
     if values.len() < length {
         values.resize(length, 0.0);
@@ -34,8 +36,8 @@ fn resize(values: &mut Vec<f32>, length: usize) -> &mut [f32] {
     &mut values[..length]
 }
 
-/// Scores of `rows` rows whose scaled features are `inputs`, `[rows × heads]`; `dropout` is the share of the outputs to
-/// leave out, and the seed of the step.
+/// Forward pass of `rows` rows with the scaled features `work.inputs`. Returns their scores, `[rows × heads]`. `dropout` is the
+/// share of the outputs to drop, and the seed of the step.
 pub fn forward<'a>(
     layers: &[Layer],
     parameters: &[f32],
@@ -79,7 +81,7 @@ pub fn forward<'a>(
     work.outputs.last().map_or(&[], |outputs| &outputs[..rows * heads])
 }
 
-/// Adds to a layer's outputs what it does not change of its inputs.
+/// Adds the inputs of a layer's skip connection to its outputs.
 fn skip(layer: &Layer, inputs: &[f32], outputs: &mut [f32]) {
     let later = match layer.skip {
         Skip::Nothing => return,
@@ -93,8 +95,8 @@ fn skip(layer: &Layer, inputs: &[f32], outputs: &mut [f32]) {
     }
 }
 
-/// The gradient of the mean loss of the rows that [`forward`] has gone through, into `work.gradient`; adds each head's
-/// loss, summed over rows, to `losses`.
+/// Backward pass of the rows of the last [`forward`]. Writes the gradient of their mean loss to `work.gradient`, and adds the
+/// loss of each head, summed over rows, to `losses`.
 pub fn backward(
     layers: &[Layer],
     heads: &[Head],
@@ -138,13 +140,13 @@ pub fn backward(
         let weights = Matrix::new(&parameters[layer.weights.clone()], layer.inputs, layer.outputs);
         let next = resize(&mut work.next, products * layer.inputs);
         multiply(sums_matrix, weights.transposed(), next, false);
-        skipped(layer, slopes, next);
+        skip_backward(layer, slopes, next);
         std::mem::swap(&mut work.slopes, &mut work.next);
     }
 }
 
-/// Adds to the slopes by a layer's inputs what comes past it: the way back of [`skip`].
-fn skipped(layer: &Layer, slopes: &[f32], next: &mut [f32]) {
+/// Adds the slopes of a layer's skip connection to those of its inputs: the backward pass of [`skip`].
+fn skip_backward(layer: &Layer, slopes: &[f32], next: &mut [f32]) {
     let later = match layer.skip {
         Skip::Nothing => return,
         Skip::Inputs => 0,

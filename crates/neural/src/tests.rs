@@ -42,7 +42,7 @@ pub(crate) fn job(name: &str, rows: u32, train: u32, label: impl Fn(u32) -> [f32
     }
 }
 
-/// Labels that a feature of the row, and one of the bar before, tell.
+/// Labels that depend on a feature of the row and on one of the bar before.
 pub(crate) fn planted(values: &[f32]) -> impl Fn(u32) -> [f32; 3] {
     let value = |row: u32, feature: usize| {
         let value = values[row as usize * FEATURES + feature];
@@ -76,15 +76,15 @@ fn loss_and_gradient(
 }
 
 #[test]
-fn the_gradient_is_what_finite_differences_say() {
+fn the_gradient_agrees_with_finite_differences() {
     for shape in [Shape { window: 1, width: 8, blocks: 2 }, Shape { window: 8, width: 5, blocks: 1 }] {
         let layers = layers::layers(shape, FEATURES, HEADS.len());
-        let mut parameters = layers::initial(shape, FEATURES, HEADS.len(), 3);
-        // Heads begin small, and what little they let through would drown in rounding.
+        let mut parameters = layers::initial_parameters(shape, FEATURES, HEADS.len(), 3);
+        // The weights of the heads start small, and the slopes that pass through them would be lost in rounding errors.
         if let Some(heads) = layers.last() {
             parameters[heads.weights.clone()].iter_mut().for_each(|weight| *weight *= 10.0);
         }
-        // At biases of 0 a row of zeros would sit on the bend of the rectifier, where there is no slope.
+        // With biases of 0, a row of zeros would be at the kink of the ReLU, where there is no slope.
         for layer in &layers {
             layer.biases.clone().for_each(|at| parameters[at] = 0.1 * noise(2, at));
         }
@@ -94,17 +94,17 @@ fn the_gradient_is_what_finite_differences_say() {
             .map(|at| if at % 3 == 2 { noise(5, at) } else { f32::from(u8::from(noise(5, at) > 0.0)) })
             .collect();
         let (_, gradient) = loss_and_gradient(&layers, &parameters, &inputs, &labels, 0.1);
-        // Along directions, so that rounding of f32 does not drown a single weight's share. A direction may cross the bend
-        // of a rectifier, and then differs a little: most do not.
+        // Along random directions, because the effect of a single weight would be lost in f32 rounding. A direction may cross
+        // the kink of a ReLU and then differ a little; most do not.
         for (number, layer) in layers.iter().enumerate() {
             for places in [layer.weights.clone(), layer.biases.clone()] {
                 let norm = gradient[places.clone()].iter().map(|slope| f64::from(slope * slope)).sum::<f64>().sqrt();
                 let agrees = |direction: &u64| {
-                    let way = |at: usize| noise(100 + direction, at);
-                    let slope: f64 = places.clone().map(|at| f64::from(gradient[at]) * f64::from(way(at))).sum();
+                    let component = |at: usize| noise(100 + direction, at);
+                    let slope: f64 = places.clone().map(|at| f64::from(gradient[at]) * f64::from(component(at))).sum();
                     let at_distance = |distance: f32| {
                         let mut moved = parameters.clone();
-                        places.clone().for_each(|at| moved[at] += distance * way(at));
+                        places.clone().for_each(|at| moved[at] += distance * component(at));
                         loss_and_gradient(&layers, &moved, &inputs, &labels, 0.1).0
                     };
                     let difference = (at_distance(5e-4) - at_distance(-5e-4)) / 1e-3;
@@ -118,7 +118,7 @@ fn the_gradient_is_what_finite_differences_say() {
 }
 
 #[test]
-fn sixty_four_rows_are_learned_by_heart() {
+fn sixty_four_rows_can_be_memorised() {
     let values = table(64);
     let mut job =
         job("heart", 64, 64, |row| [noise(8, row as usize).max(0.0).ceil(), 1.0, 10.0 * noise(9, row as usize)]);
@@ -136,27 +136,27 @@ fn sixty_four_rows_are_learned_by_heart() {
     };
     let network = train_all(&values, &[job]).remove(0).unwrap();
     let first = network.progress.epochs[0].train_loss;
-    let last = network.best().unwrap().train_loss;
+    let last = network.best_epoch().unwrap().train_loss;
     assert!(first > 0.3 && last < 0.01, "{first} {last}");
 }
 
 #[test]
-fn a_planted_signal_is_found_and_shuffled_labels_say_nothing() {
+fn a_planted_signal_is_found_and_shuffled_labels_are_not_learned() {
     let values = table(1200);
     let signal = planted(&values);
     let shuffled = |row: u32| signal(draw(12, 0, u64::from(row)) as u32 % 1200);
     let jobs = [job("planted", 1200, 900, &signal), job("shuffled", 1200, 900, shuffled)];
     let networks: Vec<Network> = train_all(&values, &jobs).into_iter().map(Result::unwrap).collect();
-    let losses = |network: &Network| network.best().unwrap().validation_losses.clone();
-    // What guessing by the labels' frequency costs: ln 2 at one half, half the variance of a value.
+    let losses = |network: &Network| network.best_epoch().unwrap().validation_losses.clone();
+    // The loss of a guess by the frequency of the labels: ln 2 if it is one half, and half the variance of a value.
     let (found, nothing) = (losses(&networks[0]), losses(&networks[1]));
     assert!(found[0] < 0.5 && found[2] < 0.3, "{found:?}");
     assert!(nothing[0] > 0.66 && nothing[2] > 0.45, "{nothing:?}");
 }
 
 #[test]
-fn a_window_sees_the_bar_before() {
-    // The label is a feature of the bar before alone.
+fn a_window_includes_the_bar_before() {
+    // The label is a feature of the bar before.
     let values = table(1200);
     let label = |row: u32| {
         let value = values[(row.max(1) as usize - 1) * FEATURES + 2];
@@ -167,12 +167,12 @@ fn a_window_sees_the_bar_before() {
     let mut window = alone.clone();
     window.params.shape.window = 4;
     let networks: Vec<Network> = train_all(&values, &[alone, window]).into_iter().map(Result::unwrap).collect();
-    let loss = |network: &Network| network.best().unwrap().validation_losses[0];
+    let loss = |network: &Network| network.best_epoch().unwrap().validation_losses[0];
     assert!(loss(&networks[0]) > 0.66 && loss(&networks[1]) < 0.3, "{} {}", loss(&networks[0]), loss(&networks[1]));
 }
 
 #[test]
-fn a_job_gives_the_same_network_alone_and_among_others() {
+fn a_job_results_in_the_same_network_alone_and_among_others() {
     let values = table(600);
     let jobs: Vec<NeuralJob> = (0..5)
         .map(|seed| {
@@ -192,7 +192,7 @@ fn a_job_gives_the_same_network_alone_and_among_others() {
 }
 
 #[test]
-fn nothing_after_the_training_rows_reaches_the_scaler_or_the_weights() {
+fn rows_after_the_training_rows_affect_neither_the_scaler_nor_the_weights() {
     let values = table(600);
     let mut job = job("past", 600, 400, planted(&values));
     job.params.patience = 0;
@@ -208,7 +208,7 @@ fn nothing_after_the_training_rows_reaches_the_scaler_or_the_weights() {
 }
 
 #[test]
-fn a_window_ends_at_the_symbols_first_row() {
+fn a_window_does_not_reach_before_the_symbols_first_row() {
     let mut values = table(600);
     let mut job = job("second symbol", 600, 500, planted(&values));
     job.rows = 200..600;
@@ -230,7 +230,7 @@ fn a_window_ends_at_the_symbols_first_row() {
 }
 
 #[test]
-fn the_best_epoch_is_kept_and_a_job_that_gets_no_better_stops() {
+fn the_best_epoch_is_kept_and_a_job_that_does_not_improve_stops() {
     let values = table(600);
     let mut job = job("noise", 600, 300, |row| {
         [
@@ -245,21 +245,21 @@ fn the_best_epoch_is_kept_and_a_job_that_gets_no_better_stops() {
     assert_eq!(network.progress.epochs.len() - 1 - network.progress.best_epoch, 3);
     let losses: Vec<f64> = network.progress.epochs.iter().filter_map(Epoch::validation_loss).collect();
     assert!(losses.iter().all(|&loss| loss >= losses[network.progress.best_epoch]));
-    // The weights are those of that epoch: their loss on the validation rows is its own.
+    // The weights are those of that epoch: they have its loss on the validation rows.
     let table = Table { values: &values, features: FEATURES };
     let rows: Vec<u32> = (300..600).collect();
-    let says = network.predict(table, 0, &rows);
+    let predictions = network.predict(table, 0, &rows);
     let loss: f64 = rows
         .iter()
-        .zip(says.chunks_exact(3))
-        .map(|(&row, says)| if noise(20, row as usize) > 0.0 { -says[0].ln() } else { -(1.0 - says[0]).ln() })
+        .zip(predictions.chunks_exact(3))
+        .map(|(&row, heads)| if noise(20, row as usize) > 0.0 { -heads[0].ln() } else { -(1.0 - heads[0]).ln() })
         .sum::<f64>()
         / rows.len() as f64;
-    assert!((loss - network.best().unwrap().validation_losses[0]).abs() < 1e-5);
+    assert!((loss - network.best_epoch().unwrap().validation_losses[0]).abs() < 1e-5);
 }
 
 #[test]
-fn what_cannot_be_trained_is_named() {
+fn a_job_that_cannot_be_trained_is_an_error() {
     let values = table(100);
     let good = job("job", 100, 80, planted(&values));
     let with = |change: &dyn Fn(&mut NeuralJob)| {
@@ -272,7 +272,7 @@ fn what_cannot_be_trained_is_named() {
         with(&|job| job.params.learning_rate = f64::NAN),
         "job: learning_rate is NaN; give a rate above 0, up to 1"
     );
-    assert_eq!(with(&|job| job.train[0] = 100), "job: row 100 lies outside the job's rows 0 to 100");
+    assert_eq!(with(&|job| job.train[0] = 100), "job: row 100 is outside the job's rows 0 to 100");
     assert_eq!(with(&|job| job.train_labels[4] = 0.5), "job: the label of row 1 is 0.5; give 0 or 1");
     assert_eq!(
         with(&|job| job.train_labels[5] = f32::INFINITY),
@@ -283,14 +283,14 @@ fn what_cannot_be_trained_is_named() {
     assert_eq!(with(&|job| (job.valid, job.valid_labels) = Default::default()), "job: no rows to validate on");
     let few = train(Table { values: &values, features: FEATURES }, &names()[1..], std::slice::from_ref(&good), &());
     assert_eq!(few[0].as_ref().unwrap_err().to_string(), "job: 5 names for 6 features");
-    struct Nobody;
-    impl Observer for Nobody {
-        fn wants_more(&self) -> bool {
-            false
+    struct Cancels;
+    impl Observer for Cancels {
+        fn is_cancelled(&self) -> bool {
+            true
         }
     }
-    let stopped = train(Table { values: &values, features: FEATURES }, &names(), &[good], &Nobody);
-    assert_eq!(stopped[0].as_ref().unwrap_err().to_string(), "job: stopped");
+    let cancelled = train(Table { values: &values, features: FEATURES }, &names(), &[good], &Cancels);
+    assert_eq!(cancelled[0].as_ref().unwrap_err().to_string(), "job: cancelled");
 }
 
 #[test]
@@ -305,40 +305,41 @@ fn constant_and_missing_columns_and_one_class_train_without_a_nan() {
     job.params.epochs = 100;
     let network = train_all(&values, &[job]).remove(0).unwrap();
     assert_eq!((network.scaler.scale[0], network.scaler.scale[1]), (0.0, 0.0));
-    let says = network.predict(Table { values: &values, features: FEATURES }, 0, &(0..200).collect::<Vec<_>>());
-    assert!(says.iter().all(|value| value.is_finite()));
-    assert!(says.chunks_exact(3).all(|says| says[0] > 0.9 && says[1] < 0.1 && (says[2] - 7.0).abs() < 1.0));
+    let predictions = network.predict(Table { values: &values, features: FEATURES }, 0, &(0..200).collect::<Vec<_>>());
+    assert!(predictions.iter().all(|value| value.is_finite()));
+    let is_learned = |heads: &[f64]| heads[0] > 0.9 && heads[1] < 0.1 && (heads[2] - 7.0).abs() < 1.0;
+    assert!(predictions.chunks_exact(3).all(is_learned));
 }
 
-/// Stops every job after an epoch, and keeps what it would go on from.
-pub(crate) struct StopAt {
+/// Cancels every job after an epoch, and keeps the state to resume from.
+pub(crate) struct StopAfter {
     pub epochs: usize,
-    pub kept: Mutex<Option<State>>,
+    pub kept: Mutex<Option<TrainingState>>,
 }
 
-impl Observer for StopAt {
-    fn wants_more(&self) -> bool {
-        self.kept.lock().unwrap().is_none()
+impl Observer for StopAfter {
+    fn is_cancelled(&self) -> bool {
+        self.kept.lock().unwrap().is_some()
     }
 
-    fn epoch(&self, _: &NeuralJob, progress: &Progress, state: &dyn Fn() -> State) {
+    fn on_epoch(&self, _: &NeuralJob, progress: &Progress, state: &dyn Fn() -> TrainingState) {
         if progress.epochs.len() == self.epochs {
             *self.kept.lock().unwrap() = Some(state());
         }
     }
 }
 
-/// Goes on from a state.
-pub(crate) struct GoOn(pub State);
+/// Resumes every job from a state.
+pub(crate) struct ResumeFrom(pub TrainingState);
 
-impl Observer for GoOn {
-    fn state(&self, _: &NeuralJob) -> Option<State> {
+impl Observer for ResumeFrom {
+    fn resume_from(&self, _: &NeuralJob) -> Option<TrainingState> {
         Some(self.0.clone())
     }
 }
 
 #[test]
-fn a_job_that_was_stopped_goes_on_to_the_same_network() {
+fn a_cancelled_job_resumes_to_the_same_network() {
     let values = table(600);
     let table = Table { values: &values, features: FEATURES };
     let mut job = job("stopped", 600, 400, planted(&values));
@@ -346,25 +347,25 @@ fn a_job_that_was_stopped_goes_on_to_the_same_network() {
     let jobs = [job];
     let whole = train(table, &names(), &jobs, &()).remove(0).unwrap();
     for epochs in [1, 4, 12] {
-        let stop = StopAt { epochs, kept: Mutex::default() };
+        let stop = StopAfter { epochs, kept: Mutex::default() };
         let stopped = train(table, &names(), &jobs, &stop).remove(0);
         assert_eq!(stopped.is_err(), epochs < 12, "{stopped:?}");
-        let kept: State = stop.kept.into_inner().unwrap().unwrap();
+        let kept: TrainingState = stop.kept.into_inner().unwrap().unwrap();
         let bytes = serde_pickle::to_vec(&kept, Default::default()).unwrap();
-        let kept: State = serde_pickle::from_slice(&bytes, Default::default()).unwrap();
-        assert_eq!(train(table, &names(), &jobs, &GoOn(kept)).remove(0).unwrap(), whole);
+        let kept: TrainingState = serde_pickle::from_slice(&bytes, Default::default()).unwrap();
+        assert_eq!(train(table, &names(), &jobs, &ResumeFrom(kept)).remove(0).unwrap(), whole);
     }
-    // What belongs to another network is no state of this one.
-    let mut other = StopAt { epochs: 1, kept: Mutex::default() };
+    // The state of a network of another size is ignored.
+    let mut other = StopAfter { epochs: 1, kept: Mutex::default() };
     let mut wider = jobs[0].clone();
     wider.params.shape.width = 24;
     train(table, &names(), &[wider], &other);
     let kept = other.kept.get_mut().unwrap().take().unwrap();
-    assert_eq!(train(table, &names(), &jobs, &GoOn(kept)).remove(0).unwrap(), whole);
+    assert_eq!(train(table, &names(), &jobs, &ResumeFrom(kept)).remove(0).unwrap(), whole);
 }
 
 #[test]
-fn masks_leave_out_their_share_and_keep_the_mean() {
+fn masks_drop_their_share_and_preserve_the_mean() {
     let masks = Masks::new(64, 0.3);
     let out = masks.values.iter().filter(|&&value| value == 0.0).count() as f64 / masks.values.len() as f64;
     let mean = masks.values.iter().map(|&value| f64::from(value)).sum::<f64>() / masks.values.len() as f64;

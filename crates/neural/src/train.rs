@@ -1,30 +1,39 @@
-//! Who trains networks.
+//! Trains networks on a backend.
 
-#[cfg(feature = "burn")]
-use ::burn::backend::{Autodiff, Flex, flex::FlexDevice};
+#[cfg(any(feature = "flex", all(feature = "burn", not(test))))]
+use ::burn::backend::Autodiff;
 #[cfg(all(feature = "burn", not(test)))]
 use ::burn::backend::{Cuda, cuda::CudaDevice};
+#[cfg(feature = "flex")]
+use ::burn::backend::{Flex, flex::FlexDevice};
 
-#[cfg(feature = "burn")]
+#[cfg(any(feature = "flex", all(feature = "burn", not(test))))]
 use super::burn;
 use super::{Network, NeuralError, NeuralJob, Observer, cores};
 use huracan_base::Table;
 
-/// What the products of networks are made with.
+/// What trains networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// The CPU's cores, a job each.
+    /// The CPU's cores, one job per core.
     Cores,
-    /// Burn on the CPU, all jobs at once: what proves the way that a GPU takes.
-    #[cfg(feature = "burn")]
+    /// Burn on the CPU, all jobs at once. It tests the code that a GPU runs.
+    #[cfg(feature = "flex")]
     Flex,
-    /// Burn on a GPU with so much free memory, all jobs at once. The tests of this crate do without: `tests/gpu.rs` has what there is,
-    /// and Burn's types for CUDA take minutes to compile.
+    // Unit tests are built without it, because Burn's types for CUDA take minutes to compile; `tests/gpu.rs` tests it.
+    /// Burn on a GPU, all jobs at once.
     #[cfg(all(feature = "burn", not(test)))]
-    Cuda { index: usize, free_bytes: u64 },
+    Cuda {
+        /// Number of the GPU.
+        index: usize,
+        /// Its free memory, of which batches of jobs take less than half.
+        free_bytes: u64,
+    },
 }
 
-/// Networks of `jobs`, in their order.
+/// Trains `jobs` on the rows of `table`. The results are in the order of the jobs; each job fails on its own.
+///
+/// `features` are the names of the table's columns.
 pub fn train(
     backend: &Backend,
     table: Table<'_>,
@@ -34,7 +43,7 @@ pub fn train(
 ) -> Vec<Result<Network, NeuralError>> {
     match *backend {
         Backend::Cores => cores::train(table, features, jobs, observer),
-        #[cfg(feature = "burn")]
+        #[cfg(feature = "flex")]
         Backend::Flex => burn::train::<Autodiff<Flex>>(&FlexDevice, u64::MAX, table, features, jobs, observer),
         #[cfg(all(feature = "burn", not(test)))]
         Backend::Cuda { index, free_bytes } => {

@@ -1,19 +1,21 @@
-//! Rows of a table as what a network sees: scaled, with the bars before them.
+//! The inputs of a network: scaled rows of a table, with the bars before them.
 
 use super::Scaler;
 use huracan_base::Table;
 
-/// Scaled features of all bars that a job's windows reach, dense.
+/// Scaled features of all bars that the windows of a job reach, without gaps.
 pub struct Windows {
+    /// `[bars × features]`.
     values: Vec<f32>,
     features: usize,
+    /// Bars per window.
     bars: usize,
-    /// Row of the table that `values` begins with, which may lie before row 0.
+    /// Row of the table that `values` begins with; it may be negative.
     from: i64,
 }
 
 impl Windows {
-    /// Of windows of `bars` that end with `rows`; what lies before row `first` counts as missing.
+    /// The windows of `bars` bars that end with each of `rows`; bars before row `first` count as missing.
     pub fn of(table: Table<'_>, scaler: &Scaler, bars: usize, first: u32, rows: &[u32]) -> Self {
         let features = table.features;
         let (least, most) = rows.iter().fold((u32::MAX, 0), |(least, most), &row| (least.min(row), most.max(row)));
@@ -28,7 +30,7 @@ impl Windows {
         Self { values, features, bars, from }
     }
 
-    /// The windows of some of the rows, `[rows × bars × features]`.
+    /// Copies the windows of some of the rows to `out`, `[rows × bars × features]`.
     pub fn gather(&self, rows: &[u32], out: &mut Vec<f32>) {
         out.clear();
         for &row in rows {

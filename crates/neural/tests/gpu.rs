@@ -1,4 +1,4 @@
-//! The first GPU, where there is one.
+//! Training on the first GPU, if there is one.
 #![cfg(feature = "burn")]
 
 use huracan_base::Table;
@@ -13,14 +13,13 @@ fn noise(seed: u64, place: usize) -> f32 {
     (2.0 * uniform(draw(seed, 77, place as u64)) - 1.0) as f32
 }
 
-/// Jobs of 180 to 500 training rows whose labels a feature of the row, and one of the bar before, tell.
+/// Jobs of 180 to 500 training rows, whose labels depend on a feature of the row and on one of the bar before.
 fn jobs(values: &[f32], window: usize) -> Vec<NeuralJob> {
     let labels = |rows: std::ops::Range<u32>| -> Vec<f32> {
         let value = |row: u32, feature: usize| values[row as usize * FEATURES + feature];
-        let told = |row: u32| value(row, 0) + 0.5 * value(row.max(1) - 1, 1);
-        rows.map(told)
-            .flat_map(|told| [f32::from(u8::from(told > 0.0)), f32::from(u8::from(told < -0.3)), 20.0 * told + 5.0])
-            .collect()
+        let signal = |row: u32| value(row, 0) + 0.5 * value(row.max(1) - 1, 1);
+        let heads = |x: f32| [f32::from(u8::from(x > 0.0)), f32::from(u8::from(x < -0.3)), 20.0 * x + 5.0];
+        rows.map(signal).flat_map(heads).collect()
     };
     let one = |number: u32| {
         let (train, rows) = (500 - 80 * number, 600 - 70 * number);
@@ -49,8 +48,8 @@ fn jobs(values: &[f32], window: usize) -> Vec<NeuralJob> {
 }
 
 #[test]
-fn a_gpu_trains_what_the_cores_train_and_its_absence_is_told() {
-    // Some values are missing, none of those that tell.
+fn a_gpu_agrees_with_the_cores_and_a_missing_gpu_is_an_error() {
+    // Some values are missing, but none of those that labels depend on.
     let value = |at: usize| if at % FEATURES > 1 && at % 50 == 49 { f32::NAN } else { noise(1, at) };
     let values: Vec<f32> = (0..600 * FEATURES).map(value).collect();
     let table = Table { values: &values, features: FEATURES };
@@ -63,18 +62,17 @@ fn a_gpu_trains_what_the_cores_train_and_its_absence_is_told() {
         for ((outcome, want), job) in outcomes.iter().zip(wanted).zip(&jobs) {
             match outcome {
                 Ok(found) => {
-                    // Its products round to TF32.
-                    let (a, b) = (found.best().unwrap().loss(), want.unwrap().best().unwrap().loss());
+                    // Its products are rounded to TF32.
+                    let (a, b) = (found.best_epoch().unwrap().loss(), want.unwrap().best_epoch().unwrap().loss());
                     println!("window {window}, {}: loss {a:.5} on the GPU, {b:.5} on the cores", job.name);
                     assert!((a - b).abs() < 0.03, "{}: {a}, {b}", job.name);
                 }
                 Err(error) => {
-                    let said = error.to_string();
-                    assert!(
-                        said.starts_with(&format!("{}: Burn on ", job.name)) && said.ends_with("or use --device cpu")
-                    );
-                    assert!(!said.contains("RecvError"), "what the device's thread said is lost: {said}");
-                    assert!(!std::path::Path::new("/dev/nvidia0").exists(), "there is a GPU: {said}");
+                    let message = error.to_string();
+                    assert!(message.starts_with(&format!("{}: Burn failed on ", job.name)), "{message}");
+                    assert!(message.ends_with("or use --device cpu"), "{message}");
+                    assert!(!message.contains("RecvError"), "the message of the device's thread is lost: {message}");
+                    assert!(!std::path::Path::new("/dev/nvidia0").exists(), "there is a GPU: {message}");
                 }
             }
         }

@@ -1,21 +1,22 @@
-//! Patterns in words.
+//! Patterns as text.
 
 use super::{Pattern, Record, Scope};
 
 impl Pattern {
-    /// `rsi_14 high + volatility_20 low`.
+    /// The conditions as text, such as `rsi_14 high + volatility_20 low`.
     pub fn conditions_text(&self) -> String {
         let parts: Vec<String> = self.conditions.iter().map(|c| format!("{} {}", c.feature, c.name)).collect();
         parts.join(" + ")
     }
 
-    /// `BTC-USDT long: rsi_14 high + volatility_20 low`; the same in every run that finds it.
+    /// Scope, side and conditions, such as `BTC-USDT long: rsi_14 high + volatility_20 low`; the same in every run that
+    /// finds the pattern.
     pub fn title(&self, scope: &Scope) -> String {
         format!("{} {}: {}", scope.title(), self.side, self.conditions_text())
     }
 
-    /// What it is worth: `rsi_14 high + volatility_20 low: long wins 65 % of 312 (base 48 %), +14 bps (base −3 bps); on
-    /// test windows …`.
+    /// Conditions and results, such as `rsi_14 high + volatility_20 low: long wins 65 % of 312 (base 48 %), +14 bps
+    /// (base −3 bps); on test windows …`.
     pub fn insight(&self) -> String {
         format!(
             "{}: {} wins {}; on test windows {}",
@@ -28,17 +29,17 @@ impl Pattern {
 }
 
 impl Scope {
-    /// The coin, or `all coins`.
+    /// The symbol of the coin, or `all coins`.
     pub fn title(&self) -> &str {
         if self.symbols.len() > 1 { "all coins" } else { &self.name }
     }
 }
 
 impl Record {
-    /// `65 % of 312 (base 48 %), +14 bps (base −3 bps)`.
+    /// Results as text, such as `65 % of 312 (base 48 %), +14 bps (base −3 bps)`.
     pub fn text(&self) -> String {
         if self.rows == 0 {
-            return "it never came up".to_owned();
+            return "it never occurred".to_owned();
         }
         format!(
             "{:.0} % of {} (base {:.0} %), {} (base {})",

@@ -1,57 +1,60 @@
-//! Whether the rows of a pattern win more often than the rows at large.
+//! Test of whether the rows of a pattern win more often than all rows.
 //!
-//! With y = 1 for a win, ȳ the win rate of the coin's rows at large and P the pattern, the excess is
-//! S = Σ over P of (y − ȳ). Its variance is that of sums over whole blocks: one block's term is
-//! ψ = Σ over its rows of P of (y − ȳ − S/|P|) − f · Σ over all of its rows of (y − ȳ), with f the pattern's share of all
-//! rows; the second part is what ȳ itself owes to the block. The statistic is S / √(c/(c − 1) · (Σψ² + 2 max(0, Σ ψ ψ₊₁))):
-//! labels of adjacent blocks overlap at the seam, which the products of neighbours account for. c = (Σ m)²/Σ m² is the
-//! effective number of blocks, m being a block's rows of P, and the statistic is Student's with c − 1 degrees of freedom
-//! (Liang and Zeger 1986; Carter, Schnepel and Steigerwald 2017). No independence within a block is assumed, nor between
-//! coins of the same block. The variance is never taken below that of independent rows, |P| (1 − f) ȳ(1 − ȳ): few blocks
-//! that happen to agree prove nothing.
+//! With y = 1 for a win, ȳ the win rate of all of the coin's rows, and P the pattern, the excess is S = Σ over P of (y
+//! − ȳ). Its variance is estimated from sums over whole blocks. A block contributes ψ = Σ over its rows of P of (y − ȳ
+//! − S/|P|) − f · Σ over all of its rows of (y − ȳ), where f is the pattern's share of all rows; the second term
+//! accounts for the block's contribution to ȳ. The statistic is S / √(c/(c − 1) · (Σψ² + 2 max(0, Σ ψ ψ₊₁))). The
+//! products of neighbouring blocks are there because their labels overlap at the boundary. c = (Σ m)²/Σ m² is the
+//! effective number of blocks, where m is a block's number of rows of P. The statistic follows Student's t with c − 1
+//! degrees of freedom (Liang and Zeger 1986; Carter, Schnepel and Steigerwald 2017). Neither rows within a block nor
+//! coins of the same block are assumed to be independent. The variance is at least that of independent rows, |P| (1 −
+//! f) ȳ(1 − ȳ), because a few blocks that agree by chance prove nothing.
 
 use super::rows::Rows;
 use super::significance::student_tail;
 
-/// Rows to be compared with: how often each coin's rows win, and what each block adds to that.
+/// The rows with which a pattern is compared: win rates per coin, and the sums per block.
 #[derive(Debug)]
 pub(super) struct Base {
-    /// Win rate by side and coin.
+    /// Win rate per side and coin.
     pub rate: [Vec<f64>; 2],
-    /// Σ (y − rate) by side and block.
+    /// Σ (y − rate) per side and block.
     by_block: [Vec<f64>; 2],
+    /// Number of rows.
     rows: f64,
 }
 
-/// A pattern's rows against the base, on one side.
+/// A pattern's rows compared with the base, on one side.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Excess {
     pub rows: u32,
     pub wins: u32,
-    /// Wins beyond those of the base.
+    /// Wins minus those expected from the base rates.
     pub sum: f64,
+    /// Student's t of `sum`; 0 if undefined.
     pub statistic: f64,
     /// Effective number of blocks.
     pub blocks: f64,
 }
 
 impl Excess {
-    /// P-value of an excess above 0.
+    /// One-sided p-value of an excess above 0.
     pub fn p_value(&self) -> f64 {
         student_tail(self.statistic, self.blocks - 1.0)
     }
 }
 
-/// Sums by block, kept from one pattern to the next.
+/// Buffers of sums per block, reused between patterns.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Scratch {
-    /// Σ (y − rate) by side.
+    /// Σ (y − rate) per side and block.
     sums: [Vec<f64>; 2],
+    /// Number of rows per block.
     rows: Vec<f64>,
 }
 
 impl Base {
-    /// The base of a mask: all labelled rows, or those of a part of a pattern.
+    /// The base formed by a mask: all labelled rows, or the rows of a subset of a pattern's conditions.
     pub fn of(rows: &Rows, mask: &[u64]) -> Self {
         let coins = rows.symbols.len();
         let mut counts = vec![[0_u32; 3]; coins];
@@ -67,18 +70,18 @@ impl Base {
                 .map(|count| if count[2] > 0 { f64::from(count[side]) / f64::from(count[2]) } else { 0.0 })
                 .collect()
         });
-        let rows_in_all = counts.iter().map(|count| f64::from(count[2])).sum();
-        let mut base = Self { rate, by_block: [vec![], vec![]], rows: rows_in_all };
+        let total_rows = counts.iter().map(|count| f64::from(count[2])).sum();
+        let mut base = Self { rate, by_block: [vec![], vec![]], rows: total_rows };
         let mut scratch = Scratch::default();
         base.sums(rows, mask, &mut scratch);
         base.by_block = scratch.sums;
         base
     }
 
-    /// Fills the scratch with Σ (y − rate) by side and block; gives rows and wins of both sides.
+    /// Fills the scratch with Σ (y − rate) per side and block. Returns the wins of both sides and the number of rows.
     fn sums(&self, rows: &Rows, mask: &[u64], scratch: &mut Scratch) -> [u32; 3] {
         let (coins, width) = (rows.symbols.len(), rows.width);
-        let mut all = [0_u32; 3];
+        let mut totals = [0_u32; 3];
         scratch.sums.iter_mut().for_each(Vec::clear);
         scratch.rows.clear();
         for block in 0..rows.starts.len() {
@@ -96,19 +99,19 @@ impl Base {
                 for side in 0..2 {
                     sums[side] += f64::from(counts[side]) - self.rate[side][coin] * f64::from(counts[2]);
                 }
-                (0..3).for_each(|k| all[k] += counts[k]);
+                (0..3).for_each(|k| totals[k] += counts[k]);
                 in_block += counts[2];
             }
             scratch.rows.push(f64::from(in_block));
             (0..2).for_each(|side| scratch.sums[side].push(sums[side]));
         }
-        all
+        totals
     }
 
-    /// A mask's excess on both sides.
+    /// Excess of a mask on both sides.
     pub fn excess(&self, rows: &Rows, mask: &[u64], scratch: &mut Scratch) -> [Excess; 2] {
-        let all = self.sums(rows, mask, scratch);
-        let count = f64::from(all[2]);
+        let totals = self.sums(rows, mask, scratch);
+        let count = f64::from(totals[2]);
         let share = if self.rows > 0.0 { count / self.rows } else { 0.0 };
         let squares: f64 = scratch.rows.iter().map(|rows| rows * rows).sum();
         let blocks = if squares > 0.0 { count * count / squares } else { 0.0 };
@@ -123,16 +126,16 @@ impl Base {
                 last = term;
             }
             let variance = (squares + 2.0 * f64::max(neighbours, 0.0)) * blocks / (blocks - 1.0);
-            let rate = (f64::from(all[side]) - sum) / count;
-            let least = count * (1.0 - share) * rate * (1.0 - rate);
-            let variance = f64::max(variance, least);
-            // Rounding leaves crumbs where the mask is the whole base.
+            let rate = (f64::from(totals[side]) - sum) / count;
+            let independent = count * (1.0 - share) * rate * (1.0 - rate);
+            let variance = f64::max(variance, independent);
+            // If the mask is the whole base, only a rounding error is left of the variance.
             let statistic = if variance > 1e-9 && blocks > 1.0 { sum / variance.sqrt() } else { 0.0 };
-            Excess { rows: all[2], wins: all[side], sum, statistic, blocks }
+            Excess { rows: totals[2], wins: totals[side], sum, statistic, blocks }
         })
     }
 
-    /// Win rate of the base, each coin weighted by its rows in the mask.
+    /// Win rate of the base, with each coin weighted by its rows in the mask.
     pub fn rate_for(&self, excess: &Excess) -> f64 {
         (f64::from(excess.wins) - excess.sum) / f64::from(excess.rows)
     }

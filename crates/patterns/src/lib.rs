@@ -1,20 +1,20 @@
-//! Conditions under which trades win more often than at any other time: found on the training windows, and learned only
-//! when the test windows confirm them.
+//! Pattern mining: conditions on features under which trades win more often than usual. Patterns are found on the
+//! training windows, and count as learned only if the test windows confirm them.
 //!
-//! What is counted is the unit trade of every bar, by its label: there is one on each side of each bar, whatever a model
-//! would have signalled. A pattern is one to three conditions on different features, each a quantile bin or a category,
-//! and a side. It has to beat the win rate of all of the coin's bars on that side, by a test over blocks of bars
-//! ([`excess`]). Three rules keep chance out:
+//! The observations are the labels: the unit trades of every bar on both sides, whatever a model would have signalled.
+//! A pattern is a side and one to three conditions on different features; each condition is a quantile bin or a
+//! category. The pattern must beat the win rate of all of the coin's bars on that side, by a test over blocks of bars
+//! (module `excess`). Three rules guard against chance findings:
 //!
-//! 1. On the training windows, q-values by Benjamini and Hochberg count every set of conditions that could have been
-//!    looked at, on both sides; single conditions, pairs and triples, of one coin and of all coins together, are
-//!    families of equal weight, so that the millions of triples do not drown the hundreds of single conditions.
-//! 2. Of nested and overlapping patterns, those are left that add something ([`prune`]).
-//! 3. What is left is tested once more on windows that come later, with cut points of the training rows, and controlled
-//!    again over all candidates of the run.
+//! 1. On the training windows, q-values (Benjamini and Hochberg) count every set of conditions that could have been
+//!    tested, on both sides. Single conditions, pairs and triples, each for one coin and for all coins together, are
+//!    families of equal weight, so that the millions of triples do not outweigh the hundreds of single conditions.
+//! 2. Of nested and overlapping patterns, only those remain that add something (module `prune`).
+//! 3. The remaining candidates are tested again on later windows, with the cut points of the training rows, and the
+//!    false discovery rate is controlled again over all candidates of the run.
 //!
-//! Nothing here reads or writes. All sums run in the order of the rows, one pattern a thread: results do not depend on
-//! the number of threads.
+//! The crate does no I/O. Each pattern is evaluated by one thread, and all sums run in the order of the rows, so
+//! results do not depend on the number of threads.
 
 mod conditions;
 mod confirm;
@@ -36,23 +36,26 @@ use serde::{Deserialize, Serialize};
 
 use huracan_shadow::Side;
 
-pub use conditions::{Column, Cut, catalogue};
+pub use conditions::{Binning, Column, catalogue};
 pub use params::PatternParams;
 pub use rows::Outcomes;
-pub use significance::{q_values, student_tail};
 
 use excess::Base;
 use items::Items;
 use rows::Rows;
-use search::Found;
+use search::Finding;
+use significance::q_values;
 
-/// Features by coin and bar, and which of them patterns may speak of.
+/// Feature values, and the columns that patterns may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Table<'a> {
     /// `[symbols × bars × features]`, row-major.
     pub values: &'a [f32],
+    /// Number of bars per symbol.
     pub bars: usize,
+    /// Number of features per row.
     pub features: usize,
+    /// Columns that patterns may use.
     pub columns: &'a [Column],
 }
 
@@ -63,149 +66,166 @@ impl Table<'_> {
     }
 }
 
-/// What is searched as one: a coin, or several with equal windows.
+/// A unit of the search: one coin, or several coins with the same windows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scope {
-    /// The coin's name, or `*`.
+    /// Symbol of the coin, or `*` for several.
     pub name: String,
-    /// Rows of the panel.
+    /// Rows of the symbols in the panel.
     pub symbols: Vec<usize>,
-    /// Bars to discover on.
+    /// Bars on which patterns are discovered.
     pub train: Range<usize>,
-    /// Bars to confirm on: all after `train`.
+    /// Bars on which patterns are confirmed, all after `train`.
     pub tests: Vec<Range<usize>>,
 }
 
-/// A set of conditions and a side, with its record.
+/// A set of conditions on one side, with its results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
-    /// Which of the scopes it was found in.
+    /// Index of the scope in which it was found.
     pub scope: usize,
+    /// Side of the trades.
     pub side: Side,
+    /// One to three conditions on different features.
     pub conditions: Vec<Condition>,
+    /// Results on the training windows.
     pub train: Record,
+    /// Results on the test windows.
     pub test: Record,
-    /// Of the excess on the training windows, one-sided.
+    /// One-sided p-value of the excess on the training windows.
     pub p_value: f64,
-    /// Over all tests of the run.
+    /// q-value on the training windows, over all tests of the run.
     pub q_value: f64,
-    /// On the test windows, beyond the patterns before it.
+    /// p-value on the test windows, on the rows that no earlier pattern of the scope covers.
     pub test_p_value: f64,
-    /// Over all candidates of the run.
+    /// q-value on the test windows, over all candidates of the run.
     pub test_q_value: f64,
-    /// Whether it passed the discovery level. What did not is a lead, or was learned by an earlier run: measured, and
-    /// no more.
+    /// Whether it passed the discovery level. A pattern that did not is a lead, or was learned by an earlier run; it is
+    /// only measured.
     pub candidate: bool,
-    /// Confirmed: the test windows say the same, of win rate and of mean return.
+    /// Whether the test windows confirm it, both by win rate and by mean return.
     pub learned: bool,
 }
 
-/// One condition.
+/// One condition on a feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
+    /// Name of the feature.
     pub feature: String,
-    /// `high`, `Monday`, …
+    /// Name of the bin or category: `high`, `Monday`, …
     pub name: String,
-    /// From (inclusive) and to (exclusive); none where it is open, or differs from coin to coin.
+    /// Lower bound, inclusive; `None` if open, or if it differs between coins.
     pub from: Option<f32>,
+    /// Upper bound, exclusive; `None` if open, or if it differs between coins.
     pub to: Option<f32>,
 }
 
-/// What the unit trade earned on a pattern's rows, against all rows of the same windows.
+/// Results of the unit trade on a pattern's rows, compared with all rows of the same windows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Record {
+    /// Number of rows.
     pub rows: u64,
+    /// Number of rows whose trade made money, net of costs.
     pub wins: u64,
+    /// Win rate of all rows of the windows.
     pub base_win_rate: f64,
-    /// Net of all costs; NaN without rows.
+    /// Mean return net of all costs, basis points; NaN without rows.
     pub mean_bps: f64,
+    /// Mean return of all rows of the windows, net of all costs, basis points.
     pub base_mean_bps: f64,
 }
 
 impl Record {
-    /// NaN without rows.
+    /// Wins over rows; NaN without rows.
     pub fn win_rate(&self) -> f64 {
         self.wins as f64 / self.rows as f64
     }
 }
 
-/// All that a search found.
+/// Result of a search.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Mined {
-    /// By scope, the most telling first.
+pub struct MiningResult {
+    /// Patterns by scope, the most significant first.
     pub patterns: Vec<Pattern>,
-    /// Sets of conditions, times two sides, that could have been looked at.
+    /// Number of tests: sets of conditions that could have been tested, times two sides.
     pub tests: f64,
 }
 
-/// A pattern that an earlier run has learned.
+/// A pattern that an earlier run learned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownPattern {
+    /// Index of its scope.
     pub scope: usize,
+    /// Side of the trades.
     pub side: Side,
     /// Feature and name of each condition.
     pub conditions: Vec<(String, String)>,
 }
 
-/// What a search looks at.
+/// Inputs of a search.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
+    /// Features.
     pub table: Table<'a>,
+    /// Labels.
     pub outcomes: Outcomes<'a>,
+    /// Coins and windows to search.
     pub scopes: &'a [Scope],
-    /// Measured once more, whatever the search finds: patterns are not to be told by their good days alone.
-    pub known: &'a [Known],
-    /// Most bars that a label looks ahead.
-    pub reach: usize,
-    pub settings: &'a PatternParams,
+    /// Patterns of earlier runs. They are measured again whatever the search finds, so that a pattern is not judged by
+    /// its good days alone.
+    pub known: &'a [KnownPattern],
+    /// Maximum number of bars that a label looks ahead.
+    pub horizon_bars: usize,
+    /// Parameters of the search.
+    pub params: &'a PatternParams,
 }
 
-/// One scope's windows as bits, and what the search found on them.
-struct Searched<'a> {
+/// A scope's training rows as bit masks, and the findings on them.
+struct SearchedScope<'a> {
     train: Rows,
     base: Base,
     items: Items<'a>,
     masks: Vec<u64>,
-    found: Vec<Found>,
+    findings: Vec<Finding>,
 }
 
-/// Searches every scope and confirms what was found.
+/// Searches every scope for patterns and tests them on the later windows.
 ///
-/// Discovery sees no outcome of a test window: rows whose label ends within one are left out.
-pub fn mine(inputs: &Inputs<'_>) -> Mined {
-    let Inputs { table, outcomes, scopes, reach, settings, .. } = inputs;
-    let searched: Vec<Searched<'_>> = scopes
+/// Discovery uses no outcome from a test window: training rows whose label ends in one are left out.
+pub fn mine(inputs: &Inputs<'_>) -> MiningResult {
+    let Inputs { table, outcomes, scopes, horizon_bars, params, .. } = inputs;
+    let searched: Vec<SearchedScope<'_>> = scopes
         .par_iter()
         .map(|scope| {
             let end = scope.tests.iter().map(|test| test.start).min().unwrap_or(usize::MAX);
-            let train = Rows::new(outcomes, &scope.symbols, std::slice::from_ref(&scope.train), end, *reach);
+            let train = Rows::new(outcomes, &scope.symbols, std::slice::from_ref(&scope.train), end, *horizon_bars);
             let base = Base::of(&train, &train.labelled);
-            let items = Items::new(table, &train, settings.bins);
+            let items = Items::new(table, &train, params.bins);
             let masks = items.masks(table, &train);
-            let found = search::search(&train, &base, &items, &masks, settings);
-            Searched { train, base, items, masks, found }
+            let findings = search::search(&train, &base, &items, &masks, params);
+            SearchedScope { train, base, items, masks, findings }
         })
         .collect();
-    let (q, tests) = discovery(scopes, &searched, settings.depth);
+    let (q, tests) = discovery_q_values(scopes, &searched, params.depth);
     let mut patterns: Vec<Pattern> = scopes
         .par_iter()
         .zip(&searched)
         .zip(&q)
         .enumerate()
-        .flat_map_iter(|(at, ((scope, searched), q))| confirm::kept(inputs, at, scope, searched, q))
+        .flat_map_iter(|(index, ((scope, searched), q))| confirm::confirm_scope(inputs, index, scope, searched, q))
         .collect();
     let candidates: Vec<&mut Pattern> = patterns.iter_mut().filter(|pattern| pattern.candidate).collect();
     let p: Vec<f64> = candidates.iter().map(|pattern| pattern.test_p_value).collect();
     for (pattern, q) in candidates.into_iter().zip(q_values(&p, p.len() as f64)) {
         pattern.test_q_value = q;
-        pattern.learned = q <= settings.confirm_level && pattern.test.mean_bps > pattern.test.base_mean_bps;
+        pattern.learned = q <= params.confirm_level && pattern.test.mean_bps > pattern.test.base_mean_bps;
     }
-    Mined { patterns, tests }
+    MiningResult { patterns, tests }
 }
 
-/// q-values of everything found, by scope, and the number of tests.
-fn discovery(scopes: &[Scope], searched: &[Searched<'_>], depth: usize) -> (Vec<Vec<f64>>, f64) {
-    // A family: one coin or several, and a depth.
+/// q-values of all findings, by scope, and the number of tests.
+fn discovery_q_values(scopes: &[Scope], searched: &[SearchedScope<'_>], depth: usize) -> (Vec<Vec<f64>>, f64) {
+    // A family is a depth, for one coin or for several.
     let family = |scope: &Scope, depth: usize| usize::from(scope.symbols.len() > 1) * 4 + depth;
     let mut sizes = [0.0_f64; 8];
     for (scope, searched) in scopes.iter().zip(searched) {
@@ -215,10 +235,10 @@ fn discovery(scopes: &[Scope], searched: &[Searched<'_>], depth: usize) -> (Vec<
     let families = sizes.iter().filter(|&&size| size > 0.0).count() as f64;
     let mut p = Vec::new();
     for (scope, searched) in scopes.iter().zip(searched) {
-        // Weights of equal sum in every family, with a mean of 1 over all tests.
-        let weight = |found: &Found| tests / (families * sizes[family(scope, found.depth)]);
-        p.extend(searched.found.iter().map(|found| found.p_value / weight(found)));
+        // Every family gets the same total weight; the mean weight over all tests is 1.
+        let weight = |finding: &Finding| tests / (families * sizes[family(scope, finding.depth)]);
+        p.extend(searched.findings.iter().map(|finding| finding.p_value / weight(finding)));
     }
     let mut q = q_values(&p, tests).into_iter();
-    (searched.iter().map(|searched| q.by_ref().take(searched.found.len()).collect()).collect(), tests)
+    (searched.iter().map(|searched| q.by_ref().take(searched.findings.len()).collect()).collect(), tests)
 }

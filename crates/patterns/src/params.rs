@@ -1,33 +1,35 @@
-//! Parameters of the pattern search.
+//! Parameters of the pattern search (settings section `patterns`).
 
 use serde::{Deserialize, Serialize};
 
-/// What the search for patterns may look at, and how sure it must be.
+/// Extent of the pattern search, and the required significance.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct PatternParams {
+    /// Whether patterns are searched; if not, the pattern library is empty.
     pub enabled: bool,
-    /// Quantile bins a feature.
+    /// Quantile bins per feature.
     pub bins: usize,
-    /// Most conditions of a pattern, 1 to 3.
+    /// Maximum number of conditions of a pattern, 1 to 3.
     pub depth: usize,
-    /// Least training rows of a pattern.
+    /// Minimum number of training bars at which a pattern holds.
     pub min_rows: u32,
-    /// Pairs of a coin and side from which triples are built.
+    /// Number of pairs per coin and side from which triples are built.
     pub beam: usize,
-    /// Whether all coins are also searched as one.
+    /// Whether all coins are also searched together: more data, and patterns that hold everywhere.
     pub pooled: bool,
-    /// Largest q-value of a candidate, over all tests of the search.
+    /// Maximum q-value of a candidate, over all tests of the search: the tolerated share of false ones.
     pub discovery_level: f64,
-    /// Largest q-value of a learned pattern, over all candidates on the test windows.
+    /// Maximum q-value of a learned pattern on the test windows, over all candidates: the tolerated share of false
+    /// ones.
     pub confirm_level: f64,
-    /// Most candidates of a coin.
+    /// Maximum number of candidates per coin.
     pub most: usize,
-    /// Most patterns of a coin that are recorded though they missed the discovery level.
+    /// Maximum number of leads per coin: patterns that are recorded although they missed the discovery level.
     pub leads: usize,
 }
 
 impl Default for PatternParams {
-    /// The built-in settings.
+    /// The built-in defaults.
     fn default() -> Self {
         Self {
             enabled: true,

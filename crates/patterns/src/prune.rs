@@ -1,60 +1,63 @@
-//! Of many patterns that say the same, the one that says it best.
+//! Selects one pattern of each group of patterns that overlap.
 
 use super::PatternParams;
 use super::excess::{Base, Excess, Scratch};
 use super::rows::Rows;
-use super::search::{Found, mask_of};
+use super::search::{Finding, mask_of};
 
-/// How sure a condition must add something, and a pattern hold beyond those before it; the first after the number of
-/// conditions that could have been added.
+/// Maximum p-value at which a condition adds something (after correction for the number of conditions that could have
+/// been added), and at which a pattern holds on the rows that earlier patterns leave.
 const LEVEL: f64 = 0.05;
-/// PatternParams of a coin that are looked at: the cost grows with their number times those that are left.
-const MOST: usize = 2000;
+/// Maximum number of findings per coin that are examined: the cost is proportional to it times the number of selected
+/// ones.
+const MAX_EXAMINED: usize = 2000;
 
-/// The rows, their base and every condition's mask.
-pub(super) struct Ground<'a> {
+/// The rows of some windows, their base, and the masks of all conditions.
+pub(super) struct Sample<'a> {
     pub rows: &'a Rows,
     pub base: &'a Base,
     /// `[items × words]`.
     pub masks: &'a [u64],
 }
 
-/// Rows that no pattern so far covers.
-pub(super) struct Free<'a> {
-    ground: &'a Ground<'a>,
+/// Rows that no selected pattern covers yet.
+pub(super) struct UncoveredRows<'a> {
+    sample: &'a Sample<'a>,
     mask: Vec<u64>,
     base: Base,
 }
 
-impl<'a> Free<'a> {
-    pub fn new(ground: &'a Ground<'a>) -> Self {
-        let mask = ground.rows.labelled.clone();
-        Self { ground, base: Base::of(ground.rows, &mask), mask }
+impl<'a> UncoveredRows<'a> {
+    pub fn new(sample: &'a Sample<'a>) -> Self {
+        let mask = sample.rows.labelled.clone();
+        Self { sample, base: Base::of(sample.rows, &mask), mask }
     }
 
-    /// A pattern's excess over the other free rows, on those that are free.
-    pub fn excess(&self, found: &Found, scratch: &mut Scratch) -> Excess {
-        let mut mask = self.ground.mask(found.items());
-        mask.iter_mut().zip(&self.mask).for_each(|(own, free)| *own &= free);
-        self.base.excess(self.ground.rows, &mask, scratch)[found.side]
+    /// Excess of a pattern's uncovered rows over all uncovered rows.
+    pub fn excess(&self, finding: &Finding, scratch: &mut Scratch) -> Excess {
+        let mut mask = self.sample.mask(finding.items());
+        mask.iter_mut().zip(&self.mask).for_each(|(own, uncovered)| *own &= uncovered);
+        self.base.excess(self.sample.rows, &mask, scratch)[finding.side]
     }
 
-    /// Takes a pattern's rows away.
-    pub fn cover(&mut self, found: &Found) {
-        let mask = self.ground.mask(found.items());
-        self.mask.iter_mut().zip(&mask).for_each(|(free, own)| *free &= !own);
-        self.base = Base::of(self.ground.rows, &self.mask);
+    /// Marks a pattern's rows as covered.
+    pub fn cover(&mut self, finding: &Finding) {
+        let mask = self.sample.mask(finding.items());
+        self.mask.iter_mut().zip(&mask).for_each(|(uncovered, own)| *uncovered &= !own);
+        self.base = Base::of(self.sample.rows, &self.mask);
     }
 }
 
-impl Ground<'_> {
+impl Sample<'_> {
+    /// Mask of the rows that fulfil all of some conditions.
     pub fn mask(&self, items: impl IntoIterator<Item = usize>) -> Vec<u64> {
         mask_of(self.masks, self.rows.words(), items)
     }
 
-    /// Whether each condition adds something: within the rows of the others alone, the pattern's win more often.
-    fn adds(&self, found: &Found, scratch: &mut Scratch) -> bool {
-        let items: Vec<usize> = found.items().collect();
+    /// Whether each condition adds something: among the rows of the other conditions, those of the pattern win more
+    /// often.
+    fn every_condition_adds(&self, finding: &Finding, scratch: &mut Scratch) -> bool {
+        let items: Vec<usize> = finding.items().collect();
         if items.len() == 1 {
             return true;
         }
@@ -63,43 +66,46 @@ impl Ground<'_> {
         (0..items.len()).all(|without| {
             let part = self.mask(items.iter().enumerate().filter(|(i, _)| *i != without).map(|(_, &item)| item));
             let within = Base::of(self.rows, &part);
-            within.excess(self.rows, &mask, scratch)[found.side].p_value() * tries <= LEVEL
+            within.excess(self.rows, &mask, scratch)[finding.side].p_value() * tries <= LEVEL
         })
     }
 
-    /// Leaves at most `settings.most` of a coin's candidates and `settings.leads` of those that missed the discovery
-    /// level, candidates before leads and the most telling first: each of their conditions adds something, and each
-    /// beats the rest of the market on the rows that no pattern before it covers. So a pattern that owes its excess to
-    /// another one goes, and so does the other side of it: where long wins here, short wins elsewhere.
+    /// Selects at most `params.most` candidates of a coin and `params.leads` of the findings that missed the discovery
+    /// level, candidates first and the most significant first.
     ///
-    /// Each comes with its q-value. `earns` says whether its mean return is above the base.
+    /// Every condition of a selected pattern adds something, and the pattern beats the rest of the market on the rows
+    /// that no earlier pattern covers. This removes patterns that owe their excess to another one, and its mirror
+    /// image: if long wins on some rows, short wins on the others.
+    ///
+    /// Each finding is paired with its q-value. `earns` returns whether a finding's mean return is above that of the
+    /// base.
     pub fn prune(
         &self,
-        mut found: Vec<(Found, f64)>,
-        earns: impl Fn(&Found) -> bool,
-        settings: &PatternParams,
-    ) -> Vec<(Found, f64)> {
-        let is_lead = |q: f64| q > settings.discovery_level;
-        found.sort_by(|(a, qa), (b, qb)| is_lead(*qa).cmp(&is_lead(*qb)).then(a.rank(b)));
-        found.truncate(MOST);
-        let (mut kept, mut scratch, mut free) = (Vec::new(), Scratch::default(), Free::new(self));
-        let mut room = [settings.most, settings.leads];
-        for (one, q) in found {
-            let room = &mut room[usize::from(is_lead(q))];
-            if *room == 0 {
+        mut findings: Vec<(Finding, f64)>,
+        earns: impl Fn(&Finding) -> bool,
+        params: &PatternParams,
+    ) -> Vec<(Finding, f64)> {
+        let is_lead = |q: f64| q > params.discovery_level;
+        findings.sort_by(|(a, qa), (b, qb)| is_lead(*qa).cmp(&is_lead(*qb)).then(a.rank(b)));
+        findings.truncate(MAX_EXAMINED);
+        let (mut selected, mut scratch, mut uncovered) = (Vec::new(), Scratch::default(), UncoveredRows::new(self));
+        let mut remaining = [params.most, params.leads];
+        for (finding, q) in findings {
+            let remaining = &mut remaining[usize::from(is_lead(q))];
+            if *remaining == 0 {
                 continue;
             }
-            let beyond = free.excess(&one, &mut scratch);
-            if beyond.rows >= settings.min_rows
-                && beyond.p_value() <= LEVEL
-                && earns(&one)
-                && self.adds(&one, &mut scratch)
+            let excess = uncovered.excess(&finding, &mut scratch);
+            if excess.rows >= params.min_rows
+                && excess.p_value() <= LEVEL
+                && earns(&finding)
+                && self.every_condition_adds(&finding, &mut scratch)
             {
-                free.cover(&one);
-                kept.push((one, q));
-                *room -= 1;
+                uncovered.cover(&finding);
+                selected.push((finding, q));
+                *remaining -= 1;
             }
         }
-        kept
+        selected
     }
 }

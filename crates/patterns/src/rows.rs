@@ -1,54 +1,63 @@
-//! Rows as bits: one word is 64 bars of one coin, and a block of words is what one observation is made of.
+//! Rows as bit masks. A word holds 64 bars of one coin, and a block of words is one observation of the test.
 //!
-//! Labels of neighbouring bars look at the same prices, so that bars are no independent observations. Blocks are at
-//! least two and a half times as long as a label reaches, and everything is tested by sums over whole blocks.
+//! Labels of neighbouring bars depend on the same prices, so bars are not independent observations. Blocks are at least
+//! two and a half times as long as the horizon of a label, and all tests use sums over whole blocks.
 
 use std::ops::Range;
 
 use huracan_shadow::Side;
 
-/// Both sides, in the order of every array of two.
+/// Both sides, in the order used by every array of two.
 pub(super) const SIDES: [Side; 2] = [Side::Long, Side::Short];
 
-/// What the unit trade entered at each bar earned, `[symbols × bars × 2]`: long, then short.
+/// Outcome of the unit trade entered at each bar, `[symbols × bars × 2]`: long, then short.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcomes<'a> {
-    /// Net of all costs; NaN where there is no label.
+    /// Return net of all costs, basis points; NaN without a label.
     pub return_bps: &'a [f64],
     /// Bar of the exit.
     pub exit_bar: &'a [u32],
+    /// Number of bars per symbol.
     pub bars: usize,
 }
 
 impl Outcomes<'_> {
-    pub fn return_bps(&self, symbol: usize, bar: usize, side: usize) -> f64 {
+    pub(crate) fn return_bps(&self, symbol: usize, bar: usize, side: usize) -> f64 {
         self.return_bps[(symbol * self.bars + bar) * 2 + side]
     }
 
-    /// Whether both sides are labelled, and end before bar `end`.
+    /// Whether both sides are labelled and their trades end before bar `end`.
     fn known_before(&self, symbol: usize, bar: usize, end: usize) -> bool {
         let at = (symbol * self.bars + bar) * 2;
         (at..at + 2).all(|at| !self.return_bps[at].is_nan() && (self.exit_bar[at] as usize) < end)
     }
 }
 
-/// The labelled rows of some coins over some windows, `[blocks × coins × words of a block]`.
+/// The labelled rows of some coins over some windows; every mask is `[blocks × coins × words per block]`.
 #[derive(Debug)]
 pub(super) struct Rows {
+    /// Rows of the coins in the panel.
     pub symbols: Vec<usize>,
-    /// Words of one coin in a block.
+    /// Words per coin and block.
     pub width: usize,
     /// First bar of each block.
     pub starts: Vec<usize>,
+    /// Rows with a label.
     pub labelled: Vec<u64>,
-    /// Rows that made money, by side.
+    /// Rows whose trade made money, by side.
     pub won: [Vec<u64>; 2],
 }
 
 impl Rows {
-    /// Rows of `windows` whose labels end before `end`; `reach` is the most bars that a label looks ahead.
-    pub fn new(outcomes: &Outcomes<'_>, symbols: &[usize], windows: &[Range<usize>], end: usize, reach: usize) -> Self {
-        let width = (5 * reach).div_ceil(2 * 64).max(1);
+    /// The rows of `windows` whose labels end before bar `end`; a label looks at most `horizon_bars` ahead.
+    pub fn new(
+        outcomes: &Outcomes<'_>,
+        symbols: &[usize],
+        windows: &[Range<usize>],
+        end: usize,
+        horizon_bars: usize,
+    ) -> Self {
+        let width = (5 * horizon_bars).div_ceil(2 * 64).max(1);
         let block = width * 64;
         let starts: Vec<usize> = windows.iter().flat_map(|window| window.clone().step_by(block)).collect();
         let ends =
@@ -64,7 +73,7 @@ impl Rows {
         for (b, (from, to)) in starts.into_iter().zip(ends).enumerate() {
             for (s, &symbol) in symbols.iter().enumerate() {
                 for bar in (from..to).filter(|&bar| outcomes.known_before(symbol, bar, end)) {
-                    let (word, bit) = rows.place(b, s, bar - from);
+                    let (word, bit) = rows.position(b, s, bar - from);
                     rows.labelled[word] |= bit;
                     for side in 0..2 {
                         if outcomes.return_bps(symbol, bar, side) > 0.0 {
@@ -77,8 +86,8 @@ impl Rows {
         rows
     }
 
-    /// Word and bit of a bar of a block.
-    fn place(&self, block: usize, series: usize, bar: usize) -> (usize, u64) {
+    /// Word and bit of a bar within a block.
+    fn position(&self, block: usize, series: usize, bar: usize) -> (usize, u64) {
         ((block * self.symbols.len() + series) * self.width + bar / 64, 1 << (bar % 64))
     }
 
@@ -86,39 +95,40 @@ impl Rows {
         self.labelled.len()
     }
 
-    /// Calls `visit` with place of the coin in `symbols`, bar, word and bit of every row of a mask, in order.
-    pub fn each(&self, mask: &[u64], mut visit: impl FnMut(usize, usize, usize, u64)) {
+    /// Calls `visit` with the coin's index in `symbols`, the bar, the word and the bit of every row of a mask, in
+    /// order.
+    pub fn for_each_row(&self, mask: &[u64], mut visit: impl FnMut(usize, usize, usize, u64)) {
         for (word, &bits) in mask.iter().enumerate() {
             let (cell, within) = (word / self.width, word % self.width);
             let (block, series) = (cell / self.symbols.len(), cell % self.symbols.len());
-            let mut left = bits;
-            while left != 0 {
-                let bit = left.trailing_zeros();
-                left &= left - 1;
+            let mut remaining = bits;
+            while remaining != 0 {
+                let bit = remaining.trailing_zeros();
+                remaining &= remaining - 1;
                 visit(series, self.starts[block] + within * 64 + bit as usize, word, 1 << bit);
             }
         }
     }
 
-    /// Mean net return of a mask's rows on one side, basis points; NaN where there are none.
+    /// Mean net return of a mask's rows on one side, basis points; NaN without rows.
     pub fn mean_bps(&self, outcomes: &Outcomes<'_>, mask: &[u64], side: usize) -> f64 {
         let (mut sum, mut count) = (0.0, 0.0);
-        self.each(mask, |series, bar, _, _| {
+        self.for_each_row(mask, |series, bar, _, _| {
             sum += outcomes.return_bps(self.symbols[series], bar, side);
             count += 1.0;
         });
         sum / count
     }
 
-    /// Mean net return that the coins' rows at large earn, each coin weighted by its rows in the mask.
+    /// Mean net return of all labelled rows, basis points, with each coin weighted by its rows in the mask.
     pub fn base_mean_bps(&self, outcomes: &Outcomes<'_>, mask: &[u64], side: usize) -> f64 {
         let mut sums = vec![(0.0, 0.0); self.symbols.len()];
-        self.each(&self.labelled, |series, bar, _, _| {
+        self.for_each_row(&self.labelled, |series, bar, _, _| {
             sums[series].0 += outcomes.return_bps(self.symbols[series], bar, side);
             sums[series].1 += 1.0;
         });
         let (mut sum, mut count) = (0.0, 0.0);
-        self.each(mask, |series, _, _, _| {
+        self.for_each_row(mask, |series, _, _, _| {
             sum += sums[series].0 / sums[series].1;
             count += 1.0;
         });

@@ -1,32 +1,32 @@
-//! From statistics to p-values, and from p-values to q-values.
+//! p-values of test statistics, and q-values of p-values.
 
 use std::f64::consts::PI;
 
 use huracan_base::arith::{exp, ln};
 
-/// P(T ≥ t) of Student's variable with `freedom` degrees of freedom, which need not be whole; 1 where t is NaN or there
-/// are none.
+/// P(T ≥ t) of Student's t with `degrees` of freedom, which need not be an integer; 1 if t is NaN or `degrees` is not
+/// above 0.
 ///
-/// Half the regularised incomplete beta function I(ν/(ν + t²); ν/2, ½), by its continued fraction (Abramowitz and Stegun
-/// 26.7.1, 26.5.8; evaluated as by Lentz 1976).
-pub fn student_tail(t: f64, freedom: f64) -> f64 {
-    if t.is_nan() || freedom.is_nan() || freedom <= 0.0 {
+/// Half the regularised incomplete beta function I(ν/(ν + t²); ν/2, ½), by its continued fraction (Abramowitz and
+/// Stegun 26.7.1, 26.5.8), evaluated by the method of Lentz (1976).
+pub(super) fn student_tail(t: f64, degrees: f64) -> f64 {
+    if t.is_nan() || degrees.is_nan() || degrees <= 0.0 {
         return 1.0;
     }
     if t < 0.0 {
-        return 1.0 - student_tail(-t, freedom);
+        return 1.0 - student_tail(-t, degrees);
     }
-    let x = freedom / (freedom + t * t);
-    0.5 * incomplete_beta(x, 0.5 * freedom, 0.5)
+    let x = degrees / (degrees + t * t);
+    0.5 * incomplete_beta(x, 0.5 * degrees, 0.5)
 }
 
-/// I(x; a, b).
+/// Regularised incomplete beta function I(x; a, b).
 fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return if x <= 0.0 { 0.0 } else { 1.0 };
     }
     let front = exp(ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * ln(x) + b * ln(1.0 - x));
-    // The fraction converges fast on this side of the mean.
+    // The continued fraction converges fast on this side of the mean.
     if x < (a + 1.0) / (a + b + 2.0) {
         front * beta_fraction(x, a, b) / a
     } else {
@@ -34,6 +34,7 @@ fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     }
 }
 
+/// Continued fraction of the incomplete beta function, by the method of Lentz.
 fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
     let away_from_0 = |value: f64| if value.abs() < 1e-300 { 1e-300 } else { value };
     let (mut c, mut d) = (1.0, 1.0 / away_from_0(1.0 - (a + b) * x / (a + 1.0)));
@@ -55,7 +56,8 @@ fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
     fraction
 }
 
-/// ln Γ(x) for x > 0, by Stirling's series after raising x to at least 10 (Abramowitz and Stegun 6.1.40).
+/// ln Γ(x) for x > 0, by Stirling's series after the recurrence has raised x to at least 10 (Abramowitz and Stegun
+/// 6.1.40).
 fn ln_gamma(x: f64) -> f64 {
     let (mut x, mut product) = (x, 1.0);
     while x < 10.0 {
@@ -67,18 +69,19 @@ fn ln_gamma(x: f64) -> f64 {
     (x - 0.5) * ln(x) - x + 0.5 * ln(2.0 * PI) + series - ln(product)
 }
 
-/// q-values of Benjamini and Hochberg (1995): the least share of false discoveries at which each test is one.
+/// q-values of Benjamini and Hochberg (1995): the smallest false discovery rate at which each test counts as a
+/// discovery.
 ///
-/// `p` are the smallest of `tests` p-values, in any order; those that are not given count as 1. With weights, a p-value
-/// is divided by its own before it comes here (Genovese, Roeder and Wasserman 2006).
-pub fn q_values(p: &[f64], tests: f64) -> Vec<f64> {
+/// `p` are the smallest of `tests` p-values, in any order; those not given count as 1. For weighted tests, divide each
+/// p-value by its weight first (Genovese, Roeder and Wasserman 2006).
+pub(super) fn q_values(p: &[f64], tests: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]).then(a.cmp(&b)));
     let mut q = vec![1.0; p.len()];
-    let mut least = 1.0_f64;
+    let mut smallest = 1.0_f64;
     for (rank, &at) in order.iter().enumerate().rev() {
-        least = least.min(p[at] * tests / (rank + 1) as f64);
-        q[at] = least;
+        smallest = smallest.min(p[at] * tests / (rank + 1) as f64);
+        q[at] = smallest;
     }
     q
 }
@@ -88,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tail_of_student_is_that_of_scipy() {
+    fn the_tail_of_student_equals_scipy() {
         // scipy.stats.t.sf
         let known = [
             (0.0, 5.0, 0.5),
@@ -103,20 +106,20 @@ mod tests {
             (6.0, 1200.0, 1.304506377789807e-09),
             (0.001, 33.0, 0.49960406819982317),
         ];
-        for (t, freedom, tail) in known {
-            let own = student_tail(t, freedom);
-            assert!((own / tail - 1.0).abs() < 1e-10, "{t}, {freedom}: {own} against {tail}");
-            assert!((student_tail(-t, freedom) - (1.0 - tail)).abs() < 1e-12);
+        for (t, degrees, tail) in known {
+            let own = student_tail(t, degrees);
+            assert!((own / tail - 1.0).abs() < 1e-10, "{t}, {degrees}: {own} against {tail}");
+            assert!((student_tail(-t, degrees) - (1.0 - tail)).abs() < 1e-12);
         }
         assert_eq!((student_tail(f64::NAN, 5.0), student_tail(9.0, 0.0)), (1.0, 1.0));
     }
 
     #[test]
-    fn q_values_are_those_of_benjamini_and_hochberg() {
-        // By hand, for 5 tests: 0.01·5/1, 0.02·5/2, 0.03·5/3, 0.5·5/4, 0.9; each no greater than the next.
+    fn q_values_follow_benjamini_and_hochberg() {
+        // By hand, for 5 tests: 0.01·5/1, 0.02·5/2, 0.03·5/3, 0.5·5/4, 0.9, each reduced to at most the next.
         let q = q_values(&[0.5, 0.01, 0.9, 0.02, 0.03], 5.0);
         assert!(q.iter().zip([0.625, 0.05, 0.9, 0.05, 0.05]).all(|(q, known)| (q - known).abs() < 1e-15), "{q:?}");
-        // The first three of 100 tests: 0.001·100/1 > 0.002·100/3.
+        // The three smallest of 100 tests: 0.001·100/1 > 0.002·100/3.
         let q = q_values(&[0.002, 0.001, 0.0015], 100.0);
         assert!(q.iter().all(|q| (q - 0.2 / 3.0).abs() < 1e-15), "{q:?}");
         assert_eq!(q_values(&[0.9], 4.0), [1.0]);

@@ -1,16 +1,16 @@
-//! The search on simulated markets, where it is known what there is to find.
+//! Tests of the search on simulated markets with known patterns.
 
 use super::excess::Scratch;
 use super::*;
 use huracan_base::arith::{draw, uniform};
 
-/// Bars of a label at most.
-const HOLD: usize = 24;
-const REACH: usize = HOLD + 1;
-/// As a run has them: 150 days of hours to discover on, a gap, 60 days to confirm on.
+/// Maximum holding time of a label, bars.
+const MAX_HOLD: usize = 24;
+const HORIZON_BARS: usize = MAX_HOLD + 1;
+/// Windows as in a run with hourly bars: 150 days to discover on, a gap, 60 days to confirm on.
 const TRAIN: usize = 150 * 24;
 const TESTS: Range<usize> = TRAIN + 96..TRAIN + 96 + 60 * 24;
-const BARS: usize = TESTS.end + REACH;
+const BARS: usize = TESTS.end + HORIZON_BARS;
 const FEATURES: usize = 8;
 
 struct Market {
@@ -20,15 +20,15 @@ struct Market {
     columns: Vec<Column>,
 }
 
-/// Standard normal by the sum of twelve uniform draws.
+/// Approximately standard normal: the sum of twelve uniform draws, minus 6.
 fn gauss(seed: u64, a: u64, b: u64) -> f64 {
     (0..12).map(|k| uniform(draw(seed, a, b * 12 + k))).sum::<f64>() - 6.0
 }
 
 impl Market {
-    /// Features that persist, and prices that know nothing of them. What a trade entered at a bar gains a bar, beside
-    /// returns of deviation 1, is `drift(features)`: of that bar alone, so that bars nearby have no part in the pattern.
-    /// Barriers at −3 and +5, after at most 24 bars; costs of 0.3.
+    /// Autocorrelated features, and prices that do not depend on them. A trade gains `drift(features at entry)` per bar
+    /// in addition to returns with standard deviation 1. The drift depends on the entry bar alone, so neighbouring bars
+    /// are not part of the pattern. Barriers are at −3 and +5, the holding time is at most 24 bars, and costs are 0.3.
     fn new(seed: u64, symbols: usize, drift: impl Fn(&[f32]) -> f64) -> Self {
         let mut market = Self {
             values: vec![],
@@ -42,7 +42,7 @@ impl Market {
             let (mut returns, mut drifts) = (vec![0.0], vec![]);
             for bar in 0..BARS {
                 for (k, value) in state.iter_mut().enumerate() {
-                    // From a memory of 3 bars to one of 100.
+                    // Memories from 3 to 100 bars.
                     let memory = 1.0 - 0.3 / (1.0 + 4.0 * k as f64);
                     *value = memory * *value + (1.0 - memory * memory).sqrt() * gauss(seed, stream(k), bar as u64);
                 }
@@ -66,7 +66,7 @@ impl Market {
                         break false;
                     }
                     gain += sign * (returns[at] + drift);
-                    if gain <= -3.0 || gain >= 5.0 || at - bar == HOLD {
+                    if gain <= -3.0 || gain >= 5.0 || at - bar == MAX_HOLD {
                         break true;
                     }
                 };
@@ -87,21 +87,21 @@ impl Market {
         Outcomes { return_bps: &self.return_bps, exit_bar: &self.exit_bar, bars: BARS }
     }
 
-    fn mine(&self, scopes: &[Scope], settings: &PatternParams) -> Mined {
-        self.mine_knowing(&[], scopes, settings)
+    fn mine(&self, scopes: &[Scope], params: &PatternParams) -> MiningResult {
+        self.mine_with_known(&[], scopes, params)
     }
 
-    fn mine_knowing(&self, known: &[Known], scopes: &[Scope], settings: &PatternParams) -> Mined {
+    fn mine_with_known(&self, known: &[KnownPattern], scopes: &[Scope], params: &PatternParams) -> MiningResult {
         let (table, outcomes) = (self.table(), self.outcomes());
-        mine(&Inputs { table, outcomes, scopes, known, reach: REACH, settings })
+        mine(&Inputs { table, outcomes, scopes, known, horizon_bars: HORIZON_BARS, params })
     }
 }
 
 fn columns(features: usize) -> Vec<Column> {
-    (0..features).map(|at| Column { name: format!("f{at}"), at, cut: Cut::Quantiles }).collect()
+    (0..features).map(|index| Column { name: format!("f{index}"), index, binning: Binning::Quantiles }).collect()
 }
 
-fn settings() -> PatternParams {
+fn params() -> PatternParams {
     PatternParams {
         enabled: true,
         bins: 3,
@@ -125,28 +125,29 @@ fn scope(name: &str, symbols: Vec<usize>) -> Scope {
     }
 }
 
-fn one() -> Vec<Scope> {
+fn one_coin() -> Vec<Scope> {
     vec![scope("A", vec![0])]
 }
 
-/// A high third of f1, which remembers some 16 bars, with a low third of f2, some 30; of a standard normal variable.
+/// A drift where f1 (memory of about 16 bars) is in its high third and f2 (about 30 bars) in its low third; ±0.43 are
+/// the terciles of the standard normal distribution.
 fn planted(edge: f64) -> impl Fn(&[f32]) -> f64 {
     move |row| if row[1] > 0.43 && row[2] < -0.43 { edge } else { 0.0 }
 }
 
 #[test]
-fn counts_and_the_statistic_are_those_worked_out_by_hand() {
-    // Four blocks of 64 bars; the feature is high in the first half of each. Long wins of the high rows: 28, 20, 28, 20
-    // of 32; of the low ones 8 of 32 each. So 128 of 256 win in all; the excess of the high rows is 12, 4, 12, 4, that
-    // of whole blocks 4, −4, 4, −4, half of it theirs, and their own rate 8 a block: ψ = 12 − 8 − 2 = 2, 4 − 8 + 2 = −2,
-    // 2, −2. Σψ² = 16, Σψψ₊₁ = −12, which counts as 0. With four equal blocks the variance is 16 · 4/3; that of
-    // independent rows, 128 · ½ · ¼ = 16, is less.
+fn counts_and_the_statistic_equal_values_computed_by_hand() {
+    // Four blocks of 64 bars; the feature is high in the first half of each. Of the high rows, long wins 28, 20, 28 and
+    // 20 of 32; of the low ones, 8 of 32 each. So 128 of 256 win in total. The excess of the high rows is 12, 4, 12, 4
+    // per block, on average 8. That of whole blocks is 4, −4, 4, −4, and f is ½. So ψ = 12 − 8 − 2 = 2, 4 − 8 + 2 = −2,
+    // 2, −2; Σψ² = 16; Σψψ₊₁ = −12, which counts as 0. With four equal blocks the variance is 16 · 4/3, which is more
+    // than that of independent rows, 128 · ½ · ¼ = 16.
     let bars = 320;
     let values: Vec<f32> = (0..bars).map(|bar| if bar % 64 < 32 { 1.0 } else { 0.0 }).collect();
     let wins = |bar: usize| match (bar / 64 % 2, bar % 64) {
-        (0, place @ 0..32) => place < 28,
-        (_, place @ 0..32) => place < 20,
-        (_, place) => place < 40,
+        (0, row @ 0..32) => row < 28,
+        (_, row @ 0..32) => row < 20,
+        (_, row) => row < 40,
     };
     let return_bps: Vec<f64> = (0..bars).flat_map(|bar| if wins(bar) { [30.0, -20.0] } else { [-10.0, 5.0] }).collect();
     let exit_bar: Vec<u32> = (0..bars as u32).flat_map(|bar| [bar + 1, bar + 1]).collect();
@@ -162,13 +163,13 @@ fn counts_and_the_statistic_are_those_worked_out_by_hand() {
     let [long, short] = base.excess(&rows, &masks[4..], &mut Scratch::default());
     assert_eq!((long.rows, long.wins, long.sum), (128, 96, 32.0));
     assert_eq!((long.blocks, long.statistic), (4.0, 32.0 / (16.0 * 4.0 / 3.0_f64).sqrt()));
-    // Student's tail at 6.928 with three degrees of freedom, by scipy.
+    // Tail of Student's t at 6.928 with three degrees of freedom, by scipy.
     assert!((long.p_value() / 0.0030826865694185777 - 1.0).abs() < 1e-9);
     assert_eq!((short.wins, short.statistic), (32, -long.statistic));
     assert_eq!(base.rate_for(&long), 0.5);
     assert_eq!(rows.mean_bps(&outcomes, &masks[4..], 0), (96.0 * 30.0 - 32.0 * 10.0) / 128.0);
     assert_eq!(rows.base_mean_bps(&outcomes, &masks[4..], 0), 10.0);
-    // A mask that is the whole base says nothing.
+    // A mask that is the whole base has no excess.
     assert_eq!(base.excess(&rows, &rows.labelled, &mut Scratch::default())[0].statistic, 0.0);
     // Two conditions on each of three columns: 6, 12 and 8 sets.
     let three: Vec<Column> = (0..3).map(|_| columns[0].clone()).collect();
@@ -178,15 +179,16 @@ fn counts_and_the_statistic_are_those_worked_out_by_hand() {
 }
 
 #[test]
-fn a_planted_pattern_is_found_confirmed_and_told_once() {
+fn a_planted_pattern_is_found_and_confirmed_once() {
     let (mut learned, mut exact, runs) = (0, 0, 20);
     for seed in 0..runs {
         let market = Market::new(seed, 1, planted(0.4));
-        let mined = market.mine(&one(), &settings());
-        let told: Vec<&Pattern> = mined.patterns.iter().filter(|pattern| pattern.learned).collect();
-        let is_it = |pattern: &&&Pattern| pattern.conditions_text() == "f1 high + f2 low" && pattern.side == Side::Long;
-        learned += usize::from(told.iter().any(|pattern| is_it(&pattern)));
-        exact += usize::from(told.len() == 1 && is_it(&&told[0]));
+        let mined = market.mine(&one_coin(), &params());
+        let confirmed: Vec<&Pattern> = mined.patterns.iter().filter(|pattern| pattern.learned).collect();
+        let is_planted =
+            |pattern: &&&Pattern| pattern.conditions_text() == "f1 high + f2 low" && pattern.side == Side::Long;
+        learned += usize::from(confirmed.iter().any(|pattern| is_planted(&pattern)));
+        exact += usize::from(confirmed.len() == 1 && is_planted(&&confirmed[0]));
     }
     println!("planted: learned in {learned} of {runs}, and nothing else in {exact}");
     assert!(learned >= 16, "{learned} of {runs}");
@@ -194,11 +196,11 @@ fn a_planted_pattern_is_found_confirmed_and_told_once() {
 }
 
 #[test]
-fn data_without_a_pattern_teach_nothing() {
+fn no_pattern_is_learned_from_data_without_one() {
     let (mut candidates, mut learned, runs) = (0, 0, 200);
     for seed in 0..runs {
         let market = Market::new(1000 + seed, 1, |_| 0.0);
-        let mined = market.mine(&one(), &settings());
+        let mined = market.mine(&one_coin(), &params());
         candidates += usize::from(!mined.patterns.is_empty());
         learned += usize::from(mined.patterns.iter().any(|pattern| pattern.learned));
     }
@@ -208,15 +210,15 @@ fn data_without_a_pattern_teach_nothing() {
 }
 
 #[test]
-fn p_values_without_a_pattern_are_uniform_or_greater() {
-    // Every condition and pair, on both windows, of many markets; what share of p-values is below each level.
-    let (mut all, mut below) = ([0_u64; 2], [[0_u64; 4]; 2]);
+fn p_values_without_a_pattern_are_uniform_or_larger() {
+    // Share of p-values below each level, over every condition and pair, on both windows, of many markets.
+    let (mut total, mut below) = ([0_u64; 2], [[0_u64; 4]; 2]);
     let levels = [0.1, 0.05, 0.01, 0.001];
     for seed in 0..150 {
         let market = Market::new(5000 + seed, 1, |_| 0.0);
         let (table, outcomes) = (market.table(), market.outcomes());
         for (part, window) in [0..TRAIN, TESTS].iter().enumerate() {
-            let rows = Rows::new(&outcomes, &[0], std::slice::from_ref(window), usize::MAX, REACH);
+            let rows = Rows::new(&outcomes, &[0], std::slice::from_ref(window), usize::MAX, HORIZON_BARS);
             let items = Items::new(&table, &rows, 3);
             let masks = items.masks(&table, &rows);
             let base = Base::of(&rows, &rows.labelled);
@@ -229,7 +231,7 @@ fn p_values_without_a_pattern_are_uniform_or_greater() {
                     let mask = search::mask_of(&masks, rows.words(), [a, b]);
                     for excess in base.excess(&rows, &mask, &mut scratch) {
                         let p = excess.p_value();
-                        all[part] += 1;
+                        total[part] += 1;
                         levels.iter().zip(&mut below[part]).for_each(|(level, n)| *n += u64::from(p <= *level));
                     }
                 }
@@ -237,8 +239,8 @@ fn p_values_without_a_pattern_are_uniform_or_greater() {
         }
     }
     for part in 0..2 {
-        let shares: Vec<f64> = below[part].iter().map(|n| *n as f64 / all[part] as f64).collect();
-        println!("p ≤ {levels:?}: {shares:.4?} of {}", all[part]);
+        let shares: Vec<f64> = below[part].iter().map(|n| *n as f64 / total[part] as f64).collect();
+        println!("p ≤ {levels:?}: {shares:.4?} of {}", total[part]);
         for (share, level) in shares.iter().zip(levels) {
             assert!(*share <= 1.15 * level, "{shares:?}");
         }
@@ -251,7 +253,7 @@ fn the_number_of_threads_changes_nothing() {
     let scopes = [scope("A", vec![0]), scope("B", vec![1]), scope("C", vec![2]), scope("*", vec![0, 1, 2])];
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| market.mine(&scopes, &settings()))
+        pool.install(|| market.mine(&scopes, &params()))
     };
     let first = with(1);
     assert!(first.patterns.iter().any(|pattern| pattern.learned && pattern.scope == 3));
@@ -260,25 +262,25 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn what_is_discovered_does_not_depend_on_the_test_windows() {
+fn discovery_does_not_depend_on_the_test_windows() {
     let mut market = Market::new(7, 1, planted(0.4));
-    let discovered = |mined: Mined| -> Vec<_> {
+    let discovered = |mined: MiningResult| -> Vec<_> {
         mined.patterns.into_iter().map(|p| (p.conditions, p.side, p.train, p.p_value, p.q_value)).collect()
     };
-    let before = discovered(market.mine(&one(), &settings()));
+    let before = discovered(market.mine(&one_coin(), &params()));
     assert!(!before.is_empty());
     for bar in TESTS.start..BARS {
         for side in 0..2 {
             market.return_bps[bar * 2 + side] = -market.return_bps[bar * 2 + side];
         }
     }
-    let after = market.mine(&one(), &settings());
+    let after = market.mine(&one_coin(), &params());
     assert!(after.patterns.iter().all(|pattern| !pattern.learned));
     assert_eq!(before, discovered(after));
     market.values[TESTS.start * FEATURES..].reverse();
-    assert_eq!(before, discovered(market.mine(&one(), &settings())));
-    // A label of the training window that ends in a test window is not looked at.
-    let rows = |end: usize| Rows::new(&market.outcomes(), &[0], std::slice::from_ref(&(0..TRAIN)), end, REACH);
+    assert_eq!(before, discovered(market.mine(&one_coin(), &params())));
+    // A training row whose label ends in a test window is left out.
+    let rows = |end: usize| Rows::new(&market.outcomes(), &[0], std::slice::from_ref(&(0..TRAIN)), end, HORIZON_BARS);
     let count = |rows: Rows| rows.labelled.iter().map(|word| word.count_ones()).sum::<u32>();
     assert_eq!(count(rows(TESTS.start)), TRAIN as u32);
     assert!(count(rows(TRAIN)) < TRAIN as u32);
@@ -289,7 +291,7 @@ fn all_coins_together_find_what_one_alone_cannot() {
     let market = Market::new(11, 12, planted(0.12));
     let mut scopes: Vec<Scope> = (0..12).map(|symbol| scope(&format!("S{symbol}"), vec![symbol])).collect();
     scopes.push(scope("*", (0..12).collect()));
-    let mined = market.mine(&scopes, &settings());
+    let mined = market.mine(&scopes, &params());
     let learned: Vec<&Pattern> = mined.patterns.iter().filter(|pattern| pattern.learned).collect();
     assert!(learned.iter().any(|pattern| pattern.scope == 12 && pattern.conditions_text() == "f1 high + f2 low"));
     assert!(learned.iter().filter(|pattern| pattern.scope < 12).count() <= 2, "{learned:?}");
@@ -299,28 +301,28 @@ fn all_coins_together_find_what_one_alone_cannot() {
 fn leads_and_known_patterns_are_measured_and_never_learned() {
     let market = Market::new(1014, 1, |_| 0.0);
     let condition = |feature: &str, name: &str| (feature.to_owned(), name.to_owned());
-    let known = |conditions: Vec<(String, String)>| Known { scope: 0, side: Side::Short, conditions };
+    let known = |conditions: Vec<(String, String)>| KnownPattern { scope: 0, side: Side::Short, conditions };
     let known = [
         known(vec![condition("f5", "low"), condition("f3", "mid")]),
         known(vec![condition("f5", "a bin of other settings")]),
     ];
-    assert_eq!(market.mine(&one(), &settings()).patterns, []);
-    let mined = market.mine_knowing(&known, &one(), &PatternParams { leads: 2, ..settings() });
+    assert_eq!(market.mine(&one_coin(), &params()).patterns, []);
+    let mined = market.mine_with_known(&known, &one_coin(), &PatternParams { leads: 2, ..params() });
     assert_eq!(mined.patterns.len(), 3);
     assert!(mined.patterns.iter().all(|p| !p.candidate && !p.learned && p.test_q_value == 1.0 && p.test.rows > 0));
     let last = &mined.patterns[2];
     assert_eq!((last.conditions_text().as_str(), last.side), ("f3 mid + f5 low", Side::Short));
-    // A known pattern that was not chosen is no candidate, however sure.
+    // A known pattern that was not selected is no candidate, however significant.
     let market = Market::new(19, 1, planted(0.4));
-    let part = Known { scope: 0, side: Side::Long, conditions: vec![condition("f1", "high")] };
-    let mined = market.mine_knowing(&[part], &one(), &PatternParams { most: 1, ..settings() });
+    let part = KnownPattern { scope: 0, side: Side::Long, conditions: vec![condition("f1", "high")] };
+    let mined = market.mine_with_known(&[part], &one_coin(), &PatternParams { most: 1, ..params() });
     let [first, last] = mined.patterns.as_slice() else { panic!("{mined:?}") };
     assert!(first.candidate && last.conditions_text() == "f1 high" && !last.candidate);
-    assert!(last.q_value <= settings().discovery_level, "{last:?}");
-    // A lead changes nothing of what is learned.
+    assert!(last.q_value <= params().discovery_level, "{last:?}");
+    // Leads do not change what is learned.
     let market = Market::new(7, 1, planted(0.4));
     let learned = |leads: usize| {
-        let mined = market.mine_knowing(&known, &one(), &PatternParams { leads, ..settings() });
+        let mined = market.mine_with_known(&known, &one_coin(), &PatternParams { leads, ..params() });
         mined.patterns.into_iter().filter(|pattern| pattern.candidate).collect::<Vec<_>>()
     };
     assert!(!learned(0).is_empty());
@@ -328,7 +330,7 @@ fn leads_and_known_patterns_are_measured_and_never_learned() {
 }
 
 #[test]
-fn patterns_are_told_in_words() {
+fn patterns_are_described_as_text() {
     let condition =
         |feature: &str, name: &str| Condition { feature: feature.into(), name: name.into(), from: None, to: None };
     let pattern = Pattern {
@@ -346,7 +348,7 @@ fn patterns_are_told_in_words() {
     };
     assert_eq!(
         pattern.insight(),
-        "rsi_14 high + volatility_20 low: long wins 65 % of 312 (base 48 %), +14 bps (base −3 bps); on test windows it never came up"
+        "rsi_14 high + volatility_20 low: long wins 65 % of 312 (base 48 %), +14 bps (base −3 bps); on test windows it never occurred"
     );
     assert_eq!(pattern.title(&scope("BTC-USDT", vec![0])), "BTC-USDT long: rsi_14 high + volatility_20 low");
     assert_eq!(pattern.title(&scope("*", vec![0, 1])), "all coins long: rsi_14 high + volatility_20 low");

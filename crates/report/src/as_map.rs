@@ -1,18 +1,22 @@
-//! Named numbers in their order: a list of pairs here, an object in JSON. For `#[serde(with = …)]`.
+//! Serializes an ordered list of named numbers as a JSON object; for `#[serde(with = …)]`.
 
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserializer, Serializer};
 
+/// Serializes the pairs as a map, in their order.
+///
 /// # Errors
-/// The serializer's own.
+/// Errors of the serializer.
 pub fn serialize<S: Serializer>(pairs: &[(String, f64)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
+/// Deserializes a map as pairs, in its order.
+///
 /// # Errors
-/// The deserializer's own, or a value that is no number.
+/// Errors of the deserializer, including a value that is not a number.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, f64)>, D::Error> {
     struct Pairs;
 

@@ -1,8 +1,9 @@
-//! Curves as inline SVG that takes its colours from the page.
+//! Curves as inline SVG, coloured by the page's style sheet.
 
 mod axes;
 mod reliability;
 
+use huracan_bars::DAY_MS;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::ops::Range;
@@ -11,7 +12,7 @@ use super::ReportError;
 use axes::{date, decimals, multiple, percent, ticks};
 pub(super) use reliability::reliability;
 
-/// Colours that stand for classes of the page's style sheet until they are replaced by them.
+/// Placeholder colours. [`styled`] replaces them by classes of the page's style sheet.
 const INK: RGBColor = RGBColor(1, 1, 1);
 const GRID: RGBColor = RGBColor(1, 1, 2);
 const LINE: RGBColor = RGBColor(1, 1, 3);
@@ -19,8 +20,9 @@ const AREA: RGBColor = RGBColor(1, 1, 4);
 const FALL: RGBColor = RGBColor(1, 1, 5);
 const FALL_AREA: RGBColor = RGBColor(1, 1, 6);
 const OTHER: RGBColor = RGBColor(1, 1, 7);
-/// The second curve of its kind, and the line on which two axes agree.
+/// A second curve of the same kind.
 const SECOND: RGBColor = RGBColor(1, 1, 8);
+/// The line on which both axes have the same value.
 const DIAGONAL: RGBColor = RGBColor(1, 1, 9);
 const CLASSES: [(&str, &str); 9] = [
     ("#010101", "ink"),
@@ -34,39 +36,42 @@ const CLASSES: [(&str, &str); 9] = [
     ("#010109", "diagonal"),
 ];
 
-/// Pixels across and down.
+/// Pixel ranges of the plot area: horizontal and vertical.
 type Area = (Range<i32>, Range<i32>);
 
-/// More points than pixels only make the page heavy.
-const MOST_POINTS: usize = 800;
+/// Maximum number of points per curve: more points than pixels only make the page larger.
+const MAX_POINTS: usize = 800;
 
-/// How a curve is drawn.
+/// Kind of a curve, which decides its style and axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Equity,
     Drawdown,
 }
 
-/// An SVG element `width` × `height` of the curve, with its axes and a second one `beside` it; empty for fewer than two
-/// points. What the page needs to find a value under the pointer is said in its attributes.
+/// The curve with axes as an SVG element of `size` (width, height), with a second curve for comparison. Empty for fewer
+/// than two points. The element's attributes contain what the page's script needs to find the value under the pointer.
+///
+/// # Errors
+/// [`ReportError::Chart`] if the chart cannot be drawn.
 pub(super) fn curve(
     points: &[(i64, f64)],
-    beside: &[(i64, f64)],
+    comparison: &[(i64, f64)],
     kind: Kind,
     size: (u32, u32),
     what: &str,
 ) -> Result<String, ReportError> {
-    let (points, beside) = (thinned(&finite(points)), thinned(&finite(beside)));
+    let (points, comparison) = (thinned(&finite(points)), thinned(&finite(comparison)));
     let [first, .., last] = points.as_slice() else { return Ok(String::new()) };
     let x = first.0..last.0.max(first.0 + 1);
-    let y = range(points.iter().chain(&beside), kind);
+    let y = range(points.iter().chain(&comparison), kind);
     let mut svg = String::new();
-    let plot = Plot { points: &points, beside: &beside, kind, size, x, y };
+    let plot = Plot { points: &points, comparison: &comparison, kind, size, x, y };
     let area = plot.draw(&mut svg).map_err(|reason| ReportError::Chart { what: what.to_owned(), reason })?;
     Ok(styled(svg, what, &plot.attributes(&area)))
 }
 
-/// A small curve without axes over a line at its start, for a table row.
+/// A small curve without axes for a table row, with a line at the level of its start.
 pub(super) fn spark(points: &[(i64, f64)], what: &str) -> String {
     let points = thinned(&finite(points));
     let [first, .., last] = points.as_slice() else { return String::new() };
@@ -83,11 +88,12 @@ pub(super) fn spark(points: &[(i64, f64)], what: &str) -> String {
     let level = 2.0 + (high - first.1) / span_y * (height - 4.0);
     format!(
         "<svg class=\"spark\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\"><path class=\"s-grid\" d=\"M0,{level:.1} H{width}\"/><path class=\"{class}\" fill=\"none\" stroke-width=\"1.5\" d=\"{path}\"/></svg>",
-        huracan_host::text::html(what)
+        huracan_host::text::escape_html(what)
     )
 }
 
-/// Fall from the highest equity so far, as a share of it: 0 at a peak, −0.1 ten per cent below.
+/// Drawdown curve: the fall from the highest equity so far, as a share of it (0 at a peak, −0.1 for ten per cent
+/// below).
 pub(super) fn drawdown(equity: &[(i64, f64)]) -> Vec<(i64, f64)> {
     let mut peak = f64::MIN;
     equity
@@ -104,15 +110,16 @@ fn finite(points: &[(i64, f64)]) -> Vec<(i64, f64)> {
     points.iter().copied().filter(|(_, value)| value.is_finite()).collect()
 }
 
-/// At most [`MOST_POINTS`] points: of each stretch its lowest and highest, so that no extreme is lost.
+/// Thins a curve to at most [`MAX_POINTS`] points. Each section keeps its lowest and highest point, so no extreme is
+/// lost.
 fn thinned(points: &[(i64, f64)]) -> Vec<(i64, f64)> {
-    if points.len() <= MOST_POINTS {
+    if points.len() <= MAX_POINTS {
         return points.to_vec();
     }
     let mut kept = vec![points[0]];
-    for stretch in points.chunks(points.len().div_ceil((MOST_POINTS - 2) / 2)) {
+    for section in points.chunks(points.len().div_ceil((MAX_POINTS - 2) / 2)) {
         let by_value = |a: &&(i64, f64), b: &&(i64, f64)| a.1.total_cmp(&b.1);
-        let ends = [stretch.iter().min_by(by_value), stretch.iter().max_by(by_value)];
+        let ends = [section.iter().min_by(by_value), section.iter().max_by(by_value)];
         let mut ends: Vec<_> = ends.into_iter().flatten().copied().collect();
         ends.sort_by_key(|(time, _)| *time);
         ends.dedup();
@@ -131,17 +138,17 @@ fn range<'a>(points: impl IntoIterator<Item = &'a (i64, f64)>, kind: Kind) -> Ra
     let (low, high) = extent(points);
     match kind {
         Kind::Equity => {
-            let room = (0.06 * (high - low)).max(1e-4 * high.abs()).max(1e-9);
-            low - room..high + room
+            let padding = (0.06 * (high - low)).max(1e-4 * high.abs()).max(1e-9);
+            low - padding..high + padding
         }
         Kind::Drawdown => (1.1 * low).min(-0.001)..0.0,
     }
 }
 
-/// What a curve is drawn from.
+/// The inputs of a drawing.
 struct Plot<'a> {
     points: &'a [(i64, f64)],
-    beside: &'a [(i64, f64)],
+    comparison: &'a [(i64, f64)],
     kind: Kind,
     size: (u32, u32),
     /// ms, UTC.
@@ -150,10 +157,10 @@ struct Plot<'a> {
 }
 
 impl Plot<'_> {
-    /// Draws, and returns the pixels of the area within the axes.
+    /// Draws into `svg`, and returns the pixel ranges of the area within the axes.
     fn draw(&self, svg: &mut String) -> Result<Area, String> {
-        let Self { points, beside, kind, size, x, y } = self;
-        let told = |error: &dyn std::fmt::Display| error.to_string();
+        let Self { points, comparison, kind, size, x, y } = self;
+        let text = |error: &dyn std::fmt::Display| error.to_string();
         let root = SVGBackend::with_string(svg, *size).into_drawing_area();
         let times = ticks(x.start, x.end, (size.0 / 100) as usize);
         let mut chart = ChartBuilder::on(&root)
@@ -162,9 +169,9 @@ impl Plot<'_> {
             .x_label_area_size(26)
             .y_label_area_size(58)
             .build_cartesian_2d(x.clone().with_key_points(times), y.clone())
-            .map_err(|error| told(&error))?;
+            .map_err(|error| text(&error))?;
         let label = ("sans-serif", 15).into_font().color(&INK);
-        let days = (x.end - x.start) as f64 / 86_400_000.0;
+        let days = (x.end - x.start) as f64 / DAY_MS as f64;
         let y_step = (y.end - y.start) / 5.0;
         chart
             .configure_mesh()
@@ -181,24 +188,25 @@ impl Plot<'_> {
                 Kind::Drawdown => percent(*value, decimals(100.0 * y_step)),
             })
             .draw()
-            .map_err(|error| told(&error))?;
+            .map_err(|error| text(&error))?;
         let (line, area, base) = match kind {
             Kind::Equity => (LINE, AREA, y.start),
             Kind::Drawdown => (FALL, FALL_AREA, 0.0),
         };
-        chart.draw_series(AreaSeries::new(points.iter().copied(), base, area)).map_err(|error| told(&error))?;
-        if !beside.is_empty() {
-            let other = LineSeries::new(beside.iter().copied(), OTHER.stroke_width(2));
-            chart.draw_series(other).map_err(|error| told(&error))?;
+        chart.draw_series(AreaSeries::new(points.iter().copied(), base, area)).map_err(|error| text(&error))?;
+        if !comparison.is_empty() {
+            let other = LineSeries::new(comparison.iter().copied(), OTHER.stroke_width(2));
+            chart.draw_series(other).map_err(|error| text(&error))?;
         }
         chart
             .draw_series(LineSeries::new(points.iter().copied(), line.stroke_width(2)))
-            .map_err(|error| told(&error))?;
+            .map_err(|error| text(&error))?;
         let area = chart.plotting_area().get_pixel_range();
-        root.present().map_err(|error| told(&error))?;
+        root.present().map_err(|error| text(&error))?;
         Ok(area)
     }
 
+    /// Attributes that map pixels to values.
     fn attributes(&self, (across, down): &Area) -> String {
         let Self { x, y, .. } = self;
         format!(
@@ -209,14 +217,14 @@ impl Plot<'_> {
     }
 }
 
-/// Points as the page reads them under the pointer: `[[ms, value], …]`.
-pub(super) fn readable(points: &[(i64, f64)]) -> String {
+/// Points as JSON for the page's script: `[[ms, value], …]`.
+pub(super) fn points_json(points: &[(i64, f64)]) -> String {
     let pairs: Vec<String> =
         thinned(&finite(points)).iter().map(|(time, value)| format!("[{time},{value:.5}]")).collect();
     format!("[{}]", pairs.join(","))
 }
 
-/// Replaces stand-in colours by classes, fixed size by the page's, and says what is drawn.
+/// Replaces the placeholder colours by classes, removes the fixed size, and adds a label and attributes.
 fn styled(svg: String, what: &str, attributes: &str) -> String {
     let mut svg = svg;
     for (colour, class) in CLASSES {
@@ -225,7 +233,7 @@ fn styled(svg: String, what: &str, attributes: &str) -> String {
     }
     svg = svg.replace(" font-family=\"sans-serif\"", "");
     let view = svg.find("viewBox").unwrap_or("<svg ".len());
-    format!("<svg role=\"img\" aria-label=\"{}\" {attributes}{}", huracan_host::text::html(what), &svg[view..])
+    format!("<svg role=\"img\" aria-label=\"{}\" {attributes}{}", huracan_host::text::escape_html(what), &svg[view..])
 }
 
 #[cfg(test)]
@@ -237,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_takes_every_colour_from_the_page() {
+    fn every_colour_of_a_chart_is_a_class_of_the_page() {
         for kind in [Kind::Equity, Kind::Drawdown] {
             let svg = curve(&drawdown(&wave(500)), &wave(20), kind, (720, 260), "a <b>").unwrap();
             assert!(
@@ -258,7 +266,7 @@ mod tests {
         points[7_777].1 = 9.0;
         points[12_345].1 = -9.0;
         let kept = thinned(&points);
-        assert!(kept.len() <= MOST_POINTS, "{}", kept.len());
+        assert!(kept.len() <= MAX_POINTS, "{}", kept.len());
         assert_eq!((kept.first(), kept.last()), (points.first(), points.last()));
         assert!(kept.contains(&points[7_777]) && kept.contains(&points[12_345]));
         assert!(kept.is_sorted_by_key(|(time, _)| *time));

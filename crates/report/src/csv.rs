@@ -1,4 +1,4 @@
-//! `performance_analysis.csv`: one row a symbol, numbers unrounded, empty where they are not defined.
+//! `performance_analysis.csv`: one row per symbol; numbers are not rounded, and undefined ones are empty.
 
 use super::{ReportData, SymbolRow};
 
@@ -39,15 +39,15 @@ fn line(data: &ReportData, row: &SymbolRow) -> String {
         number(row.buy_and_hold),
         number(row.holding_sharpe),
         number(row.holding_max_drawdown),
-        number(row.luck.deflated_sharpe),
-        number(row.luck.published_deflated_sharpe),
-        number(row.luck.probabilistic_sharpe),
-        row.luck.tries.to_string(),
-        number(row.luck.sharpe_low),
-        number(row.luck.sharpe_high),
-        number(row.luck.t_statistic),
-        number(row.luck.skewness),
-        number(row.luck.kurtosis),
+        number(row.evidence.deflated_sharpe),
+        number(row.evidence.published_deflated_sharpe),
+        number(row.evidence.probabilistic_sharpe),
+        row.evidence.tries.to_string(),
+        number(row.evidence.sharpe_low),
+        number(row.evidence.sharpe_high),
+        number(row.evidence.t_statistic),
+        number(row.evidence.skewness),
+        number(row.evidence.kurtosis),
         row.approved.to_string(),
         quoted(&row.reasons.join("; ")),
         quoted(&model.model_id),
@@ -62,7 +62,7 @@ fn line(data: &ReportData, row: &SymbolRow) -> String {
     cells.join(",") + "\n"
 }
 
-/// Text as RFC 4180 wants it.
+/// Quotes a cell where RFC 4180 requires it.
 fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
@@ -70,7 +70,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PreviousModel, SavedModel};
+    use crate::{PreviousModel, SavedModel, SharpeEvidence};
 
     #[test]
     fn text_with_commas_and_quotes_stays_one_cell() {
@@ -78,7 +78,7 @@ mod tests {
         data.symbols = vec![SymbolRow {
             symbol: "A-USDT".into(),
             sharpe: Some(0.25),
-            luck: super::super::Luck { tries: 1, deflated_sharpe: Some(0.75), ..super::super::Luck::default() },
+            evidence: SharpeEvidence { tries: 1, deflated_sharpe: Some(0.75), ..SharpeEvidence::default() },
             reasons: vec!["Sharpe 0.25, wanted \"0.5\"".into(), "x".into()],
             model: Some(SavedModel {
                 model_id: "X-7".into(),

@@ -1,4 +1,8 @@
-//! What a report tells: plain data, as `training_report.json` holds it.
+//! The data of a report, as stored in `training_report.json`.
+
+mod training;
+
+pub use training::*;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,393 +10,411 @@ use serde::{Deserialize, Serialize};
 use super::as_map;
 use huracan_metrics::Calibration;
 
-/// All that a report tells; plain data, filled by the pipeline. Shares are fractions (0.52 is 52 %).
+/// All data of a report. Shares are fractions (0.52 is 52 %).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReportData {
+    /// Identifier of the run.
     pub run_id: String,
+    /// Day of the run.
     pub date: NaiveDate,
+    /// When the report was created.
     pub generated_at: DateTime<Utc>,
+    /// Compute device.
     pub device: String,
-    /// Prices of an invented market: said wherever results show.
+    /// Whether prices come from the simulated market; the page says so wherever it shows results.
     pub simulated: bool,
+    /// Length of a bar, such as `1h`.
     pub timeframe: String,
+    /// SHA-256 of the settings that can change a model.
     pub settings_digest: String,
-    /// The program's version and commit, and the digest of all models together.
+    /// Version of the program.
     #[serde(default)]
     pub version: String,
+    /// Git commit of the program.
     #[serde(default)]
     pub git_commit: String,
+    /// SHA-256 over the sorted digests of all models.
     #[serde(default)]
     pub models_digest: String,
-    /// Step and its seconds, in order.
+    /// Duration of each step, seconds, in the order of the steps.
     #[serde(with = "as_map")]
     pub seconds: Vec<(String, f64)>,
+    /// Peak memory of the process, bytes.
     pub peak_rss_bytes: Option<u64>,
+    /// Results of the whole run.
     pub totals: Totals,
+    /// One row per trained symbol.
     pub symbols: Vec<SymbolRow>,
-    /// Portfolio of all out-of-fold trades: time (ms, UTC) and equity (1 at the start).
+    /// Equity of the portfolio: time (ms UTC) and equity (1 at the start).
     pub equity: Vec<(i64, f64)>,
-    /// Holding all coins over the same days, with equal money each: time (ms, UTC) and worth (1 at the start).
+    /// Buy-and-hold benchmark over the same days, with equal money per coin: time (ms UTC) and value (1 at the start).
     #[serde(default)]
     pub holding: Vec<(i64, f64)>,
+    /// Equity of each symbol's own account.
     pub symbol_equity: Vec<SymbolCurve>,
-    /// Features by their share of all gain, largest first.
+    /// Features by their share of the total gain, largest first.
     pub importance: Vec<Importance>,
-    /// Whether the probabilities of the test windows mean what they say, by head.
+    /// Calibration of the predicted probabilities on the test windows, by head.
     #[serde(default)]
     pub calibration: Vec<HeadCalibration>,
-    /// Exit reason and its number of trades.
+    /// Exit reasons and their numbers of trades.
     pub exit_reasons: Vec<(String, u64)>,
+    /// Costs of all trades.
     pub costs: Costs,
-    /// Trades by market regime at entry.
+    /// Trades by market regime at the signal.
     pub regimes: Vec<Group>,
-    /// The same figures for other parts of the trades: a name such as `symbol`, and its groups.
+    /// The same statistics for other groupings of the trades.
     #[serde(default)]
     pub groups: Vec<Breakdown>,
-    /// How the bars of the test windows were decided.
+    /// Decisions on the bars of the test windows.
     #[serde(default)]
     pub decisions: Decisions,
-    /// The voting engines, in their order.
-    #[serde(default)]
-    pub engines: Vec<EngineRow>,
-    /// What the portfolio took and refused, and what stopped it.
+    /// One row per voter.
+    #[serde(default, rename = "engines")]
+    pub voters: Vec<VoterRow>,
+    /// Trades that the portfolio took and refused, and its circuit breakers.
     #[serde(default)]
     pub risk: RiskSummary,
-    /// What the search for patterns found; empty where there was none.
+    /// Result of the pattern search; empty without one.
     #[serde(default)]
     pub patterns: Patterns,
-    /// What the search of hyperparameters gained and cost, by head; empty without one.
+    /// Gain and cost of the hyperparameter search, by head; empty without one.
     pub search: Vec<SearchRow>,
-    /// Families of models and what they say together; empty where there is only one.
+    /// Model families, and last their blend; empty if there is only one.
     #[serde(default)]
     pub families: Vec<FamilyRow>,
-    /// Mean training and validation loss of the networks by epoch; empty without networks.
+    /// Mean training and validation loss of the networks per epoch; empty without networks.
     #[serde(default)]
     pub epochs: Vec<(f64, f64)>,
+    /// Coins that the universe selection left out.
     pub exclusions: Vec<Exclusion>,
-    pub failures: Vec<Failure>,
+    /// Symbols for which a step failed.
+    pub failures: Vec<SymbolFailure>,
 }
 
+/// Results of the whole run; numbers of the portfolio are `None` where undefined.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
+    /// Number of symbols with a model.
     pub symbols: usize,
+    /// Number of out-of-fold trades, including those that the portfolio refused.
     pub trades: u64,
+    /// Number of approved models.
     pub approved: usize,
+    /// Number of rejected models.
     pub rejected: usize,
+    /// Number of symbols for which a step failed.
     pub failed: usize,
+    /// Share of winning trades.
     pub win_rate: Option<f64>,
+    /// Annualised Sharpe ratio.
     pub sharpe: Option<f64>,
+    /// Largest fall from a peak, as a share of the peak.
     pub max_drawdown: Option<f64>,
+    /// Final equity / starting equity − 1.
     pub total_return: Option<f64>,
-    /// From the portfolio's days.
+    /// Significance of the Sharpe ratio; the observations are the portfolio's days.
+    #[serde(default, rename = "luck")]
+    pub evidence: SharpeEvidence,
+    /// Buy-and-hold benchmark over the same days, with equal money per coin.
     #[serde(default)]
-    pub luck: Luck,
-    /// Holding all coins over the same days, with equal money each.
-    #[serde(default)]
-    pub holding: Held,
+    pub holding: BuyAndHold,
     /// Costs over the gross profit of the portfolio's winning trades.
     #[serde(default)]
     pub cost_share: Option<f64>,
+    /// The same share per kind of cost.
     #[serde(default)]
     pub cost_shares: CostShares,
 }
 
-/// How much of a result may be luck.
+/// Significance of a Sharpe ratio: how much of a result may be luck.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Luck {
-    /// Configurations that the result was chosen from.
+pub struct SharpeEvidence {
+    /// Number of configurations from which the result was chosen.
     pub tries: usize,
-    /// Probability that the true Sharpe ratio beats that of luck: as published, and as the verdict goes by.
+    /// Probability that the true Sharpe ratio is above 0.
     pub probabilistic_sharpe: Option<f64>,
+    /// Probability that the true Sharpe ratio beats luck, as published.
     pub published_deflated_sharpe: Option<f64>,
+    /// Probability that the true Sharpe ratio beats luck, corrected for few observations and heavy tails; used by the
+    /// verdict.
     pub deflated_sharpe: Option<f64>,
-    /// 95 % bootstrap interval of the annualised Sharpe ratio.
+    /// Lower bound of the 95 % bootstrap interval of the annualised Sharpe ratio.
     pub sharpe_low: Option<f64>,
+    /// Upper bound of that interval.
     pub sharpe_high: Option<f64>,
+    /// Student's t of the mean against 0.
     pub t_statistic: Option<f64>,
+    /// Skewness of the observations.
     pub skewness: Option<f64>,
+    /// Kurtosis of the observations; 3 for a normal distribution.
     pub kurtosis: Option<f64>,
 }
 
-/// What holding would have earned over the same days, beyond its return.
+/// Buy-and-hold benchmark over the same days; `None` where undefined.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Held {
+pub struct BuyAndHold {
+    /// Final value / start value − 1.
     pub total_return: Option<f64>,
+    /// Annualised Sharpe ratio.
     pub sharpe: Option<f64>,
+    /// Largest fall from a peak, as a share of the peak.
     pub max_drawdown: Option<f64>,
 }
 
-/// Shares of the gross profit that each cost ate.
+/// Each kind of cost as a share of the gross profit of the winning trades.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CostShares {
+    /// Exchange fees.
     pub fee: Option<f64>,
+    /// Spread.
     pub spread: Option<f64>,
+    /// Slippage.
     pub slippage: Option<f64>,
+    /// Funding.
     pub funding: Option<f64>,
 }
 
-/// A symbol's out-of-fold result; none where a number is not defined (no trades, zero deviation).
+/// A symbol's out-of-fold results; `None` where a number is undefined (no trades, zero deviation).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SymbolRow {
+    /// `BASE-QUOTE`.
     pub symbol: String,
+    /// Number of folds.
     pub folds: usize,
+    /// Number of trades.
     pub trades: u64,
+    /// Share of winning trades.
     pub win_rate: Option<f64>,
+    /// Annualised Sharpe ratio.
     pub sharpe: Option<f64>,
+    /// Annualised Sortino ratio.
     pub sortino: Option<f64>,
+    /// Calmar ratio.
     pub calmar: Option<f64>,
+    /// Largest fall from a peak, as a share of the peak.
     pub max_drawdown: Option<f64>,
+    /// Final equity / starting equity − 1.
     pub total_return: Option<f64>,
     /// Costs over gross profit.
     pub cost_share: Option<f64>,
+    /// The same share per kind of cost.
     #[serde(default)]
     pub cost_shares: CostShares,
     /// Return of holding the coin over the same test windows.
     pub buy_and_hold: Option<f64>,
+    /// Annualised Sharpe ratio of holding the coin.
     #[serde(default)]
     pub holding_sharpe: Option<f64>,
+    /// Largest fall from a peak of holding the coin, as a share of the peak.
     #[serde(default)]
     pub holding_max_drawdown: Option<f64>,
-    #[serde(default)]
-    pub luck: Luck,
+    /// Significance of the Sharpe ratio; the observations are the trades.
+    #[serde(default, rename = "luck")]
+    pub evidence: SharpeEvidence,
+    /// Whether the model is approved.
     pub approved: bool,
-    /// Why it was rejected.
+    /// Every threshold that was missed, as text; empty if approved.
     pub reasons: Vec<String>,
     /// The model that was saved.
     #[serde(default)]
     pub model: Option<SavedModel>,
 }
 
-/// A saved model and the one of the symbol before it, which was judged on its own test windows.
+/// A saved model, and the symbol's previous model, which was judged on its own test windows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SavedModel {
+    /// Identifier of the model.
     pub model_id: String,
-    /// SHA-256 of the trees.
+    /// SHA-256 of the model.
     pub digest: String,
+    /// The symbol's previous model, if there is one.
     pub previous: Option<PreviousModel>,
 }
 
-/// What the previous model of a symbol was worth.
+/// Results of a symbol's previous model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PreviousModel {
+    /// Identifier of the model.
     pub model_id: String,
+    /// Annualised Sharpe ratio.
     pub sharpe: Option<f64>,
+    /// Share of winning trades.
     pub win_rate: Option<f64>,
+    /// Largest fall from a peak, as a share of the peak.
     pub max_drawdown: Option<f64>,
+    /// Final equity / starting equity − 1.
     pub total_return: Option<f64>,
 }
 
+/// Equity curve of one symbol's account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SymbolCurve {
+    /// `BASE-QUOTE`.
     pub symbol: String,
-    /// Time (ms, UTC) and equity (1 at the start).
+    /// Time (ms UTC) and equity (1 at the start).
     pub points: Vec<(i64, f64)>,
 }
 
+/// Importance of one feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
+    /// Name of the feature.
     pub feature: String,
+    /// Its share of the total gain.
     pub share: f64,
 }
 
-/// A head that says probabilities, and how true they were.
+/// Calibration of a head that predicts a probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeadCalibration {
+    /// Name of the head.
     pub head: String,
+    /// Calibration of its predictions.
     #[serde(flatten)]
-    pub found: Calibration,
+    pub calibration: Calibration,
 }
 
 /// Sums over all trades, in `currency`; costs are positive, `net = gross − fee − spread − slippage − funding`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Costs {
+    /// Account currency.
     pub currency: String,
+    /// Profit before costs.
     pub gross: f64,
+    /// Exchange fees.
     pub fee: f64,
+    /// Spread.
     pub spread: f64,
+    /// Slippage.
     pub slippage: f64,
+    /// Funding.
     pub funding: f64,
+    /// Profit after costs.
     pub net: f64,
 }
 
-/// What the trades of one group were worth.
+/// Statistics of one group of trades.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Group {
+    /// Name of the group.
     pub name: String,
+    /// Number of trades.
     pub trades: u64,
+    /// Share of winning trades.
     pub win_rate: Option<f64>,
+    /// Mean net result, basis points of notional.
     pub mean_net_bps: Option<f64>,
+    /// Money won over money lost.
     pub profit_factor: Option<f64>,
-    /// In the currency of the costs.
+    /// Net profit, in the currency of [`Costs`].
     pub net_profit: Option<f64>,
     /// Costs over gross profit.
     pub cost_share: Option<f64>,
-    /// Student's t of the mean net result: beyond ±2 it is hardly luck, for one group looked at.
+    /// Student's t of the mean net result. A value beyond ±2 is unlikely to be luck, if only one group is examined.
     pub t_statistic: Option<f64>,
 }
 
+/// A grouping of the trades.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Breakdown {
+    /// What the trades are grouped by, such as `symbol`.
     pub by: String,
+    /// The groups.
     pub groups: Vec<Group>,
 }
 
-/// Who decided, how often the consensus would have traded, and why bars waited.
+/// Decisions on the bars of the test windows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decisions {
-    /// `consensus`, `model` or `both`.
+    /// Decision mode: `consensus`, `model` or `both`.
     pub mode: String,
+    /// Number of bars.
     pub bars: u64,
-    /// Bars that were traded, or would have been but for a position that was open already.
+    /// Bars with a signal, including those on which a position was already open.
     pub signals: u64,
-    /// Bars whose consensus score exceeds its threshold, to buy and to sell.
+    /// Bars whose consensus score is beyond its threshold to buy.
     pub beyond_buy: u64,
+    /// Bars whose consensus score is beyond its threshold to sell.
     pub beyond_sell: u64,
-    /// Mean confidence of those, per cent.
+    /// Mean confidence on the bars beyond a threshold, per cent.
     pub confidence: Option<f64>,
-    /// Reason to wait and its number of bars.
+    /// Reasons not to trade, and their numbers of bars.
     pub waits: Vec<(String, u64)>,
 }
 
-/// One voting engine: how often the market proved its votes right, and the trades that it voted for.
+/// One voter: how often its votes were right, and the trades that it voted for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct EngineRow {
-    pub engine: String,
+pub struct VoterRow {
+    /// Name of the voter.
+    #[serde(rename = "engine")]
+    pub voter: String,
+    /// Family of the voter, such as `trend`.
     pub family: String,
-    /// Share of its votes, by strength, over the newest known outcomes; mean of all symbols.
+    /// Share of its votes that were right, weighted by strength, over the latest known outcomes; mean of all symbols.
     pub hit_rate: Option<f64>,
+    /// Number of trades that it voted for.
     pub trades: u64,
+    /// Share of winning trades among those.
     pub win_rate: Option<f64>,
+    /// Mean net result of those trades, basis points of notional.
     pub mean_net_bps: Option<f64>,
     /// Student's t of the mean net result.
     pub t_statistic: Option<f64>,
 }
 
-/// What risk made of the trades, for the portfolio.
+/// Trades that the portfolio took and refused, and its circuit breakers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RiskSummary {
+    /// Number of trades taken.
     pub taken: usize,
+    /// Number of trades refused.
     pub refused: usize,
-    /// Refusals by reason, in the order in which the questions are asked.
+    /// Refusals by reason, in the order in which the rules are checked.
     pub refusals: Vec<(String, usize)>,
     /// How often each breaker tripped.
     pub trips: Vec<(String, usize)>,
+    /// Periods during which a breaker was active.
     pub breakers: Vec<BreakerSpan>,
-    /// The most that was used of each cap, share of the equity at that moment.
+    /// Highest notional of all open positions, as a multiple of the equity at that moment.
     pub peak_leverage: f64,
+    /// Highest notional of one coin's open positions, as a share of the equity at that moment.
     pub peak_coin_share: f64,
+    /// Highest loss if every stop were hit, as a share of the equity at that moment.
     pub peak_open_risk: f64,
 }
 
-/// The time for which a breaker held, ms, UTC.
+/// A period during which a breaker was active.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakerSpan {
+    /// Name of the breaker.
     pub breaker: String,
+    /// Start, ms UTC.
     pub from_ms: i64,
+    /// End, ms UTC.
     pub to_ms: i64,
 }
 
-/// The hyperparameters that the search chose for a head, against those of the settings. A gain is the share by which the
-/// loss fell, the mean over all folds; below 0 it rose.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SearchRow {
-    pub head: String,
-    /// Folds of all symbols, and those of them that left the settings' own parameters.
-    pub folds: usize,
-    pub moved: usize,
-    /// On the rows that it was chosen by: flattering.
-    pub validation_gain: f64,
-    /// On the test windows, which no choice has seen.
-    pub test_gain: f64,
-    /// Rounds trained for each round of the settings' own parameters.
-    pub cost: f64,
-}
-
-/// A family of models by itself, on the same test windows as the others; or what the families say together, which is what
-/// the run went by.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct FamilyRow {
-    /// `gbdt`, `forest`, `neural`, or `together`.
-    pub family: String,
-    /// Share of folds and heads in whose prediction it has a part.
-    pub part: f64,
-    /// Seconds of training.
-    pub seconds: f64,
-    pub losses: Vec<FamilyLoss>,
-    /// Of a portfolio that traded its predictions alone.
-    pub trades: u64,
-    pub win_rate: Option<f64>,
-    pub mean_net_bps: Option<f64>,
-    pub sharpe: Option<f64>,
-    pub max_drawdown: Option<f64>,
-    pub total_return: Option<f64>,
-}
-
-/// How far a family is from the labels of one head, the mean over all folds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct FamilyLoss {
-    pub head: String,
-    /// On the rows that families were chosen by; none for all together.
-    pub validation: Option<f64>,
-    /// On the test windows.
-    pub test: Option<f64>,
-    /// Share by which the test loss is below that of the first family; below 0 it is above.
-    pub gain: Option<f64>,
-}
-
-/// What the search for patterns found, the learned ones first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Patterns {
-    /// Patterns that could have been looked at.
-    pub tests: f64,
-    pub list: Vec<PatternEntry>,
-}
-
-/// A condition on features and how trades on one side fare under it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PatternEntry {
-    /// A coin, or `all coins`.
-    pub symbol: String,
-    pub side: String,
-    pub conditions: String,
-    pub train: PatternSide,
-    pub test: PatternSide,
-    /// Expected share of false ones among all that are as telling: on the training windows, then on the test windows.
-    pub q_value: f64,
-    pub test_q_value: f64,
-    /// Whether it passed the discovery level on the training windows; if not, it is a lead, or was learned before.
-    pub candidate: bool,
-    /// Whether the test windows confirm it.
-    pub learned: bool,
-}
-
-/// A pattern on the windows of one kind, beside what all bars of these earned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PatternSide {
-    pub rows: u64,
-    pub win_rate: Option<f64>,
-    pub base_win_rate: Option<f64>,
-    pub mean_net_bps: Option<f64>,
-    pub base_net_bps: Option<f64>,
-}
-
-/// A coin that the universe left out.
+/// A coin that the universe selection left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exclusion {
+    /// `BASE-QUOTE`.
     pub symbol: String,
+    /// Every reason that applies, as text.
     pub reason: String,
 }
 
-/// A symbol that a step failed for.
+/// A symbol for which a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct SymbolFailure {
+    /// `BASE-QUOTE`.
     pub symbol: String,
+    /// Name of the step.
     pub step: String,
+    /// What went wrong.
     pub reason: String,
 }

@@ -1,12 +1,15 @@
-//! A day that never was, for tests: every part filled, with text that must be escaped.
+//! An invented day for tests: every part is filled, with text that must be escaped.
 
 use chrono::NaiveDate;
 
 use super::*;
 use huracan_metrics::Calibration;
 
+/// Start of the curves, ms UTC.
+const START_MS: i64 = 1_741_564_800_000;
+
+/// Report data in which every part is filled.
 pub fn example() -> ReportData {
-    let start = 1_741_564_800_000;
     let walk = |seed: u64, drift: f64| {
         let mut state = seed;
         let mut value = 1.0;
@@ -15,7 +18,7 @@ pub fn example() -> ReportData {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let draw = (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
                 value *= 1.0 + drift + 0.008 * draw;
-                (start + hour * 3_600_000, value)
+                (START_MS + hour * 3_600_000, value)
             })
             .collect::<Vec<_>>()
     };
@@ -28,7 +31,6 @@ pub fn example() -> ReportData {
             points: walk(n + 1, if row.approved { 1e-4 } else { -1e-4 }).into_iter().step_by(24).collect(),
         })
         .collect();
-    let approved = symbols.iter().filter(|row| row.approved).count();
     let pairs = |of: &[(&str, f64)]| of.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<Vec<_>>();
     ReportData {
         run_id: "2025-11-08-7f3a".into(),
@@ -50,26 +52,7 @@ pub fn example() -> ReportData {
             ("save", 8.0),
         ]),
         peak_rss_bytes: Some(2_254_857_830),
-        totals: Totals {
-            symbols: symbols.len(),
-            trades: symbols.iter().map(|row| row.trades).sum(),
-            approved,
-            rejected: symbols.len() - approved,
-            failed: 1,
-            win_rate: Some(0.512),
-            sharpe: Some(1.25),
-            max_drawdown: Some(0.083),
-            total_return: Some(0.152),
-            luck: luck(1.25),
-            holding: Held { total_return: Some(-0.062), sharpe: Some(-0.31), max_drawdown: Some(0.41) },
-            cost_share: Some(0.378),
-            cost_shares: CostShares {
-                fee: Some(0.238),
-                spread: Some(0.0595),
-                slippage: Some(0.0807),
-                funding: Some(0.0),
-            },
-        },
+        totals: totals(&symbols),
         symbols,
         equity: walk(42, 6e-5),
         holding: walk(43, -2e-5).into_iter().step_by(24).collect(),
@@ -108,77 +91,18 @@ pub fn example() -> ReportData {
             Group { name: "ILLIQUID".into(), ..Group::default() },
         ],
         groups: vec![Breakdown { by: "weekday".into(), groups: vec![group("Monday", 311, 0.53, 7.7)] }],
-        decisions: Decisions {
-            mode: "both".into(),
-            bars: 57_600,
-            signals: 2_154,
-            beyond_buy: 12_300,
-            beyond_sell: 11_900,
-            confidence: Some(47.5),
-            waits: vec![
-                ("score_below_threshold".into(), 33_400),
-                ("edge_below_costs".into(), 17_046),
-                ("consensus_disagrees".into(), 5_000),
-            ],
-        },
-        engines: vec![
-            EngineRow {
-                engine: "ema_cross".into(),
-                family: "trend".into(),
-                hit_rate: Some(0.523),
-                trades: 1_210,
-                win_rate: Some(0.51),
-                mean_net_bps: Some(3.4),
-                t_statistic: Some(1.2),
-            },
-            EngineRow { engine: "money_flow_index".into(), family: "momentum".into(), ..EngineRow::default() },
-        ],
-        risk: RiskSummary {
-            taken: 1_641,
-            refused: 343,
-            refusals: vec![("daily_stop".into(), 12), ("leverage".into(), 331)],
-            trips: vec![("daily_stop".into(), 2)],
-            breakers: vec![
-                BreakerSpan { breaker: "daily_stop".into(), from_ms: start, to_ms: start + 7_200_000 },
-                BreakerSpan { breaker: "daily_stop".into(), from_ms: start + 90_000_000, to_ms: start + 93_600_000 },
-            ],
-            peak_leverage: 2.0,
-            peak_coin_share: 0.25,
-            peak_open_risk: 0.021,
-        },
-        patterns: Patterns {
-            tests: 38_412_960.0,
-            list: vec![
-                pattern("all coins", "rsi_14 high + volatility_20 low", 0.65, true),
-                pattern("SOL-USDT", "hour_of_day 18–23 + ret_5 low + close_vs_max_50 mid", 0.58, true),
-                pattern("<b>EVIL</b>-USDT", "adx_14 high", 0.44, false),
-            ],
-        },
-        search: vec![
-            SearchRow {
-                head: "edge_bps".into(),
-                folds: 28,
-                moved: 28,
-                validation_gain: 0.013,
-                test_gain: -0.002,
-                cost: 31.4,
-            },
-            SearchRow {
-                head: "win_long".into(),
-                folds: 28,
-                moved: 21,
-                validation_gain: 0.021,
-                test_gain: 0.006,
-                cost: 28.9,
-            },
-        ],
+        decisions: decisions(),
+        voters: voters(),
+        risk: risk(),
+        patterns: patterns(),
+        search: search(),
         families: ["gbdt", "forest", "neural", "together"].into_iter().enumerate().map(family).collect(),
         epochs: vec![(0.98, 0.74), (0.91, 0.71), (0.88, 0.705), (0.85, 0.712)],
         exclusions: vec![
             Exclusion { symbol: "NEW-USDT".into(), reason: "12 days old, wanted 30".into() },
             Exclusion { symbol: "THIN-USDT".into(), reason: "daily volume $14 000, wanted $1 000 000".into() },
         ],
-        failures: vec![Failure {
+        failures: vec![SymbolFailure {
             symbol: "BAD-USDT".into(),
             step: "download".into(),
             reason: "row 17: high < low; delete the file \"BAD-USDT.parquet\" & download again".into(),
@@ -186,19 +110,117 @@ pub fn example() -> ReportData {
     }
 }
 
-fn family((place, name): (usize, &str)) -> FamilyRow {
+fn totals(symbols: &[SymbolRow]) -> Totals {
+    let approved = symbols.iter().filter(|row| row.approved).count();
+    Totals {
+        symbols: symbols.len(),
+        trades: symbols.iter().map(|row| row.trades).sum(),
+        approved,
+        rejected: symbols.len() - approved,
+        failed: 1,
+        win_rate: Some(0.512),
+        sharpe: Some(1.25),
+        max_drawdown: Some(0.083),
+        total_return: Some(0.152),
+        evidence: evidence(1.25),
+        holding: BuyAndHold { total_return: Some(-0.062), sharpe: Some(-0.31), max_drawdown: Some(0.41) },
+        cost_share: Some(0.378),
+        cost_shares: CostShares { fee: Some(0.238), spread: Some(0.0595), slippage: Some(0.0807), funding: Some(0.0) },
+    }
+}
+
+fn decisions() -> Decisions {
+    Decisions {
+        mode: "both".into(),
+        bars: 57_600,
+        signals: 2_154,
+        beyond_buy: 12_300,
+        beyond_sell: 11_900,
+        confidence: Some(47.5),
+        waits: vec![
+            ("score_below_threshold".into(), 33_400),
+            ("edge_below_costs".into(), 17_046),
+            ("consensus_disagrees".into(), 5_000),
+        ],
+    }
+}
+
+fn voters() -> Vec<VoterRow> {
+    vec![
+        VoterRow {
+            voter: "ema_cross".into(),
+            family: "trend".into(),
+            hit_rate: Some(0.523),
+            trades: 1_210,
+            win_rate: Some(0.51),
+            mean_net_bps: Some(3.4),
+            t_statistic: Some(1.2),
+        },
+        VoterRow { voter: "money_flow_index".into(), family: "momentum".into(), ..VoterRow::default() },
+    ]
+}
+
+fn risk() -> RiskSummary {
+    RiskSummary {
+        taken: 1_641,
+        refused: 343,
+        refusals: vec![("daily_stop".into(), 12), ("leverage".into(), 331)],
+        trips: vec![("daily_stop".into(), 2)],
+        breakers: vec![
+            BreakerSpan { breaker: "daily_stop".into(), from_ms: START_MS, to_ms: START_MS + 7_200_000 },
+            BreakerSpan { breaker: "daily_stop".into(), from_ms: START_MS + 90_000_000, to_ms: START_MS + 93_600_000 },
+        ],
+        peak_leverage: 2.0,
+        peak_coin_share: 0.25,
+        peak_open_risk: 0.021,
+    }
+}
+
+fn patterns() -> Patterns {
+    Patterns {
+        tests: 38_412_960.0,
+        list: vec![
+            pattern("all coins", "rsi_14 high + volatility_20 low", 0.65, true),
+            pattern("SOL-USDT", "hour_of_day 18–23 + ret_5 low + close_vs_max_50 mid", 0.58, true),
+            pattern("<b>EVIL</b>-USDT", "adx_14 high", 0.44, false),
+        ],
+    }
+}
+
+fn search() -> Vec<SearchRow> {
+    vec![
+        SearchRow {
+            head: "edge_bps".into(),
+            folds: 28,
+            changed: 28,
+            validation_gain: 0.013,
+            test_gain: -0.002,
+            cost: 31.4,
+        },
+        SearchRow {
+            head: "win_long".into(),
+            folds: 28,
+            changed: 21,
+            validation_gain: 0.021,
+            test_gain: 0.006,
+            cost: 28.9,
+        },
+    ]
+}
+
+fn family((index, name): (usize, &str)) -> FamilyRow {
     let loss = |head: &str| FamilyLoss {
         head: head.into(),
         validation: Some(0.69),
-        test: Some(0.692 - 0.001 * place as f64),
-        gain: Some(0.001_4 * place as f64),
+        test: Some(0.692 - 0.001 * index as f64),
+        gain: Some(0.001_4 * index as f64),
     };
     FamilyRow {
         family: name.into(),
-        part: [0.71, 0.46, 0.58, 1.0][place],
-        seconds: [0.8, 1.9, 4.2, 6.9][place],
+        share: [0.71, 0.46, 0.58, 1.0][index],
+        seconds: [0.8, 1.9, 4.2, 6.9][index],
         losses: vec![loss("win_long"), loss("win_short"), loss("edge_bps")],
-        trades: 1_984 - 200 * place as u64,
+        trades: 1_984 - 200 * index as u64,
         win_rate: Some(0.47),
         mean_net_bps: Some(2.1),
         sharpe: Some(0.9),
@@ -220,17 +242,17 @@ fn group(name: &str, trades: u64, win_rate: f64, mean_net_bps: f64) -> Group {
     }
 }
 
-/// A head that hopes too much by `excess` wherever it speaks.
+/// Calibration of a head whose probabilities are too high by `excess` everywhere.
 fn calibration(head: &str, excess: f64) -> HeadCalibration {
     let pairs = (0..2000).map(|i| {
         let predicted = 0.3 + 0.2 * f64::from(i % 100) / 100.0;
         (predicted, f64::from(i / 100) / 20.0 < predicted - excess)
     });
-    HeadCalibration { head: head.into(), found: Calibration::of(pairs).unwrap() }
+    HeadCalibration { head: head.into(), calibration: Calibration::of(pairs).unwrap() }
 }
 
-fn luck(sharpe: f64) -> Luck {
-    Luck {
+fn evidence(sharpe: f64) -> SharpeEvidence {
+    SharpeEvidence {
         tries: 1,
         probabilistic_sharpe: Some((0.5 + 0.3 * sharpe).clamp(0.0, 0.9999)),
         published_deflated_sharpe: Some((0.5 + 0.3 * sharpe).clamp(0.0, 0.9999)),
@@ -244,7 +266,7 @@ fn luck(sharpe: f64) -> Luck {
 }
 
 fn pattern(symbol: &str, conditions: &str, win_rate: f64, learned: bool) -> PatternEntry {
-    let side = |rows: u64, win_rate: f64| PatternSide {
+    let result = |rows: u64, win_rate: f64| PatternResult {
         rows,
         win_rate: Some(win_rate),
         base_win_rate: Some(0.41),
@@ -255,8 +277,8 @@ fn pattern(symbol: &str, conditions: &str, win_rate: f64, learned: bool) -> Patt
         symbol: symbol.into(),
         side: "long".into(),
         conditions: conditions.into(),
-        train: side(1312, win_rate),
-        test: side(208, win_rate - 0.04),
+        train: result(1312, win_rate),
+        test: result(208, win_rate - 0.04),
         q_value: 0.0021,
         test_q_value: if learned { 0.034 } else { 0.41 },
         candidate: true,
@@ -287,7 +309,7 @@ fn row(n: u32, symbol: &str) -> SymbolRow {
         buy_and_hold: Some(-0.1 + 0.05 * x),
         holding_sharpe: Some(-0.4 + 0.3 * x),
         holding_max_drawdown: Some(0.31),
-        luck: luck(1.6 - 0.45 * x),
+        evidence: evidence(1.6 - 0.45 * x),
         approved,
         reasons: if approved {
             vec![]

@@ -1,4 +1,4 @@
-//! Learning snapshots: what a training taught, as `logs/learning/learning_snapshot_{yyyymmdd_hhmmss}.json`.
+//! Learning snapshots: what changed with a training, as `logs/learning/learning_snapshot_{yyyymmdd_hhmmss}.json`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,49 +7,67 @@ use serde::{Deserialize, Serialize};
 
 use huracan_host::files::{WriteError, write_new};
 
-/// Smallest relative change of an importance that is worth telling.
-const RELATIVE: f64 = 0.2;
-/// Smallest absolute one: shares below a per cent come and go.
-const ABSOLUTE: f64 = 0.01;
-/// Smallest improvement worth telling, as a share of the old value.
-const IMPROVEMENT: f64 = 0.01;
-/// Changes told of one model at most.
-const MOST: usize = 20;
+/// Minimum relative change of an importance that is reported.
+const MIN_RELATIVE_CHANGE: f64 = 0.2;
+/// Minimum absolute change of an importance that is reported: shares below one per cent fluctuate.
+const MIN_ABSOLUTE_CHANGE: f64 = 0.01;
+/// Minimum improvement that is reported, as a share of the old value.
+const MIN_IMPROVEMENT: f64 = 0.01;
+/// Maximum number of changes reported per model.
+const MAX_CHANGES: usize = 20;
 
 /// What was learned about one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
+    /// Start of the run.
     pub timestamp: DateTime<Utc>,
+    /// `BASE-QUOTE`, or `*` for all coins together.
     pub symbol: String,
+    /// What was learned.
     pub insights: Vec<Insight>,
+    /// Number of insights of type `pattern_discovery`.
     pub patterns_learned: u64,
+    /// Number of insights of type `model_improvement`.
     pub model_improvements: u64,
+    /// Whether prices come from the simulated market.
     pub simulated: bool,
 }
 
+/// One thing that was learned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Insight {
+    /// A pattern was confirmed on the test windows.
     PatternDiscovery {
+        /// The pattern and its results, as text.
         description: String,
+        /// 1 − q-value, on the test windows.
         confidence: f64,
     },
+    /// The importance of a feature changed.
     FeatureImportanceChange {
+        /// Name of the feature.
         feature: String,
+        /// Its share of the gain in the previous model.
         old_importance: f64,
+        /// Its share of the gain in the new model.
         new_importance: f64,
-        /// `+50%`, or `new`.
+        /// Relative change, such as `+50%`, or `new`.
         change: String,
     },
+    /// A metric is better than that of the previous model.
     ModelImprovement {
+        /// Name of the metric.
         metric: String,
+        /// Value of the previous model.
         old_value: f64,
+        /// Value of the new model.
         new_value: f64,
     },
 }
 
 impl Snapshot {
-    /// Counts patterns and improvements among the insights.
+    /// Creates a snapshot, and counts patterns and improvements among the insights.
     pub fn new(timestamp: DateTime<Utc>, symbol: &str, insights: Vec<Insight>, simulated: bool) -> Self {
         let count = |is: fn(&Insight) -> bool| insights.iter().filter(|insight| is(insight)).count() as u64;
         Self {
@@ -63,7 +81,7 @@ impl Snapshot {
     }
 }
 
-/// A model's figure of one kind.
+/// One metric of a model, and which direction is better.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     metric: String,
@@ -72,27 +90,27 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// One of which more is better; NaN where it is not defined.
+    /// A metric of which higher is better; NaN if undefined.
     pub fn high(metric: &str, value: f64) -> Self {
         Self { metric: metric.to_owned(), value, high_is_better: true }
     }
 
-    /// One of which less is better.
+    /// A metric of which lower is better; NaN if undefined.
     pub fn low(metric: &str, value: f64) -> Self {
         Self { high_is_better: false, ..Self::high(metric, value) }
     }
 }
 
-/// The figures that are better than those of the previous model, by at least one per cent of what they were.
+/// The metrics that improved by at least 1 % of the previous model's value.
 ///
-/// Each model is measured on its own test windows: the newer one's end later.
+/// Each model is measured on its own test windows; those of the newer one end later.
 pub fn improvements(old: &[Figure], new: &[Figure]) -> Vec<Insight> {
     new.iter()
         .filter_map(|new| {
             let old = old.iter().find(|old| old.metric == new.metric)?;
             let gain = if new.high_is_better { new.value - old.value } else { old.value - new.value };
-            // Also false where one of them is NaN.
-            (gain > 0.0 && gain >= IMPROVEMENT * old.value.abs()).then(|| Insight::ModelImprovement {
+            // False if either value is NaN.
+            (gain > 0.0 && gain >= MIN_IMPROVEMENT * old.value.abs()).then(|| Insight::ModelImprovement {
                 metric: new.metric.clone(),
                 old_value: old.value,
                 new_value: new.value,
@@ -101,9 +119,9 @@ pub fn improvements(old: &[Figure], new: &[Figure]) -> Vec<Insight> {
         .collect()
 }
 
-/// The features whose importance (share of all gain) changed most against the previous model, largest first.
+/// The features whose importance (share of the total gain) changed most since the previous model, largest change first.
 ///
-/// Told are changes of at least 20 % of the old share and one per cent of the whole.
+/// A change is reported if it is at least 20 % of the old share and at least 0.01.
 pub fn importance_changes(old: &[(String, f64)], new: &[(String, f64)]) -> Vec<Insight> {
     let share = |of: &[(String, f64)], name: &str| of.iter().find(|(feature, _)| feature == name).map_or(0.0, |f| f.1);
     let gone = old.iter().filter(|(name, _)| !new.iter().any(|(feature, _)| feature == name));
@@ -111,11 +129,11 @@ pub fn importance_changes(old: &[(String, f64)], new: &[(String, f64)]) -> Vec<I
         .iter()
         .chain(gone)
         .map(|(name, _)| (name, share(old, name), share(new, name)))
-        .filter(|(_, old, new)| (new - old).abs() >= ABSOLUTE.max(RELATIVE * old))
+        .filter(|(_, old, new)| (new - old).abs() >= MIN_ABSOLUTE_CHANGE.max(MIN_RELATIVE_CHANGE * old))
         .collect();
-    // Ties stay in the order of the catalogue.
+    // The sort is stable, so ties stay in the order of the catalogue.
     changes.sort_by(|a, b| (b.2 - b.1).abs().total_cmp(&(a.2 - a.1).abs()));
-    changes.truncate(MOST);
+    changes.truncate(MAX_CHANGES);
     changes
         .into_iter()
         .map(|(feature, old, new)| Insight::FeatureImportanceChange {
@@ -127,30 +145,30 @@ pub fn importance_changes(old: &[(String, f64)], new: &[(String, f64)]) -> Vec<I
         .collect()
 }
 
-/// Writes the snapshot below `workdir`; where another symbol's of the same second lies already, the name ends with
-/// the symbol. Writing the same snapshot again changes nothing.
+/// Writes the snapshot below `workdir`. If a snapshot of another symbol with the same timestamp exists, the symbol is
+/// appended to the file name. Writing the same snapshot again replaces the file.
 ///
 /// # Errors
-/// [`WriteError`].
+/// [`WriteError`] if the file cannot be written.
 pub fn write_snapshot(workdir: &Path, snapshot: &Snapshot) -> Result<PathBuf, WriteError> {
     let mut json = serde_json::to_vec_pretty(snapshot).expect("plain data with text keys is always JSON");
     json.push(b'\n');
     let stem = format!("logs/learning/learning_snapshot_{}", snapshot.timestamp.format("%Y%m%d_%H%M%S"));
     let plain = workdir.join(format!("{stem}.json"));
-    let is_ours = |path: &Path| {
+    let is_same_symbol = |path: &Path| {
         let found = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Snapshot>(&bytes).ok());
         found.is_some_and(|found| found.symbol == snapshot.symbol)
     };
     if write_new(&plain, &json)? {
         return Ok(plain);
     }
-    if is_ours(&plain) {
+    if is_same_symbol(&plain) {
         huracan_host::files::write_atomic(&plain, &json)?;
         return Ok(plain);
     }
-    // `*`, all coins together, would be no name that a remote takes.
-    let of = if snapshot.symbol == "*" { "all".to_owned() } else { snapshot.symbol.replace(['/', '\\', '.'], "-") };
-    let named = workdir.join(format!("{stem}_{of}.json"));
+    // `*` (all coins together) is not allowed in the file names of a remote.
+    let suffix = if snapshot.symbol == "*" { "all".to_owned() } else { snapshot.symbol.replace(['/', '\\', '.'], "-") };
+    let named = workdir.join(format!("{stem}_{suffix}.json"));
     huracan_host::files::write_atomic(&named, &json)?;
     Ok(named)
 }
@@ -164,23 +182,23 @@ mod tests {
     }
 
     #[test]
-    fn changes_worth_telling_are_told_in_the_given_form() {
+    fn large_changes_are_reported_in_the_given_form() {
         let old = shares(&[("rsi_14", 0.5), ("macd", 0.08), ("atr_14", 0.3), ("tiny", 0.001), ("gone", 0.119)]);
         let new = shares(&[("rsi_14", 0.52), ("macd", 0.12), ("atr_14", 0.2), ("tiny", 0.004), ("adx_14", 0.156)]);
-        let told = serde_json::to_value(importance_changes(&old, &new)).unwrap();
+        let changes = serde_json::to_value(importance_changes(&old, &new)).unwrap();
         let names: Vec<_> =
-            told.as_array().unwrap().iter().map(|insight| insight["feature"].as_str().unwrap()).collect();
+            changes.as_array().unwrap().iter().map(|insight| insight["feature"].as_str().unwrap()).collect();
         assert_eq!(names, ["adx_14", "gone", "atr_14", "macd"]);
         assert_eq!(
-            told[3],
+            changes[3],
             serde_json::json!({"type": "feature_importance_change", "feature": "macd", "old_importance": 0.08,
                 "new_importance": 0.12, "change": "+50%"})
         );
-        assert_eq!((&told[0]["change"], &told[1]["change"]), (&"new".into(), &"-100%".into()));
+        assert_eq!((&changes[0]["change"], &changes[1]["change"]), (&"new".into(), &"-100%".into()));
     }
 
     #[test]
-    fn an_improvement_is_a_higher_ratio_or_a_lower_loss_and_both_must_be_known() {
+    fn an_improvement_is_a_higher_ratio_or_a_lower_loss_and_both_values_must_be_defined() {
         let figures = |sharpe, drawdown, win_rate| {
             [
                 Figure::high("sharpe_ratio", sharpe),
@@ -188,23 +206,23 @@ mod tests {
                 Figure::high("win_rate", win_rate),
             ]
         };
-        let told = improvements(&figures(-0.5, 0.2, 0.5), &figures(0.25, 0.15, 0.504));
+        let found = improvements(&figures(-0.5, 0.2, 0.5), &figures(0.25, 0.15, 0.504));
         let improvement = |metric: &str, old_value, new_value| Insight::ModelImprovement {
             metric: metric.into(),
             old_value,
             new_value,
         };
-        assert_eq!(told, [improvement("sharpe_ratio", -0.5, 0.25), improvement("max_drawdown", 0.2, 0.15)]);
+        assert_eq!(found, [improvement("sharpe_ratio", -0.5, 0.25), improvement("max_drawdown", 0.2, 0.15)]);
         assert_eq!(improvements(&figures(0.25, 0.15, f64::NAN), &figures(0.25, 0.2, 0.6)), []);
         assert_eq!(improvements(&[], &figures(1.0, 0.1, 0.5)), []);
         let time = "2025-11-08T02:00:00Z".parse().unwrap();
         let pattern = Insight::PatternDiscovery { description: "High RSI".into(), confidence: 0.85 };
-        let snapshot = Snapshot::new(time, "BTC-USDT", [told, vec![pattern]].concat(), true);
+        let snapshot = Snapshot::new(time, "BTC-USDT", [found, vec![pattern]].concat(), true);
         assert_eq!((snapshot.patterns_learned, snapshot.model_improvements), (1, 2));
     }
 
     #[test]
-    fn two_symbols_of_one_second_do_not_overwrite_each_other_and_a_repeat_adds_nothing() {
+    fn two_symbols_with_one_timestamp_do_not_overwrite_each_other_and_a_repeat_adds_no_file() {
         let workdir = tempfile::tempdir().unwrap();
         let snapshot = |symbol: &str| Snapshot {
             timestamp: "2025-11-08T02:00:00Z".parse().unwrap(),
@@ -224,7 +242,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(&std::fs::read(&paths[0]).unwrap()).unwrap();
         assert_eq!(value["timestamp"], "2025-11-08T02:00:00Z");
         assert_eq!(value["insights"][0]["type"], "pattern_discovery");
-        // Those of all coins together, too, have a name that a remote takes.
+        // The snapshot of all coins together also has a file name that a remote accepts.
         let all = write_snapshot(workdir.path(), &snapshot("*")).unwrap();
         assert!(huracan_host::files::is_plain_name(all.file_name().unwrap().to_str().unwrap()), "{}", all.display());
     }

@@ -1,5 +1,5 @@
-//! `model_comparison.html`: one page that needs nothing else, from `templates/model_comparison.html`. It can be read
-//! without scripts; its own adds sorting, filtering and values under the pointer.
+//! `model_comparison.html`: a self-contained page, rendered from `templates/model_comparison.html`. It is readable
+//! without scripts; its own script adds sorting, filtering and values under the pointer.
 
 mod bars;
 mod breakers;
@@ -17,7 +17,7 @@ use super::{ReportData, ReportError};
 use bars::Bar;
 use tables::{GroupCells, PatternRow};
 
-/// The page's content, every number already as text.
+/// The content of the page, with every number formatted as text.
 #[derive(Template)]
 #[template(path = "model_comparison.html")]
 struct Page<'a> {
@@ -44,7 +44,7 @@ struct Page<'a> {
     lane_days: Option<[String; 2]>,
     caps: String,
     consensus: String,
-    engines: Vec<[String; 7]>,
+    voters: Vec<[String; 7]>,
     patterns: Vec<PatternRow<'a>>,
     patterns_note: String,
     search: Vec<[String; 5]>,
@@ -53,6 +53,7 @@ struct Page<'a> {
     learning: Option<families::Learning>,
 }
 
+/// Renders the page.
 pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
     let page = Page {
         data,
@@ -80,7 +81,7 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         lane_days: breakers::days(data),
         caps: tables::caps(data),
         consensus: tables::consensus(data),
-        engines: tables::engines(data),
+        voters: tables::voters(data),
         patterns: tables::patterns(data),
         patterns_note: tables::patterns_note(data),
         search: tables::search(data),

@@ -1,4 +1,4 @@
-//! The table at the end of a run.
+//! The summary table at the end of a run.
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
 
@@ -6,21 +6,24 @@ use huracan_host::text::duration;
 
 use crate::{ReportData, SymbolRow};
 
-/// Where something lies, for the last lines of a run.
+/// Where a result is stored, for the last lines of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
+    /// Name of the result.
     pub what: String,
+    /// Its path or address.
     pub path: String,
 }
 
-impl Place {
+impl Location {
+    /// The location of a result.
     pub fn new(what: impl Into<String>, path: impl Into<String>) -> Self {
         Self { what: what.into(), path: path.into() }
     }
 }
 
-/// The result of a day as text: one row a symbol, totals, failures, and where everything lies.
-pub fn summary_table(data: &ReportData, places: &[Place], colour: bool) -> String {
+/// The results of a day as text: one row per symbol, totals, failures, and where everything is stored.
+pub fn summary_table(data: &ReportData, locations: &[Location], colour: bool) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -40,7 +43,7 @@ pub fn summary_table(data: &ReportData, places: &[Place], colour: bool) -> Strin
     }
     let mut text = String::new();
     if data.simulated {
-        text.push_str("SIMULATED MARKET: these prices are invented; nothing here says what a real coin will do.\n");
+        text.push_str("SIMULATED MARKET: these prices are invented; nothing here predicts what a real coin will do.\n");
     }
     text.push_str(&table.to_string());
     let totals = &data.totals;
@@ -56,9 +59,9 @@ pub fn summary_table(data: &ReportData, places: &[Place], colour: bool) -> Strin
     for failure in &data.failures {
         text.push_str(&format!("failed: {} in {}: {}\n", failure.symbol, failure.step, failure.reason));
     }
-    let width = places.iter().map(|place| place.what.chars().count()).max().unwrap_or(0);
-    for place in places {
-        text.push_str(&format!("{:<width$}  {}\n", place.what, place.path));
+    let width = locations.iter().map(|location| location.what.chars().count()).max().unwrap_or(0);
+    for location in locations {
+        text.push_str(&format!("{:<width$}  {}\n", location.what, location.path));
     }
     text.truncate(text.trim_end().len());
     text
@@ -69,7 +72,7 @@ fn cells(row: &SymbolRow, simulated: bool) -> Vec<Cell> {
         Some(value) => format!("{:.*}{unit}", if unit.is_empty() { 2 } else { 1 }, value * scale),
         None => "–".to_owned(),
     };
-    let (verdict, tint) = match (row.approved, row.reasons.first()) {
+    let (verdict, colour) = match (row.approved, row.reasons.first()) {
         (true, _) => ("approved".to_owned(), Color::Green),
         (false, None) => ("rejected".to_owned(), Color::Yellow),
         (false, Some(first)) => {
@@ -86,7 +89,7 @@ fn cells(row: &SymbolRow, simulated: bool) -> Vec<Cell> {
         Cell::new(number(row.sharpe, 1.0, "")),
         Cell::new(number(row.max_drawdown, 100.0, "%")),
         Cell::new(number(row.total_return, 100.0, "%")),
-        Cell::new(verdict).fg(tint),
+        Cell::new(verdict).fg(colour),
     ]
 }
 
@@ -95,9 +98,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_names_every_symbol_its_verdict_and_where_all_lies() {
+    fn the_table_has_every_symbol_its_verdict_and_the_locations() {
         let data = crate::example();
-        let text = summary_table(&data, &[Place::new("report", "reports/model_comparison.html")], false);
+        let text = summary_table(&data, &[Location::new("report", "reports/model_comparison.html")], false);
         for row in &data.symbols {
             assert!(text.contains(&row.symbol), "{text}");
         }
@@ -105,7 +108,7 @@ mod tests {
         assert!(text.contains("(simulated)") && text.contains("rejected: ") && text.contains("approved"), "{text}");
         assert!(text.contains("failed: BAD-USDT in download"), "{text}");
         assert!(text.ends_with("report  reports/model_comparison.html"), "{text}");
-        assert!(!text.contains('\u{1b}'), "no colours were asked for");
+        assert!(!text.contains('\u{1b}'), "colours are off");
         assert!(summary_table(&data, &[], true).contains('\u{1b}'));
     }
 }

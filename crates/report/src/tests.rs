@@ -10,13 +10,13 @@ fn page(data: &ReportData) -> String {
 fn all_three_files_are_written_and_the_json_can_be_read_back() {
     let workdir = tempfile::tempdir().unwrap();
     let data = example();
-    let written = write(workdir.path(), &data).unwrap();
-    let json = fs::read(&written.training_report).unwrap();
+    let files = write(workdir.path(), &data).unwrap();
+    let json = fs::read(&files.training_report).unwrap();
     assert_eq!(serde_json::from_slice::<ReportData>(&json).unwrap(), data);
     let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(value["seconds"]["train"], 141.0);
-    assert_eq!(fs::read_to_string(&written.performance_analysis).unwrap().lines().count(), 1 + data.symbols.len());
-    assert!(fs::read_to_string(&written.model_comparison).unwrap().starts_with("<!doctype html>"));
+    assert_eq!(fs::read_to_string(&files.performance_analysis).unwrap().lines().count(), 1 + data.symbols.len());
+    assert!(fs::read_to_string(&files.model_comparison).unwrap().starts_with("<!doctype html>"));
     assert_eq!(fs::read_dir(workdir.path().join("reports")).unwrap().count(), 3);
     if let Some(folder) = std::env::var_os("HURACAN_TEST_KEEP_REPORT") {
         write(Path::new(&folder), &data).unwrap();
@@ -26,12 +26,12 @@ fn all_three_files_are_written_and_the_json_can_be_read_back() {
 #[test]
 fn the_page_needs_no_network() {
     let html = page(&example());
-    // The one address left names the SVG vocabulary and is fetched by nobody.
+    // The one remaining address is the SVG namespace, which is never fetched.
     let html = html.replace("http://www.w3.org/2000/svg", "");
     for word in ["http:", "https:", "src=", "@import", "url(", "fetch(", "XMLHttp", "import("] {
         assert!(!html.contains(word), "{word}");
     }
-    assert!(html.contains("default-src 'none'"), "the page itself forbids the browser to ask anybody");
+    assert!(html.contains("default-src 'none'"), "the page forbids all network requests");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn text_from_outside_is_escaped_everywhere() {
     data.groups[0].groups[0].name = evil.into();
     data.decisions.mode = evil.into();
     data.decisions.waits[0].0 = evil.into();
-    data.engines[0].engine = evil.into();
+    data.voters[0].voter = evil.into();
     data.risk.refusals[0].0 = evil.into();
     data.risk.trips[0].0 = evil.into();
     data.patterns.list[0].symbol = evil.into();
@@ -106,18 +106,18 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "consensus disagrees",
         "2\u{202f}154",
         "ema cross",
-        "in 21.4% of the bars, to sell in 20.7%; mean confidence there 47.5%",
+        "in 21.4% of the bars, and to sell in 20.7%; its mean confidence there is 47.5%",
         "331 (16.7%)",
-        "At most 2.00 times the equity in all coins, 25.0% of it in one coin",
+        "2.00 times the equity in all coins, 25.0% of it in one coin",
         "2×, 3 h",
-        "daily stop: tripped 2 times, held for 3 hours in all",
-        "the engines&#39; score is too weak",
+        "daily stop: tripped 2 times, active for 3 hours in total",
+        "the voters&#39; score is below its threshold",
         "−1\u{202f}240 (23.8%)",
         "Came true",
         "win short",
         "holding −6.2%",
         "<div class=\"sub\">before +3.1</div>",
-        "2 of 3 candidates held on the test windows; 38\u{202f}412\u{202f}960 patterns",
+        "2 of 3 candidates were confirmed on the test windows; all 38\u{202f}412\u{202f}960 possible patterns",
     ] {
         assert!(html.contains(word), "{word}");
     }
@@ -138,21 +138,21 @@ fn a_day_without_trades_still_makes_a_page() {
     data.calibration.clear();
     data.risk = RiskSummary::default();
     data.decisions = Decisions::default();
-    data.engines.clear();
+    data.voters.clear();
     data.regimes.clear();
     data.groups.clear();
     data.patterns = Patterns::default();
     let html = page(&data);
     assert!(html.contains("No symbol was trained.") && html.contains("No equity curve"));
     assert!(html.contains("No search for patterns was made."));
-    assert!(!html.contains("Hyperparameters"), "a day without a search says nothing of one");
+    assert!(!html.contains("Hyperparameters"), "a day without a search has no section for it");
     assert!(!html.contains("NaN"));
 }
 
 #[test]
-fn what_is_no_number_shows_as_a_dash() {
+fn values_that_are_not_finite_are_shown_as_a_dash() {
     let mut data = example();
-    data.engines[0].mean_net_bps = Some(f64::NAN);
+    data.voters[0].mean_net_bps = Some(f64::NAN);
     data.regimes[0].profit_factor = Some(f64::INFINITY);
     data.regimes[0].mean_net_bps = Some(f64::NAN);
     data.patterns.list[0].test.mean_net_bps = Some(f64::NAN);

@@ -1,21 +1,28 @@
-//! Circuit breakers: when an account stops for the day, and when it trades smaller.
+//! Circuit breakers: conditions that stop trading for the day, or reduce sizes.
 
 use super::{BreakerLimits, Money, Refusal};
 use huracan_bars::{DAY_MS, Panel};
 
+/// A circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Breaker {
+    /// The day's booked loss has reached its limit: no entries until midnight UTC.
     DailyStop,
+    /// Equity has fallen too far from the day's highest: no entries until midnight UTC.
     Drawdown,
+    /// Several losses in a row: smaller sizes.
     Streak,
+    /// High market volatility (defence mode): smaller sizes.
     Volatility,
+    /// The kill switch is on: no entries.
     KillSwitch,
 }
 
 impl Breaker {
+    /// All breakers.
     pub const ALL: [Self; 5] = [Self::DailyStop, Self::Drawdown, Self::Streak, Self::Volatility, Self::KillSwitch];
 
-    /// The name that is stored and counted.
+    /// The name under which it is stored.
     pub fn name(self) -> &'static str {
         match self {
             Self::DailyStop => "daily_stop",
@@ -27,17 +34,19 @@ impl Breaker {
     }
 }
 
-/// A breaker and the time for which it held.
+/// A period during which a breaker was active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerEvent {
+    /// Which breaker.
     pub breaker: Breaker,
-    /// The bar in which it tripped.
+    /// Bar in which it tripped.
     pub from_bar: usize,
-    /// The first bar, or the bar's exit, with which it no longer holds; the end of the last day where it holds to the last.
+    /// First bar in which it was no longer active, or the bar whose exit ended it. If it was active to the end, the
+    /// first bar after the last day.
     pub to_bar: usize,
 }
 
-/// UTC day of a bar's open, counted from 1970.
+/// UTC day of a bar's open, in days since 1970.
 pub(super) fn day_of(panel: &Panel, bar: usize) -> i64 {
     panel.time_ms(bar).div_euclid(DAY_MS)
 }
@@ -47,19 +56,19 @@ struct Day {
     start_equity: Money,
     booked: Money,
     high: Money,
-    stopped: bool,
-    fallen: bool,
+    daily_stop_tripped: bool,
+    drawdown_tripped: bool,
 }
 
 #[derive(Default)]
 struct Streak {
     losses: u32,
     wins: u32,
-    /// The exit's bar that made sizes smaller.
+    /// Bar of the exit that reduced the sizes; `None` while sizes are normal.
     since: Option<usize>,
 }
 
-/// What an account has been through, as far as it decides what it may do next.
+/// State of an account's breakers.
 pub(super) struct Breakers<'a> {
     panel: &'a Panel,
     limits: Option<BreakerLimits>,
@@ -75,18 +84,24 @@ impl<'a> Breakers<'a> {
             start_equity: Money::ZERO,
             booked: Money::ZERO,
             high: Money::ZERO,
-            stopped: false,
-            fallen: false,
+            daily_stop_tripped: false,
+            drawdown_tripped: false,
         };
         Self { panel, limits, day, streak: Streak::default(), events: Vec::new() }
     }
 
-    /// Comes to `bar`; on a new day everything about the day begins again.
-    pub fn come_to(&mut self, bar: usize, equity: Money) {
+    /// Advances to `bar`. On a new day the day's state is reset.
+    pub fn advance_to(&mut self, bar: usize, equity: Money) {
         let number = day_of(self.panel, bar);
         if number != self.day.number {
-            self.day =
-                Day { number, start_equity: equity, booked: Money::ZERO, high: equity, stopped: false, fallen: false };
+            self.day = Day {
+                number,
+                start_equity: equity,
+                booked: Money::ZERO,
+                high: equity,
+                daily_stop_tripped: false,
+                drawdown_tripped: false,
+            };
         }
     }
 
@@ -94,11 +109,11 @@ impl<'a> Breakers<'a> {
         self.day.start_equity
     }
 
-    /// Why nothing is entered for the rest of the day.
+    /// The reason why entries are stopped for the rest of the day, if they are.
     pub fn refusal(&self) -> Option<Refusal> {
-        if self.day.stopped {
+        if self.day.daily_stop_tripped {
             Some(Refusal::DailyStop)
-        } else if self.day.fallen {
+        } else if self.day.drawdown_tripped {
             Some(Refusal::DrawdownBreaker)
         } else {
             None
@@ -112,14 +127,14 @@ impl<'a> Breakers<'a> {
         }
     }
 
-    /// A trade was left in `bar` and its profit booked.
-    pub fn booked(&mut self, bar: usize, profit: Money, won: bool) {
+    /// Records that a trade was closed in `bar` with this profit.
+    pub fn trade_closed(&mut self, bar: usize, profit: Money, won: bool) {
         self.day.booked += profit;
         let Some(limits) = self.limits else { return };
         let limit = self.day.start_equity.value() * limits.daily_stop;
-        if !self.day.stopped && self.day.booked < Money::ZERO && -self.day.booked.value() >= limit {
-            self.day.stopped = true;
-            self.until_midnight(Breaker::DailyStop, bar);
+        if !self.day.daily_stop_tripped && self.day.booked < Money::ZERO && -self.day.booked.value() >= limit {
+            self.day.daily_stop_tripped = true;
+            self.trip_until_midnight(Breaker::DailyStop, bar);
         }
         match (self.streak.since, won) {
             (None, true) => self.streak.losses = 0,
@@ -140,18 +155,19 @@ impl<'a> Breakers<'a> {
         }
     }
 
-    /// Equity at the close of `bar`.
-    pub fn closed(&mut self, bar: usize, equity: Money) {
+    /// Records the equity at the close of `bar`.
+    pub fn bar_closed(&mut self, bar: usize, equity: Money) {
         self.day.high = self.day.high.max(equity);
         let Some(limits) = self.limits else { return };
         let high = self.day.high;
-        if !self.day.fallen && high > Money::ZERO && (high - equity).value() >= high.value() * limits.drawdown_stop {
-            self.day.fallen = true;
-            self.until_midnight(Breaker::Drawdown, bar);
+        let drawdown_limit = high.value() * limits.drawdown_stop;
+        if !self.day.drawdown_tripped && high > Money::ZERO && (high - equity).value() >= drawdown_limit {
+            self.day.drawdown_tripped = true;
+            self.trip_until_midnight(Breaker::Drawdown, bar);
         }
     }
 
-    /// Ends what still holds, with bar `end`, the first after the last day of trading.
+    /// Closes the breakers that are still active at `end`, the first bar after the last trading day.
     pub fn finish(mut self, end: usize) -> Vec<BreakerEvent> {
         if let Some(from_bar) = self.streak.since {
             self.events.push(BreakerEvent { breaker: Breaker::Streak, from_bar, to_bar: end.max(from_bar) });
@@ -159,7 +175,7 @@ impl<'a> Breakers<'a> {
         self.events
     }
 
-    fn until_midnight(&mut self, breaker: Breaker, from_bar: usize) {
+    fn trip_until_midnight(&mut self, breaker: Breaker, from_bar: usize) {
         let midnight = (self.day.number + 1) * DAY_MS;
         let step = self.panel.timeframe.ms();
         let to_bar = (midnight - self.panel.start_ms + step - 1).div_euclid(step);

@@ -1,20 +1,24 @@
-//! An account follows trades in the order of events.
+//! Runs an account through trades in the order of events.
 
 use super::breakers::{Breakers, day_of};
 use super::defence::defence_mode;
 use super::order::approve;
 use super::portfolio::Portfolio;
-use super::{Breaker, BreakerEvent, Ledger, Limits, Money, Order, Peaks, Refusal, RiskApproved, RiskRefused, Taken};
+use super::{
+    Breaker, BreakerEvent, Ledger, Limits, Money, Order, PeakUse, Refusal, RiskApproved, RiskRefused, TakenTrade,
+};
 use huracan_bars::{DAY_MS, Panel};
 use huracan_metrics::{Account, Entry};
 use huracan_shadow::{ExitReason, Trade};
 
-/// The portfolio: one account is asked to take every trade, under all limits.
+/// Offers every trade to one account, the portfolio, under all limits.
 ///
-/// `trades` are those of [`huracan_shadow::simulate`] on this panel, in any order; `days` the starts (ms, ascending) of the UTC days
-/// whose equity is told, the last of them not before the last exit; `volatility` one value a bar, see
-/// [`super::mean_volatility`], empty for none. `kill` is asked before every decision and gives the reason where trading is
-/// stopped; once it has, nothing more is approved.
+/// - `trades`: those of [`huracan_shadow::simulate`] on this panel, in any order.
+/// - `days`: starts (ms UTC, ascending) of the days for which equity is reported. The last day must not end before the
+///   last exit.
+/// - `volatility`: one value per bar, see [`super::mean_volatility`]; empty for no defence mode.
+/// - `kill`: called before every decision; gives a reason if trading is stopped. After the first reason nothing more is
+///   approved.
 pub fn follow(
     panel: &Panel,
     trades: &[Trade],
@@ -43,17 +47,18 @@ pub fn follow(
         taken: Vec::new(),
         refused: Vec::new(),
         high_water: Money::rounded(limits.start_equity),
-        peaks: Peaks::default(),
+        peaks: PeakUse::default(),
     };
     follower.run(days)
 }
 
-/// The account of one model: sizes and caps without breakers and kill switch, so that it is judged by every trade.
-pub fn follow_alone(panel: &Panel, trades: &[Trade], days: &[i64], limits: &Limits) -> Ledger {
-    follow(panel, trades, days, &limits.alone(), &[], &|| None)
+/// Offers every trade of one model to an account with the same sizes and caps, but without breakers and kill switch, so
+/// that the model is judged by every trade.
+pub fn follow_without_breakers(panel: &Panel, trades: &[Trade], days: &[i64], limits: &Limits) -> Ledger {
+    follow(panel, trades, days, &limits.without_breakers(), &[], &|| None)
 }
 
-/// When in its last bar a trade is left.
+/// When within its last bar a trade exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Moment {
     Open,
@@ -61,15 +66,15 @@ enum Moment {
     Close,
 }
 
-/// The bar of a trade's exit, and when in it.
+/// The bar of a trade's exit, and the moment within it.
 fn exit_of(panel: &Panel, trade: &Trade) -> (usize, Moment) {
     let later = trade.exit_bar > trade.entry_bar;
-    // The simulation leaves at the open's own price where the open lies beyond a barrier, and at the barrier else.
-    let opened = || panel.row(&panel.open, trade.symbol).get(trade.exit_bar) == Some(&trade.exit_price);
+    // The simulation exits at the open's price if the open is at or beyond a barrier, and at the barrier otherwise.
+    let at_open_price = || panel.row(&panel.open, trade.symbol).get(trade.exit_bar) == Some(&trade.exit_price);
     let moment = match trade.exit_reason {
         ExitReason::EndOfData => Moment::Close,
         ExitReason::SignalReversal | ExitReason::Time if later => Moment::Open,
-        ExitReason::StopLoss | ExitReason::TakeProfit if later && opened() => Moment::Open,
+        ExitReason::StopLoss | ExitReason::TakeProfit if later && at_open_price() => Moment::Open,
         _ => Moment::Within,
     };
     (trade.exit_bar.max(trade.entry_bar), moment)
@@ -79,19 +84,19 @@ struct Follower<'a> {
     panel: &'a Panel,
     trades: &'a [Trade],
     limits: &'a Limits,
-    /// Whether an entry at each bar's open is made in defence mode; empty for never.
+    /// Whether defence mode is on at each bar's open; empty for never.
     defence: Vec<bool>,
     kill: &'a dyn Fn() -> Option<String>,
-    /// The bar of the first decision that the kill switch forbade, and its reason.
+    /// Bar of the first decision that the kill switch blocked, and its reason.
     killed: Option<(usize, String)>,
     portfolio: Portfolio,
     breakers: Breakers<'a>,
-    /// UTC day and equity at the last close of it that was looked at.
+    /// UTC day, and equity at the last close of it that was processed.
     closes: Vec<(i64, Money)>,
-    taken: Vec<Taken>,
+    taken: Vec<TakenTrade>,
     refused: Vec<RiskRefused>,
     high_water: Money,
-    peaks: Peaks,
+    peaks: PeakUse,
 }
 
 impl Follower<'_> {
@@ -107,35 +112,35 @@ impl Follower<'_> {
             .collect();
         exits.sort_by_key(|&(bar, moment, i)| (bar, moment, trades[i].symbol, trades[i].entry_bar));
         let (mut entries, mut exits) = (entries.into_iter().peekable(), exits.into_iter().peekable());
-        let mut leave = |follower: &mut Self, bar: usize, last: Moment| {
+        let mut exit_until = |follower: &mut Self, bar: usize, last: Moment| {
             while let Some((_, _, i)) = exits.next_if(|&(at, moment, _)| (at, moment) <= (bar, last)) {
-                follower.leave(bar, i);
+                follower.exit(bar, i);
             }
         };
         let mut next = 0;
         loop {
-            // Without positions nothing happens before the next entry.
+            // Without open positions nothing happens before the next entry.
             let bar = match entries.peek() {
                 Some(&i) if self.portfolio.is_flat() => trades[i].entry_bar,
                 None if self.portfolio.is_flat() => break,
                 _ => next,
             };
-            self.breakers.come_to(bar, self.portfolio.equity());
-            leave(&mut self, bar, Moment::Open);
+            self.breakers.advance_to(bar, self.portfolio.equity());
+            exit_until(&mut self, bar, Moment::Open);
             while let Some(i) = entries.next_if(|&i| trades[i].entry_bar == bar) {
                 self.decide(i);
             }
-            leave(&mut self, bar, Moment::Close);
-            self.close(bar);
+            exit_until(&mut self, bar, Moment::Close);
+            self.close_bar(bar);
             next = bar + 1;
         }
         self.ledger(days)
     }
 
-    /// Takes a trade, or refuses it.
-    fn decide(&mut self, place: usize) {
-        let order = Order::of(place, &self.trades[place]);
-        match self.approved(order) {
+    /// Takes or refuses a trade.
+    fn decide(&mut self, index: usize) {
+        let order = Order::of(index, &self.trades[index]);
+        match self.approve(order) {
             Ok(approved) => {
                 self.portfolio.enter(approved);
                 let share = |amount: Money| amount.value() / approved.equity().value();
@@ -148,40 +153,40 @@ impl Follower<'_> {
         }
     }
 
-    fn approved(&mut self, order: Order) -> Result<RiskApproved, RiskRefused> {
+    fn approve(&mut self, order: Order) -> Result<RiskApproved, RiskRefused> {
         let equity = self.portfolio.equity();
         if self.killed.is_none() {
-            self.killed = (self.kill)().map(|why| (order.bar, why));
+            self.killed = (self.kill)().map(|reason| (order.bar, reason));
         }
         if self.killed.is_some() {
-            return Err(RiskRefused::unsized_one(order, Refusal::KillSwitch, equity));
+            return Err(RiskRefused::without_size(order, Refusal::KillSwitch, equity));
         }
         if equity > Money::ZERO
             && let Some(reason) = self.breakers.refusal()
         {
-            return Err(RiskRefused::unsized_one(order, reason, equity));
+            return Err(RiskRefused::without_size(order, reason, equity));
         }
         let defence = match self.limits.breakers {
             Some(breakers) if self.defence.get(order.bar) == Some(&true) => breakers.defence_factor,
             _ => 1.0,
         };
         let base = self.breakers.day_start_equity();
-        let standing = self.portfolio.standing(order.symbol, base, self.breakers.streak_factor(), defence);
-        approve(order, &standing, self.limits)
+        let state = self.portfolio.state(order.symbol, base, self.breakers.streak_factor(), defence);
+        approve(order, &state, self.limits)
     }
 
-    fn leave(&mut self, bar: usize, place: usize) {
-        let trade = &self.trades[place];
-        // A trade that was refused leaves nothing.
-        let Some((approved, profit)) = self.portfolio.leave(place, trade) else { return };
-        self.breakers.booked(bar, profit, trade.net_bps > 0.0);
-        self.taken.push(Taken { approved, exit_bar: bar, profit });
+    fn exit(&mut self, bar: usize, index: usize) {
+        let trade = &self.trades[index];
+        // A refused trade has no position.
+        let Some((approved, profit)) = self.portfolio.exit(index, trade) else { return };
+        self.breakers.trade_closed(bar, profit, trade.net_bps > 0.0);
+        self.taken.push(TakenTrade { approved, exit_bar: bar, profit });
     }
 
-    fn close(&mut self, bar: usize) {
+    fn close_bar(&mut self, bar: usize) {
         self.portfolio.mark(self.panel, bar);
         let equity = self.portfolio.equity();
-        self.breakers.closed(bar, equity);
+        self.breakers.bar_closed(bar, equity);
         self.high_water = self.high_water.max(equity);
         let day = day_of(self.panel, bar);
         match self.closes.last_mut() {
@@ -200,7 +205,7 @@ impl Follower<'_> {
             }
             curve.push((day + DAY_MS, equity.value()));
         }
-        let entry = |taken: &Taken| Entry {
+        let entry = |taken: &TakenTrade| Entry {
             trade: self.trades[taken.approved.order().trade],
             notional: taken.approved.notional().value(),
             profit: taken.profit.value(),
@@ -214,7 +219,7 @@ impl Follower<'_> {
         let last = days.last().map_or(i64::MAX, |day| day + DAY_MS);
         let end = (0..self.panel.bars).rposition(|bar| self.panel.time_ms(bar) < last).map_or(0, |bar| bar + 1);
         let mut breakers = self.breakers.finish(end);
-        breakers.extend(stretches(self.panel, &self.defence, days));
+        breakers.extend(defence_periods(self.panel, &self.defence, days));
         let killed = self.killed.iter();
         breakers.extend(killed.map(|&(from_bar, _)| BreakerEvent {
             breaker: Breaker::KillSwitch,
@@ -227,7 +232,7 @@ impl Follower<'_> {
             taken: self.taken,
             refused: self.refused,
             breakers,
-            killed: self.killed.map(|(_, why)| why),
+            killed: self.killed.map(|(_, reason)| reason),
             high_water: self.high_water,
             peaks: self.peaks,
             account,
@@ -235,8 +240,8 @@ impl Follower<'_> {
     }
 }
 
-/// The stretches of defence mode within `days`.
-fn stretches(panel: &Panel, defence: &[bool], days: &[i64]) -> Vec<BreakerEvent> {
+/// Periods of defence mode within `days`.
+fn defence_periods(panel: &Panel, defence: &[bool], days: &[i64]) -> Vec<BreakerEvent> {
     let (Some(first), Some(last)) = (days.first(), days.last()) else { return Vec::new() };
     let inside = |bar: usize| (*first..last + DAY_MS).contains(&panel.time_ms(bar));
     let mut events: Vec<BreakerEvent> = Vec::new();

@@ -1,4 +1,4 @@
-//! What became of every trade that an account was asked to take.
+//! The outcome of every trade that was offered to an account.
 
 use std::collections::BTreeMap;
 
@@ -7,54 +7,61 @@ use huracan_metrics::Account;
 
 /// A trade that the account took.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Taken {
+pub struct TakenTrade {
+    /// The order, with the size that it was given.
     pub approved: RiskApproved,
+    /// Bar of the exit.
     pub exit_bar: usize,
-    /// Net of costs.
+    /// Profit net of costs.
     pub profit: Money,
 }
 
-/// The most that was ever used of a cap, share of the equity at that moment.
+/// The highest use of each cap, as a share of the equity at that moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Peaks {
+pub struct PeakUse {
+    /// Notional of all open positions.
     pub leverage: f64,
+    /// Notional of one coin's open positions.
     pub coin_share: f64,
+    /// Loss if every stop were hit.
     pub open_risk: f64,
 }
 
-/// An account's whole history; every trade stands in `taken` or in `refused`, never in both.
+/// The whole history of an account. Every offered trade is either in `taken` or in `refused`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ledger {
+    /// Equity before the first trade.
     pub start_equity: Money,
-    /// By exit, as the profits were booked.
-    pub taken: Vec<Taken>,
-    /// By entry, as the decisions were made.
+    /// Trades taken, ordered by exit (when the profits were booked).
+    pub taken: Vec<TakenTrade>,
+    /// Trades refused, ordered by entry (when the decisions were made).
     pub refused: Vec<RiskRefused>,
-    /// By the bar in which they tripped.
+    /// Periods during which a breaker was active, ordered by the bar in which it tripped.
     pub breakers: Vec<BreakerEvent>,
-    /// What the kill switch said, where it ended entries.
+    /// The kill switch's reason, if it stopped new entries.
     pub killed: Option<String>,
     /// Highest equity at any close, or at the start.
     pub high_water: Money,
-    pub peaks: Peaks,
-    /// The same trades for the metrics, with equity by day; its entries stand in the order of `taken`.
+    /// Highest use of each cap.
+    pub peaks: PeakUse,
+    /// The same trades as input for the metrics, with equity per day. Its entries are in the order of `taken`.
     pub account: Account,
 }
 
 impl Ledger {
-    /// The start and every booked profit.
+    /// Starting equity plus all booked profits.
     pub fn equity(&self) -> Money {
         self.start_equity + self.taken.iter().map(|taken| taken.profit).sum()
     }
 
-    /// Refusals by reason.
+    /// Number of refusals per reason.
     pub fn refusals(&self) -> BTreeMap<Refusal, usize> {
         let mut counts = BTreeMap::new();
         self.refused.iter().for_each(|refused| *counts.entry(refused.reason).or_default() += 1);
         counts
     }
 
-    /// How often each breaker tripped.
+    /// How often each breaker tripped; a breaker that never tripped is absent.
     pub fn trips(&self) -> BTreeMap<Breaker, usize> {
         let mut counts = BTreeMap::new();
         self.breakers.iter().for_each(|event| *counts.entry(event.breaker).or_default() += 1);

@@ -1,42 +1,47 @@
-//! What an account may risk.
+//! Limits on what an account may risk.
 
 use super::RiskParams;
 
-/// The rules that one account trades by; shares are of its equity.
+/// The risk limits of one account. Shares are shares of its equity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// Account currency.
+    /// Starting equity, account currency.
     pub start_equity: f64,
-    /// Lost if a trade's stop is hit.
+    /// Share of equity lost if a trade's stop is hit.
     pub per_trade: f64,
-    /// Notional of all open positions.
+    /// Maximum notional of all open positions over equity.
     pub max_leverage: f64,
-    /// Notional of one coin's open positions.
+    /// Maximum notional of one coin's open positions over equity.
     pub max_coin_share: f64,
-    /// Lost if every stop is hit: the daily loss limit.
+    /// Maximum share of equity lost if every stop is hit: the daily loss limit.
     pub max_open_risk: f64,
-    /// None where an account shall take every trade that it can size.
+    /// Circuit breakers; `None` for an account that takes every trade it can size.
     pub breakers: Option<BreakerLimits>,
 }
 
-/// When trading stops or shrinks.
+/// When trading stops, or sizes are reduced.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BreakerLimits {
-    /// Net loss booked in a day, share of the day's starting equity, that ends entries for the day.
+    /// Net loss booked in a day, as a share of the day's starting equity, that ends entries for the day.
     pub daily_stop: f64,
-    /// Fall from the day's highest equity at a close, share of it, that ends entries for the day.
+    /// Fall from the day's highest equity at a close, as a share of it, that ends entries for the day.
     pub drawdown_stop: f64,
+    /// Losses in a row after which sizes are multiplied by `streak_factor`.
     pub streak_losses: u32,
+    /// Factor on sizes after a streak of losses.
     pub streak_factor: f64,
+    /// Wins in a row that restore the usual size.
     pub streak_wins: u32,
     /// Quantile of the market's volatility above which sizes are multiplied by `defence_factor`.
     pub volatility_percentile: f64,
+    /// Length of the window of that quantile, days.
     pub volatility_days: u32,
+    /// Factor on sizes in defence mode; 0 refuses all entries.
     pub defence_factor: f64,
 }
 
 impl Limits {
-    /// The portfolio's limits: everything on.
+    /// The portfolio's limits, with all breakers.
     pub fn of(risk: &RiskParams) -> Self {
         Self {
             start_equity: risk.equity,
@@ -57,8 +62,8 @@ impl Limits {
         }
     }
 
-    /// The same sizing and caps without breakers: a model is judged by every trade that it asks for.
-    pub fn alone(self) -> Self {
+    /// The same sizes and caps without breakers. Models are judged this way, by every trade that they propose.
+    pub fn without_breakers(self) -> Self {
         Self { breakers: None, ..self }
     }
 }

@@ -1,37 +1,38 @@
-//! Amounts in whole millionths of the account currency: sums are exact in any order.
+//! Money as whole millionths of the account currency, so that sums are exact in any order.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 
-/// An amount of account currency, in millionths; it saturates far beyond any account.
+/// An amount of account currency, in millionths. Arithmetic saturates, far beyond any real account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i128);
 
 const MILLIONTHS: f64 = 1_000_000.0;
 
 impl Money {
+    /// No money.
     pub const ZERO: Self = Self(0);
-    /// The least amount above 0.
-    pub const LEAST: Self = Self(1);
+    /// The smallest amount above 0, one millionth.
+    pub const SMALLEST: Self = Self(1);
 
-    /// The nearest amount, halves away from zero; 0 for what is no number.
+    /// Rounds to the nearest millionth, halves away from zero; NaN gives 0.
     pub fn rounded(amount: f64) -> Self {
         let scaled = amount * MILLIONTHS;
         Self((if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i128)
     }
 
-    /// The nearest amount towards zero; 0 for what is no number.
+    /// Rounds towards zero; NaN gives 0.
     pub fn down(amount: f64) -> Self {
         Self((amount * MILLIONTHS) as i128)
     }
 
-    /// The nearest amount that is not below this one, which is above 0.
+    /// Rounds up a positive amount.
     pub fn up(amount: f64) -> Self {
         let down = Self::down(amount);
-        if down.0 as f64 >= amount * MILLIONTHS { down } else { down + Self::LEAST }
+        if down.0 as f64 >= amount * MILLIONTHS { down } else { down + Self::SMALLEST }
     }
 
-    /// As a number; exact to the millionth below nine thousand million.
+    /// The amount as a float; exact to the millionth below 9 billion.
     pub fn value(self) -> f64 {
         self.0 as f64 / MILLIONTHS
     }
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_rounded_to_the_millionth_in_the_direction_that_is_asked_for() {
+    fn amounts_are_rounded_to_the_millionth_in_the_requested_direction() {
         assert_eq!(Money::rounded(1.000_000_5), Money(1_000_001));
         assert_eq!(Money::rounded(-1.000_000_5), Money(-1_000_001));
         assert_eq!((Money::down(0.000_001_9), Money::up(0.000_001_1)), (Money(1), Money(2)));
@@ -93,6 +94,6 @@ mod tests {
     fn a_million_pennies_are_ten_thousand_pounds_in_any_order() {
         let sum: Money = (0..1_000_000).map(|_| Money::rounded(0.01)).sum();
         assert_eq!(sum.value(), 10_000.0);
-        assert_ne!((0..1_000_000).map(|_| 0.01).sum::<f64>(), 10_000.0, "why they are no floats");
+        assert_ne!((0..1_000_000).map(|_| 0.01).sum::<f64>(), 10_000.0, "the reason why amounts are not floats");
     }
 }

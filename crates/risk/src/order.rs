@@ -1,34 +1,38 @@
-//! One order: how large it may be, or why there is none.
+//! Sizing one order, or refusing it.
 
 use std::fmt;
 
 use super::{Limits, Money};
 use huracan_shadow::{Side, Trade};
 
-/// Notional below which an order is not worth its paperwork, account currency.
-pub const LEAST_NOTIONAL: f64 = 1.0;
+/// Minimum notional of an order, account currency.
+pub const MIN_NOTIONAL: f64 = 1.0;
 
-/// What the caps must leave of the size that an account without open positions would take.
-pub const LEAST_SHARE: f64 = 0.01;
+/// Minimum share that the caps must leave of the size that an account without open positions would take.
+pub const MIN_SIZE_SHARE: f64 = 0.01;
 
-/// What is asked for: a trade's entry, before it has a size. Nothing here lies after the entry.
+/// A proposed entry, before it is sized. It contains nothing that is known only after the entry.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Order {
-    /// Place of the trade in the list that was followed.
+    /// Index of the trade in the list that is followed.
     pub trade: usize,
     /// Row of the symbol in the panel.
     pub symbol: usize,
+    /// Long or short.
     pub side: Side,
-    /// Bar at whose open it would be entered.
+    /// Bar at whose open the trade would be entered.
     pub bar: usize,
+    /// Price at entry, quote currency.
     pub entry_price: f64,
+    /// Price of the stop, quote currency.
     pub stop_price: f64,
 }
 
 impl Order {
-    pub fn of(place: usize, trade: &Trade) -> Self {
+    /// The order that would enter a trade; `index` is the trade's position in the list that is followed.
+    pub fn of(index: usize, trade: &Trade) -> Self {
         Self {
-            trade: place,
+            trade: index,
             symbol: trade.symbol,
             side: trade.side,
             bar: trade.entry_bar,
@@ -37,25 +41,31 @@ impl Order {
         }
     }
 
-    /// Loss at the stop over the notional; none where the stop is no price on the losing side.
+    /// Loss at the stop over the notional; `None` if the stop is not a price on the losing side.
     pub fn stop_distance(&self) -> Option<f64> {
         let distance = self.side.sign() * (self.entry_price - self.stop_price) / self.entry_price;
         (self.entry_price > 0.0 && distance > 0.0 && distance.is_finite()).then_some(distance)
     }
 }
 
-/// What a size was bound by: the smallest of these.
+/// The limit that determined a size: the tightest of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Bound {
+pub enum SizeLimit {
+    /// Risk per trade.
     PerTrade,
+    /// Maximum exposure of one coin.
     CoinShare,
+    /// Maximum exposure of all coins.
     Leverage,
+    /// Maximum risk of all open positions.
     OpenRisk,
 }
 
-impl Bound {
+impl SizeLimit {
+    /// All limits.
     pub const ALL: [Self; 4] = [Self::PerTrade, Self::CoinShare, Self::Leverage, Self::OpenRisk];
 
+    /// The name in snake case.
     pub fn name(self) -> &'static str {
         match self {
             Self::PerTrade => "per_trade",
@@ -75,31 +85,33 @@ impl Bound {
     }
 }
 
-/// Why there is no order, in the order in which the questions are asked.
+/// Why an order was refused, in the order in which the rules are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
+    /// The kill switch is on.
     KillSwitch,
-    /// Nothing is left, or less.
+    /// Equity is 0 or negative.
     NoEquity,
-    /// The day has lost its limit.
+    /// The day's loss has reached its limit.
     DailyStop,
-    /// The day has fallen too far from its highest equity.
+    /// Equity has fallen too far from the day's highest.
     DrawdownBreaker,
-    /// The stop does not lie on the losing side of the entry.
+    /// The stop is not on the losing side of the entry.
     StopDistance,
-    /// The market is wild, and `defence_factor` is 0.
+    /// Defence mode is on, and `defence_factor` is 0.
     VolatilityBreaker,
-    /// The size is below [`LEAST_NOTIONAL`], whatever else is open.
+    /// The size would be below [`MIN_NOTIONAL`] even without open positions.
     Dust,
-    /// The coin's open positions leave too little of its share.
+    /// The coin's open positions leave too little of its maximum exposure.
     CoinShare,
-    /// All open positions leave too little of the leverage.
+    /// The open positions leave too little of the maximum leverage.
     Leverage,
-    /// The stops of all open positions leave too little of the daily loss limit.
+    /// The stops of the open positions leave too little of the daily loss limit.
     OpenRisk,
 }
 
 impl Refusal {
+    /// All reasons, in the order in which they are checked.
     pub const ALL: [Self; 10] = [
         Self::KillSwitch,
         Self::NoEquity,
@@ -113,7 +125,7 @@ impl Refusal {
         Self::OpenRisk,
     ];
 
-    /// The name that is stored and counted.
+    /// The name under which it is stored.
     pub fn name(self) -> &'static str {
         match self {
             Self::KillSwitch => "kill_switch",
@@ -136,43 +148,45 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// An order that every rule allows, with its size. Only this room makes one.
+/// An order that passed every rule, with its size. Only this crate can construct one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RiskApproved {
     order: Order,
     notional: Money,
     risk: Money,
-    bound: Bound,
+    size_limit: SizeLimit,
     streak_factor: f64,
     defence_factor: f64,
     equity: Money,
 }
 
 impl RiskApproved {
+    /// The order that was approved.
     pub fn order(&self) -> &Order {
         &self.order
     }
 
+    /// Size of the position.
     pub fn notional(&self) -> Money {
         self.notional
     }
 
-    /// Lost at the stop, before costs.
+    /// Loss if the stop is hit, before costs.
     pub fn risk(&self) -> Money {
         self.risk
     }
 
-    /// The smallest of the caps at that moment.
-    pub fn bound(&self) -> Bound {
-        self.bound
+    /// The tightest limit at that moment.
+    pub fn size_limit(&self) -> SizeLimit {
+        self.size_limit
     }
 
-    /// 1 but after a streak of losses.
+    /// Factor on the size by the streak breaker; 1 unless it is active.
     pub fn streak_factor(&self) -> f64 {
         self.streak_factor
     }
 
-    /// 1 but in defence mode.
+    /// Factor on the size by defence mode; 1 unless it is on.
     pub fn defence_factor(&self) -> f64 {
         self.defence_factor
     }
@@ -183,29 +197,33 @@ impl RiskApproved {
     }
 }
 
-/// An order that a rule forbids.
+/// An order that a rule refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RiskRefused {
+    /// The order that was refused.
     pub order: Order,
+    /// The first rule that refused it.
     pub reason: Refusal,
-    /// What an account without open positions would have taken; 0 where it did not come to a size.
-    pub wanted: Money,
-    /// What the caps left of it.
-    pub room: Money,
+    /// Size that an account without open positions would have taken; 0 if the order was refused before it was sized.
+    pub requested: Money,
+    /// Size that the caps left available.
+    pub available: Money,
+    /// The account's equity at that moment.
     pub equity: Money,
 }
 
 impl RiskRefused {
-    pub(super) fn unsized_one(order: Order, reason: Refusal, equity: Money) -> Self {
-        Self { order, reason, wanted: Money::ZERO, room: Money::ZERO, equity }
+    /// A refusal before the order was sized.
+    pub(super) fn without_size(order: Order, reason: Refusal, equity: Money) -> Self {
+        Self { order, reason, requested: Money::ZERO, available: Money::ZERO, equity }
     }
 }
 
-/// The account at the moment of a decision.
+/// State of the account when an order is decided.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
+pub(super) struct AccountState {
     pub equity: Money,
-    /// What the daily loss limit is a share of.
+    /// Equity to which the daily loss limit is relative.
     pub daily_base: Money,
     pub exposure: Money,
     pub coin_exposure: Money,
@@ -214,11 +232,11 @@ pub(super) struct Standing {
     pub defence_factor: f64,
 }
 
-/// Sizes an order, or refuses it: risk per trade over the stop's distance, at most what each cap leaves, times the
-/// factors of the breakers.
-pub(super) fn approve(order: Order, standing: &Standing, limits: &Limits) -> Result<RiskApproved, RiskRefused> {
-    let Standing { equity, streak_factor, defence_factor, .. } = *standing;
-    let refuse = |reason, wanted, room| Err(RiskRefused { order, reason, wanted, room, equity });
+/// Sizes or refuses an order. The size is the risk per trade over the stop distance, at most what each cap leaves,
+/// times the factors of the breakers.
+pub(super) fn approve(order: Order, state: &AccountState, limits: &Limits) -> Result<RiskApproved, RiskRefused> {
+    let AccountState { equity, streak_factor, defence_factor, .. } = *state;
+    let refuse = |reason, requested, available| Err(RiskRefused { order, reason, requested, available, equity });
     if equity <= Money::ZERO {
         return refuse(Refusal::NoEquity, Money::ZERO, Money::ZERO);
     }
@@ -226,44 +244,45 @@ pub(super) fn approve(order: Order, standing: &Standing, limits: &Limits) -> Res
         return refuse(Refusal::StopDistance, Money::ZERO, Money::ZERO);
     };
     let share = |share: f64| Money::down(equity.value() * share);
-    let at_risk = |risk: Money| Money::down(risk.value() / distance);
+    let notional_for = |risk: Money| Money::down(risk.value() / distance);
     let per_trade = share(limits.per_trade);
-    let open_risk = Money::down(standing.daily_base.value() * limits.max_open_risk);
+    let open_risk = Money::down(state.daily_base.value() * limits.max_open_risk);
     let (coin, leverage) = (share(limits.max_coin_share), share(limits.max_leverage));
-    let wanted = at_risk(per_trade).min(coin).min(leverage).min(at_risk(open_risk));
+    let requested = notional_for(per_trade).min(coin).min(leverage).min(notional_for(open_risk));
 
-    let risk_left = open_risk - standing.open_risk;
-    let rooms = [
-        (at_risk(per_trade), Bound::PerTrade),
-        (coin - standing.coin_exposure, Bound::CoinShare),
-        (leverage - standing.exposure, Bound::Leverage),
-        (at_risk(risk_left), Bound::OpenRisk),
+    let risk_left = open_risk - state.open_risk;
+    let caps = [
+        (notional_for(per_trade), SizeLimit::PerTrade),
+        (coin - state.coin_exposure, SizeLimit::CoinShare),
+        (leverage - state.exposure, SizeLimit::Leverage),
+        (notional_for(risk_left), SizeLimit::OpenRisk),
     ];
-    let (room, bound) = rooms.into_iter().fold(rooms[0], |least, room| if room.0 < least.0 { room } else { least });
+    let (available, size_limit) =
+        caps.into_iter().fold(caps[0], |tightest, cap| if cap.0 < tightest.0 { cap } else { tightest });
     let factor = streak_factor * defence_factor;
-    // Never more than the amount: beyond nine thousand million a number may round up.
+    // Capped at the amount itself, because beyond 9 billion the float may round up.
     let scaled = |amount: Money| Money::down(amount.value() * factor).min(amount);
     if defence_factor <= 0.0 {
-        return refuse(Refusal::VolatilityBreaker, wanted, room);
+        return refuse(Refusal::VolatilityBreaker, requested, available);
     }
-    let least = Money::rounded(LEAST_NOTIONAL);
-    if scaled(wanted) < least {
-        return refuse(Refusal::Dust, wanted, room);
+    let min_notional = Money::rounded(MIN_NOTIONAL);
+    if scaled(requested) < min_notional {
+        return refuse(Refusal::Dust, requested, available);
     }
-    if room.value() < wanted.value() * LEAST_SHARE || scaled(room) < least {
-        return refuse(bound.refusal(), wanted, room.max(Money::ZERO));
+    if available.value() < requested.value() * MIN_SIZE_SHARE || scaled(available) < min_notional {
+        return refuse(size_limit.refusal(), requested, available.max(Money::ZERO));
     }
 
-    // A stop's loss is rounded up, so that the caps on risk hold to the last millionth.
-    let (mut notional, most) = (scaled(room), per_trade.min(risk_left));
-    let lost = |notional: Money| Money::up(notional.value() * distance);
-    let mut risk = lost(notional);
-    while risk > most && notional > Money::ZERO {
-        notional -= Money::up((risk - most).value() / distance).max(Money::LEAST);
-        risk = lost(notional);
+    // The loss at the stop is rounded up, so that the caps on risk hold to the last millionth.
+    let (mut notional, max_risk) = (scaled(available), per_trade.min(risk_left));
+    let loss_at_stop = |notional: Money| Money::up(notional.value() * distance);
+    let mut risk = loss_at_stop(notional);
+    while risk > max_risk && notional > Money::ZERO {
+        notional -= Money::up((risk - max_risk).value() / distance).max(Money::SMALLEST);
+        risk = loss_at_stop(notional);
     }
-    if notional < least {
-        return refuse(bound.refusal(), wanted, notional.max(Money::ZERO));
+    if notional < min_notional {
+        return refuse(size_limit.refusal(), requested, notional.max(Money::ZERO));
     }
-    Ok(RiskApproved { order, notional, risk, bound, streak_factor, defence_factor, equity })
+    Ok(RiskApproved { order, notional, risk, size_limit, streak_factor, defence_factor, equity })
 }

@@ -1,28 +1,42 @@
-//! Parameters of the account and its rules.
+//! Parameters of the account and its risk rules (settings section `risk`).
 
 use serde::{Deserialize, Serialize};
 
-/// The account, what a trade may risk, and when breakers trip.
+/// The account, the risk of each trade, and the circuit breakers.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct RiskParams {
+    /// Share of equity lost if a trade's stop is hit.
     pub per_trade: f64,
+    /// Loss in a day, as a share of equity, that ends trading for that day. Open risk may not exceed it.
     pub daily_stop: f64,
+    /// Fall from the day's highest equity (open positions included), as a share of it, that ends trading for that day.
     pub drawdown_stop: f64,
+    /// Maximum total exposure over equity.
     pub max_leverage: f64,
+    /// Maximum exposure of one coin over equity.
     pub max_coin_share: f64,
+    /// Losses in a row after which trades get smaller.
     pub streak_losses: u32,
+    /// Size of trades after such a streak, as a multiple of the usual size.
     pub streak_factor: f64,
+    /// Wins in a row that restore the usual size.
     pub streak_wins: u32,
+    /// Quantile of the market's recent volatility above which defence mode is on, 0.5 to 1.
     pub volatility_percentile: f64,
+    /// Length of the window of that quantile, days.
     pub volatility_days: u32,
+    /// Size of trades in defence mode, as a multiple of the usual size; 0 refuses all entries.
     pub defence_factor: f64,
+    /// Currency of the money columns.
     pub account_currency: String,
+    /// Units of quote currency per unit of account currency. It is checked, but no computation uses it.
     pub quote_per_account: f64,
+    /// Starting equity, account currency.
     pub equity: f64,
 }
 
 impl Default for RiskParams {
-    /// The built-in settings.
+    /// The built-in defaults.
     fn default() -> Self {
         Self {
             per_trade: 0.01,

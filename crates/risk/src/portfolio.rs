@@ -1,24 +1,25 @@
-//! Money of one account: what is booked, and what stands in the market.
+//! The state of one account: booked money and open positions.
 
-use super::order::Standing;
+use super::order::AccountState;
 use super::{Money, RiskApproved};
 use huracan_bars::Panel;
+use huracan_base::units::BPS;
 use huracan_shadow::Trade;
 
-/// A position and what it would have brought at the last close, costs apart.
+/// An open position and its unrealised profit at the last close, before costs.
 struct Open {
     approved: RiskApproved,
     unrealised: Money,
 }
 
 pub(super) struct Portfolio {
-    /// Start and all booked profits.
+    /// Starting equity plus all booked profits.
     booked: Money,
     open: Vec<Open>,
     unrealised: Money,
     exposure: Money,
     open_risk: Money,
-    /// Symbols of one base are one coin: `[symbols]`.
+    /// Coin of each symbol, `[symbols]`: symbols with the same base are one coin.
     coins: Vec<usize>,
     coin_exposure: Vec<Money>,
 }
@@ -28,7 +29,7 @@ impl Portfolio {
         let base = |symbol: &str| symbol.split('-').next().unwrap_or_default().to_owned();
         let bases: Vec<String> = panel.symbols.iter().map(|symbol| base(symbol)).collect();
         let mut coins = Vec::with_capacity(bases.len());
-        // Symbols are sorted, so that those of one base stand side by side.
+        // Symbols are sorted, so those with the same base are adjacent.
         for (symbol, base) in bases.iter().enumerate() {
             let same = symbol > 0 && *base == bases[symbol - 1];
             coins.push(if same { coins[symbol - 1] } else { symbol });
@@ -65,9 +66,9 @@ impl Portfolio {
         self.coin_exposure[self.coins[symbol]]
     }
 
-    /// The account as an order of `symbol` finds it; `daily_base` is the day's starting equity.
-    pub fn standing(&self, symbol: usize, daily_base: Money, streak_factor: f64, defence_factor: f64) -> Standing {
-        Standing {
+    /// The account's state when an order for `symbol` is decided; `daily_base` is the day's starting equity.
+    pub fn state(&self, symbol: usize, daily_base: Money, streak_factor: f64, defence_factor: f64) -> AccountState {
+        AccountState {
             equity: self.equity(),
             daily_base: daily_base.min(self.equity()),
             exposure: self.exposure,
@@ -85,11 +86,11 @@ impl Portfolio {
         self.open.push(Open { approved, unrealised: Money::ZERO });
     }
 
-    /// Books the profit of a trade that stands in the market; none where it does not.
-    pub fn leave(&mut self, place: usize, trade: &Trade) -> Option<(RiskApproved, Money)> {
-        let at = self.open.iter().position(|open| open.approved.order().trade == place)?;
+    /// Closes the position of a trade and books its profit; `None` if the trade is not open.
+    pub fn exit(&mut self, index: usize, trade: &Trade) -> Option<(RiskApproved, Money)> {
+        let at = self.open.iter().position(|open| open.approved.order().trade == index)?;
         let Open { approved, unrealised } = self.open.swap_remove(at);
-        let profit = Money::rounded(approved.notional().value() * trade.net_bps / 10_000.0);
+        let profit = Money::rounded(approved.notional().value() * trade.net_bps / BPS);
         self.booked += profit;
         self.unrealised -= unrealised;
         self.exposure -= approved.notional();
@@ -98,7 +99,7 @@ impl Portfolio {
         Some((approved, profit))
     }
 
-    /// Marks every position at the close of `bar`; one without a close keeps its mark.
+    /// Marks all positions at the close of `bar`. A position without a close keeps its last mark.
     pub fn mark(&mut self, panel: &Panel, bar: usize) {
         let mut sum = Money::ZERO;
         for open in &mut self.open {

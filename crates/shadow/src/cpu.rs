@@ -1,4 +1,4 @@
-//! The trade simulation on the CPU: all symbols in parallel, each bar by bar.
+//! The trade simulation on the CPU: symbols in parallel, each symbol bar by bar.
 
 use std::ops::Range;
 
@@ -6,12 +6,16 @@ use rayon::prelude::*;
 
 use super::{Bars, Exit, ExitReason, Position, Rules, Signals, Trade};
 use huracan_bars::Panel;
+use huracan_base::units::BPS;
 
-/// Trades the signals of every symbol within `windows` (bar ranges a symbol, ascending and apart): a position
-/// still open at the end of a window ends at its last close.
+/// Trades the signals of every symbol within `windows`: bar ranges per symbol, ascending and disjoint. A position that
+/// is still open at the end of a window is closed at the window's last close.
 ///
-/// `atr` is `[symbols × bars]`, see [`huracan_features::atr_14`]. A signal without its own distances at a bar
-/// without ATR is not traded. Trades come ordered by entry time, then symbol.
+/// `atr` is ATR(14) in price units, `[symbols × bars]`, NaN where there is none. A signal without distances of its own
+/// is not traded at a bar without ATR. Trades are ordered by entry time, then symbol.
+///
+/// # Panics
+/// Where `signals`, `atr` or `windows` do not have the panel's symbols and bars, or a window ends after the last bar.
 pub fn simulate(
     panel: &Panel,
     signals: &Signals,
@@ -19,17 +23,21 @@ pub fn simulate(
     windows: &[Vec<Range<usize>>],
     rules: &Rules,
 ) -> Vec<Trade> {
+    assert_eq!(signals.bars, panel.bars, "the signals must have the panel's bars");
     let mut trades: Vec<Trade> = (0..panel.symbols.len())
         .into_par_iter()
         .flat_map_iter(|symbol| {
-            windows[symbol].iter().flat_map(move |window| one(panel, signals, atr, symbol, window.clone(), rules))
+            windows[symbol]
+                .iter()
+                .flat_map(move |window| simulate_window(panel, signals, atr, symbol, window.clone(), rules))
         })
         .collect();
     trades.sort_by_key(|trade| (trade.entry_bar, trade.symbol));
     trades
 }
 
-fn one(
+/// The trades of one symbol within one window, in their order.
+fn simulate_window(
     panel: &Panel,
     signals: &Signals,
     atr: &[f64],
@@ -40,18 +48,18 @@ fn one(
     let bars = Bars::of(panel, symbol);
     let mut trades = Vec::new();
     let mut open: Option<Position> = None;
-    // The entry that a signal at the close of `bar` asks for at the next open.
+    // The entry at the next open, for a signal at the close of `bar`.
     let entry = |bar: usize| -> Option<Position> {
         let side = signals.at(symbol, bar)?;
         let cell = symbol * signals.bars + bar;
         let entry_price = bars.open[bar + 1];
         let distance = |bps: f64, multiple: f64| {
-            if bps.is_nan() { multiple * atr[cell] } else { entry_price * bps / 10_000.0 }
+            if bps.is_nan() { multiple * atr[cell] } else { entry_price * bps / BPS }
         };
         let stop = distance(signals.stop_bps[cell], rules.stop_atr);
         let take = distance(signals.take_bps[cell], rules.take_atr);
         let size = if signals.size[cell].is_nan() { rules.notional } else { signals.size[cell] };
-        // Only distances above 0 are barriers; NaN is no distance at all.
+        // Without two distances above 0 there is no trade; NaN fails the comparison too.
         (stop > 0.0 && take > 0.0).then(|| Position::enter(&bars, bar, side, stop, take, size))
     };
     for bar in window.clone() {

@@ -1,16 +1,20 @@
-//! The trade simulation by `kernels/shadow.cu`: the same trades as on the CPU, of many configurations at once.
+//! The trade simulation on a device, by `kernels/shadow.cu`: the same trades as on the CPU, for many configurations at
+//! once.
 
 use std::ops::Range;
 
 use super::{ExitReason, Rules, Side, Signals, Trade};
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
-use huracan_engine::memory::Need;
+use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, Element, ElementKind, EngineError, Kernel, Shape, Stage};
 
 const SIMULATE: Kernel = Kernel { file: "shadow", name: "shadow_simulate", barriers: false };
 
-/// [`Rules`] as `kernels/trade.cuh` has them.
+/// Threads of a block. Twin of `THREADS` in `kernels/shadow.cu`.
+const THREADS: u32 = 64;
+
+/// [`Rules`] in the layout of `trade::Rules` in `kernels/trade.cuh`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct DeviceRules {
@@ -25,7 +29,7 @@ pub struct DeviceRules {
     max_hold: u64,
 }
 
-// SAFETY: nine numbers of eight bytes.
+// SAFETY: nine numbers of eight bytes, without padding, in the order of `trade::Rules`.
 unsafe impl Element for DeviceRules {
     const KIND: ElementKind = ElementKind::Structure;
 }
@@ -46,7 +50,7 @@ impl From<&Rules> for DeviceRules {
     }
 }
 
-/// [`Trade`] as `kernels/shadow.cu` writes it.
+/// [`Trade`] in the layout of `shadow::Trade` in `kernels/shadow.cu`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 struct DeviceTrade {
@@ -69,13 +73,13 @@ struct DeviceTrade {
     exit_reason: u32,
 }
 
-// SAFETY: eleven numbers of eight bytes and six of four.
+// SAFETY: eleven numbers of eight bytes and six of four, without padding, in the order of `shadow::Trade`.
 unsafe impl Element for DeviceTrade {
     const KIND: ElementKind = ElementKind::Structure;
 }
 
 impl DeviceTrade {
-    /// The trade of a part whose symbols begin at this row; none where its exit reason is unknown.
+    /// The trade, for a batch whose symbols begin at this row; `None` if its exit reason is unknown.
     fn trade(&self, first_symbol: usize) -> Option<Trade> {
         Some(Trade {
             symbol: first_symbol + self.symbol as usize,
@@ -88,7 +92,7 @@ impl DeviceTrade {
             stop_price: self.stop_price,
             take_price: self.take_price,
             size: self.size,
-            exit_reason: ExitReason::of(u8::try_from(self.exit_reason).ok()?)?,
+            exit_reason: ExitReason::from_code(u8::try_from(self.exit_reason).ok()?)?,
             gross_bps: self.gross_bps,
             fee_bps: self.fee_bps,
             spread_bps: self.spread_bps,
@@ -99,10 +103,13 @@ impl DeviceTrade {
     }
 }
 
-/// The trades of one configuration on the device of a run, or on the CPU.
+/// The trades of one configuration, on the device of a run or on the CPU: see [`simulate`](super::simulate).
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
+/// Where the device fails and may not be replaced by the CPU.
+///
+/// # Panics
+/// As [`simulate`](super::simulate).
 pub fn simulate_on(
     compute: &Compute,
     panel: &Panel,
@@ -118,11 +125,14 @@ pub fn simulate_on(
     compute.run("shadow", on_device, || super::simulate(panel, signals, atr, windows, rules))
 }
 
-/// [`simulate`](super::simulate) of every configuration, signals and rules, on a device: the trades of each, in the CPU's
-/// order.
+/// [`simulate`](super::simulate) on a device, for every configuration of signals and rules: the trades of each, in the
+/// order of the CPU.
 ///
 /// # Errors
-/// Where the device fails, or one symbol's candles and signals do not fit its memory.
+/// Where the device fails, or the candles and signals of one symbol do not fit its memory.
+///
+/// # Panics
+/// As [`simulate`](super::simulate).
 pub fn simulate(
     stage: &Stage<'_>,
     panel: &Panel,
@@ -130,14 +140,16 @@ pub fn simulate(
     atr: &[f64],
     windows: &[Vec<Range<usize>>],
 ) -> Result<Vec<Vec<Trade>>, EngineError> {
+    let same_bars = configurations.iter().all(|(signals, _)| signals.bars == panel.bars);
+    assert!(same_bars, "the signals must have the panel's bars");
     let bars = panel.bars as u64;
-    // Candles, ATR, and the signals of each configuration; a trade takes at least a bar.
+    // Per symbol: candles, ATR, and the signals and trades of each configuration. There is at most one trade per bar.
     let signals = 1 + 3 * 8 + size_of::<DeviceTrade>() as u64;
     let job_bytes = DevicePanel::symbol_bytes(panel.bars) + 8 * bars + configurations.len() as u64 * bars * signals;
     let fixed_bytes = 1 << 20;
     let mut trades: Vec<Vec<Trade>> = vec![Vec::new(); configurations.len()];
-    for symbols in stage.parts(Need { fixed_bytes, job_bytes }, panel.symbols.len())? {
-        part(stage, panel, configurations, atr, windows, symbols, &mut trades)?;
+    for symbols in stage.batches(Requirement { fixed_bytes, job_bytes }, panel.symbols.len())? {
+        simulate_batch(stage, panel, configurations, atr, windows, symbols, &mut trades)?;
     }
     for trades in &mut trades {
         trades.sort_by_key(|trade| (trade.entry_bar, trade.symbol));
@@ -145,7 +157,8 @@ pub fn simulate(
     Ok(trades)
 }
 
-fn part(
+/// Adds the trades of some symbols to `trades`, one list per configuration.
+fn simulate_batch(
     stage: &Stage<'_>,
     panel: &Panel,
     configurations: &[(&Signals, &Rules)],
@@ -154,7 +167,10 @@ fn part(
     symbols: Range<usize>,
     trades: &mut [Vec<Trade>],
 ) -> Result<(), EngineError> {
-    assert!(windows.iter().flatten().all(|window| window.end <= panel.bars), "windows lie within the panel's bars");
+    assert!(
+        windows.iter().flatten().all(|window| window.end <= panel.bars),
+        "windows must lie within the panel's bars"
+    );
     let rows = symbols.start * panel.bars..symbols.end * panel.bars;
     let mut first_window = vec![0_u32];
     let mut bounds = Vec::new();
@@ -165,8 +181,8 @@ fn part(
     let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
     let atr = stage.upload(&atr[rows.clone()])?;
     let column = |pick: fn(&Signals) -> &[f64]| {
-        let parts = configurations.iter().flat_map(|(signals, _)| &pick(signals)[rows.clone()]);
-        stage.upload(&parts.copied().collect::<Vec<_>>())
+        let values = configurations.iter().flat_map(|(signals, _)| &pick(signals)[rows.clone()]);
+        stage.upload(&values.copied().collect::<Vec<_>>())
     };
     let side: Vec<i8> = configurations.iter().flat_map(|(signals, _)| &signals.side[rows.clone()]).copied().collect();
     let (side, stop_bps, take_bps, size) =
@@ -177,14 +193,20 @@ fn part(
 
     let jobs = symbols.len() * configurations.len();
     let mut counts = stage.zeros::<u32>(jobs)?;
-    // How many trades each makes, and so where they lie; then the trades.
+    // The first launch counts the trades of each job, which gives their offsets; the second one writes them.
     let mut offsets = vec![0_u64; jobs];
     let mut out = stage.zeros::<DeviceTrade>(0)?;
     for writes in [false, true] {
-        let places = stage.upload(&offsets)?;
+        let starts = stage.upload(&offsets)?;
+        // SAFETY: a thread per configuration and symbol (a job); threads beyond the last job do nothing. A job reads
+        // its symbol's row of the columns and of `atr`, `[symbols × bars]`, and its own row of the signals,
+        // `[jobs × bars]`, at the bars of its windows only, which end within `panel.bars`. `first_window` has an entry
+        // per symbol and one more, which index `bounds`; `rules` has an entry per configuration; `counts` and `starts`
+        // have one per job. Trades are written by the second launch only, from the job's offset on, as many as the
+        // first launch counted: `out` has room for all of them.
         unsafe {
             candles
-                .given(stage.launch(&SIMULATE, Shape::one_thread_each(jobs, 64)))
+                .pass_columns(stage.launch(&SIMULATE, Shape::one_thread_each(jobs, THREADS)))
                 .read(&atr)
                 .read(&side)
                 .read(&stop_bps)
@@ -193,7 +215,7 @@ fn part(
                 .read(&first_window)
                 .read(&bounds)
                 .read(&rules)
-                .read(&places)
+                .read(&starts)
                 .write(&mut counts)
                 .write(&mut out)
                 .value(symbols.len() as u32)
@@ -219,10 +241,39 @@ fn part(
             let unknown = || EngineError::Kernel {
                 stage: stage.name(),
                 kernel: SIMULATE.name,
-                detail: format!("exit reason {}, where there are {}", trade.exit_reason, ExitReason::ALL.len()),
+                detail: format!(
+                    "unknown exit reason {}: there are {} of them",
+                    trade.exit_reason,
+                    ExitReason::ALL.len()
+                ),
             };
             trades[job / symbols.len()].push(trade.trade(symbols.start).ok_or_else(unknown)?);
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use huracan_base::units::BPS;
+    use huracan_engine::kernel_constant;
+
+    use super::*;
+
+    #[test]
+    fn the_kernels_have_the_constants_of_the_cpu() {
+        assert_eq!(kernel_constant("trade.cuh", "BPS"), Some(BPS));
+        assert_eq!(kernel_constant("shadow.cu", "THREADS"), Some(f64::from(THREADS)));
+    }
+
+    #[test]
+    fn the_kernels_have_the_exit_reasons_in_the_same_order() {
+        let text = include_str!("../../../kernels/trade.cuh");
+        let (_, rest) = text.split_once("enum Reason : u32 {").unwrap();
+        let (body, _) = rest.split_once('}').unwrap();
+        let found: Vec<String> = body.split(',').map(|name| name.trim().to_lowercase()).collect();
+        // The last one stands for no exit.
+        let want: Vec<&str> = ExitReason::ALL.map(ExitReason::name).into_iter().chain(["none"]).collect();
+        assert_eq!(found, want);
+    }
 }

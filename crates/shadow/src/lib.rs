@@ -1,4 +1,4 @@
-//! Shadow trading: what signals would have earned, by the trade rules of the contract, section 5.
+//! Shadow trading: what signals would have earned under the trade rules (docs/contract.md, section 5).
 
 mod cpu;
 pub mod device;

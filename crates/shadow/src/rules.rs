@@ -1,29 +1,34 @@
-//! The trade rules: how a position leaves the market, and what it costs.
+//! The trade rules: how positions are entered and exited, and what they cost.
 
 use super::{BarrierParams, CostParams, ExitReason, MarketType, Side, Trade};
 use huracan_bars::{HOUR_MS, Panel, Timeframe};
+use huracan_base::units::BPS;
 
 /// Barriers and costs of every trade.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
-    /// Stop and take distances in multiples of atr_14 at the signal, where the signal brings none.
+    /// Stop distance in multiples of `atr_14` at the signal, for signals without a distance of their own.
     pub stop_atr: f64,
+    /// Take-profit distance in multiples of `atr_14` at the signal, for signals without a distance of their own.
     pub take_atr: f64,
     /// Bars after which a trade is closed at the open.
     pub max_hold: usize,
-    /// Each way.
+    /// Fee each way, basis points.
     pub fee_bps: f64,
-    /// The whole spread; half is paid each way.
+    /// Whole spread, basis points; half is paid each way.
     pub spread_bps: f64,
+    /// Slippage each way where the notional equals the value traded in the bar, basis points.
     pub slippage_k: f64,
+    /// Largest slippage each way, basis points.
     pub slippage_cap_bps: f64,
-    /// For each bar held; 0 on spot markets.
+    /// Funding per bar held, basis points; 0 on spot markets.
     pub funding_bps_per_bar: f64,
-    /// Size of a trade whose signal brings none, in quote currency.
+    /// Size of trades whose signals have none of their own, quote currency.
     pub notional: f64,
 }
 
 impl Rules {
+    /// The rules for these parameters, market and timeframe.
     pub fn new(barriers: &BarrierParams, costs: &CostParams, market: MarketType, timeframe: Timeframe) -> Self {
         let funding = match market {
             MarketType::Spot => 0.0,
@@ -42,8 +47,8 @@ impl Rules {
         }
     }
 
-    /// Slippage one way: k·√(notional / value traded in the bar), at most the cap, which is also what a bar
-    /// without volume costs.
+    /// Slippage one way, basis points: k·√(notional / value traded in the bar), at most the cap. In a bar without
+    /// volume it is the cap.
     pub fn slippage_bps(&self, notional: f64, close: f64, volume: f64) -> f64 {
         let value = close * volume;
         if value <= 0.0 {
@@ -53,31 +58,50 @@ impl Rules {
         if slippage > self.slippage_cap_bps { self.slippage_cap_bps } else { slippage }
     }
 
-    /// What is left of a gross result after fees, spread, slippage of both ways, and funding.
+    /// Fees of a trade: each way once.
+    #[inline(always)]
+    fn fees_bps(&self) -> f64 {
+        2.0 * self.fee_bps
+    }
+
+    #[inline(always)]
+    fn funding_bps(&self, hold_bars: usize) -> f64 {
+        self.funding_bps_per_bar * hold_bars as f64
+    }
+
+    /// The net result: gross result less fees and slippage both ways, spread, and funding.
     #[inline(always)]
     pub(super) fn net_bps(&self, gross_bps: f64, slippage_bps: f64, hold_bars: usize) -> f64 {
-        let (fee_bps, funding_bps) = (2.0 * self.fee_bps, self.funding_bps_per_bar * hold_bars as f64);
-        gross_bps - fee_bps - self.spread_bps - slippage_bps - funding_bps
+        gross_bps - self.fees_bps() - self.spread_bps - slippage_bps - self.funding_bps(hold_bars)
     }
 }
 
-/// side × (exit/entry − 1) in basis points.
+/// The gross result: side × (exit/entry − 1), basis points.
 #[inline(always)]
 pub(super) fn gross_bps(side: Side, entry_price: f64, exit_price: f64) -> f64 {
-    side.sign() * (exit_price / entry_price - 1.0) * 10_000.0
+    side.sign() * (exit_price / entry_price - 1.0) * BPS
 }
 
 /// One symbol's bars, on the panel's grid.
 #[derive(Debug, Clone, Copy)]
 pub struct Bars<'a> {
+    /// Opening prices.
     pub open: &'a [f64],
+    /// Highest prices.
     pub high: &'a [f64],
+    /// Lowest prices.
     pub low: &'a [f64],
+    /// Closing prices.
     pub close: &'a [f64],
+    /// Traded volume, base units.
     pub volume: &'a [f64],
 }
 
 impl<'a> Bars<'a> {
+    /// The bars of one symbol of a panel.
+    ///
+    /// # Panics
+    /// Where the panel has no such symbol.
     pub fn of(panel: &'a Panel, symbol: usize) -> Self {
         Self {
             open: panel.row(&panel.open, symbol),
@@ -89,28 +113,41 @@ impl<'a> Bars<'a> {
     }
 }
 
-/// A position that stands in the market.
+/// An open position.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Position {
+    /// Direction.
     pub side: Side,
+    /// Bar at whose close the signal came.
     pub signal_bar: usize,
+    /// Bar at whose open the position was entered.
     pub entry_bar: usize,
+    /// Price at the entry.
     pub entry_price: f64,
+    /// Price of the stop.
     pub stop_price: f64,
+    /// Price of the take-profit.
     pub take_price: f64,
+    /// Notional, quote currency.
     pub size: f64,
 }
 
-/// How a position left the market.
+/// How a position was closed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Exit {
+    /// Bar of the exit.
     pub bar: usize,
+    /// Price of the exit.
     pub price: f64,
+    /// Why it was closed.
     pub reason: ExitReason,
 }
 
 impl Position {
-    /// Enters at the open of the bar after the signal, with stop and take at these distances from the entry.
+    /// Enters at the open of the bar after the signal, with stop and take at these distances from the entry price.
+    ///
+    /// # Panics
+    /// Where there is no bar after the signal.
     pub fn enter(bars: &Bars<'_>, signal_bar: usize, side: Side, stop: f64, take: f64, size: f64) -> Self {
         let entry_price = bars.open[signal_bar + 1];
         Self {
@@ -124,7 +161,11 @@ impl Position {
         }
     }
 
-    /// The exit at the open of `bar`, if there is one: reversal, time, open beyond stop, open beyond take.
+    /// The exit at the open of `bar`, if there is one. The first of these reasons that holds: reversal, time, open at
+    /// or beyond the stop, open at or beyond the take.
+    ///
+    /// # Panics
+    /// Where there is no such bar, or it is before the entry.
     #[inline(always)]
     pub fn exit_at_open(&self, bars: &Bars<'_>, bar: usize, reversal: bool, max_hold: usize) -> Option<Exit> {
         let price = bars.open[bar];
@@ -142,7 +183,10 @@ impl Position {
         Some(Exit { bar, price, reason })
     }
 
-    /// The exit within `bar`, if there is one: the stop before the take.
+    /// The exit within `bar`, if there is one. The stop comes before the take.
+    ///
+    /// # Panics
+    /// Where there is no such bar.
     #[inline(always)]
     pub fn exit_within(&self, bars: &Bars<'_>, bar: usize) -> Option<Exit> {
         let (worst, best) = match self.side {
@@ -175,6 +219,9 @@ impl Position {
     }
 
     /// The finished trade with every cost.
+    ///
+    /// # Panics
+    /// Where there is no such bar as the exit's, or it is before the entry.
     pub fn close(&self, symbol: usize, exit: Exit, bars: &Bars<'_>, rules: &Rules) -> Trade {
         let gross_bps = gross_bps(self.side, self.entry_price, exit.price);
         let slippage = |bar: usize| rules.slippage_bps(self.size, bars.close[bar], bars.volume[bar]);
@@ -193,10 +240,10 @@ impl Position {
             size: self.size,
             exit_reason: exit.reason,
             gross_bps,
-            fee_bps: 2.0 * rules.fee_bps,
+            fee_bps: rules.fees_bps(),
             spread_bps: rules.spread_bps,
             slippage_bps,
-            funding_bps: rules.funding_bps_per_bar * hold_bars as f64,
+            funding_bps: rules.funding_bps(hold_bars),
             net_bps: rules.net_bps(gross_bps, slippage_bps, hold_bars),
         }
     }

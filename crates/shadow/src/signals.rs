@@ -1,42 +1,97 @@
-//! What to do at each bar's close.
+//! Signals: what to trade at each bar's close.
 
 use super::Side;
 
-/// Signals of all symbols, `[symbols × bars]` row-major a column.
+/// Signals of all symbols, `[symbols × bars]` row-major per column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signals {
+    /// Bars of the panel's grid.
     pub bars: usize,
     /// +1 long, −1 short, 0 none.
     pub side: Vec<i8>,
-    /// Stop distance in basis points of the entry price; NaN takes the rule's multiple of ATR.
+    /// Stop distance in basis points of the entry price; NaN for the rules' multiple of ATR.
     pub stop_bps: Vec<f64>,
-    /// Take distance in basis points of the entry price; NaN takes the rule's multiple of ATR.
+    /// Take-profit distance in basis points of the entry price; NaN for the rules' multiple of ATR.
     pub take_bps: Vec<f64>,
-    /// Notional in quote currency; NaN takes the rule's.
+    /// Notional in quote currency; NaN for the rules' notional.
     pub size: Vec<f64>,
 }
 
-/// A signal that cannot be traded.
+/// A row of a signal table that cannot be traded.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SignalError {
+    /// The panel has no such symbol.
     #[error("row {row}: unknown symbol '{symbol}'")]
-    UnknownSymbol { row: usize, symbol: String },
+    UnknownSymbol {
+        /// Row of the table, from 0.
+        row: usize,
+        /// The symbol in that row.
+        symbol: String,
+    },
+    /// The symbol has no such bar.
     #[error("row {row}: {symbol} has no bar that opens at {time}")]
-    UnknownTime { row: usize, symbol: String, time: String },
+    UnknownTime {
+        /// Row of the table, from 0.
+        row: usize,
+        /// The symbol in that row.
+        symbol: String,
+        /// The time in that row.
+        time: String,
+    },
+    /// A side that is none of −1, 0 and 1.
     #[error("row {row}: side is {side}; give -1, 0 or 1")]
-    Side { row: usize, side: String },
+    Side {
+        /// Row of the table, from 0.
+        row: usize,
+        /// The value in that row.
+        side: String,
+    },
+    /// A distance or size that is not a finite number above 0.
     #[error(
-        "row {row}: {column} is {value}; give a finite number above 0 (stops and takes are distances, each on its own side of the entry), or leave it empty"
+        "row {row}: {column} is {value}; give a finite number above 0 (stop and take are distances from the entry price), or leave it empty"
     )]
-    Number { row: usize, column: &'static str, value: f64 },
+    Number {
+        /// Row of the table, from 0.
+        row: usize,
+        /// Name of the column.
+        column: &'static str,
+        /// The value in that row.
+        value: f64,
+    },
+    /// A score that is not finite.
     #[error("row {row}: score is {value}; give a finite number, or leave the row out")]
-    Score { row: usize, value: f64 },
+    Score {
+        /// Row of the table, from 0.
+        row: usize,
+        /// The value in that row.
+        value: f64,
+    },
+    /// A distance that puts a barrier at a price of 0 or less.
     #[error(
-        "row {row}: {column} is {value}, so that a {side} trade's would lie at a price of 0 or less; give one below 10000"
+        "row {row}: {column} is {value}, which puts the barrier of a {side} trade at a price of 0 or less; give a number below 10000"
     )]
-    NoPrice { row: usize, column: &'static str, value: f64, side: Side },
+    NoPrice {
+        /// Row of the table, from 0.
+        row: usize,
+        /// Name of the column.
+        column: &'static str,
+        /// The value in that row.
+        value: f64,
+        /// Side of the signal.
+        side: Side,
+    },
+    /// Two signals of one symbol at one bar.
     #[error("row {row}: {symbol} already has a signal at {time}, in row {first}")]
-    Twice { row: usize, first: usize, symbol: String, time: String },
+    Twice {
+        /// Row of the second signal, from 0.
+        row: usize,
+        /// Row of the first signal, from 0.
+        first: usize,
+        /// The symbol in both rows.
+        symbol: String,
+        /// The time in both rows.
+        time: String,
+    },
 }
 
 impl Signals {
@@ -52,12 +107,15 @@ impl Signals {
         }
     }
 
-    /// The side at a bar's close.
+    /// The side signalled at a bar's close; `None` where there is no signal.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
     pub fn at(&self, symbol: usize, bar: usize) -> Option<Side> {
         Side::from_sign(self.side[symbol * self.bars + bar])
     }
 
-    /// Signals that are not 0.
+    /// Number of signals.
     pub fn count(&self) -> usize {
         self.side.iter().filter(|&&side| side != 0).count()
     }

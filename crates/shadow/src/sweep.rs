@@ -1,13 +1,13 @@
-//! The sweep: every (threshold, stop, take, hold) setting of a grid traded over all symbols at once, with the trades
-//! that [`simulate`](super::simulate) would make of each.
+//! The sweep: trades every setting (threshold, stop, take, hold) of a grid over all symbols, with the same trades as
+//! [`simulate`](super::simulate) for each.
 //!
-//! Bars are not walked a setting at a time. For each signal of a symbol the bar at which each stop and each take would
-//! be reached is found once ([`entries`]); a setting's trade then ends at the least of four numbers, and the next one
-//! begins at the next signal ([`walk`]). What the trades were worth is added up from outcomes that are worked out
-//! once as well ([`tally`]).
+//! It does not step through the bars for every setting. The bar at which each stop and each take of a signal is reached
+//! is computed once (`entries`). A setting's trade then ends at the least of four numbers, and the next trade begins
+//! at the next signal (`walk`). The results of the trades are computed once as well, and added up (`tally`).
 
 mod entries;
 mod grid;
+mod parts;
 mod tally;
 mod walk;
 
@@ -18,57 +18,70 @@ use rayon::prelude::*;
 
 use super::{Bars, Exit, Position, Rules, Trade};
 use entries::{Active, Entries, REFUSED, bar_of, code_of, reason_of};
-pub use grid::{Grid, GridError, MOST_SETTINGS, Setting};
+pub use grid::{Grid, GridError, MAX_SETTINGS, Setting};
 use huracan_bars::{DAY_MS, Panel};
-pub use tally::{Judged, PARTS, Tally, parts};
+pub use parts::PARTS_PER_BP;
+pub use tally::{SettingMetrics, Tally};
 use walk::{LANES, Walker};
 
-/// Most bars of a panel: a bar and what happened in it share one number of 32 bits.
-pub const MOST_BARS: usize = 1 << 28;
+/// Most bars of a panel: a bar and a code of three bits share one number of 32 bits.
+pub const MAX_BARS: usize = 1 << 28;
 
-/// What the signals are read from, and how they are traded.
-///
-/// `scores` and `atr` are `[symbols × bars]`. A score of 0 or NaN says nothing; any other asks for its own side in each
-/// setting whose threshold it reaches. `windows` are those of [`simulate`](super::simulate). Of the rules, the stop,
-/// take and hold are left to the grid.
+/// The inputs of a sweep.
 #[derive(Debug, Clone, Copy)]
 pub struct Task<'a> {
+    /// The candles.
     pub panel: &'a Panel,
+    /// Scores at each bar's close, `[symbols × bars]`. A score is a signal for the side of its sign in each setting
+    /// whose threshold it reaches; 0 and NaN are no signals.
     pub scores: &'a [f32],
+    /// ATR(14) in price units, `[symbols × bars]`.
     pub atr: &'a [f64],
+    /// Bar ranges per symbol in which it is traded, as for [`simulate`](super::simulate).
     pub windows: &'a [Vec<Range<usize>>],
+    /// Costs and size of every trade. Stop, take and longest hold come from the grid.
     pub rules: &'a Rules,
+    /// The settings to trade.
     pub grid: &'a Grid,
 }
 
-/// What every setting of a grid would have earned.
+/// The results of every setting of a grid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Surface {
+    /// The settings.
     pub grid: Grid,
+    /// Number of symbols.
     pub symbols: usize,
-    /// `[symbols × settings]`.
+    /// Sums over the trades of each symbol and setting, `[symbols × settings]`.
     pub by_symbol: Vec<Tally>,
     /// Calendar days (UTC) from the panel's first bar to its last.
     pub days: usize,
-    /// `[settings × days]`: net result of the trades that ended in a day, all symbols together, in [`parts`].
+    /// Net result of the trades of all symbols that ended on a day, `[settings × days]`, in units of 1/[`PARTS_PER_BP`]
+    /// basis points.
     pub net_of_day: Vec<i64>,
 }
 
 impl Surface {
-    /// One setting over all symbols, added up in the panel's order.
+    /// Sums over the trades of one setting, of all symbols.
+    ///
+    /// # Panics
+    /// Where the grid has no such setting.
     pub fn total(&self, setting: usize) -> Tally {
         let settings = self.grid.len();
         (0..self.symbols).fold(Tally::default(), |sum, symbol| sum.plus(&self.by_symbol[symbol * settings + setting]))
     }
 
-    /// One setting's figures over all symbols.
-    pub fn judged(&self, setting: usize) -> Judged {
+    /// Metrics of one setting over all symbols.
+    ///
+    /// # Panics
+    /// Where the grid has no such setting.
+    pub fn metrics(&self, setting: usize) -> SettingMetrics {
         let days = &self.net_of_day[setting * self.days..(setting + 1) * self.days];
-        Judged::new(&self.total(setting), days)
+        SettingMetrics::new(&self.total(setting), days)
     }
 }
 
-/// Bytes that [`sweep`] asks for, by estimate.
+/// Estimate of the memory that [`sweep`] allocates, bytes.
 pub fn memory_bytes(grid: &Grid, symbols: usize, bars: usize, days: usize, threads: usize) -> u64 {
     let settings = grid.len() as u64;
     let tallies = settings * symbols as u64 * size_of::<Tally>() as u64;
@@ -77,59 +90,62 @@ pub fn memory_bytes(grid: &Grid, symbols: usize, bars: usize, days: usize, threa
     tallies + day_sums + threads as u64 * (rows * 20 + 100) * bars as u64
 }
 
-/// Calendar days (UTC) that a panel's bars touch.
+/// Calendar days (UTC) from a panel's first bar to its last.
 pub fn days(panel: &Panel) -> usize {
     days_of_bars(panel).last().map_or(0, |&day| day as usize + 1)
 }
 
-/// Trades every setting of the grid; `done` hears how many shares of the work are finished, and of how many.
+/// Trades every setting of the grid. `progress` is called with the number of finished work items and their total.
 ///
-/// Equal results with any number of threads: a symbol's sums are made in the order of its trades, and sums that
-/// symbols share are sums of integers.
+/// The results do not depend on the number of threads: all sums are sums of integers.
 ///
 /// # Errors
-/// A grid that cannot be traded, or a panel of more than [`MOST_BARS`] bars.
-pub fn sweep(task: Task<'_>, done: &(dyn Fn(usize, usize) + Sync)) -> Result<Surface, GridError> {
+/// A grid that cannot be traded, or a panel of more than [`MAX_BARS`] bars.
+///
+/// # Panics
+/// Where `scores`, `atr` or `windows` do not have the panel's symbols and bars, or a window ends after the last bar.
+pub fn sweep(task: Task<'_>, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Surface, GridError> {
     task.grid.check()?;
-    if task.panel.bars > MOST_BARS {
+    if task.panel.bars > MAX_BARS {
         return Err(GridError::TooManyBars { bars: task.panel.bars });
     }
     let (symbols, settings) = (task.panel.symbols.len(), task.grid.len());
     let day_of_bar = days_of_bars(task.panel);
     let days = day_of_bar.last().map_or(0, |&day| day as usize + 1);
     let threads = rayon::current_num_threads();
-    // Few symbols on many threads: thresholds are dealt out too.
+    // A work item is a symbol and a range of thresholds: with few symbols, the ranges keep many threads busy.
     let thresholds = task.grid.thresholds.len();
-    let parts = (8 * threads).div_ceil(symbols.max(1)).clamp(1, thresholds);
-    let shares = symbols * parts;
-    let share = |n: usize| (n / parts, n % parts * thresholds / parts..(n % parts + 1) * thresholds / parts);
+    let ranges = (8 * threads).div_ceil(symbols.max(1)).clamp(1, thresholds);
+    let items = symbols * ranges;
+    let item = |n: usize| (n / ranges, n % ranges * thresholds / ranges..(n % ranges + 1) * thresholds / ranges);
 
-    let each = task.grid.of_threshold();
+    let settings_per_threshold = task.grid.of_threshold();
+    let per_threshold = settings_per_threshold.len();
     let next = AtomicUsize::new(0);
     let finished = AtomicUsize::new(0);
-    let workers: Vec<_> = (0..threads.clamp(1, shares.max(1)))
+    let workers: Vec<_> = (0..threads.clamp(1, items.max(1)))
         .into_par_iter()
         .map(|_| {
-            let (mut net_of_day, mut made) = (vec![0; settings * days], Vec::new());
+            let (mut net_of_day, mut finished_items) = (vec![0; settings * days], Vec::new());
             let (mut entries, mut active, mut walker) = (Entries::default(), Active::default(), Walker::default());
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= shares {
-                    return (net_of_day, made);
+                if n >= items {
+                    return (net_of_day, finished_items);
                 }
-                let (symbol, range) = share(n);
-                let first = range.start * each.len();
-                let mut tallies = vec![Tally::default(); range.len() * each.len()];
+                let (symbol, range) = item(n);
+                let first = range.start * per_threshold;
+                let mut tallies = vec![Tally::default(); range.len() * per_threshold];
                 let own_days = &mut net_of_day[first * days..(first + tallies.len()) * days];
                 for window in &task.windows[symbol] {
                     entries.fill(&task, symbol, window.clone(), task.grid.thresholds[range.start]);
                     let day_of_bar = &day_of_bar[window.clone()];
-                    for (place, &threshold) in task.grid.thresholds[range.clone()].iter().enumerate() {
+                    for (i, &threshold) in task.grid.thresholds[range.clone()].iter().enumerate() {
                         active.fill(&entries, &task, symbol, window.clone(), threshold);
-                        for group in each.chunks(LANES) {
+                        for group in settings_per_threshold.chunks(LANES) {
                             walker.walk(&entries, &active, group);
                             for (lane, &(setting, levels)) in group.iter().enumerate() {
-                                let at = place * each.len() + setting;
+                                let at = i * per_threshold + setting;
                                 let net_of_day = &mut own_days[at * days..(at + 1) * days];
                                 let steps = walker.steps(lane);
                                 tallies[at].add_all(steps, &entries, &active, levels, day_of_bar, net_of_day);
@@ -137,8 +153,8 @@ pub fn sweep(task: Task<'_>, done: &(dyn Fn(usize, usize) + Sync)) -> Result<Sur
                         }
                     }
                 }
-                made.push((symbol, first, tallies));
-                done(finished.fetch_add(1, Ordering::Relaxed) + 1, shares);
+                finished_items.push((symbol, first, tallies));
+                progress(finished.fetch_add(1, Ordering::Relaxed) + 1, items);
             }
         })
         .collect();
@@ -150,13 +166,13 @@ pub fn sweep(task: Task<'_>, done: &(dyn Fn(usize, usize) + Sync)) -> Result<Sur
         days,
         net_of_day: Vec::new(),
     };
-    for (net_of_day, made) in workers {
+    for (net_of_day, finished_items) in workers {
         if surface.net_of_day.is_empty() {
             surface.net_of_day = net_of_day;
         } else {
             surface.net_of_day.iter_mut().zip(&net_of_day).for_each(|(sum, own)| *sum += own);
         }
-        for (symbol, first, tallies) in made {
+        for (symbol, first, tallies) in finished_items {
             let at = symbol * settings + first;
             surface.by_symbol[at..at + tallies.len()].copy_from_slice(&tallies);
         }
@@ -164,16 +180,20 @@ pub fn sweep(task: Task<'_>, done: &(dyn Fn(usize, usize) + Sync)) -> Result<Sur
     Ok(surface)
 }
 
-/// The trades that the sweep makes of one setting of the grid, ordered by entry time, then symbol.
+/// The trades of one setting of a sweep, ordered by entry time, then symbol.
 ///
 /// # Errors
-/// As [`sweep`].
+/// A grid that cannot be traded.
+///
+/// # Panics
+/// As [`sweep`], and where the grid has no such setting.
 pub fn trades(task: Task<'_>, setting: usize) -> Result<Vec<Trade>, GridError> {
     task.grid.check()?;
-    let each = task.grid.of_threshold();
-    let (threshold, place) = (setting / each.len(), setting % each.len());
-    let own: Vec<_> = each.into_iter().filter(|&(at, _)| at == place).collect();
+    let settings = task.grid.of_threshold();
+    let (threshold, index) = (setting / settings.len(), setting % settings.len());
+    let own: Vec<_> = settings.into_iter().filter(|&(at, _)| at == index).collect();
     let (chosen, lowest) = (task.grid.setting(setting), task.grid.thresholds[0]);
+    let atr = task.panel.view(task.atr);
     let (mut entries, mut active, mut walker) = (Entries::default(), Active::default(), Walker::default());
     let mut trades = Vec::new();
     for symbol in 0..task.panel.symbols.len() {
@@ -182,20 +202,20 @@ pub fn trades(task: Task<'_>, setting: usize) -> Result<Vec<Trade>, GridError> {
             entries.fill(&task, symbol, window.clone(), lowest);
             active.fill(&entries, &task, symbol, window.clone(), task.grid.thresholds[threshold]);
             walker.walk(&entries, &active, &own);
-            for made in walker.steps(0).filter(|made| code_of(made.end) != REFUSED) {
-                let signal = window.start + entries.bar[made.signal as usize] as usize;
-                let atr = task.atr[symbol * task.panel.bars + signal];
-                let side = entries.side[made.signal as usize];
+            for step in walker.steps(0).filter(|step| code_of(step.end) != REFUSED) {
+                let signal = window.start + entries.bar[step.signal as usize] as usize;
+                let atr = atr[[symbol, signal]];
+                let side = entries.side[step.signal as usize];
                 let (stop, take) = (chosen.stop_atr * atr, chosen.take_atr * atr);
                 let position = Position::enter(&bars, signal, side, stop, take, task.rules.notional);
-                let bar = window.start + bar_of(made.end);
-                let price = match code_of(made.end) {
+                let bar = window.start + bar_of(step.end);
+                let price = match code_of(step.end) {
                     entries::STOP_WITHIN => position.stop_price,
                     entries::TAKE_WITHIN => position.take_price,
                     entries::END_OF_DATA => bars.close[bar],
                     _ => bars.open[bar],
                 };
-                let exit = Exit { bar, price, reason: reason_of(made.end) };
+                let exit = Exit { bar, price, reason: reason_of(step.end) };
                 trades.push(position.close(symbol, exit, &bars, task.rules));
             }
         }

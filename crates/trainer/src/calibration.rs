@@ -1,4 +1,4 @@
-//! How well the heads that say probabilities are calibrated on the test windows.
+//! Calibration of the predicted probabilities on the test windows.
 
 use super::Model;
 use huracan_decide::Head;
@@ -6,7 +6,7 @@ use huracan_labels::Labels;
 use huracan_metrics::Calibration;
 use huracan_shadow::Side;
 
-/// Every head that says a probability, with its calibration over the out-of-fold bars of all symbols that have a label.
+/// Calibration of every head that predicts a probability, over the labelled out-of-fold bars of all symbols.
 pub fn calibration(models: &[Model], labels: &Labels) -> Vec<(Head, Calibration)> {
     let of_head = |(head, side): (Head, Side)| {
         let folds = models.iter().flat_map(|model| model.trained.folds.iter().map(|fold| (model.symbol, fold)));
@@ -14,7 +14,7 @@ pub fn calibration(models: &[Model], labels: &Labels) -> Vec<(Head, Calibration)
             outcome.fold.test.clone().zip(&outcome.predictions).map(move |(bar, prediction)| (symbol, bar, prediction))
         });
         let pairs = predicted.filter_map(|(symbol, bar, prediction)| {
-            Some((prediction.of(head), labels.get(symbol, bar, side)?.return_bps > 0.0))
+            Some((prediction.head(head), labels.get(symbol, bar, side)?.return_bps > 0.0))
         });
         Some((head, Calibration::of(pairs)?))
     };

@@ -1,5 +1,4 @@
-//! Families held against each other: how far each is from the labels of the test windows, and what its trades alone would
-//! have earned.
+//! Comparison of the model families: losses on the test windows, and the performance of trading each family alone.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,28 +9,30 @@ use huracan_engine::{Compute, EngineError};
 use huracan_metrics::Metrics;
 use huracan_shadow::{self as shadow, Rules, Trade};
 
-use super::{Family, FoldOutcome, Trained, TrainerParams, out_of_fold};
+use super::candidates::candidates;
+use super::{Family, FoldOutcome, TrainedSymbol, TrainerParams};
 
-/// One family over all symbols and folds, or what the families say together.
+/// Results of one family over all symbols and folds, or of the blend of all families.
 #[derive(Debug, Clone)]
-pub struct Compared {
-    /// None for what they say together, which is what the run goes by.
+pub struct FamilyComparison {
+    /// The family; `None` for the blend of all families, which the run uses.
     pub family: Option<Family>,
-    /// Mean loss over the folds on their validation rows, which chose, and on their test windows, by head.
+    /// Mean loss over the folds on the validation rows, per head. The families were chosen on these rows.
     pub validation_loss: BTreeMap<Head, f64>,
+    /// Mean loss over the folds on the test windows, per head.
     pub test_loss: BTreeMap<Head, f64>,
-    /// Share of folds and heads in whose prediction it has a part.
-    pub part: f64,
+    /// Share of folds and heads whose prediction includes the family.
+    pub share: f64,
     /// Seconds of training.
     pub seconds: f64,
-    /// Of a portfolio that traded its predictions alone.
+    /// Metrics of a portfolio that trades its predictions alone.
     pub metrics: Metrics,
-    /// Mean training and validation loss by epoch; empty for trees.
+    /// Mean training and validation loss per epoch; empty for trees.
     pub epochs: Vec<(f64, f64)>,
 }
 
-/// Where trades are made.
-pub struct Market<'a> {
+/// What trading needs besides predictions.
+pub struct TradingContext<'a> {
     pub params: &'a TrainerParams,
     pub panel: &'a Panel,
     pub consensus: &'a Consensus,
@@ -39,21 +40,21 @@ pub struct Market<'a> {
     pub atr: &'a [f64],
     pub rules: &'a Rules,
     pub compute: &'a Compute,
-    /// Test windows of each symbol.
+    /// Test windows per symbol, in bars.
     pub windows: &'a [Vec<Range<usize>>],
 }
 
-/// All families, then what they say together, whose portfolio has `together`; nothing where there is only one family.
-/// `judge` follows the trades of a portfolio.
+/// Compares all families, and last their blend, whose portfolio has the metrics `blended`. Empty if there is only one
+/// family. `judge` computes the metrics of a portfolio from its trades.
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
+/// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
 pub fn compare(
-    trained: &BTreeMap<usize, Trained>,
-    market: &Market<'_>,
-    together: &Metrics,
+    trained: &BTreeMap<usize, TrainedSymbol>,
+    context: &TradingContext<'_>,
+    blended: &Metrics,
     judge: impl Fn(&[Trade]) -> Metrics,
-) -> Result<Vec<Compared>, EngineError> {
+) -> Result<Vec<FamilyComparison>, EngineError> {
     let outcomes: Vec<&FoldOutcome> = trained.values().flat_map(|trained| &trained.folds).collect();
     let families: Vec<Family> =
         outcomes.first().map_or_else(Vec::new, |first| first.families.keys().copied().collect());
@@ -62,34 +63,34 @@ pub fn compare(
     }
     let mut compared = Vec::with_capacity(families.len() + 1);
     for family in families {
-        let questions = out_of_fold::questions(trained, |outcome| &outcome.families[&family].predictions);
-        let Market { params, panel, consensus, atr, rules, compute, windows } = *market;
-        let Decisions { signals, .. } = decide::decide(panel, &questions, consensus, atr, rules, params.policy());
+        let candidates = candidates(trained, |outcome| &outcome.families[&family].predictions);
+        let TradingContext { params, panel, consensus, atr, rules, compute, windows } = *context;
+        let Decisions { signals, .. } = decide::decide(panel, &candidates, consensus, atr, rules, params.policy());
         let trades = shadow::device::simulate_on(compute, panel, &signals, atr, windows, rules)?;
         let of = |outcome: &&FoldOutcome| Head::ALL.iter().filter(|head| outcome.mix[head].contains(&family)).count();
-        compared.push(Compared {
+        compared.push(FamilyComparison {
             family: Some(family),
             validation_loss: mean(&outcomes, |outcome| &outcome.families[&family].validation_loss),
             test_loss: mean(&outcomes, |outcome| &outcome.families[&family].test_loss),
-            part: outcomes.iter().map(of).sum::<usize>() as f64 / (outcomes.len() * Head::COUNT) as f64,
+            share: outcomes.iter().map(of).sum::<usize>() as f64 / (outcomes.len() * Head::COUNT) as f64,
             seconds: trained.values().filter_map(|trained| trained.seconds.get(&family)).sum(),
             metrics: judge(&trades),
             epochs: epochs(&outcomes, family),
         });
     }
-    compared.push(Compared {
+    compared.push(FamilyComparison {
         family: None,
         validation_loss: BTreeMap::new(),
         test_loss: mean(&outcomes, |outcome| &outcome.test_loss),
-        part: 1.0,
+        share: 1.0,
         seconds: compared.iter().map(|compared| compared.seconds).sum(),
-        metrics: together.clone(),
+        metrics: blended.clone(),
         epochs: Vec::new(),
     });
     Ok(compared)
 }
 
-/// Mean loss of each head over the folds that have one.
+/// Mean loss per head, over the folds that have one.
 fn mean(outcomes: &[&FoldOutcome], losses: impl Fn(&FoldOutcome) -> &BTreeMap<Head, f64>) -> BTreeMap<Head, f64> {
     let one = |head: Head| {
         let all: Vec<f64> = outcomes.iter().filter_map(|outcome| losses(outcome).get(&head).copied()).collect();
@@ -98,22 +99,22 @@ fn mean(outcomes: &[&FoldOutcome], losses: impl Fn(&FoldOutcome) -> &BTreeMap<He
     Head::ALL.into_iter().filter_map(one).collect()
 }
 
-/// Mean losses by epoch, over the folds whose networks have come so far; as long as half of them.
+/// Mean losses per epoch, over the folds whose networks reached it; ends when fewer than half did.
 fn epochs(outcomes: &[&FoldOutcome], family: Family) -> Vec<(f64, f64)> {
     let all: Vec<&Vec<(f64, Option<f64>)>> = outcomes.iter().map(|outcome| &outcome.families[&family].epochs).collect();
     let longest = all.iter().map(|epochs| epochs.len()).max().unwrap_or(0);
     let mut means = Vec::new();
     for number in 0..longest {
-        let there: Vec<(f64, f64)> = all
+        let reached: Vec<(f64, f64)> = all
             .iter()
             .filter_map(|epochs| epochs.get(number))
             .filter_map(|&(train, valid)| Some((train, valid?)))
             .collect();
-        if there.is_empty() || 2 * there.len() < all.len() {
+        if reached.is_empty() || 2 * reached.len() < all.len() {
             break;
         }
-        let count = there.len() as f64;
-        let sums = there.iter().fold((0.0, 0.0), |sums, losses| (sums.0 + losses.0, sums.1 + losses.1));
+        let count = reached.len() as f64;
+        let sums = reached.iter().fold((0.0, 0.0), |sums, losses| (sums.0 + losses.0, sums.1 + losses.1));
         means.push((sums.0 / count, sums.1 / count));
     }
     means

@@ -1,4 +1,4 @@
-//! What can go wrong while models are trained.
+//! Errors of training.
 
 use huracan_boost::BoostError;
 use huracan_engine::EngineError;
@@ -7,10 +7,10 @@ use huracan_neural::NeuralError;
 
 use super::SaveError;
 
-/// Why one symbol has no model. The others go on.
+/// Why one symbol has no model. Other symbols are not affected.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ModelError {
-    /// Its history does not hold one fold.
+    /// The history is too short for one fold.
     #[error(transparent)]
     TooShort(#[from] TooShort),
     /// A forest could not be trained.
@@ -21,24 +21,24 @@ pub enum ModelError {
     Networks(#[from] NeuralError),
 }
 
-/// Why the whole walk-forward ended.
+/// Why the whole walk-forward failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainerError {
-    /// The device failed, and the CPU must not take its place.
+    /// The device failed, and falling back to the CPU is not allowed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// Settings that no job can be trained with.
+    /// A parameter with which no model can be trained.
     #[error(transparent)]
     Parameter(BoostError),
-    /// The observer asked to stop.
+    /// The observer cancelled training.
     #[error("training was cancelled")]
     Cancelled,
     /// The observer could not save a trained symbol.
-    #[error("{symbol}: its checkpoint cannot be saved: {source}")]
+    #[error("{symbol}: the checkpoint cannot be saved: {source}")]
     Save {
         /// `BASE-QUOTE`.
         symbol: String,
-        /// What the observer said.
+        /// The observer's error.
         source: SaveError,
     },
 }

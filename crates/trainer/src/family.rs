@@ -1,4 +1,4 @@
-//! Kinds of models that may speak for the same heads.
+//! Model families: kinds of models that predict the same heads.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use huracan_neural::Network;
 
 use super::ModelKind;
 
-/// A kind of models.
+/// A family of models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -23,10 +23,11 @@ pub enum Family {
     Neural,
 }
 
-/// For each head the families whose mean it is; empty where there is only one family.
+/// Per head, the families whose mean is the prediction; empty if there is only one family.
 pub type Mix = BTreeMap<Head, Vec<Family>>;
 
 impl Family {
+    /// The name in files and tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gbdt => "gbdt",
@@ -35,8 +36,8 @@ impl Family {
         }
     }
 
-    /// The families that a run of this kind trains. The first one's trees are the heads that LightGBM loads: networks
-    /// have boosted trees beside them, for readers that know trees alone, and to be held against.
+    /// The families that a run of this kind trains. The trees of the first one are the heads that LightGBM loads. The
+    /// kind `neural` includes boosted trees too, for readers that support only trees, and for comparison.
     pub fn of(kind: ModelKind) -> &'static [Self] {
         match kind {
             ModelKind::Gbdt => &[Self::Gbdt],
@@ -47,25 +48,26 @@ impl Family {
     }
 }
 
-/// Networks of one shape; what they predict is the mean of all.
+/// Networks of the same shape; their prediction is the mean of all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Networks {
-    /// Which head each of their outputs is.
+    /// Head of each output.
     pub heads: Vec<Head>,
     /// One per seed.
     pub seeds: Vec<Network>,
 }
 
-/// What a family beside the heads' has trained.
+/// The models of one further family.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Member {
-    /// By head.
+pub enum FamilyModels {
+    /// One forest per head.
     Trees(BTreeMap<Head, Forest>),
+    /// Networks for all heads together.
     Networks(Networks),
 }
 
-impl Member {
-    /// The heads of a family of trees.
+impl FamilyModels {
+    /// The forests per head, if this is a family of trees.
     pub fn trees(&self) -> Option<&BTreeMap<Head, Forest>> {
         match self {
             Self::Trees(heads) => Some(heads),
@@ -73,6 +75,7 @@ impl Member {
         }
     }
 
+    /// The networks, if this is a family of networks.
     pub fn networks(&self) -> Option<&Networks> {
         match self {
             Self::Trees(_) => None,
@@ -80,7 +83,7 @@ impl Member {
         }
     }
 
-    /// Digest of each of its models, by head or seed.
+    /// SHA-256 digest (hex) of each model, by head or seed.
     pub fn digests(&self) -> BTreeMap<String, String> {
         match self {
             Self::Trees(heads) => {

@@ -1,4 +1,4 @@
-//! What each head of a symbol's model learns: its rows, labels and parameters.
+//! Training jobs of the heads: rows, labels and parameters.
 
 use std::ops::Range;
 
@@ -10,8 +10,15 @@ use huracan_folds::Fold;
 use huracan_labels::Labels;
 use huracan_shadow::Side;
 
-/// The job of one head of one symbol and fold.
-pub fn job(panel: &Panel, labels: &Labels, symbol: usize, fold: &Fold, head: Head, params: BoostParams) -> BoostJob {
+/// The boosting job of one head of one symbol and fold.
+pub fn boost_job(
+    panel: &Panel,
+    labels: &Labels,
+    symbol: usize,
+    fold: &Fold,
+    head: Head,
+    params: BoostParams,
+) -> BoostJob {
     let (train, train_labels) = labelled_rows(panel, labels, symbol, &fold.train, head);
     let (valid, valid_labels) = labelled_rows(panel, labels, symbol, &fold.validation, head);
     BoostJob {
@@ -25,13 +32,13 @@ pub fn job(panel: &Panel, labels: &Labels, symbol: usize, fold: &Fold, head: Hea
     }
 }
 
-/// Rows of some bars of a symbol in the table of all features.
-pub fn rows(panel: &Panel, symbol: usize, bars: &Range<usize>) -> impl Iterator<Item = u32> {
+/// Rows of a symbol's bars in the table of all features.
+pub fn table_rows(panel: &Panel, symbol: usize, bars: &Range<usize>) -> impl Iterator<Item = u32> {
     let first = symbol * panel.bars;
     bars.clone().map(move |bar| (first + bar) as u32)
 }
 
-/// The rows of some bars that have a label, and what a head learns of them.
+/// The rows of those bars that have a label, and their labels for a head.
 pub fn labelled_rows(
     panel: &Panel,
     labels: &Labels,
@@ -39,26 +46,26 @@ pub fn labelled_rows(
     bars: &Range<usize>,
     head: Head,
 ) -> (Vec<u32>, Vec<f32>) {
-    // Both sides are labelled or neither: a label is missing only where the data end.
+    // Both sides are labelled or neither: labels are missing only at the end of the data.
     let label = |bar: usize| {
         let long = labels.get(symbol, bar, Side::Long)?.return_bps;
         let short = labels.get(symbol, bar, Side::Short)?.return_bps;
         Some(match head {
             Head::WinLong => f32::from(u8::from(long > 0.0)),
             Head::WinShort => f32::from(u8::from(short > 0.0)),
-            // What a side earns before costs: they weigh on both alike and cancel.
+            // Costs are the same on both sides and cancel.
             Head::EdgeBps => ((long - short) / 2.0) as f32,
         })
     };
     bars.clone().filter_map(|bar| Some(((symbol * panel.bars + bar) as u32, label(bar)?))).unzip()
 }
 
-/// Parameters of a head by the settings: those of the trees that LightGBM loads.
+/// Parameters of a head for the first family of trees, the one that LightGBM loads.
 pub fn boost_params(settings: &ModelParams, head: Head, seed: u64) -> BoostParams {
     tree_params(settings, Family::of(settings.kind)[0], head, seed)
 }
 
-/// Parameters of a head of one family of trees.
+/// Parameters of a head for one family of trees.
 pub fn tree_params(settings: &ModelParams, family: Family, head: Head, seed: u64) -> BoostParams {
     let edge = match settings.edge_loss {
         EdgeLoss::Squared => Objective::Regression,

@@ -1,25 +1,24 @@
-//! What an account's trades say of a model: metrics, how much of them may be luck, what holding would have earned, and
-//! the verdict.
+//! Judges an account's trades: metrics, statistical evidence, buy-and-hold benchmark and verdict.
 
 use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, TrainerParams, Verdict};
+use super::{Performance, TrainerParams, Verdict};
 use huracan_bars::Panel;
-use huracan_decide::{Voice, Voter};
+use huracan_decide::{SignalVotes, Voter};
 use huracan_features::Regime;
 use huracan_metrics::{Account, Breakdown, Evidence, Holding, Metrics, with_refused};
 use huracan_shadow::{Rules, Side, Trade};
 
-/// Group of trades whose regime is not known.
+/// Name of the group of trades whose regime is not known.
 const UNKNOWN: &str = "unknown";
 
-/// A judged account.
+/// The judgement of an account.
 pub struct Judged {
     pub metrics: Metrics,
     pub evidence: Evidence,
-    /// Of the coin over the same days; none where it has no price.
+    /// Buy-and-hold benchmark of the coin over the same days; `None` if it has no price.
     pub holding: Option<Holding>,
     pub verdict: Verdict<()>,
 }
@@ -36,14 +35,14 @@ pub fn model(
     let metrics = Metrics::of(account);
     let evidence = Evidence::of_model(account, tries(params), params.seed);
     let traded = |value: f64| if metrics.trades.count > 0 { value } else { f64::NAN };
-    let outcome = Outcome {
+    let performance = Performance {
         sharpe: traded(metrics.sharpe),
         win_rate: traded(metrics.trades.win_rate),
         max_drawdown: metrics.drawdown.max,
         trades: metrics.trades.count,
         deflated_sharpe: evidence.deflated_sharpe.unwrap_or(f64::NAN),
     };
-    let verdict = Verdict::judge((), &outcome, &params.approve);
+    let verdict = Verdict::judge((), &performance, &params.approve);
     Judged { metrics, evidence, holding: Holding::of(panel, symbol, windows, rules), verdict }
 }
 
@@ -52,14 +51,14 @@ pub fn portfolio(params: &TrainerParams, account: &Account) -> Evidence {
     Evidence::of_portfolio(account, tries(params), params.seed)
 }
 
-/// Configurations that a model was chosen from.
+/// Number of configurations from which a model was chosen.
 fn tries(params: &TrainerParams) -> usize {
     params.models.search.configurations.max(1)
 }
 
-/// What `model_performance.more`, `daily_metrics.more` and a model's metadata tell beyond their own columns; null where a
-/// value is undefined.
-pub fn figures(metrics: &Metrics, evidence: &Evidence, holding: Option<&Holding>) -> Map<String, Value> {
+/// Metrics without a column of their own, for `model_performance.more`, `daily_metrics.more` and a model's metadata;
+/// null where a value is undefined.
+pub fn further_metrics(metrics: &Metrics, evidence: &Evidence, holding: Option<&Holding>) -> Map<String, Value> {
     let interval = evidence.interval;
     let Value::Object(map) = json!({
         "days": metrics.days,
@@ -86,22 +85,22 @@ pub fn figures(metrics: &Metrics, evidence: &Evidence, holding: Option<&Holding>
     map
 }
 
-/// All out-of-fold trades by symbol, by side, by market regime at the signal, and by engine that voted for them, with the
-/// portfolio's money; `regimes` and `voices` have one entry a trade.
+/// Statistics of all out-of-fold trades by symbol, by side, by market regime at the signal, and by voter that supported
+/// them, with the portfolio's money. `regimes` and `voices` have one entry per trade.
 pub fn breakdowns(
     panel: &Panel,
     trades: &[Trade],
     regimes: &[f32],
-    voices: &[Voice],
+    voices: &[SignalVotes],
     portfolio: &Account,
 ) -> Vec<(&'static str, Breakdown)> {
     let entries = with_refused(trades, portfolio);
-    let regime = |i: usize| [Regime::of(regimes[i]).map_or(UNKNOWN, Regime::name)];
+    let regime = |i: usize| [Regime::from_code(regimes[i]).map_or(UNKNOWN, Regime::name)];
     let supporters = |i: usize| voices[i].supporters(trades[i].side.sign()).collect::<Vec<usize>>();
     vec![
         ("symbol", Breakdown::by(&entries, |i| [trades[i].symbol], |&symbol| panel.symbols[symbol].clone())),
         ("side", Breakdown::by(&entries, |i| [trades[i].side], Side::to_string)),
         ("regime", Breakdown::by(&entries, regime, |name| (*name).to_owned())),
-        ("engine", Breakdown::by(&entries, supporters, |&engine: &usize| Voter::ALL[engine].name().to_owned())),
+        ("engine", Breakdown::by(&entries, supporters, |&voter: &usize| Voter::ALL[voter].name().to_owned())),
     ]
 }

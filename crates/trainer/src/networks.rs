@@ -1,4 +1,4 @@
-//! Training the networks of all folds of some symbols in one batch.
+//! Trains the networks of all folds of some symbols in one batch.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,29 +9,31 @@ use huracan_boost::Table;
 use huracan_decide::{Head, Prediction};
 use huracan_engine::{Compute, EngineError};
 #[cfg(feature = "burn")]
-use huracan_engine::{Device, Loss, Stage};
+use huracan_engine::{Device, FaultKind, Stage};
 use huracan_features::{self as features, COUNT};
 use huracan_folds::Fold;
 use huracan_labels::Labels;
-use huracan_neural::{self as neural, Backend, Network, NeuralError, NeuralJob, NeuralParams, Progress, Shape, State};
+use huracan_neural::{
+    self as neural, Backend, Network, NeuralError, NeuralJob, NeuralParams, Progress, Shape, TrainingState,
+};
 
-use super::batch::Inputs;
+use super::inputs::TrainingInputs;
 use super::mix::FamilyPredictions;
 use super::{ModelError, NetworkName, NetworkParams, Observer, SymbolFolds, jobs};
 
 /// Target of the log records of training.
 const LOG_TARGET: &str = "training";
 
-/// How often the state of a network under way is kept.
-const KEEP_EVERY: Duration = Duration::from_secs(10);
+/// Interval at which the state of a network in training is saved.
+const SAVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The networks of one fold, one a seed, and what they say.
+/// The networks of one fold, one per seed, and their mean predictions.
 pub struct FoldNetworks {
     pub networks: Vec<Network>,
     pub predictions: FamilyPredictions,
 }
 
-/// What a network of one fold learns: all heads together.
+/// The training job of one network of a fold; a network learns all heads together.
 pub fn network_job(
     params: &NetworkParams,
     panel: &Panel,
@@ -71,7 +73,7 @@ pub fn network_job(
     job
 }
 
-/// What kind of output a head is.
+/// Kind of network output for a head.
 fn output(head: Head) -> neural::Head {
     match head {
         Head::WinLong | Head::WinShort => neural::Head::Binary,
@@ -79,21 +81,21 @@ fn output(head: Head) -> neural::Head {
     }
 }
 
-/// Seed of a fold's network of this number, in a run of seed `run`.
+/// Seed of the network with this number within a fold; `run` is the seed of the run.
 pub fn network_seed(run: u64, number: u32) -> u64 {
     run.wrapping_add(u64::from(number))
 }
 
-/// Networks in the order of symbols and folds; else why there are none.
+/// Trains the networks of all folds. Returns one result per fold, in the order of symbols and folds.
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
+/// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
 pub fn train(
-    inputs: &Inputs<'_>,
+    inputs: &TrainingInputs<'_>,
     batch: &[SymbolFolds],
     observer: &dyn Observer,
 ) -> Result<Vec<Result<FoldNetworks, ModelError>>, EngineError> {
-    let Inputs { params, panel, labels, .. } = *inputs;
+    let TrainingInputs { params, panel, labels, .. } = *inputs;
     let (mut all, mut owners) = (Vec::new(), HashMap::new());
     let seeds = params.models.neural.seeds;
     for SymbolFolds { symbol, folds } in batch {
@@ -108,14 +110,14 @@ pub fn train(
         }
     }
     let table = Table { values: &inputs.features.values, features: COUNT };
-    let watch = Watch { observer, owners, kept: Mutex::default(), losses: Mutex::default() };
-    let mut networks = trained(inputs.compute, table, &all, &watch)?.into_iter();
+    let watch = TrainingWatch { observer, owners, saved: Mutex::default(), losses: Mutex::default() };
+    let mut networks = train_jobs(inputs.compute, table, &all, &watch)?.into_iter();
     let folds = batch.iter().flat_map(|own| own.folds.iter().map(move |fold| (own.symbol, fold)));
     let one = |((symbol, fold), own): ((usize, &Fold), &[NeuralJob])| {
         let trained: Vec<_> = networks.by_ref().take(own.len()).collect();
         let trained = trained.into_iter().collect::<Result<Vec<Network>, NeuralError>>()?;
         let first = own[0].rows.start;
-        let test: Vec<u32> = jobs::rows(panel, symbol, &fold.test).collect();
+        let test: Vec<u32> = jobs::table_rows(panel, symbol, &fold.test).collect();
         let predictions = FamilyPredictions {
             validation: mean_prediction(&trained, table, first, &own[0].valid),
             test: mean_prediction(&trained, table, first, &test),
@@ -125,21 +127,21 @@ pub fn train(
     Ok(folds.zip(all.chunks(seeds as usize)).map(one).collect())
 }
 
-/// By a GPU, where it is asked for, this program was built with the feature `burn`, and CUDA's headers are there; else by
-/// the cores.
-fn trained(
+/// Trains on the GPU if the device is CUDA, the feature `burn` is compiled in and the CUDA headers are found; otherwise
+/// on the CPU cores.
+fn train_jobs(
     compute: &Compute,
     table: Table<'_>,
     jobs: &[NeuralJob],
-    watch: &Watch<'_>,
+    watch: &TrainingWatch<'_>,
 ) -> Result<Vec<Result<Network, NeuralError>>, EngineError> {
     let names = features::names();
     let on_cores = || neural::train(&Backend::Cores, table, &names, jobs, watch);
     #[cfg(feature = "burn")]
     if let device @ Device::Cuda(index) = compute.device() {
-        if let Err(lacking) = neural::cuda_headers() {
-            tracing::warn!("networks are trained by the CPU's cores: {lacking}");
-            watch.observer.note("networks: by the CPU's cores, since CUDA's headers are not there");
+        if let Err(missing) = neural::cuda_headers() {
+            tracing::warn!("networks are trained on the CPU cores: {missing}");
+            watch.observer.note("networks: on the CPU cores, because the CUDA headers were not found");
             return Ok(on_cores());
         }
         let on_device = |stage: &Stage<'_>| {
@@ -151,8 +153,15 @@ fn trained(
             });
             fault.map_or(Ok(networks), |reason| {
                 let (action, remedy) =
-                    ("training by Burn".to_owned(), "leave more of its memory free, or use --device cpu");
-                Err(EngineError::Fault { device, stage: "networks", action, reason, remedy, loss: Loss::Device })
+                    ("training with Burn".to_owned(), "free more of its memory, or use --device cpu");
+                Err(EngineError::Fault {
+                    device,
+                    stage: "networks",
+                    action,
+                    reason,
+                    remedy,
+                    kind: FaultKind::DeviceLost,
+                })
             })
         };
         return compute.run("networks", on_device, on_cores);
@@ -161,45 +170,44 @@ fn trained(
     Ok(on_cores())
 }
 
-/// What networks say of some rows, the mean of all.
+/// Mean prediction of several networks for some rows.
 pub fn mean_prediction(networks: &[Network], table: Table<'_>, first: u32, rows: &[u32]) -> Vec<Prediction> {
     let mut sums = vec![0.0; rows.len() * Head::COUNT];
     for network in networks {
-        let says = network.predict(table, first, rows);
-        sums.iter_mut().zip(says).for_each(|(sum, says)| *sum += says / networks.len() as f64);
+        let outputs = network.predict(table, first, rows);
+        sums.iter_mut().zip(outputs).for_each(|(sum, output)| *sum += output / networks.len() as f64);
     }
-    let one = |says: &[f64]| Prediction::new([says[0], says[1], says[2]]);
-    sums.chunks_exact(Head::COUNT).map(one).collect()
+    sums.chunks_exact(Head::COUNT).map(|means| Prediction::new([means[0], means[1], means[2]])).collect()
 }
 
-/// Keeps networks under way, and tells how far they are.
-struct Watch<'a> {
+/// Saves the states of networks in training, and reports their progress.
+struct TrainingWatch<'a> {
     observer: &'a dyn Observer,
     owners: HashMap<String, NetworkName<'a>>,
-    /// When each network's state was last kept.
-    kept: Mutex<HashMap<String, Instant>>,
-    /// Newest epoch and its loss, by network.
+    /// When each network's state was last saved.
+    saved: Mutex<HashMap<String, Instant>>,
+    /// Latest epoch and its loss, per network.
     losses: Mutex<HashMap<String, (usize, f64)>>,
 }
 
-impl Watch<'_> {
-    /// Whether the network's state is to be kept now: once it has ended, once training is stopped, and every while.
+impl TrainingWatch<'_> {
+    /// Whether to save the network's state now: when it has finished, when training is cancelled, and at intervals.
     fn is_due(&self, job: &NeuralJob, ended: bool) -> bool {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let last = *kept.entry(job.name.clone()).or_insert(now);
-        let due = ended || self.observer.is_cancelled() || now.duration_since(last) >= KEEP_EVERY;
+        let last = *saved.entry(job.name.clone()).or_insert(now);
+        let due = ended || self.observer.is_cancelled() || now.duration_since(last) >= SAVE_INTERVAL;
         if due {
-            kept.insert(job.name.clone(), now);
+            saved.insert(job.name.clone(), now);
         }
         due
     }
 
-    /// The networks' mean loss where they are now, and the epoch that the slowest is at.
-    fn tell(&self, job: &NeuralJob, progress: &Progress) {
+    /// Reports the mean epoch and the mean latest loss of the networks.
+    fn report_progress(&self, job: &NeuralJob, progress: &Progress) {
         let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(newest) = progress.epochs.last() else { return };
-        losses.insert(job.name.clone(), (progress.epochs.len(), newest.loss()));
+        let Some(latest) = progress.epochs.last() else { return };
+        losses.insert(job.name.clone(), (progress.epochs.len(), latest.loss()));
         let count = losses.len() as f64;
         let epoch = losses.values().map(|(epoch, _)| *epoch).sum::<usize>() as f64 / count;
         let loss = losses.values().map(|(_, loss)| loss).sum::<f64>() / count;
@@ -207,16 +215,16 @@ impl Watch<'_> {
     }
 }
 
-impl neural::Observer for Watch<'_> {
-    fn wants_more(&self) -> bool {
-        !self.observer.is_cancelled()
+impl neural::Observer for TrainingWatch<'_> {
+    fn is_cancelled(&self) -> bool {
+        self.observer.is_cancelled()
     }
 
-    fn state(&self, job: &NeuralJob) -> Option<State> {
+    fn resume_from(&self, job: &NeuralJob) -> Option<TrainingState> {
         self.observer.load_network(self.owners.get(&job.name)?)
     }
 
-    fn epoch(&self, job: &NeuralJob, progress: &Progress, state: &dyn Fn() -> State) {
+    fn on_epoch(&self, job: &NeuralJob, progress: &Progress, state: &dyn Fn() -> TrainingState) {
         let ended = progress.has_ended(job);
         if let Some(epoch) = progress.epochs.last() {
             tracing::debug!(
@@ -229,13 +237,13 @@ impl neural::Observer for Watch<'_> {
                 "epoch"
             );
         }
-        self.tell(job, progress);
-        if self.observer.keeps_networks()
+        self.report_progress(job, progress);
+        if self.observer.saves_networks()
             && let Some(name) = self.owners.get(&job.name)
             && self.is_due(job, ended)
             && let Err(error) = self.observer.save_network(name, &state())
         {
-            tracing::warn!("{}: its state could not be kept: {error}", job.name);
+            tracing::warn!("{}: the training state could not be saved: {error}", job.name);
         }
         if ended {
             self.observer.models_done(1);

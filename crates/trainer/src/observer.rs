@@ -1,13 +1,13 @@
-//! Who watches training: progress, cancellation, and checkpoints kept elsewhere.
+//! The observer of training: progress, cancellation and checkpoints.
 
-use huracan_neural::State;
+use huracan_neural::TrainingState;
 
-use super::Trained;
+use super::TrainedSymbol;
 
-/// Whatever kept a checkpoint from being saved.
+/// Why a checkpoint could not be saved.
 pub type SaveError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Which network it is.
+/// Identifies a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkName<'a> {
     /// `BASE-QUOTE`.
@@ -18,58 +18,59 @@ pub struct NetworkName<'a> {
     pub seed: u32,
 }
 
-/// Watches training, and keeps what has been trained. Called from several threads.
+/// Observes training, and stores checkpoints. Called from several threads.
 pub trait Observer: Sync {
-    /// Whether training must stop. Asked before every tree and epoch: it must be fast.
+    /// Whether training is cancelled. Called before every tree and epoch, so it must be fast.
     fn is_cancelled(&self) -> bool {
         false
     }
 
-    /// Asked before each batch of symbols: may check what is too slow to ask before every tree.
-    fn may_go_on(&self) -> bool {
+    /// Whether training may continue. Called before each batch of symbols, for checks that are too slow to run before
+    /// every tree.
+    fn may_continue(&self) -> bool {
         !self.is_cancelled()
     }
 
-    /// So many more models are done.
+    /// Called when `count` more models are done.
     fn models_done(&self, _count: u64) {}
 
-    /// What is being worked on, one line.
+    /// Progress note of one line.
     fn note(&self, _text: &str) {}
 
-    /// Training of a symbol begins; `number` of `total`, counted from 1.
-    fn symbol_begins(&self, _symbol: &str, _number: usize, _total: usize) {}
+    /// Called when training of a symbol starts: `number` of `total`, counted from 1.
+    fn symbol_started(&self, _symbol: &str, _number: usize, _total: usize) {}
 
-    /// A symbol that was trained before from the same inputs.
-    fn load_symbol(&self, _symbol: &str) -> Option<Trained> {
+    /// Loads the checkpoint of a symbol that was trained earlier from the same inputs, if there is one.
+    fn load_symbol(&self, _symbol: &str) -> Option<TrainedSymbol> {
         None
     }
 
-    /// Keeps a trained symbol.
+    /// Saves the checkpoint of a trained symbol.
     ///
     /// # Errors
-    /// Whatever kept it from being saved; training then ends.
-    fn save_symbol(&self, _trained: &Trained) -> Result<(), SaveError> {
+    /// If it cannot be saved; training then fails.
+    fn save_symbol(&self, _trained: &TrainedSymbol) -> Result<(), SaveError> {
         Ok(())
     }
 
-    /// Whether states of networks are kept at all: making one costs a copy of the weights.
-    fn keeps_networks(&self) -> bool {
+    /// Whether states of networks are saved at all; creating one copies the weights.
+    fn saves_networks(&self) -> bool {
         false
     }
 
-    /// How far the training of a network had come.
-    fn load_network(&self, _name: &NetworkName<'_>) -> Option<State> {
+    /// Loads the saved state of a network in training, if there is one.
+    fn load_network(&self, _name: &NetworkName<'_>) -> Option<TrainingState> {
         None
     }
 
-    /// Keeps the state of a network under way.
+    /// Saves the state of a network in training.
     ///
     /// # Errors
-    /// Whatever kept it from being saved; training goes on.
-    fn save_network(&self, _name: &NetworkName<'_>, _state: &State) -> Result<(), SaveError> {
+    /// If it cannot be saved; training continues.
+    fn save_network(&self, _name: &NetworkName<'_>, _state: &TrainingState) -> Result<(), SaveError> {
         Ok(())
     }
 }
 
-/// Watches nothing.
+/// Observes nothing and never cancels.
 impl Observer for () {}

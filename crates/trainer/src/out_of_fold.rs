@@ -1,4 +1,4 @@
-//! Trading the out-of-fold predictions, and judging each model by it.
+//! Trades the out-of-fold predictions, and judges each model by the trades.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use huracan_bars::{DAY_MS, Panel};
-use huracan_decide::{self as decide, Decisions, Prediction, Question, Summary, Voice, Wait};
+use huracan_decide::{self as decide, Decisions, Prediction, SignalVotes, Summary, WaitReason};
 use huracan_engine::EngineError;
 use huracan_features as features;
 use huracan_labels::Labels;
@@ -14,48 +14,59 @@ use huracan_metrics::{Account, Breakdown, Evidence, Holding, Metrics};
 use huracan_risk::{self as risk, Ledger, Limits};
 use huracan_shadow::{self as shadow, Trade};
 
-use super::compare::{self, Compared, Market};
+use super::candidates::candidates;
+use super::compare::{self, FamilyComparison, TradingContext};
 use super::judge::{self, Judged};
-use super::{FoldOutcome, Trained, Verdict, WalkForward};
+use super::{TrainedSymbol, Verdict, WalkForward};
 
-/// One symbol's model with its out-of-fold record.
+/// One symbol's model with its out-of-fold results.
 pub struct Model {
     /// Row of the symbol in the panel.
     pub symbol: usize,
-    pub trained: Trained,
-    /// An account of its own that took every out-of-fold trade of this symbol.
+    /// The trained models and their predictions.
+    pub trained: TrainedSymbol,
+    /// A separate account that took every out-of-fold trade of this symbol.
     pub account: Account,
+    /// Performance of that account.
     pub metrics: Metrics,
+    /// How much of the performance may be luck.
     pub evidence: Evidence,
-    /// Holding the coin over the test windows.
+    /// Buy-and-hold benchmark over the test windows; `None` if the coin has no price there.
     pub holding: Option<Holding>,
+    /// Whether the model is approved.
     pub verdict: Verdict<()>,
 }
 
-/// What the out-of-fold trades came to.
+/// Results of the out-of-fold trades.
 pub struct OutOfFold {
+    /// One entry per trained symbol, ordered by row in the panel.
     pub models: Vec<Model>,
-    /// Out-of-fold trades of all symbols, by entry, then symbol.
+    /// Out-of-fold trades of all symbols, ordered by entry, then symbol.
     pub trades: Vec<Trade>,
-    /// What the engines said at each trade's signal.
-    pub voices: Vec<Voice>,
+    /// The voters' opinions at each trade's signal, one entry per trade.
+    pub voices: Vec<SignalVotes>,
+    /// Summary of the consensus over the test windows.
     pub consensus: Summary,
-    pub waits: BTreeMap<Wait, usize>,
-    /// One account that was asked to take all symbols' trades, under every rule of risk.
+    /// Number of bars per reason not to trade.
+    pub waits: BTreeMap<WaitReason, usize>,
+    /// The portfolio: one account to which all symbols' trades were offered, under all risk limits.
     pub ledger: Ledger,
+    /// Performance of the portfolio.
     pub portfolio_metrics: Metrics,
+    /// How much of the portfolio's performance may be luck.
     pub portfolio_evidence: Evidence,
-    /// Holding all coins over their test windows, with equal money each.
+    /// Buy-and-hold benchmark of all coins over their test windows, with equal money each.
     pub portfolio_holding: Option<Holding>,
-    /// Trades by what they have in common: `symbol`, `side`, `regime`, `engine`.
+    /// Statistics of the trades by group: `symbol`, `side`, `regime`, `engine` (by voter).
     pub breakdowns: Vec<(&'static str, Breakdown)>,
-    /// Each family by itself, and what they say together; empty where there is only one.
-    pub families: Vec<Compared>,
+    /// Each family alone, and last the blend of all; empty if there is only one.
+    pub families: Vec<FamilyComparison>,
+    /// Labels of all bars.
     pub labels: Labels,
 }
 
 impl OutOfFold {
-    /// Prediction for a bar of a symbol's test windows.
+    /// Index of the fold, and its prediction, for a bar of a symbol's test windows; `None` outside of them.
     pub fn prediction(&self, symbol: usize, bar: usize) -> Option<(usize, Prediction)> {
         let model = self.models.iter().find(|model| model.symbol == symbol)?;
         let outcome = model.trained.folds.iter().find(|outcome| outcome.fold.test.contains(&bar))?;
@@ -66,18 +77,18 @@ impl OutOfFold {
 /// Trades every symbol's out-of-fold predictions, and judges its model.
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
+/// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
 pub fn out_of_fold(
     walk: WalkForward<'_>,
-    trained: BTreeMap<usize, Trained>,
+    trained: BTreeMap<usize, TrainedSymbol>,
     kill: &dyn Fn() -> Option<String>,
 ) -> Result<OutOfFold, EngineError> {
     let WalkForward { params, compute, panel, features, rules, atr, labels, .. } = walk;
     let (rules, atr) = (&rules, atr.as_slice());
-    let questions = questions(&trained, |outcome| &outcome.predictions);
+    let candidates = candidates(&trained, |outcome| &outcome.predictions);
     let horizon_bars = params.barriers.horizon_bars();
-    let (votes, consensus) = decide::deliberate(compute, panel, &labels, &params.decide, horizon_bars)?;
-    let Decisions { signals, waits } = decide::decide(panel, &questions, &consensus, atr, rules, params.policy());
+    let (votes, consensus) = decide::votes_and_consensus(compute, panel, &labels, &params.decide, horizon_bars)?;
+    let Decisions { signals, waits } = decide::decide(panel, &candidates, &consensus, atr, rules, params.policy());
     let windows: Vec<Vec<Range<usize>>> = (0..panel.symbols.len())
         .map(|symbol| {
             trained.get(&symbol).map_or_else(Vec::new, |t| t.folds.iter().map(|o| o.fold.test.clone()).collect())
@@ -85,23 +96,24 @@ pub fn out_of_fold(
         .collect();
     let trades = shadow::device::simulate_on(compute, panel, &signals, atr, &windows, rules)?;
     let limits = Limits::of(&params.risk);
-    let all: Vec<Range<usize>> = windows.iter().flatten().cloned().collect();
-    let days_of_all = days(panel, &all);
+    let all_windows: Vec<Range<usize>> = windows.iter().flatten().cloned().collect();
+    let all_days = days(panel, &all_windows);
     let volatility = risk::mean_volatility(panel.symbols.len(), panel.bars, |symbol, bar| {
         f64::from(features.value(symbol, bar, features::columns::VOLATILITY_20))
     });
-    let ledger = risk::follow(panel, &trades, &days_of_all, &limits, &volatility, kill);
+    let ledger = risk::follow(panel, &trades, &all_days, &limits, &volatility, kill);
     let portfolio_metrics = Metrics::of(&ledger.account);
-    let market = Market { params, panel, consensus: &consensus, atr, rules, compute, windows: &windows };
-    let families = compare::compare(&trained, &market, &portfolio_metrics, |trades| {
-        Metrics::of(&risk::follow(panel, trades, &days_of_all, &limits, &volatility, &|| None).account)
+    let context = TradingContext { params, panel, consensus: &consensus, atr, rules, compute, windows: &windows };
+    let families = compare::compare(&trained, &context, &portfolio_metrics, |trades| {
+        Metrics::of(&risk::follow(panel, trades, &all_days, &limits, &volatility, &|| None).account)
     })?;
-    let mut own: Vec<Vec<Trade>> = vec![Vec::new(); panel.symbols.len()];
-    trades.iter().for_each(|trade| own[trade.symbol].push(*trade));
+    let mut symbol_trades: Vec<Vec<Trade>> = vec![Vec::new(); panel.symbols.len()];
+    trades.iter().for_each(|trade| symbol_trades[trade.symbol].push(*trade));
     let models: Vec<Model> = trained
         .into_par_iter()
         .map(|(symbol, trained)| {
-            let account = risk::follow_alone(panel, &own[symbol], &days(panel, &windows[symbol]), &limits).account;
+            let days = days(panel, &windows[symbol]);
+            let account = risk::follow_without_breakers(panel, &symbol_trades[symbol], &days, &limits).account;
             let Judged { metrics, evidence, holding, verdict } =
                 judge::model(params, panel, rules, symbol, &windows[symbol], &account);
             Model { symbol, trained, account, metrics, evidence, holding, verdict }
@@ -111,9 +123,10 @@ pub fn out_of_fold(
     let portfolio_holding = Holding::portfolio(models.iter().filter_map(|model| model.holding.as_ref()));
     let regimes: Vec<f32> =
         trades.iter().map(|t| features.value(t.symbol, t.signal_bar, features::columns::MARKET_REGIME)).collect();
-    let voices: Vec<Voice> = trades.iter().map(|t| Voice::of(&consensus, &votes, t.symbol, t.signal_bar)).collect();
+    let voices: Vec<SignalVotes> =
+        trades.iter().map(|t| SignalVotes::at(&consensus, &votes, t.symbol, t.signal_bar)).collect();
     let breakdowns = judge::breakdowns(panel, &trades, &regimes, &voices, &ledger.account);
-    let consensus = Summary::of(&consensus, questions.iter().map(|&(symbol, bar, _)| (symbol, bar)));
+    let consensus = Summary::of(&consensus, candidates.iter().map(|&(symbol, bar, _)| (symbol, bar)));
     Ok(OutOfFold {
         models,
         trades,
@@ -130,22 +143,7 @@ pub fn out_of_fold(
     })
 }
 
-/// What is asked of every bar of the test windows, by some of their predictions.
-pub(super) fn questions(
-    trained: &BTreeMap<usize, Trained>,
-    predictions: impl Fn(&FoldOutcome) -> &[Prediction],
-) -> Vec<Question> {
-    let mut questions = Vec::new();
-    for (&symbol, outcome) in
-        trained.iter().flat_map(|(symbol, trained)| trained.folds.iter().map(move |o| (symbol, o)))
-    {
-        let bars = outcome.fold.test.clone().zip(predictions(outcome));
-        questions.extend(bars.map(|(bar, says)| (symbol, bar, Some(*says))));
-    }
-    questions
-}
-
-/// Start of every day (ms) that the windows touch, ascending.
+/// Start (ms UTC) of every day that the windows touch, ascending.
 fn days(panel: &Panel, windows: &[Range<usize>]) -> Vec<i64> {
     let floor = |ms: i64| ms - ms.rem_euclid(DAY_MS);
     let mut days: Vec<i64> = windows

@@ -1,4 +1,4 @@
-//! Parameters of the models that are trained, and of their approval.
+//! Parameters of training and approval (settings sections `models` and `approve`).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,22 +8,22 @@ use huracan_folds::FoldParams;
 use huracan_risk::RiskParams;
 use huracan_shadow::{BarrierParams, CostParams, MarketType, Rules};
 
-/// Everything that decides what a walk-forward finds on given candles.
+/// All parameters that determine the result of a walk-forward on given candles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainerParams {
     /// Which market is traded.
     pub market: MarketType,
     /// Barriers of labels and trades.
     pub barriers: BarrierParams,
-    /// Lengths of the windows.
+    /// Lengths of the fold windows.
     pub folds: FoldParams,
-    /// What is trained, and how.
+    /// The models and their hyperparameters.
     pub models: ModelParams,
-    /// Who must agree to a trade, and how voters are heard.
+    /// Decision rules and voters.
     pub decide: DecideParams,
-    /// What a trade costs.
+    /// Trading costs.
     pub costs: CostParams,
-    /// The account and its rules.
+    /// The account and its risk rules.
     pub risk: RiskParams,
     /// Thresholds of approval.
     pub approve: ApprovalParams,
@@ -37,34 +37,55 @@ impl TrainerParams {
         Rules::new(&self.barriers, &self.costs, self.market, timeframe)
     }
 
-    /// What decisions go by.
+    /// Decision policy: mode and safety margin.
     pub fn policy(&self) -> Policy {
         Policy { mode: self.decide.mode, margin_bps: self.costs.safety_margin_bps }
     }
 }
 
-/// What is trained, and how.
+/// Which models are trained, and their hyperparameters.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct ModelParams {
+    /// Families of models.
     pub kind: ModelKind,
+    /// Maximum number of trees per head.
     pub rounds: u32,
+    /// Shrinkage of each tree; not used by a forest.
     pub learning_rate: f64,
+    /// Order in which leaves are split.
     pub growth: TreeGrowth,
+    /// Maximum number of levels of a tree; with growth by leaf, 0 means no limit. Small, because returns are mostly
+    /// noise.
     pub max_depth: u32,
+    /// Maximum number of leaves of a tree grown by leaf.
     pub max_leaves: u32,
+    /// Quantile bins per feature, plus one for missing values.
     pub max_bin: u32,
+    /// L2 penalty on leaf values.
     pub l2: f64,
+    /// Minimum sum of Hessians in a leaf.
     pub min_child_hessian: f64,
+    /// Minimum gain of a split.
     pub min_split_gain: f64,
+    /// Share of rows drawn per tree.
     pub subsample: f64,
+    /// Share of features drawn per tree.
     pub colsample: f64,
+    /// Share of the tree's features drawn per split; a forest needs less than 1.
     pub colsample_node: f64,
+    /// Rounds without a better validation loss before training stops; 0 never stops.
     pub early_stopping: u32,
+    /// Minimum number of rounds that early stopping may choose: on noise it prefers the first few.
     pub min_rounds: u32,
+    /// Loss of the head `edge_bps`.
     pub edge_loss: EdgeLoss,
+    /// Huber loss: error above which the gradient no longer grows, basis points.
     pub edge_huber_bps: f64,
+    /// Quantile loss: share of outcomes below the prediction; under 0.5 is cautious.
     pub edge_quantile: f64,
+    /// Hyperparameter search.
     pub search: SearchParams,
+    /// Networks, for kinds `neural` and `ensemble`.
     pub neural: NetworkParams,
 }
 
@@ -72,26 +93,42 @@ pub struct ModelParams {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelKind {
+    /// Boosted trees.
     Gbdt,
+    /// Random forests: the mean of independent trees.
     Forest,
+    /// Networks.
     Neural,
+    /// All three; per head, the mean of those that are best on the validation part.
     Ensemble,
 }
 
-/// Networks.
+/// Parameters of the networks; one network per fold and seed learns all heads together.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct NetworkParams {
+    /// Number of bars seen, ending with the current one: 1 is a perceptron; 2, 4, … 128 a convolution.
     pub window: u32,
+    /// Channels per layer.
     pub width: u32,
+    /// Number of residual blocks.
     pub blocks: u32,
+    /// Maximum number of passes over the training rows.
     pub epochs: u32,
+    /// Rows per step.
     pub batch: u32,
+    /// Peak of the one-cycle learning rate; higher rates learn the noise (docs/formulas.md).
     pub learning_rate: f64,
+    /// Decay of the weights; biases do not decay.
     pub weight_decay: f64,
+    /// Share of a layer's outputs dropped per step.
     pub dropout: f64,
+    /// s: labels 0 and 1 become s/2 and 1 − s/2.
     pub label_smoothing: f64,
+    /// Maximum norm of a step's gradient; 0 means no limit.
     pub clip_norm: f64,
+    /// Epochs without a better validation loss before training stops; 0 never stops.
     pub patience: u32,
+    /// Networks per fold; their mean is used.
     pub seeds: u32,
 }
 
@@ -99,48 +136,64 @@ pub struct NetworkParams {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum TreeGrowth {
+    /// All leaves of a level.
     Level,
+    /// The leaf with the largest gain.
     Leaf,
 }
 
-/// What the head `edge_bps` learns by.
+/// Loss of the head `edge_bps`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum EdgeLoss {
+    /// Squared error.
     Squared,
+    /// Huber loss: linear for large errors.
     Huber,
+    /// Quantile (pinball) loss.
     Quantile,
 }
 
-/// Hyperparameters by successive halving.
+/// Hyperparameter search by successive halving, on each fold's validation part.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct SearchParams {
+    /// Configurations tried per model, including the parameters of the settings; 0 or 1 means no search.
     pub configurations: usize,
+    /// One in this many configurations advances to the next rung, with this many times the rounds.
     pub halving: usize,
+    /// Number of rungs; the last one trains all rounds.
     pub rungs: u32,
+    /// Whether all coins of a fold choose together, because one coin's validation part is short.
     pub pool: bool,
+    /// Values from which configurations are drawn.
     pub grid: Grid,
 }
 
 impl SearchParams {
-    /// Whether there is anything to choose from.
+    /// Whether there is more than one configuration to choose from.
     pub fn is_on(&self) -> bool {
         self.configurations > 1
     }
 }
 
-/// Thresholds that a model's out-of-fold trades must pass.
+/// Thresholds of approval; a model's out-of-fold trades must pass all five.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct ApprovalParams {
+    /// Minimum Sharpe ratio, annualised, net of costs.
     pub min_sharpe: f64,
+    /// Minimum share of trades that make money.
     pub min_win_rate: f64,
+    /// Maximum fall from a peak, as a share of equity.
     pub max_drawdown: f64,
+    /// Minimum number of trades: fewer prove nothing.
     pub min_trades: u32,
+    /// Minimum deflated Sharpe ratio: the probability that the true Sharpe ratio beats luck, given the number of tries;
+    /// 0 turns the check off.
     pub min_deflated_sharpe: f64,
 }
 
 impl Default for ModelParams {
-    /// The built-in settings.
+    /// The built-in defaults.
     fn default() -> Self {
         Self {
             kind: ModelKind::Gbdt,
@@ -194,7 +247,7 @@ impl Default for ModelParams {
 }
 
 impl Default for ApprovalParams {
-    /// The built-in settings.
+    /// The built-in defaults.
     fn default() -> Self {
         Self { min_sharpe: 0.5, min_win_rate: 0.45, max_drawdown: 0.2, min_trades: 30, min_deflated_sharpe: 0.975 }
     }

@@ -1,11 +1,11 @@
-//! Hyperparameters of every fold and head, chosen before anything is trained for good.
+//! Hyperparameter search per fold and head, before the final training.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
 use huracan_bars::Panel;
-use huracan_boost::{self as boost, BoostError, BoostJob, Chosen, Search, Table, device::Plans};
+use huracan_boost::{self as boost, BoostError, BoostJob, Search, SearchOutcome, Table, device::Plans};
 use huracan_decide::Head;
 use huracan_engine::Compute;
 use huracan_features::{self as features, COUNT, Features};
@@ -21,49 +21,49 @@ pub struct TuningEntry {
     pub symbol: String,
     /// Index of the fold.
     pub fold: usize,
-    /// What the parameters are for.
+    /// Head to which the parameters belong.
     pub head: Head,
-    /// The parameters, and what they gained.
-    pub chosen: Chosen,
+    /// The chosen parameters and their losses.
+    pub chosen: SearchOutcome,
 }
 
-/// What the search chose for every fold and head; empty where none was asked for.
+/// The search's choices for every fold and head; empty without a search.
 #[derive(Debug, Clone, Default)]
 pub struct Tuning {
-    chosen: HashMap<(String, usize, Head), Chosen>,
+    chosen: HashMap<(String, usize, Head), SearchOutcome>,
 }
 
 impl Tuning {
-    /// The choices of a search.
+    /// Collects the choices of a search.
     pub fn new(entries: Vec<TuningEntry>) -> Self {
         let by_owner = |entry: TuningEntry| ((entry.symbol, entry.fold, entry.head), entry.chosen);
         Self { chosen: entries.into_iter().map(by_owner).collect() }
     }
 
-    /// What was chosen for a head of a symbol's fold, if anything.
-    pub fn chosen(&self, symbol: &str, fold: &Fold, head: Head) -> Option<&Chosen> {
+    /// The choice for a head of a symbol's fold, if there is one.
+    pub fn chosen(&self, symbol: &str, fold: &Fold, head: Head) -> Option<&SearchOutcome> {
         self.chosen.get(&(symbol.to_owned(), fold.index, head))
     }
 }
 
-/// Whose hyperparameters are searched.
+/// A batch of jobs whose hyperparameters are searched together.
 pub struct SearchBatch {
     jobs: Vec<BoostJob>,
-    /// Jobs of one pool choose together.
+    /// Pool of each job; jobs of one pool choose together.
     pools: Vec<String>,
     owners: Vec<(String, usize, Head)>,
     plan: Search,
 }
 
 impl SearchBatch {
-    /// One job with the settings' own parameters per symbol, fold and head.
+    /// One job per symbol, fold and head, with the parameters of the settings.
     pub fn new(params: &TrainerParams, panel: &Panel, labels: &Labels, symbols: &[SymbolFolds]) -> Self {
         let (mut batch, mut pools, mut owners) = (Vec::new(), Vec::new(), Vec::new());
         for SymbolFolds { symbol, folds } in symbols {
             for fold in folds {
                 for head in Head::ALL {
                     let own = jobs::boost_params(&params.models, head, params.seed);
-                    batch.push(jobs::job(panel, labels, *symbol, fold, head, own));
+                    batch.push(jobs::boost_job(panel, labels, *symbol, fold, head, own));
                     pools.push(pool(params.models.search.pool, fold, head, &batch));
                     owners.push((panel.symbols[*symbol].clone(), fold.index, head));
                 }
@@ -72,12 +72,16 @@ impl SearchBatch {
         Self { jobs: batch, pools, owners, plan: plan(&params.models, params.seed) }
     }
 
-    /// Models that the search trains.
-    pub fn models(&self) -> usize {
+    /// Number of models that the search trains.
+    pub fn model_count(&self) -> usize {
         self.jobs.len() * self.plan.models()
     }
 
-    /// Searches for all jobs at once; gives back who trained where a device was asked.
+    /// Searches for all jobs at once. Returns the choices, and where the models were trained if a device is used.
+    ///
+    /// # Errors
+    /// [`TrainerError`]: a parameter with which no model can be trained, a device failure without a fallback, or
+    /// cancellation.
     pub fn run(
         self,
         compute: &Compute,
@@ -85,10 +89,10 @@ impl SearchBatch {
         observer: &dyn Observer,
     ) -> Result<(Vec<TuningEntry>, Plans), TrainerError> {
         let table = Table { values: &features.values, features: COUNT };
-        let (go_on, done) = (|| !observer.is_cancelled(), || observer.models_done(1));
+        let (keep_going, model_done) = (|| !observer.is_cancelled(), || observer.models_done(1));
         let names = features::names();
         let (results, trained_by) =
-            boost::search_on(compute, table, &names, &self.jobs, &self.pools, &self.plan, &go_on, &done)?;
+            boost::search_on(compute, table, &names, &self.jobs, &self.pools, &self.plan, &keep_going, &model_done)?;
         if observer.is_cancelled() {
             return Err(TrainerError::Cancelled);
         }
@@ -96,23 +100,23 @@ impl SearchBatch {
     }
 }
 
-/// Jobs of one head whose folds choose by the very same bars may choose together: no bar that one of them has yet to
-/// be tested on is among them.
+/// Pool of a job. Jobs of one head may choose together if their folds have the same validation and test bars, because
+/// then none of them chooses by bars on which another is still to be tested.
 fn pool(together: bool, fold: &Fold, head: Head, batch: &[BoostJob]) -> String {
     if together { format!("{head} {:?} {:?}", fold.validation, fold.test) } else { batch.len().to_string() }
 }
 
-/// Jobs that cannot be trained fail there, with their own reason; here they only have nothing to choose.
+/// Pairs the choices with their owners. A job that cannot be trained is skipped here; training reports its error later.
 fn entries(
     owners: Vec<(String, usize, Head)>,
-    results: Vec<Result<Chosen, BoostError>>,
+    results: Vec<Result<SearchOutcome, BoostError>>,
 ) -> Result<Vec<TuningEntry>, TrainerError> {
     let mut entries = Vec::with_capacity(owners.len());
     for ((symbol, fold, head), result) in owners.into_iter().zip(results) {
         match result {
             Ok(chosen) => entries.push(TuningEntry { symbol, fold, head, chosen }),
             Err(error @ BoostError::Parameter { .. }) => return Err(TrainerError::Parameter(error)),
-            Err(error) => tracing::warn!(symbol, fold, %head, "no search: {error}"),
+            Err(error) => tracing::warn!(symbol, fold, %head, "hyperparameter search failed: {error}"),
         }
     }
     Ok(entries)

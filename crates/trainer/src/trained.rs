@@ -1,82 +1,93 @@
-//! What training leaves: a symbol's models, and what they said of their test windows.
+//! Results of training: a symbol's models, and their predictions for the test windows.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use huracan_boost::{BoostParams, Chosen, Forest};
+use huracan_boost::{BoostParams, Forest, SearchOutcome};
 use huracan_decide::{Head, Prediction};
 use huracan_folds::Fold;
 
-use super::{Family, Member, Mix};
+use super::{Family, FamilyModels, Mix};
 
-/// One symbol, trained.
+/// The trained models of one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trained {
+pub struct TrainedSymbol {
+    /// `BASE-QUOTE`.
     pub symbol: String,
+    /// Folds with a test window, in time order.
     pub folds: Vec<FoldOutcome>,
-    /// Bars that the last model learned from and chose by.
+    /// Window of the final model: the bars it was trained and validated on.
     pub latest: Fold,
+    /// Number of training rows of the final model.
     pub train_rows: usize,
-    /// The model that is handed on, by head.
+    /// Trees of the final model, by head.
     pub heads: BTreeMap<Head, Forest>,
-    /// What each head was trained with.
+    /// Parameters of the final model, by head.
     pub params: BTreeMap<Head, BoostParams>,
-    /// Digests of `heads`: a checkpoint that does not have them is not taken.
+    /// Digests of `heads`; a checkpoint whose digests differ is rejected.
     pub digests: BTreeMap<Head, String>,
-    /// The other families' part of the model that is handed on.
-    pub beside: BTreeMap<Family, Member>,
-    /// Which of the families each of its heads is.
+    /// Models of the further families of the final model.
+    #[serde(rename = "beside")]
+    pub other_families: BTreeMap<Family, FamilyModels>,
+    /// Families of the final model, by head.
     pub mix: Mix,
-    /// Seconds that each family took, this symbol's share of its batch.
+    /// Training time per family, seconds: this symbol's share of its batch.
     pub seconds: BTreeMap<Family, f64>,
 }
 
-/// One fold, trained and applied to its test window.
+/// One fold: its models' losses and predictions for the test window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldOutcome {
+    /// The windows, in bars.
     pub fold: Fold,
+    /// Number of training rows.
     pub train_rows: usize,
-    /// Rounds kept, by head.
+    /// Number of rounds kept, by head.
     pub rounds: BTreeMap<Head, usize>,
     /// Best validation loss, by head.
     pub validation_loss: BTreeMap<Head, f64>,
     /// Loss on the test window, by head.
     pub test_loss: BTreeMap<Head, f64>,
+    /// SHA-256 digest (hex) of the trees, by head.
     pub digests: BTreeMap<Head, String>,
-    /// What each head was trained with.
+    /// Parameters of the trees, by head.
     pub params: BTreeMap<Head, BoostParams>,
-    /// What the search of hyperparameters chose and gained, by head.
+    /// Result of the hyperparameter search, by head; empty without a search.
     pub tuned: BTreeMap<Head, Tuned>,
-    /// One entry a bar of the test window.
+    /// Predictions, one per bar of the test window.
     pub predictions: Vec<Prediction>,
-    /// Each family by itself; empty where there is only one.
+    /// Each family alone; empty if there is only one.
     pub families: BTreeMap<Family, FamilyOutcome>,
-    /// Which of them each head's prediction is the mean of.
+    /// Families whose mean is the prediction, by head.
     pub mix: Mix,
 }
 
-/// One family of a fold by itself.
+/// One family of a fold, alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FamilyOutcome {
-    /// Rounds or epochs kept, by head or seed.
+    /// Number of rounds or epochs kept, by head or seed.
     pub rounds: BTreeMap<String, usize>,
-    /// Loss on the validation rows, and on the test window, by head.
+    /// Loss on the validation rows, by head.
     pub validation_loss: BTreeMap<Head, f64>,
+    /// Loss on the test window, by head.
     pub test_loss: BTreeMap<Head, f64>,
-    /// By head or seed.
+    /// SHA-256 digest (hex) of each model, by head or seed.
     pub digests: BTreeMap<String, String>,
-    /// One entry a bar of the test window.
+    /// Predictions, one per bar of the test window.
     pub predictions: Vec<Prediction>,
-    /// Mean training and validation loss of its networks by epoch; empty for trees.
+    /// Mean training and validation loss of the networks per epoch; empty for trees.
     pub epochs: Vec<(f64, Option<f64>)>,
 }
 
-/// Hyperparameters chosen by search, held against those of the settings on the fold's test window.
+/// Hyperparameters chosen by search, compared with those of the settings on the fold's test window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tuned {
-    pub chosen: Chosen,
+    /// The choice, with its losses on the validation rows.
+    pub chosen: SearchOutcome,
+    /// Test loss with the chosen parameters.
     pub test_loss: f64,
-    /// With the settings' own parameters.
-    pub own_test_loss: f64,
+    /// Test loss with the parameters of the settings.
+    #[serde(rename = "own_test_loss")]
+    pub baseline_test_loss: f64,
 }

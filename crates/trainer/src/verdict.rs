@@ -1,20 +1,21 @@
-//! Whether a model may be traded: its out-of-fold outcome against the thresholds of `approve`.
+//! The verdict on a model: its out-of-fold performance compared with the thresholds of the settings section `approve`.
 
 use std::fmt;
 
 use super::ApprovalParams;
 
-/// What the verdict looks at, measured on out-of-fold trades.
+/// The inputs of a verdict, measured on out-of-fold trades.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Outcome {
-    /// Annualised, net of costs; NaN where it is undefined.
+pub struct Performance {
+    /// Sharpe ratio, annualised, net of costs; NaN if undefined.
     pub sharpe: f64,
     /// Share of trades that make money; NaN without trades.
     pub win_rate: f64,
-    /// Largest fall from a peak, a positive share of equity.
+    /// Largest fall from a peak, as a positive share of equity.
     pub max_drawdown: f64,
+    /// Number of trades.
     pub trades: usize,
-    /// Probability that the true Sharpe ratio beats that of luck; NaN where it is undefined.
+    /// Deflated Sharpe ratio: the probability that the true Sharpe ratio beats luck; NaN if undefined.
     pub deflated_sharpe: f64,
 }
 
@@ -23,79 +24,80 @@ pub struct Outcome {
 pub struct MissedThreshold {
     /// Name of the metric.
     pub metric: &'static str,
-    /// Setting that holds the limit.
+    /// Setting with the limit.
     pub setting: &'static str,
+    /// Value of the metric.
     pub value: f64,
+    /// The limit.
     pub limit: f64,
-    /// Whether the limit is the most allowed, not the least.
+    /// Whether the limit is a maximum; otherwise it is a minimum.
     pub at_most: bool,
 }
 
-/// Something that passed every threshold; only [`Verdict::judge`] makes one.
+/// An item that passed every threshold; only [`Verdict::judge`] constructs one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Approved<T> {
     item: T,
 }
 
-/// Something that missed at least one threshold, and which.
+/// An item that missed at least one threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rejected<T> {
     item: T,
-    failures: Vec<MissedThreshold>,
+    missed: Vec<MissedThreshold>,
 }
 
-/// The outcome of judging a model.
+/// Result of judging a model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict<T> {
+    /// Every threshold was passed.
     Approved(Approved<T>),
+    /// At least one threshold was missed.
     Rejected(Rejected<T>),
 }
 
 impl<T> Verdict<T> {
-    /// Judges `item` by its outcome: a value equal to its limit passes, an undefined one does not. A least deflated Sharpe
-    /// ratio of 0 asks nothing.
-    pub fn judge(item: T, outcome: &Outcome, limits: &ApprovalParams) -> Self {
-        let least = |metric, setting, value, limit| MissedThreshold { metric, setting, value, limit, at_most: false };
+    /// Judges `item` by its performance. A value equal to its limit passes; an undefined value does not. A minimum
+    /// deflated Sharpe ratio of 0 turns that check off.
+    pub fn judge(item: T, performance: &Performance, limits: &ApprovalParams) -> Self {
+        let minimum = |metric, setting, value, limit| MissedThreshold { metric, setting, value, limit, at_most: false };
         let checks = [
-            least("sharpe", "approve.min_sharpe", outcome.sharpe, limits.min_sharpe),
-            least("win_rate", "approve.min_win_rate", outcome.win_rate, limits.min_win_rate),
+            minimum("sharpe", "approve.min_sharpe", performance.sharpe, limits.min_sharpe),
+            minimum("win_rate", "approve.min_win_rate", performance.win_rate, limits.min_win_rate),
             MissedThreshold {
                 metric: "max_drawdown",
                 setting: "approve.max_drawdown",
-                value: outcome.max_drawdown,
+                value: performance.max_drawdown,
                 limit: limits.max_drawdown,
                 at_most: true,
             },
-            least("trades", "approve.min_trades", outcome.trades as f64, f64::from(limits.min_trades)),
+            minimum("trades", "approve.min_trades", performance.trades as f64, f64::from(limits.min_trades)),
         ];
-        let luck = least(
+        let luck = minimum(
             "deflated_sharpe",
             "approve.min_deflated_sharpe",
-            outcome.deflated_sharpe,
+            performance.deflated_sharpe,
             limits.min_deflated_sharpe,
         );
-        let asked = (limits.min_deflated_sharpe > 0.0).then_some(luck);
-        let failures: Vec<MissedThreshold> = checks.into_iter().chain(asked).filter(|check| !check.passes()).collect();
-        if failures.is_empty() {
-            Self::Approved(Approved { item })
-        } else {
-            Self::Rejected(Rejected { item, failures })
-        }
+        let luck = (limits.min_deflated_sharpe > 0.0).then_some(luck);
+        let missed: Vec<MissedThreshold> = checks.into_iter().chain(luck).filter(|check| !check.passes()).collect();
+        if missed.is_empty() { Self::Approved(Approved { item }) } else { Self::Rejected(Rejected { item, missed }) }
     }
 
+    /// Whether every threshold was passed.
     pub fn is_approved(&self) -> bool {
         matches!(self, Self::Approved(_))
     }
 
-    /// Every missed threshold in words; empty where all were passed.
+    /// Every missed threshold as text; empty if all were passed.
     pub fn reasons(&self) -> Vec<String> {
         match self {
             Self::Approved(_) => vec![],
-            Self::Rejected(rejected) => rejected.failures.iter().map(MissedThreshold::to_string).collect(),
+            Self::Rejected(rejected) => rejected.missed.iter().map(MissedThreshold::to_string).collect(),
         }
     }
 
-    /// What was judged, whatever the verdict.
+    /// The judged item, whatever the verdict.
     pub fn item(&self) -> &T {
         match self {
             Self::Approved(approved) => &approved.item,
@@ -105,32 +107,37 @@ impl<T> Verdict<T> {
 }
 
 impl<T> Approved<T> {
+    /// The item.
     pub fn item(&self) -> &T {
         &self.item
     }
 
+    /// Unwraps the item.
     pub fn into_item(self) -> T {
         self.item
     }
 }
 
 impl<T> Rejected<T> {
+    /// The item.
     pub fn item(&self) -> &T {
         &self.item
     }
 
+    /// Unwraps the item.
     pub fn into_item(self) -> T {
         self.item
     }
 
-    pub fn failures(&self) -> &[MissedThreshold] {
-        &self.failures
+    /// The thresholds that were missed.
+    pub fn missed(&self) -> &[MissedThreshold] {
+        &self.missed
     }
 }
 
 impl MissedThreshold {
     fn passes(&self) -> bool {
-        // An undefined value compares false both ways.
+        // NaN compares false with everything, so an undefined value does not pass.
         if self.at_most { self.value <= self.limit } else { self.value >= self.limit }
     }
 }
@@ -143,7 +150,7 @@ impl fmt::Display for MissedThreshold {
             return write!(f, "{metric} is undefined; {setting} is {limit}");
         }
         let mut shown = format!("{:.4}", value).trim_end_matches('0').trim_end_matches('.').to_owned();
-        // A value that rounds to its limit is shown in full: "0.5 is below 0.5" would tell nothing.
+        // A value that rounds to its limit is shown in full, to avoid "0.5 is below 0.5".
         if shown == limit.to_string() {
             shown = value.to_string();
         }
@@ -162,8 +169,8 @@ mod tests {
         min_trades: 30,
         min_deflated_sharpe: 0.99,
     };
-    const AT_THE_LIMITS: Outcome =
-        Outcome { sharpe: 0.5, win_rate: 0.45, max_drawdown: 0.2, trades: 30, deflated_sharpe: 0.99 };
+    const AT_THE_LIMITS: Performance =
+        Performance { sharpe: 0.5, win_rate: 0.45, max_drawdown: 0.2, trades: 30, deflated_sharpe: 0.99 };
 
     #[test]
     fn values_at_their_limits_are_approved() {
@@ -175,9 +182,9 @@ mod tests {
 
     #[test]
     fn every_missed_threshold_is_named_with_value_and_limit() {
-        let outcome =
-            Outcome { sharpe: -0.25, win_rate: 0.41236, max_drawdown: 0.35, trades: 12, deflated_sharpe: 0.31 };
-        let verdict = Verdict::judge((), &outcome, &LIMITS);
+        let performance =
+            Performance { sharpe: -0.25, win_rate: 0.41236, max_drawdown: 0.35, trades: 12, deflated_sharpe: 0.31 };
+        let verdict = Verdict::judge((), &performance, &LIMITS);
         assert!(!verdict.is_approved());
         assert_eq!(
             verdict.reasons(),
@@ -193,45 +200,45 @@ mod tests {
 
     #[test]
     fn one_missed_threshold_rejects() {
-        for outcome in [
-            Outcome { sharpe: 0.499, ..AT_THE_LIMITS },
-            Outcome { win_rate: 0.449, ..AT_THE_LIMITS },
-            Outcome { max_drawdown: 0.201, ..AT_THE_LIMITS },
-            Outcome { trades: 29, ..AT_THE_LIMITS },
-            Outcome { deflated_sharpe: 0.989, ..AT_THE_LIMITS },
+        for performance in [
+            Performance { sharpe: 0.499, ..AT_THE_LIMITS },
+            Performance { win_rate: 0.449, ..AT_THE_LIMITS },
+            Performance { max_drawdown: 0.201, ..AT_THE_LIMITS },
+            Performance { trades: 29, ..AT_THE_LIMITS },
+            Performance { deflated_sharpe: 0.989, ..AT_THE_LIMITS },
         ] {
-            assert_eq!(Verdict::judge((), &outcome, &LIMITS).reasons().len(), 1, "{outcome:?}");
+            assert_eq!(Verdict::judge((), &performance, &LIMITS).reasons().len(), 1, "{performance:?}");
         }
     }
 
     #[test]
-    fn undefined_metrics_are_rejected_in_words() {
+    fn undefined_metrics_are_rejected_with_reasons() {
         let undefined = f64::NAN;
-        let outcome = Outcome {
+        let performance = Performance {
             sharpe: undefined,
             win_rate: undefined,
             max_drawdown: 0.0,
             trades: 0,
             deflated_sharpe: undefined,
         };
-        let reasons = Verdict::judge((), &outcome, &LIMITS).reasons();
+        let reasons = Verdict::judge((), &performance, &LIMITS).reasons();
         assert_eq!(reasons[0], "sharpe is undefined; approve.min_sharpe is 0.5");
         assert_eq!(reasons[3], "deflated_sharpe is undefined; approve.min_deflated_sharpe is 0.99");
         assert_eq!(reasons.len(), 4);
     }
 
     #[test]
-    fn a_deflated_sharpe_ratio_is_asked_for_only_above_0() {
+    fn a_minimum_deflated_sharpe_ratio_of_0_is_not_checked() {
         let limits = ApprovalParams { min_deflated_sharpe: 0.0, ..LIMITS };
-        let outcome = Outcome { deflated_sharpe: f64::NAN, ..AT_THE_LIMITS };
-        assert!(Verdict::judge((), &outcome, &limits).is_approved());
-        assert!(!Verdict::judge((), &outcome, &LIMITS).is_approved());
+        let performance = Performance { deflated_sharpe: f64::NAN, ..AT_THE_LIMITS };
+        assert!(Verdict::judge((), &performance, &limits).is_approved());
+        assert!(!Verdict::judge((), &performance, &LIMITS).is_approved());
     }
 
     #[test]
     fn a_value_that_rounds_to_its_limit_is_shown_in_full() {
-        let outcome = Outcome { sharpe: 0.499_999_9, ..AT_THE_LIMITS };
-        let reasons = Verdict::judge((), &outcome, &LIMITS).reasons();
+        let performance = Performance { sharpe: 0.499_999_9, ..AT_THE_LIMITS };
+        let reasons = Verdict::judge((), &performance, &LIMITS).reasons();
         assert_eq!(reasons, ["sharpe 0.4999999 is below 0.5 (approve.min_sharpe)"]);
     }
 }

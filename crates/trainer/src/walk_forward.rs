@@ -1,25 +1,27 @@
-//! The walk-forward of a panel, step by step or whole.
+//! Walk-forward training of a panel, in single steps or as a whole.
 
 use std::collections::BTreeMap;
 
 use huracan_bars::Panel;
 use huracan_boost::device::Plans;
-use huracan_decide::Wait;
+use huracan_decide::WaitReason;
 use huracan_engine::{Compute, Device, EngineError};
 use huracan_features::{self as features, Features};
 use huracan_folds::{self as folds, Fold, TooShort};
 use huracan_labels::{self as labels, Labels};
 use huracan_shadow::{Rules, Trade};
 
-use super::batch::{self, Inputs, models_per_fold};
+use super::batch::{self, models_per_fold};
+use super::inputs::TrainingInputs;
 use super::out_of_fold::{Model, OutOfFold, out_of_fold};
 use super::search::SearchBatch;
-use super::{ModelError, Observer, Trained, TrainerError, TrainerParams, Tuning, TuningEntry};
+use super::{ModelError, Observer, TrainedSymbol, TrainerError, TrainerParams, Tuning, TuningEntry};
 
-/// Symbols whose jobs the CPU trains together: few enough that a run that is cut off loses little, many enough to keep
-/// every core busy.
+/// Symbols trained together on the CPU: few enough that an interrupted run loses little, many enough to keep all cores
+/// busy.
 const SYMBOLS_PER_BATCH: usize = 8;
-/// On a device, which takes the whole table of features for each batch and wants thousands of models at a time.
+/// Symbols trained together on a device, which copies the whole feature table per batch and is efficient only with
+/// thousands of models at a time.
 const SYMBOLS_PER_DEVICE_BATCH: usize = 256;
 
 /// The folds of one symbol.
@@ -27,24 +29,24 @@ const SYMBOLS_PER_DEVICE_BATCH: usize = 256;
 pub struct SymbolFolds {
     /// Row of the symbol in the panel.
     pub symbol: usize,
-    /// In time; the latest window last, where it is trained.
+    /// Folds in time order; the latest window comes last, if it is trained.
     pub folds: Vec<Fold>,
 }
 
-/// What came of training.
+/// Results of training all symbols.
 #[derive(Debug, Default)]
 pub struct TrainedSymbols {
-    /// By row in the panel.
-    pub trained: BTreeMap<usize, Trained>,
-    /// Symbols without a model, by row in the panel, and why.
+    /// Trained symbols, by row in the panel.
+    pub trained: BTreeMap<usize, TrainedSymbol>,
+    /// Symbols without a model (row in the panel), and the reason.
     pub failed: Vec<(usize, ModelError)>,
-    /// Symbols that the observer had from before.
+    /// Number of symbols loaded from checkpoints.
     pub reused: usize,
-    /// Who trained the trees, where a device was asked.
+    /// Where the trees were trained, if a device is used.
     pub trained_by: Plans,
 }
 
-/// A walk-forward under way: the folds of all its symbols, and what all models look at.
+/// A walk-forward: the folds of all its symbols, and the inputs that all models share.
 pub struct WalkForward<'a> {
     pub(crate) params: &'a TrainerParams,
     pub(crate) compute: &'a Compute,
@@ -59,11 +61,12 @@ pub struct WalkForward<'a> {
 }
 
 impl<'a> WalkForward<'a> {
-    /// Plans the folds of `symbols` (rows of the panel) and labels all bars; the other symbols are there for what symbols
-    /// have in common. With `latest` each symbol's latest window is trained as well, whose model is the one to hand on.
+    /// Plans the folds of `symbols` (rows of the panel) and labels all bars. The panel's other symbols are used only
+    /// for features across symbols. With `latest`, each symbol's latest window is trained too, which gives the final
+    /// model.
     ///
     /// # Errors
-    /// Where the device fails and the CPU must not take its place.
+    /// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
     pub fn new(
         params: &'a TrainerParams,
         compute: &'a Compute,
@@ -79,45 +82,46 @@ impl<'a> WalkForward<'a> {
         Ok(Self { params, compute, panel, features, rules, atr, labels, symbols, too_short })
     }
 
-    /// Symbols whose history does not hold one fold, by row in the panel.
+    /// Symbols (rows in the panel) whose history is too short for one fold.
     pub fn too_short(&self) -> &[(usize, TooShort)] {
         &self.too_short
     }
 
-    /// Models that [`Self::train`] trains.
-    pub fn models(&self) -> usize {
+    /// Number of models that [`Self::train`] trains.
+    pub fn model_count(&self) -> usize {
         self.symbols.iter().map(|own| own.folds.len()).sum::<usize>() * models_per_fold(self.params)
     }
 
-    /// Whether the settings ask for a search of hyperparameters.
-    pub fn searches(&self) -> bool {
+    /// Whether the parameters include a hyperparameter search.
+    pub fn has_search(&self) -> bool {
         self.params.models.search.is_on()
     }
 
-    /// The search for all symbols, folds and heads at once; see [`SearchBatch::run`].
+    /// The hyperparameter search for all symbols, folds and heads; see [`SearchBatch::run`].
     pub fn search_batch(&self) -> SearchBatch {
         SearchBatch::new(self.params, self.panel, &self.labels, &self.symbols)
     }
 
-    /// Searches hyperparameters for all symbols, folds and heads at once; nothing where the settings ask for no search.
+    /// Searches hyperparameters for all symbols, folds and heads at once. The result is empty without a search.
     ///
     /// # Errors
-    /// Settings that no job can be trained with; a device that fails where the CPU must not take its place; cancellation.
+    /// [`TrainerError`]: a parameter with which no model can be trained, a device failure without a fallback, or
+    /// cancellation.
     pub fn search(&self, observer: &dyn Observer) -> Result<(Vec<TuningEntry>, Plans), TrainerError> {
-        if self.searches() {
+        if self.has_search() {
             self.search_batch().run(self.compute, self.features, observer)
         } else {
             Ok(Default::default())
         }
     }
 
-    /// Trains all symbols in batches; what the observer has from before is taken up.
+    /// Trains all symbols in batches. Symbols for which the observer has a checkpoint are not trained again.
     ///
     /// # Errors
-    /// A device that fails where the CPU must not take its place; cancellation; a checkpoint that cannot be saved.
+    /// [`TrainerError`]: a device failure without a fallback, cancellation, or a checkpoint that cannot be saved.
     pub fn train(&self, tuning: &Tuning, observer: &dyn Observer) -> Result<TrainedSymbols, TrainerError> {
         let Self { params, compute, panel, features, labels, .. } = self;
-        let inputs = Inputs { params, panel, features, labels, tuning, compute };
+        let inputs = TrainingInputs { params, panel, features, labels, tuning, compute };
         let mut done = TrainedSymbols::default();
         let mut todo = Vec::new();
         for own in &self.symbols {
@@ -135,11 +139,11 @@ impl<'a> WalkForward<'a> {
         while !left.is_empty() {
             let (batch, after) = next_batch(left, compute);
             left = after;
-            if !observer.may_go_on() {
+            if !observer.may_continue() {
                 return Err(TrainerError::Cancelled);
             }
             for (number, own) in (done.trained.len() + 1..).zip(batch) {
-                observer.symbol_begins(&panel.symbols[own.symbol], number, total);
+                observer.symbol_started(&panel.symbols[own.symbol], number, total);
             }
             let (results, plans) = batch::train(&inputs, batch, observer)?;
             done.trained_by.extend(plans);
@@ -150,7 +154,7 @@ impl<'a> WalkForward<'a> {
                         observer.save_symbol(&found).map_err(failed)?;
                         done.trained.insert(own.symbol, found);
                     }
-                    // What was stopped has not failed.
+                    // A cancelled symbol has not failed.
                     Err(_) if observer.is_cancelled() => {}
                     Err(reason) => done.failed.push((own.symbol, reason)),
                 }
@@ -159,27 +163,27 @@ impl<'a> WalkForward<'a> {
         if observer.is_cancelled() { Err(TrainerError::Cancelled) } else { Ok(done) }
     }
 
-    /// Trades every symbol's out-of-fold predictions, and judges its model. `kill` ends the portfolio's entries once it
-    /// gives a reason.
+    /// Trades every symbol's out-of-fold predictions, and judges its model. Once `kill` gives a reason, the portfolio
+    /// enters no more trades.
     ///
     /// # Errors
-    /// Where the device fails and the CPU must not take its place.
+    /// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
     pub fn out_of_fold(
         self,
-        trained: BTreeMap<usize, Trained>,
+        trained: BTreeMap<usize, TrainedSymbol>,
         kill: &dyn Fn() -> Option<String>,
     ) -> Result<OutOfFold, EngineError> {
         out_of_fold(self, trained, kill)
     }
 }
 
-/// The next symbols to be trained together, and those after them.
+/// Splits the symbols into the next batch and the rest.
 fn next_batch<'a, T>(todo: &'a [T], compute: &Compute) -> (&'a [T], &'a [T]) {
-    let by_cpu = compute.device() == Device::Cpu || compute.fell_back().is_some();
-    todo.split_at(todo.len().min(if by_cpu { SYMBOLS_PER_BATCH } else { SYMBOLS_PER_DEVICE_BATCH }))
+    let on_cpu = compute.device() == Device::Cpu || compute.fallback_reason().is_some();
+    todo.split_at(todo.len().min(if on_cpu { SYMBOLS_PER_BATCH } else { SYMBOLS_PER_DEVICE_BATCH }))
 }
 
-/// Symbols with their folds, and symbols without one.
+/// Symbols with their folds, and symbols whose history is too short.
 fn plan(
     params: &TrainerParams,
     panel: &Panel,
@@ -202,54 +206,54 @@ fn plan(
     (planned, too_short)
 }
 
-/// What the walk-forward of a panel found. The latest window, whose model would be handed on, is not trained: it has
-/// no test part, so that nothing here depends on it.
-pub struct Study {
-    /// One per symbol that could be trained.
+/// Results of [`walk_forward`]. The latest window is not trained: it has no test part, so nothing here depends on it.
+pub struct WalkForwardResult {
+    /// One entry per symbol that could be trained.
     pub models: Vec<Model>,
-    /// Out-of-fold trades of all symbols, by entry, then symbol.
+    /// Out-of-fold trades of all symbols, ordered by entry, then symbol.
     pub trades: Vec<Trade>,
-    /// How often each reason to wait was the first that held.
-    pub waits: BTreeMap<Wait, usize>,
-    /// Symbols without a model, and why.
+    /// Number of bars per reason not to trade (the first that applies).
+    pub waits: BTreeMap<WaitReason, usize>,
+    /// Symbols without a model, and the reason.
     pub failed: Vec<(String, ModelError)>,
 }
 
-impl Study {
-    /// Models that [`walk_forward`] trains.
-    pub fn models(params: &TrainerParams, panel: &Panel, symbols: &[usize]) -> usize {
+impl WalkForwardResult {
+    /// Number of models that [`walk_forward`] trains.
+    pub fn model_count(params: &TrainerParams, panel: &Panel, symbols: &[usize]) -> usize {
         let (planned, _) = plan(params, panel, symbols, false);
         planned.iter().map(|own| own.folds.len()).sum::<usize>() * models_per_fold(params)
     }
 }
 
-/// Trains some symbols of the panel walk-forward, trades their out-of-fold predictions and judges each model by them;
-/// the others are there for what symbols have in common.
+/// Trains some symbols (rows of the panel) walk-forward, trades their out-of-fold predictions and judges each model.
+/// The panel's other symbols are used only for features across symbols.
 ///
 /// # Errors
-/// Settings that nothing can be trained with; a device that fails where the CPU must not take its place; cancellation.
+/// [`TrainerError`]: a parameter with which no model can be trained, a device failure without a fallback, cancellation,
+/// or a checkpoint that cannot be saved.
 pub fn walk_forward(
     params: &TrainerParams,
     compute: &Compute,
     panel: &Panel,
     symbols: &[usize],
     observer: &dyn Observer,
-) -> Result<Study, TrainerError> {
+) -> Result<WalkForwardResult, TrainerError> {
     let features = features::device::compute_on(compute, panel)?;
     let walk = WalkForward::new(params, compute, panel, &features, symbols, false)?;
-    let searched = walk.search(&Quiet(observer))?;
-    let TrainedSymbols { trained, failed, .. } = walk.train(&Tuning::new(searched.0), observer)?;
+    let (choices, _) = walk.search(&SearchObserver(observer))?;
+    let TrainedSymbols { trained, failed, .. } = walk.train(&Tuning::new(choices), observer)?;
     let name = |symbol: usize| panel.symbols[symbol].clone();
     let too_short = walk.too_short.iter().map(|(symbol, error)| (name(*symbol), error.clone().into()));
     let failed = too_short.chain(failed.into_iter().map(|(symbol, error)| (name(symbol), error))).collect();
     let OutOfFold { models, trades, waits, .. } = walk.out_of_fold(trained, &|| None)?;
-    Ok(Study { models, trades, waits, failed })
+    Ok(WalkForwardResult { models, trades, waits, failed })
 }
 
-/// The observer of a search whose models are not counted among those trained for good.
-struct Quiet<'a>(&'a dyn Observer);
+/// Observer of the search: it passes on cancellation only, because the search's models do not count as progress.
+struct SearchObserver<'a>(&'a dyn Observer);
 
-impl Observer for Quiet<'_> {
+impl Observer for SearchObserver<'_> {
     fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
     }

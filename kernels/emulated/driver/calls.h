@@ -1,15 +1,15 @@
-// What every call of the interface begins with.
+// The checks that every call of the driver interface starts with.
 #pragma once
 
 #include "device.h"
 
 namespace driver {
 
-// The one there is; never torn down, since streams may be at work when the process ends.
+// The only device. It is never destroyed, because streams may still be working when the process ends.
 Device& get();
 // Success, or why the calling thread cannot use the device.
 int usable();
-// The same for a stream or an event, which has its own context whatever the thread's is.
+// The same for calls on a stream or an event, which have their own context, whatever the thread's is.
 int usable_by_handle();
 
 inline Stream& of(void* stream) { return stream == nullptr ? get().null_stream : *static_cast<Stream*>(stream); }

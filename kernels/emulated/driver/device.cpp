@@ -1,4 +1,4 @@
-// How the simulated GPU computes, and what it is told by the environment.
+// How the simulated GPU loads modules and runs launches, and its settings from the environment.
 
 #include "device.h"
 
@@ -9,7 +9,7 @@ namespace driver {
 
 namespace {
 
-// Of the environment, as a number.
+// An environment variable as a number.
 unsigned long long number(const char* name, unsigned long long otherwise) {
     const char* text = std::getenv(name);
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
@@ -21,7 +21,7 @@ template <class T> T read_at(const unsigned char* image, std::size_t at) {
     return value;
 }
 
-// Arenas that no thread uses now.
+// Arenas that no thread is using.
 std::mutex arenas_mutex;
 std::vector<huracan::Arena*> arenas;
 
@@ -40,7 +40,7 @@ void give_arena_back(huracan::Arena* arena) {
     arenas.push_back(arena);
 }
 
-// Names of kernels in a cubin, an ELF file: code of kernel K lies in the section .text.K.
+// Reads the names of the kernels in a cubin, an ELF file: the code of kernel K is in the section .text.K.
 bool read_cubin(const unsigned char* image, std::vector<std::string>& kernels) {
     constexpr std::uint16_t EM_CUDA = 190;
     const auto flags = read_at<std::uint32_t>(image, 48);
@@ -63,7 +63,7 @@ bool read_cubin(const unsigned char* image, std::vector<std::string>& kernels) {
     return true;
 }
 
-// Names of kernels in PTX.
+// Reads the names of the kernels in PTX.
 bool read_ptx(const char* text, std::vector<std::string>& kernels) {
     const std::string ptx = text, entry = ".entry ";
     for (std::size_t at = ptx.find(entry); at != std::string::npos; at = ptx.find(entry, at + 1)) {
@@ -95,7 +95,7 @@ Device::Device() : memory(number("HURACAN_SIMULATED_GPU_BYTES", 4ull << 30)), nu
     // "5:719": the fifth launch fails with result 719.
     const char* text = std::getenv("HURACAN_SIMULATED_GPU_FAULT");
     if (text != nullptr && std::sscanf(text, "%ld:%d", &failing, &failing_with) != 2) {
-        std::fprintf(stderr, "HURACAN_SIMULATED_GPU_FAULT is LAUNCH:RESULT\n");
+        std::fprintf(stderr, "HURACAN_SIMULATED_GPU_FAULT must be LAUNCH:RESULT\n");
     }
 }
 

@@ -1,4 +1,4 @@
-// The one device that there is: its memory, its streams, its modules, and what went wrong on it.
+// The simulated device: its memory, its streams, its modules, and its fault.
 #pragma once
 
 #include "../block.h"
@@ -12,7 +12,7 @@
 
 namespace driver {
 
-// The driver's own numbers.
+// The driver's result codes.
 enum Result : int {
     Success = 0,
     InvalidValue = 1,
@@ -30,21 +30,21 @@ enum Result : int {
     NotSupported = 801,
 };
 
-// What every GPU has without being asked, and what this one has at most; as sm_90 says of itself.
+// Shared memory per block by default and at most, and threads per block at most; the values of sm_90.
 constexpr unsigned SHARED_BYTES = 48 * 1024, MOST_SHARED_BYTES = 227 * 1024, MOST_THREADS = 1024;
 constexpr int MAJOR = 9, MINOR = 0, MULTIPROCESSORS = 4;
 
-// Code as NVRTC made it. What its kernels are called is read from it.
+// Code compiled by NVRTC. Only the names of its kernels are read.
 struct Module {
     std::vector<std::string> kernels;
-    // Null where the image is of no form that a driver takes, or for another device.
+    // Null if the image is neither a cubin nor PTX, or is for another device.
     static Module* read(const void* image);
     bool has(const std::string& name) const;
 };
 
 struct Function {
     std::string name;
-    // Null for a kernel of others, which does nothing here.
+    // Null for a kernel that is not from this project; it does nothing here.
     const huracan::Kernel* kernel;
     unsigned shared_bytes = SHARED_BYTES;
 };
@@ -54,7 +54,7 @@ struct Launch {
     huracan::Dim blocks, threads;
     unsigned shared_bytes;
     std::uint64_t seed;
-    // A copy of each argument, as they are at the launch.
+    // Copies of the arguments, made at the launch.
     std::vector<std::vector<std::uint64_t>> arguments;
 };
 
@@ -62,19 +62,19 @@ class Device {
 public:
     Device();
 
-    // The first fault, which stays.
+    // The first fault; it is permanent.
     int fault() const { return sticky.load(); }
     void fail(int result);
-    // Runs a launch's blocks on all cores; called in its stream's turn.
+    // Runs a launch's blocks on all cores. Called when it is the launch's turn in its stream.
     void run(Launch& launch);
-    // What the launch that comes now is to fail with, if it is the one that is to.
+    // Counts a launch. Returns the result that it must fail with, if it is the one that HURACAN_SIMULATED_GPU_FAULT names.
     int counts_launch();
     std::uint64_t next_seed() { return seed.fetch_add(1); }
 
     Memory memory;
     Stream null_stream;
     std::mutex mutex;
-    // Whoever waits for all streams keeps one that is destroyed meanwhile.
+    // Shared, so that a thread that waits for all streams keeps one that is destroyed meanwhile.
     std::map<void*, std::shared_ptr<Stream>> streams;
     PageLocked page_locked;
 

@@ -1,12 +1,12 @@
-// The part of NVIDIA's driver interface (libcuda.so.1) that the program uses, on one simulated GPU: the host's side of CUDA can
-// be tried without a GPU, from NVRTC's cubins to streams, events, full memory and faults. Kernels run as C++, with the emulated
-// device's blocks; kernels of others do nothing. It is stricter than a driver where that shows mistakes, and nothing that it
-// computes says anything about a GPU's speed.
+// The part of NVIDIA's driver interface (libcuda.so.1) that the program uses, on one simulated GPU. It tests the host side of
+// CUDA without a GPU: NVRTC's cubins, streams, events, full memory and faults. Kernels run as C++ on the emulated device;
+// kernels that are not from this project do nothing. It is stricter than a real driver where that reveals mistakes. Its times
+// say nothing about a GPU's speed.
 //
-// HURACAN_SIMULATED_GPU_BYTES: its memory, 4 GiB unless said.  HURACAN_SIMULATED_GPU_FAULT=5:719: the fifth launch fails with
-// result 719, which stays.  HURACAN_SIMULATED_GPUS=0: there is none.
+// HURACAN_SIMULATED_GPU_BYTES: its memory, by default 4 GiB.  HURACAN_SIMULATED_GPU_FAULT=5:719: the fifth launch fails with
+// result 719, and so does everything after it.  HURACAN_SIMULATED_GPUS=0: there is no GPU.
 
-// Here: the device, its context, and its memory; launches.cpp has streams, events, modules and launches.
+// This file has the device, its context, and its memory; launches.cpp has streams, events, modules and launches.
 
 #include "calls.h"
 
@@ -23,7 +23,7 @@ int the_context = 0;
 
 void* at(std::uint64_t address) { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)); }
 
-// In the stream's turn, if the device's bytes are there then; and the host's, where they are page-locked.
+// Copies when it is the copy's turn in the stream, if the device's bytes (and the host's, if page-locked) still exist then.
 int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, std::size_t bytes, const void* host) {
     const bool locked = get().page_locked.holds(host, 1);
     of(stream).push([=] {
@@ -67,7 +67,7 @@ int cuInit(unsigned) {
     return Success;
 }
 
-// NVRTC asks for what the driver tells nobody else, and does without it.
+// NVRTC requests undocumented tables here, and works without them.
 int cuGetExportTable(const void** table, const void*) {
     *table = nullptr;
     return NotFound;
@@ -125,19 +125,19 @@ int cuDeviceTotalMem_v2(std::size_t* bytes, int) {
 
 int cuDeviceGetAttribute(int* value, int attribute, int) {
     switch (attribute) {
-        case 1: case 2: case 3: *value = MOST_THREADS; break;                    // threads of a block, along x and y
+        case 1: case 2: case 3: *value = MOST_THREADS; break;                    // threads per block, along x and y
         case 4: *value = 64; break;                                              // along z
         case 5: *value = 0x7fffffff; break;                                      // blocks along x
         case 6: case 7: *value = 65535; break;                                   // along y and z
         case 8: *value = SHARED_BYTES; break;
         case 9: case 12: case 82: *value = 65536; break;                         // constant bytes, registers
-        case 10: *value = 32; break;                                             // lanes of a warp
+        case 10: *value = 32; break;                                             // lanes per warp
         case 14: *value = 512; break;                                            // alignment of textures
         case 16: *value = MULTIPROCESSORS; break;
         case 13: case 36: *value = 1000000; break;                               // clocks, kHz
-        case 37: *value = 4096; break;                                           // bits of the memory's bus
-        case 38: *value = 50 << 20; break;                                       // bytes of the cache
-        case 39: *value = 2048; break;                                           // threads of a multiprocessor
+        case 37: *value = 4096; break;                                           // width of the memory bus, bits
+        case 38: *value = 50 << 20; break;                                       // bytes of the L2 cache
+        case 39: *value = 2048; break;                                           // threads per multiprocessor
         case 41: case 95: case 115: *value = 1; break;                           // one address space, cooperative, pools
         case 75: *value = MAJOR; break;
         case 76: *value = MINOR; break;
@@ -227,7 +227,7 @@ int cuDeviceGetDefaultMemPool(void** pool, int) {
 
 int cuMemPoolSetAttribute(void*, int attribute, const std::uint64_t* value) {
     USABLE();
-    REQUIRE(attribute == 4, NotSupported);  // bytes to keep
+    REQUIRE(attribute == 4, NotSupported);  // bytes to retain
     get().memory.keep(*value);
     return Success;
 }
@@ -253,7 +253,7 @@ int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, 
     if (get().page_locked.holds(from, 1)) {
         return copy_later(stream, to, at(to), from, bytes, from);
     }
-    // Other memory is copied aside before the call returns.
+    // Other memory is copied to a buffer before the call returns.
     auto aside = std::make_shared<std::vector<unsigned char>>(bytes);
     std::memcpy(aside->data(), from, bytes);
     of(stream).push([=] {
@@ -296,7 +296,7 @@ int cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes
     return copy_later(stream, to, at(to), at(from), bytes, nullptr);
 }
 
-// As the driver declares it.
+// CUDA_MEMCPY2D of the driver interface.
 struct Copy2D {
     std::size_t from_x, from_y;
     int from_kind;

@@ -1,4 +1,4 @@
-// Streams, events, modules and launches of the simulated GPU, as driver.cpp says of the rest.
+// Streams, events, modules and launches of the simulated GPU. driver.cpp describes the whole.
 
 #include "calls.h"
 
@@ -28,7 +28,7 @@ int cuStreamDestroy_v2(void* stream) {
         last = known->second;
         get().streams.erase(known);
     }
-    // What was asked of it is done before it goes, but not before this returns.
+    // Its queued work is finished before it is destroyed, but this call does not wait for that.
     std::thread([last = std::move(last)] {}).detach();
     return Success;
 }
@@ -72,7 +72,7 @@ int cuEventCreate(void** event, unsigned flags) {
     return Success;
 }
 
-// Work that still refers to it may be under way: it is left where it is.
+// Pending work may still refer to the event, so it is leaked.
 int cuEventDestroy_v2(void*) { return Success; }
 
 int cuEventRecord(void* event, void* stream) {
@@ -127,7 +127,7 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
         kernel = kernel->next;
     }
     if (kernel == nullptr) {
-        std::fprintf(stderr, "simulated GPU: kernel %s is not ours and does nothing\n", name);
+        std::fprintf(stderr, "simulated GPU: kernel %s is not from this project and does nothing\n", name);
     }
     *function = new Function{name, kernel};
     return Success;
@@ -135,7 +135,7 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
 
 int cuFuncSetAttribute(void* function, int attribute, int value) {
     USABLE();
-    if (attribute == 8) {  // dynamic shared bytes, at most
+    if (attribute == 8) {  // most dynamic shared bytes
         REQUIRE(value >= 0 && static_cast<unsigned>(value) <= MOST_SHARED_BYTES, InvalidValue);
         static_cast<Function*>(function)->shared_bytes = static_cast<unsigned>(value);
     }
@@ -165,7 +165,7 @@ int cuLaunchKernel(void* handle, unsigned x, unsigned y, unsigned z, unsigned th
             const std::size_t bytes = parameter.pointer ? 8 : parameter.bytes;
             std::vector<std::uint64_t> copy((bytes + 7) / 8);
             std::memcpy(copy.data(), arguments[k], bytes);
-            // A kernel may be given no memory at all, but none that it has not.
+            // A null pointer is allowed; any other pointer must be into the device's memory.
             REQUIRE(!parameter.pointer || copy[0] == 0 || get().memory.holds(copy[0], 0), InvalidValue);
             launch->arguments.push_back(std::move(copy));
         }

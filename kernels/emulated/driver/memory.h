@@ -1,4 +1,4 @@
-// The device's memory: pieces of the host's, of which the addresses are known and the bytes counted.
+// The device's memory: blocks of the host's memory, whose addresses are recorded and whose bytes are counted.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@
 
 namespace driver {
 
-// Where each piece begins, and its bytes.
+// Start address and bytes of each block of memory.
 using Pieces = std::map<std::uintptr_t, std::size_t>;
 
-// Whether so many bytes lie within one piece.
+// Whether `bytes` bytes from `address` are within one block of memory.
 inline bool within(const Pieces& pieces, std::uintptr_t address, std::size_t bytes) {
     auto piece = pieces.upper_bound(address);
     if (piece == pieces.begin()) {
@@ -26,7 +26,7 @@ class Memory {
 public:
     explicit Memory(std::size_t bytes) : total(bytes), left(bytes) {}
 
-    // Null where not so much is left. New memory is garbage.
+    // Null if there is not enough memory. New memory contains garbage.
     void* take(std::size_t bytes) {
         std::lock_guard<std::mutex> lock(mutex);
         if (bytes > left + kept) {
@@ -49,7 +49,7 @@ public:
         if (piece == pieces.end()) {
             return false;
         }
-        // Whoever still reads it reads something else.
+        // A late reader must not find the old values.
         std::memset(reinterpret_cast<void*>(address), ~garbage, piece->second);
         kept += piece->second;
         std::free(reinterpret_cast<void*>(address));
@@ -57,13 +57,14 @@ public:
         return true;
     }
 
-    // Whether so many bytes lie within one piece.
+    // Whether `bytes` bytes from `address` are within one block of memory.
     bool holds(std::uintptr_t address, std::size_t bytes) {
         std::lock_guard<std::mutex> lock(mutex);
         return within(pieces, address, bytes);
     }
 
-    // The pool holds what was given back, which is not free yet, until streams are waited for; and so much for longer.
+    // The pool retains freed memory, which does not count as free, until a stream is synchronised; after that it retains
+    // up to the threshold.
     void keep(std::size_t bytes) { threshold = bytes; }
     void let_go(std::size_t bytes) {
         std::lock_guard<std::mutex> lock(mutex);

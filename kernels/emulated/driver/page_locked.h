@@ -1,4 +1,4 @@
-// Page-locked memory of the host, which copies read and write in their stream's turn, long after the call.
+// Page-locked memory of the host. Copies access it when it is their turn in the stream, long after the call.
 #pragma once
 
 #include "memory.h"
@@ -16,7 +16,8 @@ public:
         return memory;
     }
 
-    // A driver may wait here for what is under way, and does not say so: copies that come later find that it is gone.
+    // A real driver may wait here for pending copies, but does not promise it. Here it does not: a copy that comes later
+    // fails, because the memory is gone.
     bool give_back(void* memory) {
         std::lock_guard<std::mutex> lock(mutex);
         if (pieces.erase(reinterpret_cast<std::uintptr_t>(memory)) == 0) {
@@ -26,13 +27,13 @@ public:
         return true;
     }
 
-    // Whether so many bytes lie within one piece.
+    // Whether `bytes` bytes from `memory` are within one block of memory.
     bool holds(const void* memory, std::size_t bytes) {
         std::lock_guard<std::mutex> lock(mutex);
         return known(memory, bytes);
     }
 
-    // False where one of both, of which `locked` is page-locked, is no longer there.
+    // Copies. `locked` is whichever of the two is page-locked; false if it no longer exists.
     bool copy(void* to, const void* from, std::size_t bytes, const void* locked) {
         std::lock_guard<std::mutex> lock(mutex);
         if (!known(locked, bytes)) {

@@ -1,5 +1,5 @@
-// Streams and events that behave as a GPU's: work is done later, by a thread of the stream's own, in the stream's order, and in
-// no order with other streams but for events. Pauses are drawn by seed, so that a missing event shows.
+// Streams and events that behave like a GPU's: each stream has a thread that does the work later, in the stream's order.
+// Different streams are ordered only by events. Random pauses (from a seed) reveal missing events.
 #pragma once
 
 #include <chrono>
@@ -15,7 +15,7 @@ namespace driver {
 
 using Clock = std::chrono::steady_clock;
 
-// When an event was last recorded, and how many of its recordings have been reached.
+// The number of times that an event was recorded, the last recording that was reached, and when.
 struct Event {
     bool timed = true;
     std::mutex mutex;
@@ -53,7 +53,7 @@ class Stream {
 public:
     explicit Stream(std::uint64_t seed) : random(seed), worker([this] { run(); }) {}
 
-    // What was asked for is done first.
+    // Finishes all queued work first.
     ~Stream() {
         {
             std::lock_guard<std::mutex> lock(mutex);
@@ -101,7 +101,7 @@ private:
         }
     }
 
-    // Every eighth piece of work comes late.
+    // Delays one item of work in eight.
     void hesitate() {
         random = random * 6364136223846793005ull + 1442695040888963407ull;
         if ((random >> 61) == 0) {

@@ -1,63 +1,63 @@
-//! Rows of PostgreSQL, by its binary COPY: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
+//! Reads rows of PostgreSQL as binary COPY: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
 
 use chrono::{Days, NaiveDate};
 use futures::TryStreamExt;
 use sqlx::postgres::{PgPool, PgPoolCopyExt};
 use tokio::sync::mpsc;
 
-use super::{Cell, Query, TakeRows};
+use super::{Cell, Query, RowSink};
 use crate::brain::BrainError;
 use crate::brain::value::{Kind, Value};
 
-/// Bytes that go from the connection to the thread of the rows at once.
-const PIECE: usize = 1 << 18;
-/// Pieces that wait for that thread at most.
-const WAITING: usize = 4;
+/// Bytes per chunk that the connection sends to the decoding thread.
+const CHUNK_BYTES: usize = 1 << 18;
+/// Most chunks that wait for that thread.
+const WAITING_CHUNKS: usize = 4;
 
-/// What every binary COPY begins with.
+/// First bytes of every binary COPY.
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-/// Signature, flags, and the length of an extension, which is skipped.
-const HEAD: usize = SIGNATURE.len() + 8;
-/// The year 2000, from which PostgreSQL counts: ms after 1970.
+/// Bytes of the signature, the flags and the length of an extension, which is skipped.
+const HEADER_BYTES: usize = SIGNATURE.len() + 8;
+/// PostgreSQL's epoch, the year 2000, in milliseconds since 1970.
 const EPOCH_MS: i64 = 946_684_800_000;
 
-pub(super) async fn read<T: TakeRows>(pool: &PgPool, query: Query, mut taker: T) -> Result<T, BrainError> {
-    let statement = format!("COPY ({}) TO STDOUT (FORMAT binary)", filled(&query.sql, &query.binds));
-    let (send, mut pieces) = mpsc::channel::<Vec<u8>>(WAITING);
+pub(super) async fn read<T: RowSink>(pool: &PgPool, query: Query, mut sink: T) -> Result<T, BrainError> {
+    let statement = format!("COPY ({}) TO STDOUT (FORMAT binary)", with_literals(&query.sql, &query.binds));
+    let (sender, mut chunks) = mpsc::channel::<Vec<u8>>(WAITING_CHUNKS);
     let what = query.what.clone();
     let rows = tokio::task::spawn_blocking(move || {
-        let mut decoder = Decoder { query: &query, waiting: Vec::new(), begun: false };
-        while let Some(piece) = pieces.blocking_recv() {
-            if decoder.take(&piece, &mut taker)? {
+        let mut decoder = Decoder { query: &query, partial: Vec::new(), header_read: false };
+        while let Some(chunk) = chunks.blocking_recv() {
+            if decoder.decode(&chunk, &mut sink)? {
                 break;
             }
         }
-        Ok(taker)
+        Ok(sink)
     });
     let failed = BrainError::query(format!("cannot read {what}"));
     let sent = async {
         let mut copy = pool.copy_out_raw(&statement).await?;
-        let mut piece = Vec::with_capacity(PIECE);
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
         while let Some(message) = copy.try_next().await? {
-            piece.extend_from_slice(&message);
-            // Nobody takes any more: the rows are ended, or at fault.
-            if piece.len() >= PIECE
-                && send.send(std::mem::replace(&mut piece, Vec::with_capacity(PIECE))).await.is_err()
+            chunk.extend_from_slice(&message);
+            // A send fails once the decoder has stopped, after the last row or an error.
+            if chunk.len() >= CHUNK_BYTES
+                && sender.send(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES))).await.is_err()
             {
                 return Ok(());
             }
         }
-        let _ = send.send(piece).await;
+        let _ = sender.send(chunk).await;
         Ok(())
     };
     let sent = sent.await.map_err(failed);
-    drop(send);
+    drop(sender);
     let read = rows.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     sent.and(read)
 }
 
-/// The statement with its parameters written into it, since COPY takes none.
-fn filled(sql: &str, binds: &[Value]) -> String {
+/// The statement with its parameters substituted, because COPY takes none.
+fn with_literals(sql: &str, binds: &[Value]) -> String {
     let mut pieces = sql.split('$');
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -77,7 +77,7 @@ fn filled(sql: &str, binds: &[Value]) -> String {
     out
 }
 
-/// A value as SQL writes it. In an `E''` text a backslash is an escape whatever the server's settings are.
+/// A value as an SQL literal. In an `E''` string a backslash is an escape, whatever the server's settings are.
 fn literal(value: &Value) -> String {
     let quoted = |text: &str| format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
     match value {
@@ -91,31 +91,31 @@ fn literal(value: &Value) -> String {
     }
 }
 
-/// Cuts what arrives into rows; a message of the protocol may end anywhere in one.
+/// Splits the received bytes into rows; a chunk may end anywhere within a row.
 struct Decoder<'a> {
     query: &'a Query,
-    /// What is not a whole row yet.
-    waiting: Vec<u8>,
-    begun: bool,
+    /// Bytes of an incomplete row.
+    partial: Vec<u8>,
+    header_read: bool,
 }
 
 impl Decoder<'_> {
-    /// Hands the rows that are whole to `taker`; true when no further ones are wanted, or come.
-    fn take(&mut self, piece: &[u8], taker: &mut impl TakeRows) -> Result<bool, BrainError> {
-        let mut joined = std::mem::take(&mut self.waiting);
-        // Messages mostly end where rows do: then nothing is copied.
+    /// Passes the complete rows to `sink`; true after the last row or after its `Break`.
+    fn decode(&mut self, chunk: &[u8], sink: &mut impl RowSink) -> Result<bool, BrainError> {
+        let mut joined = std::mem::take(&mut self.partial);
+        // Chunks usually end where rows do; then nothing is copied.
         let bytes = if joined.is_empty() {
-            piece
+            chunk
         } else {
-            joined.extend_from_slice(piece);
+            joined.extend_from_slice(chunk);
             &joined
         };
         let mut at = 0;
-        if !self.begun {
-            match self.head(bytes)? {
-                Some(rows) => (self.begun, at) = (true, rows),
+        if !self.header_read {
+            match self.rows_start(bytes)? {
+                Some(rows) => (self.header_read, at) = (true, rows),
                 None => {
-                    self.waiting = bytes.to_vec();
+                    self.partial = bytes.to_vec();
                     return Ok(false);
                 }
             }
@@ -124,54 +124,61 @@ impl Decoder<'_> {
         while let Some((next, fields)) = self.fields(bytes, at)? {
             at = next;
             ended = match fields {
-                Some(cells) => taker.row(&cells).is_break(),
+                Some(cells) => sink.row(&cells).is_break(),
                 None => true,
             };
             if ended {
                 break;
             }
         }
-        self.waiting = bytes[at..].to_vec();
+        self.partial = bytes[at..].to_vec();
         Ok(ended)
     }
 
-    /// Where the first row begins, when all before it is there.
-    fn head(&self, bytes: &[u8]) -> Result<Option<usize>, BrainError> {
-        let Some(head) = bytes.get(..HEAD) else { return Ok(None) };
-        if !head.starts_with(SIGNATURE) {
-            return Err(self.query.failed("the server's answer is no binary COPY"));
+    /// Where the first row starts, once the whole header has arrived.
+    fn rows_start(&self, bytes: &[u8]) -> Result<Option<usize>, BrainError> {
+        let Some(header) = bytes.get(..HEADER_BYTES) else { return Ok(None) };
+        if !header.starts_with(SIGNATURE) {
+            return Err(self.query.failed("the server's response is not a binary COPY"));
         }
-        let extension = u32::from_be_bytes([head[HEAD - 4], head[HEAD - 3], head[HEAD - 2], head[HEAD - 1]]);
-        Ok(HEAD.checked_add(extension as usize).filter(|rows| *rows <= bytes.len()))
+        let extension = u32::from_be_bytes([
+            header[HEADER_BYTES - 4],
+            header[HEADER_BYTES - 3],
+            header[HEADER_BYTES - 2],
+            header[HEADER_BYTES - 1],
+        ]);
+        Ok(HEADER_BYTES.checked_add(extension as usize).filter(|rows| *rows <= bytes.len()))
     }
 
-    /// The row at `at` and where the next one begins: none where it is not whole yet, and no cells at the end of the rows.
-    #[allow(clippy::type_complexity, reason = "a row, or the end, or neither")]
+    /// The row at `at` and the start of the next one. None if the row is incomplete; no cells at the end of the rows.
+    #[allow(clippy::type_complexity, reason = "a row, the end of the rows, or neither")]
     fn fields<'b>(&self, bytes: &'b [u8], at: usize) -> Result<Option<(usize, Option<Vec<Cell<'b>>>)>, BrainError> {
-        let some = |at: usize, length: usize| bytes.get(at..at.checked_add(length)?);
-        let Some(count) = some(at, 2).map(|b| i16::from_be_bytes([b[0], b[1]])) else { return Ok(None) };
+        let slice = |at: usize, length: usize| bytes.get(at..at.checked_add(length)?);
+        let Some(count) = slice(at, 2).map(|b| i16::from_be_bytes([b[0], b[1]])) else { return Ok(None) };
         let mut at = at + 2;
         if count < 0 {
             return Ok(Some((at, None)));
         }
         let columns = self.query.columns;
         if count as usize != columns.len() {
-            let told = format!("{count} values in a row of {} columns", columns.len());
-            return Err(self.query.failed(told));
+            let reason = format!("{count} values in a row of {} columns", columns.len());
+            return Err(self.query.failed(reason));
         }
         let mut cells = Vec::with_capacity(columns.len());
         for (index, column) in columns.iter().enumerate() {
-            let Some(b) = some(at, 4) else { return Ok(None) };
+            let Some(b) = slice(at, 4) else { return Ok(None) };
             let length = i32::from_be_bytes([b[0], b[1], b[2], b[3]]);
             at += 4;
             if length < 0 {
                 cells.push(Cell::Null);
                 continue;
             }
-            let Some(value) = some(at, length as usize) else { return Ok(None) };
+            let Some(value) = slice(at, length as usize) else { return Ok(None) };
             at += value.len();
             let cell = cell(value, column.kind);
-            cells.push(cell.ok_or_else(|| self.query.mistaken(index, format_args!("{length} other bytes")))?);
+            cells.push(
+                cell.ok_or_else(|| self.query.wrong_value(index, format_args!("{length} bytes of another kind")))?,
+            );
         }
         Ok(Some((at, Some(cells))))
     }
@@ -206,7 +213,7 @@ mod tests {
 
     struct Seen(Vec<String>);
 
-    impl TakeRows for Seen {
+    impl RowSink for Seen {
         fn row(&mut self, cells: &[Cell<'_>]) -> ControlFlow<()> {
             self.0.push(format!("{cells:?}"));
             ControlFlow::Continue(())
@@ -232,31 +239,31 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_the_same_wherever_the_messages_end() {
+    fn rows_do_not_depend_on_where_chunks_end() {
         let query = query();
-        let wanted = [r#"[Text("one"), Int(1)]"#, r#"[Text("minus two"), Int(-2)]"#, "[Null, Null]"];
+        let expected = [r#"[Text("one"), Int(1)]"#, r#"[Text("minus two"), Int(-2)]"#, "[Null, Null]"];
         for length in [1, 2, 3, 7, 50, 1000] {
-            let mut decoder = Decoder { query: &query, waiting: Vec::new(), begun: false };
+            let mut decoder = Decoder { query: &query, partial: Vec::new(), header_read: false };
             let mut seen = Seen(Vec::new());
             let ended: Vec<bool> =
-                stream().chunks(length).map(|piece| decoder.take(piece, &mut seen).expect("is read")).collect();
-            assert_eq!(seen.0, wanted, "pieces of {length}");
-            assert!(ended.last() == Some(&true) && decoder.waiting.is_empty());
+                stream().chunks(length).map(|chunk| decoder.decode(chunk, &mut seen).expect("is read")).collect();
+            assert_eq!(seen.0, expected, "chunks of {length}");
+            assert!(ended.last() == Some(&true) && decoder.partial.is_empty());
         }
     }
 
     #[test]
     fn a_row_of_other_columns_is_refused() {
         let query = query();
-        let mut decoder = Decoder { query: &query, waiting: Vec::new(), begun: false };
+        let mut decoder = Decoder { query: &query, partial: Vec::new(), header_read: false };
         let three = [SIGNATURE, &[0; 8], &3i16.to_be_bytes()].concat();
-        assert!(decoder.take(&three, &mut Seen(Vec::new())).is_err());
-        let mut decoder = Decoder { query: &query, waiting: Vec::new(), begun: false };
-        assert!(decoder.take(&[b'x'; HEAD], &mut Seen(Vec::new())).is_err());
+        assert!(decoder.decode(&three, &mut Seen(Vec::new())).is_err());
+        let mut decoder = Decoder { query: &query, partial: Vec::new(), header_read: false };
+        assert!(decoder.decode(&[b'x'; HEADER_BYTES], &mut Seen(Vec::new())).is_err());
     }
 
     #[test]
-    fn values_are_those_that_the_server_means() {
+    fn binary_values_are_decoded_as_documented() {
         // 2025-10-09 08:53:20.123456, as `EXTRACT(EPOCH …)` counts it; and a moment before 2000.
         let micros = (1_760_000_000_123_456i64 - EPOCH_MS * 1000).to_be_bytes();
         assert_eq!(cell(&micros, Kind::Time), Some(Cell::Time(1_760_000_000_123)));
@@ -268,9 +275,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_into_a_statement_stays_a_value() {
+    fn substituted_values_are_escaped() {
         let binds = [Value::Text(r"o'clock \ $2".into()), Value::Int(-3)];
-        let sql = filled("SELECT '$' WHERE a = $1 AND b = $2 AND c = $3", &binds);
+        let sql = with_literals("SELECT '$' WHERE a = $1 AND b = $2 AND c = $3", &binds);
         assert_eq!(sql, r"SELECT '$' WHERE a = E'o''clock \\ $2' AND b = (-3) AND c = $3");
     }
 }

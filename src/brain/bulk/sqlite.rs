@@ -1,4 +1,4 @@
-//! Rows of a SQLite file, lent as SQLite holds them, on the thread that asks.
+//! Reads rows of a SQLite file and lends SQLite's own buffers, on the calling thread.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,52 +6,54 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::types::{Value as Owned, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement};
 
-use super::{Cell, Query, TakeRows};
+use super::{Cell, Query, RowSink};
 use crate::brain::BrainError;
 use crate::brain::open::BUSY_TIMEOUT;
 use crate::brain::value::{Kind, Value};
 
-/// Pages that the connection keeps, kB: the upper levels of an index over a million rows, and a page of each of some
-/// hundred runs, among which the order of time goes to and fro.
-const PAGES_KB: i64 = 2 * 1024;
+/// Page cache of the connection, kB. It holds the upper levels of an index over a million rows and one page of each
+/// of about a hundred runs, between which an order by time alternates.
+const PAGE_CACHE_KB: i64 = 2 * 1024;
 
-/// Reads until the last row, until `taker` wants no more, or until `wanted` is false.
-pub(super) fn read<T: TakeRows>(
+/// Reads until the last row, until `sink` breaks, or until `is_cancelled` is set.
+pub(super) fn read<T: RowSink>(
     file: &Path,
     query: &Query,
-    mut taker: T,
-    wanted: &AtomicBool,
+    mut sink: T,
+    is_cancelled: &AtomicBool,
 ) -> Result<T, BrainError> {
     let failed = |source: rusqlite::Error| query.failed(source);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    connection.pragma_update(None, "cache_size", -PAGES_KB).map_err(failed)?;
+    connection.pragma_update(None, "cache_size", -PAGE_CACHE_KB).map_err(failed)?;
     let mut statement = connection.prepare(&query.sql).map_err(failed)?;
     bind(&mut statement, &query.binds).map_err(failed)?;
     let mut rows = statement.raw_query();
-    while wanted.load(Ordering::Relaxed)
+    while !is_cancelled.load(Ordering::Relaxed)
         && let Some(row) = rows.next().map_err(failed)?
     {
         let mut cells = Vec::with_capacity(query.columns.len());
         for (at, column) in query.columns.iter().enumerate() {
-            // Looked at where it is: to move it elsewhere first takes longer than all the rest.
+            // Converted in place: moving the value first takes longer than everything else.
             match &row.get_ref(at) {
-                Ok(value) => cells.push(cell(value, column.kind).ok_or_else(|| query.mistaken(at, shown(value)))?),
+                Ok(value) => {
+                    cells.push(cell(value, column.kind).ok_or_else(|| query.wrong_value(at, describe(value)))?)
+                }
                 Err(error) => return Err(query.failed(error.to_string())),
             }
         }
-        if taker.row(&cells).is_break() {
+        if sink.row(&cells).is_break() {
             break;
         }
     }
-    Ok(taker)
+    Ok(sink)
 }
 
-/// `$1` is a name to SQLite, and gets the first value.
+/// Binds the parameters. `$1` is a name to SQLite, so its index is looked up.
 fn bind(statement: &mut Statement<'_>, binds: &[Value]) -> Result<(), rusqlite::Error> {
     for (at, value) in binds.iter().enumerate() {
-        let Some(place) = statement.parameter_index(&format!("${}", at + 1))? else { continue };
+        let Some(index) = statement.parameter_index(&format!("${}", at + 1))? else { continue };
         let value = match value {
             Value::Null => Owned::Null,
             Value::Text(text) => Owned::Text(text.clone()),
@@ -61,13 +63,13 @@ fn bind(statement: &mut Statement<'_>, binds: &[Value]) -> Result<(), rusqlite::
             Value::Time(time) => Owned::Integer(time.timestamp_millis()),
             Value::Date(date) => Owned::Text(date.to_string()),
         };
-        statement.raw_bind_parameter(place, value)?;
+        statement.raw_bind_parameter(index, value)?;
     }
     Ok(())
 }
 
-/// SQLite types values, not columns: a whole number may come back from an expression over REAL, and becomes what the
-/// column is meant to hold.
+/// Converts a value to its column's kind. SQLite types values, not columns: an expression over REAL may return a
+/// whole number.
 #[inline(always)]
 fn cell<'a>(value: &ValueRef<'a>, kind: Kind) -> Option<Cell<'a>> {
     Some(match (value, kind) {
@@ -84,7 +86,7 @@ fn cell<'a>(value: &ValueRef<'a>, kind: Kind) -> Option<Cell<'a>> {
     })
 }
 
-fn shown(value: &ValueRef<'_>) -> String {
+fn describe(value: &ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => "nothing".to_owned(),
         ValueRef::Integer(int) => format!("'{int}'"),
@@ -99,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_becomes_what_its_column_holds_and_anything_else_is_refused() {
+    fn a_number_is_converted_to_its_columns_kind_and_anything_else_is_refused() {
         assert_eq!(cell(&ValueRef::Integer(3), Kind::Real), Some(Cell::Real(3.0)));
         assert_eq!(cell(&ValueRef::Integer(2), Kind::Bool), Some(Cell::Bool(true)));
         assert_eq!(cell(&ValueRef::Null, Kind::Time), Some(Cell::Null));

@@ -1,4 +1,4 @@
-//! What risk refused, and when its breakers held.
+//! Refused trades, and periods in which breakers held.
 
 use chrono::{DateTime, Utc};
 
@@ -6,38 +6,47 @@ use crate::brain::record::{row, run_rows};
 use crate::shadow::Side;
 
 row! {
-    /// A shadow trade that the portfolio did not take; `_gbp` columns are money in `account_currency`.
+    /// A shadow trade that the account refused; `_gbp` columns are money in `account_currency`.
     pub struct RefusalRow {
-        /// That of the trade in `shadow_trades`.
+        /// Key of the trade in `shadow_trades`.
         pub trade_id: String,
+        /// The run.
         pub run_id: String,
+        /// `BASE-QUOTE`.
         pub symbol: String,
+        /// Long or short.
         pub direction: Side,
+        /// Open of the entry bar.
         pub entry_timestamp: DateTime<Utc>,
-        /// `Refusal::name`.
+        /// Name of the rule, see `Refusal::name`.
         pub reason: String,
+        /// Currency of the `_gbp` columns.
         pub account_currency: String,
-        /// Size that an account without open positions would have taken; none where it did not come to a size.
+        /// Notional that an account without open positions would have taken; None if sizing stopped before.
         pub wanted_gbp: Option<f64>,
-        /// What the caps left of it.
+        /// Notional that the caps left of it.
         pub room_gbp: Option<f64>,
+        /// Equity of the account at that moment.
         pub equity_gbp: f64,
-        /// What else there is to say: the stop's distance, a share of the entry's price.
+        /// Further details: the distance of the stop, a share of the entry price.
         pub detail: serde_json::Value,
+        /// True if the candles come from the simulated market.
         pub simulated: bool,
     }
 }
 
 row! {
-    /// A circuit breaker of the portfolio and the time for which it held.
+    /// A period in which a circuit breaker of the account held.
     pub struct BreakerRow {
+        /// The run.
         pub run_id: String,
-        /// `Breaker::name`.
+        /// Name of the breaker, see `Breaker::name`.
         pub breaker: String,
         /// Open of the bar in which it tripped.
         pub from_time: DateTime<Utc>,
-        /// Open of the first bar with which it no longer held; the end of the data where it held to the last.
+        /// Open of the first bar at which it no longer held, or the end of the data.
         pub to_time: DateTime<Utc>,
+        /// True if the candles come from the simulated market.
         pub simulated: bool,
     }
 }

@@ -1,9 +1,9 @@
-//! The bits of results, to be compared.
+//! Results as bytes, for comparisons of their bits.
 
 use crate::boost::{Cuts, Forest};
 use crate::labels::Labels;
 use crate::shadow::Trade;
-use crate::trainer::Study;
+use crate::trainer::WalkForwardResult;
 
 pub fn f32s(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect()
@@ -13,7 +13,7 @@ pub fn f64s(values: &[f64]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect()
 }
 
-/// An exit where there is none is not told: nobody may look at it.
+/// Exits of missing labels are left out: they are undefined.
 pub fn labels(labels: &Labels) -> Vec<u8> {
     let mut bits = f64s(&labels.return_bps);
     for cell in (0..labels.return_bps.len()).filter(|&cell| !labels.return_bps[cell].is_nan()) {
@@ -38,9 +38,9 @@ pub fn trades(trades: &[Trade]) -> Vec<u8> {
             trade.funding_bps,
             trade.net_bps,
         ];
-        let places = [trade.symbol, trade.signal_bar, trade.entry_bar, trade.exit_bar];
+        let indices = [trade.symbol, trade.signal_bar, trade.entry_bar, trade.exit_bar];
         let mut bits = f64s(&numbers);
-        bits.extend(places.iter().flat_map(|&place| (place as u64).to_le_bytes()));
+        bits.extend(indices.iter().flat_map(|&index| (index as u64).to_le_bytes()));
         bits.extend([trade.side as u8, trade.exit_reason as u8]);
         bits
     };
@@ -60,13 +60,13 @@ pub fn forests(forests: &[Forest]) -> Vec<u8> {
     forests.iter().flat_map(|forest| forest.digest().into_bytes()).collect()
 }
 
-/// Trades, and of each model the last fold's forests and every prediction.
-pub fn study(study: &Study) -> Vec<u8> {
+/// All trades, and per model the digests of its forests and every prediction.
+pub fn study(study: &WalkForwardResult) -> Vec<u8> {
     let mut bits = trades(&study.trades);
     for model in &study.models {
         bits.extend(model.trained.digests.values().flat_map(|digest| digest.as_bytes()));
-        for says in model.trained.folds.iter().flat_map(|fold| &fold.predictions) {
-            bits.extend(f64s(&[says.win_long, says.win_short, says.edge_bps]));
+        for prediction in model.trained.folds.iter().flat_map(|fold| &fold.predictions) {
+            bits.extend(f64s(&[prediction.win_long, prediction.win_short, prediction.edge_bps]));
         }
     }
     bits

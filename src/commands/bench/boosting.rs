@@ -1,26 +1,26 @@
-//! Rows of the models: binning, many small jobs, one large one, prediction.
+//! Rows for the models: binning, many small jobs, one large one, prediction.
 
-use super::measure::{Bench, Compared, Row, Work};
+use super::measure::{Bench, Comparison, Row, Work};
 use super::sizes::{FULL, MAX_DEPTH, Sizes, of};
 use super::{Data, bits};
 use crate::bars::Panel;
 use crate::boost::device::{self, Plan, bin_on};
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, PredictJob, Table};
 use crate::engine::{Compute, Device};
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::features::{self, COUNT};
 use crate::text::thousands;
 
-/// What is compared before the rows: models, and rows and rounds of each.
+/// Models of the comparison, and the rows and rounds of each.
 const FEW: usize = 2;
 const FEW_ROWS: usize = 400;
 const FEW_ROUNDS: u32 = 5;
-/// More rows than one block takes.
+/// The same for the large job: more rows than one block takes.
 const SLICE_OF_LARGE_ROWS: usize = 5000;
 const SLICE_OF_LARGE_ROUNDS: u32 = 2;
 
-/// Bins and codes of the rows of all small jobs, each by itself.
-pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failure> {
+/// Bins and codes of the rows of all small jobs, per job.
+pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, CommandFailure> {
     let jobs = small_jobs(data, sizes);
     let table = table(data);
     let cells = jobs.iter().map(|job| job.train.len() * COUNT).sum::<usize>();
@@ -30,7 +30,7 @@ pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failur
             "cuts and codes of {} sets of {} rows × {COUNT} features{}",
             of(jobs.len(), FULL.jobs),
             of(sizes.job_rows, FULL.job_rows),
-            by(bench, &jobs[0])
+            left_to_cpu(bench, &jobs[0])
         ),
         unit: "values",
         items: cells as u64,
@@ -38,17 +38,17 @@ pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failur
     };
     let compare = || {
         let few = first(&jobs);
-        let wanted = bench.reference(|| bin_on(&Compute::cpu(), table, few))??;
-        let found = bin_on(bench.compute, table, few)?;
-        // Their codes are compared by the forests that are made of them, in the rows below.
+        let expected = bench.reference(|| bin_on(&Compute::cpu(), table, few))??;
+        let actual = bin_on(bench.compute, table, few)?;
+        // The codes are compared in the rows below, through the forests trained on them.
         let slice = format!("cuts of {} sets", few.len());
-        Ok(Compared { slice, found: bits::cuts(&found), wanted: bits::cuts(&wanted) })
+        Ok(Comparison { slice, actual: bits::cuts(&actual), expected: bits::cuts(&expected) })
     };
     bench.row(work, compare, |_| Ok(bin_on(bench.compute, table, &jobs)?))
 }
 
-/// Many jobs, each for a block of its own; their forests, for [`predict`].
-pub fn many(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<(Row, Vec<Forest>), Failure> {
+/// Many jobs, each for one block. Also returns their forests, for [`predict`].
+pub fn many(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<(Row, Vec<Forest>), CommandFailure> {
     let jobs = small_jobs(data, sizes);
     let mut forests = Vec::new();
     let work = Work {
@@ -58,7 +58,7 @@ pub fn many(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<(Row, Vec<F
             of(jobs.len(), FULL.jobs),
             of(sizes.job_rows, FULL.job_rows),
             of(sizes.job_rounds as usize, FULL.job_rounds as usize),
-            by(bench, &jobs[0])
+            left_to_cpu(bench, &jobs[0])
         ),
         unit: "models",
         items: jobs.len() as u64,
@@ -67,23 +67,23 @@ pub fn many(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<(Row, Vec<F
     let few: Vec<BoostJob> = first(&jobs).iter().map(|job| cut(job, FEW_ROWS, FEW_ROUNDS)).collect();
     let row = bench.row(
         work,
-        || compared(bench, data, &few),
-        // The round before gives way after its time, not within.
-        |_| Ok(std::mem::replace(&mut forests, trained(bench.compute, data, &jobs)?)),
+        || compare(bench, data, &few),
+        // Returns the forests of the previous round, so that dropping them is not timed.
+        |_| Ok(std::mem::replace(&mut forests, train(bench.compute, data, &jobs)?)),
     )?;
     Ok((row, forests))
 }
 
-/// Forests as those of [`many`], as few as [`predict`] asks for.
-pub fn some(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Vec<Forest>, Failure> {
+/// Forests like those of [`many`], only as many as [`predict`] needs.
+pub fn some(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Vec<Forest>, CommandFailure> {
     let jobs = small_jobs(data, sizes);
-    trained(bench.compute, data, &jobs[..jobs.len().min(sizes.predict_models)])
+    train(bench.compute, data, &jobs[..jobs.len().min(sizes.predict_models)])
 }
 
-/// One job that has more rows than a block can hold.
-pub fn large(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failure> {
+/// One job with more rows than one block can hold.
+pub fn large(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, CommandFailure> {
     let panel = &data.panel;
-    // Every bar of every symbol but its last, which has no next one.
+    // All bars but each symbol's last one: a label needs the next bar.
     let rows = (0..panel.symbols.len()).flat_map(|symbol| (0..panel.bars - 1).map(move |bar| (symbol, bar)));
     let job = job(data, "large", rows.take(sizes.large_rows), sizes.large_rounds);
     let work = Work {
@@ -92,7 +92,7 @@ pub fn large(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failu
             "1 job of {} rows × {COUNT} features, {} rounds, depth {MAX_DEPTH}{}",
             of(sizes.large_rows, FULL.large_rows),
             of(sizes.large_rounds as usize, FULL.large_rounds as usize),
-            by(bench, &job)
+            left_to_cpu(bench, &job)
         ),
         unit: "rows × rounds",
         items: sizes.large_rows as u64 * u64::from(sizes.large_rounds),
@@ -100,11 +100,11 @@ pub fn large(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Failu
     };
     let few = [cut(&job, SLICE_OF_LARGE_ROWS, SLICE_OF_LARGE_ROUNDS)];
     let jobs = [job];
-    bench.row(work, || compared(bench, data, &few), |_| trained(bench.compute, data, &jobs))
+    bench.row(work, || compare(bench, data, &few), |_| train(bench.compute, data, &jobs))
 }
 
-/// What forests of [`many`] say of many rows each.
-pub fn predict(bench: &Bench<'_>, data: &Data, sizes: &Sizes, forests: &[Forest]) -> Result<Row, Failure> {
+/// Raw scores of the forests of [`many`], for many rows each.
+pub fn predict(bench: &Bench<'_>, data: &Data, sizes: &Sizes, forests: &[Forest]) -> Result<Row, CommandFailure> {
     let table = table(data);
     let rows: Vec<u32> = (0..table.rows().min(sizes.predict_rows) as u32).collect();
     let forests = &forests[..forests.len().min(sizes.predict_models)];
@@ -125,10 +125,10 @@ pub fn predict(bench: &Bench<'_>, data: &Data, sizes: &Sizes, forests: &[Forest]
     let compare = || {
         let some = &rows[..rows.len().min(SLICE_OF_LARGE_ROWS)];
         let few: Vec<PredictJob<'_>> = forests.iter().take(FEW).map(|f| PredictJob { forest: f, rows: some }).collect();
-        let wanted = bench.reference(|| boost::raw_scores(table, &few))?;
-        let found = device::raw_scores_on(bench.compute, table, &few)?;
+        let expected = bench.reference(|| boost::raw_scores(table, &few))?;
+        let actual = device::raw_scores_on(bench.compute, table, &few)?;
         let slice = format!("{} models × {} rows", few.len(), thousands(some.len() as u64));
-        Ok(Compared { slice, found: bits::f64s(&found.concat()), wanted: bits::f64s(&wanted.concat()) })
+        Ok(Comparison { slice, actual: bits::f64s(&actual.concat()), expected: bits::f64s(&expected.concat()) })
     };
     bench.row(work, compare, |_| Ok(device::raw_scores_on(bench.compute, table, &jobs)?))
 }
@@ -141,15 +141,15 @@ fn first(jobs: &[BoostJob]) -> &[BoostJob] {
     &jobs[..jobs.len().min(FEW)]
 }
 
-/// Where the device leaves a job to the CPU, that.
-fn by(bench: &Bench<'_>, job: &BoostJob) -> String {
+/// A remark for the row if the device leaves the job to the CPU.
+fn left_to_cpu(bench: &Bench<'_>, job: &BoostJob) -> String {
     match device::plan(job, COUNT) {
         Plan::Cpu(why) if bench.compute.device() != Device::Cpu => format!("; BY THE CPU: {why}"),
         _ => String::new(),
     }
 }
 
-/// Windows of the symbols, no two the same; where one symbol gives many, they overlap.
+/// One job per window of a symbol. The windows of one symbol may overlap; no two are the same.
 fn small_jobs(data: &Data, sizes: &Sizes) -> Vec<BoostJob> {
     let (_, step) = sizes.windows();
     let one = |number: usize| {
@@ -161,7 +161,7 @@ fn small_jobs(data: &Data, sizes: &Sizes) -> Vec<BoostJob> {
     (0..sizes.jobs).map(one).collect()
 }
 
-/// Whether a symbol's next bar closes higher, learned from these symbols and bars.
+/// A job that learns from these symbols and bars whether the next bar closes higher.
 fn job(data: &Data, name: &str, rows: impl Iterator<Item = (usize, usize)>, rounds: u32) -> BoostJob {
     let Panel { bars, close, .. } = &data.panel;
     let (train, train_labels) = rows
@@ -189,19 +189,19 @@ fn cut(job: &BoostJob, rows: usize, rounds: u32) -> BoostJob {
     cut
 }
 
-fn compared(bench: &Bench<'_>, data: &Data, jobs: &[BoostJob]) -> Result<Compared, Failure> {
-    let wanted = bench.reference(|| trained(&Compute::cpu(), data, jobs))??;
-    let found = trained(bench.compute, data, jobs)?;
+fn compare(bench: &Bench<'_>, data: &Data, jobs: &[BoostJob]) -> Result<Comparison, CommandFailure> {
+    let expected = bench.reference(|| train(&Compute::cpu(), data, jobs))??;
+    let actual = train(bench.compute, data, jobs)?;
     let slice = format!(
-        "digests of forests: {} of {} rows and {} rounds",
+        "digests of {} forests of {} rows and {} rounds",
         jobs.len(),
         thousands(jobs[0].train.len() as u64),
         jobs[0].params.rounds
     );
-    Ok(Compared { slice, found: bits::forests(&found), wanted: bits::forests(&wanted) })
+    Ok(Comparison { slice, actual: bits::forests(&actual), expected: bits::forests(&expected) })
 }
 
-fn trained(compute: &Compute, data: &Data, jobs: &[BoostJob]) -> Result<Vec<Forest>, Failure> {
+fn train(compute: &Compute, data: &Data, jobs: &[BoostJob]) -> Result<Vec<Forest>, CommandFailure> {
     let (forests, _) = device::train_on(compute, table(data), &features::names(), jobs, &|| true, &|_| ())?;
     forests.into_iter().collect::<Result<Vec<_>, BoostError>>().or_exit(Code::Failed)
 }

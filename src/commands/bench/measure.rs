@@ -1,4 +1,4 @@
-//! One row of the table: equal bits first, then time.
+//! Measures one row: first compares bits, then takes the time.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,73 +7,82 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::engine::{Compute, Device, KernelTime, Stage};
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, CommandFailure};
 use crate::ui::{Step, Ui};
 
-/// Rounds at least, unless one alone takes longer than all may.
-const FEWEST_ROUNDS: usize = 3;
-const MOST_ROUNDS: usize = 1000;
+/// Minimum number of rounds, unless the first one alone takes longer than the whole measurement should.
+const MIN_ROUNDS: usize = 3;
+const MAX_ROUNDS: usize = 1000;
 
 /// What is measured.
 pub struct Work {
     pub stage: &'static str,
-    /// What is computed, with its sizes.
+    /// What is computed, with its sizes, in words.
     pub computed: String,
-    /// What is counted.
+    /// What `items` counts.
     pub unit: &'static str,
     pub items: u64,
-    /// The fewest bytes that must be read and written; none where bytes tell nothing.
+    /// The fewest bytes that must be read and written; none where memory is not the limit.
     pub bytes: Option<u64>,
 }
 
-/// The bits of a small piece of the work, by the device and by the reference.
-pub struct Compared {
+/// The bits of a small part of the work, from the device and from the reference.
+pub struct Comparison {
+    /// The part, in words.
     pub slice: String,
-    pub found: Vec<u8>,
-    pub wanted: Vec<u8>,
+    pub actual: Vec<u8>,
+    pub expected: Vec<u8>,
 }
 
-/// One stage, measured.
+/// The measurement of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
+    /// Name of the stage.
     pub stage: &'static str,
+    /// What was computed, with its sizes, in words.
     pub computed: String,
-    /// `cpu`, `emulated`, `cuda:N`.
+    /// `cpu`, `emulated` or `cuda:N`.
     pub device: String,
+    /// What `items` counts.
     pub unit: &'static str,
+    /// Items per round.
     pub items: u64,
+    /// The fewest bytes that a round must read and write; none where memory is not the limit.
     pub bytes: Option<u64>,
+    /// Rounds that were timed.
     pub rounds: usize,
-    /// Whether a round went before those that count.
+    /// Whether there was a round before those that were timed.
     pub warm: bool,
-    /// Seconds of the whole call, with the way to the device and back.
+    /// Seconds of the best whole call, transfers to the device and back included.
     pub best_s: f64,
+    /// The median of the whole calls.
     pub median_s: f64,
-    /// Seconds of the kernels alone; none on the CPU, and where the device left the work to it.
+    /// Seconds of the kernels alone in the best round; none on the CPU, and if the device left the work to it.
     pub kernels_best_s: Option<f64>,
+    /// The median of the kernels alone.
     pub kernels_median_s: Option<f64>,
-    /// Of the best whole call.
+    /// Items per second of the best whole call.
     pub items_per_s: f64,
-    /// Of the best round's kernels, on the CPU of its best call.
+    /// Bytes per second of the best round's kernels, or without kernels of the best call.
     pub bytes_per_s: Option<f64>,
-    /// `bytes_per_s` over the measured copy bandwidth.
+    /// `bytes_per_s` as a share of the measured copy bandwidth.
     pub of_copy: Option<f64>,
-    /// What was compared before anything was timed, and found equal.
+    /// What was compared, and found equal, before the measurement.
     pub equal: String,
 }
 
-/// What all rows share.
+/// What all measurements share.
 pub struct Bench<'a> {
     pub compute: &'a Compute,
     pub ui: &'a Ui,
-    /// Seconds that each row measures for.
+    /// Seconds of measurement per row.
     pub seconds: f64,
-    /// Bytes read and written a second, once they have been measured.
+    /// Bytes read and written per second by the copy, once it has been measured.
     copy_bytes_per_s: Cell<Option<f64>>,
     kernels: RefCell<BTreeMap<&'static str, KernelTime>>,
 }
 
-/// Seconds of rounds.
+/// Seconds per round.
 struct Samples {
     warm: bool,
     whole: Vec<f64>,
@@ -85,15 +94,15 @@ impl<'a> Bench<'a> {
         Self { compute, ui, seconds, copy_bytes_per_s: Cell::default(), kernels: RefCell::default() }
     }
 
-    /// What the device's bits are held against: the CPU, or where that is the device, one of its threads alone.
-    pub fn reference<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+    /// Computes the reference that the device's bits are compared with: on the CPU, or if that is the device, on one thread.
+    pub fn reference<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, CommandFailure> {
         if self.compute.device() != Device::Cpu {
             return Ok(work());
         }
         Ok(rayon::ThreadPoolBuilder::new().num_threads(1).build()?.install(work))
     }
 
-    /// Time of each kernel over all rounds that counted, longest first.
+    /// Time per kernel over all timed rounds, longest first.
     pub fn kernels(&self) -> Vec<KernelTime> {
         let mut kernels: Vec<KernelTime> = self.kernels.borrow().values().copied().collect();
         kernels.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
@@ -104,22 +113,22 @@ impl<'a> Bench<'a> {
         self.copy_bytes_per_s.get()
     }
 
-    /// From now on rows are held against this row's bytes a second.
-    pub fn limit_is(&self, row: &mut Row) {
+    /// Makes this row's bytes per second the bandwidth that later rows are compared with.
+    pub fn set_copy_bandwidth(&self, row: &mut Row) {
         self.copy_bytes_per_s.set(row.bytes_per_s);
         row.of_copy = row.bytes_per_s.map(|_| 1.0);
     }
 
-    /// Compares, then measures; what a round gives is dropped after its time was taken.
+    /// Compares, then measures. The result of a round is dropped after its time was taken.
     ///
     /// # Errors
-    /// Bits that differ: nothing is timed then. What `round` says.
+    /// Bits that differ, before anything is timed, and the errors of `compare` and `round`.
     pub fn row<T>(
         &self,
         work: Work,
-        compare: impl FnOnce() -> Result<Compared, Failure>,
-        mut round: impl FnMut(&Step) -> Result<T, Failure>,
-    ) -> Result<Row, Failure> {
+        compare: impl FnOnce() -> Result<Comparison, CommandFailure>,
+        mut round: impl FnMut(&Step) -> Result<T, CommandFailure>,
+    ) -> Result<Row, CommandFailure> {
         let step = self.ui.step(work.stage, None);
         step.note("comparing");
         let equal = self.equal(work.stage, &compare()?)?;
@@ -149,36 +158,37 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn equal(&self, stage: &str, Compared { slice, found, wanted }: &Compared) -> Result<String, Failure> {
+    fn equal(&self, stage: &str, comparison: &Comparison) -> Result<String, CommandFailure> {
+        let Comparison { slice, actual, expected } = comparison;
         let device = self.compute.device();
-        let other = if device == Device::Cpu { "one thread" } else { "the CPU" };
-        if found.is_empty() && wanted.is_empty() {
-            return Err(Failure::new(Code::Failed, format!("{stage}: {slice} has no bits that could be compared")));
+        let reference = if device == Device::Cpu { "one thread" } else { "the CPU" };
+        if actual.is_empty() && expected.is_empty() {
+            return Err(CommandFailure::new(Code::Failed, format!("{stage}: {slice}: there is nothing to compare")));
         }
-        if found == wanted {
-            return Ok(format!("{slice}: the bits of {other}"));
+        if actual == expected {
+            return Ok(format!("{slice}: the bits of {reference}"));
         }
-        let at = found.iter().zip(wanted).position(|(a, b)| a != b).unwrap_or(found.len().min(wanted.len()));
-        Err(Failure::new(
+        let at = actual.iter().zip(expected).position(|(a, b)| a != b).unwrap_or(actual.len().min(expected.len()));
+        Err(CommandFailure::new(
             Code::Failed,
             format!(
-                "{stage} on {device}: {slice} do not have the bits of {other} (byte {at} of {} and {}); nothing of it was \
-                 timed. This is a fault of the program or of the device: report it, and use --device cpu until then",
-                found.len(),
-                wanted.len()
+                "{stage} on {device}: {slice} do not have the bits of {reference} (byte {at} of {} and {}); nothing was \
+                 timed. This is a bug of the program or a fault of the device: report it, and use --device cpu meanwhile",
+                actual.len(),
+                expected.len()
             ),
         ))
     }
 
-    fn samples<T>(&self, mut round: impl FnMut() -> Result<T, Failure>) -> Result<Samples, Failure> {
+    fn samples<T>(&self, mut round: impl FnMut() -> Result<T, CommandFailure>) -> Result<Samples, CommandFailure> {
         let begin = |stage: &Stage<'_>| {
             stage.time_launches();
             Ok(())
         };
         self.compute.run("bench", begin, || ())?;
-        // What was launched before this does not count.
+        // Discards the launches before this.
         self.launches()?;
-        let mut once = || -> Result<(f64, Option<Vec<KernelTime>>), Failure> {
+        let mut once = || -> Result<(f64, Option<Vec<KernelTime>>), CommandFailure> {
             let begun = Instant::now();
             let done = round()?;
             let whole = begun.elapsed().as_secs_f64();
@@ -190,8 +200,8 @@ impl<'a> Bench<'a> {
         let warm = first.0 < self.seconds;
         if warm {
             let begun = Instant::now();
-            while rounds.len() < FEWEST_ROUNDS
-                || (begun.elapsed().as_secs_f64() < self.seconds && rounds.len() < MOST_ROUNDS)
+            while rounds.len() < MIN_ROUNDS
+                || (begun.elapsed().as_secs_f64() < self.seconds && rounds.len() < MAX_ROUNDS)
             {
                 rounds.push(once()?);
             }
@@ -200,7 +210,7 @@ impl<'a> Bench<'a> {
         }
         let kernels: Option<Vec<f64>> = rounds
             .iter()
-            // What launched nothing was left to the CPU.
+            // A round without launches was left to the CPU.
             .map(|(_, kernels)| kernels.as_ref().filter(|kernels| !kernels.is_empty()))
             .map(|kernels| kernels.map(|kernels| kernels.iter().map(|one| one.seconds).sum()))
             .collect();
@@ -214,7 +224,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Launches since the last call; none on the CPU.
-    fn launches(&self) -> Result<Option<Vec<KernelTime>>, Failure> {
+    fn launches(&self) -> Result<Option<Vec<KernelTime>>, CommandFailure> {
         Ok(self.compute.run("bench", |stage| stage.launch_times().map(Some), || None)?)
     }
 }
@@ -235,8 +245,8 @@ mod tests {
         Work { stage: "features", computed: "nothing".into(), unit: "values", items: 10, bytes: Some(20) }
     }
 
-    fn compared(found: u8) -> Result<Compared, Failure> {
-        Ok(Compared { slice: "2 symbols".into(), found: vec![1, found], wanted: vec![1, 2] })
+    fn comparison(actual: u8) -> Result<Comparison, CommandFailure> {
+        Ok(Comparison { slice: "2 symbols".into(), actual: vec![1, actual], expected: vec![1, 2] })
     }
 
     #[test]
@@ -249,38 +259,41 @@ mod tests {
             timed.set(timed.get() + 1);
             Ok(())
         };
-        let failure = bench.row(work(), || compared(3), round).unwrap_err();
+        let failure = bench.row(work(), || comparison(3), round).unwrap_err();
         assert_eq!((failure.code, timed.get()), (Code::Failed, 0));
-        let said = failure.error.to_string();
-        assert!(said.contains("features on cpu: 2 symbols do not have the bits of one thread (byte 1 of 2"), "{said}");
-        let nothing = || Ok(Compared { slice: "0 symbols".into(), found: vec![], wanted: vec![] });
+        let error = failure.error.to_string();
+        assert!(
+            error.contains("features on cpu: 2 symbols do not have the bits of one thread (byte 1 of 2"),
+            "{error}"
+        );
+        let nothing = || Ok(Comparison { slice: "0 symbols".into(), actual: vec![], expected: vec![] });
         assert!(bench.row(work(), nothing, round).is_err(), "nothing compared is not equal");
         assert_eq!(timed.get(), 0);
-        let row = bench.row(work(), || compared(2), round).unwrap();
-        // One round to warm up, which does not count.
+        let row = bench.row(work(), || comparison(2), round).unwrap();
+        // The round to warm up is not timed.
         assert!(row.rounds >= 3 && row.warm && timed.get() == row.rounds + 1);
         assert_eq!((row.equal.as_str(), row.kernels_best_s), ("2 symbols: the bits of one thread", None));
     }
 
     #[test]
-    fn a_round_longer_than_the_time_there_is_counts_alone() {
+    fn a_round_longer_than_the_measurement_is_the_only_one() {
         let compute = Compute::cpu();
         let ui = Ui::hidden();
         let bench = Bench::new(&compute, &ui, 0.0);
-        let row = bench.row(work(), || compared(2), |_| Ok(())).unwrap();
+        let row = bench.row(work(), || comparison(2), |_| Ok(())).unwrap();
         assert_eq!((row.rounds, row.warm), (1, false));
     }
 
     #[test]
-    fn rows_are_held_against_the_copy() {
+    fn rows_are_compared_with_the_copy() {
         let compute = Compute::cpu();
         let ui = Ui::hidden();
         let bench = Bench::new(&compute, &ui, 0.0);
-        let mut copy = bench.row(work(), || compared(2), |_| Ok(())).unwrap();
+        let mut copy = bench.row(work(), || comparison(2), |_| Ok(())).unwrap();
         assert_eq!(copy.of_copy, None);
         (copy.bytes_per_s, copy.bytes) = (Some(1e3), Some(1));
-        bench.limit_is(&mut copy);
-        let row = bench.row(work(), || compared(2), |_| Ok(())).unwrap();
+        bench.set_copy_bandwidth(&mut copy);
+        let row = bench.row(work(), || comparison(2), |_| Ok(())).unwrap();
         assert_eq!(copy.of_copy, Some(1.0));
         assert_eq!(row.of_copy, Some(20.0 / row.best_s / 1e3));
     }
@@ -293,9 +306,9 @@ mod tests {
 
     #[cfg(feature = "emulated")]
     #[test]
-    fn the_device_s_kernels_are_told_apart_from_the_whole_call() {
+    fn the_kernels_are_timed_apart_from_the_whole_call() {
         let engine = crate::engine::Engine::emulated(7, 1 << 30).unwrap();
-        let compute = Compute::on(engine, false);
+        let compute = Compute::with_engine(engine, false);
         let ui = Ui::hidden();
         let bench = Bench::new(&compute, &ui, 0.0);
         let round = |_: &Step| {
@@ -309,9 +322,9 @@ mod tests {
             assert_eq!(compute.run("bench", copied, Vec::new)?, [1_u32; 1000]);
             Ok(())
         };
-        let row = bench.row(work(), || compared(2), round).unwrap();
+        let row = bench.row(work(), || comparison(2), round).unwrap();
         let kernels = row.kernels_best_s.unwrap();
-        // The sleep is part of the call alone, however busy the machine is.
+        // Only the whole call includes the sleep, however busy the machine is.
         assert!(kernels > 0.0 && row.best_s - kernels >= 0.02, "{row:?}");
         let found = bench.kernels();
         assert_eq!((found.len(), found[0].kernel, found[0].launches), (1, "copy", 1));

@@ -1,12 +1,13 @@
-//! The table as text and as Markdown.
+//! The measurements as text and as Markdown.
 
 use super::Report;
 use super::measure::Row;
 
+/// Column names.
 pub const HEADING: [&str; 10] =
     ["stage", "computed", "device", "rate", "memory", "of copy", "best", "median", "kernels alone", "equal first"];
 
-/// One line a row, under [`HEADING`].
+/// The rows, with the columns of [`HEADING`].
 pub fn rows(report: &Report) -> Vec<Vec<String>> {
     report.rows.iter().map(cells).collect()
 }
@@ -29,36 +30,36 @@ fn cells(row: &Row) -> Vec<String> {
     ]
 }
 
-/// What stands above the table.
+/// The lines above the table.
 pub fn heading(report: &Report) -> Vec<String> {
     vec![
-        "SIMULATED MARKET: every figure is of made-up candles (seeded).".to_owned(),
-        format!("{}, commit {}", report.engine, report.commit),
+        "SIMULATED MARKET: all candles are invented, from the seed.".to_owned(),
+        format!("{}, commit {}", report.hardware, report.commit),
         format!(
-            "Load of the machine {:.1} before and {:.1} after; each row measures for {} s{}.",
+            "Load of the machine: {:.1} before, {:.1} after. Each row was measured for {} s{}.",
             report.load_before,
             report.load_after,
             report.seconds,
-            if report.quick { ", QUICK sizes: these figures only show that everything works" } else { "" }
+            if report.quick { ", with QUICK sizes: they only show that everything works" } else { "" }
         ),
     ]
 }
 
-/// What stands below it.
+/// The lines below the table.
 pub fn remarks(report: &Report) -> Vec<String> {
-    let mut said = vec![
-        "'72 of 4,096': 72 here, 4,096 in the full size, which a GPU gets. Rates are of the best whole call, with the way to \
-         the device and back. Memory: the fewest bytes read and written, over the kernels' best time alone where there are \
-         kernels; 'of copy' is its share of the copy measured first."
+    let mut remarks = vec![
+        "'72 of 4,096': 72 here, 4,096 in the full size, which a GPU gets. Rates are of the best whole call, transfers to \
+         the device and back included. Memory: the fewest bytes that must be read and written, divided by the kernels' best \
+         time alone if there are kernels; 'of copy' is its share of the copy measured first."
             .to_owned(),
     ];
     if !report.kernels.is_empty() {
-        let named = report.kernels.iter().take(8);
-        let told: Vec<String> =
-            named.map(|one| format!("{} {} in {}", one.kernel, time(one.seconds), one.launches)).collect();
-        said.push(format!("Kernels by time over all rounds (launches): {}.", told.join(", ")));
+        let longest = report.kernels.iter().take(8);
+        let kernels: Vec<String> =
+            longest.map(|one| format!("{} {} in {}", one.kernel, time(one.seconds), one.launches)).collect();
+        remarks.push(format!("Kernels by time over all rounds (launches): {}.", kernels.join(", ")));
     }
-    said
+    remarks
 }
 
 /// Heading, table and remarks as Markdown.
@@ -78,7 +79,7 @@ pub fn markdown(report: &Report) -> String {
     text
 }
 
-/// Three digits and a unit's prefix, as in `1.39 G`.
+/// Three digits and the prefix of a unit, as in `1.39 G`.
 fn scaled(number: f64) -> String {
     let (value, prefix) = match number {
         n if n >= 999.5e9 => (n / 1e12, " T"),
@@ -110,8 +111,8 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits_and_a_prefix() {
-        let told: Vec<_> = [0.5, 49.4, 1412.0, 12_345.0, 1_392_600_000.0, 4.2e12].map(scaled).into();
-        assert_eq!(told, ["0.50", "49.4", "1412", "12.3 k", "1.39 G", "4.20 T"]);
+        let texts: Vec<_> = [0.5, 49.4, 1412.0, 12_345.0, 1_392_600_000.0, 4.2e12].map(scaled).into();
+        assert_eq!(texts, ["0.50", "49.4", "1412", "12.3 k", "1.39 G", "4.20 T"]);
         let times: Vec<_> = [2e-6, 0.0123, 1.5, 75.0].map(time).into();
         assert_eq!(times, ["2.0 µs", "12.3 ms", "1.50 s", "1 min 15 s"]);
     }

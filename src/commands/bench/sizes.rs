@@ -1,17 +1,16 @@
-//! How much work each row does: a whole night's on a GPU, as much as ends in minutes elsewhere.
+//! How much work each stage gets: that of a whole night on a GPU, elsewhere what takes minutes.
 
 use serde::Serialize;
 
-use super::Part;
+use super::Stage;
 use crate::engine::Device;
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, CommandFailure};
 
-/// Levels of the trees of the boosting rows.
+/// Depth of the trees.
 pub const MAX_DEPTH: u32 = 6;
-/// Bars of a day.
-const HOURS_A_DAY: usize = 24;
+const HOURS_PER_DAY: usize = 24;
 
-/// Sizes of all rows.
+/// Sizes of all stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sizes {
     /// Symbols of the simulated market.
@@ -20,26 +19,27 @@ pub struct Sizes {
     pub days: u32,
     /// Small boosting jobs.
     pub jobs: usize,
-    /// Training rows of each.
+    /// Training rows of each small job.
     pub job_rows: usize,
-    /// Trees of each.
+    /// Trees of each small job.
     pub job_rounds: u32,
-    /// Training rows of the one large boosting job.
+    /// Training rows of the large boosting job.
     pub large_rows: usize,
+    /// Trees of the large boosting job.
     pub large_rounds: u32,
     /// Models that predict.
     pub predict_models: usize,
     /// Rows that each of them predicts.
     pub predict_rows: usize,
-    /// Configurations of signals and rules that are traded.
+    /// Configurations of signals and rules to trade.
     pub configurations: usize,
     /// Symbols of the whole walk-forward.
     pub train_symbols: usize,
-    /// Bytes that are copied to measure the bandwidth.
+    /// Bytes copied to measure the bandwidth.
     pub copy_bytes: usize,
 }
 
-/// What a GPU is measured on.
+/// The full sizes, which a GPU gets.
 pub const FULL: Sizes = Sizes {
     symbols: 500,
     days: 365,
@@ -56,7 +56,7 @@ pub const FULL: Sizes = Sizes {
 };
 
 impl Sizes {
-    /// The sizes for a device; `quick` ones show that everything works, and little more.
+    /// The sizes for a device. The `quick` ones only show that everything works.
     pub fn of(device: Device, quick: bool) -> Self {
         let few_days = if quick { 160 } else { FULL.days };
         match device {
@@ -103,34 +103,36 @@ impl Sizes {
         }
     }
 
-    /// Bars of each symbol.
+    /// Bars per symbol.
     pub fn bars(&self) -> usize {
-        self.days as usize * HOURS_A_DAY
+        self.days as usize * HOURS_PER_DAY
     }
 
-    /// Small jobs that one symbol must give, and bars from the start of one to the start of the next.
+    /// Small jobs per symbol, and bars from the start of one job's window to the next.
     pub fn windows(&self) -> (usize, usize) {
-        let a_symbol = self.jobs.div_ceil(self.symbols.max(1)).max(1);
-        (a_symbol, (self.bars().saturating_sub(1 + self.job_rows)) / a_symbol)
+        let per_symbol = self.jobs.div_ceil(self.symbols.max(1)).max(1);
+        (per_symbol, (self.bars().saturating_sub(1 + self.job_rows)) / per_symbol)
     }
 
+    /// Checks that the market is large enough for these stages.
+    ///
     /// # Errors
-    /// Exit code 2 where the market is too small for the jobs of these rows of the table.
-    pub fn check(&self, parts: &[Part]) -> Result<(), Failure> {
-        let usage = |message: String| Err(Failure::new(Code::Usage, message));
-        let (a_symbol, step) = self.windows();
-        let windows = [Part::Bins, Part::Boost, Part::Predict];
-        if step == 0 && parts.iter().any(|part| windows.contains(part)) {
+    /// Exit code 2 if it is not.
+    pub fn check(&self, stages: &[Stage]) -> Result<(), CommandFailure> {
+        let usage = |message: String| Err(CommandFailure::new(Code::Usage, message));
+        let (per_symbol, step) = self.windows();
+        let windowed = [Stage::Bins, Stage::Boost, Stage::Predict];
+        if step == 0 && stages.iter().any(|stage| windowed.contains(stage)) {
             return usage(format!(
-                "{} symbols of {} days have no {a_symbol} windows of {} rows each: give more --symbols or --days, or fewer \
-                 --jobs or --rows",
+                "{} symbols of {} days are too few for {per_symbol} windows of {} rows per symbol: give more --symbols or \
+                 --days, or fewer --jobs or --rows",
                 self.symbols, self.days, self.job_rows
             ));
         }
         let rows = self.symbols * (self.bars() - 1);
-        if self.large_rows > rows && parts.contains(&Part::Large) {
+        if self.large_rows > rows && stages.contains(&Stage::Large) {
             return usage(format!(
-                "--large-rows {} is more than the {rows} rows of {} symbols × {} days: give more of these",
+                "--large-rows {} is more than the {rows} rows of {} symbols × {} days: give more --symbols or --days",
                 self.large_rows, self.symbols, self.days
             ));
         }
@@ -138,7 +140,7 @@ impl Sizes {
     }
 }
 
-/// A number, and where the full size has more, how many: `72 of 4,096`.
+/// A number, and the full size if that is larger: `72 of 4,096`.
 pub fn of(actual: usize, full: usize) -> String {
     let text = |n: usize| crate::text::thousands(n as u64);
     if actual >= full { text(actual) } else { format!("{} of {}", text(actual), text(full)) }
@@ -153,16 +155,16 @@ mod tests {
         for device in [Device::Cpu, Device::Emulated, Device::Cuda(0)] {
             for quick in [false, true] {
                 let sizes = Sizes::of(device, quick);
-                sizes.check(&Part::ALL).unwrap();
-                let (a_symbol, step) = sizes.windows();
-                assert!(a_symbol * sizes.symbols >= sizes.jobs);
-                assert!((a_symbol - 1) * step + sizes.job_rows < sizes.bars(), "{device} {quick}");
+                sizes.check(&Stage::ALL).unwrap();
+                let (per_symbol, step) = sizes.windows();
+                assert!(per_symbol * sizes.symbols >= sizes.jobs);
+                assert!((per_symbol - 1) * step + sizes.job_rows < sizes.bars(), "{device} {quick}");
             }
         }
-        assert!(Sizes { days: 120, ..FULL }.check(&Part::ALL).unwrap_err().error.to_string().contains("--days"));
+        assert!(Sizes { days: 120, ..FULL }.check(&Stage::ALL).unwrap_err().error.to_string().contains("--days"));
         assert!(
             Sizes { large_rows: 5_000_000, ..FULL }
-                .check(&Part::ALL)
+                .check(&Stage::ALL)
                 .unwrap_err()
                 .error
                 .to_string()
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_smaller_size_says_what_the_full_one_is() {
+    fn a_smaller_size_names_the_full_one() {
         assert_eq!(of(72, 4096), "72 of 4,096");
         assert_eq!((of(2880, 2880), of(500, 40)), ("2,880".to_owned(), "500".to_owned()));
     }

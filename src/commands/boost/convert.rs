@@ -4,23 +4,23 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::files::write_atomic;
 use crate::models::{load_forest, to_lightgbm, to_xgboost};
 
-/// Writes a model as LightGBM's text (`.txt`) or XGBoost's JSON (`.json`).
+/// Writes a model in LightGBM's text format (`.txt`) or XGBoost's JSON (`.json`).
 ///
 /// # Errors
-/// A model that cannot be read, and an ending that names no format.
-pub fn convert(model: &Path, head: Option<&str>, out: &Path) -> Result<Value, Failure> {
+/// A model that cannot be read, and a file name with another extension.
+pub fn convert(model: &Path, head: Option<&str>, out: &Path) -> Result<Value, CommandFailure> {
     let forest = load_forest(model, head).or_exit(Code::BadData)?;
     let ending = out.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let (format, text) = match ending {
         "txt" => ("LightGBM", to_lightgbm(&forest, &json!({}))),
         "json" => ("XGBoost", to_xgboost(&forest).or_exit(Code::BadData)?),
         _ => {
-            let message = format!("{}: name it .txt for LightGBM or .json for XGBoost", out.display());
-            return Err(Failure::new(Code::Usage, message));
+            let message = format!("{}: end the name in .txt for LightGBM or .json for XGBoost", out.display());
+            return Err(CommandFailure::new(Code::Usage, message));
         }
     };
     write_atomic(out, text.as_bytes())?;

@@ -5,71 +5,83 @@ use std::path::PathBuf;
 use crate::polars::prelude::*;
 use serde::Serialize;
 
-use super::learnable::{Columns, Learnable, feature_values};
-use crate::boost::{self, BoostJob, BoostParams, Permuted, Table};
+use super::learnable::{Columns, LabelledTable, feature_values};
+use crate::boost::{self, BoostJob, BoostParams, PermutationImportance, Table};
 use crate::commands::table;
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::models::load_forest;
 
-/// What `boost importance` is asked for.
+/// The arguments of `boost importance`.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct ImportanceRequest {
+    /// Model file (`.txt` or `.pkl`).
     pub model: PathBuf,
+    /// Head of a `.pkl`; none for its main one.
     pub head: Option<String>,
+    /// Table to compute SHAP values and permutation importance on.
     pub table: Option<PathBuf>,
-    /// Only with a table.
+    /// Column that the model predicts; only with a table.
     pub target: Option<String>,
+    /// Column with the weight of each row; only with a target.
     pub weight: Option<String>,
+    /// Shuffles per feature, at least 1.
     pub repeats: u32,
+    /// Seed of every shuffle.
     pub seed: u64,
+    /// Where the ranking is written as a table.
     pub out: Option<PathBuf>,
 }
 
 /// A model's features, those with the greatest gain first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ranking {
+    /// Trees of the model.
     pub trees: usize,
     /// Rows of the table; none without one.
     pub rows: Option<usize>,
-    pub features: Vec<Ranked>,
+    /// The features.
+    pub features: Vec<FeatureRank>,
 }
 
 /// How much a model relies on a feature.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Ranked {
+pub struct FeatureRank {
+    /// Name of the feature.
     pub feature: String,
-    /// Share of all gain.
+    /// Share of the total gain.
     pub gain: f64,
+    /// Number of splits.
     pub splits: u64,
-    /// Mean size of what the feature adds to the raw score; with a table.
+    /// Mean absolute SHAP value, in units of the raw score; with a table.
     pub shap: Option<f64>,
-    /// How much the loss rises when the feature is shuffled, and the deviation over the repeats; with a target.
+    /// Mean increase of the loss when the feature is shuffled; with a target.
     pub permutation: Option<f64>,
+    /// Standard deviation of that increase over the repeats.
     pub permutation_deviation: Option<f64>,
 }
 
 /// Ranks a model's features.
 ///
 /// # Errors
-/// Models and tables that cannot be read, and labels that are none of the model's.
-pub fn importance(asked: &Asked) -> Result<Ranking, Failure> {
-    let forest = load_forest(&asked.model, asked.head.as_deref()).or_exit(Code::BadData)?;
+/// Models and tables that cannot be read, and labels that do not fit the model's objective.
+pub fn importance(request: &ImportanceRequest) -> Result<Ranking, CommandFailure> {
+    let forest = load_forest(&request.model, request.head.as_deref()).or_exit(Code::BadData)?;
     let (mut shap, mut permuted, mut rows) = (None, None, None);
-    if let Some(path) = &asked.table {
+    if let Some(path) = &request.table {
         let given = table::read(path).or_exit(Code::BadData)?;
         let values = feature_values(&given, &forest.features)?;
         let view = Table { values: &values, features: forest.features.len() };
         let all: Vec<u32> = (0..view.rows() as u32).collect();
         if all.is_empty() {
-            return Err(Failure::new(Code::BadData, format!("{}: the table has no rows", path.display())));
+            return Err(CommandFailure::new(Code::BadData, format!("{}: the table has no rows", path.display())));
         }
         rows = Some(all.len());
         let contributions = boost::contributions(&forest, view, &all);
         let classes = forest.objective.trees_per_round();
-        shap = Some(boost::mean_absolute(&contributions, classes, forest.features.len()));
-        if let Some(target) = &asked.target {
-            let columns = Columns { target: target.clone(), group: None, weight: asked.weight.clone() };
-            let Learnable { labels, weights, .. } = Learnable::new(&given, &columns, Some(&forest.features))?;
+        shap = Some(boost::mean_absolute_contributions(&contributions, classes, forest.features.len()));
+        if let Some(target) = &request.target {
+            let columns = Columns { target: target.clone(), group: None, weight: request.weight.clone() };
+            let LabelledTable { labels, weights, .. } = LabelledTable::new(&given, &columns, Some(&forest.features))?;
             let job = BoostJob {
                 name: path.display().to_string(),
                 train: all.clone(),
@@ -79,22 +91,34 @@ pub fn importance(asked: &Asked) -> Result<Ranking, Failure> {
             };
             let params = BoostParams { objective: forest.objective, ..BoostParams::default() };
             job.check(&params, view).or_exit(Code::BadData)?;
-            permuted =
-                Some(boost::permutation(&forest, view, &all, &labels, &weights, asked.repeats.max(1), asked.seed));
+            permuted = Some(boost::permutation_importance(
+                &forest,
+                view,
+                &all,
+                &labels,
+                &weights,
+                request.repeats.max(1),
+                request.seed,
+            ));
         }
     }
     let ranking = ranked(&forest, rows, shap.as_deref(), permuted.as_deref());
-    if let Some(out) = &asked.out {
+    if let Some(out) = &request.out {
         table::write(out, frame(&ranking)?).or_exit(Code::Failed)?;
     }
     Ok(ranking)
 }
 
-fn ranked(forest: &boost::Forest, rows: Option<usize>, shap: Option<&[f64]>, permuted: Option<&[Permuted]>) -> Ranking {
+fn ranked(
+    forest: &boost::Forest,
+    rows: Option<usize>,
+    shap: Option<&[f64]>,
+    permuted: Option<&[PermutationImportance]>,
+) -> Ranking {
     let gain = forest.gain_importance();
     let total: f64 = gain.iter().sum();
     let splits = forest.split_importance();
-    let one = |(f, name): (usize, &String)| Ranked {
+    let one = |(f, name): (usize, &String)| FeatureRank {
         feature: name.clone(),
         gain: if total > 0.0 { gain[f] / total } else { 0.0 },
         splits: splits[f],
@@ -102,14 +126,14 @@ fn ranked(forest: &boost::Forest, rows: Option<usize>, shap: Option<&[f64]>, per
         permutation: permuted.map(|permuted| permuted[f].mean),
         permutation_deviation: permuted.map(|permuted| permuted[f].deviation),
     };
-    let mut features: Vec<Ranked> = forest.features.iter().enumerate().map(one).collect();
+    let mut features: Vec<FeatureRank> = forest.features.iter().enumerate().map(one).collect();
     features.sort_by(|a, b| b.gain.total_cmp(&a.gain).then_with(|| a.feature.cmp(&b.feature)));
     Ranking { trees: forest.trees.len(), rows, features }
 }
 
 fn frame(ranking: &Ranking) -> PolarsResult<DataFrame> {
     let all = &ranking.features;
-    let optional = |name: &str, of: fn(&Ranked) -> Option<f64>| {
+    let optional = |name: &str, of: fn(&FeatureRank) -> Option<f64>| {
         Column::new(name.into(), all.iter().map(of).collect::<Vec<Option<f64>>>())
     };
     DataFrame::new(

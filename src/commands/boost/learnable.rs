@@ -1,37 +1,40 @@
 //! A table split into features, labels, weights and groups.
 
-use crate::boost::MOST_CELLS;
+use crate::boost::MAX_CELLS;
 use crate::commands::table::{Table, is_number};
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 
-/// Which columns of a table mean what.
+/// The columns of a table that are not features.
 #[derive(Debug, Clone)]
 pub struct Columns {
+    /// The label.
     pub target: String,
+    /// One model per value of this column.
     pub group: Option<String>,
+    /// Weight of each row, 0 or more.
     pub weight: Option<String>,
 }
 
-/// Rows to learn from, or to validate on.
-pub struct Learnable {
+/// Rows to train on, or to validate on.
+pub struct LabelledTable {
     pub features: Vec<String>,
     /// `[rows × features]`.
     pub values: Vec<f32>,
     pub labels: Vec<f32>,
-    /// Empty where all rows count alike.
+    /// Empty if all rows have the same weight.
     pub weights: Vec<f32>,
-    /// One empty name where there is no group column.
+    /// Group of each row; empty names without a group column.
     pub groups: Vec<String>,
-    /// Columns that are no numbers.
+    /// Columns that are not numeric.
     pub skipped: Vec<String>,
 }
 
-impl Learnable {
-    /// Reads a table; features are its numeric columns besides target, group and weight, or those named.
+impl LabelledTable {
+    /// Reads a table. The features are those named, or all numeric columns besides target, group and weight.
     ///
     /// # Errors
     /// Columns that are missing or of the wrong type, and more cells than a job can have.
-    pub fn new(table: &Table, columns: &Columns, features: Option<&[String]>) -> Result<Self, Failure> {
+    pub fn new(table: &Table, columns: &Columns, features: Option<&[String]>) -> Result<Self, CommandFailure> {
         let labels = table.numbers(&columns.target).or_exit(Code::BadData)?;
         let groups = match &columns.group {
             Some(group) => table.texts(group).or_exit(Code::BadData)?,
@@ -52,14 +55,14 @@ impl Learnable {
         }
         let features = features.map_or(numeric, <[String]>::to_vec);
         let cells = labels.len() as u64 * features.len() as u64;
-        if cells > MOST_CELLS || labels.len() > i32::MAX as usize {
+        if cells > MAX_CELLS || labels.len() > i32::MAX as usize {
             let message = format!(
                 "{}: {} rows × {} features are too many for one table; split it",
                 table.path.display(),
                 labels.len(),
                 features.len()
             );
-            return Err(Failure::new(Code::BadData, message));
+            return Err(CommandFailure::new(Code::BadData, message));
         }
         Ok(Self {
             values: feature_values(table, &features)?,
@@ -72,8 +75,8 @@ impl Learnable {
     }
 }
 
-/// `[rows × features]` f32; infinities become the greatest finite values, null becomes NaN.
-pub fn feature_values(table: &Table, features: &[String]) -> Result<Vec<f32>, Failure> {
+/// The features as `[rows × features]` f32, row-major. Infinities become the greatest finite values, null becomes NaN.
+pub fn feature_values(table: &Table, features: &[String]) -> Result<Vec<f32>, CommandFailure> {
     let rows = table.frame.height();
     let mut values = vec![0.0; rows * features.len()];
     for (f, name) in features.iter().enumerate() {

@@ -6,92 +6,97 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::group_file;
-use super::learnable::{Columns, Learnable};
+use super::learnable::{Columns, LabelledTable};
 use crate::boost::device::Plans;
-use crate::boost::{self, BoostError, BoostJob, BoostParams, Chosen, Forest, Objective, Search};
+use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, Objective, Search, SearchOutcome};
 use crate::commands::table;
 use crate::engine::Compute;
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::files::write_atomic;
 use crate::models::to_lightgbm;
 use crate::ui::{Step, Ui};
 
-/// The objective by its name on the command line; classes are counted in the labels.
+/// The kind of label, which decides the objective.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Learns {
-    Multiclass,
-    /// Any that needs no look at the labels.
-    Known(Objective),
+pub enum LabelKind {
+    /// Classes; their number follows from the labels.
+    Classes,
+    /// The objective does not depend on the labels.
+    Fixed(Objective),
 }
 
-/// What `boost train` is asked for.
+/// The arguments of `boost train`.
 #[derive(Debug, Clone)]
 pub struct Training {
+    /// Table to train on.
     pub table: PathBuf,
+    /// Table to validate on.
     pub valid: Option<PathBuf>,
+    /// The columns that are not features.
     pub columns: Columns,
-    pub learns: Learns,
-    /// The objective and the constraints in it are filled in from the table.
+    /// The kind of label.
+    pub labels: LabelKind,
+    /// Hyperparameters. The objective and the constraints are filled in later, from the table.
     pub params: BoostParams,
     /// Feature and direction (1, −1) of each constraint.
     pub monotone: Vec<(String, i8)>,
-    /// Configurations of a search; 0 or 1 does not search.
+    /// Configurations of a search; 0 and 1 do not search.
     pub search: usize,
     /// A file, or with a group column a folder of `{value}.txt`.
     pub out: PathBuf,
 }
 
-/// Trains one model, or one for every value of the group column in one batch, and writes LightGBM's text.
+/// Trains one model, or one per value of the group column in one batch, and writes them in LightGBM's text format.
 ///
 /// # Errors
-/// Tables or labels that cannot be learned from (3), parameters out of range (2), a device that fails (1); with a group the
-/// models that could be trained are written all the same (4).
-pub fn train(asked: &Training, compute: &Compute, ui: &Ui) -> Result<Value, Failure> {
-    let Training { table: path, valid, columns, learns, .. } = asked;
+/// Tables or labels that cannot be used (3), parameters out of range (2), a device that fails (1). With a group column,
+/// if only some models could be trained, those are written (4).
+pub fn train(request: &Training, compute: &Compute, ui: &Ui) -> Result<Value, CommandFailure> {
+    let Training { table: path, valid, columns, labels, .. } = request;
     let step = ui.step("read", None);
     let table = table::read(path).or_exit(Code::BadData)?;
-    let mut learnable = Learnable::new(&table, columns, None)?;
-    let train_rows = learnable.labels.len();
+    let mut data = LabelledTable::new(&table, columns, None)?;
+    let train_rows = data.labels.len();
     if let Some(valid) = valid {
         let table = table::read(valid).or_exit(Code::BadData)?;
-        let more = Learnable::new(&table, columns, Some(&learnable.features))?;
-        learnable.values.extend(more.values);
-        learnable.labels.extend(more.labels);
-        learnable.weights.extend(more.weights);
-        learnable.groups.extend(more.groups);
+        let more = LabelledTable::new(&table, columns, Some(&data.features))?;
+        data.values.extend(more.values);
+        data.labels.extend(more.labels);
+        data.weights.extend(more.weights);
+        data.groups.extend(more.groups);
     }
-    step.note(&format!("{} rows, {} features", learnable.labels.len(), learnable.features.len()));
+    step.note(&format!("{} rows, {} features", data.labels.len(), data.features.len()));
     step.done();
-    check_numbers(asked, &learnable, train_rows)?;
-    let objective = objective(*learns, &learnable.labels).map_err(|fault| {
-        Failure::new(Code::BadData, format!("{}: target '{}' {fault}", path.display(), columns.target))
+    check_numbers(request, &data, train_rows)?;
+    let objective = objective(*labels, &data.labels).map_err(|fault| {
+        CommandFailure::new(Code::BadData, format!("{}: target '{}' {fault}", path.display(), columns.target))
     })?;
-    let monotone = constraints(&asked.monotone, &learnable.features)?;
-    let params = BoostParams { objective, monotone, ..asked.params.clone() };
+    let monotone = constraints(&request.monotone, &data.features)?;
+    let params = BoostParams { objective, monotone, ..request.params.clone() };
     params.check("boost train").or_exit(Code::Usage)?;
 
-    let jobs = jobs(asked, &learnable, train_rows, &params);
+    let jobs = jobs(request, &data, train_rows, &params);
     if jobs.is_empty() {
-        return Err(Failure::new(Code::BadData, format!("{}: the table has no rows", path.display())));
+        return Err(CommandFailure::new(Code::BadData, format!("{}: the table has no rows", path.display())));
     }
     let targets: Vec<PathBuf> = match &columns.group {
-        None => vec![asked.out.clone()],
-        Some(_) => jobs.iter().map(|job| group_file(&asked.out, &job.name)).collect::<Result<_, _>>()?,
+        None => vec![request.out.clone()],
+        Some(_) => jobs.iter().map(|job| group_file(&request.out, &job.name)).collect::<Result<_, _>>()?,
     };
-    let view = boost::Table { values: &learnable.values, features: learnable.features.len() };
-    let (jobs, found) = searched(asked, compute, &learnable, jobs, ui)?;
+    let view = boost::Table { values: &data.values, features: data.features.len() };
+    let (jobs, chosen) = search(request, compute, &data, jobs, ui)?;
     let step = ui.step("train", Some(jobs.len() as u64));
-    let told = |_: &BoostJob| step.advance(1);
-    let (trained, plans) = boost::device::train_on(compute, view, &learnable.features, &jobs, &|| true, &told)?;
+    let on_trained = |_: &BoostJob| step.advance(1);
+    let (trained, plans) = boost::device::train_on(compute, view, &data.features, &jobs, &|| true, &on_trained)?;
     note(&step, &plans);
     step.done();
     let (mut models, mut faults) = (Vec::new(), Vec::new());
-    for (((job, result), target), found) in jobs.iter().zip(trained).zip(&targets).zip(&found) {
+    for (((job, result), target), chosen) in jobs.iter().zip(trained).zip(&targets).zip(&chosen) {
         match result {
             Ok(forest) => {
                 let parameters = serde_json::to_value(&job.params)?;
                 write_atomic(target, to_lightgbm(&forest, &parameters).as_bytes())?;
-                models.push(summary(job, &forest, target, found.as_ref()));
+                models.push(summary(job, &forest, target, chosen.as_ref()));
             }
             Err(error) => faults.push(error.to_string()),
         }
@@ -100,44 +105,45 @@ pub fn train(asked: &Training, compute: &Compute, ui: &Ui) -> Result<Value, Fail
         "models": models,
         "failed": faults,
         "rows": train_rows,
-        "features": learnable.features.len(),
-        "skipped_columns": learnable.skipped,
-        "out": asked.out,
+        "features": data.features.len(),
+        "skipped_columns": data.skipped,
+        "out": request.out,
     });
     match (models.is_empty(), faults.is_empty()) {
         (_, true) => Ok(report),
-        (true, false) => Err(Failure::new(Code::BadData, faults.join("\n"))),
-        (false, false) => Err(Failure::new(Code::Partial, faults.join("\n"))),
+        (true, false) => Err(CommandFailure::new(Code::BadData, faults.join("\n"))),
+        (false, false) => Err(CommandFailure::new(Code::Partial, faults.join("\n"))),
     }
 }
 
-/// Refuses targets and weights that are missing or infinite, with the file and row that hold them.
-fn check_numbers(asked: &Training, learnable: &Learnable, train_rows: usize) -> Result<(), Failure> {
-    let place = |row: usize| match &asked.valid {
+/// Checks that no target is missing or infinite, and no weight missing, infinite or negative. The error names file and
+/// row.
+fn check_numbers(request: &Training, data: &LabelledTable, train_rows: usize) -> Result<(), CommandFailure> {
+    let locate = |row: usize| match &request.valid {
         Some(valid) if row >= train_rows => (valid, row - train_rows),
-        _ => (&asked.table, row),
+        _ => (&request.table, row),
     };
-    if let Some(row) = learnable.labels.iter().position(|label| !label.is_finite()) {
-        let (file, row) = place(row);
+    if let Some(row) = data.labels.iter().position(|label| !label.is_finite()) {
+        let (file, row) = locate(row);
         let message =
-            format!("{}: row {row}: target '{}' is missing or infinite", file.display(), asked.columns.target);
-        return Err(Failure::new(Code::BadData, message));
+            format!("{}: row {row}: target '{}' is missing or infinite", file.display(), request.columns.target);
+        return Err(CommandFailure::new(Code::BadData, message));
     }
-    if let Some(row) = learnable.weights.iter().position(|weight| !(*weight >= 0.0 && weight.is_finite())) {
-        let (file, row) = place(row);
-        let name = asked.columns.weight.as_deref().unwrap_or_default();
+    if let Some(row) = data.weights.iter().position(|weight| !(*weight >= 0.0 && weight.is_finite())) {
+        let (file, row) = locate(row);
+        let name = request.columns.weight.as_deref().unwrap_or_default();
         let message = format!("{}: row {row}: weight '{name}' must be a finite number, 0 or more", file.display());
-        return Err(Failure::new(Code::BadData, message));
+        return Err(CommandFailure::new(Code::BadData, message));
     }
     Ok(())
 }
 
-/// A job for each group, by name.
-fn jobs(asked: &Training, learnable: &Learnable, train_rows: usize, params: &BoostParams) -> Vec<BoostJob> {
+/// One job per group, in the order of their names.
+fn jobs(request: &Training, data: &LabelledTable, train_rows: usize, params: &BoostParams) -> Vec<BoostJob> {
     let mut jobs: BTreeMap<&str, BoostJob> = BTreeMap::new();
-    for (row, group) in learnable.groups.iter().enumerate() {
+    for (row, group) in data.groups.iter().enumerate() {
         let job = jobs.entry(group).or_insert_with(|| BoostJob {
-            name: if asked.columns.group.is_some() { group.clone() } else { asked.table.display().to_string() },
+            name: if request.columns.group.is_some() { group.clone() } else { request.table.display().to_string() },
             params: params.clone(),
             ..BoostJob::default()
         });
@@ -147,67 +153,71 @@ fn jobs(asked: &Training, learnable: &Learnable, train_rows: usize, params: &Boo
             (&mut job.valid, &mut job.valid_labels, &mut job.valid_weights)
         };
         rows.push(row as u32);
-        labels.push(learnable.labels[row]);
-        weights.extend(learnable.weights.get(row));
+        labels.push(data.labels[row]);
+        weights.extend(data.weights.get(row));
     }
     jobs.into_values().collect()
 }
 
-/// The jobs with the parameters that a search chose, where one is asked for, and what it found.
-fn searched(
-    asked: &Training,
+/// Searches for parameters, if the request wants that. Returns the jobs with the parameters that were chosen, and per
+/// job what the search found.
+fn search(
+    request: &Training,
     compute: &Compute,
-    learnable: &Learnable,
+    data: &LabelledTable,
     mut jobs: Vec<BoostJob>,
     ui: &Ui,
-) -> Result<(Vec<BoostJob>, Vec<Option<Chosen>>), Failure> {
-    let mut found = vec![None; jobs.len()];
-    if asked.search < 2 {
-        return Ok((jobs, found));
+) -> Result<(Vec<BoostJob>, Vec<Option<SearchOutcome>>), CommandFailure> {
+    let mut chosen = vec![None; jobs.len()];
+    if request.search < 2 {
+        return Ok((jobs, chosen));
     }
-    if asked.valid.is_none() {
-        return Err(Failure::new(Code::Usage, "--search chooses by validation rows: give a table of them by --valid"));
+    if request.valid.is_none() {
+        return Err(CommandFailure::new(
+            Code::Usage,
+            "--search needs validation rows: give a table of them with --valid",
+        ));
     }
-    let plan = Search { configurations: asked.search, seed: asked.params.seed, ..Search::default() };
+    let plan = Search { configurations: request.search, seed: request.params.seed, ..Search::default() };
     let step = ui.step("search", Some((jobs.len() * plan.models()) as u64));
-    let view = boost::Table { values: &learnable.values, features: learnable.features.len() };
+    let view = boost::Table { values: &data.values, features: data.features.len() };
     let pools: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
-    let (features, told) = (&learnable.features, || step.advance(1));
-    let (results, plans) = boost::search_on(compute, view, features, &jobs, &pools, &plan, &|| true, &told)?;
+    let (features, on_trained) = (&data.features, || step.advance(1));
+    let (results, plans) = boost::search_on(compute, view, features, &jobs, &pools, &plan, &|| true, &on_trained)?;
     note(&step, &plans);
     step.done();
-    for ((job, found), result) in jobs.iter_mut().zip(&mut found).zip(results) {
+    for ((job, chosen), result) in jobs.iter_mut().zip(&mut chosen).zip(results) {
         match result {
-            Ok(chosen) => {
-                job.params = chosen.params.clone();
-                *found = Some(chosen);
+            Ok(best) => {
+                job.params = best.params.clone();
+                *chosen = Some(best);
             }
-            // A group without validation rows keeps the parameters given; other faults are named where it is trained.
             Err(BoostError::NoValidation { .. }) => {
-                ui.say(&format!("{}: no validation rows, nothing to choose by", job.name))
+                ui.message(&format!("{}: no validation rows; it keeps the parameters given", job.name))
             }
+            // The same error comes back, and is reported, when the group is trained.
             Err(_) => {}
         }
     }
-    Ok((jobs, found))
+    Ok((jobs, chosen))
 }
 
-/// Says who trained what, where a device was asked and did not fail.
+/// Shows what a device trained and what the CPU, if a device was used.
 fn note(step: &Step, plans: &Plans) {
     if !plans.is_empty() {
         step.note(&plans.to_string());
     }
 }
 
-/// The objective that these labels, all finite, can be learned by; else why not.
-fn objective(learns: Learns, labels: &[f32]) -> Result<Objective, String> {
-    let Learns::Known(objective) = learns else {
+/// The objective for these labels, which are all finite; an error if there is none.
+fn objective(kind: LabelKind, labels: &[f32]) -> Result<Objective, String> {
+    let LabelKind::Fixed(objective) = kind else {
         let greatest = labels.iter().copied().fold(0.0, f32::max);
-        let most = boost::MOST_CLASSES;
+        let most = boost::MAX_CLASSES;
         return if !labels.is_empty() && greatest < 1.0 {
-            Err("has class 0 alone; multiclass needs at least two classes".into())
+            Err("has only class 0; multiclass needs at least two classes".into())
         } else if greatest >= most as f32 {
-            Err(format!("has class {greatest}; number the classes from 0 on, {most} at most"))
+            Err(format!("has class {greatest}; number the classes from 0, at most {most} of them"))
         } else {
             Ok(Objective::Multiclass { classes: greatest as u32 + 1 })
         };
@@ -215,23 +225,23 @@ fn objective(learns: Learns, labels: &[f32]) -> Result<Objective, String> {
     Ok(objective)
 }
 
-/// One entry a feature; none where nothing is constrained.
-fn constraints(given: &[(String, i8)], features: &[String]) -> Result<Vec<i8>, Failure> {
+/// Direction per feature (1, −1, or 0 for none); empty if nothing is constrained.
+fn constraints(given: &[(String, i8)], features: &[String]) -> Result<Vec<i8>, CommandFailure> {
     if given.is_empty() {
         return Ok(Vec::new());
     }
     let mut all = vec![0; features.len()];
     for (name, direction) in given {
-        let place = features.iter().position(|feature| feature == name).ok_or_else(|| {
-            let message = format!("--monotone names '{name}'; the features are: {}", features.join(", "));
-            Failure::new(Code::Usage, message)
+        let index = features.iter().position(|feature| feature == name).ok_or_else(|| {
+            let message = format!("--monotone: '{name}' is no feature; choose from: {}", features.join(", "));
+            CommandFailure::new(Code::Usage, message)
         })?;
-        all[place] = *direction;
+        all[index] = *direction;
     }
     Ok(all)
 }
 
-fn summary(job: &BoostJob, forest: &Forest, target: &Path, found: Option<&Chosen>) -> Value {
+fn summary(job: &BoostJob, forest: &Forest, target: &Path, chosen: Option<&SearchOutcome>) -> Value {
     let mut summary = json!({
         "name": job.name,
         "rows": job.train.len(),
@@ -241,8 +251,8 @@ fn summary(job: &BoostJob, forest: &Forest, target: &Path, found: Option<&Chosen
         "digest": forest.digest(),
         "out": target,
     });
-    if let Some(found) = found {
-        summary["search"] = json!(found);
+    if let Some(chosen) = chosen {
+        summary["search"] = json!(chosen);
     }
     summary
 }

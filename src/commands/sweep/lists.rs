@@ -1,57 +1,58 @@
-//! The lists of a grid, as the command line gives them.
+//! Parses the lists of a grid from the command line.
 
 use super::Request;
 use crate::shadow::sweep::{Grid, GridError};
 
-/// A hold without an end of its own.
+/// A hold without a limit.
 pub(super) const NO_LIMIT: usize = usize::MAX;
-/// Thresholds chosen where none are given.
-const CHOSEN: usize = 8;
+/// Thresholds that are chosen if none are given.
+const DEFAULT_THRESHOLDS: usize = 8;
 /// Most values of one list.
-const MOST: usize = 100_000;
+const MAX_VALUES: usize = 100_000;
 
 /// A list that cannot be used.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(super) enum ListError {
-    #[error("--{flag}: '{part}' is no number; give values like 1,2.5,4 or from:to:count like 1:4:7")]
+    #[error("--{flag}: '{part}' is not a number; give values like 1,2.5,4 or from:to:count like 1:4:7")]
     NotANumber { flag: &'static str, part: String },
     #[error("--{flag}: '{text}' has no count; give from:to:count, as in 1:4:7 for 1, 1.5 … 4")]
     Range { flag: &'static str, text: String },
-    #[error("--{flag}: '{part}' is no count; give a whole number from 1 to {MOST}")]
+    #[error("--{flag}: '{part}' is not a count; give a whole number from 1 to {MAX_VALUES}")]
     Count { flag: &'static str, part: String },
     #[error("--{flag}: {value} is not a whole number of bars")]
     Whole { flag: &'static str, value: f64 },
     #[error("--{0}")]
     Grid(#[from] GridError),
-    #[error("--thresholds: there is no signal at all to choose thresholds from")]
+    #[error("--thresholds: there are no signals to choose thresholds from")]
     NoSignals,
 }
 
-/// The lists of a request; thresholds may still have to be chosen.
-pub(super) struct Given {
+/// The lists of a request. Thresholds that were not given are chosen later.
+pub(super) struct Lists {
     thresholds: Option<Vec<f32>>,
     stop_atr: Vec<f64>,
     take_atr: Vec<f64>,
     max_hold: Vec<usize>,
 }
 
-pub(super) fn given(request: &Request<'_>) -> Result<Given, ListError> {
-    let thresholds = request.thresholds.map(|text| numbers("thresholds", text)).transpose()?;
-    let given = Given {
-        thresholds: thresholds.map(|list| list.into_iter().map(|value| value as f32).collect()),
-        stop_atr: numbers("stops", request.stops)?,
-        take_atr: numbers("takes", request.takes)?,
-        max_hold: holds("holds", request.holds)?,
-    };
-    // Whatever thresholds are chosen later, the other lists can be judged now.
-    let thresholds = given.thresholds.clone().unwrap_or_else(|| vec![0.0]);
-    let Given { stop_atr, take_atr, max_hold, .. } = &given;
-    Grid { thresholds, stop_atr: stop_atr.clone(), take_atr: take_atr.clone(), max_hold: max_hold.clone() }.check()?;
-    Ok(given)
-}
+impl Lists {
+    pub fn parse(request: &Request<'_>) -> Result<Self, ListError> {
+        let thresholds = request.thresholds.map(|text| numbers("thresholds", text)).transpose()?;
+        let lists = Self {
+            thresholds: thresholds.map(|list| list.into_iter().map(|value| value as f32).collect()),
+            stop_atr: numbers("stops", request.stops)?,
+            take_atr: numbers("takes", request.takes)?,
+            max_hold: holds("holds", request.holds)?,
+        };
+        // The other lists can be checked now, whatever thresholds are chosen later.
+        let thresholds = lists.thresholds.clone().unwrap_or_else(|| vec![0.0]);
+        let Self { stop_atr, take_atr, max_hold, .. } = &lists;
+        Grid { thresholds, stop_atr: stop_atr.clone(), take_atr: take_atr.clone(), max_hold: max_hold.clone() }
+            .check()?;
+        Ok(lists)
+    }
 
-impl Given {
-    /// The grid; thresholds that were not given are spread so that each leaves out an equal share of the signals.
+    /// The grid. Thresholds that were not given are chosen so that each leaves out an equal share of the signals.
     pub fn grid(self, scores: &[f32]) -> Result<Grid, ListError> {
         let thresholds = match self.thresholds {
             Some(thresholds) => thresholds,
@@ -69,7 +70,8 @@ impl Given {
 fn quantiles(scores: &[f32]) -> Vec<f32> {
     let mut sizes: Vec<f32> = scores.iter().map(|score| score.abs()).filter(|size| *size > 0.0).collect();
     sizes.sort_by(f32::total_cmp);
-    let mut chosen: Vec<f32> = (0..CHOSEN).filter_map(|part| sizes.get(part * sizes.len() / CHOSEN).copied()).collect();
+    let at = |part: usize| sizes.get(part * sizes.len() / DEFAULT_THRESHOLDS).copied();
+    let mut chosen: Vec<f32> = (0..DEFAULT_THRESHOLDS).filter_map(at).collect();
     chosen.dedup();
     chosen
 }
@@ -87,39 +89,39 @@ fn numbers(flag: &'static str, text: &str) -> Result<Vec<f64>, ListError> {
     let (from, to) = (number(from)?, number(to)?);
     let bad_count = || ListError::Count { flag, part: count.trim().to_owned() };
     let count: usize = count.trim().parse().map_err(|_| bad_count())?;
-    if !(1..=MOST).contains(&count) {
+    if !(1..=MAX_VALUES).contains(&count) {
         return Err(bad_count());
     }
     let step = if count > 1 { (to - from) / (count - 1) as f64 } else { 0.0 };
     Ok((0..count).map(|n| if n > 0 && n + 1 == count { to } else { short(from + step * n as f64) }).collect())
 }
 
-/// Without the dust of floating point: 0.3 and not 0.30000000000000004.
+/// Removes the rounding error of the last digits: 0.3 instead of 0.30000000000000004.
 fn short(value: f64) -> f64 {
     format!("{value:.9}").parse().unwrap_or(value)
 }
 
 fn holds(flag: &'static str, text: &str) -> Result<Vec<usize>, ListError> {
-    let (bounded, open) = match text.trim().strip_suffix("none") {
+    let (limited, unlimited) = match text.trim().strip_suffix("none") {
         Some("") => return Ok(vec![NO_LIMIT]),
         Some(rest) if rest.trim_end().ends_with(',') => (rest.trim_end().trim_end_matches(','), true),
         _ => (text, false),
     };
     let mut holds = Vec::new();
-    for value in numbers(flag, bounded)? {
+    for value in numbers(flag, limited)? {
         if value.is_nan() || value.fract() != 0.0 || value.abs() > 1e9 {
             return Err(ListError::Whole { flag, value });
         }
-        // Below 0 becomes 0, which the grid refuses.
+        // A negative value becomes 0, which the check of the grid reports.
         holds.push(value as usize);
     }
-    if open {
+    if unlimited {
         holds.push(NO_LIMIT);
     }
     Ok(holds)
 }
 
-/// A threshold as the decimal number that it was given as.
+/// A threshold as the decimal number that was given, without the further digits of its f32.
 pub(super) fn threshold(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
 }

@@ -1,4 +1,4 @@
-//! `sweep.html`: the surface as heat maps on one page that needs nothing else, from `templates/sweep.html`.
+//! `sweep.html`: heat maps on one self-contained page, from `templates/sweep.html`.
 
 use std::fmt::Write;
 
@@ -6,20 +6,22 @@ use askama::Template;
 
 use super::lists::{distance_text, hold_text, threshold_text};
 use super::{FEWEST_TRADES, View, row};
-use crate::shadow::sweep::{Grid, Judged};
+use crate::shadow::sweep::{Grid, SettingMetrics};
 
-/// More maps, or cells of one, than a person can take in; settings between are left to the table.
-const MOST_MAPS: (usize, usize) = (8, 6);
-const MOST_CELLS: usize = 40;
+/// Most thresholds and most holds with a heat map of their own. The other settings are only in the table.
+const MAX_MAPS: (usize, usize) = (8, 6);
+/// Most stops and most takes of one map.
+const MAX_CELLS: usize = 40;
 /// Shades on each side of 0.
 const SHADES: f64 = 5.0;
+/// Pixels of a cell, of the margin on the left, and of that below.
 const CELL: usize = 14;
 const LEFT: usize = 30;
 const FOOT: usize = 18;
 /// Settings in the list of the best.
 const SHOWN: usize = 25;
 
-/// Where the surface comes from.
+/// What was swept.
 pub(super) struct About {
     pub simulated: bool,
     pub symbols: usize,
@@ -59,30 +61,35 @@ struct Map {
     svg: String,
 }
 
-pub(super) fn render(grid: &Grid, judged: &[Judged], view: &View, about: &About) -> Result<String, askama::Error> {
+pub(super) fn render(
+    grid: &Grid,
+    judged: &[SettingMetrics],
+    view: &View,
+    about: &About,
+) -> Result<String, askama::Error> {
     let best = view.order.first().copied();
     let at = |length: usize, stride: usize| best.map_or(0, |best| best / stride % length);
     let (takes, holds) = (grid.take_atr.len(), grid.max_hold.len());
     let stops = grid.stop_atr.len();
-    let chosen = Chosen {
-        thresholds: picked(grid.thresholds.len(), MOST_MAPS.0, at(grid.thresholds.len(), stops * takes * holds)),
-        stops: picked(stops, MOST_CELLS, at(stops, takes * holds)),
-        takes: picked(takes, MOST_CELLS, at(takes, holds)),
-        holds: picked(holds, MOST_MAPS.1, at(holds, 1)),
+    let drawn = Drawn {
+        thresholds: spread(grid.thresholds.len(), MAX_MAPS.0, at(grid.thresholds.len(), stops * takes * holds)),
+        stops: spread(stops, MAX_CELLS, at(stops, takes * holds)),
+        takes: spread(takes, MAX_CELLS, at(takes, holds)),
+        holds: spread(holds, MAX_MAPS.1, at(holds, 1)),
     };
-    let shown = chosen.thresholds.len() * chosen.stops.len() * chosen.takes.len() * chosen.holds.len();
+    let shown = drawn.thresholds.len() * drawn.stops.len() * drawn.takes.len() * drawn.holds.len();
     let scale = scale(judged);
     let index = |threshold: usize, stop: usize, take: usize, hold: usize| {
         ((threshold * stops + stop) * takes + take) * holds + hold
     };
-    let rows = chosen.thresholds.iter().map(|&threshold| Maps {
+    let rows = drawn.thresholds.iter().map(|&threshold| Maps {
         threshold: threshold_text(grid.thresholds[threshold]),
-        maps: chosen
+        maps: drawn
             .holds
             .iter()
             .map(|&hold| Map {
                 hold: hold_text(grid.max_hold[hold]),
-                svg: map(grid, judged, &chosen, scale, best, &|stop, take| index(threshold, stop, take, hold)),
+                svg: map(grid, judged, &drawn, scale, best, &|stop, take| index(threshold, stop, take, hold)),
             })
             .collect(),
     });
@@ -100,33 +107,33 @@ pub(super) fn render(grid: &Grid, judged: &[Judged], view: &View, about: &About)
     page.render()
 }
 
-/// Places in each list that are drawn.
-struct Chosen {
+/// Indices into each list of the settings that are drawn.
+struct Drawn {
     thresholds: Vec<usize>,
     stops: Vec<usize>,
     takes: Vec<usize>,
     holds: Vec<usize>,
 }
 
-/// At most `most` of `length` places, evenly spread, `keep` among them.
-fn picked(length: usize, most: usize, keep: usize) -> Vec<usize> {
+/// At most `most` of `length` indices, evenly spread, with `keep` among them.
+fn spread(length: usize, most: usize, keep: usize) -> Vec<usize> {
     if length <= most {
         return (0..length).collect();
     }
-    let mut places: Vec<usize> = (0..most).map(|n| n * (length - 1) / (most - 1)).collect();
-    if let Some(nearest) = places.iter_mut().min_by_key(|place| place.abs_diff(keep)) {
+    let mut indices: Vec<usize> = (0..most).map(|n| n * (length - 1) / (most - 1)).collect();
+    if let Some(nearest) = indices.iter_mut().min_by_key(|index| index.abs_diff(keep)) {
         *nearest = keep;
     }
-    places
+    indices
 }
 
-fn counts(one: &Judged) -> bool {
+fn counts(one: &SettingMetrics) -> bool {
     one.trades >= FEWEST_TRADES
 }
 
-/// The mean trade that gets the deepest shade: that of the 95th per cent of settings by size, so that a few wild ones do not
-/// leave the rest pale.
-fn scale(judged: &[Judged]) -> f64 {
+/// The mean trade (basis points) that gets the deepest shade: the 95th percentile of its size over the settings, so that a
+/// few extreme ones do not leave the rest pale.
+fn scale(judged: &[SettingMetrics]) -> f64 {
     let mut sizes: Vec<f64> = judged.iter().filter(|one| counts(one)).map(|one| one.net_bps.abs()).collect();
     sizes.sort_by(f64::total_cmp);
     sizes.get(sizes.len() * 95 / 100).copied().filter(|size| *size > 0.0).unwrap_or(1.0)
@@ -142,21 +149,21 @@ fn shade(net_bps: f64, scale: f64) -> String {
     }
 }
 
-/// Stops upwards, takes to the right.
+/// One heat map as SVG: stops upwards, takes to the right.
 fn map(
     grid: &Grid,
-    judged: &[Judged],
-    chosen: &Chosen,
+    judged: &[SettingMetrics],
+    drawn: &Drawn,
     scale: f64,
     best: Option<usize>,
     index: &dyn Fn(usize, usize) -> usize,
 ) -> String {
-    let (across, up) = (chosen.takes.len() * CELL, chosen.stops.len() * CELL);
+    let (across, up) = (drawn.takes.len() * CELL, drawn.stops.len() * CELL);
     let (width, height) = ((LEFT + across).max(LEFT + 60), up + FOOT);
     let mut svg = format!("<svg viewBox=\"0 0 {width} {height}\" style=\"width:{width}px\" role=\"img\">");
     let mut mark = String::new();
-    for (column, &take) in chosen.takes.iter().enumerate() {
-        for (line, &stop) in chosen.stops.iter().enumerate() {
+    for (column, &take) in drawn.takes.iter().enumerate() {
+        for (line, &stop) in drawn.stops.iter().enumerate() {
             let (x, y) = (LEFT + column * CELL, up - (line + 1) * CELL);
             let at = index(stop, take);
             let one = &judged[at];
@@ -164,7 +171,7 @@ fn map(
             let _ = write!(
                 svg,
                 "<rect class=\"{}{few}\" x=\"{x}\" y=\"{y}\" width=\"13\" height=\"13\"><title>stop {}, take {} ATR: {:.2} bps \
-                 a trade, {} trades, t {:.2}</title></rect>",
+                 per trade, {} trades, t {:.2}</title></rect>",
                 shade(one.net_bps, scale),
                 distance_text(grid.stop_atr[stop]),
                 distance_text(grid.take_atr[take]),
@@ -178,13 +185,13 @@ fn map(
         }
     }
     svg.push_str(&mark);
-    let ends = |places: &[usize]| [places.first().copied(), places.last().copied()];
-    for (n, stop) in ends(&chosen.stops).into_iter().flatten().enumerate().take(chosen.stops.len()) {
+    let ends = |indices: &[usize]| [indices.first().copied(), indices.last().copied()];
+    for (n, stop) in ends(&drawn.stops).into_iter().flatten().enumerate().take(drawn.stops.len()) {
         let y = if n == 0 { up - 3 } else { 11 };
         let text = distance_text(grid.stop_atr[stop]);
         let _ = write!(svg, "<text x=\"{}\" y=\"{y}\" text-anchor=\"end\">{text}</text>", LEFT - 4);
     }
-    for (n, take) in ends(&chosen.takes).into_iter().flatten().enumerate().take(chosen.takes.len()) {
+    for (n, take) in ends(&drawn.takes).into_iter().flatten().enumerate().take(drawn.takes.len()) {
         let (x, anchor) = if n == 0 { (LEFT, "start") } else { (LEFT + across, "end") };
         let text = distance_text(grid.take_atr[take]);
         let _ = write!(svg, "<text x=\"{x}\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>", up + 12);
@@ -193,7 +200,7 @@ fn map(
     svg
 }
 
-fn tiles(grid: &Grid, judged: &[Judged], view: &View) -> Vec<Tile> {
+fn tiles(grid: &Grid, judged: &[SettingMetrics], view: &View) -> Vec<Tile> {
     let mut tiles = vec![
         Tile {
             name: "Settings tried",
@@ -212,26 +219,26 @@ fn tiles(grid: &Grid, judged: &[Judged], view: &View) -> Vec<Tile> {
             note: "of the settings that traded".to_owned(),
         },
         Tile {
-            name: "The middle setting",
+            name: "Median setting",
             value: format!("{:.1} bps", view.median_net_bps),
-            note: "net, a mean trade".to_owned(),
+            note: "mean trade, net".to_owned(),
         },
     ];
     if let Some(&best) = view.order.first() {
         tiles.push(Tile {
             name: "t of the best",
             value: format!("{:.1}", judged[best].t_statistic),
-            note: format!("about {:.1} by luck alone, were all unrelated", view.t_by_luck),
+            note: format!("luck alone gives about {:.1} if all are unrelated", view.t_by_luck),
         });
         tiles.push(Tile {
             name: "t one step away",
             value: format!("{:.1}", view.neighbours_t),
-            note: "a best that stands alone is chance".to_owned(),
+            note: "far below that of the best: chance".to_owned(),
         });
         tiles.push(Tile {
-            name: "Symbols it earned on",
+            name: "Symbols with a profit",
             value: format!("{} of {}", view.symbols_won.0, view.symbols_won.1),
-            note: "the best setting, after costs".to_owned(),
+            note: "best setting, after costs".to_owned(),
         });
     }
     tiles
@@ -242,11 +249,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_is_always_among_the_places_drawn() {
-        assert_eq!(picked(3, 8, 2), [0, 1, 2]);
+    fn the_best_setting_is_always_drawn() {
+        assert_eq!(spread(3, 8, 2), [0, 1, 2]);
         for keep in 0..100 {
-            let places = picked(100, 8, keep);
-            assert!(places.len() == 8 && places.contains(&keep) && places.is_sorted(), "{keep}: {places:?}");
+            let indices = spread(100, 8, keep);
+            assert!(indices.len() == 8 && indices.contains(&keep) && indices.is_sorted(), "{keep}: {indices:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a sweep's signals are read from.
+//! The scores from which a sweep makes its signals.
 
 use std::path::Path;
 
@@ -7,29 +7,31 @@ use crate::commands::{backtest, signals};
 use crate::decide::{self, Consensus, Opinion, expected_cost_bps};
 use crate::decide::{DecideMode, DecideParams};
 use crate::engine::Compute;
-use crate::exit::{Code, Failure, OrExit};
+use crate::exit::{Code, CommandFailure, OrExit};
 use crate::labels;
 use crate::settings::Settings;
 use crate::shadow::Rules;
 
-/// A score for each symbol and bar.
+/// A score per symbol and bar.
 pub(super) struct Scores {
-    /// `[symbols × bars]`: its sign is the side, its size what thresholds are held against; NaN says nothing.
+    /// `[symbols × bars]`, row-major. The sign is the side, thresholds are compared with the size, and NaN is no score.
     pub values: Vec<f32>,
+    /// Where the scores come from, in words.
     pub decided_by: &'static str,
     /// Columns of the given signals that a sweep does not use.
     pub unused: Vec<&'static str>,
 }
 
-/// The scores of a file, or those of whoever decides by `decide.mode`.
+/// Reads the scores from a file, or computes them as `decide.mode` demands.
 ///
-/// A model's score is how far its expected edge lies beyond expected costs, in basis points, on the side of the edge;
-/// nothing where it does not, or where the other side is as likely to win. The threshold then stands where the safety
-/// margin does in a run. Where the consensus has a say beside it, bars on which it would not trade that side say nothing.
-/// The consensus alone scores in standard deviations of its recent scores: the threshold is `decide.threshold`.
+/// The score of a model is its expected edge less the expected costs, in basis points, with the sign of the edge. There
+/// is none if the costs are higher, or if the other side is as likely to win. A threshold then takes the place of the
+/// safety margin of a run. If the consensus decides as well, there is no score for bars on which it would not trade that
+/// side. The score of the consensus alone is in standard deviations of its recent scores, and a threshold takes the place
+/// of `decide.threshold`.
 ///
 /// # Errors
-/// Bad signals, or no models; a device that fails where the CPU must not take its place.
+/// Bad signals, missing models, or a device that fails without a fallback.
 pub(super) fn scores(
     settings: &Settings,
     compute: &Compute,
@@ -38,14 +40,14 @@ pub(super) fn scores(
     workdir: &Path,
     atr: &[f64],
     rules: &Rules,
-) -> Result<Scores, Failure> {
+) -> Result<Scores, CommandFailure> {
     if let Some(path) = signals {
         let read = signals::read_scores(path, panel).or_exit(Code::BadData)?;
         let decided_by = if read.column == "score" { "given scores" } else { "given sides, each a score of 1 or -1" };
         return Ok(Scores { values: read.values, decided_by, unused: read.unused });
     }
     let mode = settings.decide.mode;
-    let decided_by = backtest::voices(mode);
+    let decided_by = backtest::decided_by(mode);
     if mode == DecideMode::Consensus {
         let deviations = DecideParams { threshold: 1.0, ..settings.decide.clone() };
         let consensus = consensus(settings, compute, &deviations, panel, atr, rules)?;
@@ -58,17 +60,20 @@ pub(super) fn scores(
     let both = mode == DecideMode::Both;
     let consensus = both.then(|| consensus(settings, compute, &settings.decide, panel, atr, rules)).transpose()?;
     let mut values = vec![f32::NAN; panel.symbols.len() * panel.bars];
-    for (symbol, bar, says) in backtest::own_predictions(compute, panel, workdir)? {
-        let Some(says) = says else { continue };
-        let beyond = says.edge_bps.abs() - expected_cost_bps(panel, symbol, bar, rules);
-        let (own, other) =
-            if says.edge_bps > 0.0 { (says.win_long, says.win_short) } else { (says.win_short, says.win_long) };
-        let allowed = consensus.as_ref().is_none_or(|consensus| {
+    for (symbol, bar, prediction) in backtest::own_predictions(compute, panel, workdir)? {
+        let Some(prediction) = prediction else { continue };
+        let is_long = prediction.edge_bps > 0.0;
+        let excess_bps = prediction.edge_bps.abs() - expected_cost_bps(panel, symbol, bar, rules);
+        let (own, other) = match is_long {
+            true => (prediction.win_long, prediction.win_short),
+            false => (prediction.win_short, prediction.win_long),
+        };
+        let is_allowed = consensus.as_ref().is_none_or(|consensus| {
             let opinion = consensus.at(symbol, bar);
-            opinion.passes() && (opinion.score > 0.0) == (says.edge_bps > 0.0)
+            opinion.passes() && (opinion.score > 0.0) == is_long
         });
-        if beyond > 0.0 && own > other && allowed {
-            values[symbol * panel.bars + bar] = if says.edge_bps > 0.0 { beyond as f32 } else { -beyond as f32 };
+        if excess_bps > 0.0 && own > other && is_allowed {
+            values[symbol * panel.bars + bar] = if is_long { excess_bps as f32 } else { -excess_bps as f32 };
         }
     }
     Ok(Scores { values, decided_by, unused: Vec::new() })
@@ -81,7 +86,7 @@ fn consensus(
     panel: &Panel,
     atr: &[f64],
     rules: &Rules,
-) -> Result<Consensus, Failure> {
+) -> Result<Consensus, CommandFailure> {
     let labels = labels::device::compute_on(compute, panel, atr, rules)?;
-    Ok(decide::deliberate(compute, panel, &labels, decide, settings.labels.horizon_bars())?.1)
+    Ok(decide::votes_and_consensus(compute, panel, &labels, decide, settings.labels.horizon_bars())?.1)
 }

@@ -12,51 +12,53 @@ use tokio::sync::OnceCell;
 use super::{MarketInfo, utc};
 use crate::bars::{Candles, DAY_MS, Timeframe};
 use crate::market::MarketError;
-use crate::market::universe::pegged;
+use crate::market::universe::is_pegged;
 use crate::settings::Settings;
 use crate::shadow::MarketType;
 
-use engine::Engines;
+use engine::ClientPool;
 
-/// Quotes whose amounts are taken as dollars.
+/// Quote currencies whose amounts count as dollars.
 const DOLLARS: &[&str] = &["USDT", "USDC", "USD", "FDUSD", "TUSD", "BUSD", "DAI", "USDP"];
 
-/// A live exchange; candles come in pages, within the exchange's rate limit, with retries.
+/// A live exchange. Candles are downloaded in pages, within the exchange's rate limit, with retries.
 #[derive(Debug)]
 pub struct Ccxt {
-    engines: Engines,
+    clients: ClientPool,
     listed: OnceCell<Value>,
     kind: MarketType,
     quote: String,
     now_ms: i64,
     concurrency: usize,
-    /// Days of history that decide whether a coin is old enough.
+    /// Days of history needed to decide whether a coin is old enough.
     age_days: i64,
     min_daily_volume_usd: f64,
 }
 
 /// How an exchange pages its candles.
 struct Paging {
+    /// Most bars per page.
     bars: i64,
-    /// The answer begins at the first bar there is, not at the time asked for: an empty one means that nothing follows.
+    /// The response starts at the first bar that exists, even if that is after the requested time. An empty response
+    /// then means that nothing follows.
     skips_ahead: bool,
 }
 
 impl Ccxt {
-    /// The exchange `market.exchange.name`; without `now_ms`, the present is the clock's.
+    /// The exchange `market.exchange.name`. Without `now_ms`, the present is the clock's.
     ///
     /// # Errors
-    /// A name that this build does not know.
+    /// An unknown exchange name.
     pub fn new(settings: &Settings, now_ms: Option<i64>) -> Result<Self, MarketError> {
         Self::at(settings, now_ms, None)
     }
 
-    /// The same, with every public address of the exchange replaced by `address`, for tests on loopback.
+    /// Like [`Ccxt::new`], with every public address of the exchange replaced by `address`, for tests on loopback.
     fn at(settings: &Settings, now_ms: Option<i64>, address: Option<&str>) -> Result<Self, MarketError> {
         let folds = &settings.folds;
         let window = f64::from(folds.train_days + folds.purge_days + folds.test_days);
         Ok(Self {
-            engines: Engines::new(&settings.market.exchange, settings.market.kind, address)?,
+            clients: ClientPool::new(&settings.market.exchange, settings.market.kind, address)?,
             listed: OnceCell::new(),
             kind: settings.market.kind,
             quote: settings.market.quote.clone(),
@@ -67,10 +69,12 @@ impl Ccxt {
         })
     }
 
+    /// The exchange's name in the settings.
     pub fn name(&self) -> &str {
-        self.engines.name()
+        self.clients.name()
     }
 
+    /// The run's present, milliseconds since 1970 UTC.
     pub fn now_ms(&self) -> i64 {
         self.now_ms
     }
@@ -82,8 +86,10 @@ impl Ccxt {
         }
     }
 
-    /// Every market of `market.type`, with its last 24 hours. The age of those that could be studied is looked up where
-    /// the exchange does not tell it: as far back as matters, hence `listed_ms` may be later than the true listing.
+    /// Every market of `market.type`, with its last 24 hours, sorted by symbol.
+    ///
+    /// If the exchange does not report listing dates, the age of the coins that could be used is looked up, but only
+    /// as far back as matters: `listed_ms` may be later than the true listing.
     ///
     /// # Errors
     /// An exchange that cannot be reached or lists nothing, after all retries.
@@ -94,7 +100,7 @@ impl Ccxt {
             MarketType::Perp => ccxt::Params::new().with_str("type", "swap").with_str("subType", "linear"),
         };
         let args = vec![Value::Null, params.into_value()];
-        let tickers = self.engines.call("reading the tickers", "fetch_tickers", args, filled_map).await?;
+        let tickers = self.clients.call("reading the tickers", "fetch_tickers", args, ticker_map).await?;
         let rows = listed.as_array().map(Vec::as_slice).unwrap_or_default();
         let mut markets: Vec<MarketInfo> = rows
             .iter()
@@ -111,14 +117,15 @@ impl Ccxt {
         Ok(markets)
     }
 
-    /// The exchange's own list of markets, which every engine needs: fetched once.
+    /// The exchange's list of markets, which every client needs; downloaded once.
     async fn listed(&self) -> Result<&Value, MarketError> {
         let fetch = || async {
-            let listed = self.engines.call("listing the markets", "fetch_markets", vec![], market_list).await?;
-            // An engine indexes its markets when it is made; thousands that are never asked for would cost seconds.
+            let listed = self.clients.call("listing the markets", "fetch_markets", vec![], market_list).await?;
+            // A client indexes its markets when it is created; indexing thousands that are never requested would take
+            // seconds.
             let rows = listed.as_array().map(Vec::as_slice).unwrap_or_default();
             let quoted = |row: &&Value| ccxt::safe_string(row, "quote", None).as_ref() == Some(&self.quote);
-            self.engines.share_markets(Value::array(rows.iter().filter(quoted).cloned().collect()));
+            self.clients.share_markets(Value::array(rows.iter().filter(quoted).cloned().collect()));
             Ok(listed)
         };
         self.listed.get_or_try_init(fetch).await
@@ -138,7 +145,7 @@ impl Ccxt {
             (Some(bid), Some(ask)) if bid > 0.0 && ask >= bid => Some(2e4 * (ask - bid) / (ask + bid)),
             _ => None,
         };
-        let told = ccxt::get_value(&ticker.raw, &Value::from("info"));
+        let info = ccxt::get_value(&ticker.raw, &Value::from("info"));
         MarketInfo {
             symbol: format!("{}-{}", market.base, market.quote),
             base: market.base.clone(),
@@ -149,32 +156,32 @@ impl Ccxt {
             history_from_ms: None,
             daily_volume_usd: quote_volume.filter(|_| DOLLARS.contains(&market.quote.as_str())),
             spread_bps: spread,
-            activity: ccxt::safe_number(&told, "count", None),
+            activity: ccxt::safe_number(&info, "count", None),
             maker_fee_bps: market.maker.map(|fee| fee * 1e4),
             taker_fee_bps: market.taker.map(|fee| fee * 1e4),
             fault: None,
         }
     }
 
-    /// Dates the first daily bar of each market that passes every other filter.
+    /// Looks up the first daily bar of each market that passes every other filter.
     async fn look_up_ages(&self, markets: &mut [MarketInfo]) {
-        let worth_it = |m: &MarketInfo| {
+        let is_candidate = |m: &MarketInfo| {
             let traded = m.daily_volume_usd.is_some_and(|volume| volume >= self.min_daily_volume_usd);
-            m.listed_ms.is_none() && m.active && m.quote == self.quote && traded && !pegged(&m.base)
+            m.listed_ms.is_none() && m.active && m.quote == self.quote && traded && !is_pegged(&m.base)
         };
-        let wanted: Vec<(usize, String)> =
-            markets.iter().enumerate().filter(|(_, m)| worth_it(m)).map(|(at, m)| (at, m.symbol.clone())).collect();
+        let undated: Vec<(usize, String)> =
+            markets.iter().enumerate().filter(|(_, m)| is_candidate(m)).map(|(at, m)| (at, m.symbol.clone())).collect();
         let look = |(at, symbol): (usize, String)| async move {
-            // One page is one request: further back than it reaches, the exact age does not matter to any filter.
+            // One page is one request; no filter needs an exact age beyond it.
             let days = self.age_days.min(self.paging().bars - 10);
             let since = (self.now_ms - days * DAY_MS).div_euclid(DAY_MS) * DAY_MS;
             (at, self.page(&symbol, Timeframe::D1, since, self.paging().bars).await, symbol)
         };
-        let found: Vec<_> = futures::stream::iter(wanted).map(look).buffer_unordered(self.concurrency).collect().await;
+        let found: Vec<_> = futures::stream::iter(undated).map(look).buffer_unordered(self.concurrency).collect().await;
         for (at, page, symbol) in found {
             match page {
                 Ok(page) => markets[at].listed_ms = page.first().map(|bar| bar.0),
-                Err(error) => tracing::warn!(symbol, "its age is unknown: {error}"),
+                Err(error) => tracing::warn!(symbol, "cannot look up the coin's age: {error}"),
             }
         }
     }
@@ -194,14 +201,14 @@ impl Ccxt {
         let end = to_ms.min(self.now_ms - step + 1);
         let paging = self.paging();
         if self.name() == "kraken" && from_ms < self.now_ms - paging.bars * step {
-            tracing::warn!(symbol, "kraken keeps the newest {} bars alone: earlier history is missing", paging.bars);
+            tracing::warn!(symbol, "kraken serves only the newest {} bars; earlier history is missing", paging.bars);
         }
         let mut out = Candles::default();
         let mut since = from_ms;
         while since < end {
             let mut page = self.page(symbol, timeframe, since, paging.bars).await?;
             if page.is_empty() && !paging.skips_ahead {
-                // Nothing tells a window without bars from a cut answer, but that two answers agree.
+                // A window without bars looks like a truncated response, so an empty page must come twice.
                 page = self.page(symbol, timeframe, since, paging.bars).await?;
             }
             for &(time, prices, volume) in &page {
@@ -218,7 +225,7 @@ impl Ccxt {
         Ok(out)
     }
 
-    /// One page of bars from `since_ms` on: times, open-high-low-close, volume.
+    /// One page of bars from `since_ms` on.
     async fn page(
         &self,
         symbol: &str,
@@ -226,48 +233,49 @@ impl Ccxt {
         since_ms: i64,
         bars: i64,
     ) -> Result<Vec<Bar>, MarketError> {
-        let known = symbol.rsplit_once('-').map(|(base, quote)| match self.kind {
+        let ccxt_symbol = symbol.rsplit_once('-').map(|(base, quote)| match self.kind {
             MarketType::Spot => format!("{base}/{quote}"),
             MarketType::Perp => format!("{base}/{quote}:{quote}"),
         });
         let unknown = || MarketError::UnknownSymbol { exchange: self.name().into(), symbol: symbol.into() };
-        let known = known.ok_or_else(unknown)?;
+        let ccxt_symbol = ccxt_symbol.ok_or_else(unknown)?;
         self.listed().await?;
         let args = vec![
-            Value::from(known),
+            Value::from(ccxt_symbol),
             Value::from(timeframe.to_string()),
             Value::Int(since_ms),
             Value::Int(bars),
             ccxt::Params::none().into_value(),
         ];
-        // An exchange that goes on from the first bar it has must have one when the market is older than two bars; an
-        // empty answer is then a fault of the line, and taking it for an end would cut the history silently.
+        // An exchange that starts at the first existing bar always has one for a market older than two bars. An empty
+        // response is then a connection error, and accepting it would silently cut the history.
         let expected = self.paging().skips_ahead && since_ms < self.now_ms - 2 * timeframe.ms();
         let what = format!("reading {symbol} {timeframe} from {}", utc(since_ms));
         let check = move |answer: Value| {
             let bars = bars_of(&answer)?;
             if bars.is_empty() && expected {
-                return Err("no candles in the answer (a suspended market, or a cut answer)".to_owned());
+                return Err("no candles in the response (suspended market or truncated response)".to_owned());
             }
             Ok(bars)
         };
-        self.engines.call(&what, "fetch_ohlcv", args, check).await
+        self.clients.call(&what, "fetch_ohlcv", args, check).await
     }
 
     fn paging(&self) -> Paging {
         match self.name() {
             "coinbase" => Paging { bars: 300, skips_ahead: false },
-            // Kraken holds the newest 720 bars of each timeframe, and always answers with them.
+            // Kraken always returns the newest 720 bars of a timeframe.
             "kraken" => Paging { bars: 720, skips_ahead: true },
             _ => Paging { bars: 1000, skips_ahead: true },
         }
     }
 }
 
+/// Open time, prices (open, high, low, close) and volume.
 type Bar = (i64, [f64; 4], f64);
 
 fn bars_of(answer: &Value) -> Result<Vec<Bar>, String> {
-    let rows = answer.as_array().ok_or_else(|| "the answer is no list of candles".to_owned())?;
+    let rows = answer.as_array().ok_or_else(|| "the response is not a list of candles".to_owned())?;
     let bar = |row: &Value| -> Option<Bar> {
         let fields = row.as_array()?;
         let number = |at: usize| fields.get(at)?.as_f64().filter(|n| n.is_finite());
@@ -275,7 +283,7 @@ fn bars_of(answer: &Value) -> Result<Vec<Bar>, String> {
         Some((fields.first()?.as_i64()?, prices, number(5)?))
     };
     let bars: Option<Vec<Bar>> = rows.iter().map(bar).collect();
-    let mut bars = bars.ok_or_else(|| "a candle in the answer lacks a number".to_owned())?;
+    let mut bars = bars.ok_or_else(|| "a candle in the response has a missing or invalid number".to_owned())?;
     bars.sort_by_key(|bar| bar.0);
     Ok(bars)
 }
@@ -283,21 +291,22 @@ fn bars_of(answer: &Value) -> Result<Vec<Bar>, String> {
 fn market_list(answer: Value) -> Result<Value, String> {
     match answer.as_array() {
         Some(rows) if !rows.is_empty() => Ok(answer),
-        _ => Err("the answer lists no markets".to_owned()),
+        _ => Err("the response lists no markets".to_owned()),
     }
 }
 
-fn filled_map(answer: Value) -> Result<Value, String> {
+fn ticker_map(answer: Value) -> Result<Value, String> {
     match answer.as_map() {
         Some(map) if !map.is_empty() => Ok(answer),
-        _ => Err("the answer holds no tickers".to_owned()),
+        _ => Err("the response holds no tickers".to_owned()),
     }
 }
 
-/// Pause before the try after `tries` failed ones: it doubles from a twentieth of the request's own time limit to half
-/// a minute, less a random part, so that many clients do not come back together.
-fn pause(tries: u32, timeout: Duration, limited: bool, random: f64) -> Duration {
-    let first = timeout.as_secs_f64() / 20.0 * if limited { 4.0 } else { 1.0 };
+/// Pause before the next try after `tries` failed ones. It doubles from a twentieth of the request timeout to 30 s;
+/// if the exchange limits the rate, from a fifth. A random part of up to half is subtracted, so that many clients do
+/// not retry at once.
+fn pause(tries: u32, timeout: Duration, rate_limited: bool, random: f64) -> Duration {
+    let first = timeout.as_secs_f64() / 20.0 * if rate_limited { 4.0 } else { 1.0 };
     let doubled = (first * f64::from(1_u32 << tries.saturating_sub(1).min(16))).min(30.0);
     Duration::from_secs_f64(doubled * (1.0 - 0.5 * random))
 }

@@ -1,4 +1,4 @@
-//! A folder of candle files taken as an exchange, so that old candles can be studied.
+//! A folder of candle files as an exchange, so that a run can use historical candles.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,10 @@ use crate::market::{MarketError, read_folder};
 use crate::settings::Settings;
 use crate::shadow::MarketType;
 
-/// One file a symbol: listed since its first bar, delisted when its last bar lies more than `market.max_gap_bars`
-/// before the newest bar of the folder, daily volume the median of 24 h of close × volume.
+/// A market with one file per symbol.
+///
+/// A symbol is listed since its first bar, and delisted if its last bar is more than `market.max_gap_bars` before the
+/// newest bar of the folder. Its daily volume is the median over whole days of the sum of close × volume.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -20,7 +22,7 @@ pub struct Folder {
     now_ms: i64,
     lookback_days: u32,
     max_gap_bars: u32,
-    /// By symbol, ascending.
+    /// Sorted by symbol.
     files: Vec<(String, Result<Candles, MarketError>)>,
 }
 
@@ -28,7 +30,7 @@ impl Folder {
     /// Reads every file of `market.exchange.path`. Without `now_ms`, the present is the end of the newest bar.
     ///
     /// # Errors
-    /// A folder that cannot be read or has no good file. A single bad file is an error of that symbol alone.
+    /// A folder that cannot be read or has no valid file. A single bad file is an error only of its symbol.
     pub fn open(settings: &Settings, now_ms: Option<i64>) -> Result<Self, MarketError> {
         let path = settings.market.exchange.path.clone();
         let timeframe = settings.market.timeframe;
@@ -36,8 +38,8 @@ impl Folder {
         let newest = files.iter().filter_map(|(_, c)| c.as_ref().ok()?.timestamp.last().copied()).max();
         let Some(newest) = newest else {
             let reason = match files.into_iter().find_map(|(_, candles)| candles.err()) {
-                Some(error) => format!("has no good candle file; the first fault: {error}"),
-                None => "has no candles at all".to_owned(),
+                Some(error) => format!("has no valid candle file; the first error: {error}"),
+                None => "has no candles".to_owned(),
             };
             return Err(MarketError::Folder { path, reason });
         };
@@ -57,31 +59,33 @@ impl Folder {
         })
     }
 
+    /// The run's present, milliseconds since 1970 UTC.
     pub fn now_ms(&self) -> i64 {
         self.now_ms
     }
 
-    /// Every symbol of the folder; one with a bad file has its fault and nothing else.
+    /// Every symbol of the folder. A symbol with a bad file has only its `fault` set.
     pub fn markets(&self) -> Vec<MarketInfo> {
         let visible = |c: &Candles| between(c, i64::MIN, i64::MAX, self.now_ms, self.timeframe);
-        let seen: Vec<Candles> = self.files.iter().map(|(_, c)| c.as_ref().map(visible).unwrap_or_default()).collect();
-        let newest = seen.iter().filter_map(|c| c.timestamp.last().copied()).max();
-        self.files.iter().zip(&seen).map(|((symbol, file), seen)| self.info(symbol, file, seen, newest)).collect()
+        let closed: Vec<Candles> =
+            self.files.iter().map(|(_, c)| c.as_ref().map(visible).unwrap_or_default()).collect();
+        let newest = closed.iter().filter_map(|c| c.timestamp.last().copied()).max();
+        self.files.iter().zip(&closed).map(|((symbol, file), closed)| self.info(symbol, file, closed, newest)).collect()
     }
 
-    /// `seen` are the rows that have closed by now, `newest` the newest bar of all files.
+    /// `closed` holds the rows that have closed by now; `newest` is the time of the newest bar of all files.
     fn info(
         &self,
         symbol: &str,
         file: &Result<Candles, MarketError>,
-        seen: &Candles,
+        closed: &Candles,
         newest: Option<i64>,
     ) -> MarketInfo {
         let (base, quote) = symbol.split_once('-').unwrap_or((symbol, ""));
-        let last = seen.timestamp.last().copied();
+        let last = closed.timestamp.last().copied();
         let end = last.map(|last| last + self.timeframe.ms());
         let longest_gap = i64::from(self.max_gap_bars) * self.timeframe.ms();
-        let (_, _, dropped) = seen.without_gaps(self.timeframe, self.max_gap_bars);
+        let (_, _, dropped) = closed.without_gaps(self.timeframe, self.max_gap_bars);
         MarketInfo {
             symbol: symbol.to_owned(),
             base: base.to_owned(),
@@ -91,12 +95,12 @@ impl Folder {
                 (Some(last), Some(newest)) => newest - last <= longest_gap,
                 _ => true,
             },
-            // Of a coin that is not listed yet, the file tells when it will be.
+            // Taken from the whole file: it also covers a coin that is listed after the present.
             listed_ms: file.as_ref().ok().and_then(|c| c.timestamp.first().copied()),
-            history_from_ms: seen.timestamp.get(dropped).copied(),
-            daily_volume_usd: end.and_then(|end| daily_volume(seen, end, self.lookback_days)),
+            history_from_ms: closed.timestamp.get(dropped).copied(),
+            daily_volume_usd: end.and_then(|end| daily_volume(closed, end, self.lookback_days)),
             spread_bps: None,
-            activity: end.and_then(|end| traded_share(seen, end, self.lookback_days)),
+            activity: end.and_then(|end| traded_share(closed, end, self.lookback_days)),
             maker_fee_bps: None,
             taker_fee_bps: None,
             fault: file.as_ref().err().map(ToString::to_string),
@@ -123,11 +127,11 @@ impl Folder {
                 Err(MarketError::UnknownSymbol { exchange: self.path.display().to_string(), symbol: symbol.into() })
             }
             Some(Ok(candles)) => Ok(between(candles, from_ms, to_ms, self.now_ms, timeframe)),
-            Some(Err(error)) => Err(again(error)),
+            Some(Err(error)) => Err(copy_of(error)),
         }
     }
 
-    /// Digest of the whole file: a changed file makes stored copies stale.
+    /// Digest of the whole file, so that a changed file invalidates stored copies.
     pub(super) fn detail(&self, symbol: &str) -> String {
         let Some(Ok(candles)) = self.file(symbol) else { return String::new() };
         let mut hash = Sha256::new();
@@ -144,8 +148,8 @@ impl Folder {
     }
 }
 
-/// The same reading error for another caller.
-fn again(error: &MarketError) -> MarketError {
+/// A copy of a read error, which cannot be cloned.
+fn copy_of(error: &MarketError) -> MarketError {
     match error {
         MarketError::Read(error) => MarketError::Read(error.clone()),
         MarketError::BadFile { path, fault } => MarketError::BadFile { path: path.clone(), fault: fault.clone() },

@@ -1,7 +1,7 @@
-//! The built-in market: seeded, needs no network, and is never mistaken for a real one.
+//! The built-in simulated market: seeded, needs no network, and is always marked as simulated.
 //!
-//! Every bar follows from the seed, the coin and the bar's own time alone, so that the same bars come back whatever range is
-//! asked for, in whatever order, on whatever machine. The model is in [`path`], the coins are in [`coins`].
+//! Every bar depends only on the seed, the coin and the bar's own time. The same bars therefore come back for any
+//! requested range, in any order, on any machine. [`path`] holds the price model, [`coins`] the coins.
 
 mod coins;
 mod path;
@@ -19,12 +19,16 @@ use crate::shadow::MarketType;
 
 use coins::Coin;
 
+/// 2023-01-01 UTC: the market's first bar.
+const EPOCH_MS: i64 = 1_672_531_200_000;
+
 /// Days over which daily volume is measured.
 const VOLUME_DAYS: u32 = 30;
-/// Days before the present that are kept in memory at least: enough for the volume of a coin delisted lately.
-const KEPT_DAYS: i64 = 130;
+/// Fewest days before the present that are cached: enough for the volume of a coin that was delisted recently.
+const CACHED_DAYS: i64 = 130;
 
-/// A market of made-up coins with a common factor, stochastic volatility, fat tails, regimes, listings and delistings.
+/// A market of invented coins with a common factor, stochastic volatility, fat tails, regimes, listings and
+/// delistings.
 #[derive(Debug)]
 pub struct Simulated {
     seed: u64,
@@ -33,18 +37,18 @@ pub struct Simulated {
     kind: MarketType,
     timeframe: Timeframe,
     now_ms: i64,
-    /// Bars from here on are kept in memory; earlier ones are made anew on every request.
-    kept_from_ms: i64,
-    kept: Mutex<HashMap<(String, Timeframe), Arc<Candles>>>,
+    /// Bars from this time on are cached; earlier ones are generated again on every request.
+    cached_from_ms: i64,
+    cache: Mutex<HashMap<(String, Timeframe), Arc<Candles>>>,
     factors: Mutex<HashMap<Timeframe, Arc<path::Factor>>>,
 }
 
 impl Simulated {
-    /// The market of `seed` and `market.simulated`; without `now_ms`, the present is the last midnight UTC.
+    /// The market of `seed` and `market.simulated`. Without `now_ms`, the present is the last midnight UTC.
     pub fn new(settings: &Settings, now_ms: Option<i64>) -> Self {
         let midnight = || chrono::Utc::now().timestamp_millis().div_euclid(DAY_MS) * DAY_MS;
         let now_ms = now_ms.unwrap_or_else(midnight);
-        let kept_days = KEPT_DAYS.max(i64::from(settings.market.lookback_days) + 10);
+        let cached_days = CACHED_DAYS.max(i64::from(settings.market.lookback_days) + 10);
         Self {
             seed: settings.seed,
             symbols: settings.market.simulated.symbols,
@@ -52,22 +56,23 @@ impl Simulated {
             kind: settings.market.kind,
             timeframe: settings.market.timeframe,
             now_ms,
-            kept_from_ms: now_ms - kept_days * DAY_MS,
-            kept: Mutex::default(),
+            cached_from_ms: now_ms - cached_days * DAY_MS,
+            cache: Mutex::default(),
             factors: Mutex::default(),
         }
     }
 
+    /// The run's present, milliseconds since 1970 UTC.
     pub fn now_ms(&self) -> i64 {
         self.now_ms
     }
 
-    /// What decides the bars besides symbol and time.
+    /// What determines the bars besides symbol and time.
     pub(super) fn detail(&self) -> String {
         format!("seed {}, edge {}", self.seed, self.edge)
     }
 
-    /// The coins listed now, and those delisted lately, by symbol.
+    /// The coins that are listed now and those delisted recently, sorted by symbol.
     pub fn markets(&self) -> Vec<MarketInfo> {
         let coins: Vec<Coin> = (0..self.symbols).filter_map(|slot| Coin::at(self.seed, slot, self.now_ms)).collect();
         let info = |coin: &Coin| {
@@ -97,7 +102,7 @@ impl Simulated {
     /// The bars of `symbol` that open in `[from_ms, to_ms)` and have closed by now.
     ///
     /// # Errors
-    /// A symbol that this market never listed.
+    /// A symbol that this market has never listed.
     pub fn candles(
         &self,
         symbol: &str,
@@ -107,7 +112,7 @@ impl Simulated {
     ) -> Result<Candles, MarketError> {
         let unknown = || MarketError::UnknownSymbol { exchange: "simulated".into(), symbol: symbol.into() };
         let coin = Coin::named(self.seed, self.symbols, symbol).ok_or_else(unknown)?;
-        if from_ms >= self.kept_from_ms {
+        if from_ms >= self.cached_from_ms {
             let candles = self.coin_candles(&coin, timeframe);
             return Ok(between(&candles, from_ms, to_ms, self.now_ms, timeframe));
         }
@@ -116,15 +121,15 @@ impl Simulated {
         Ok(between(&candles, from_ms, to_ms, self.now_ms, timeframe))
     }
 
-    /// The coin's bars that are kept.
+    /// The coin's cached bars.
     fn coin_candles(&self, coin: &Coin, timeframe: Timeframe) -> Arc<Candles> {
         let key = (coin.symbol(), timeframe);
-        if let Some(candles) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(candles) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return candles.clone();
         }
         let factor = self.factor(timeframe);
-        let candles = Arc::new(path::candles(self.world(timeframe), coin, &factor, self.kept_from_ms, self.now_ms));
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(key, candles.clone());
+        let candles = Arc::new(path::candles(self.world(timeframe), coin, &factor, self.cached_from_ms, self.now_ms));
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(key, candles.clone());
         candles
     }
 

@@ -1,4 +1,4 @@
-//! From a frame's columns, of whatever type, to candles.
+//! Converts a frame's columns, of any supported type, to candles.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::bars::{Candles, DAY_MS};
 use crate::market::ReadError;
 
 const TIME_NAMES: &[&str] = &["timestamp", "date", "datetime", "time", "open_time"];
-const TIME_KIND: &str = "date-times, whole numbers or ISO 8601 text";
+const TIME_TYPES: &str = "date-times, whole numbers or ISO 8601 text";
 
 /// The candles of a frame; `path` is for error messages.
 pub(super) fn candles(path: &Path, frame: &DataFrame) -> Result<Candles, ReadError> {
@@ -23,7 +23,7 @@ pub(super) fn candles(path: &Path, frame: &DataFrame) -> Result<Candles, ReadErr
     })
 }
 
-/// The column with the first of `names` that the frame has, in any case.
+/// The first of `names` that the frame has as a column, in any case.
 fn find<'a>(path: &Path, frame: &'a DataFrame, names: &[&str]) -> Result<&'a Column, ReadError> {
     let named = |name: &&str| frame.columns().iter().find(|c| c.name().eq_ignore_ascii_case(name));
     names.iter().find_map(named).ok_or_else(|| {
@@ -54,7 +54,7 @@ fn bad_value(path: &Path, column: &Column, row: usize, value: &str, expected: &s
 
 fn numbers(path: &Path, column: &Column) -> Result<Vec<f64>, ReadError> {
     match column.dtype() {
-        // One word among the numbers turns a whole CSV column into text: name the row it stands in.
+        // A single non-number turns a whole CSV column into text: report its row.
         DataType::String => {
             let text = column.str().map_err(|_| wrong_type(path, column, "numbers"))?;
             (0..text.len())
@@ -64,7 +64,7 @@ fn numbers(path: &Path, column: &Column) -> Result<Vec<f64>, ReadError> {
                 })
                 .collect()
         }
-        // A column without any value has no type.
+        // A column without values has no type.
         DataType::Null => Ok(vec![f64::NAN; column.len()]),
         kind if kind.is_primitive_numeric() => {
             let cast = column.cast(&DataType::Float64).map_err(|_| wrong_type(path, column, "numbers"))?;
@@ -77,7 +77,7 @@ fn numbers(path: &Path, column: &Column) -> Result<Vec<f64>, ReadError> {
 
 fn times(path: &Path, column: &Column) -> Result<Vec<i64>, ReadError> {
     if let DataType::String = column.dtype() {
-        let text = column.str().map_err(|_| wrong_type(path, column, TIME_KIND))?;
+        let text = column.str().map_err(|_| wrong_type(path, column, TIME_TYPES))?;
         return (0..text.len())
             .map(|row| {
                 let word = text.get(row).unwrap_or("missing").trim();
@@ -88,8 +88,8 @@ fn times(path: &Path, column: &Column) -> Result<Vec<i64>, ReadError> {
     if column.dtype().is_float() {
         return float_times(path, column);
     }
-    let whole = column.to_physical_repr().cast(&DataType::Int64).map_err(|_| wrong_type(path, column, TIME_KIND))?;
-    let values = whole.i64().map_err(|_| wrong_type(path, column, TIME_KIND))?;
+    let whole = column.to_physical_repr().cast(&DataType::Int64).map_err(|_| wrong_type(path, column, TIME_TYPES))?;
+    let values = whole.i64().map_err(|_| wrong_type(path, column, TIME_TYPES))?;
     let scale: Box<dyn Fn(i64) -> i64> = match column.dtype() {
         DataType::Datetime(TimeUnit::Milliseconds, _) => Box::new(|t| t),
         DataType::Datetime(TimeUnit::Microseconds, _) => Box::new(|t| t.div_euclid(1_000)),
@@ -99,7 +99,7 @@ fn times(path: &Path, column: &Column) -> Result<Vec<i64>, ReadError> {
             let unit = unit_of((0..values.len()).filter_map(|row| values.get(row)).map(i64::unsigned_abs).max());
             Box::new(move |t| unit.to_ms(t))
         }
-        _ => return Err(wrong_type(path, column, TIME_KIND)),
+        _ => return Err(wrong_type(path, column, TIME_TYPES)),
     };
     (0..values.len())
         .map(|row| values.get(row).map(&scale).ok_or_else(|| bad_value(path, column, row, "missing", "time")))
@@ -112,8 +112,9 @@ fn float_times(path: &Path, column: &Column) -> Result<Vec<i64>, ReadError> {
     let largest = values.iter().copied().filter(|t| t.is_finite()).fold(0.0, |m: f64, t| m.max(t.abs()));
     let unit = unit_of(Some(largest as u64));
     let valid = |t: f64| (t.is_finite() && t.abs() < 9e18).then(|| unit.to_ms(t as i64));
-    let one = |(row, &t): (usize, &f64)| valid(t).ok_or_else(|| bad_value(path, column, row, &t.to_string(), "time"));
-    values.iter().enumerate().map(one).collect()
+    let convert =
+        |(row, &t): (usize, &f64)| valid(t).ok_or_else(|| bad_value(path, column, row, &t.to_string(), "time"));
+    values.iter().enumerate().map(convert).collect()
 }
 
 #[derive(Clone, Copy)]
@@ -135,7 +136,8 @@ impl Unit {
     }
 }
 
-/// Numbers of our century differ a thousandfold from unit to unit: 10¹¹ seconds are the year 5138, 10¹¹ ms are 1973.
+/// The unit of a time, from the largest value of its column. Current times differ a thousandfold between units: 10¹¹
+/// seconds are the year 5138, 10¹¹ ms are 1973.
 fn unit_of(largest: Option<u64>) -> Unit {
     match largest.unwrap_or(0) {
         0..100_000_000_000 => Unit::Seconds,
@@ -145,7 +147,7 @@ fn unit_of(largest: Option<u64>) -> Unit {
     }
 }
 
-/// Milliseconds since 1970 of ISO 8601 text; UTC where it names no zone.
+/// Milliseconds since 1970 of ISO 8601 text, which is UTC if it names no zone.
 fn time_ms(text: &str) -> Option<i64> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.timestamp_millis());
@@ -170,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_in_every_usual_spelling() {
+    fn times_are_read_in_every_common_format() {
         let expected = 1_704_099_600_000; // 2024-01-01 09:00 UTC
         for text in [
             "2024-01-01T09:00:00Z",
@@ -184,12 +186,12 @@ mod tests {
         ] {
             assert_eq!(time_ms(text), Some(expected), "{text}");
         }
-        assert_eq!(time_ms("2024-01-01"), Some(expected - 9 * 3_600_000));
+        assert_eq!(time_ms("2024-01-01"), Some(expected - 9 * crate::bars::HOUR_MS));
         assert_eq!(time_ms("yesterday"), None);
     }
 
     #[test]
-    fn whole_numbers_tell_their_unit_by_their_size() {
+    fn the_unit_of_a_whole_number_follows_from_its_size() {
         let ms = 1_704_099_600_000_i64;
         for (value, largest) in
             [(ms / 1000, ms / 1000), (ms, ms), (ms * 1000, ms * 1000), (ms * 1_000_000, ms * 1_000_000)]

@@ -1,4 +1,4 @@
-//! A folder of candle files, one a symbol.
+//! A folder of candle files, one per symbol.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use super::read_candles;
 use crate::bars::{Candles, Timeframe};
 use crate::market::MarketError;
 
-const KINDS: &[&str] = &["parquet", "feather", "arrow", "ipc", "csv"];
+const EXTENSIONS: &[&str] = &["parquet", "feather", "arrow", "ipc", "csv"];
 
-/// Reads and validates every candle file of a folder, in the order of the symbols.
+/// Reads and validates every candle file of a folder, sorted by symbol.
 ///
-/// Without a timeframe, the most frequent median spacing of the files is taken. A bad file is that symbol's error;
+/// Without a timeframe, the most frequent median spacing of the files is used. A bad file is an error of its symbol;
 /// the others are still read.
 ///
 /// # Errors
 /// A folder that cannot be read, holds no candle files, or holds two of one symbol.
-#[expect(clippy::type_complexity, reason = "one result a symbol is the whole answer")]
+#[expect(clippy::type_complexity, reason = "one result per symbol is the whole result")]
 pub fn read_folder(
     folder: &Path,
     timeframe: Option<Timeframe>,
@@ -34,7 +34,7 @@ pub fn read_folder(
     let timeframe = match timeframe {
         Some(timeframe) => timeframe,
         None => usual_timeframe(read.iter().filter_map(|(_, _, candles)| candles.as_ref().ok())).ok_or_else(|| {
-            let unknown = "no file has bars at a known distance; say --set market.timeframe=1h or the like";
+            let unknown = "no file has bars at a supported spacing; give one, for example --set market.timeframe=1h";
             let faults = read.iter().filter_map(|(_, _, candles)| candles.as_ref().err()).map(ToString::to_string);
             let reason = std::iter::once(unknown.to_owned()).chain(faults).collect::<Vec<_>>().join("\n");
             MarketError::Folder { path: folder.into(), reason }
@@ -58,12 +58,12 @@ fn files(folder: &Path) -> Result<BTreeMap<String, PathBuf>, MarketError> {
         let path = entry.map_err(|error| fault(format!("cannot be listed: {error}")))?.path();
         let kind = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         let hidden = path.file_name().and_then(|n| n.to_str()).is_none_or(|name| name.starts_with('.'));
-        if hidden || !KINDS.contains(&kind.as_str()) || !path.is_file() {
+        if hidden || !EXTENSIONS.contains(&kind.as_str()) || !path.is_file() {
             continue;
         }
         let Some(symbol) = symbol_of(&path) else { continue };
         if let Some(other) = files.get(&symbol) {
-            // The folder's own order differs from system to system; the message must not.
+            // The directory order differs between systems; the message must not.
             let mut names =
                 [other.as_path(), path.as_path()].map(|p| p.file_name().unwrap_or_default().to_string_lossy());
             names.sort();
@@ -72,12 +72,12 @@ fn files(folder: &Path) -> Result<BTreeMap<String, PathBuf>, MarketError> {
         files.insert(symbol, path);
     }
     if files.is_empty() {
-        return Err(fault(format!("holds no candle files ({})", KINDS.join(", "))));
+        return Err(fault(format!("holds no candle files ({})", EXTENSIONS.join(", "))));
     }
     Ok(files)
 }
 
-/// The symbol that a file's name says: `btc_usdt-1h.feather` is `BTC-USDT`.
+/// The symbol in a file's name, or None if it is empty: `btc_usdt-1h.feather` is `BTC-USDT`.
 pub fn symbol_of(path: &Path) -> Option<String> {
     let stem = path.file_stem()?.to_str()?;
     let pair = match stem.rsplit_once('-') {
@@ -87,7 +87,7 @@ pub fn symbol_of(path: &Path) -> Option<String> {
     (!pair.is_empty()).then(|| pair.replace('_', "-").to_ascii_uppercase())
 }
 
-/// The most frequent of the files' median spacings; the shorter one where two are equally frequent.
+/// The most frequent of the files' median spacings; the shorter one on a tie.
 fn usual_timeframe<'a>(candles: impl Iterator<Item = &'a Candles>) -> Option<Timeframe> {
     let mut counts: BTreeMap<Timeframe, usize> = BTreeMap::new();
     for candles in candles {

@@ -20,15 +20,15 @@ fn with_csv(text: &str, check: impl FnOnce(Result<Candles, ReadError>)) {
 }
 
 #[test]
-fn what_is_written_is_read_back_with_its_notes_and_nothing_else_is_left() {
+fn candles_and_metadata_survive_a_round_trip_and_no_temporary_file_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/BTC-USDT.parquet");
     let candles = hourly(50);
     write_candles(&path, &hourly(3)).unwrap();
-    write_noted(&path, &candles, &[("origin", "here".into())]).unwrap();
+    write_with_metadata(&path, &candles, &[("origin", "here".into())]).unwrap();
     assert_eq!(read_candles(&path).unwrap(), candles);
-    assert_eq!(read_noted(&path, "origin").unwrap(), (candles.clone(), Some("here".into())));
-    assert_eq!(read_noted(&path, "other").unwrap().1, None);
+    assert_eq!(read_with_metadata(&path, "origin").unwrap(), (candles.clone(), Some("here".into())));
+    assert_eq!(read_with_metadata(&path, "other").unwrap().1, None);
     let names: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["BTC-USDT.parquet"]);
 }
@@ -41,15 +41,15 @@ fn a_failed_write_leaves_the_old_file() {
     let error = write_atomically(&path, |file| {
         use std::io::Write;
         file.write_all(b"half").map_err(|e| e.to_string())?;
-        Err("cut".into())
+        Err("cut off".into())
     });
-    assert_eq!(error, Err("cut".into()));
+    assert_eq!(error, Err("cut off".into()));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]
-fn feather_files_and_other_tools_names_are_read() {
+fn feather_files_and_file_names_of_other_tools_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("btc_usdt-1h.feather");
     let mut frame = frame(&hourly(5)).unwrap();
@@ -62,7 +62,7 @@ fn feather_files_and_other_tools_names_are_read() {
 }
 
 #[test]
-fn csv_times_may_be_numbers_or_text_and_whole_prices_may_turn_into_fractions() {
+fn csv_times_may_be_numbers_or_text_and_prices_may_mix_whole_numbers_and_fractions() {
     let expected = [START, START + HOUR_MS];
     for (first, second) in [
         ("1704067200000", "1704070800000"),
@@ -80,8 +80,8 @@ fn csv_times_may_be_numbers_or_text_and_whole_prices_may_turn_into_fractions() {
 }
 
 #[test]
-fn faults_of_a_file_name_the_file_the_column_and_the_row() {
-    let says = |text: &str, parts: &[&str]| {
+fn errors_name_the_file_the_column_and_the_row() {
+    let mentions = |text: &str, parts: &[&str]| {
         with_csv(text, |read| {
             let message = read.unwrap_err().to_string();
             for part in parts.iter().chain(&["BTC-USDT.csv"]) {
@@ -89,18 +89,18 @@ fn faults_of_a_file_name_the_file_the_column_and_the_row() {
             }
         });
     };
-    says("timestamp,open,high,low,close\n1704067200000,1,1,1,1\n", &["volume", "timestamp, open"]);
-    says("open,high,low,close,volume\n1,1,1,1,1\n", &["'timestamp' is missing"]);
-    says(
+    mentions("timestamp,open,high,low,close\n1704067200000,1,1,1,1\n", &["volume", "timestamp, open"]);
+    mentions("open,high,low,close,volume\n1,1,1,1,1\n", &["'timestamp' is missing"]);
+    mentions(
         "timestamp,open,high,low,close,volume\n1704067200,1,1,1,1,1\n1704070800,1,oops,1,1,1\n",
         &["row 1", "high", "oops"],
     );
-    says("timestamp,open,high,low,close,volume\nsoon,1,1,1,1,1\n", &["row 0", "timestamp", "soon"]);
-    says(
+    mentions("timestamp,open,high,low,close,volume\nsoon,1,1,1,1,1\n", &["row 0", "timestamp", "soon"]);
+    mentions(
         "timestamp,open,high,low,close,volume\n,1,1,1,1,1\n1704067200,1,1,1,1,1\n",
         &["row 0", "timestamp", "missing"],
     );
-    says("", &["csv"]);
+    mentions("", &["csv"]);
     let missing = read_candles(Path::new("nowhere/X.parquet")).unwrap_err().to_string();
     assert!(missing.contains("nowhere/X.parquet") && missing.contains("opened"), "{missing}");
     with_csv("timestamp,open,high,low,close,volume\n1704067200,1,1,1,1,1\n1704070800,1,1,,1,1\n", |read| {
@@ -110,7 +110,7 @@ fn faults_of_a_file_name_the_file_the_column_and_the_row() {
 }
 
 #[test]
-fn a_folder_finds_its_timeframe_and_keeps_going_past_a_bad_file() {
+fn a_folder_detects_its_timeframe_and_continues_after_a_bad_file() {
     let folder = tempfile::tempdir().unwrap();
     write_candles(&folder.path().join("A-USDT.parquet"), &hourly(5)).unwrap();
     let mut bad = hourly(5);

@@ -21,131 +21,131 @@ fn names(symbols: &[&str]) -> Vec<String> {
     symbols.iter().map(|s| (*s).to_owned()).collect()
 }
 
-async fn gather(store: &Store<'_>, symbol: &str, from: i64, to: i64) -> Gathered {
-    store.gather(&names(&[symbol]), from, to, |_, _| ()).await.pop().unwrap().1.unwrap()
+async fn fetch(store: &CandleStore<'_>, symbol: &str, from: i64, to: i64) -> FetchedCandles {
+    store.fetch(&names(&[symbol]), from, to, |_, _| ()).await.pop().unwrap().1.unwrap()
 }
 
-fn local_remote(folder: &Path) -> Remote {
+fn local_remote(folder: &Path) -> CandleRemote {
     let service = opendal::services::Fs::default().root(folder.to_str().unwrap());
     let operator = opendal::Operator::new(service).unwrap();
-    Remote { operator, prefix: "Runpodhuracan/data/candles/".into() }
+    CandleRemote { operator, prefix: "Runpodhuracan/data/candles/".into() }
 }
 
 #[tokio::test]
-async fn what_is_fresh_is_not_fetched_again() {
+async fn fresh_candles_are_not_downloaded_again() {
     let workdir = tempfile::tempdir().unwrap();
     let settings = settings();
     let exchange = at(NOW, &settings);
-    let store = Store::new(workdir.path(), &settings, &exchange, None);
-    let told = RefCell::new(Vec::new());
+    let store = CandleStore::new(workdir.path(), &settings, &exchange, None);
+    let reported = RefCell::new(Vec::new());
     let symbols = names(&["NOVA-USDT", "BTC-USDT"]);
-    let tell = |symbol: &str, result: &Result<Gathered, MarketError>| {
-        told.borrow_mut().push((symbol.to_owned(), result.is_ok()));
+    let report = |symbol: &str, result: &Result<FetchedCandles, MarketError>| {
+        reported.borrow_mut().push((symbol.to_owned(), result.is_ok()));
     };
-    let first = store.gather(&symbols, NOW - DAYS * DAY_MS, NOW, tell).await;
+    let first = store.fetch(&symbols, NOW - DAYS * DAY_MS, NOW, report).await;
     assert_eq!(first.iter().map(|(s, _)| s.clone()).collect::<Vec<_>>(), symbols);
-    told.borrow_mut().sort();
-    assert_eq!(*told.borrow(), [("BTC-USDT".to_owned(), true), ("NOVA-USDT".to_owned(), true)]);
-    for (symbol, gathered) in first {
-        let gathered = gathered.unwrap();
-        assert_eq!((gathered.source, gathered.downloaded), (Source::Exchange, 720));
-        let again = gather(&store, &symbol, NOW - DAYS * DAY_MS, NOW).await;
-        assert_eq!((again.source, again.downloaded), (Source::Cache, 0));
-        assert_eq!(again.candles, gathered.candles);
-        assert_eq!(crate::market::read_candles(&store.path(&symbol)).unwrap(), gathered.candles);
+    reported.borrow_mut().sort();
+    assert_eq!(*reported.borrow(), [("BTC-USDT".to_owned(), true), ("NOVA-USDT".to_owned(), true)]);
+    for (symbol, fetched) in first {
+        let fetched = fetched.unwrap();
+        assert_eq!((fetched.source, fetched.downloaded), (CandleSource::Exchange, 720));
+        let again = fetch(&store, &symbol, NOW - DAYS * DAY_MS, NOW).await;
+        assert_eq!((again.source, again.downloaded), (CandleSource::Cache, 0));
+        assert_eq!(again.candles, fetched.candles);
+        assert_eq!(crate::market::read_candles(&store.path(&symbol)).unwrap(), fetched.candles);
     }
     // Less than a day later the stored candles still count as fresh; a whole day later they do not.
     let soon = at(NOW + 23 * HOUR_MS, &settings);
-    let soon = Store::new(workdir.path(), &settings, &soon, None);
-    assert_eq!(gather(&soon, "BTC-USDT", NOW - DAYS * DAY_MS, i64::MAX).await.downloaded, 0);
+    let soon = CandleStore::new(workdir.path(), &settings, &soon, None);
+    assert_eq!(fetch(&soon, "BTC-USDT", NOW - DAYS * DAY_MS, i64::MAX).await.downloaded, 0);
     let next = at(NOW + DAY_MS, &settings);
-    let next = Store::new(workdir.path(), &settings, &next, None);
-    let grown = gather(&next, "BTC-USDT", NOW - DAYS * DAY_MS, i64::MAX).await;
-    assert_eq!((grown.source, grown.downloaded, grown.candles.len()), (Source::Merged, 24, 744));
+    let next = CandleStore::new(workdir.path(), &settings, &next, None);
+    let grown = fetch(&next, "BTC-USDT", NOW - DAYS * DAY_MS, i64::MAX).await;
+    assert_eq!((grown.source, grown.downloaded, grown.candles.len()), (CandleSource::Merged, 24, 744));
 }
 
 #[tokio::test]
-async fn only_the_missing_ranges_are_fetched_and_the_result_is_as_if_fetched_at_once() {
+async fn only_missing_ranges_are_downloaded_and_the_result_equals_a_single_download() {
     let (workdir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let settings = settings();
     let exchange = at(NOW, &settings);
-    let store = Store::new(workdir.path(), &settings, &exchange, None);
-    gather(&store, "ETH-USDT", NOW - 20 * DAY_MS, NOW - 10 * DAY_MS).await;
-    let grown = gather(&store, "ETH-USDT", NOW - 30 * DAY_MS, NOW).await;
-    assert_eq!((grown.source, grown.downloaded), (Source::Merged, 20 * 24));
-    let whole = Store::new(other.path(), &settings, &exchange, None);
-    assert_eq!(grown.candles, gather(&whole, "ETH-USDT", NOW - 30 * DAY_MS, NOW).await.candles);
-    // A span that does not touch the stored one is joined to it without a hole.
-    let earlier = gather(&store, "ETH-USDT", NOW - 60 * DAY_MS, NOW - 50 * DAY_MS).await;
+    let store = CandleStore::new(workdir.path(), &settings, &exchange, None);
+    fetch(&store, "ETH-USDT", NOW - 20 * DAY_MS, NOW - 10 * DAY_MS).await;
+    let grown = fetch(&store, "ETH-USDT", NOW - 30 * DAY_MS, NOW).await;
+    assert_eq!((grown.source, grown.downloaded), (CandleSource::Merged, 20 * 24));
+    let whole = CandleStore::new(other.path(), &settings, &exchange, None);
+    assert_eq!(grown.candles, fetch(&whole, "ETH-USDT", NOW - 30 * DAY_MS, NOW).await.candles);
+    // A span that does not touch the stored one is joined to it, and the gap between them is filled.
+    let earlier = fetch(&store, "ETH-USDT", NOW - 60 * DAY_MS, NOW - 50 * DAY_MS).await;
     assert_eq!((earlier.candles.len(), earlier.downloaded), (240, 30 * 24));
-    let inside = gather(&store, "ETH-USDT", NOW - 45 * DAY_MS, NOW - 40 * DAY_MS).await;
-    assert_eq!((inside.source, inside.downloaded, inside.candles.len()), (Source::Cache, 0, 120));
+    let inside = fetch(&store, "ETH-USDT", NOW - 45 * DAY_MS, NOW - 40 * DAY_MS).await;
+    assert_eq!((inside.source, inside.downloaded, inside.candles.len()), (CandleSource::Cache, 0, 120));
 }
 
 #[tokio::test]
-async fn a_corrupt_file_or_one_of_another_market_is_fetched_again() {
+async fn a_corrupt_file_or_one_of_another_origin_is_downloaded_again() {
     let workdir = tempfile::tempdir().unwrap();
     let settings = settings();
     let exchange = at(NOW, &settings);
-    let store = Store::new(workdir.path(), &settings, &exchange, None);
+    let store = CandleStore::new(workdir.path(), &settings, &exchange, None);
     let from = NOW - DAYS * DAY_MS;
-    let good = gather(&store, "BTC-USDT", from, NOW).await;
+    let good = fetch(&store, "BTC-USDT", from, NOW).await;
     let path = store.path("BTC-USDT");
 
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    assert_eq!(gather(&store, "BTC-USDT", from, NOW).await, good);
-    assert_eq!(gather(&store, "BTC-USDT", from, NOW).await.source, Source::Cache);
+    assert_eq!(fetch(&store, "BTC-USDT", from, NOW).await, good);
+    assert_eq!(fetch(&store, "BTC-USDT", from, NOW).await.source, CandleSource::Cache);
 
-    // Bars of unknown origin, as a user or another tool may leave them.
+    // Bars of unknown origin, for example from another tool.
     write_candles(&path, &good.candles.slice(0..700)).unwrap();
-    assert_eq!(gather(&store, "BTC-USDT", from, NOW).await.downloaded, 720);
+    assert_eq!(fetch(&store, "BTC-USDT", from, NOW).await.downloaded, 720);
 
     let reseeded = Settings { seed: 8, ..settings.clone() };
     let other = at(NOW, &reseeded);
-    let other = Store::new(workdir.path(), &reseeded, &other, None);
-    let reseeded = gather(&other, "BTC-USDT", from, NOW).await;
-    assert_eq!((reseeded.source, reseeded.downloaded), (Source::Exchange, 720));
+    let other = CandleStore::new(workdir.path(), &reseeded, &other, None);
+    let reseeded = fetch(&other, "BTC-USDT", from, NOW).await;
+    assert_eq!((reseeded.source, reseeded.downloaded), (CandleSource::Exchange, 720));
     assert_ne!(reseeded.candles, good.candles);
 
     let mut daily = settings.clone();
     daily.market.timeframe = Timeframe::D1;
     let other = at(NOW, &daily);
-    let other = Store::new(workdir.path(), &daily, &other, None);
-    assert_eq!(gather(&other, "BTC-USDT", from, NOW).await.downloaded, 30);
+    let other = CandleStore::new(workdir.path(), &daily, &other, None);
+    assert_eq!(fetch(&other, "BTC-USDT", from, NOW).await.downloaded, 30);
 }
 
 #[tokio::test]
-async fn the_remote_is_asked_before_the_exchange_and_a_bad_copy_there_does_no_harm() {
+async fn the_remote_is_read_before_the_exchange_and_a_bad_copy_there_is_ignored() {
     let (one, two, remote) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let settings = settings();
     let exchange = at(NOW, &settings);
     let from = NOW - DAYS * DAY_MS;
-    let first = Store::new(one.path(), &settings, &exchange, None);
-    let good = gather(&first, "BTC-USDT", from, NOW - 5 * DAY_MS).await;
+    let first = CandleStore::new(one.path(), &settings, &exchange, None);
+    let good = fetch(&first, "BTC-USDT", from, NOW - 5 * DAY_MS).await;
     let shared = remote.path().join("Runpodhuracan/data/candles");
     std::fs::create_dir_all(&shared).unwrap();
     std::fs::copy(first.path("BTC-USDT"), shared.join("BTC-USDT.parquet")).unwrap();
     std::fs::write(shared.join("ETH-USDT.parquet"), "rubbish").unwrap();
 
-    let second = Store::new(two.path(), &settings, &exchange, Some(local_remote(remote.path())));
-    let restored = gather(&second, "BTC-USDT", from, NOW - 5 * DAY_MS).await;
-    assert_eq!((restored.source, restored.downloaded), (Source::Remote, 0));
+    let second = CandleStore::new(two.path(), &settings, &exchange, Some(local_remote(remote.path())));
+    let restored = fetch(&second, "BTC-USDT", from, NOW - 5 * DAY_MS).await;
+    assert_eq!((restored.source, restored.downloaded), (CandleSource::Remote, 0));
     assert_eq!(restored.candles, good.candles);
-    assert_eq!(gather(&second, "BTC-USDT", from, NOW - 5 * DAY_MS).await.source, Source::Cache);
+    assert_eq!(fetch(&second, "BTC-USDT", from, NOW - 5 * DAY_MS).await.source, CandleSource::Cache);
     std::fs::remove_file(second.path("BTC-USDT")).unwrap();
-    let merged = gather(&second, "BTC-USDT", from, NOW).await;
-    assert_eq!((merged.source, merged.downloaded), (Source::Merged, 5 * 24));
+    let merged = fetch(&second, "BTC-USDT", from, NOW).await;
+    assert_eq!((merged.source, merged.downloaded), (CandleSource::Merged, 5 * 24));
     for (symbol, bars) in [("ETH-USDT", 720), ("NOVA-USDT", 720)] {
-        let fetched = gather(&second, symbol, from, NOW).await;
-        assert_eq!((fetched.source, fetched.downloaded), (Source::Exchange, bars));
+        let fetched = fetch(&second, symbol, from, NOW).await;
+        assert_eq!((fetched.source, fetched.downloaded), (CandleSource::Exchange, bars));
     }
     let names = std::fs::read_dir(two.path().join("data/candles")).unwrap().map(|e| e.unwrap().file_name());
     assert_eq!(names.count(), 3, "no temporary file is left");
 }
 
 #[tokio::test]
-async fn one_failing_symbol_stops_no_other_and_a_changed_source_file_is_read_again() {
+async fn a_failing_symbol_does_not_stop_the_others_and_a_changed_source_file_is_read_again() {
     let (workdir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut candles = Candles::default();
     for hour in 0..200 {
@@ -159,8 +159,8 @@ async fn one_failing_symbol_stops_no_other_and_a_changed_source_file_is_read_aga
     settings.market.exchange.kind = ExchangeKind::Files;
     settings.market.exchange.path = folder.path().into();
     let exchange = Exchange::open(&settings, None).unwrap();
-    let store = Store::new(workdir.path(), &settings, &exchange, None);
-    let mut results = store.gather(&names(&["B-USDT", "NOPE-USDT", "A-USDT"]), NOW, i64::MAX, |_, _| ()).await;
+    let store = CandleStore::new(workdir.path(), &settings, &exchange, None);
+    let mut results = store.fetch(&names(&["B-USDT", "NOPE-USDT", "A-USDT"]), NOW, i64::MAX, |_, _| ()).await;
     assert_eq!(results.pop().unwrap().1.unwrap().candles, candles);
     let unknown = results.pop().unwrap().1.unwrap_err().to_string();
     assert!(unknown.contains("does not list NOPE-USDT"), "{unknown}");
@@ -170,8 +170,8 @@ async fn one_failing_symbol_stops_no_other_and_a_changed_source_file_is_read_aga
     candles.close[100] = 5.5;
     write_candles(&folder.path().join("A-USDT.parquet"), &candles).unwrap();
     let exchange = Exchange::open(&settings, None).unwrap();
-    let store = Store::new(workdir.path(), &settings, &exchange, None);
-    assert_eq!(gather(&store, "A-USDT", NOW, i64::MAX).await.candles, candles);
-    let nothing = store.gather(&names(&["A-USDT"]), 0, DAY_MS, |_, _| ()).await.pop().unwrap().1;
+    let store = CandleStore::new(workdir.path(), &settings, &exchange, None);
+    assert_eq!(fetch(&store, "A-USDT", NOW, i64::MAX).await.candles, candles);
+    let nothing = store.fetch(&names(&["A-USDT"]), 0, DAY_MS, |_, _| ()).await.pop().unwrap().1;
     assert!(matches!(nothing, Err(MarketError::NoCandles { .. })), "{nothing:?}");
 }

@@ -1,4 +1,4 @@
-//! `metadata.json`: what is known of a model besides its trees.
+//! `metadata.json`: what is recorded about a model besides its trees.
 
 use std::collections::BTreeMap;
 
@@ -11,59 +11,63 @@ use crate::bars::Timeframe;
 use crate::decide::Head;
 use crate::trainer::{Family, Mix};
 
-/// Everything recorded of a model: where it came from, how it was trained, how it did, and whether it may be traded.
+/// Everything recorded about a model: its origin, its training, its performance, and whether it may be traded.
+/// docs/contract.md, section 6, describes the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
     /// UUID; see [`model_id`].
     pub model_id: String,
     /// `BASE-QUOTE`.
     pub symbol: String,
-    /// Of the way models are made, not of this model.
+    /// Version of the program.
     pub version: String,
     /// `YYYY-MM-DD`.
     pub training_date: String,
-    /// Of the out-of-fold trades.
+    /// Metrics of the out-of-fold trades.
     pub performance_metrics: Performance,
-    /// Share of each feature in the gain, the greatest first.
+    /// Feature → share of the gain, greatest first.
     pub feature_importance: Map<String, Value>,
+    /// How it was trained.
     pub training_parameters: TrainingParameters,
     /// Device that trained it.
     pub device: String,
-    /// SHA-256 (hex) of all its models.
+    /// SHA-256 (hex) over the digests of all its models.
     pub digest: String,
     /// SHA-256 (hex) of each head's trees.
     pub head_digests: BTreeMap<Head, String>,
-    /// Of the families that speak beside them, by head or seed.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub beside_digests: BTreeMap<Family, BTreeMap<String, String>>,
-    /// Whose mean each head is; empty where the trees speak alone.
+    /// Digests of the families other than boosted trees, by head or seed.
+    #[serde(rename = "beside_digests", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_family_digests: BTreeMap<Family, BTreeMap<String, String>>,
+    /// Head → the families whose mean it is; empty if the model has only boosted trees.
     #[serde(default, skip_serializing_if = "Mix::is_empty")]
     pub mix: Mix,
     /// SHA-256 (hex) of the candles.
     pub data_digest: String,
-    /// Which candles these were; none in models of older versions.
+    /// Which candles these were; None in models of older versions.
     #[serde(default)]
     pub inputs: Option<Inputs>,
     /// Commit of the program, `unknown` outside a repository.
     pub git_commit: String,
     /// SHA-256 (hex) of the settings that can change a model.
     pub settings_digest: String,
-    /// Each walk-forward fold: its windows, rounds and outcome.
+    /// One entry per walk-forward fold: its windows, rounds and losses.
     pub folds: Vec<Value>,
+    /// Whether it passed every threshold of `approve`.
     pub approved: bool,
-    /// Every threshold that was missed.
+    /// Every threshold that was missed, in words.
     pub reasons: Vec<String>,
-    /// True where the candles come from the simulated market.
+    /// True if the candles come from the simulated market.
     pub simulated: bool,
 }
 
-/// The candles that a model learned from, its own and those of other symbols that its features look at.
+/// The candles that a model was trained on: its own and those of other symbols that its features use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
     /// `BASE-QUOTE`, ascending.
     pub symbols: Vec<String>,
+    /// Length of a bar.
     pub timeframe: Timeframe,
-    /// Longer gaps dropped the history before them.
+    /// A longer gap dropped the history before it.
     pub max_gap_bars: u32,
     /// Open of the first bar.
     pub from: DateTime<Utc>,
@@ -71,12 +75,16 @@ pub struct Inputs {
     pub to: DateTime<Utc>,
 }
 
-/// Metrics of the out-of-fold trades; null where one is undefined.
+/// Metrics of the out-of-fold trades; null where undefined.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Performance {
+    /// Annualised, net of costs.
     pub sharpe_ratio: Option<f64>,
+    /// Share of trades that made money.
     pub win_rate: Option<f64>,
+    /// Largest fall from a peak, share of equity.
     pub max_drawdown: Option<f64>,
+    /// Share of the starting equity.
     pub total_return: Option<f64>,
     /// Further metrics by name.
     #[serde(flatten)]
@@ -86,17 +94,19 @@ pub struct Performance {
 /// How a model was trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingParameters {
+    /// Days of history of the run.
     pub lookback_days: u32,
-    /// Share of the days of a fold that the trees learn from.
+    /// Share of a fold's train and test days that is neither validation nor test.
     pub train_test_split: f64,
+    /// `LightGBM`, `Neural` or `Ensemble`.
     pub model_type: String,
-    /// Hyperparameters and whatever else decided the training.
+    /// Hyperparameters and everything else that determined the training.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
-/// A UUID that follows from what the model is and which run made it: a run that is resumed stores nothing twice, and
-/// two runs of one day each have models of their own.
+/// A UUID that follows from symbol, run and digest, so that a resumed run stores nothing twice and two runs of one
+/// day have different models.
 pub fn model_id(symbol: &str, run_id: &str, digest: &str) -> String {
     let hash = Sha256::digest(format!("{symbol}\0{run_id}\0{digest}"));
     let mut bytes = [0; 16];

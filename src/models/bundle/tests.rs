@@ -40,7 +40,7 @@ fn bundle(symbol: &str) -> Bundle {
         feature_names: vec!["ret 1".into(), "rsi_14".into()],
         scaler: None,
         parameters: json!({"rounds": 200, "learning_rate": 0.05}),
-        beside: BTreeMap::new(),
+        other_families: BTreeMap::new(),
         mix: Default::default(),
         metadata: Metadata {
             model_id: model_id(symbol, "2024-09-06", &digest),
@@ -62,7 +62,7 @@ fn bundle(symbol: &str) -> Bundle {
             device: "cpu".to_owned(),
             digest,
             head_digests,
-            beside_digests: BTreeMap::new(),
+            other_family_digests: BTreeMap::new(),
             mix: Default::default(),
             data_digest: "d".to_owned(),
             inputs: None,
@@ -78,18 +78,18 @@ fn bundle(symbol: &str) -> Bundle {
 }
 
 #[test]
-fn a_bundle_reads_back_equal_and_its_bytes_are_the_same_every_time() {
+fn a_bundle_survives_a_round_trip_and_its_bytes_are_reproducible() {
     let folder = tempfile::tempdir().unwrap();
     let written = bundle("BTC-USDT");
     let saved = written.save(folder.path()).unwrap();
     assert_eq!(Bundle::load(&saved.pickle).unwrap(), written);
-    let files = |saved: &Saved| [&saved.pickle, &saved.text, &saved.metadata].map(|p| std::fs::read(p).unwrap());
-    let again = tempfile::tempdir().unwrap();
-    assert_eq!(files(&saved), files(&written.save(again.path()).unwrap()));
+    let files = |saved: &BundlePaths| [&saved.pickle, &saved.text, &saved.metadata].map(|p| std::fs::read(p).unwrap());
+    let other_folder = tempfile::tempdir().unwrap();
+    assert_eq!(files(&saved), files(&written.save(other_folder.path()).unwrap()));
 }
 
 #[test]
-fn the_text_and_the_pickle_give_the_same_main_head() {
+fn the_text_and_the_pickle_hold_the_same_main_head() {
     let folder = tempfile::tempdir().unwrap();
     let saved = bundle("BTC-USDT").save(folder.path()).unwrap();
     let (text, main) = (load_forest(&saved.text, None).unwrap(), load_forest(&saved.pickle, None).unwrap());
@@ -101,7 +101,7 @@ fn the_text_and_the_pickle_give_the_same_main_head() {
 }
 
 #[test]
-fn metadata_json_holds_every_promised_field() {
+fn metadata_json_has_every_field_of_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let saved = bundle("BTC-USDT").save(folder.path()).unwrap();
     let json: Value = serde_json::from_slice(&std::fs::read(&saved.metadata).unwrap()).unwrap();
@@ -142,24 +142,24 @@ fn symbols_never_leave_the_folder() {
 }
 
 #[test]
-fn contradictions_are_not_written() {
+fn contradictory_bundles_are_not_written() {
     let folder = tempfile::tempdir().unwrap();
-    let refused = |change: fn(&mut Bundle), part: &str| {
+    let rejected = |change: fn(&mut Bundle), part: &str| {
         let mut bundle = bundle("A-B");
         change(&mut bundle);
         let error = bundle.save(folder.path()).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     };
-    refused(|b| b.main_head = Head::WinShort, "main head");
-    refused(|b| b.feature_names[0] = "x".into(), "other features");
-    refused(|b| b.metadata.digest = "0".into(), "digest");
-    refused(|b| b.metadata.symbol = "C-D".into(), "C-D");
-    refused(|b| b.scaler = Some(Scaler { center: vec![0.0], scale: vec![1.0] }), "scaler");
+    rejected(|b| b.main_head = Head::WinShort, "main head");
+    rejected(|b| b.feature_names[0] = "x".into(), "features other than");
+    rejected(|b| b.metadata.digest = "0".into(), "digest");
+    rejected(|b| b.metadata.symbol = "C-D".into(), "C-D");
+    rejected(|b| b.scaler = Some(Scaler { center: vec![0.0], scale: vec![1.0] }), "scaler");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn changed_or_foreign_files_are_refused() {
+fn modified_or_foreign_files_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let saved = bundle("A-B").save(folder.path()).unwrap();
     let bytes = std::fs::read(&saved.pickle).unwrap();
@@ -182,7 +182,7 @@ fn changed_or_foreign_files_are_refused() {
 }
 
 #[test]
-fn combined_digest_ignores_order_alone() {
+fn combined_digest_ignores_only_the_order() {
     assert_eq!(combined_digest(["b", "a"]), combined_digest(["a", "b"]));
     assert_ne!(combined_digest(["a", "b"]), combined_digest(["a", "c"]));
     // echo -n ab | sha256sum

@@ -1,11 +1,11 @@
-//! The parameters of the text's last section: how the model was grown, in LightGBM's words.
+//! The parameters in the text's last section: how the model was trained, in LightGBM's terms.
 
 use serde_json::Value;
 
-use super::write::{joined, number};
+use super::numbers::{joined, number};
 use crate::boost::{Forest, Objective};
 
-/// Names of our parameters and LightGBM's, which drops those that it does not know.
+/// Our parameter names and LightGBM's. LightGBM drops parameters that it does not know.
 const NUMBERS: &[(&str, &str)] = &[
     ("rounds", "num_iterations"),
     ("learning_rate", "learning_rate"),
@@ -22,7 +22,7 @@ const NUMBERS: &[(&str, &str)] = &[
     ("seed", "seed"),
 ];
 
-/// Most leaves that LightGBM lets a tree have.
+/// Most leaves per tree in LightGBM.
 const MOST_LEAVES: u64 = 131_072;
 
 /// LightGBM's name of an objective.
@@ -36,14 +36,14 @@ pub fn objective_name(objective: Objective) -> &'static str {
     }
 }
 
-/// The monotone constraints, one a feature; none where none binds: LightGBM refuses a list of another length, and any
-/// list with the quantile objective.
+/// The monotone constraints, one per feature; None if no feature is constrained. LightGBM rejects a list of another
+/// length, and any list with the quantile objective.
 pub fn monotone(parameters: &Value, features: usize) -> Option<Vec<i64>> {
     let signs: Vec<i64> = parameters.get("monotone")?.as_array()?.iter().map(Value::as_i64).collect::<Option<_>>()?;
     (signs.len() == features && signs.iter().any(|&sign| sign != 0)).then_some(signs)
 }
 
-/// The whole section. The objective and the way of adding up trees are the forest's own, whatever `parameters` says.
+/// The section as text. The objective and `boosting` come from the forest, whatever `parameters` says.
 pub fn section(forest: &Forest, parameters: &Value, monotone: Option<&[i64]>) -> String {
     let boosting = if forest.averaged { "rf" } else { "gbdt" };
     let mut lines = vec![("boosting", boosting.to_owned()), ("objective", objective_name(forest.objective).to_owned())];
@@ -57,7 +57,7 @@ pub fn section(forest: &Forest, parameters: &Value, monotone: Option<&[i64]>) ->
             lines.push((theirs, value.to_string()));
         }
     }
-    // LightGBM draws no rows, whatever the share, unless told every how many rounds.
+    // LightGBM samples rows only if it is told after how many rounds.
     if parameters.get("subsample").and_then(Value::as_f64).is_some_and(|share| share < 1.0) {
         lines.push(("bagging_freq", "1".to_owned()));
     }
@@ -71,7 +71,7 @@ pub fn section(forest: &Forest, parameters: &Value, monotone: Option<&[i64]>) ->
     format!("parameters:\n{lines}\nend of parameters\n")
 }
 
-/// LightGBM always grows by leaf: a tree grown by level has as many as its depth allows.
+/// Most leaves of a tree. LightGBM always grows by leaf: a tree grown by level has as many as its depth allows.
 fn most_leaves(parameters: &Value) -> Option<u64> {
     let whole = |key| parameters.get(key).and_then(Value::as_u64);
     if parameters.get("growth").and_then(Value::as_str) == Some("level") {

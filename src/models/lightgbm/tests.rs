@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::boost::{BoostParams, Child, Forest, Growth, Objective, Tree};
 
-/// A tree grown by splitting leaves at random, from a list of draws.
+/// A tree grown by splitting random leaves, from a list of draws.
 fn tree(draws: &[(u64, f64, f64)], features: u32) -> Tree {
     let mut tree = Tree { leaf_value: vec![0.5], leaf_weight: vec![1.5], leaf_count: vec![7], ..Tree::default() };
     for &(bits, cut, value) in draws {
@@ -61,7 +61,7 @@ fn any_objective() -> impl Strategy<Value = Objective> {
 
 proptest! {
     #[test]
-    fn a_forest_written_and_read_again_is_equal_to_the_bit(
+    fn a_forest_survives_a_round_trip_to_the_bit(
         draws in prop::collection::vec(prop::collection::vec((any::<u64>(), any_number(), -9.0..9.0f64), 0..12), 0..4),
         objective in any_objective(),
         averaged in any::<bool>(),
@@ -86,8 +86,8 @@ proptest! {
     #[test]
     fn damaged_text_is_an_error_and_never_a_panic(cut in 0.0..1.0f64, at in 0.0..1.0f64, byte in 32u8..127) {
         let mut text = to_lightgbm(&forest(1), &Value::Null).into_bytes();
-        let place = (at * text.len() as f64) as usize;
-        text[place] = byte;
+        let position = (at * text.len() as f64) as usize;
+        text[position] = byte;
         let end = (cut * text.len() as f64) as usize;
         let text = String::from_utf8(text).unwrap();
         let _ = from_lightgbm(&text);
@@ -109,12 +109,12 @@ fn tree_sizes_are_the_bytes_of_each_tree() {
 }
 
 #[test]
-fn the_base_score_stands_in_the_first_round_alone() {
+fn the_base_score_is_added_only_to_the_first_round() {
     let text = to_lightgbm(&forest(1), &json!({"rounds": 2, "threads": 4, "objective": "binary"}));
     let values: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("leaf_value=")).collect();
     // Leaves −0.1, −1e-9 and 1e-9 in both rounds, base score 0.1.
     assert_eq!(values, ["0 0.099999999 0.100000001", "-0.1 -1e-9 1e-9"]);
-    assert!(text.contains("[num_iterations: 2]") && !text.contains("threads"), "only what LightGBM knows");
+    assert!(text.contains("[num_iterations: 2]") && !text.contains("threads"), "only parameters that LightGBM knows");
 }
 
 #[test]
@@ -126,13 +126,13 @@ fn names_that_the_format_cannot_hold_are_changed_and_stay_distinct() {
     named.features = ["open interest [usd]", "x=1\n", "π \"q\""].map(str::to_owned).to_vec();
     named.trees.clear();
     let text = to_lightgbm(&named, &json!({}));
-    assert!(text.lines().all(|line| line.matches('=').count() < 2), "LightGBM takes such a line for damage: {text}");
+    assert!(text.lines().all(|line| line.matches('=').count() < 2), "LightGBM treats such a line as damaged: {text}");
     assert_eq!(from_lightgbm(&text).unwrap().features, named.features);
     let other = text.replace("open interest", "open imterest");
     assert!(matches!(from_lightgbm(&other), Err(LightgbmError::Malformed { .. })));
 }
 
-/// A text as LightGBM writes it, one tree with one split.
+/// A text as LightGBM writes it, with one tree of one split.
 fn foreign(decision: &str, threshold: &str) -> String {
     format!(
         "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=0\n\
@@ -144,7 +144,7 @@ fn foreign(decision: &str, threshold: &str) -> String {
 }
 
 #[test]
-fn a_missing_value_goes_the_way_that_lightgbm_sends_it() {
+fn a_missing_value_goes_the_same_way_as_in_lightgbm() {
     let missing_left = |decision, cut| from_lightgbm(&foreign(decision, cut)).map(|f| f.trees[0].missing_left[0]);
     assert_eq!((missing_left("8", "0.5"), missing_left("10", "-0.5")), (Ok(false), Ok(true)), "type NaN: the default");
     assert_eq!((missing_left("0", "0.5"), missing_left("2", "-0.5")), (Ok(true), Ok(false)), "type None: as 0");
@@ -155,13 +155,13 @@ fn a_missing_value_goes_the_way_that_lightgbm_sends_it() {
     }
 }
 
-/// The text of a forest as LightGBM names its objective, with the parameters that follow the trees.
+/// A text with this objective line, and with these parameters after the trees.
 fn with_parameters(objective: &str, parameters: &str) -> String {
     foreign("8", "0.5").replace("binary sigmoid:1", objective) + "\nparameters:\n" + parameters + "end of parameters\n"
 }
 
 #[test]
-fn the_alpha_of_a_loss_is_read_from_the_parameters_and_must_fit_it() {
+fn the_alpha_of_a_loss_is_read_from_the_parameters_and_must_be_in_its_range() {
     let read = |objective, parameters| from_lightgbm(&with_parameters(objective, parameters)).map(|f| f.objective);
     assert_eq!(read("quantile", "[boosting: gbdt]\n[alpha: 0.05]\n"), Ok(Objective::Quantile { alpha: 0.05 }));
     assert_eq!(read("huber", "[alpha: 1e-07]\n[seed: 1]\n"), Ok(Objective::Huber { delta: 1e-7 }));
@@ -169,10 +169,10 @@ fn the_alpha_of_a_loss_is_read_from_the_parameters_and_must_fit_it() {
         assert_eq!(read(plain, "[alpha: 0.05]\n"), Ok(Objective::Regression), "{plain}");
     }
     let faults = [
-        ("quantile", "[alpha: 1]\n", "alpha is 1; that of quantile"),
-        ("quantile", "[alpha: 0]\n", "alpha is 0; that of quantile"),
+        ("quantile", "[alpha: 1]\n", "alpha is 1; quantile needs"),
+        ("quantile", "[alpha: 0]\n", "alpha is 0; quantile needs"),
         ("quantile", "[alpha: nan]\n", "alpha is NaN"),
-        ("huber", "[alpha: -2]\n", "alpha is -2; that of huber"),
+        ("huber", "[alpha: -2]\n", "alpha is -2; huber needs"),
         ("huber", "[alpha: inf]\n", "alpha is inf"),
         ("huber", "[alpha: ]\n", "'alpha' holds ''"),
         ("quantile", "[alpha_2: 0.5]\n", "'alpha' is missing"),
@@ -185,20 +185,23 @@ fn the_alpha_of_a_loss_is_read_from_the_parameters_and_must_fit_it() {
 }
 
 #[test]
-fn a_random_forest_is_marked_and_says_how_it_drew() {
+fn a_random_forest_is_marked_and_records_its_sampling() {
     let mut averaged = forest(2);
     averaged.averaged = true;
     averaged.base_score = vec![0.0, 0.0];
     let text = to_lightgbm(&averaged, &json!({"subsample": 0.5, "learning_rate": 0.1}));
     assert!(text.contains("\naverage_output\n"));
-    assert!(text.contains("[boosting: rf]") && text.contains("[bagging_freq: 1]"), "LightGBM trains on by these");
+    assert!(
+        text.contains("[boosting: rf]") && text.contains("[bagging_freq: 1]"),
+        "LightGBM needs these to continue training"
+    );
     assert_eq!(from_lightgbm(&text).unwrap(), averaged);
     let boosted = to_lightgbm(&forest(2), &json!({"subsample": 1.0}));
     assert!(!boosted.contains("average_output") && !boosted.contains("bagging_freq"));
 }
 
 #[test]
-fn parameters_go_by_lightgbms_names() {
+fn parameters_have_lightgbms_names() {
     let section = |objective, parameters: Value| {
         let text = to_lightgbm(&Forest { objective, ..forest(1) }, &parameters);
         let start = text.find("parameters:").unwrap();
@@ -223,7 +226,7 @@ fn parameters_go_by_lightgbms_names() {
     assert!(by_level.contains("[max_depth: 6]\n") && by_level.contains("[num_leaves: 64]\n"), "{by_level}");
     let (_, deep) = section(Objective::Binary, json!({"growth": "level", "max_depth": 20}));
     assert!(deep.contains("[num_leaves: 131072]\n"), "LightGBM's most: {deep}");
-    // LightGBM refuses a text with another number of constraints, and any list for the quantile objective.
+    // LightGBM rejects a text with another number of constraints, and any list for the quantile objective.
     for harmful in [json!([1, 0, 0]), json!([0, 0])] {
         let (header, lines) = section(Objective::Quantile { alpha: 0.25 }, json!({"monotone": harmful}));
         assert!(!header.contains("monotone") && !lines.contains("monotone"), "{harmful}");
@@ -234,34 +237,34 @@ fn parameters_go_by_lightgbms_names() {
 }
 
 #[test]
-fn what_a_forest_cannot_stand_for_is_refused_by_name() {
+fn what_a_forest_cannot_represent_is_rejected_by_name() {
     let text = foreign("8", "0.5");
-    let refused = |from: &str, to: &str, part: &str| {
+    let rejected = |from: &str, to: &str, part: &str| {
         assert!(text.contains(from));
         let error = from_lightgbm(&text.replace(from, to)).unwrap_err().to_string();
         assert!(error.contains(part), "{from} → {to}: {error}");
     };
-    refused("tree\nversion", "model\nversion", "first line");
-    refused("version=v4", "version=v2", "version 'v2'");
-    refused("decision_type=8", "decision_type=1", "categorical");
-    refused("num_cat=0", "num_cat=1", "categorical");
-    refused("is_linear=0", "is_linear=1", "linear tree");
-    refused("binary sigmoid:1", "poisson", "objective 'poisson'");
-    refused("binary sigmoid:1", "binary sigmoid:2", "sigmoid:2");
-    refused("binary sigmoid:1", "quantile sqrt", "objective 'quantile sqrt'");
-    refused("binary sigmoid:1", "multiclassova", "objective 'multiclassova'");
-    refused("num_tree_per_iteration=1", "num_tree_per_iteration=3", "3 trees a round");
-    refused("left_child=-1", "left_child=0", "two ways lead to");
-    refused("left_child=-1", "left_child=-2", "two ways lead to");
-    refused("left_child=-1", "left_child=-9", "child -9");
-    refused("split_feature=0", "split_feature=1", "feature 1");
-    refused("threshold=0.5", "threshold=nan", "threshold");
-    refused("leaf_value=-1 1", "leaf_value=-1 inf", "leaf value");
-    refused("leaf_value=-1 1", "leaf_value=-1", "has 1 values, 2");
-    refused("leaf_value=-1 1", "leaf_value=-1 x", "'x'");
-    refused("Tree=0", "Tree=1", "Tree=1");
-    refused("num_leaves=2", "num_leaves=0", "without leaves");
-    refused("max_feature_idx=0", "max_feature_idx=5", "feature_names");
-    refused("end of trees", "", "cut off");
+    rejected("tree\nversion", "model\nversion", "first line");
+    rejected("version=v4", "version=v2", "version 'v2'");
+    rejected("decision_type=8", "decision_type=1", "categorical");
+    rejected("num_cat=0", "num_cat=1", "categorical");
+    rejected("is_linear=0", "is_linear=1", "linear tree");
+    rejected("binary sigmoid:1", "poisson", "objective 'poisson'");
+    rejected("binary sigmoid:1", "binary sigmoid:2", "sigmoid:2");
+    rejected("binary sigmoid:1", "quantile sqrt", "objective 'quantile sqrt'");
+    rejected("binary sigmoid:1", "multiclassova", "objective 'multiclassova'");
+    rejected("num_tree_per_iteration=1", "num_tree_per_iteration=3", "3 trees per round");
+    rejected("left_child=-1", "left_child=0", "is reached twice");
+    rejected("left_child=-1", "left_child=-2", "is reached twice");
+    rejected("left_child=-1", "left_child=-9", "child -9");
+    rejected("split_feature=0", "split_feature=1", "feature 1");
+    rejected("threshold=0.5", "threshold=nan", "threshold");
+    rejected("leaf_value=-1 1", "leaf_value=-1 inf", "leaf value");
+    rejected("leaf_value=-1 1", "leaf_value=-1", "has 1 values, 2");
+    rejected("leaf_value=-1 1", "leaf_value=-1 x", "'x'");
+    rejected("Tree=0", "Tree=1", "Tree=1");
+    rejected("num_leaves=2", "num_leaves=0", "without leaves");
+    rejected("max_feature_idx=0", "max_feature_idx=5", "feature_names");
+    rejected("end of trees", "", "cut off");
     assert!(from_lightgbm(&text.replace('\n', "\r\n")).is_ok(), "line ends of Windows");
 }

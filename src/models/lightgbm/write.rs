@@ -1,9 +1,8 @@
-//! A forest as LightGBM's model text.
-
-use std::fmt::Write;
+//! Writes a forest as LightGBM's model text.
 
 use serde_json::Value;
 
+use super::numbers::{joined, number};
 use super::parameters::{self, objective_name};
 use super::{BASE_SCORE, DEFAULT_LEFT, FIRST_VALUES, MISSING_NAN, MISSING_SHIFT, OWN_NAMES, VALIDATION_LOSS};
 use crate::boost::{Child, Forest, Objective, Tree};
@@ -11,10 +10,10 @@ use crate::models::interchange::{distinct_names, written_trees};
 
 /// The model text of a forest; every number reads back to the same bits.
 ///
-/// `parameters` is an object with the keys of [`BoostParams`](crate::boost::BoostParams); those that LightGBM knows
-/// go to the text's last section, which it shows, and trains on by, but does not predict by. Names of features that the
-/// format cannot hold are written as [`lightgbm_feature_names`] says, and as they are in a line that only our reader
-/// looks at.
+/// `parameters` is an object with the keys of [`BoostParams`](crate::boost::BoostParams). Those that LightGBM knows
+/// are written to the last section, which LightGBM shows and uses for further training, but not for prediction.
+/// Feature names that the format cannot hold are replaced by [`lightgbm_feature_names`]; the original names are
+/// stored in a line that only our reader uses.
 pub fn to_lightgbm(forest: &Forest, parameters: &Value) -> String {
     let names = lightgbm_feature_names(&forest.features);
     let monotone = parameters::monotone(parameters, names.len());
@@ -33,8 +32,8 @@ pub fn to_lightgbm(forest: &Forest, parameters: &Value) -> String {
     out
 }
 
-/// Feature names as the text holds them: whitespace, control characters and the signs that LightGBM refuses in names
-/// (`" , : [ ] { } =`) become `_`, and a name that is then taken gets a number.
+/// Feature names that LightGBM allows: whitespace, control characters and `" , : [ ] { } =` become `_`, and a name
+/// that is no longer unique gets a number.
 pub fn lightgbm_feature_names(names: &[String]) -> Vec<String> {
     distinct_names(names, |c| c.is_whitespace() || c.is_control() || "\",:[]{}=".contains(c))
 }
@@ -46,7 +45,7 @@ fn header(forest: &Forest, names: &[String], monotone: Option<&[i64]>) -> String
     line(&mut out, "num_tree_per_iteration", &per_round.to_string());
     line(&mut out, "label_index", "0");
     line(&mut out, "max_feature_idx", &names.len().saturating_sub(1).to_string());
-    // The alpha of the quantile and Huber losses stands among the parameters alone.
+    // The alpha of the quantile and Huber losses is stored only among the parameters.
     let objective = match forest.objective {
         Objective::Binary => "binary sigmoid:1".to_owned(),
         Objective::Multiclass { classes } => format!("multiclass num_class:{classes}"),
@@ -62,7 +61,7 @@ fn header(forest: &Forest, names: &[String], monotone: Option<&[i64]>) -> String
     }
     line(&mut out, "feature_infos", &feature_infos(forest).join(" "));
     if *names != forest.features {
-        // LightGBM refuses a line with a second sign of equality.
+        // LightGBM rejects a line with a second `=`.
         line(&mut out, OWN_NAMES, &Value::from(forest.features.as_slice()).to_string().replace('=', "\\u003d"));
     }
     line(&mut out, BASE_SCORE, &numbers(&forest.base_score));
@@ -74,28 +73,30 @@ fn header(forest: &Forest, names: &[String], monotone: Option<&[i64]>) -> String
     out
 }
 
-/// The span of each feature's thresholds, `none` for a feature without splits. LightGBM writes the span of the
-/// training values here, which a forest does not know; predictions use neither.
+/// The range of each feature's thresholds, `none` for a feature without splits. LightGBM writes the range of the
+/// training values here, which a forest does not store; predictions use neither.
 fn feature_infos(forest: &Forest) -> Vec<String> {
-    let mut spans: Vec<Option<(f64, f64)>> = vec![None; forest.features.len()];
+    let mut ranges: Vec<Option<(f64, f64)>> = vec![None; forest.features.len()];
     for tree in &forest.trees {
         for (&feature, &cut) in tree.split_feature.iter().zip(&tree.threshold).filter(|(_, cut)| cut.is_finite()) {
-            if let Some(span) = spans.get_mut(feature as usize) {
-                let (low, high) = span.unwrap_or((cut, cut));
-                *span = Some((low.min(cut), high.max(cut)));
+            if let Some(range) = ranges.get_mut(feature as usize) {
+                let (low, high) = range.unwrap_or((cut, cut));
+                *range = Some((low.min(cut), high.max(cut)));
             }
         }
     }
-    spans
+    ranges
         .into_iter()
-        .map(|span| span.map_or_else(|| "none".to_owned(), |(low, high)| format!("[{}:{}]", number(low), number(high))))
+        .map(|range| {
+            range.map_or_else(|| "none".to_owned(), |(low, high)| format!("[{}:{}]", number(low), number(high)))
+        })
         .collect()
 }
 
 fn tree_block(index: usize, tree: &Tree, forest: &Forest) -> String {
     let per_round = forest.objective.trees_per_round();
     let base = if index < per_round { forest.base_score.get(index).copied().unwrap_or(0.0) } else { 0.0 };
-    // Adding 0 would turn −0 into 0: a tree without a base score is written as it is.
+    // Adding 0 would turn −0 into 0, so a tree without a base score is written as it is.
     let biased = |values: &[f64]| joined(values.iter().map(|&x| number(if base == 0.0 { x } else { x + base })));
     let child = |child: &Child| match *child {
         Child::Node(node) => i64::from(node),
@@ -118,13 +119,13 @@ fn tree_block(index: usize, tree: &Tree, forest: &Forest) -> String {
     line(&mut out, "internal_weight", &numbers(&tree.node_weight));
     line(&mut out, "internal_count", &joined(&tree.node_count));
     line(&mut out, "is_linear", "0");
-    // Leaf values have the learning rate in them already.
+    // Leaf values include the learning rate already.
     line(&mut out, "shrinkage", "1");
     out.push_str("\n\n");
     out
 }
 
-/// Features by number of splits, the most used first, as LightGBM lists them.
+/// Appends the features by number of splits, most used first, as LightGBM lists them.
 fn importances(out: &mut String, forest: &Forest, names: &[String]) {
     let mut used: Vec<(u64, &String)> =
         forest.split_importance().into_iter().zip(names).filter(|(splits, _)| *splits > 0).collect();
@@ -145,23 +146,6 @@ fn line(out: &mut String, key: &str, value: &str) {
 
 fn numbers(values: &[f64]) -> String {
     joined(values.iter().map(|&x| number(x)))
-}
-
-pub(super) fn joined<T: std::fmt::Display>(values: impl IntoIterator<Item = T>) -> String {
-    let mut out = String::new();
-    for (i, value) in values.into_iter().enumerate() {
-        if i > 0 {
-            out.push(' ');
-        }
-        let _ = write!(out, "{value}");
-    }
-    out
-}
-
-/// The fewest digits that read back to the same bits, at most 17.
-pub(super) fn number(x: f64) -> String {
-    let plain = x == 0.0 || (1e-5..1e17).contains(&x.abs()) || !x.is_finite();
-    if plain { format!("{x}") } else { format!("{x:e}") }
 }
 
 /// The fewest digits that read back to the same f32, at most 9.

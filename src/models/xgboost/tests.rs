@@ -44,7 +44,7 @@ fn trees(model: &Value) -> &Value {
 }
 
 #[test]
-fn nodes_go_by_level_and_siblings_are_neighbours() {
+fn nodes_are_ordered_by_level_and_siblings_are_neighbours() {
     let model = written(&forest(Objective::Regression, 1, false));
     let first = &trees(&model)["trees"][0];
     assert_eq!(first["left_children"], json!([1, -1, 3, -1, -1]));
@@ -53,7 +53,7 @@ fn nodes_go_by_level_and_siblings_are_neighbours() {
     assert_eq!(first["split_indices"], json!([0, 0, 1, 0, 0]));
     assert_eq!(first["default_left"], json!([1, 0, 0, 0, 0]));
     assert_eq!(first["sum_hessian"], json!([6.0, 2.0, 4.0, 1.0, 3.0]));
-    assert_eq!(first["loss_changes"], json!([8.0, 0.0, 0.1, 0.0, 0.0]), "the fewest digits of f32");
+    assert_eq!(first["loss_changes"], json!([8.0, 0.0, 0.1, 0.0, 0.0]), "the shortest digits of f32");
     // Base score 0.25. The f32 after 0.5 is 0.5 + 2⁻²⁴, and none is above f64::MAX.
     assert_eq!(first["base_weights"], json!([0.75, 1.25, 3.25, 2.25, 4.25]));
     assert_eq!(first["split_conditions"], json!([0.50000006, 1.25, 1e39, 2.25, 4.25]));
@@ -61,7 +61,7 @@ fn nodes_go_by_level_and_siblings_are_neighbours() {
 }
 
 #[test]
-fn the_base_score_stands_in_the_first_round_and_xgboosts_own_is_neutral() {
+fn the_base_score_is_added_to_the_first_round_and_xgboosts_own_is_neutral() {
     let model = written(&forest(Objective::Multiclass { classes: 3 }, 2, false));
     let learner = &model["learner"]["learner_model_param"];
     assert_eq!((&learner["base_score"], &learner["num_class"]), (&json!("[0E0,0E0,0E0]"), &json!("3")));
@@ -76,20 +76,20 @@ fn the_base_score_stands_in_the_first_round_and_xgboosts_own_is_neutral() {
 }
 
 #[test]
-fn a_random_forest_is_one_round_of_trees_side_by_side() {
+fn a_random_forest_is_one_round_of_parallel_trees() {
     let mut two_classes = forest(Objective::Multiclass { classes: 2 }, 4, true);
     two_classes.trees[3].leaf_value[0] = 10.0;
     let model = written(&two_classes);
     let model = trees(&model);
     assert_eq!(model["gbtree_model_param"], json!({"num_parallel_tree": "4", "num_trees": "8"}));
     assert_eq!((&model["iteration_indptr"], &model["tree_info"]), (&json!([0, 8]), &json!([0, 0, 0, 0, 1, 1, 1, 1])));
-    // Tree 3 is that of class 1 in round 1.
+    // Tree 3 belongs to class 1 in round 1.
     let left: Vec<f64> = (0..8).map(|i| model["trees"][i]["split_conditions"][1].as_f64().unwrap()).collect();
     assert_eq!(left, [0.25, 0.25, 0.25, 0.25, 0.25, 2.5, 0.25, 0.25]);
 }
 
 #[test]
-fn a_forest_without_trees_is_a_constant_a_class() {
+fn a_forest_without_trees_is_a_constant_per_class() {
     let model = written(&forest(Objective::Multiclass { classes: 2 }, 0, false));
     let model = trees(&model);
     assert_eq!(model["iteration_indptr"], json!([0, 2]));
@@ -98,7 +98,7 @@ fn a_forest_without_trees_is_a_constant_a_class() {
 }
 
 #[test]
-fn objectives_go_by_xgboosts_names_with_parameters_that_it_can_read() {
+fn objectives_have_xgboosts_names_and_parameters_that_it_can_read() {
     let objective = |objective| written(&forest(objective, 1, false))["learner"]["objective"].clone();
     assert_eq!(objective(Objective::Binary)["name"], "binary:logistic");
     assert_eq!(objective(Objective::Regression)["name"], "reg:squarederror");
@@ -112,7 +112,7 @@ fn objectives_go_by_xgboosts_names_with_parameters_that_it_can_read() {
 }
 
 #[test]
-fn names_that_xgboost_refuses_are_changed_and_stay_distinct() {
+fn names_that_xgboost_rejects_are_changed_and_stay_distinct() {
     let names = ["a b", "a[b", "a<b", "", "x=1", "a\tb"].map(str::to_owned);
     assert_eq!(xgboost_feature_names(&names), ["a b", "a_b", "a_b_2", "_", "x=1", "a_b_3"]);
     let text = to_xgboost(&forest(Objective::Binary, 1, false)).unwrap();
@@ -120,7 +120,7 @@ fn names_that_xgboost_refuses_are_changed_and_stay_distinct() {
 }
 
 #[test]
-fn every_number_is_one_that_json_can_say() {
+fn every_number_can_be_expressed_in_json() {
     let mut odd = forest(Objective::Regression, 1, false);
     odd.trees[0].split_gain = vec![f32::NAN, f32::INFINITY];
     odd.trees[0].node_value[0] = -1e300;
@@ -131,7 +131,7 @@ fn every_number_is_one_that_json_can_say() {
 }
 
 #[test]
-fn a_leaf_beyond_f32_is_refused_by_name() {
+fn a_leaf_out_of_range_for_f32_is_rejected_by_name() {
     let mut huge = forest(Objective::Regression, 2, false);
     huge.trees[1].leaf_value[2] = -1e39;
     assert_eq!(to_xgboost(&huge), Err(XgboostError::TooLarge { tree: 1, value: -1e39 }));
@@ -155,7 +155,7 @@ proptest! {
 }
 
 #[test]
-fn the_ends_of_f32_part_as_they_do_here() {
+fn the_extremes_of_f32_split_as_they_do_here() {
     let ends = [f32::NEG_INFINITY, f32::MIN, -f32::from_bits(1), -0.0, 0.0, f32::from_bits(1), f32::MAX, f32::INFINITY];
     for threshold in ends.map(f64::from).into_iter().take(7).chain([f64::MAX, f64::MIN, 1e-300, -1e-300]) {
         for value in ends {

@@ -1,13 +1,13 @@
-//! What the judges found, as rows of the report.
+//! Metrics and evidence, as rows of the report.
 
 use crate::decide::Head;
 use crate::metrics::{Breakdown, Evidence, GroupStatistics, Holding, Metrics};
 use crate::pipeline::learn::Learned;
-use crate::report::{self, CostShares, FamilyLoss, FamilyRow, Group, Held, Luck};
-use crate::trainer::{Compared, Family};
+use crate::report::{self, BuyAndHold, CostShares, FamilyLoss, FamilyRow, Group, SharpeEvidence};
+use crate::trainer::{Family, FamilyComparison};
 
-pub fn luck(evidence: &Evidence) -> Luck {
-    Luck {
+pub fn evidence(evidence: &Evidence) -> SharpeEvidence {
+    SharpeEvidence {
         tries: evidence.tries,
         probabilistic_sharpe: evidence.probabilistic_sharpe,
         published_deflated_sharpe: evidence.published_deflated_sharpe,
@@ -20,8 +20,8 @@ pub fn luck(evidence: &Evidence) -> Luck {
     }
 }
 
-pub fn held(holding: Option<&Holding>) -> Held {
-    Held {
+pub fn buy_and_hold(holding: Option<&Holding>) -> BuyAndHold {
+    BuyAndHold {
         total_return: holding.map(|holding| holding.total_return),
         sharpe: holding.map(|holding| holding.sharpe),
         max_drawdown: holding.map(|holding| holding.max_drawdown),
@@ -39,10 +39,10 @@ pub fn cost_shares(metrics: &Metrics) -> CostShares {
     }
 }
 
-/// The families, and what they say together.
+/// The model families, and their combination.
 pub fn families(learned: &Learned) -> Vec<FamilyRow> {
     let Some(first) = learned.families.first() else { return Vec::new() };
-    let row = |compared: &Compared| {
+    let row = |compared: &FamilyComparison| {
         let m = &compared.metrics;
         let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
         let loss = |head: Head| {
@@ -56,7 +56,7 @@ pub fn families(learned: &Learned) -> Vec<FamilyRow> {
         };
         FamilyRow {
             family: compared.family.map_or("together", Family::name).to_owned(),
-            part: compared.part,
+            share: compared.share,
             seconds: compared.seconds,
             losses: Head::ALL.map(loss).to_vec(),
             trades: m.trades.count as u64,

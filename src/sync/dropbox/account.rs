@@ -1,4 +1,4 @@
-//! One request to Dropbox, signed with a token that is renewed when it has run out.
+//! Requests to Dropbox, with an access token that is renewed when it expires.
 
 use std::time::{Duration, Instant};
 
@@ -11,22 +11,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::refusal::{refusal, unreadable};
+use super::refusal::{api_error, unreadable};
 use crate::secret::Secret;
 
 const API: &str = "https://api.dropboxapi.com";
 const CONTENT: &str = "https://content.dropboxapi.com";
 
-/// What lets us in.
+/// The credentials of an account.
 #[derive(Debug)]
 pub(in crate::sync) enum Access {
-    /// A token that ends after some hours.
+    /// An access token, which expires after a few hours.
     Token(Secret),
-    /// What makes such tokens for as long as it is not revoked.
+    /// A refresh token, which yields access tokens until it is revoked.
     Refresh { refresh_token: Secret, client_id: Secret, client_secret: Secret },
 }
 
-/// Addresses, and the token in use.
+/// The hosts, and the current access token.
 #[derive(Debug)]
 pub(super) struct Account {
     api: String,
@@ -38,8 +38,8 @@ pub(super) struct Account {
 #[derive(Debug)]
 struct Granted {
     token: Secret,
-    /// Nine tenths of its life.
-    good_until: Instant,
+    /// After nine tenths of its lifetime.
+    renew_at: Instant,
 }
 
 #[derive(Deserialize)]
@@ -49,13 +49,13 @@ struct Grant {
 }
 
 impl Account {
-    /// `endpoint` stands for both of Dropbox's hosts where it is not empty.
+    /// `endpoint` replaces both of Dropbox's hosts, unless it is empty.
     pub fn new(access: Access, endpoint: &str) -> Self {
         let host = |known: &str| if endpoint.is_empty() { known } else { endpoint.trim_end_matches('/') }.to_owned();
         Self { api: host(API), content: host(CONTENT), access, granted: Mutex::default() }
     }
 
-    /// A call whose answer is JSON.
+    /// A call with a JSON answer.
     pub async fn call<T: DeserializeOwned>(
         &self,
         http: &HttpTransporter,
@@ -65,14 +65,14 @@ impl Account {
         let url = format!("{}/2/files/{endpoint}", self.api);
         let body = Buffer::from(arguments.to_string());
         let build = || Request::post(&url).header(CONTENT_TYPE, "application/json");
-        let (status, body) = whole(self.signed(http, build, body).await?).await?;
+        let (status, body) = read_body(self.fetch(http, build, body).await?).await?;
         if status != StatusCode::OK {
-            return Err(refusal(endpoint, status, &body.to_bytes()));
+            return Err(api_error(endpoint, status, &body.to_bytes()));
         }
         parsed(endpoint, body)
     }
 
-    /// A call that carries content; the answer as it is, refused or not.
+    /// A call with content. Returns the status and the body, whether it succeeded or not.
     pub async fn send(
         &self,
         http: &HttpTransporter,
@@ -87,10 +87,10 @@ impl Account {
                 .header(CONTENT_TYPE, "application/octet-stream")
                 .header("Dropbox-API-Arg", arguments.as_str())
         };
-        whole(self.signed(http, build, body).await?).await
+        read_body(self.fetch(http, build, body).await?).await
     }
 
-    /// Content of a file, or a range of it, as it arrives.
+    /// Streams a file, or a range of it.
     pub async fn download(
         &self,
         http: &HttpTransporter,
@@ -104,54 +104,55 @@ impl Account {
             let request = Request::post(&url).header("Dropbox-API-Arg", arguments.as_str());
             if range.is_full() { request } else { request.header(RANGE, range.to_header()) }
         };
-        let (response, token) = self.signed(http, build, Buffer::new()).await?;
+        let (response, token) = self.fetch(http, build, Buffer::new()).await?;
         match response.status() {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
             _ => {
-                let (status, body) = whole((response, token)).await?;
-                Err(refusal(ENDPOINT, status, &body.to_bytes()))
+                let (status, body) = read_body((response, token)).await?;
+                Err(api_error(ENDPOINT, status, &body.to_bytes()))
             }
         }
     }
 
-    /// Sends a request; the answer, and the token that it was asked with. A token that is refused is renewed once at once, whatever its life should have been.
-    async fn signed(
+    /// Sends a request with the access token. Returns the response and the token. If Dropbox rejects the token, it is renewed
+    /// once and the request repeated, whatever its lifetime should have been.
+    async fn fetch(
         &self,
         http: &HttpTransporter,
         build: impl Fn() -> http::request::Builder,
         body: Buffer,
     ) -> Result<(Response<HttpBody>, Secret)> {
-        let mut refused: Option<Secret> = None;
+        let mut rejected: Option<Secret> = None;
         loop {
-            let token = self.token(http, refused.as_ref()).await?;
+            let token = self.token(http, rejected.as_ref()).await?;
             let request = build().header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
             let response = http.fetch(request.body(body.clone()).map_err(unbuildable)?).await?;
-            let renewable = matches!(self.access, Access::Refresh { .. });
-            if response.status() != StatusCode::UNAUTHORIZED || !renewable {
+            let is_renewable = matches!(self.access, Access::Refresh { .. });
+            if response.status() != StatusCode::UNAUTHORIZED || !is_renewable {
                 return Ok((response, token));
             }
-            if refused.is_some() {
-                // Ended already, for one renewed beside us perhaps. A try later gets another; a refresh token that is no
-                // longer good is refused for good when it is asked.
-                let told = "Dropbox refuses a token that was just renewed";
-                return Err(Error::new(ErrorKind::PermissionDenied, told).set_temporary());
+            if rejected.is_some() {
+                // It may have expired already, for example because another process renewed it. A retry gets a new one. A
+                // refresh token that is no longer valid gives a permanent error when it is used.
+                let message = "Dropbox rejects a token that was just renewed";
+                return Err(Error::new(ErrorKind::PermissionDenied, message).set_temporary());
             }
-            refused = Some(token);
+            rejected = Some(token);
         }
     }
 
-    /// A token that is thought good, and is not the one that was refused.
-    async fn token(&self, http: &HttpTransporter, refused: Option<&Secret>) -> Result<Secret> {
+    /// A token that has not expired, and is not the rejected one.
+    async fn token(&self, http: &HttpTransporter, rejected: Option<&Secret>) -> Result<Secret> {
         const ENDPOINT: &str = "oauth2/token";
         let (refresh_token, client_id, client_secret) = match &self.access {
             Access::Token(token) => return Ok(token.clone()),
             Access::Refresh { refresh_token, client_id, client_secret } => (refresh_token, client_id, client_secret),
         };
-        // Held over the request: one renewal serves all who wait.
+        // Locked during the request, so that one renewal serves all waiting requests.
         let mut granted = self.granted.lock().await;
         if let Some(granted) = granted.as_ref()
-            && granted.good_until > Instant::now()
-            && refused != Some(&granted.token)
+            && granted.renew_at > Instant::now()
+            && rejected != Some(&granted.token)
         {
             return Ok(granted.token.clone());
         }
@@ -165,10 +166,10 @@ impl Account {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Buffer::from(form))
             .map_err(unbuildable)?;
-        let (status, body) = whole((http.fetch(request).await?, refresh_token.clone())).await?;
+        let (status, body) = read_body((http.fetch(request).await?, refresh_token.clone())).await?;
         if status != StatusCode::OK {
-            let error = refusal(ENDPOINT, status, &body.to_bytes());
-            // A bad request here is a refresh token, a client or a secret that Dropbox does not know.
+            let error = api_error(ENDPOINT, status, &body.to_bytes());
+            // Here a bad request means an invalid refresh token, client id or client secret.
             return Err(if status == StatusCode::BAD_REQUEST {
                 Error::new(ErrorKind::PermissionDenied, error.message())
             } else {
@@ -177,29 +178,30 @@ impl Account {
         }
         let grant: Grant = parsed(ENDPOINT, body)?;
         let token = Secret::new(grant.access_token);
-        let good_until = Instant::now() + Duration::from_secs(grant.expires_in.into()) * 9 / 10;
-        *granted = Some(Granted { token: token.clone(), good_until });
+        let renew_at = Instant::now() + Duration::from_secs(grant.expires_in.into()) * 9 / 10;
+        *granted = Some(Granted { token: token.clone(), renew_at });
         Ok(token)
     }
 }
 
-/// Status and content of an answer; a refusal that repeats the secret of its request (a proxy's page may) is told without it.
-async fn whole((response, secret): (Response<HttpBody>, Secret)) -> Result<(StatusCode, Buffer)> {
+/// Status and body of a response. The secret of the request is removed from the body of an error, which may repeat it (a
+/// proxy's page, for example).
+async fn read_body((response, secret): (Response<HttpBody>, Secret)) -> Result<(StatusCode, Buffer)> {
     let (parts, mut body) = response.into_parts();
     let body = body.to_buffer().await?;
     if parts.status == StatusCode::OK {
         return Ok((parts.status, body));
     }
-    let told = secret.hide_in(&String::from_utf8_lossy(&body.to_bytes()));
-    Ok((parts.status, Buffer::from(told)))
+    let redacted = secret.hide_in(&String::from_utf8_lossy(&body.to_bytes()));
+    Ok((parts.status, Buffer::from(redacted)))
 }
 
-/// JSON of an answer that says it is right.
+/// Parses the JSON of a successful answer.
 pub(super) fn parsed<T: DeserializeOwned>(endpoint: &'static str, body: Buffer) -> Result<T> {
     serde_json::from_slice(&body.to_bytes()).map_err(|error| unreadable(endpoint, &error))
 }
 
-/// Headers are ASCII: other characters, and DEL, are escaped as JSON allows.
+/// JSON for a header. Headers are ASCII, so other characters and DEL are written as JSON escapes.
 fn header_json(arguments: &Value) -> String {
     let mut escaped = String::new();
     for unit in arguments.to_string().encode_utf16() {
@@ -222,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_in_a_header_are_ascii_and_mean_the_same() {
+    fn arguments_in_a_header_are_ascii_and_parse_to_the_same_value() {
         let arguments = json!({ "path": "/é/漢/😀/\u{7f}" });
         let header = header_json(&arguments);
         assert_eq!(header, r#"{"path":"/\u00e9/\u6f22/\ud83d\ude00/\u007f"}"#);

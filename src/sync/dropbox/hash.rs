@@ -7,7 +7,7 @@ use crate::text::hex;
 
 const BLOCK: usize = 4 << 20;
 
-/// The hash of a content that arrives in pieces of any size.
+/// Hashes content that arrives in pieces of any size.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct ContentHash {
     block: Sha256,
@@ -18,18 +18,18 @@ pub(in crate::sync) struct ContentHash {
 impl ContentHash {
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(BLOCK - self.in_block));
-            self.block.update(now);
-            self.in_block += now.len();
+            let (head, tail) = bytes.split_at(bytes.len().min(BLOCK - self.in_block));
+            self.block.update(head);
+            self.in_block += head.len();
             if self.in_block == BLOCK {
                 self.blocks.update(self.block.finalize_reset());
                 self.in_block = 0;
             }
-            bytes = later;
+            bytes = tail;
         }
     }
 
-    /// Lower-case hexadecimal, as Dropbox writes it.
+    /// The hash in lower-case hexadecimal, as Dropbox writes it.
     pub fn finish(mut self) -> String {
         if self.in_block > 0 {
             self.blocks.update(self.block.finalize());
@@ -48,9 +48,9 @@ impl ContentHash {
 mod tests {
     use super::*;
 
-    /// Worked out with Python's hashlib: `sha256(b"".join(sha256(block).digest() for each block of 4 MiB))`.
+    /// Computed with Python's hashlib: `sha256(b"".join(sha256(block).digest() for each block of 4 MiB))`.
     #[test]
-    fn the_hash_is_that_of_the_blocks_hashes_however_the_content_arrives() {
+    fn the_hash_is_that_of_the_blocks_hashes_whatever_the_pieces() {
         let content: Vec<u8> = (0..9_000_000u32).map(|i| (i % 251) as u8).collect();
         let known = "f3c9b1fe5a25dd4cd3decf2e05cbc4bdf75551d2dfa14f45834b8c5f32b9607c";
         assert_eq!(ContentHash::of([&content]), known);

@@ -1,12 +1,12 @@
-//! What Dropbox knows of a file or folder.
+//! Dropbox's metadata of files and folders.
 
 use opendal::raw::Timestamp;
 use opendal::{Error, ErrorKind, Metadata, MetadataBuilder, Result};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Known {
-    /// `file`, `folder` or `deleted`; answers to uploads have none, and are of files.
+pub(super) struct EntryMetadata {
+    /// `file`, `folder` or `deleted`. Answers to uploads have no tag; they are about files.
     #[serde(rename = ".tag", default = "file")]
     pub tag: String,
     #[serde(default)]
@@ -20,13 +20,14 @@ fn file() -> String {
     "file".into()
 }
 
-impl Known {
-    /// The content hash stands as the ETag.
+impl EntryMetadata {
+    /// As OpenDAL's metadata, with the content hash as the ETag.
     pub fn metadata(&self) -> Result<Metadata> {
         if self.tag != "file" {
             return Ok(MetadataBuilder::dir().build());
         }
-        let missing = |what| Error::new(ErrorKind::Unexpected, format!("Dropbox tells no {what}")).set_temporary();
+        let missing =
+            |what| Error::new(ErrorKind::Unexpected, format!("Dropbox's metadata has no {what}")).set_temporary();
         let mut built = MetadataBuilder::file(self.size.ok_or_else(|| missing("size"))?);
         built.etag(self.content_hash.as_deref().ok_or_else(|| missing("content hash"))?);
         let modified = self.server_modified.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
@@ -39,7 +40,7 @@ impl Known {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Page {
-    pub entries: Vec<Known>,
+    pub entries: Vec<EntryMetadata>,
     pub cursor: String,
     pub has_more: bool,
 }

@@ -1,4 +1,4 @@
-//! What Dropbox's refusals mean (<https://www.dropbox.com/developers/documentation/http/documentation#error-handling>).
+//! Dropbox's error responses (<https://www.dropbox.com/developers/documentation/http/documentation#error-handling>).
 
 use http::StatusCode;
 use opendal::{Error, ErrorKind};
@@ -9,27 +9,26 @@ use serde_json::Value;
 const SHOWN: usize = 120;
 
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorBody {
     error_summary: String,
 }
 
-/// An answer other than 200 as an error: what kind, and whether the same request may do better later.
-pub(super) fn refusal(endpoint: &'static str, status: StatusCode, body: &[u8]) -> Error {
-    let summary = serde_json::from_slice::<Refusal>(body).map(|refusal| refusal.error_summary);
-    let known = summary.as_deref().unwrap_or_default();
+/// The error of a response other than 200. It is temporary if the same request may succeed later.
+pub(super) fn api_error(endpoint: &'static str, status: StatusCode, body: &[u8]) -> Error {
+    let summary = serde_json::from_slice::<ErrorBody>(body).map(|error| error.error_summary);
     let (kind, temporary) = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (ErrorKind::PermissionDenied, false),
-        StatusCode::CONFLICT => conflict(known),
+        StatusCode::CONFLICT => conflict(summary.as_deref().unwrap_or_default()),
         StatusCode::REQUEST_TIMEOUT => (ErrorKind::Unexpected, true),
         StatusCode::TOO_MANY_REQUESTS => (ErrorKind::RateLimited, true),
         status => (ErrorKind::Unexpected, status.is_server_error()),
     };
-    let told = summary.unwrap_or_else(|_| String::from_utf8_lossy(body).chars().take(SHOWN).collect());
-    let told = told.trim_end_matches(['/', '.', '\n']);
-    Error::new(kind, format!("Dropbox answers {endpoint} with {}: {told}", status.as_u16())).with_temporary(temporary)
+    let text = summary.unwrap_or_else(|_| String::from_utf8_lossy(body).chars().take(SHOWN).collect());
+    let text = text.trim_end_matches(['/', '.', '\n']);
+    Error::new(kind, format!("Dropbox answers {endpoint} with {}: {text}", status.as_u16())).with_temporary(temporary)
 }
 
-/// The meaning of a 409, whose summary is a path of tags such as `path/not_found/..`.
+/// The kind of a 409, and whether it is temporary. The summary is a path of tags such as `path/not_found/..`.
 fn conflict(summary: &str) -> (ErrorKind, bool) {
     let tags: Vec<&str> = summary.split('/').collect();
     let has = |tag| tags.contains(&tag);
@@ -38,7 +37,7 @@ fn conflict(summary: &str) -> (ErrorKind, bool) {
     } else if has("too_many_write_operations") {
         (ErrorKind::RateLimited, true)
     } else if has("content_hash_mismatch") || has("payload_too_large") {
-        // The bytes were mangled on the way, or cut.
+        // The bytes were corrupted or truncated on the way.
         (ErrorKind::Unexpected, has("content_hash_mismatch"))
     } else if has("file_ancestor") {
         (ErrorKind::NotADirectory, false)
@@ -51,21 +50,22 @@ fn conflict(summary: &str) -> (ErrorKind, bool) {
     }
 }
 
-/// The offset that an upload session has really reached, from the refusal of a part.
+/// The offset that an upload session has reached, from the error response to a part.
 pub(super) fn correct_offset(status: StatusCode, body: &[u8]) -> Option<u64> {
     if status != StatusCode::CONFLICT {
         return None;
     }
     let answer: Value = serde_json::from_slice(body).ok()?;
-    // `append_v2` names it at the top, `finish` below `lookup_failed`.
+    // `append_v2` has it at the top level, `finish` below `lookup_failed`.
     let error = answer.get("error")?;
     error.get("correct_offset").or_else(|| error.pointer("/lookup_failed/correct_offset"))?.as_u64()
 }
 
-/// An answer of 200 that is not what it should be: some proxy's page, or cut short. Asked again, it may be right.
+/// The error of a response with status 200 that cannot be parsed, such as a proxy's page or a truncated one. A retry may
+/// succeed.
 pub(super) fn unreadable(endpoint: &'static str, error: &serde_json::Error) -> Error {
-    let told = format!("Dropbox answers {endpoint} with something that cannot be read: {error}");
-    Error::new(ErrorKind::Unexpected, told).set_temporary()
+    let message = format!("Dropbox's answer to {endpoint} cannot be parsed: {error}");
+    Error::new(ErrorKind::Unexpected, message).set_temporary()
 }
 
 #[cfg(test)]
@@ -73,10 +73,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_has_its_kind_and_only_some_are_worth_another_try() {
+    fn each_error_has_its_kind_and_only_some_are_retried() {
         let conflict = |summary: &str| {
             let body = format!(r#"{{"error_summary": "{summary}", "error": {{}}}}"#);
-            let error = refusal("upload", StatusCode::CONFLICT, body.as_bytes());
+            let error = api_error("upload", StatusCode::CONFLICT, body.as_bytes());
             (error.kind(), error.is_temporary())
         };
         assert_eq!(conflict("path/not_found/.."), (ErrorKind::NotFound, false));
@@ -95,14 +95,14 @@ mod tests {
             (500, ErrorKind::Unexpected, true),
             (503, ErrorKind::Unexpected, true),
         ] {
-            let error = refusal("upload", StatusCode::from_u16(status).unwrap(), b"<html>no</html>");
+            let error = api_error("upload", StatusCode::from_u16(status).unwrap(), b"<html>no</html>");
             assert_eq!((error.kind(), error.is_temporary()), (kind, temporary), "{status}");
             assert!(error.message().contains("<html>no"), "{}", error.message());
         }
     }
 
     #[test]
-    fn a_session_tells_how_far_it_has_come() {
+    fn the_offset_of_a_session_is_found_in_the_error() {
         let append =
             br#"{"error_summary": "incorrect_offset/", "error": {".tag": "incorrect_offset", "correct_offset": 8}}"#;
         let finish = br#"{"error_summary": "lookup_failed/incorrect_offset/",

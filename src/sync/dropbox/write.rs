@@ -1,4 +1,4 @@
-//! Uploading a file: in one request where it comes in one piece, else in an upload session.
+//! Uploads a file: in one request if it is one piece, otherwise in an upload session.
 
 use std::sync::Arc;
 
@@ -12,28 +12,29 @@ use serde_json::{Value, json};
 use super::account::{Account, parsed};
 use super::api_path;
 use super::hash::ContentHash;
-use super::metadata::Known;
-use super::refusal::{correct_offset, refusal};
-use super::sessions::{Saved, Sessions};
+use super::metadata::EntryMetadata;
+use super::refusal::{api_error, correct_offset};
+use super::sessions::{SavedSession, Sessions};
 
-/// A file under way. Nothing of it is visible before the last request, which makes all of it visible at once.
+/// A file that is being uploaded. The last request makes all of it visible at once.
 ///
-/// Every request can be made again after any failure: Dropbox checks each piece against its hash and each part against
-/// its offset, and tells when an answer that was lost had been a success. An upload that was cut off goes on in its session:
-/// pieces that the session has are looked at, not sent, and the file has to begin as it did then.
+/// Every request can be repeated after any failure: Dropbox checks each piece against its hash and each part against its
+/// offset, and reports if a request had succeeded whose answer was lost. An interrupted upload is resumed in its session:
+/// pieces that the session has are hashed instead of sent, and the file must begin as it did then.
 pub(in crate::sync) struct Writer {
     account: Arc<Account>,
     http: HttpTransporter,
     sessions: Arc<Sessions>,
     path: String,
-    /// The newest piece: it goes with the last request, or before the next piece.
-    held: Option<Buffer>,
+    /// The newest piece. It is sent before the next piece, or with the last request.
+    pending: Option<Buffer>,
     session: Option<Session>,
-    /// An earlier upload's session, until the file has been followed to where that one stood.
-    cut_off: Option<Saved>,
-    /// Of the pieces before the held one.
+    /// The session of an interrupted upload, until the file has been read up to its offset.
+    interrupted: Option<SavedSession>,
+    /// Hash of the pieces before the pending one.
     hash: ContentHash,
-    passed: u64,
+    /// Bytes before the pending piece.
+    position: u64,
 }
 
 struct Session {
@@ -51,26 +52,26 @@ struct Started {
 impl Writer {
     pub fn new(account: Arc<Account>, http: HttpTransporter, sessions: Arc<Sessions>, path: &str) -> Self {
         let path = api_path(path);
-        let cut_off = sessions.get(&path);
-        let (held, session, hash) = (None, None, ContentHash::default());
-        Self { account, http, sessions, path, held, session, cut_off, hash, passed: 0 }
+        let interrupted = sessions.get(&path);
+        let (pending, session, hash) = (None, None, ContentHash::default());
+        Self { account, http, sessions, path, pending, session, interrupted, hash, position: 0 }
     }
 
     async fn send(&self, endpoint: &'static str, arguments: &Value, body: Buffer) -> Result<(StatusCode, Buffer)> {
         self.account.send(&self.http, endpoint, arguments, body).await
     }
 
-    /// Puts the held piece into the session, which begins with the first.
-    async fn pass_on(&mut self, piece: &Buffer) -> Result<()> {
-        if let Some(saved) = self.cut_off.take() {
-            return self.follow(saved, piece).await;
+    /// Sends the pending piece to the session. The first piece starts the session.
+    async fn send_piece(&mut self, piece: &Buffer) -> Result<()> {
+        if let Some(saved) = self.interrupted.take() {
+            return self.skip_piece(saved, piece).await;
         }
         let content_hash = ContentHash::of(piece.clone());
         if self.session.is_none() {
             const START: &str = "upload_session/start";
             let (status, body) = self.send(START, &json!({ "content_hash": content_hash }), piece.clone()).await?;
             if status != StatusCode::OK {
-                return Err(refusal(START, status, &body.to_bytes()));
+                return Err(api_error(START, status, &body.to_bytes()));
             }
             let id = parsed::<Started>(START, body)?.session_id;
             self.session = Some(Session { id, offset: 0, sent: None });
@@ -78,46 +79,46 @@ impl Writer {
             const APPEND: &str = "upload_session/append_v2";
             self.send_part(APPEND, json!({}), &content_hash, piece.clone()).await?;
         }
-        self.have_passed(piece);
+        self.advance(piece);
         Ok(())
     }
 
-    /// Looks at a piece that the cut-off upload's session has.
-    async fn follow(&mut self, saved: Saved, piece: &Buffer) -> Result<()> {
-        self.have_passed(piece);
-        if self.passed < saved.offset {
-            self.cut_off = Some(saved);
+    /// Hashes a piece that the interrupted session has already. Resumes the session at its offset.
+    async fn skip_piece(&mut self, saved: SavedSession, piece: &Buffer) -> Result<()> {
+        self.advance(piece);
+        if self.position < saved.offset {
+            self.interrupted = Some(saved);
             return Ok(());
         }
-        if self.passed > saved.offset || self.hash.clone().finish() != saved.prefix {
-            return Err(self.is_another_file().await);
+        if self.position > saved.offset || self.hash.clone().finish() != saved.prefix {
+            return Err(self.discard_session().await);
         }
-        tracing::info!(path = self.path, offset = saved.offset, "an upload that was cut off goes on");
+        tracing::info!(path = self.path, offset = saved.offset, "resuming an interrupted upload");
         self.session = Some(Session { id: saved.session_id, offset: saved.offset, sent: Some(saved.next) });
         Ok(())
     }
 
-    /// The session that was to be gone on with holds what the file was, not what it is.
-    async fn is_another_file(&self) -> Error {
-        self.sessions.forget(&self.path).await;
-        Error::new(ErrorKind::ConditionNotMatch, "the file has changed since its upload was cut off")
+    /// Discards the interrupted session because the file has changed since.
+    async fn discard_session(&self) -> Error {
+        self.sessions.remove(&self.path).await;
+        Error::new(ErrorKind::ConditionNotMatch, "the file has changed since its upload was interrupted")
     }
 
-    fn have_passed(&mut self, piece: &Buffer) {
+    fn advance(&mut self, piece: &Buffer) {
         for bytes in piece.clone() {
             self.hash.update(&bytes);
         }
-        self.passed += piece.len() as u64;
+        self.position += piece.len() as u64;
         if let Some(session) = &mut self.session {
-            (session.offset, session.sent) = (self.passed, None);
+            (session.offset, session.sent) = (self.position, None);
         }
     }
 
-    /// Sends the session's next part, `arguments` besides where it stands; notes before how far the session has come. Gives
-    /// back the answer, and none where the part had arrived before.
+    /// Sends the session's next part, after recording the session's offset. Adds the cursor and the hash to `arguments`.
+    /// Returns the answer, or none if the part had arrived before.
     ///
     /// # Errors
-    /// A refusal that no other try will change also ends the session.
+    /// A permanent error also ends the session.
     async fn send_part(
         &mut self,
         endpoint: &'static str,
@@ -128,13 +129,13 @@ impl Writer {
         let Some(session) = &mut self.session else {
             return Err(Error::new(ErrorKind::Unexpected, "there is no upload session"));
         };
-        // Only of these bytes can it be said that an earlier try may have brought them.
-        let again = session.sent.as_deref() == Some(content_hash);
+        // Only if the same bytes were sent before can they have arrived already.
+        let is_repeated = session.sent.as_deref() == Some(content_hash);
         session.sent = Some(content_hash.to_owned());
-        let reached = session.offset + piece.len() as u64;
+        let end = session.offset + piece.len() as u64;
         arguments["cursor"] = json!({ "session_id": session.id, "offset": session.offset });
         arguments["content_hash"] = content_hash.into();
-        let saved = Saved {
+        let saved = SavedSession {
             session_id: session.id.clone(),
             offset: session.offset,
             prefix: self.hash.clone().finish(),
@@ -147,86 +148,87 @@ impl Writer {
             return Ok(Some(body));
         }
         let body = body.to_bytes();
-        if again && correct_offset(status, &body) == Some(reached) {
+        if is_repeated && correct_offset(status, &body) == Some(end) {
             return Ok(None);
         }
-        let error = refusal(endpoint, status, &body);
+        let error = api_error(endpoint, status, &body);
         if status == StatusCode::CONFLICT && !error.is_temporary() {
-            self.sessions.forget(&self.path).await;
+            self.sessions.remove(&self.path).await;
         }
         Err(error)
     }
 
-    /// Whether the file is there, whole, though no answer said so.
-    async fn is_there(&self, whole: &str) -> Result<Option<Metadata>> {
-        match self.account.call::<Known>(&self.http, "get_metadata", &json!({ "path": self.path })).await {
-            Ok(known) if known.content_hash.as_deref() == Some(whole) => known.metadata().map(Some),
+    /// Metadata of the file if it is on the remote with this content hash, although no answer confirmed it.
+    async fn find_uploaded(&self, content_hash: &str) -> Result<Option<Metadata>> {
+        match self.account.call::<EntryMetadata>(&self.http, "get_metadata", &json!({ "path": self.path })).await {
+            Ok(entry) if entry.content_hash.as_deref() == Some(content_hash) => entry.metadata().map(Some),
             Ok(_) => Ok(None),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn landed(endpoint: &'static str, body: Buffer, whole: &str) -> Result<Metadata> {
-        let known: Known = parsed(endpoint, body)?;
-        if known.content_hash.as_deref() != Some(whole) {
-            let told = format!("Dropbox has other bytes after {endpoint} than were sent");
-            return Err(Error::new(ErrorKind::Unexpected, told).set_temporary());
+    /// Checks the content hash in the answer to the last request.
+    fn check_uploaded(endpoint: &'static str, body: Buffer, content_hash: &str) -> Result<Metadata> {
+        let entry: EntryMetadata = parsed(endpoint, body)?;
+        if entry.content_hash.as_deref() != Some(content_hash) {
+            let message = format!("after {endpoint} Dropbox has other bytes than were sent");
+            return Err(Error::new(ErrorKind::Unexpected, message).set_temporary());
         }
-        known.metadata()
+        entry.metadata()
     }
 }
 
 impl oio::Write for Writer {
     async fn write(&mut self, piece: Buffer) -> Result<()> {
-        if let Some(held) = self.held.clone() {
-            self.pass_on(&held).await?;
-            self.held = None;
+        if let Some(pending) = self.pending.clone() {
+            self.send_piece(&pending).await?;
+            self.pending = None;
         }
-        self.held = Some(piece);
+        self.pending = Some(piece);
         Ok(())
     }
 
     async fn close(&mut self) -> Result<Metadata> {
-        let body = self.held.clone().unwrap_or_default();
-        let mut whole = self.hash.clone();
-        body.clone().for_each(|bytes| whole.update(&bytes));
-        let whole = whole.finish();
+        let body = self.pending.clone().unwrap_or_default();
+        let mut hash = self.hash.clone();
+        body.clone().for_each(|bytes| hash.update(&bytes));
+        let content_hash = hash.finish();
         let commit = json!({ "path": self.path, "mode": "overwrite", "autorename": false, "mute": true });
         if self.session.is_none() {
-            if self.passed > 0 {
-                // The file ends before the session that was to be gone on with.
-                return Err(self.is_another_file().await);
+            if self.position > 0 {
+                // The file ends before the offset of the interrupted session.
+                return Err(self.discard_session().await);
             }
-            self.sessions.forget(&self.path).await;
+            self.sessions.remove(&self.path).await;
             const UPLOAD: &str = "upload";
             let mut arguments = commit;
-            arguments["content_hash"] = whole.as_str().into();
+            arguments["content_hash"] = content_hash.as_str().into();
             let (status, answer) = self.send(UPLOAD, &arguments, body).await?;
             if status != StatusCode::OK {
-                return Err(refusal(UPLOAD, status, &answer.to_bytes()));
+                return Err(api_error(UPLOAD, status, &answer.to_bytes()));
             }
-            return Self::landed(UPLOAD, answer, &whole);
+            return Self::check_uploaded(UPLOAD, answer, &content_hash);
         }
         const FINISH: &str = "upload_session/finish";
         let part = ContentHash::of(body.clone());
         match self.send_part(FINISH, json!({ "commit": commit }), &part, body.clone()).await {
             Ok(Some(answer)) => {
-                self.sessions.forget(&self.path).await;
-                Self::landed(FINISH, answer, &whole)
+                self.sessions.remove(&self.path).await;
+                Self::check_uploaded(FINISH, answer, &content_hash)
             }
             Ok(None) => {
-                // The last piece arrived, though not the order to finish.
-                self.have_passed(&body);
-                self.held = None;
-                Err(Error::new(ErrorKind::Unexpected, "the order to finish was lost").set_temporary())
+                // The last piece arrived, but the session was not finished. The retry finishes it.
+                self.advance(&body);
+                self.pending = None;
+                Err(Error::new(ErrorKind::Unexpected, "the request to finish was lost").set_temporary())
             }
             Err(error) => {
-                // The order may have been obeyed, and the session be gone, though no answer said so.
+                // The request may have succeeded and ended the session, with only the answer lost.
                 if !error.is_temporary()
-                    && let Some(metadata) = self.is_there(&whole).await?
+                    && let Some(metadata) = self.find_uploaded(&content_hash).await?
                 {
-                    self.sessions.forget(&self.path).await;
+                    self.sessions.remove(&self.path).await;
                     return Ok(metadata);
                 }
                 Err(error)
@@ -234,9 +236,9 @@ impl oio::Write for Writer {
         }
     }
 
-    /// A session that nobody finishes ends by itself.
+    /// Dropbox ends an unfinished session by itself.
     async fn abort(&mut self) -> Result<()> {
-        (self.held, self.session) = (None, None);
+        (self.pending, self.session) = (None, None);
         Ok(())
     }
 }

@@ -31,11 +31,7 @@ pub fn moto() -> Option<Moto> {
         .status()
         .is_ok_and(|status| status.success());
     if !installed {
-        assert!(
-            std::env::var("HURACAN_TEST_REQUIRE").as_deref() != Ok("1"),
-            "moto is not installed: pip install 'moto[server]'"
-        );
-        eprintln!("SKIPPED: moto is not installed (pip install 'moto[server]')");
+        crate::skip::skip("moto is not installed; run scripts/setup-python, or pip install 'moto[server]'");
         return None;
     }
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

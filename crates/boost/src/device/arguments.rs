@@ -1,13 +1,13 @@
-//! What the jobs of a launch are told, and how much they write.
+//! The arguments of the jobs of a launch, and the sizes of what the jobs write.
 
 use std::collections::HashMap;
 
-use super::layout::JobArgs;
+use super::layout::{BINARY, HUBER, JobArgs, REGRESSION, TRAIN_WEIGHTS, VALID_WEIGHTS};
 use crate::objective::Targets;
 use crate::quantised::sum;
 use crate::{Ensemble, Objective, Task, sample};
 
-/// Most leaves of a task's tree.
+/// Most leaves of a tree of this task.
 pub fn leaf_capacity(Task { job, params }: &Task<'_>) -> usize {
     let by_depth = 1_usize << params.max_depth.min(20);
     by_depth.min(job.train.len()).max(1)
@@ -16,48 +16,58 @@ pub fn leaf_capacity(Task { job, params }: &Task<'_>) -> usize {
 /// All jobs of a launch, packed.
 #[derive(Default)]
 pub struct Arguments {
+    /// One per task, set by set.
     pub jobs: Vec<JobArgs>,
+    /// Labels of all jobs, at [`JobArgs::labels`]: those of the training rows, then those of the validation rows.
     pub labels: Vec<f32>,
+    /// Weights of all jobs, at [`JobArgs::weights`], in the same order; see [`JobArgs::weighted`].
     pub weights: Vec<f64>,
+    /// Lengths of the buffers that the jobs write.
     pub sizes: Sizes,
 }
 
-/// Where labels and weights of a job lie, by its address and by what scales the weights: tasks of one job share them.
-type Known = HashMap<(usize, Option<u64>), (u64, u64)>;
+/// Where the labels and weights of a job begin, by its address and by the factor of its weights: tasks of one job share them.
+type Shared = HashMap<(usize, Option<u64>), (u64, u64)>;
 
-/// Lengths of what the jobs write.
+/// Lengths of the buffers that the jobs write: the sums over all jobs.
 #[derive(Default)]
 pub struct Sizes {
+    /// 3 per training row and 2 per validation row.
     pub scratch_f64: usize,
+    /// 4 per training row.
     pub scratch_u32: usize,
+    /// Two levels of [`leaf_capacity`] per job.
     pub parts: usize,
+    /// [`JobArgs::node_capacity`] per round.
     pub nodes: usize,
+    /// [`JobArgs::leaf_capacity`] per round.
     pub leaves: usize,
+    /// One per round.
     pub trees: usize,
 }
 
 impl Arguments {
-    /// Of the tasks of some sets of rows, set by set.
+    /// The arguments of the tasks of some sets of rows, set by set.
     pub fn of(tasks: &[Task<'_>], sets: &[Vec<usize>], features: usize) -> Self {
-        let (mut arguments, mut known) = (Self::default(), Known::new());
+        let (mut arguments, mut shared) = (Self::default(), Shared::new());
         for (number, set) in sets.iter().enumerate() {
-            set.iter().for_each(|&place| arguments.add(&tasks[place], number, features, &mut known));
+            set.iter().for_each(|&index| arguments.add(&tasks[index], number, features, &mut shared));
         }
         arguments
     }
 
-    /// Adds a task that learns from set number `set` of the launch's rows.
-    fn add(&mut self, task: &Task<'_>, set: usize, features: usize, known: &mut Known) {
+    /// Adds a task whose rows are set number `set` of the launch.
+    fn add(&mut self, task: &Task<'_>, set: usize, features: usize, shared: &mut Shared) {
         let Task { job, params } = task;
         let targets = Targets::of(job, params);
-        // What `Targets` scales weights by: binary objectives alone have it.
+        // The factor by which `Targets` scales weights; only binary objectives have one.
         let scale = (params.objective == Objective::Binary).then(|| params.scale_pos_weight.to_bits());
         let leaf_capacity = leaf_capacity(task);
         let (rounds, rows, valid) = (params.rounds as usize, job.train.len(), job.valid.len());
         let valid_weights = || job.valid_weights.iter().map(|&weight| f64::from(weight));
         let train_weights = targets.weights().unwrap_or_default();
-        let shared = known.entry((std::ptr::from_ref(*job).addr(), scale));
-        let (labels_from, weights_from) = *shared.or_insert_with(|| {
+        let entry = shared.entry((std::ptr::from_ref(*job).addr(), scale));
+        let (labels_from, weights_from) = *entry.or_insert_with(|| {
             let from = (self.labels.len() as u64, self.weights.len() as u64);
             self.labels.extend_from_slice(&job.train_labels);
             self.labels.extend_from_slice(&job.valid_labels);
@@ -91,9 +101,10 @@ impl Arguments {
             },
             rows: set as u32,
             objective: match params.objective {
-                Objective::Binary => 0,
-                Objective::Huber { .. } => 2,
-                _ => 1,
+                Objective::Binary => BINARY,
+                Objective::Huber { .. } => HUBER,
+                // `plan` leaves the last two to the CPU.
+                Objective::Regression | Objective::Multiclass { .. } | Objective::Quantile { .. } => REGRESSION,
             },
             averaged: u32::from(params.ensemble == Ensemble::Forest),
             rounds: params.rounds,
@@ -102,7 +113,8 @@ impl Arguments {
             min_rounds: params.min_rounds,
             features_a_tree: features_a_tree as u32,
             features_a_node: sample::share_of(features_a_tree, params.colsample_node) as u32,
-            weighted: u32::from(!train_weights.is_empty()) + 2 * u32::from(!job.valid_weights.is_empty()),
+            weighted: TRAIN_WEIGHTS * u32::from(!train_weights.is_empty())
+                + VALID_WEIGHTS * u32::from(!job.valid_weights.is_empty()),
             node_capacity: (leaf_capacity - 1).max(1) as u32,
             leaf_capacity: leaf_capacity as u32,
         });

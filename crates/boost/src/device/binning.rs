@@ -1,18 +1,26 @@
-//! Binning alone, to be measured by itself.
+//! Binning without training, for measurements.
 
 use super::bins::Bins;
-use super::layout::MOST_CUTS;
+use super::layout::MAX_CUTS;
 use super::{Plan, plan, threads};
 use crate::{BoostJob, Cuts, Table, Task, cpu};
-use huracan_engine::memory::Need;
+use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, EngineError, Stage};
 
-/// Bins the rows of every job, as training does first, on the device of a run or on the CPU: the cuts of each. The CPU bins all
-/// of them where any is the CPU's to train. They must have been checked.
+/// Bins the rows of every job, on the device of a run or on the CPU, as training does at first. Returns the cuts of each job. If
+/// the CPU would train any of the jobs, it bins all of them.
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
+/// The device failed and the CPU may not take over.
+///
+/// # Panics
+/// A job cannot be trained on the table: see [`BoostJob::check`].
 pub fn bin_on(compute: &Compute, table: Table<'_>, jobs: &[BoostJob]) -> Result<Vec<Cuts>, EngineError> {
+    for job in jobs {
+        if let Err(fault) = job.check(&job.params, table) {
+            panic!("only jobs that can be trained are binned: {fault}");
+        }
+    }
     compute.run("bins", |stage| bin(stage, table, jobs), || cpu::bin(table, jobs))
 }
 
@@ -23,18 +31,18 @@ fn bin(stage: &Stage<'_>, table: Table<'_>, jobs: &[BoostJob]) -> Result<Vec<Cut
     }
     let values = stage.upload(table.values)?;
     let cells = |job: &BoostJob| ((job.train.len() + job.valid.len()) * table.features) as u64;
-    // Codes by columns and by rows, and the cuts of each feature.
+    // Codes by column and by row, and the cuts of each feature.
     let most = jobs.iter().map(cells).max().unwrap_or(0);
-    let need = Need { fixed_bytes: 1 << 20, job_bytes: 3 * most + (table.features * MOST_CUTS * 4) as u64 };
+    let need = Requirement { fixed_bytes: 1 << 20, job_bytes: 3 * most + (table.features * MAX_CUTS * 4) as u64 };
     let mut cuts = Vec::with_capacity(jobs.len());
-    for part in stage.parts(need, jobs.len())? {
+    for part in stage.batches(need, jobs.len())? {
         let sets: Vec<Task> = jobs[part].iter().map(Task::own).collect();
         let bins = if plans.contains(&Plan::Levels) {
             Bins::of_large(stage, table, Some(&values), &sets, threads(stage))?
         } else {
             Bins::of(stage, &values, table.features, &sets, threads(stage))?
         };
-        cuts.extend(bins.known);
+        cuts.extend(bins.host_cuts);
     }
     Ok(cuts)
 }

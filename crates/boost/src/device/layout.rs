@@ -1,21 +1,30 @@
-//! Structures that host and kernels share: twins of those in `kernels/{bins.cu,boost.cuh,boost_levels.cuh,predict.cu}`.
+//! Structures and constants that the host and the kernels share. The structures are the twins of those in
+//! `kernels/{bins.cu,boost.cuh,boost_levels.cuh,predict.cu}`, where their fields are described.
 
 use huracan_engine::{Element, ElementKind};
 
-/// Features in a group.
-pub const LANES: usize = 16;
-/// Bins of a group, with the one for missing values.
-pub const GROUP_BINS: usize = 256;
-/// Words of 32 bits that mark features.
+pub use crate::bins::MAX_CUTS;
+pub use crate::codes::{GROUP_BINS, LANES};
+pub use crate::predict::MISSING_RIGHT;
+
+/// Words of 32 bits that mark features, one bit each.
 pub const MARK_WORDS: usize = 256;
-/// Most cuts of a feature.
-pub const MOST_CUTS: usize = 254;
 /// No feature, no node.
 pub const NONE: u32 = u32::MAX;
 /// Marks a child that is a leaf.
 pub const LEAF: u32 = 1 << 31;
-/// Marks a feature whose missing values go right.
-pub const MISSING_RIGHT: u32 = 1 << 31;
+
+/// [`JobArgs::objective`] for log loss.
+pub const BINARY: u32 = 0;
+/// [`JobArgs::objective`] for squared error.
+pub const REGRESSION: u32 = 1;
+/// [`JobArgs::objective`] for the Huber loss.
+pub const HUBER: u32 = 2;
+
+/// Bit of [`JobArgs::weighted`]: training rows have weights.
+pub const TRAIN_WEIGHTS: u32 = 1;
+/// Bit of [`JobArgs::weighted`]: validation rows have weights.
+pub const VALID_WEIGHTS: u32 = 2;
 
 macro_rules! shared {
     ($($(#[$doc:meta])* pub struct $name:ident { $(pub $field:ident: $type:ty,)* })*) => {
@@ -27,13 +36,14 @@ macro_rules! shared {
 
             const _: () = assert!(size_of::<$name>() == 0 $(+ size_of::<$type>())*, "no padding");
 
-            // SAFETY: numbers alone, without padding, as has just been asserted.
+            // SAFETY: it consists of numbers only, without padding, as is asserted above.
             unsafe impl Element for $name { const KIND: ElementKind = ElementKind::Structure; }
         )*
     };
 }
 
 shared! {
+    /// A set of rows that is to be binned.
     pub struct BinRows {
         pub rows: u64,
         pub columns: u64,
@@ -43,6 +53,7 @@ shared! {
         pub keys: u32,
     }
 
+    /// A set of rows whose codes are laid out in groups.
     pub struct PackRows {
         pub columns: u64,
         pub train_codes: u64,
@@ -55,6 +66,7 @@ shared! {
         pub padding: u32,
     }
 
+    /// A set of rows in bins. Twin of `BoostRows`.
     pub struct Rows {
         pub train_codes: u64,
         pub valid_codes: u64,
@@ -66,14 +78,16 @@ shared! {
         pub padding: u32,
     }
 
+    /// A group of features. Twin of `BoostGroup`.
     pub struct Group {
-        pub first_cut: [u64; 16],
-        pub cuts: [u32; 16],
-        pub feature: [u32; 16],
+        pub first_cut: [u64; LANES],
+        pub cuts: [u32; LANES],
+        pub feature: [u32; LANES],
         pub bins: u32,
         pub any_missing: u32,
     }
 
+    /// The arguments of a job. Twin of `BoostJob`.
     pub struct JobArgs {
         pub seed: u64,
         pub labels: u64,
@@ -106,6 +120,7 @@ shared! {
         pub leaf_capacity: u32,
     }
 
+    /// A split. Twin of `BoostNode`.
     pub struct TreeNode {
         pub feature: u32,
         pub bin: u32,
@@ -120,12 +135,14 @@ shared! {
         pub count: u32,
     }
 
+    /// A leaf. Twin of `BoostLeaf`.
     pub struct TreeLeaf {
         pub value: f32,
         pub hessian: i32,
         pub count: u32,
     }
 
+    /// Units of a tree's sums, and its numbers of nodes and leaves. Twin of `BoostTree`.
     pub struct TreeSize {
         pub gradient_unit: f64,
         pub hessian_unit: f64,
@@ -133,12 +150,14 @@ shared! {
         pub leaves: u32,
     }
 
+    /// The outcome of a job. Twin of `BoostOutcome`.
     pub struct Outcome {
         pub trees: u32,
         pub losses: u32,
         pub best_round: u32,
     }
 
+    /// A split of a tree that predicts.
     pub struct PredictNode {
         pub cut: f32,
         pub feature: u32,
@@ -146,6 +165,7 @@ shared! {
         pub right: u32,
     }
 
+    /// A tree that predicts.
     pub struct PredictTree {
         pub nodes: u64,
         pub leaves: u64,
@@ -153,6 +173,7 @@ shared! {
         pub padding: u32,
     }
 
+    /// A forest and the rows that it predicts. Twin of `PredictJob`.
     pub struct PredictArgs {
         pub trees: u64,
         pub base: u64,
@@ -165,6 +186,7 @@ shared! {
         pub padding: u32,
     }
 
+    /// A node of the current level. Twin of `BoostPart`.
     pub struct Part {
         pub path: u64,
         pub from: u32,
@@ -175,6 +197,7 @@ shared! {
         pub padding: u32,
     }
 
+    /// A piece of listed work. Twin of `BoostTile`.
     pub struct Tile {
         pub job: u32,
         pub of: u32,
@@ -182,6 +205,7 @@ shared! {
         pub to: u32,
     }
 
+    /// Further arguments of a large job. Twin of `BoostLevelJob`.
     pub struct LevelArgs {
         pub found: u64,
         pub splits: u64,
@@ -190,6 +214,7 @@ shared! {
         pub first_tile: u32,
     }
 
+    /// A node of the current level, with its histograms. Twin of `BoostLevelPart`.
     pub struct LevelPart {
         pub part: Part,
         pub slot: u32,
@@ -198,6 +223,7 @@ shared! {
         pub searched: u32,
     }
 
+    /// The best split of a node by some features. Twin of `BoostFound`.
     pub struct Found {
         pub score: f32,
         pub feature: u32,
@@ -209,6 +235,7 @@ shared! {
         pub missing: u32,
     }
 
+    /// A node that is split. Twin of `BoostSplit`.
     pub struct Split {
         pub part: u32,
         pub node: u32,
@@ -218,6 +245,7 @@ shared! {
         pub hessian: i32,
     }
 
+    /// The state of a large job between launches. Twin of `BoostState`.
     pub struct State {
         pub greatest_gradient: u64,
         pub greatest_hessian: u64,
@@ -242,6 +270,7 @@ shared! {
 }
 
 impl Group {
+    /// A group without features.
     pub const EMPTY: Self =
         Self { first_cut: [0; LANES], cuts: [0; LANES], feature: [NONE; LANES], bins: 0, any_missing: 0 };
 }

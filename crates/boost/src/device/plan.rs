@@ -1,59 +1,63 @@
-//! Who trains a job.
+//! Decides what trains a job: one block of the device, many blocks, or the CPU.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::layout::MARK_WORDS;
+use crate::loss::LOSS_BITS;
 use crate::{BoostJob, BoostParams, Growth, Objective, Task};
 
 /// Most training rows of a model that one block trains: their keys are sorted in its shared memory.
-const MOST_ROWS: usize = 4096;
-/// Most features: one bit each in shared memory.
-const MOST_FEATURES: usize = 8192;
-/// From how many validation rows on the sum of their losses, of 40 bits each, might not fit 63.
-const TOO_MANY_LOSSES: usize = 1 << 23;
+const MAX_BLOCK_ROWS: usize = 4096;
+/// Most features: each takes one bit in shared memory.
+pub(super) const MAX_FEATURES: usize = 32 * MARK_WORDS;
+/// With this many validation rows, the sum of their losses might not fit 63 bits.
+const TOO_MANY_VALID_ROWS: usize = 1 << (63 - LOSS_BITS);
 
-/// Who trains a job.
+/// What trains a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
-    /// One block of the device, from first to last tree.
+    /// One block of the device, from the first to the last tree.
     Block,
     /// Many blocks of the device, level by level.
     Levels,
-    /// The CPU; says why.
+    /// The CPU, for this reason.
     Cpu(&'static str),
 }
 
-/// Who trains a job that has been checked.
+/// What trains a job that has been checked.
 pub fn plan(job: &BoostJob, features: usize) -> Plan {
     plan_for(Task::own(job), features)
 }
 
-/// [`plan`] for a job with parameters of a search.
+/// [`plan`] for a job with the parameters of a search.
 pub(super) fn plan_for(Task { job, params }: Task<'_>, features: usize) -> Plan {
     let &BoostParams { objective, growth, .. } = params;
-    if features > MOST_FEATURES {
+    if features > MAX_FEATURES {
         Plan::Cpu("more features than a block can mark")
-    } else if job.valid.len() >= TOO_MANY_LOSSES {
-        Plan::Cpu("more validation rows than a sum of losses holds")
+    } else if job.valid.len() >= TOO_MANY_VALID_ROWS {
+        Plan::Cpu("more validation rows than a sum of losses can hold")
     } else if growth != Growth::Level {
         Plan::Cpu("grown by leaf")
     } else if matches!(objective, Objective::Multiclass { .. } | Objective::Quantile { .. }) {
         Plan::Cpu("an objective without a kernel")
     } else if params.monotone.iter().any(|&sign| sign != 0) {
         Plan::Cpu("monotone constraints")
-    } else if job.train.len() > MOST_ROWS {
+    } else if job.train.len() > MAX_BLOCK_ROWS {
         Plan::Levels
     } else {
         Plan::Block
     }
 }
 
-/// How many jobs were trained by whom; shows itself as in "12 models a block each, 3 on the CPU (grown by leaf: 3)".
+/// How many jobs were trained by what. It displays as in "12 in one block each, 3 on the CPU (grown by leaf: 3)".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plans {
+    /// Jobs of [`Plan::Block`].
     pub blocks: usize,
+    /// Jobs of [`Plan::Levels`].
     pub levels: usize,
-    /// By reason.
+    /// Jobs of [`Plan::Cpu`], by reason.
     pub cpu: BTreeMap<&'static str, usize>,
 }
 
@@ -67,7 +71,7 @@ impl Plans {
         }
     }
 
-    /// Whether no device was asked to train anything.
+    /// Whether nothing was counted: no device was used.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -82,17 +86,17 @@ impl Plans {
 
 impl fmt::Display for Plans {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = Vec::new();
-        for (count, how) in [(self.blocks, "a block each"), (self.levels, "level by level")] {
+        let mut parts = Vec::new();
+        for (count, how) in [(self.blocks, "in one block each"), (self.levels, "level by level")] {
             if count > 0 {
-                said.push(format!("{count} {how}"));
+                parts.push(format!("{count} {how}"));
             }
         }
         if !self.cpu.is_empty() {
             let reasons: Vec<String> = self.cpu.iter().map(|(why, count)| format!("{why}: {count}")).collect();
-            said.push(format!("{} on the CPU ({})", self.cpu.values().sum::<usize>(), reasons.join(", ")));
+            parts.push(format!("{} on the CPU ({})", self.cpu.values().sum::<usize>(), reasons.join(", ")));
         }
-        f.write_str(&said.join(", "))
+        f.write_str(&parts.join(", "))
     }
 }
 
@@ -105,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn size_decides_between_a_block_and_levels_and_the_rest_is_the_cpus_with_its_reason() {
+    fn small_jobs_take_a_block_and_large_ones_levels_and_the_cpu_trains_the_rest_for_a_reason() {
         let level = BoostParams::default;
         assert_eq!(plan(&job(4096, level()), 70), Plan::Block);
         assert_eq!(plan(&job(4097, level()), 70), Plan::Levels);
@@ -115,17 +119,17 @@ mod tests {
         let monotone = BoostParams { monotone: vec![0, 1], ..level() };
         assert_eq!(plan(&job(10, monotone), 2), Plan::Cpu("monotone constraints"));
         let many = BoostJob { valid: vec![0; 1 << 23], ..job(10, level()) };
-        assert_eq!(plan(&many, 2), Plan::Cpu("more validation rows than a sum of losses holds"));
+        assert_eq!(plan(&many, 2), Plan::Cpu("more validation rows than a sum of losses can hold"));
     }
 
     #[test]
-    fn plans_are_counted_and_said() {
+    fn plans_are_counted_and_displayed() {
         let mut plans = Plans::default();
         assert!(plans.is_empty() && plans.to_string().is_empty());
         plans.add(Plan::Block);
         plans.add(Plan::Block);
         plans.add(Plan::Levels);
-        assert_eq!(plans.to_string(), "2 a block each, 1 level by level");
+        assert_eq!(plans.to_string(), "2 in one block each, 1 level by level");
         let mut others = Plans::default();
         others.add(Plan::Cpu("monotone constraints"));
         others.add(Plan::Cpu("grown by leaf"));

@@ -1,11 +1,12 @@
-//! Predictions by `kernels/predict.cu`: twin of [`crate::raw_scores`].
+//! Predictions by `kernels/predict.cu`, the twin of [`crate::raw_scores`].
 
 use rayon::prelude::*;
 
+use super::THREADS;
 use super::layout::{LEAF, MISSING_RIGHT, PredictArgs, PredictNode, PredictTree};
 use crate::predict::greatest_f32_at_most;
 use crate::{Child, PredictJob, Table, Tree};
-use huracan_engine::memory::Need;
+use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, EngineError, Kernel, Shape, Stage};
 
 const RAW_SCORES: Kernel = Kernel { file: "predict", name: "predict_raw", barriers: false };
@@ -13,7 +14,10 @@ const RAW_SCORES: Kernel = Kernel { file: "predict", name: "predict_raw", barrie
 /// [`crate::raw_scores`] on the device of a run, or on the CPU.
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
+/// The device failed and the CPU may not take over.
+///
+/// # Panics
+/// As [`crate::predict`].
 pub fn raw_scores_on(
     compute: &Compute,
     table: Table<'_>,
@@ -26,40 +30,54 @@ pub fn raw_scores_on(
 ///
 /// # Errors
 /// As [`raw_scores_on`].
+///
+/// # Panics
+/// As [`crate::predict`].
 pub fn predict_on(compute: &Compute, table: Table<'_>, jobs: &[PredictJob<'_>]) -> Result<Vec<Vec<f64>>, EngineError> {
-    let mut said = raw_scores_on(compute, table, jobs)?;
-    for (said, job) in said.iter_mut().zip(jobs) {
+    let mut predictions = raw_scores_on(compute, table, jobs)?;
+    for (rows, job) in predictions.iter_mut().zip(jobs) {
         let objective = job.forest.objective;
-        said.par_chunks_mut(objective.trees_per_round()).for_each(|row| objective.transform(row));
+        rows.par_chunks_mut(objective.trees_per_round()).for_each(|row| objective.transform(row));
     }
-    Ok(said)
+    Ok(predictions)
 }
 
-/// [`crate::raw_scores`] on the device: the same bits.
+/// [`crate::raw_scores`] on the device of `stage`, with the same bits.
 ///
 /// # Errors
-/// [`EngineError`] where the device fails.
+/// The device failed, or has too little memory.
+///
+/// # Panics
+/// As [`crate::predict`].
 pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) -> Result<Vec<Vec<f64>>, EngineError> {
+    jobs.iter().for_each(|job| job.assert_fits(table));
     let bytes = |job: &PredictJob<'_>| {
         let trees = job.forest.trees.iter().map(|tree| 16 * tree.split_feature.len() + 8 * tree.leaf_value.len() + 24);
         (trees.sum::<usize>() + job.rows.len() * (4 + 8 * job.forest.base_score.len()) + 64) as u64
     };
-    let need =
-        Need { fixed_bytes: size_of_val(table.values) as u64, job_bytes: jobs.iter().map(bytes).max().unwrap_or(0) };
-    let parts = stage.parts(need, jobs.len())?;
+    let need = Requirement {
+        fixed_bytes: size_of_val(table.values) as u64,
+        job_bytes: jobs.iter().map(bytes).max().unwrap_or(0),
+    };
+    let parts = stage.batches(need, jobs.len())?;
     let values = stage.upload(table.values)?;
     let mut all = Vec::with_capacity(jobs.len());
     for part in parts {
         let jobs = &jobs[part];
-        let mut laid = Laid::default();
-        jobs.iter().for_each(|job| laid.add(job));
+        let mut packed = PackedForests::default();
+        jobs.iter().for_each(|job| packed.add(job));
         let most_rows = jobs.iter().map(|job| job.rows.len()).max().unwrap_or(0);
-        let mut shape = Shape::one_thread_each(most_rows, 256);
+        let mut shape = Shape::one_thread_each(most_rows, THREADS);
         shape.blocks[1] = jobs.len() as u32;
-        let (args, trees, nodes) = (stage.upload(&laid.jobs)?, stage.upload(&laid.trees)?, stage.upload(&laid.nodes)?);
+        let (args, trees, nodes) =
+            (stage.upload(&packed.jobs)?, stage.upload(&packed.trees)?, stage.upload(&packed.nodes)?);
         let (leaves, bases, rows) =
-            (stage.upload(&laid.leaves)?, stage.upload(&laid.bases)?, stage.upload(&laid.rows)?);
-        let mut scores = stage.zeros::<f64>(laid.scores)?;
+            (stage.upload(&packed.leaves)?, stage.upload(&packed.bases)?, stage.upload(&packed.rows)?);
+        let mut scores = stage.zeros::<f64>(packed.scores)?;
+        // SAFETY: the y-blocks are the jobs, and threads beyond a job's last row return. `assert_fits` has found the rows in the
+        // table, whose rows have `features` values; the splits on these features; and every child in its tree. `packed` has
+        // the trees, nodes, leaves and base scores of all forests at the offsets of the jobs and trees, with one base score
+        // per class; `scores` has `rows × classes` entries per job.
         unsafe {
             stage
                 .launch(&RAW_SCORES, shape)
@@ -75,17 +93,17 @@ pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) 
                 .run()
         }?;
         let scores = stage.download(&scores)?;
-        let own = |(job, args): (&PredictJob<'_>, &PredictArgs)| {
+        let job_scores = |(job, args): (&PredictJob<'_>, &PredictArgs)| {
             scores[args.scores as usize..][..job.rows.len() * args.classes as usize].to_vec()
         };
-        all.extend(jobs.iter().zip(&laid.jobs).map(own));
+        all.extend(jobs.iter().zip(&packed.jobs).map(job_scores));
     }
     Ok(all)
 }
 
-/// Forests and rows, packed.
+/// The forests and rows of some jobs, packed into arrays.
 #[derive(Default)]
-struct Laid {
+struct PackedForests {
     jobs: Vec<PredictArgs>,
     trees: Vec<PredictTree>,
     nodes: Vec<PredictNode>,
@@ -95,7 +113,7 @@ struct Laid {
     scores: usize,
 }
 
-impl Laid {
+impl PackedForests {
     fn add(&mut self, job: &PredictJob<'_>) {
         let forest = job.forest;
         let classes = forest.base_score.len();
@@ -104,7 +122,7 @@ impl Laid {
             base: self.bases.len() as u64,
             rows: self.rows.len() as u64,
             scores: self.scores as u64,
-            shared_by: forest.shared_by(),
+            shared_by: forest.divisor(),
             tree_count: forest.trees.len() as u32,
             classes: classes as u32,
             row_count: job.rows.len() as u32,

@@ -1,81 +1,94 @@
-//! From what the kernels wrote to forests, or to losses alone.
+//! Makes forests, or losses only, from what the kernels wrote.
 
 use rayon::prelude::*;
 
 use super::arguments::Sizes;
 use super::layout::{JobArgs, LEAF, Outcome, TreeLeaf, TreeNode, TreeSize};
 use crate::bins::Cuts;
-use crate::search::Try;
+use crate::trial::Trial;
 use crate::{BoostParams, Child, Forest, Task, Tree};
 use huracan_engine::{DeviceBuffer, EngineError, Stage};
 
 /// The tasks of a launch.
-pub struct Launched<'a> {
+pub struct LaunchedTasks<'a> {
+    /// All tasks of the batch, of which the launch trains some.
     pub tasks: &'a [Task<'a>],
-    /// Places of the tasks by the rows that they share.
+    /// Indices of the launched tasks, by set of rows.
     pub sets: &'a [Vec<usize>],
-    /// What the launch was told of each task, in the order of the sets.
+    /// Arguments of the launched tasks, set by set.
     pub jobs: &'a [JobArgs],
+    /// Names of the features.
     pub names: &'a [String],
-    /// Of each set.
+    /// The cuts of each set.
     pub cuts: &'a [Cuts],
 }
 
 /// What is kept of a trained model.
-pub trait Kept: Send + Sized {
-    /// Of one that the CPU trained.
-    fn of(forest: Forest) -> Self;
+pub trait ModelResult: Send + Sized {
+    /// The result of a model that the CPU trained.
+    fn from_forest(forest: Forest) -> Self;
 
-    /// Of every task of a launch, with its place.
-    fn of_launch(stage: &Stage<'_>, grown: &Grown, launched: &Launched<'_>) -> Result<Vec<(usize, Self)>, EngineError>;
+    /// The results of all tasks of a launch, each with the index of its task.
+    fn from_launch(
+        stage: &Stage<'_>,
+        output: &OutputBuffers,
+        launched: &LaunchedTasks<'_>,
+    ) -> Result<Vec<(usize, Self)>, EngineError>;
 }
 
-impl Kept for Forest {
-    fn of(forest: Forest) -> Self {
+impl ModelResult for Forest {
+    fn from_forest(forest: Forest) -> Self {
         forest
     }
 
-    fn of_launch(stage: &Stage<'_>, grown: &Grown, launched: &Launched<'_>) -> Result<Vec<(usize, Self)>, EngineError> {
-        let told = Told::of(stage, grown)?;
-        let forest = |(at, (&place, args)): (usize, (&usize, &JobArgs))| {
-            let params = launched.tasks[place].params;
-            (place, told.forest(at, args, params, launched.names, &launched.cuts[args.rows as usize]))
+    fn from_launch(
+        stage: &Stage<'_>,
+        output: &OutputBuffers,
+        launched: &LaunchedTasks<'_>,
+    ) -> Result<Vec<(usize, Self)>, EngineError> {
+        let output = HostOutput::download(stage, output)?;
+        let forest = |(number, (&index, args)): (usize, (&usize, &JobArgs))| {
+            let params = launched.tasks[index].params;
+            (index, output.forest(number, args, params, launched.names, &launched.cuts[args.rows as usize]))
         };
-        let places: Vec<usize> = launched.sets.iter().flatten().copied().collect();
-        Ok(places.par_iter().zip(launched.jobs).enumerate().map(forest).collect())
+        let indices: Vec<usize> = launched.sets.iter().flatten().copied().collect();
+        Ok(indices.par_iter().zip(launched.jobs).enumerate().map(forest).collect())
     }
 }
 
-impl Kept for Try {
-    fn of(forest: Forest) -> Self {
-        let loss = forest.kept_loss().unwrap_or(f64::INFINITY);
-        Self { loss, rounds: forest.validation_loss.len() as u64 }
+impl ModelResult for Trial {
+    fn from_forest(forest: Forest) -> Self {
+        Self::from(forest)
     }
 
-    /// The trees stay on the device.
-    fn of_launch(stage: &Stage<'_>, grown: &Grown, launched: &Launched<'_>) -> Result<Vec<(usize, Self)>, EngineError> {
-        let (losses, outcomes) = (stage.download(&grown.losses)?, stage.download(&grown.outcomes)?);
-        let places = launched.sets.iter().flatten();
-        let tried = |(outcome, (&place, job)): (&Outcome, (&usize, &JobArgs))| {
-            let of_job = &losses[job.trees as usize..][..outcome.losses as usize];
-            let last = outcome.rounds_kept(launched.tasks[place].params).checked_sub(1);
-            let loss = last.and_then(|last| of_job.get(last)).copied().unwrap_or(f64::INFINITY);
-            (place, Self { loss, rounds: of_job.len() as u64 })
+    /// Downloads the losses only; the trees stay on the device.
+    fn from_launch(
+        stage: &Stage<'_>,
+        output: &OutputBuffers,
+        launched: &LaunchedTasks<'_>,
+    ) -> Result<Vec<(usize, Self)>, EngineError> {
+        let (losses, outcomes) = (stage.download(&output.losses)?, stage.download(&output.outcomes)?);
+        let indices = launched.sets.iter().flatten();
+        let trial = |(outcome, (&index, job)): (&Outcome, (&usize, &JobArgs))| {
+            let own_losses = &losses[job.trees as usize..][..outcome.losses as usize];
+            let last = outcome.rounds_kept(launched.tasks[index].params).checked_sub(1);
+            let loss = last.and_then(|last| own_losses.get(last)).copied().unwrap_or(f64::INFINITY);
+            (index, Self { loss, rounds: own_losses.len() as u64 })
         };
-        Ok(outcomes.iter().zip(places.zip(launched.jobs)).map(tried).collect())
+        Ok(outcomes.iter().zip(indices.zip(launched.jobs)).map(trial).collect())
     }
 }
 
 impl Outcome {
-    /// Rounds up to the best one, where rounds are chosen.
+    /// Number of rounds that are kept: up to the best one, if early stopping chooses rounds.
     fn rounds_kept(&self, params: &BoostParams) -> usize {
         let chosen = params.early_stopping > 0 && self.losses > 0;
         (if chosen { self.trees.min(self.best_round + 1) } else { self.trees }) as usize
     }
 }
 
-/// All that a launch told.
-struct Told {
+/// What the kernels wrote, copied to the host.
+struct HostOutput {
     nodes: Vec<TreeNode>,
     leaves: Vec<TreeLeaf>,
     trees: Vec<TreeSize>,
@@ -83,16 +96,22 @@ struct Told {
     outcomes: Vec<Outcome>,
 }
 
-/// What the kernels write of all jobs of a launch.
-pub struct Grown {
+/// What the kernels write for all jobs of a launch, at the places in their [`JobArgs`].
+pub struct OutputBuffers {
+    /// Inner nodes of all trees.
     pub nodes: DeviceBuffer<TreeNode>,
+    /// Leaves of all trees.
     pub leaves: DeviceBuffer<TreeLeaf>,
+    /// One per job and round.
     pub trees: DeviceBuffer<TreeSize>,
+    /// Validation losses, one per job and round.
     pub losses: DeviceBuffer<f64>,
+    /// One per job.
     pub outcomes: DeviceBuffer<Outcome>,
 }
 
-impl Grown {
+impl OutputBuffers {
+    /// Buffers of the lengths that `sizes` counts, for `jobs` jobs.
     pub fn new(stage: &Stage<'_>, sizes: &Sizes, jobs: usize) -> Result<Self, EngineError> {
         Ok(Self {
             nodes: stage.zeros(sizes.nodes)?,
@@ -104,26 +123,26 @@ impl Grown {
     }
 }
 
-impl Told {
-    fn of(stage: &Stage<'_>, grown: &Grown) -> Result<Self, EngineError> {
+impl HostOutput {
+    fn download(stage: &Stage<'_>, output: &OutputBuffers) -> Result<Self, EngineError> {
         Ok(Self {
-            nodes: stage.download(&grown.nodes)?,
-            leaves: stage.download(&grown.leaves)?,
-            trees: stage.download(&grown.trees)?,
-            losses: stage.download(&grown.losses)?,
-            outcomes: stage.download(&grown.outcomes)?,
+            nodes: stage.download(&output.nodes)?,
+            leaves: stage.download(&output.leaves)?,
+            trees: stage.download(&output.trees)?,
+            losses: stage.download(&output.losses)?,
+            outcomes: stage.download(&output.outcomes)?,
         })
     }
 
-    /// The forest of the job at place `at` of the launch.
-    fn forest(&self, at: usize, job: &JobArgs, params: &BoostParams, names: &[String], cuts: &Cuts) -> Forest {
-        let outcome = &self.outcomes[at];
+    /// The forest of job `number` of the launch.
+    fn forest(&self, number: usize, job: &JobArgs, params: &BoostParams, names: &[String], cuts: &Cuts) -> Forest {
+        let outcome = &self.outcomes[number];
         let first = job.trees as usize;
         let averaged = job.averaged != 0;
         Forest {
             objective: params.objective,
             features: names.to_vec(),
-            // The trees of an averaged forest carry it.
+            // The trees of an averaged forest include it.
             base_score: vec![if averaged { 0.0 } else { job.base }],
             averaged,
             trees: (0..outcome.rounds_kept(params)).map(|round| self.tree(round, job, cuts)).collect(),

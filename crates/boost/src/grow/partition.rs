@@ -1,20 +1,20 @@
-//! Parting a node's rows by its split.
+//! Partitions a node's rows by its split.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::search::Split;
-use super::{Tending, Workspace};
-use crate::MANY_ROWS;
+use super::{Grower, Workspace};
+use crate::MIN_SHARED_ROWS;
 
-/// Rows that a thread parts at a time.
+/// Rows that a thread partitions at a time.
 const PORTION: usize = 1 << 14;
 
-impl Tending<'_> {
-    /// Moves the rows that go left to the front, keeping their order; gives back their number.
+impl Grower<'_> {
+    /// Moves the rows that go left to the front, all in their order, and returns their number.
     pub(super) fn partition(&self, work: &mut Workspace, split: &Split, rows: Range<usize>) -> usize {
-        let (group, lane) = self.binned.codes.place(split.feature);
+        let (group, lane) = self.binned.codes.locate(split.feature);
         let missing = group.bins as u8;
         let goes_left = |row: u32| {
             let code = group.codes[row as usize][lane];
@@ -23,21 +23,21 @@ impl Tending<'_> {
         };
         let own = &mut work.rows[rows];
         let spare = &mut work.spare[..own.len()];
-        if own.len() < MANY_ROWS {
-            let left = part(own, spare, goes_left);
+        if own.len() < MIN_SHARED_ROWS {
+            let left = partition_portion(own, spare, goes_left);
             let right = own.len() - left;
             own[left..].copy_from_slice(&spare[..right]);
             return left;
         }
-        // Each portion parts its own rows; then all left ones move together, and all right ones.
+        // Each portion is partitioned by itself; then all left rows are joined, and all right ones.
         let portions: Vec<usize> = own
             .par_chunks_mut(PORTION)
             .zip(spare.par_chunks_mut(PORTION))
-            .map(|(own, spare)| part(own, spare, goes_left))
+            .map(|(own, spare)| partition_portion(own, spare, goes_left))
             .collect();
         let left: usize = portions.iter().sum();
-        let mut parted = own.to_vec();
-        let (mut lefts, mut rights) = parted.split_at_mut(left);
+        let mut joined = own.to_vec();
+        let (mut lefts, mut rights) = joined.split_at_mut(left);
         let mut moves = Vec::with_capacity(portions.len());
         for ((own, spare), &left) in own.chunks(PORTION).zip(spare.chunks(PORTION)).zip(&portions) {
             let (to_left, more_lefts) = lefts.split_at_mut(left);
@@ -49,14 +49,14 @@ impl Tending<'_> {
             to_left.copy_from_slice(left);
             to_right.copy_from_slice(right);
         });
-        own.copy_from_slice(&parted);
+        own.copy_from_slice(&joined);
         left
     }
 }
 
-/// Moves the rows that go left to the front and copies the others to `spare`, both in order; gives back how many go left.
+/// Moves the rows that go left to the front and copies the others to `spare`, both in their order. Returns how many go left.
 #[inline(always)]
-fn part(own: &mut [u32], spare: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
+fn partition_portion(own: &mut [u32], spare: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
     let (mut left, mut right) = (0, 0);
     for i in 0..own.len() {
         let row = own[i];

@@ -1,12 +1,12 @@
-//! A tree's paths, prepared for the SHAP values of many rows.
+//! The paths of a tree, prepared for the SHAP values of many rows.
 
 use super::quadrature::{Point, gauss_legendre};
 use crate::{Child, Tree};
 
-/// Points of the quadrature that are worked on side by side.
+/// Points of the quadrature that are computed side by side.
 pub const LANES: usize = 4;
 
-/// One number a point.
+/// One number per point.
 pub type Lanes = [f64; LANES];
 
 /// One step of a walk that visits the whole tree, left before right.
@@ -20,55 +20,62 @@ pub enum Step {
     Up(u32),
 }
 
-/// The way from a node to one of its children.
+/// The edge from a node to one of its children.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Edge {
+    /// Feature of the node's split.
     pub feature: u32,
+    /// Threshold of the node's split.
     pub threshold: f64,
+    /// Whether missing values go left at the node.
     pub missing_left: bool,
+    /// Whether this is the edge to the left child.
     pub to_left: bool,
-    /// The nearest edge above that asks for the same feature; 0 where there is none.
+    /// The nearest edge above with the same feature; 0 if there is none.
     pub above: u32,
-    /// Share of the node's rows that go this way.
+    /// Share of the node's rows that take this edge.
     pub share: f64,
-    /// Product of the shares of this edge and of all edges above that ask for its feature.
+    /// Product of the shares of this edge and of all edges above with the same feature.
     cover: f64,
 }
 
-/// What an edge does to the products at the points, `[left, followed]`: the row leaves the path here, or stays on it.
+/// How an edge changes the products at the points, for a row that `[leaves the path here, follows it]`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Factors {
-    /// The edge's factor over that of the edge above which asks for the same feature.
+    /// The factor of the edge, divided by that of the edge above with the same feature.
     pub scale: [Lanes; 2],
-    /// What the leaves below give to the feature for a product of 1, less what the edge above gives for them; weighed.
+    /// What the leaves below contribute to the feature for a product of 1, less what they contribute through the edge above;
+    /// times the weight of the point.
     pub gain: [Lanes; 2],
 }
 
 /// A tree as a walk; a tree of one leaf has no steps.
 ///
-/// Edge 0 stands for what is above the root: a path that no split has divided.
+/// Edge 0 is a virtual edge to the root, which all rows take.
 #[derive(Debug, Default)]
 pub struct Paths {
+    /// The edges, and before them the virtual one.
     pub edges: Vec<Edge>,
+    /// The walk.
     pub steps: Vec<Step>,
-    /// Factors of every edge at [`LANES`] points each; together they integrate this tree's polynomials exactly.
+    /// Factors of every edge, for [`LANES`] points at a time; all points together integrate the tree's polynomials exactly.
     pub factors: Vec<Vec<Factors>>,
     /// Most edges from the root to a node.
     pub depth: usize,
-    /// Mean output, leaves weighed by the share of rows that reach them.
+    /// Mean output, with leaves weighted by the share of rows that reach them.
     pub expected: f64,
 }
 
 impl Paths {
-    /// Of a tree over `features` features.
+    /// The paths of a tree over `features` features.
     pub fn new(tree: &Tree, features: usize) -> Self {
         if tree.split_feature.is_empty() {
             return Self { expected: tree.leaf_value[0], ..Self::default() };
         }
         let (mut paths, distinct) = Self::laid_out(tree, features);
-        // The polynomial of a leaf and a feature has a factor for each other feature on the path.
+        // The polynomial of a leaf and a feature has one factor per other feature on the path.
         let mut points = gauss_legendre(distinct.div_ceil(2));
-        // Points that weigh nothing fill the last lanes.
+        // Points of weight 0 fill the last lanes.
         points.resize(points.len().next_multiple_of(LANES), Point { at: 0.5, rest: 0.5, weight: 0.0 });
         paths.factors = points
             .chunks_exact(LANES)
@@ -77,9 +84,9 @@ impl Paths {
         paths
     }
 
-    /// The walk without factors, and the most features that one path asks for.
+    /// The walk without factors, and the largest number of features on one path.
     fn laid_out(tree: &Tree, features: usize) -> (Self, usize) {
-        // On a stack of its own: a tree read from a text can be deeper than a thread's.
+        // Not recursive: a tree read from a file can be deeper than a thread's stack.
         enum Visit {
             Down { node: usize, to_left: bool, reach: f64 },
             Up(u32),
@@ -132,7 +139,7 @@ impl Paths {
             Child::Node(node) => f64::from(tree.node_count[node as usize]),
             Child::Leaf(leaf) => f64::from(tree.leaf_count[leaf as usize]),
         });
-        // The children's own sum, not the node's count: shares add up to 1 even where a text's counts do not.
+        // The sum of the children, not the node's count: shares then add up to 1 even if the counts of a file do not.
         let rows = left + right;
         let share = if rows == 0.0 { 0.5 } else { (if to_left { left } else { right }) / rows };
         let feature = tree.split_feature[node];
@@ -148,11 +155,11 @@ impl Paths {
         }
     }
 
-    /// What an edge does at `points`, where the row is still on the path above.
+    /// The factors of an edge at `points`, for a row that is still on the path above.
     ///
-    /// A feature's factor at t is t·hot + (1 − t)·cover, hot being 1 for a row that follows all of the path's splits on it
-    /// and 0 for others. It gets (hot − cover) over this factor of what a leaf's product is: (1 − cover)/factor while the
-    /// row follows, and −1/(1 − t) once it does not, whatever the cover.
+    /// The factor of a feature at t is t·hot + (1 − t)·cover, where hot is 1 for a row that follows all of the path's splits on
+    /// the feature, and otherwise 0. The contribution of the feature is the leaf's product times (hot − cover)/factor: this is
+    /// (1 − cover)/factor while the row follows the path, and −1/(1 − t) once it does not, whatever the cover.
     fn factors_of(&self, edge: &Edge, points: &[Point]) -> Factors {
         let above = self.edges[edge.above as usize].cover;
         let mut factors = Factors::default();

@@ -1,29 +1,30 @@
-//! How much worse a forest predicts when one feature tells it nothing.
+//! Permutation importance: how much worse a forest predicts when one feature is shuffled.
 
 use rayon::prelude::*;
 
+use crate::quantised::MAX_EXPONENT;
 use crate::{Forest, Table, mean_loss};
 use huracan_base::arith;
 
-/// The rise of the mean loss when a feature's values are shuffled among the rows.
+/// The increase of the mean loss when the values of a feature are shuffled among the rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Permuted {
-    /// Mean over the repeats; below 0 where the feature misleads.
+pub struct PermutationImportance {
+    /// Mean over the repeats; below 0 if the feature makes predictions worse.
     pub mean: f64,
-    /// Sample standard deviation over the repeats; 0 for one.
+    /// Sample standard deviation over the repeats; 0 for a single repeat.
     pub deviation: f64,
 }
 
-/// Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019), one entry a feature.
+/// Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019), one entry per feature.
 ///
-/// `rows` are rows of `table`, with a label and a weight each (`weights` empty: all alike), and the loss is
-/// [`mean_loss`]. A shuffle sorts the rows' places by a draw from `(seed, feature and repeat, place)`, ties by place: it
-/// is equal for any number of threads, and the first repeats are the same however many follow. Features that no tree
-/// splits on are exactly 0, as is all without rows or repeats.
+/// `rows` are rows of `table`, each with a label and a weight (`weights` empty: all equal); the loss is [`mean_loss`]. A shuffle
+/// sorts the positions of the rows by a draw from `(seed, feature and repeat, position)`, ties by position. So it is the same
+/// for any number of threads, and the first repeats do not depend on how many follow. Features that no tree splits on are
+/// exactly 0, and so is everything without rows or repeats.
 ///
 /// # Panics
-/// The table has other features than the forest, a row is outside it, or labels or weights are not one a row.
-pub fn permutation(
+/// The table has other features than the forest, a row is outside it, or there is not one label, or one weight, per row.
+pub fn permutation_importance(
     forest: &Forest,
     table: Table<'_>,
     rows: &[u32],
@@ -31,13 +32,13 @@ pub fn permutation(
     weights: &[f32],
     repeats: u32,
     seed: u64,
-) -> Vec<Permuted> {
+) -> Vec<PermutationImportance> {
     let features = forest.features.len();
-    assert_eq!(table.features, features, "the table's features are not the forest's");
-    assert_eq!(labels.len(), rows.len(), "not a label for each row");
-    assert!(weights.is_empty() || weights.len() == rows.len(), "not a weight for each row");
+    assert_eq!(table.features, features, "the table has the features of the forest");
+    assert_eq!(labels.len(), rows.len(), "there is one label per row");
+    assert!(weights.is_empty() || weights.len() == rows.len(), "there is one weight per row");
     if rows.is_empty() || repeats == 0 {
-        return vec![Permuted::default(); features];
+        return vec![PermutationImportance::default(); features];
     }
     let sums = Sums::new(forest);
     let mut totals = vec![0; rows.len() * sums.classes];
@@ -45,18 +46,18 @@ pub fn permutation(
     totals.par_chunks_mut(sums.classes).zip(rows).for_each(|(totals, &row)| {
         sums.add(1, &every, table.row(row as usize), totals);
     });
-    let judge = |totals: &[i64], scores: &mut Vec<f64>, losses: &mut Vec<f64>| {
+    let loss_of = |totals: &[i64], scores: &mut Vec<f64>, losses: &mut Vec<f64>| {
         sums.scores(totals, scores);
         mean_loss(forest.objective, scores, labels, weights, losses)
     };
-    let loss = judge(&totals, &mut vec![], &mut vec![]);
+    let loss = loss_of(&totals, &mut vec![], &mut vec![]);
     let trees = trees_by_feature(forest);
     let permuted = |feature: usize| {
         let trees = &trees[feature];
         if trees.is_empty() {
-            return Permuted::default();
+            return PermutationImportance::default();
         }
-        // What the trees without the feature say stays.
+        // The outputs of the trees without the feature stay the same.
         let mut others = totals.clone();
         for (others, &row) in others.chunks_exact_mut(sums.classes).zip(rows) {
             sums.add(-1, trees, table.row(row as usize), others);
@@ -72,7 +73,7 @@ pub fn permutation(
                     values[feature] = table.row(rows[from as usize] as usize)[feature];
                     sums.add(1, trees, &values, changed);
                 }
-                judge(&changed, &mut scores, &mut losses) - loss
+                loss_of(&changed, &mut scores, &mut losses) - loss
             })
             .collect();
         summary(&rises)
@@ -80,8 +81,8 @@ pub fn permutation(
     (0..features).into_par_iter().map(permuted).collect()
 }
 
-/// The trees' outputs as whole multiples of a power of two: their sum is the same in any order, so that a part of it can
-/// be taken out and put back. Scores differ from [`Forest::raw_scores`] by roundings of 2⁻⁵³ of their greatest.
+/// The outputs of the trees as integer multiples of a power of two. Their sum is the same in any order, so a part of it can be
+/// subtracted and added again. Scores differ from [`Forest::raw_scores`] by rounding errors of 2⁻⁵³ of the greatest.
 struct Sums<'a> {
     forest: &'a Forest,
     classes: usize,
@@ -93,9 +94,9 @@ struct Sums<'a> {
 impl<'a> Sums<'a> {
     fn new(forest: &'a Forest) -> Self {
         let greatest = |leaves: &Vec<f64>| leaves.iter().fold(0.0, |most: f64, leaf| most.max(leaf.abs()));
-        // No sum of a leaf a tree, nor what is left when trees are taken out, goes beyond 61 bits.
+        // No sum of one leaf per tree exceeds 61 bits, with or without some of the trees.
         let bound: f64 = forest.trees.iter().map(|tree| greatest(&tree.leaf_value)).sum();
-        let exponent = (61 - arith::exponent_above(bound)).clamp(-1000, 1000);
+        let exponent = (61 - arith::exponent_above(bound)).clamp(-MAX_EXPONENT, MAX_EXPONENT);
         let scale = arith::power_of_two(exponent);
         let units = |leaves: &Vec<f64>| leaves.iter().map(|leaf| arith::round_to_i64(leaf * scale)).collect();
         Self {
@@ -115,10 +116,10 @@ impl<'a> Sums<'a> {
 
     /// Raw scores, `[rows × classes]`.
     fn scores(&self, totals: &[i64], scores: &mut Vec<f64>) {
-        let shared = self.forest.shared_by();
+        let divisor = self.forest.divisor();
         let base = self.forest.base_score.iter().cycle();
         scores.clear();
-        scores.extend(totals.iter().zip(base).map(|(&total, base)| (base + total as f64 * self.unit) / shared));
+        scores.extend(totals.iter().zip(base).map(|(&total, base)| (base + total as f64 * self.unit) / divisor));
     }
 }
 
@@ -136,20 +137,20 @@ fn trees_by_feature(forest: &Forest) -> Vec<Vec<usize>> {
     trees
 }
 
-/// The place that each place takes its value from.
+/// For each position the one that it takes its value from.
 fn shuffled(rows: usize, seed: u64, feature: usize, repeat: u32) -> Vec<u32> {
     let stream = ((feature as u64) << 32) | u64::from(repeat);
-    let mut places: Vec<(u64, u32)> =
-        (0..rows as u32).map(|place| (arith::draw(seed, stream, u64::from(place)), place)).collect();
-    places.sort_unstable();
-    places.into_iter().map(|(_, place)| place).collect()
+    let mut positions: Vec<(u64, u32)> =
+        (0..rows as u32).map(|position| (arith::draw(seed, stream, u64::from(position)), position)).collect();
+    positions.sort_unstable();
+    positions.into_iter().map(|(_, position)| position).collect()
 }
 
-fn summary(rises: &[f64]) -> Permuted {
+fn summary(rises: &[f64]) -> PermutationImportance {
     let count = rises.len() as f64;
     let mean = rises.iter().sum::<f64>() / count;
     let squares: f64 = rises.iter().map(|rise| (rise - mean) * (rise - mean)).sum();
-    Permuted { mean, deviation: if rises.len() < 2 { 0.0 } else { (squares / (count - 1.0)).sqrt() } }
+    PermutationImportance { mean, deviation: if rises.len() < 2 { 0.0 } else { (squares / (count - 1.0)).sqrt() } }
 }
 
 #[cfg(test)]

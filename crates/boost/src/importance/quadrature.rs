@@ -2,24 +2,26 @@
 
 use std::f64::consts::PI;
 
-/// Where an integrand is looked at, and how much its value there counts.
+/// A point at which an integrand is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
+    /// The point, in [0, 1].
     pub at: f64,
     /// 1 − `at`.
     pub rest: f64,
+    /// The weight of the integrand's value.
     pub weight: f64,
 }
 
 /// The `count` ≥ 1 points whose weighted sum is the integral over [0, 1] of any polynomial of degree ≤ 2 `count` − 1.
 ///
-/// The points are the roots of the Legendre polynomial P, by Newton's method, and weigh 1/((1 − x²)P′(x)²)
-/// (Abramowitz and Stegun 1964, 25.4.29). Only arithmetic: the same bits everywhere.
+/// The points are the roots of the Legendre polynomial P, by Newton's method, with weights 1/((1 − x²)P′(x)²)
+/// (Abramowitz and Stegun 1964, 25.4.29). Only basic arithmetic is used, so the bits are the same everywhere.
 pub fn gauss_legendre(count: usize) -> Vec<Point> {
     let n = count as f64;
     let mut upper = Vec::with_capacity(count.div_ceil(2));
     for i in 0..count.div_ceil(2) {
-        // Near enough that the nearest root is the i-th; each step doubles the digits.
+        // Close enough for the nearest root to be the i-th; each step doubles the digits.
         let mut x = cosine(PI * (i as f64 + 0.75) / (n + 0.5));
         for _ in 0..6 {
             let (value, slope) = legendre(count, x);
@@ -44,7 +46,8 @@ fn legendre(n: usize, x: f64) -> (f64, f64) {
     (value, n as f64 * (before - x * value) / (1.0 - x * x))
 }
 
-/// cos x for 0 ≤ x ≤ π/2 by Taylor's series: Newton's first guess needs no more, and a library's differs by machine.
+/// cos x for 0 ≤ x ≤ π/2 by its Taylor series: precise enough for the start of Newton's method, and unlike a library's cosine
+/// the same on every machine.
 fn cosine(x: f64) -> f64 {
     let (mut sum, mut term) = (1.0, 1.0);
     for k in 1..12 {
@@ -59,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn points_are_those_of_the_tables() {
+    fn points_agree_with_published_tables() {
         // Abramowitz and Stegun 1964, table 25.4, from [−1, 1] to [0, 1].
         let table = [(0.339_981_043_584_856, 0.652_145_154_862_546), (0.861_136_311_594_053, 0.347_854_845_137_454)];
         let points = gauss_legendre(4);

@@ -5,34 +5,35 @@ use rayon::prelude::*;
 use super::paths::{LANES, Lanes, Paths, Step};
 use crate::{Forest, Table, Tree};
 
-/// Rows that a thread takes at a time: a tree's factors stay in the cache, and so do the sums of the rows.
+/// Rows that a thread takes at a time: the factors of a tree and the sums of the rows stay in the cache.
 const BLOCK: usize = 16;
 
-/// Inner nodes whose paths are held at once: some 400 bytes each, and 256 more for every four points after the first.
-const MOST_NODES: usize = 1 << 15;
+/// Most inner nodes whose paths are in memory at once: about 400 bytes each, and 256 more for every four points after the
+/// first four.
+const MAX_NODES: usize = 1 << 15;
 
-/// Each feature's share in each row's raw scores, by path-dependent SHAP values:
-/// `[rows × classes × (features + 1)]`, the last of each the expected value; they add up to the raw score.
+/// The contribution of each feature to the raw scores of each row, by path-dependent SHAP values:
+/// `[rows × classes × (features + 1)]`. The last value per class is the expected value; together they add up to the raw score.
 ///
-/// `rows` are rows of `table`. A feature that is not known is averaged over as the training rows went: a node weighs its
-/// children by their row counts, evenly where both are 0. The values are those that the algorithm of Lundberg, Erion and
-/// Lee (2018, algorithm 2) defines, as LightGBM's `pred_contrib` and the shap package give them. They are had another way,
-/// since unwinding a path loses digits with every feature that it asks for, at 100 features all of them: the Shapley value
-/// is the integral over t of the game's derivative along the diagonal of its multilinear extension (Owen 1972), for a leaf
+/// `rows` are rows of `table`. A feature that is not known is averaged over as the training rows were split: a node weights its
+/// children by their row counts, equally if both are 0. The values are those of Lundberg, Erion and Lee (2018, algorithm 2), as
+/// LightGBM's `pred_contrib` and the shap package return them. They are computed differently, because unwinding a path loses
+/// digits with every feature on it (all of them at 100 features). The Shapley value is the integral over t of the game's
+/// derivative along the diagonal of its multilinear extension (Owen 1972), for a leaf
 ///
 /// φᵢ = value · ∫ (hotᵢ − coverᵢ) ∏_{j≠i} (t·hotⱼ + (1 − t)·coverⱼ) dt
 ///
-/// with hot 1 where the row follows all of the path's splits on a feature and 0 otherwise, and cover the product of the
-/// shares of rows that do. Gauss–Legendre quadrature is exact for this polynomial, and its products have no terms that
-/// cancel (Wettenstein, Mitchell and Yu 2026); sums over leaves are carried up the tree (Yu et al. 2022).
+/// where hot is 1 if the row follows all of the path's splits on a feature, and otherwise 0, and cover is the product of the
+/// shares of rows that do. Gauss–Legendre quadrature is exact for this polynomial, and its products have no terms that cancel
+/// (Wettenstein, Mitchell and Yu 2026); sums over leaves are carried up the tree (Yu et al. 2022).
 ///
-/// A row's values have the same bits whatever the threads and the other rows.
+/// The values of a row have the same bits for any number of threads and any other rows.
 ///
 /// # Panics
 /// The table has other features than the forest, or a row is outside it.
 pub fn contributions(forest: &Forest, table: Table<'_>, rows: &[u32]) -> Vec<f64> {
     let features = forest.features.len();
-    assert_eq!(table.features, features, "the table's features are not the forest's");
+    assert_eq!(table.features, features, "the table has the features of the forest");
     let classes = forest.objective.trees_per_round();
     let per_row = classes * (features + 1);
     let mut values = vec![0.0; rows.len() * per_row];
@@ -69,25 +70,24 @@ pub fn contributions(forest: &Forest, table: Table<'_>, rows: &[u32]) -> Vec<f64
             },
         );
     }
-    let shared = forest.shared_by();
+    let divisor = forest.divisor();
     for row in values.chunks_exact_mut(per_row) {
         for (values, expected) in row.chunks_exact_mut(features + 1).zip(&expected) {
             values[features] = *expected;
-            values.iter_mut().for_each(|value| *value /= shared);
+            values.iter_mut().for_each(|value| *value /= divisor);
         }
     }
     values
 }
 
-/// Runs of trees with at most [`MOST_NODES`] nodes, or one tree: where they end depends on the forest alone, and so do the
-/// sums.
+/// Ranges of trees with at most [`MAX_NODES`] nodes, or a single tree. They depend on the forest only, and so do the sums.
 fn batches(trees: &[Tree]) -> Vec<std::ops::Range<usize>> {
     let mut batches: Vec<std::ops::Range<usize>> = vec![];
     let mut nodes = 0;
     for (i, tree) in trees.iter().enumerate() {
         nodes += tree.split_feature.len();
         match batches.last_mut() {
-            Some(batch) if nodes <= MOST_NODES => batch.end = i + 1,
+            Some(batch) if nodes <= MAX_NODES => batch.end = i + 1,
             _ => {
                 batches.push(i..i + 1);
                 nodes = tree.split_feature.len();
@@ -97,13 +97,13 @@ fn batches(trees: &[Tree]) -> Vec<std::ops::Range<usize>> {
     batches
 }
 
-/// What a walk over a tree needs, for trees up to a size.
+/// Working memory of a walk over a tree, for trees up to a size.
 struct Walker {
-    /// Of every edge of the path: whether the row follows it and the path's other splits on its feature.
+    /// For every edge of the path, whether the row follows it and the path's edges above it with the same feature.
     followed: Vec<bool>,
-    /// Product of the features' factors on the way to the node at each depth.
+    /// Product of the features' factors on the path to the node at each depth.
     reach: Vec<Lanes>,
-    /// Sum over the leaves seen below the node at each depth, value × product.
+    /// Sum of value × product over the leaves visited below the node at each depth.
     below: Vec<Lanes>,
 }
 
@@ -138,7 +138,8 @@ impl Walker {
                 let value = row[edge.feature as usize];
                 let left = if value.is_nan() { edge.missing_left } else { f64::from(value) <= edge.threshold };
                 let follows = left == edge.to_left;
-                // A path that the row has left at this feature before only grows rarer: the feature gets nothing more.
+                // If the row has left the path at this feature before, the feature contributes nothing more, and only the share
+                // of rows that take the path shrinks.
                 let scale = if on_path { factors[id].scale[usize::from(follows)] } else { [edge.share; LANES] };
                 let reach = times(&self.reach[depth], &scale);
                 if let Step::Leaf(_, value) = step {

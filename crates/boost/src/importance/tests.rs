@@ -2,7 +2,7 @@ use super::*;
 use crate::{Child, Forest, Objective, Table, Tree};
 use huracan_base::arith::{draw, uniform};
 
-/// Numbers from a counter.
+/// Random numbers from a counter.
 pub struct Draws(pub u64, u64);
 
 impl Draws {
@@ -21,7 +21,7 @@ impl Draws {
     }
 }
 
-/// A tree grown by splitting leaves at random; a node's rows are divided at random, some children get none.
+/// A tree grown by splitting leaves at random. A node's rows are divided at random; some children get none.
 pub fn random_tree(draws: &mut Draws, features: usize, leaves: usize) -> Tree {
     let mut tree = leaf(draws.next() - 0.5, 1000);
     while tree.leaf_value.len() < leaves {
@@ -80,7 +80,7 @@ fn explained(forest: &Forest, values: &[f32]) -> Vec<f64> {
     contributions(forest, table, &rows)
 }
 
-/// A tree's mean output where the features of `known` (a bit each) are the row's, by row counts otherwise.
+/// The mean output of a tree if the features of `known` (one bit each) are those of the row, weighted by row counts otherwise.
 fn conditional(tree: &Tree, at: Child, row: &[f32], known: u32) -> f64 {
     let node = match at {
         Child::Leaf(leaf) => return tree.leaf_value[leaf as usize],
@@ -101,7 +101,7 @@ fn conditional(tree: &Tree, at: Child, row: &[f32], known: u32) -> f64 {
     share * conditional(tree, left, row, known) + (1.0 - share) * conditional(tree, right, row, known)
 }
 
-/// Shapley values from their definition: every feature's mean rise over all orders in which features become known.
+/// Shapley values by definition: the mean increase per feature over all orders in which features become known.
 fn by_definition(tree: &Tree, row: &[f32]) -> Vec<f64> {
     let features = row.len();
     let root = if tree.split_feature.is_empty() { Child::Leaf(0) } else { Child::Node(0) };
@@ -151,7 +151,7 @@ fn shap_values_are_those_of_the_definition() {
 }
 
 #[test]
-fn a_stump_gives_the_way_from_the_mean() {
+fn a_stump_contributes_the_distance_from_its_mean() {
     let mut tree = leaf(0.0, 10);
     split(&mut tree, 0, (1, 0.5, true), [(1.0, 4), (-2.0, 6)]);
     let forest = forest(Objective::Regression, 2, vec![tree, leaf(0.125, 10)]);
@@ -161,14 +161,14 @@ fn a_stump_gives_the_way_from_the_mean() {
 }
 
 #[test]
-fn both_inputs_of_an_and_get_the_same() {
-    // 1 where both features are above ½, a quarter of the rows: ½(½ + ¼) each for a row that is.
+fn both_inputs_of_a_conjunction_contribute_the_same() {
+    // 1 if both features are above ½, as in a quarter of the rows: ½(½ + ¼) each for such a row.
     let mut tree = leaf(0.0, 8);
     split(&mut tree, 0, (0, 0.5, false), [(0.0, 4), (0.0, 4)]);
     split(&mut tree, 1, (1, 0.5, false), [(0.0, 2), (1.0, 2)]);
     let forest = forest(Objective::Regression, 2, vec![tree]);
     assert_near(&explained(&forest, &[0.9, 0.9]), &[0.375, 0.375, 0.5], 1e-15);
-    // A row with the first alone: known alone it gives +¼, after the other −0 + … : ½(¼ + ½) and ½(−¼ − ½).
+    // Only the first is above ½. It adds ¼ if it is known first, and 0 if second; the other adds −¼ and −½.
     assert_near(&explained(&forest, &[0.9, 0.1]), &[0.125, -0.375, 0.5], 1e-15);
 }
 
@@ -199,8 +199,8 @@ fn contributions_add_up_to_the_raw_score() {
 }
 
 #[test]
-fn forests_of_many_nodes_add_up_too() {
-    // More nodes than are held at once, divided within a round of classes.
+fn contributions_of_forests_with_many_nodes_add_up() {
+    // More nodes than are in memory at once, divided within a round of classes.
     let mut draws = Draws::of(6);
     let trees: Vec<Tree> = (0..42).map(|_| random_tree(&mut draws, 7, 1000)).collect();
     let forest = forest(Objective::Multiclass { classes: 3 }, 7, trees);
@@ -212,7 +212,7 @@ fn forests_of_many_nodes_add_up_too() {
 }
 
 #[test]
-fn classes_and_means_of_trees_are_those_of_single_trees() {
+fn contributions_of_classes_and_averages_follow_from_single_trees() {
     let mut draws = Draws::of(3);
     let trees: Vec<Tree> = (0..6).map(|_| random_tree(&mut draws, 4, 12)).collect();
     let rows = random_rows(&mut draws, 5, 4);
@@ -236,7 +236,7 @@ fn classes_and_means_of_trees_are_those_of_single_trees() {
 }
 
 #[test]
-fn nodes_without_rows_weigh_their_children_evenly() {
+fn nodes_without_rows_weight_their_children_equally() {
     let mut draws = Draws::of(4);
     let mut tree = random_tree(&mut draws, 4, 16);
     let even = {
@@ -262,7 +262,7 @@ fn nodes_without_rows_weigh_their_children_evenly() {
     assert_eq!(unknown, halved);
 }
 
-/// Splits on each of `features` in turn, the rest of the rows going right; the last leaf gives 1, the others 0.
+/// Splits on each of `features` in turn; the rest of the rows go right. The last leaf has the output 1, the others 0.
 fn chain(features: usize, aside: u32, further: u32) -> Tree {
     let mut tree = leaf(0.0, aside + further);
     for feature in 0..features {
@@ -275,8 +275,8 @@ fn chain(features: usize, aside: u32, further: u32) -> Tree {
 
 #[test]
 fn long_paths_lose_no_digits() {
-    // Each feature has the same share of 1 − 0.98ᴹ. Algorithm 2 in f64 errs by 0.6 % of it at 60 features, and gives
-    // −2.6 · 10⁸ for 0.0087 at 100.
+    // Each feature contributes the same share of 1 − 0.98ᴹ. Algorithm 2 in f64 is wrong by 0.6 % of it at 60 features, and
+    // returns −2.6 · 10⁸ for 0.0087 at 100.
     for features in [30, 60, 100, 301] {
         let forest = forest(Objective::Regression, features, vec![chain(features, 1, 49)]);
         let values = explained(&forest, &vec![1.0; features]);
@@ -296,7 +296,7 @@ fn trees_deeper_than_a_stack_are_walked() {
 }
 
 #[test]
-fn a_rows_contributions_do_not_depend_on_company_or_threads() {
+fn contributions_of_a_row_do_not_depend_on_other_rows_or_threads() {
     let mut draws = Draws::of(5);
     let trees = (0..60).map(|_| random_tree(&mut draws, 12, 40)).collect();
     let forest = forest(Objective::Multiclass { classes: 3 }, 12, trees);
@@ -314,16 +314,16 @@ fn a_rows_contributions_do_not_depend_on_company_or_threads() {
 }
 
 #[test]
-fn without_rows_or_trees_there_is_the_base_score_alone() {
+fn without_rows_or_trees_there_is_only_the_base_score() {
     let forest = forest(Objective::Multiclass { classes: 2 }, 2, vec![]);
     assert_eq!(explained(&forest, &[]), [0.0; 0]);
     assert_eq!(explained(&forest, &[1.0, 2.0]), [0.0, 0.0, 0.25, 0.0, 0.0, -0.75]);
 }
 
 #[test]
-fn the_global_importance_is_the_mean_distance_over_rows() {
+fn the_global_importance_is_the_mean_absolute_contribution() {
     // Two rows, two classes, two features; expected values do not count.
     let values = [1.0, -2.0, 9.0, 0.5, 0.0, 9.0, -3.0, 1.0, 9.0, -0.5, 1.0, 9.0];
-    assert_eq!(mean_absolute(&values, 2, 2), [2.5, 2.0]);
-    assert_eq!(mean_absolute(&[], 2, 2), [0.0, 0.0]);
+    assert_eq!(mean_absolute_contributions(&values, 2, 2), [2.5, 2.0]);
+    assert_eq!(mean_absolute_contributions(&[], 2, 2), [0.0, 0.0]);
 }

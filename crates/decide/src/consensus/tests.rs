@@ -21,7 +21,7 @@ fn labels(outcomes: &[f64]) -> Labels {
     }
 }
 
-/// Votes of engine 0, 1, … a bar; all others cannot say.
+/// The votes of voters 0, 1, … at each bar; all others do not vote.
 fn votes(rows: &[Vec<f32>]) -> Votes {
     let mut votes = Votes { bars: rows.len(), values: vec![f32::NAN; rows.len() * VOTERS] };
     for (bar, row) in rows.iter().enumerate() {
@@ -30,17 +30,17 @@ fn votes(rows: &[Vec<f32>]) -> Votes {
     votes
 }
 
-fn settings(threshold_bars: u32, reliability_bars: u32, record_bars: u32, record_min: u32) -> DecideParams {
+fn params(threshold_bars: u32, reliability_bars: u32, record_bars: u32, record_min: u32) -> DecideParams {
     DecideParams { threshold_bars, reliability_bars, record_bars, record_min, ..DecideParams::default() }
 }
 
 #[test]
-fn an_engine_that_was_right_is_heard_and_one_that_was_wrong_is_not() {
+fn a_voter_that_was_right_has_a_weight_and_one_that_was_wrong_has_none() {
     let rows: Vec<Vec<f32>> = (0..8).map(|_| vec![1.0, -0.5]).collect();
-    let found = compute(&panel(8), &votes(&rows), &labels(&[10.0; 8]), &settings(4, 500, 500, 1), HORIZON);
-    // Nothing is known before bar 3: no engine has a say.
+    let found = compute(&panel(8), &votes(&rows), &labels(&[10.0; 8]), &params(4, 500, 500, 1), HORIZON);
+    // No outcome is known before bar 3, so no voter has a weight.
     assert_eq!((found.at(0, 2).score, found.at(0, 2).confidence), (0.0, 0.0));
-    // Bar 0 is known now. The first engine was right: (1 + 50)/(1 + 100), all of the say is its own.
+    // Now that of bar 0 is known. The first voter was right: (1 + 50)/(1 + 100). It is the only one with a weight.
     let hit_rate = 51.0 / 101.0;
     assert_eq!(found.at(0, 3).score, 1.0);
     assert!((f64::from(found.at(0, 3).confidence) - 100.0 * hit_rate).abs() < 1e-4);
@@ -52,10 +52,10 @@ fn an_engine_that_was_right_is_heard_and_one_that_was_wrong_is_not() {
 }
 
 #[test]
-fn engines_that_disagree_lower_score_and_confidence() {
-    // Right in turn: both get a say of their own size, then vote against each other.
+fn voters_that_disagree_lower_score_and_confidence() {
+    // Both were right and have equal weights; then they vote against each other.
     let rows = vec![vec![1.0, 1.0], vec![1.0, 1.0], vec![0.0, 0.0], vec![0.0, 0.0], vec![1.0, -0.5]];
-    let found = compute(&panel(5), &votes(&rows), &labels(&[10.0; 5]), &settings(2, 500, 500, 1), HORIZON);
+    let found = compute(&panel(5), &votes(&rows), &labels(&[10.0; 5]), &params(2, 500, 500, 1), HORIZON);
     let hit_rate = 52.0 / 102.0;
     assert!((found.at(0, 4).score - 0.25).abs() < 1e-6);
     let agreement = 0.5 / 1.5;
@@ -72,13 +72,13 @@ fn random(bars: usize) -> (Votes, Vec<f64>) {
             u => (200.0 * (u - 0.55)).round(),
         })
         .collect();
-    let vote = |bar: usize, engine: u64| -> f32 {
-        match unit(10 + engine, bar) {
+    let vote = |bar: usize, voter: u64| -> f32 {
+        match unit(10 + voter, bar) {
             u if u < 0.2 => 0.0,
-            u if bar < 5 + engine as usize || u < 0.25 => f32::NAN,
-            // The first engines are right more often than not.
+            u if bar < 5 + voter as usize || u < 0.25 => f32::NAN,
+            // The first voters are right more often than not.
             u => ((1024.0 * (2.0 * u - 1.0)).round() / 1024.0
-                + if engine < 3 { outcomes[bar].signum() * 0.2 } else { 0.0 })
+                + if voter < 3 { outcomes[bar].signum() * 0.2 } else { 0.0 })
             .clamp(-1.0, 1.0) as f32,
         }
     };
@@ -86,20 +86,20 @@ fn random(bars: usize) -> (Votes, Vec<f64>) {
     (votes(&rows), outcomes)
 }
 
-/// The rolled sums are those of each window, worked out anew at every bar with floating point.
+/// The rolling sums equal those of each window, computed from scratch at every bar in floating point.
 #[test]
-fn every_bar_equals_its_windows_worked_out_anew() {
-    let (bars, set) = (300, settings(20, 60, 80, 5));
+fn every_bar_equals_its_windows_computed_from_scratch() {
+    let (bars, set) = (300, params(20, 60, 80, 5));
     let (votes, outcomes) = random(bars);
     let found = compute(&panel(bars), &votes, &labels(&outcomes), &set, HORIZON);
     let mut scores: Vec<f64> = Vec::new();
     for bar in 0..bars {
         let known = |window: usize| (bar + 1).saturating_sub(HORIZON + window)..(bar + 1).saturating_sub(HORIZON);
         let (mut weights, mut sum) = (0.0, 0.0);
-        for engine in 0..VOTERS {
+        for voter in 0..VOTERS {
             let (mut hits, mut all) = (50.0, 100.0);
             for u in known(60) {
-                let vote = f64::from(votes.row(0, u)[engine]);
+                let vote = f64::from(votes.row(0, u)[voter]);
                 if vote.is_nan() || outcomes[u].is_nan() || outcomes[u] == 0.0 {
                     continue;
                 }
@@ -107,7 +107,7 @@ fn every_bar_equals_its_windows_worked_out_anew() {
                 all += strength;
                 hits += if (vote > 0.0) == (outcomes[u] > 0.0) { strength } else { 0.0 };
             }
-            let (vote, weight) = (f64::from(votes.row(0, bar)[engine]), 2.0 * hits / all - 1.0);
+            let (vote, weight) = (f64::from(votes.row(0, bar)[voter]), 2.0 * hits / all - 1.0);
             if !vote.is_nan() && weight > 0.0 {
                 weights += weight;
                 sum += weight * vote;
@@ -140,13 +140,13 @@ fn every_bar_equals_its_windows_worked_out_anew() {
 
 #[test]
 fn outcomes_that_are_not_known_yet_change_nothing() {
-    let (bars, cut, set) = (200, 120, settings(20, 60, 80, 5));
+    let (bars, cut, set) = (200, 120, params(20, 60, 80, 5));
     let (votes, outcomes) = random(bars);
     let before = compute(&panel(bars), &votes, &labels(&outcomes), &set, HORIZON);
     let mut scrambled = outcomes;
     scrambled[cut - HORIZON..].iter_mut().for_each(|bps| *bps = -3.0 * *bps + 17.0);
     let after = compute(&panel(bars), &votes, &labels(&scrambled), &set, HORIZON);
-    // By bits: undefined values are equal too.
+    // Compared by bits, so that NaN equals NaN.
     let bits = |found: &Consensus, range: Range<usize>| -> Vec<[u32; 4]> {
         let parts = |o: &Opinion| [o.score, o.threshold, o.confidence, o.expected_bps].map(f32::to_bits);
         found.opinions[range].iter().map(parts).collect()

@@ -1,18 +1,18 @@
-//! VoterParams across coins: what Bitcoin has done others do, and the strong stay strong.
+//! Voters across coins: other coins follow Bitcoin, and strong coins stay strong.
 
 use super::across::{Ranks, usual_moves};
 use super::grade::{bounded, graded};
 use super::params::BitcoinLead;
 use super::symbol::Symbol;
 
-/// The part of Bitcoin's move that the coin has not yet followed, at most the whole of it, both in the moves usual
-/// for the coin that makes them. 0 for Bitcoin itself; NaN where Bitcoin is missing.
+/// The part of Bitcoin's move that the coin has not yet followed, at most the whole move. Each move is in usual moves
+/// of its own coin. 0 for Bitcoin itself; NaN where Bitcoin has no move.
 pub fn bitcoin_lead(s: &Symbol, bitcoin: &[f64], p: &BitcoinLead) -> Vec<f64> {
     let own = usual_moves(s.close, p);
     s.each(|t| {
         let lead = bitcoin[s.bars.start + t];
         let ahead = lead - own[t];
-        // What goes on in Bitcoin's direction, neither back nor further than Bitcoin itself.
+        // Only in Bitcoin's direction, and no further than Bitcoin itself.
         let (low, high) = if lead < 0.0 { (lead, 0.0) } else { (0.0, lead) };
         let left = if ahead > high { high } else { ahead };
         let left = if left < low { low } else { left };
@@ -20,8 +20,8 @@ pub fn bitcoin_lead(s: &Symbol, bitcoin: &[f64], p: &BitcoinLead) -> Vec<f64> {
     })
 }
 
-/// Share of the other coins whose return is smaller, less the share whose return is greater: 1 for the best, −1 for
-/// the worst; 0 for a coin alone.
+/// Share of the other coins with a smaller return, less the share with a greater one: 1 for the best coin, −1 for the
+/// worst; 0 for a coin alone.
 pub fn relative_strength(s: &Symbol, ranks: &Ranks) -> Vec<f64> {
     s.each(|t| bounded(ranks.at(s.row, s.bars.start + t)))
 }

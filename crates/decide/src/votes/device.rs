@@ -1,15 +1,15 @@
-//! Votes by `kernels/votes.cu`: the same bits as [`compute`](super::compute).
+//! Votes on a device, by `kernels/votes.cu`: the same bits as [`compute`](super::compute).
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::across::change;
+use super::across::return_over;
 use super::params::VoterParams;
-use super::{Family, VOTERS, Voter, Votes};
+use super::{VOTERS, Voter, Votes};
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
-use huracan_engine::memory::Need;
+use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, DeviceBuffer, Element, ElementKind, EngineError, Kernel, Shape, Stage};
 use huracan_features::{memory, shared::symbol_of};
 
@@ -17,104 +17,117 @@ const BITCOIN: Kernel = kernel("votes_bitcoin", false);
 const RANKS: Kernel = kernel("votes_ranks", false);
 const CAST: Kernel = kernel("votes_cast", true);
 
-/// Threads of a block, `THREADS` of `kernels/votes.cuh`; the emulated device does better with few, whose turns cost it time.
+/// Most threads of a block. Twin of `THREADS` in `kernels/votes.cuh`.
 const THREADS: u32 = 128;
+/// Threads of a block on the emulated device, which loses time with every switch between threads.
 const EMULATED_THREADS: u32 = 32;
-/// Series that a block works in, `PLANES` of `kernels/votes.cuh`.
+/// Series of working memory per block. Twin of `PLANES` in `kernels/votes.cuh`.
 const PLANES: usize = 4;
 
 const fn kernel(name: &'static str, barriers: bool) -> Kernel {
     Kernel { file: "votes", name, barriers }
 }
 
-/// What the kernel is told of one engine: twin of `votes::Engine`.
+/// Parameters of one voter, in the layout of `votes::VoterArgs` in `kernels/votes.cuh`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
-struct EngineArgs {
+struct VoterArgs {
     reals: [f64; 3],
     bars: [u32; 3],
     warm_up: u32,
-    voiced: u32,
+    always_votes: u32,
     on: u32,
     atr_bars: u32,
     padding: u32,
 }
 
-const _: () = assert!(size_of::<EngineArgs>() == 3 * 8 + 8 * 4, "no padding");
+const _: () = assert!(size_of::<VoterArgs>() == 3 * 8 + 8 * 4, "no padding");
 
-// SAFETY: numbers alone, without padding, as has just been asserted.
-unsafe impl Element for EngineArgs {
+// SAFETY: numbers only, without padding, as asserted above, in the order of `votes::VoterArgs`.
+unsafe impl Element for VoterArgs {
     const KIND: ElementKind = ElementKind::Structure;
 }
 
 /// Votes on the device of a run, or on the CPU.
 ///
 /// # Errors
-/// Where the device fails and the CPU must not take its place.
-pub fn compute_on(compute: &Compute, panel: &Panel, engines: &VoterParams) -> Result<Votes, EngineError> {
-    compute.run("votes", |stage| self::compute(stage, panel, engines), || super::compute(panel, engines))
+/// Where the device fails and may not be replaced by the CPU.
+///
+/// # Panics
+/// As [`compute`](super::compute).
+pub fn compute_on(compute: &Compute, panel: &Panel, params: &VoterParams) -> Result<Votes, EngineError> {
+    compute.run("votes", |stage| self::compute(stage, panel, params), || super::compute(panel, params))
 }
 
-/// [`compute`](super::compute) on a device, all symbols in one batch, or in as few as its memory allows.
+/// [`compute`](super::compute) on a device, with all symbols in one batch, or in as few batches as its memory allows.
 ///
 /// # Errors
-/// Where the device fails, or one symbol's candles and votes do not fit its memory.
-pub fn compute(stage: &Stage<'_>, panel: &Panel, engines: &VoterParams) -> Result<Votes, EngineError> {
+/// Where the device fails, or the candles and votes of one symbol do not fit its memory.
+///
+/// # Panics
+/// As [`compute`](super::compute).
+pub fn compute(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result<Votes, EngineError> {
     let (bars, symbols) = (panel.bars, panel.symbols.len());
     let mut votes = Votes { bars, values: memory::zeros(symbols * bars * VOTERS) };
     if votes.values.is_empty() {
         return Ok(votes);
     }
-    let args: Vec<EngineArgs> = Voter::ALL.into_iter().map(|voter| EngineArgs::of(voter, engines)).collect();
-    let on = |voter: Voter| args[voter as usize].on != 0;
-    let bitcoin = bitcoin(stage, panel, engines, on(Voter::BitcoinLead))?;
-    let ranks = ranks(stage, panel, on(Voter::RelativeStrength).then_some(engines.relative_strength.bars))?;
+    let args: Vec<VoterArgs> = Voter::ALL.into_iter().map(|voter| VoterArgs::new(voter, params)).collect();
+    let bitcoin = bitcoin(stage, panel, params)?;
+    let ranks = ranks(stage, panel, params)?;
     let args = stage.upload(&args)?;
-    let a_bar = VOTERS * (PLANES * size_of::<f64>() + size_of::<f32>()) + size_of::<f32>();
-    let need = Need {
+    let bytes_per_bar = VOTERS * (PLANES * size_of::<f64>() + size_of::<f32>()) + size_of::<f32>();
+    let need = Requirement {
         fixed_bytes: (1 << 20) + (bars * size_of::<f64>()) as u64,
-        job_bytes: DevicePanel::symbol_bytes(bars) + (bars * a_bar) as u64,
+        job_bytes: DevicePanel::symbol_bytes(bars) + (bars * bytes_per_bar) as u64,
     };
     let threads = if stage.device() == huracan_engine::Device::Emulated { EMULATED_THREADS } else { THREADS };
-    for part in stage.parts(need, symbols)? {
-        let candles = DevicePanel::upload(stage, panel, part.clone())?;
-        let places = stage.upload(&ranks[part.start * bars..part.end * bars])?;
+    for batch in stage.batches(need, symbols)? {
+        let candles = DevicePanel::upload(stage, panel, batch.clone())?;
+        let own_ranks = stage.upload(&ranks[batch.start * bars..batch.end * bars])?;
         let mut planes = stage.zeros::<f64>(candles.cells() * VOTERS * PLANES)?;
         let mut out = stage.zeros::<f32>(candles.cells() * VOTERS)?;
-        let shape = Shape { blocks: [VOTERS as u32, part.len() as u32, 1], threads, shared_bytes: 0 };
+        let shape = Shape { blocks: [VOTERS as u32, batch.len() as u32, 1], threads, shared_bytes: 0 };
+        // SAFETY: a block per voter and symbol. It reads its symbol's two ranges and own bars in its row of the
+        // columns, of `own_ranks` (`[symbols × bars]`) and of `bitcoin` (`[bars]`), and its voter's entry of `args`,
+        // which has one per voter. It writes its voter's column of the symbol's rows in `out`,
+        // `[symbols × bars × VOTERS]`, and works in its own `PLANES` × bars entries of `planes`. The ranges of a
+        // `DevicePanel` lie within its bars; `VoterArgs::new` ensures that every window has a bar, without which a
+        // voter would read the bar before the first; and a block has at most `THREADS` threads, the length of its
+        // shared memory.
         unsafe {
             stage
                 .launch(&CAST, shape)
-                .read(&candles.high)
-                .read(&candles.low)
-                .read(&candles.close)
-                .read(&candles.volume)
-                .read(&candles.ranges)
+                .read(candles.high())
+                .read(candles.low())
+                .read(candles.close())
+                .read(candles.volume())
+                .read(candles.ranges())
                 .read(&args)
                 .read(&bitcoin)
-                .read(&places)
+                .read(&own_ranks)
                 .write(&mut planes)
                 .write(&mut out)
                 .value(bars as u32)
                 .run()
         }?;
-        stage.download_into(&out, &mut votes.values[part.start * bars * VOTERS..part.end * bars * VOTERS])?;
+        stage.download_into(&out, &mut votes.values[batch.start * bars * VOTERS..batch.end * bars * VOTERS])?;
     }
     Ok(votes)
 }
 
-/// Bitcoin's latest move in usual moves, `[bars]`; NaN where there is none, or nobody asks.
-fn bitcoin(
-    stage: &Stage<'_>,
-    panel: &Panel,
-    engines: &VoterParams,
-    asked: bool,
-) -> Result<DeviceBuffer<f64>, EngineError> {
+/// Bitcoin's latest move in usual moves, `[bars]`; NaN where there is none, or the voter is switched off.
+fn bitcoin(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result<DeviceBuffer<f64>, EngineError> {
     let bars = panel.bars;
-    let Some(row) = symbol_of(panel, "BTC").filter(|_| asked) else { return stage.upload(&vec![f64::NAN; bars]) };
+    let is_on = Voter::BitcoinLead.is_on(params);
+    let Some(row) = symbol_of(panel, "BTC").filter(|_| is_on) else { return stage.upload(&vec![f64::NAN; bars]) };
     let Range { start, end } = panel.ranges[row];
     let close = stage.upload(panel.row(&panel.close, row))?;
+    assert!(start <= end && end <= bars, "every symbol's range must be within the panel's bars");
     let mut moves = stage.zeros::<f64>(bars)?;
+    // SAFETY: a thread per bar; threads beyond the last bar do nothing. The kernel reads the closes of the bar's window
+    // that are not before bar `start`, which lies within the panel, and writes its move: both buffers have `bars`
+    // entries.
     unsafe {
         stage
             .launch(&BITCOIN, Shape::one_thread_each(bars, THREADS))
@@ -123,105 +136,167 @@ fn bitcoin(
             .value(start as u32)
             .value(end as u32)
             .value(bars as u32)
-            .value(engines.bitcoin_lead.bars as u32)
-            .value(engines.bitcoin_lead.deviation_bars as u32)
+            .value(params.bitcoin_lead.bars as u32)
+            .value(params.bitcoin_lead.deviation_bars as u32)
             .run()
     }?;
     Ok(moves)
 }
 
-/// Each symbol's place among all by its return over `over` bars, `[symbols × bars]`: all symbols at once, and as many bars as
-/// the memory allows; NaN where a symbol has none, or nobody asks.
-fn ranks(stage: &Stage<'_>, panel: &Panel, over: Option<usize>) -> Result<Vec<f32>, EngineError> {
+/// Rank of each symbol among all by its return, `[symbols × bars]`; NaN where a symbol has no return, or the voter is
+/// switched off. A launch has all symbols, and as many bars as the memory allows.
+fn ranks(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result<Vec<f32>, EngineError> {
     let (bars, symbols) = (panel.bars, panel.symbols.len());
     let mut ranks = vec![f32::NAN; symbols * bars];
-    let Some(over) = over else { return Ok(ranks) };
-    let a_bar = (symbols * (size_of::<f64>() + size_of::<f32>())) as u64;
-    for part in stage.parts(Need { fixed_bytes: 1 << 16, job_bytes: a_bar }, bars)? {
-        let returns = stage.upload(&returns(panel, &part, over))?;
-        let mut places = stage.zeros::<f32>(symbols * part.len())?;
-        let mut shape = Shape::one_thread_each(part.len(), THREADS);
+    if !Voter::RelativeStrength.is_on(params) {
+        return Ok(ranks);
+    }
+    let bytes_per_bar = (symbols * (size_of::<f64>() + size_of::<f32>())) as u64;
+    for batch in stage.batches(Requirement { fixed_bytes: 1 << 16, job_bytes: bytes_per_bar }, bars)? {
+        let returns = stage.upload(&returns(panel, &batch, params.relative_strength.bars))?;
+        let mut batch_ranks = stage.zeros::<f32>(symbols * batch.len())?;
+        let mut shape = Shape::one_thread_each(batch.len(), THREADS);
         shape.blocks[1] = symbols as u32;
+        // SAFETY: a thread per bar and symbol; threads beyond the last bar do nothing. The kernel reads the bar's
+        // return of every symbol and writes its own rank, in `[symbols × batch]`, which is the length of both buffers.
         unsafe {
             stage
                 .launch(&RANKS, shape)
                 .read(&returns)
-                .write(&mut places)
+                .write(&mut batch_ranks)
                 .value(symbols as u32)
-                .value(part.len() as u32)
+                .value(batch.len() as u32)
                 .run()
         }?;
-        let places = stage.download(&places)?;
-        for (row, places) in ranks.chunks_exact_mut(bars).zip(places.chunks_exact(part.len())) {
-            row[part.clone()].copy_from_slice(places);
+        let batch_ranks = stage.download(&batch_ranks)?;
+        for (row, own) in ranks.chunks_exact_mut(bars).zip(batch_ranks.chunks_exact(batch.len())) {
+            row[batch.clone()].copy_from_slice(own);
         }
     }
     Ok(ranks)
 }
 
-/// Returns over `over` bars at the bars of a part, `[symbols × part]`; NaN where a symbol has none.
-fn returns(panel: &Panel, part: &Range<usize>, over: usize) -> Vec<f64> {
-    let mut returns = vec![f64::NAN; panel.symbols.len() * part.len()];
-    returns.par_chunks_exact_mut(part.len()).zip(&panel.ranges).enumerate().for_each(|(symbol, (out, range))| {
+/// Returns over `over` bars at the bars of a batch, `[symbols × batch]`; NaN where a symbol has none.
+fn returns(panel: &Panel, batch: &Range<usize>, over: usize) -> Vec<f64> {
+    let mut returns = vec![f64::NAN; panel.symbols.len() * batch.len()];
+    returns.par_chunks_exact_mut(batch.len()).zip(&panel.ranges).enumerate().for_each(|(symbol, (out, range))| {
         let close = panel.row(&panel.close, symbol);
-        for bar in (range.start + over).max(part.start)..range.end.min(part.end) {
-            out[bar - part.start] = change(close, bar, over);
+        for bar in (range.start + over).max(batch.start)..range.end.min(batch.end) {
+            out[bar - batch.start] = return_over(close, bar, over);
         }
     });
     returns
 }
 
-impl EngineArgs {
-    fn of(voter: Voter, e: &VoterParams) -> Self {
+impl VoterArgs {
+    fn new(voter: Voter, params: &VoterParams) -> Self {
         let (bars, reals): ([usize; 3], [f64; 3]) = match voter {
-            Voter::EmaCross => ([e.ema_cross.fast_bars, e.ema_cross.slow_bars, 0], [e.ema_cross.full_atr, 0.0, 0.0]),
-            Voter::SmaCross => ([e.sma_cross.fast_bars, e.sma_cross.slow_bars, 0], [e.sma_cross.full_atr, 0.0, 0.0]),
+            Voter::EmaCross => {
+                ([params.ema_cross.fast_bars, params.ema_cross.slow_bars, 0], [params.ema_cross.full_atr, 0.0, 0.0])
+            }
+            Voter::SmaCross => {
+                ([params.sma_cross.fast_bars, params.sma_cross.slow_bars, 0], [params.sma_cross.full_atr, 0.0, 0.0])
+            }
             Voter::MacdCross => {
-                let p = &e.macd_cross;
+                let p = &params.macd_cross;
                 ([p.fast_bars, p.slow_bars, p.signal_bars], [p.full_atr, 0.0, 0.0])
             }
-            Voter::Adx => ([e.adx.bars, 0, 0], [e.adx.weak, e.adx.full, 0.0]),
-            Voter::Donchian => ([e.donchian.bars, e.donchian.fade_bars, 0], [0.0; 3]),
-            Voter::Supertrend => ([e.supertrend.bars, 0, 0], [e.supertrend.multiplier, 0.0, 0.0]),
-            Voter::RegressionSlope => ([e.regression_slope.bars, 0, 0], [e.regression_slope.full_atr, 0.0, 0.0]),
-            Voter::Rsi => ([e.rsi.bars, 0, 0], [e.rsi.low, e.rsi.high, 0.0]),
-            Voter::Bollinger => ([e.bollinger.bars, 0, 0], [e.bollinger.deviations, 0.0, 0.0]),
+            Voter::Adx => ([params.adx.bars, 0, 0], [params.adx.weak, params.adx.full, 0.0]),
+            Voter::Donchian => ([params.donchian.bars, params.donchian.fade_bars, 0], [0.0; 3]),
+            Voter::Supertrend => ([params.supertrend.bars, 0, 0], [params.supertrend.multiplier, 0.0, 0.0]),
+            Voter::RegressionSlope => {
+                ([params.regression_slope.bars, 0, 0], [params.regression_slope.full_atr, 0.0, 0.0])
+            }
+            Voter::Rsi => ([params.rsi.bars, 0, 0], [params.rsi.low, params.rsi.high, 0.0]),
+            Voter::Bollinger => ([params.bollinger.bars, 0, 0], [params.bollinger.deviations, 0.0, 0.0]),
             Voter::Stochastic => {
-                let p = &e.stochastic;
+                let p = &params.stochastic;
                 ([p.bars, p.slow_k_bars, p.slow_d_bars], [p.low, p.high, 0.0])
             }
-            Voter::ZScore => ([e.z_score.bars, 0, 0], [e.z_score.full, 0.0, 0.0]),
-            Voter::Cci => ([e.cci.bars, 0, 0], [e.cci.full, 0.0, 0.0]),
-            Voter::WilliamsR => ([e.williams_r.bars, 0, 0], [e.williams_r.low, e.williams_r.high, 0.0]),
-            Voter::RateOfChange => ([e.rate_of_change.bars, 0, 0], [e.rate_of_change.full_atr, 0.0, 0.0]),
+            Voter::ZScore => ([params.z_score.bars, 0, 0], [params.z_score.full, 0.0, 0.0]),
+            Voter::Cci => ([params.cci.bars, 0, 0], [params.cci.full, 0.0, 0.0]),
+            Voter::WilliamsR => ([params.williams_r.bars, 0, 0], [params.williams_r.low, params.williams_r.high, 0.0]),
+            Voter::RateOfChange => ([params.rate_of_change.bars, 0, 0], [params.rate_of_change.full_atr, 0.0, 0.0]),
             Voter::MoneyFlowIndex => {
-                ([e.money_flow_index.bars, 0, 0], [e.money_flow_index.low, e.money_flow_index.high, 0.0])
+                ([params.money_flow_index.bars, 0, 0], [params.money_flow_index.low, params.money_flow_index.high, 0.0])
             }
-            Voter::ObvTrend => ([e.obv_trend.bars, 0, 0], [e.obv_trend.full, 0.0, 0.0]),
-            Voter::VolumeBreakout => ([e.volume_breakout.bars, 0, 0], [e.volume_breakout.full, 0.0, 0.0]),
-            Voter::Vwap => ([e.vwap.bars, 0, 0], [e.vwap.full_atr, 0.0, 0.0]),
-            Voter::ChaikinMoneyFlow => ([e.chaikin_money_flow.bars, 0, 0], [e.chaikin_money_flow.full, 0.0, 0.0]),
+            Voter::ObvTrend => ([params.obv_trend.bars, 0, 0], [params.obv_trend.full, 0.0, 0.0]),
+            Voter::VolumeBreakout => ([params.volume_breakout.bars, 0, 0], [params.volume_breakout.full, 0.0, 0.0]),
+            Voter::Vwap => ([params.vwap.bars, 0, 0], [params.vwap.full_atr, 0.0, 0.0]),
+            Voter::ChaikinMoneyFlow => {
+                ([params.chaikin_money_flow.bars, 0, 0], [params.chaikin_money_flow.full, 0.0, 0.0])
+            }
             Voter::KeltnerBreakout => {
-                let p = &e.keltner_breakout;
+                let p = &params.keltner_breakout;
                 ([p.bars, p.atr_bars, 0], [p.multiplier, p.full, 0.0])
             }
             Voter::AtrSqueeze => {
-                let p = &e.atr_squeeze;
+                let p = &params.atr_squeeze;
                 ([p.bars, p.fade_bars, 0], [p.deviations, p.multiplier, p.full_atr])
             }
-            Voter::BitcoinLead => {
-                ([e.bitcoin_lead.bars, e.bitcoin_lead.deviation_bars, 0], [e.bitcoin_lead.full, 0.0, 0.0])
-            }
-            Voter::RelativeStrength => ([e.relative_strength.bars, 0, 0], [0.0; 3]),
+            Voter::BitcoinLead => (
+                [params.bitcoin_lead.bars, params.bitcoin_lead.deviation_bars, 0],
+                [params.bitcoin_lead.full, 0.0, 0.0],
+            ),
+            Voter::RelativeStrength => ([params.relative_strength.bars, 0, 0], [0.0; 3]),
         };
+        let bars = bars.map(|bars| u32::try_from(bars).expect("a window has fewer than 2³² bars"));
+        assert!(bars[0] > 0, "the window of {voter} must have at least one bar");
         Self {
             reals,
-            bars: bars.map(|bars| bars as u32),
-            warm_up: voter.warm_up(e) as u32,
-            voiced: u32::from(voter.family() != Family::CrossAsset),
-            on: u32::from(!e.off.iter().any(|name| name == voter.name())),
-            atr_bars: e.atr_bars as u32,
+            bars,
+            warm_up: voter.warm_up(params) as u32,
+            always_votes: u32::from(voter.always_votes()),
+            on: u32::from(voter.is_on(params)),
+            atr_bars: params.atr_bars as u32,
             padding: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use huracan_engine::kernel_constant;
+
+    use super::super::indicators::{CCI_SCALE, LINE_SCALE, PRICE_ROUNDING, RETURN_ROUNDING, TYPICAL_ROUNDING};
+    use super::super::momentum::FRACTION_OF_PERCENT;
+    use super::super::params::VOTER_NAMES;
+    use super::super::symbol::DISTANCE_ROUNDING;
+    use super::*;
+
+    #[test]
+    fn the_kernels_have_the_constants_of_the_cpu() {
+        for (file, name, value) in [
+            ("votes.cuh", "THREADS", f64::from(THREADS)),
+            ("votes.cuh", "PLANES", PLANES as f64),
+            ("votes.cuh", "DISTANCE_ROUNDING", DISTANCE_ROUNDING),
+            ("votes.cuh", "PRICE_ROUNDING", PRICE_ROUNDING),
+            ("votes.cuh", "RETURN_ROUNDING", RETURN_ROUNDING),
+            ("votes.cu", "LINE_SCALE", LINE_SCALE),
+            ("votes.cu", "CCI_SCALE", CCI_SCALE),
+            ("votes.cu", "TYPICAL_ROUNDING", TYPICAL_ROUNDING),
+            ("votes.cu", "FRACTION_OF_PERCENT", FRACTION_OF_PERCENT),
+        ] {
+            assert_eq!(kernel_constant(file, name), Some(value), "{name} of kernels/{file}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the window of donchian must have at least one bar")]
+    fn a_window_without_bars_is_refused() {
+        let mut params = VoterParams::default();
+        params.donchian.bars = 0;
+        VoterArgs::new(Voter::Donchian, &params);
+    }
+
+    #[test]
+    fn the_kernels_have_the_voters_in_the_same_order() {
+        let text = include_str!("../../../../kernels/votes.cuh");
+        let (_, rest) = text.split_once("enum Voter : u32 {").unwrap();
+        let (body, _) = rest.split_once('}').unwrap();
+        let found: Vec<String> = body.split(',').map(|name| name.trim().to_lowercase()).collect();
+        // The last one is the number of voters.
+        let want: Vec<&str> = VOTER_NAMES.into_iter().chain(["voters"]).collect();
+        assert_eq!(found, want);
     }
 }

@@ -1,22 +1,25 @@
-//! Momentum engines: what has gained, and what money flows into, goes on gaining.
+//! Momentum voters: buy what has gained, and what money flows into.
 
 use super::grade::between;
 use super::indicators;
-use super::params::{Oscillator, OverAtr};
+use super::params::{AtrDistance, Oscillator};
 use super::symbol::Symbol;
 
+/// Factor from per cent to a fraction. Twin of `FRACTION_OF_PERCENT` in `kernels/votes.cu`.
+pub const FRACTION_OF_PERCENT: f64 = 0.01;
+
 /// Rate of change, as a price distance in ATR.
-pub fn rate_of_change(s: &Symbol, p: &OverAtr) -> Vec<f64> {
+pub fn rate_of_change(s: &Symbol, p: &AtrDistance) -> Vec<f64> {
     let change = indicators::rate_of_change(s.close, p.bars);
     s.each(|t| {
         if t < p.bars {
             return f64::NAN;
         }
-        s.in_atr(t, change[t] * 0.01 * s.close[t - p.bars], p.full_atr)
+        s.in_atr(t, change[t] * FRACTION_OF_PERCENT * s.close[t - p.bars], p.full_atr)
     })
 }
 
-/// Money-flow index, full votes at its bounds; 0 where no money flowed.
+/// Money-flow index, with full votes at its bounds; 0 where no money flowed.
 pub fn money_flow_index(s: &Symbol, p: &Oscillator) -> Vec<f64> {
     let [into, out_of] = indicators::money_flows(s.high, s.low, s.close, s.volume, p.bars);
     s.each(|t| {

@@ -1,28 +1,28 @@
-//! Reversion engines: what went too far comes back.
+//! Reversion voters: buy what fell too far, sell what rose too far.
 
 use super::grade::{between, graded};
 use super::indicators;
-use super::params::{Bollinger, Oscillator, OverFull, Stochastic};
+use super::params::{Bollinger, IndexLevel, Oscillator, Stochastic};
 use super::symbol::Symbol;
 use huracan_features::indicators::flat;
 
-/// RSI, full votes at its bounds; 0 where nothing ever moved.
+/// RSI, with full votes at its bounds; 0 where the price never moved.
 pub fn rsi(s: &Symbol, p: &Oscillator) -> Vec<f64> {
     let rsi = indicators::rsi(s.close, p.bars);
     s.each(|t| -between(rsi[t], p.low, p.high))
 }
 
-/// The close's distance from its mean, a full vote at the Bollinger bands.
+/// Distance of the close from its mean, with full votes at the Bollinger bands.
 pub fn bollinger(s: &Symbol, p: &Bollinger) -> Vec<f64> {
     let [mean, deviation] = indicators::mean_and_deviation(s.close, p.bars);
     s.each(|t| graded(mean[t] - s.close[t], p.deviations * deviation[t]))
 }
 
-/// Slow %D of the stochastic oscillator, full votes at its bounds; 0 while it contains a window without a range.
+/// Slow %D of the stochastic oscillator, with full votes at its bounds; 0 where one of its windows has no range.
 pub fn stochastic(s: &Symbol, p: &Stochastic) -> Vec<f64> {
     let (highest, lowest) = (indicators::highest(s.high, p.bars), indicators::lowest(s.low, p.bars));
     let [_, slow_d] = indicators::stochastic(s.close, &highest, &lowest, p.slow_k_bars, p.slow_d_bars);
-    // Windows with a range up to this bar.
+    // Number of windows with a range in a row, up to this bar.
     let mut ranged = 0;
     s.each(|t| {
         ranged = if flat([lowest[t], highest[t]]) { 0 } else { ranged + 1 };
@@ -31,20 +31,20 @@ pub fn stochastic(s: &Symbol, p: &Stochastic) -> Vec<f64> {
     })
 }
 
-/// This bar's return, in standard deviations from the mean return. (The close's own z-score is Bollinger's vote.)
-pub fn z_score(s: &Symbol, p: &OverFull) -> Vec<f64> {
+/// Z-score of this bar's return. (That of the close is Bollinger's vote.)
+pub fn z_score(s: &Symbol, p: &IndexLevel) -> Vec<f64> {
     let returns = indicators::returns(s.close);
     let z_score = indicators::z_score(&returns, p.bars);
     s.each(|t| graded(-z_score[t], p.full))
 }
 
 /// Commodity channel index.
-pub fn cci(s: &Symbol, p: &OverFull) -> Vec<f64> {
+pub fn cci(s: &Symbol, p: &IndexLevel) -> Vec<f64> {
     let cci = indicators::cci(s.high, s.low, s.close, p.bars);
     s.each(|t| graded(-cci[t], p.full))
 }
 
-/// Williams' %R, full votes at its bounds; 0 where the window has no range.
+/// Williams' %R, with full votes at its bounds; 0 where the window has no range.
 pub fn williams_r(s: &Symbol, p: &Oscillator) -> Vec<f64> {
     let (highest, lowest) = (indicators::highest(s.high, p.bars), indicators::lowest(s.low, p.bars));
     let williams = indicators::williams_r(s.close, &highest, &lowest);

@@ -1,4 +1,4 @@
-//! One symbol's candles, as its engines see them.
+//! The inputs of one symbol's voters.
 
 use std::ops::Range;
 
@@ -7,11 +7,14 @@ use super::indicators;
 use super::params::VoterParams;
 use huracan_bars::Panel;
 
-/// A symbol's own bars, and what many engines share.
+/// Share of a price up to which a price distance is rounding error. Twin of `DISTANCE_ROUNDING` in `kernels/votes.cuh`.
+pub const DISTANCE_ROUNDING: f64 = 1e-13;
+
+/// A symbol's own bars, and series that many voters use.
 pub struct Symbol<'a> {
     /// Row of the panel.
     pub row: usize,
-    /// Where its own bars lie on the panel's grid.
+    /// Its own bars on the panel's grid.
     pub bars: Range<usize>,
     pub high: &'a [f64],
     pub low: &'a [f64],
@@ -19,34 +22,36 @@ pub struct Symbol<'a> {
     pub volume: &'a [f64],
     /// NaN at the first bar.
     pub true_range: Vec<f64>,
-    /// Unit of price distances: ATR of `atr_bars`.
+    /// ATR of `atr_bars` in price units: the unit of price distances.
     pub atr: Vec<f64>,
 }
 
 impl<'a> Symbol<'a> {
-    pub fn new(panel: &'a Panel, row: usize, engines: &VoterParams) -> Self {
+    /// The inputs of the symbol in this row.
+    pub fn new(panel: &'a Panel, row: usize, params: &VoterParams) -> Self {
         let bars = panel.ranges[row].clone();
         let own = |column: &'a [f64]| &panel.row(column, row)[bars.clone()];
         let (high, low, close, volume) = (own(&panel.high), own(&panel.low), own(&panel.close), own(&panel.volume));
         let true_range = indicators::true_range(high, low, close);
-        let atr = indicators::wilder(&true_range, engines.atr_bars);
+        let atr = indicators::wilder(&true_range, params.atr_bars);
         Self { row, bars, high, low, close, volume, true_range, atr }
     }
 
-    /// `vote` of every own bar.
+    /// The vote on every own bar.
     pub fn each(&self, vote: impl FnMut(usize) -> f64) -> Vec<f64> {
         (0..self.close.len()).map(vote).collect()
     }
 
-    /// A price distance at a bar, 0 where it is no more than rounding: the averages of equal prices need not be equal.
+    /// A price distance at a bar, or 0 where it is rounding error: different averages of equal prices need not be
+    /// equal.
     #[inline(always)]
-    pub fn real(&self, bar: usize, distance: f64) -> f64 {
-        if distance.abs() <= 1e-13 * self.close[bar] { 0.0 } else { distance }
+    pub fn significant(&self, bar: usize, distance: f64) -> f64 {
+        if distance.abs() <= DISTANCE_ROUNDING * self.close[bar] { 0.0 } else { distance }
     }
 
     /// A price distance at a bar, graded by `full` ATR.
     #[inline(always)]
     pub fn in_atr(&self, bar: usize, distance: f64, full: f64) -> f64 {
-        graded(self.real(bar, distance), full * self.atr[bar])
+        graded(self.significant(bar, distance), full * self.atr[bar])
     }
 }

@@ -1,29 +1,29 @@
-//! Trend engines: what rises goes on rising.
+//! Trend voters: buy what rises, sell what falls.
 
 use super::grade::{bounded, faded, graded};
 use super::indicators;
-use super::params::{Adx, Cross, Donchian, MacdCross, OverAtr, Supertrend};
+use super::params::{Adx, AtrDistance, Cross, Donchian, MacdCross, Supertrend};
 use super::symbol::Symbol;
 
-/// Fast exponential average above the slow one, in ATR.
+/// Distance of the fast exponential average above the slow one, in ATR.
 pub fn ema_cross(s: &Symbol, p: &Cross) -> Vec<f64> {
     let (fast, slow) = (indicators::ema(s.close, p.fast_bars, 0), indicators::ema(s.close, p.slow_bars, 0));
     s.each(|t| s.in_atr(t, fast[t] - slow[t], p.full_atr))
 }
 
-/// Fast plain average above the slow one, in ATR.
+/// Distance of the fast simple average above the slow one, in ATR.
 pub fn sma_cross(s: &Symbol, p: &Cross) -> Vec<f64> {
     let (fast, slow) = (indicators::sma(s.close, p.fast_bars), indicators::sma(s.close, p.slow_bars));
     s.each(|t| s.in_atr(t, fast[t] - slow[t], p.full_atr))
 }
 
-/// MACD's line above its signal (the histogram), in ATR.
+/// Distance of MACD's line above its signal (the histogram), in ATR.
 pub fn macd_cross(s: &Symbol, p: &MacdCross) -> Vec<f64> {
     let [line, signal] = indicators::macd(s.close, p.fast_bars, p.slow_bars, p.signal_bars);
     s.each(|t| s.in_atr(t, line[t] - signal[t], p.full_atr))
 }
 
-/// The side of the greater directional index; ADX from `weak` to `full` grades it.
+/// The side of the greater directional index, graded by ADX from `weak` to `full`.
 pub fn adx(s: &Symbol, p: &Adx) -> Vec<f64> {
     let index = indicators::directional(s.high, s.low, &s.true_range, p.bars);
     s.each(|t| {
@@ -35,7 +35,7 @@ pub fn adx(s: &Symbol, p: &Adx) -> Vec<f64> {
     })
 }
 
-/// ±1 at a close above the highest high, or below the lowest low, of the bars before it; fades from there on.
+/// ±1 at a close above the highest high, or below the lowest low, of the bars before it; then the vote fades.
 pub fn donchian(s: &Symbol, p: &Donchian) -> Vec<f64> {
     let (highest, lowest) = (indicators::highest(s.high, p.bars), indicators::lowest(s.low, p.bars));
     let (mut side, mut age) = (0.0, 0);
@@ -53,15 +53,15 @@ pub fn donchian(s: &Symbol, p: &Donchian) -> Vec<f64> {
     })
 }
 
-/// The side of SuperTrend, graded by the close's distance from its line, in multiples of the bands' distance.
+/// The side of SuperTrend, graded by the distance of the close from its line in distances of a band.
 pub fn supertrend(s: &Symbol, p: &Supertrend) -> Vec<f64> {
     let atr = indicators::wilder(&s.true_range, p.bars);
     let line = indicators::supertrend(s.high, s.low, s.close, &atr, p.multiplier);
-    s.each(|t| graded(s.real(t, s.close[t] - line[t]), p.multiplier * atr[t]))
+    s.each(|t| graded(s.significant(t, s.close[t] - line[t]), p.multiplier * atr[t]))
 }
 
 /// Rise of the least-squares line over its window, in ATR.
-pub fn regression_slope(s: &Symbol, p: &OverAtr) -> Vec<f64> {
+pub fn regression_slope(s: &Symbol, p: &AtrDistance) -> Vec<f64> {
     let slope = indicators::linear_regression_slope(s.close, p.bars);
     let steps = p.bars as f64 - 1.0;
     s.each(|t| s.in_atr(t, slope[t] * steps, p.full_atr))

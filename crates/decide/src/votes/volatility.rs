@@ -1,23 +1,23 @@
-//! Volatility engines: a price that breaks out of its usual range goes on.
+//! Volatility voters: follow a price that breaks out of its usual range.
 
 use super::grade::{bounded, faded, graded};
 use super::indicators;
 use super::params::{AtrSqueeze, Keltner};
 use super::symbol::Symbol;
 
-/// Beyond the Keltner channel, the close's distance from the average, in distances of a band; 0 within it.
+/// Distance of the close from the average in distances of a band, outside the Keltner channel; 0 within it.
 pub fn keltner_breakout(s: &Symbol, p: &Keltner) -> Vec<f64> {
     let (middle, atr) = (indicators::ema(s.close, p.bars, 0), indicators::wilder(&s.true_range, p.atr_bars));
     s.each(|t| {
-        let distance = s.real(t, s.close[t] - middle[t]);
+        let distance = s.significant(t, s.close[t] - middle[t]);
         let band = p.multiplier * atr[t];
         let vote = graded(distance, p.full * band);
         if distance.abs() <= band { 0.0 } else { vote }
     })
 }
 
-/// After a squeeze (Bollinger's bands within an ATR's around the same mean), the close's distance from the mean in
-/// ATR, fading; 0 during a squeeze and when the last one is long over.
+/// Distance of the close from the mean in ATR, after a squeeze: the Bollinger bands within ATR bands around the same
+/// mean. The vote fades. It is 0 during a squeeze, and once the last one has faded.
 pub fn atr_squeeze(s: &Symbol, p: &AtrSqueeze) -> Vec<f64> {
     let [mean, deviation] = indicators::mean_and_deviation(s.close, p.bars);
     let atr = indicators::wilder(&s.true_range, p.bars);

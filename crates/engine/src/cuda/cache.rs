@@ -1,4 +1,4 @@
-//! Compiled kernels on disk, named by everything that their bits follow from.
+//! Compiled kernels on disk. A file's name contains a digest of everything that determines its content.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,12 @@ use sha2::{Digest, Sha256};
 
 use super::nvrtc;
 
-/// The cubin of a file for an architecture: from `folder`, or compiled and put there.
+/// The cubin of a file for an architecture, read from `folder`, or compiled and stored there.
+///
+/// A folder that cannot be written is not an error: the kernels are then compiled again each time.
 ///
 /// # Errors
-/// A sentence with the compiler's messages. A folder that cannot be written costs a compilation each time, no more.
+/// A sentence with the compiler's messages.
 pub fn cubin(folder: &Path, file: &str, text: &str, architecture: &str) -> Result<Vec<u8>, String> {
     let path = path(folder, file, &key(text, &nvrtc::options(architecture), nvrtc::version()?));
     if let Some(cubin) = read(&path) {
@@ -18,7 +20,7 @@ pub fn cubin(folder: &Path, file: &str, text: &str, architecture: &str) -> Resul
     }
     let compiled = nvrtc::compile(file, text, architecture)?;
     if let Err(error) = write(&path, &compiled.cubin) {
-        tracing::warn!(path = %path.display(), %error, "the compiled kernel cannot be kept");
+        tracing::warn!(path = %path.display(), %error, "cannot store the compiled kernel");
     }
     Ok(compiled.cubin)
 }
@@ -27,7 +29,7 @@ fn path(folder: &Path, file: &str, key: &str) -> PathBuf {
     folder.join(format!("{file}-{key}.cubin"))
 }
 
-/// SHA-256 over the text, the options (which name the architecture) and the compiler's version.
+/// SHA-256 over the source, the options (which contain the architecture) and the compiler's version.
 fn key(text: &str, options: &[String], (major, minor): (i32, i32)) -> String {
     let mut hash = Sha256::new();
     for part in options.iter().map(String::as_str).chain([format!("{major}.{minor}").as_str(), text]) {
@@ -37,14 +39,14 @@ fn key(text: &str, options: &[String], (major, minor): (i32, i32)) -> String {
     huracan_base::hex(&hash.finalize())
 }
 
-/// The cubin in a file: its digest, then its bytes. None where there is none or it is damaged.
+/// Reads a cubin. The file holds its SHA-256, then its bytes. None if the file is missing or damaged.
 fn read(path: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::read(path).ok()?;
     let (digest, cubin) = bytes.split_at_checked(32)?;
     (Sha256::digest(cubin).as_slice() == digest).then(|| cubin.to_vec())
 }
 
-/// Written whole under another name first: other processes may compile the same kernel.
+/// Stores a cubin. It is first written under another name: other processes may compile the same kernel at the same time.
 fn write(path: &Path, cubin: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_follows_from_text_options_architecture_and_version() {
+    fn the_key_depends_on_source_options_architecture_and_version() {
         let options = |architecture| nvrtc::options(architecture);
         let base = key("a", &options("sm_90"), (12, 9));
         assert_eq!(base, key("a", &options("sm_90"), (12, 9)));
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_cubin_is_not_taken() {
+    fn a_damaged_cubin_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let path = path(&folder.path().join("new"), "labels", "key");
         assert_eq!(read(&path), None);

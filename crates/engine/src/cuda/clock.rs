@@ -1,4 +1,4 @@
-//! Launches between two events each: what they take on the GPU itself, whatever the host does meanwhile.
+//! Times launches on the GPU with an event before and after each, so that work of the host does not count.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,13 +12,13 @@ pub struct Clock(Mutex<Vec<Timed>>);
 
 struct Timed {
     name: &'static str,
-    begun: CudaEvent,
-    ended: CudaEvent,
+    start: CudaEvent,
+    end: CudaEvent,
 }
 
 impl Clock {
-    /// Does `work`, which launches on `stream`, and where it is `timed` records an event before and after.
-    pub fn around(
+    /// Runs `work`, which launches on `stream`. If `timed`, records an event before and after it.
+    pub fn measure(
         &self,
         timed: bool,
         stream: &Arc<CudaStream>,
@@ -28,19 +28,19 @@ impl Clock {
         if !timed {
             return work();
         }
-        // Events keep no time unless they are asked to.
+        // cudarc's default flags disable timing.
         let event = || stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
-        let begun = event()?;
+        let start = event()?;
         work()?;
-        let ended = event()?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Timed { name, begun, ended });
+        let end = event()?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Timed { name, start, end });
         Ok(())
     }
 
-    /// Seconds of each launch so far, which are then forgotten; waits for them.
+    /// The seconds of each launch since the last call. Waits until they have finished.
     pub fn take(&self) -> Result<Vec<(&'static str, f64)>, DriverError> {
         let timed = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let seconds = |one: &Timed| Ok((one.name, f64::from(one.begun.elapsed_ms(&one.ended)?) / 1e3));
+        let seconds = |launch: &Timed| Ok((launch.name, f64::from(launch.start.elapsed_ms(&launch.end)?) / 1e3));
         timed.iter().map(seconds).collect()
     }
 }

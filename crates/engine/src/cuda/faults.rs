@@ -1,21 +1,22 @@
-//! What the driver's errors mean for a run.
+//! What the driver's error codes mean for a run, and what the user can do.
 
 use cudarc::driver::sys::CUresult;
 
-use crate::Loss;
+use crate::FaultKind;
 
-/// What is lost, and what the user can do.
-pub fn explain(code: CUresult) -> (Loss, &'static str) {
+/// The kind of fault, and a remedy for the user.
+pub fn explain(code: CUresult) -> (FaultKind, &'static str) {
     use CUresult as E;
     match code {
-        E::CUDA_ERROR_OUT_OF_MEMORY => {
-            (Loss::Memory, "close other programs on the GPU, or set engine.fallback: true to go on with the CPU")
-        }
+        E::CUDA_ERROR_OUT_OF_MEMORY => (
+            FaultKind::OutOfMemory,
+            "close other programs on the GPU, or set engine.fallback: true to continue on the CPU",
+        ),
         E::CUDA_ERROR_NO_BINARY_FOR_GPU | E::CUDA_ERROR_INVALID_IMAGE | E::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
-            (Loss::Work, "delete the folder of compiled kernels and update the NVIDIA driver")
+            (FaultKind::Unsupported, "delete the folder of compiled kernels and update the NVIDIA driver")
         }
         E::CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES | E::CUDA_ERROR_INVALID_VALUE => {
-            (Loss::Work, "use --device cpu and report it: the kernel asks for more than this GPU has")
+            (FaultKind::Unsupported, "use --device cpu and report it: the kernel needs more than this GPU has")
         }
         E::CUDA_ERROR_ILLEGAL_ADDRESS
         | E::CUDA_ERROR_LAUNCH_FAILED
@@ -25,10 +26,10 @@ pub fn explain(code: CUresult) -> (Loss, &'static str) {
         | E::CUDA_ERROR_INVALID_ADDRESS_SPACE
         | E::CUDA_ERROR_HARDWARE_STACK_ERROR
         | E::CUDA_ERROR_ASSERT => {
-            (Loss::Device, "use --device cpu and report it: a kernel did something that it must not do")
+            (FaultKind::DeviceLost, "use --device cpu and report it: a kernel made an invalid access")
         }
         E::CUDA_ERROR_LAUNCH_TIMEOUT => {
-            (Loss::Device, "use a GPU without a display, or raise the driver's time limit for kernels")
+            (FaultKind::DeviceLost, "use a GPU without a display, or raise the driver's time limit for kernels")
         }
         E::CUDA_ERROR_ECC_UNCORRECTABLE
         | E::CUDA_ERROR_NVLINK_UNCORRECTABLE
@@ -36,16 +37,17 @@ pub fn explain(code: CUresult) -> (Loss, &'static str) {
         | E::CUDA_ERROR_NO_DEVICE
         | E::CUDA_ERROR_INVALID_DEVICE
         | E::CUDA_ERROR_CONTEXT_IS_DESTROYED
-        | E::CUDA_ERROR_DEINITIALIZED => {
-            (Loss::Device, "check the GPU with nvidia-smi, reset it, and run the same command again: it resumes")
-        }
+        | E::CUDA_ERROR_DEINITIALIZED => (
+            FaultKind::DeviceLost,
+            "check the GPU with nvidia-smi, reset it, and run the same command again, which resumes",
+        ),
         E::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
         | E::CUDA_ERROR_NOT_INITIALIZED
         | E::CUDA_ERROR_SYSTEM_NOT_READY
         | E::CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE => {
-            (Loss::Device, "update the NVIDIA driver or restart the machine")
+            (FaultKind::DeviceLost, "update the NVIDIA driver or restart the machine")
         }
-        _ => (Loss::Device, "check the GPU with nvidia-smi, or use --device cpu"),
+        _ => (FaultKind::DeviceLost, "check the GPU with nvidia-smi, or use --device cpu"),
     }
 }
 
@@ -55,10 +57,10 @@ mod tests {
 
     #[test]
     fn a_full_device_can_be_used_again_and_a_broken_one_cannot() {
-        assert_eq!(explain(CUresult::CUDA_ERROR_OUT_OF_MEMORY).0, Loss::Memory);
-        assert_eq!(explain(CUresult::CUDA_ERROR_ILLEGAL_ADDRESS).0, Loss::Device);
-        assert_eq!(explain(CUresult::CUDA_ERROR_ECC_UNCORRECTABLE).0, Loss::Device);
-        assert_eq!(explain(CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU).0, Loss::Work);
+        assert_eq!(explain(CUresult::CUDA_ERROR_OUT_OF_MEMORY).0, FaultKind::OutOfMemory);
+        assert_eq!(explain(CUresult::CUDA_ERROR_ILLEGAL_ADDRESS).0, FaultKind::DeviceLost);
+        assert_eq!(explain(CUresult::CUDA_ERROR_ECC_UNCORRECTABLE).0, FaultKind::DeviceLost);
+        assert_eq!(explain(CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU).0, FaultKind::Unsupported);
         assert!(explain(CUresult::CUDA_ERROR_UNKNOWN).1.contains("--device cpu"));
     }
 }

@@ -1,8 +1,10 @@
-//! One GPU: its context, its streams, its loaded kernels.
+//! One GPU: its context, its streams, and its loaded kernels.
 //!
-//! Uploads go through page-locked memory on a stream of their own and overlap with kernels; after each one the kernels' stream
-//! waits for it, and the memory is that stream's from then on. So no other events are needed: cudarc's own would cost a launch
-//! two calls of the driver for each of its buffers. Not yet run on a GPU, but on a simulated one (`kernels/emulated/driver`).
+//! Uploads go through page-locked memory on their own stream and overlap with kernels. After each upload, the compute
+//! stream waits for it and owns the memory from then on. No other events are needed; cudarc's event tracking is therefore
+//! off, as it would cost two driver calls per buffer and launch.
+//!
+//! `kernels/emulated/driver` simulates a GPU, on which this module can be tested without one.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -21,14 +23,15 @@ use cudarc::nvrtc::Ptx;
 use super::clock::Clock;
 use super::{cache, faults};
 use crate::buffer::{Element, Memory, bytes_of, bytes_of_mut};
-use crate::{COPY, Device, EngineError, Kernel, Limits, Loss, Shape, whole_text};
+use crate::{COPY, Device, EngineError, FaultKind, Kernel, Limits, Shape, kernel_source};
 
-/// Bytes of one piece of an upload, of which two are under way at a time.
-const PIECE_BYTES: usize = 8 << 20;
-/// Bytes that the driver may keep at hand of what was given back, so that small buffers need no new memory for every launch.
-const KEPT_BYTES: u64 = 1 << 30;
-/// Shared memory that every GPU gives a block unasked is 48 KiB, with what the kernel declares itself.
-const UNASKED_SHARED_BYTES: u32 = 32 * 1024;
+/// Bytes per chunk of an upload. Two chunks are in flight at a time.
+const CHUNK_BYTES: usize = 8 << 20;
+/// Freed bytes that the driver's pool may retain, so that small buffers do not need new memory for every launch.
+const POOL_RETAINED_BYTES: u64 = 1 << 30;
+/// Dynamic shared memory per block that a launch may have without opting in. A GPU gives a block 48 KiB by default; the
+/// rest is for what the kernel declares itself.
+const DEFAULT_SHARED_BYTES: u32 = 32 * 1024;
 
 pub struct Gpu {
     index: usize,
@@ -42,50 +45,54 @@ pub struct Gpu {
     functions: Mutex<HashMap<&'static str, CudaFunction>>,
     staging: Mutex<Staging>,
     clock: Clock,
-    /// What was launched last: a fault shows up in a later call.
+    /// Description of the last launch: the driver reports a launch's fault in a later call.
     last_launch: Mutex<String>,
 }
 
-/// Page-locked pieces, used in turn.
+/// Page-locked chunks, used in turn. A chunk's event says when its last copy has finished.
 struct Staging {
-    pieces: [(PinnedHostSlice<u8>, CudaEvent); 2],
+    chunks: [(PinnedHostSlice<u8>, CudaEvent); 2],
     next: usize,
 }
 
 impl Gpu {
     pub fn open(index: usize, cache: &Path) -> Result<Self, EngineError> {
         let device = Device::Cuda(index);
-        let fault = |reason: String, loss, remedy| EngineError::Fault {
+        let fault = |reason: String, kind, remedy| EngineError::Fault {
             device,
             stage: "start",
             action: "opening the device".into(),
             reason,
             remedy,
-            loss,
+            kind,
         };
-        super::usable(index).map_err(|why| fault(why, Loss::Device, "use --device cpu or auto"))?;
-        let told = |error: DriverError| {
-            let (loss, remedy) = faults::explain(error.0);
-            fault(error.to_string(), loss, remedy)
+        super::usable(index).map_err(|why| fault(why, FaultKind::DeviceLost, "use --device cpu or auto"))?;
+        let driver_fault = |error: DriverError| {
+            let (kind, remedy) = faults::explain(error.0);
+            fault(error.to_string(), kind, remedy)
         };
-        let context = CudaContext::new(index).map_err(told)?;
-        // SAFETY: nothing is allocated yet. `send` hands every upload over to the one stream that all else is done on.
+        let context = CudaContext::new(index).map_err(driver_fault)?;
+        // SAFETY: nothing has been allocated yet. Every buffer is used on the compute stream only: `send` makes that
+        // stream wait for each upload, and `owns` refuses buffers of other streams.
         unsafe { context.disable_event_tracking() };
-        keep_memory(&context).map_err(told)?;
-        let (major, minor) = context.compute_capability().map_err(told)?;
-        let piece = || -> Result<_, DriverError> {
-            // SAFETY: a piece is written before it is read.
-            Ok((unsafe { context.alloc_pinned(PIECE_BYTES) }?, context.new_event(None)?))
+        retain_freed_memory(&context).map_err(driver_fault)?;
+        let (major, minor) = context.compute_capability().map_err(driver_fault)?;
+        let chunk = || -> Result<_, DriverError> {
+            // SAFETY: every bit pattern is a byte, and `send` writes a chunk before it is copied.
+            Ok((unsafe { context.alloc_pinned(CHUNK_BYTES) }?, context.new_event(None)?))
         };
         Ok(Self {
             index,
-            compute: context.new_stream().map_err(told)?,
-            copies: context.new_stream().map_err(told)?,
+            compute: context.new_stream().map_err(driver_fault)?,
+            copies: context.new_stream().map_err(driver_fault)?,
             architecture: format!("sm_{major}{minor}"),
             cache: cache.to_owned(),
             modules: Mutex::default(),
             functions: Mutex::default(),
-            staging: Mutex::new(Staging { pieces: [piece().map_err(told)?, piece().map_err(told)?], next: 0 }),
+            staging: Mutex::new(Staging {
+                chunks: [chunk().map_err(driver_fault)?, chunk().map_err(driver_fault)?],
+                next: 0,
+            }),
             clock: Clock::default(),
             last_launch: Mutex::default(),
             context,
@@ -93,28 +100,34 @@ impl Gpu {
     }
 
     fn fault(&self, stage: &'static str, action: impl Into<String>, error: DriverError) -> EngineError {
-        let (loss, remedy) = faults::explain(error.0);
+        let (kind, remedy) = faults::explain(error.0);
         EngineError::Fault {
             device: Device::Cuda(self.index),
             stage,
             action: action.into(),
             reason: error.to_string(),
             remedy,
-            loss,
+            kind,
         }
     }
 
     pub fn limits(&self, stage: &'static str) -> Result<Limits, EngineError> {
-        let told = |error| self.fault(stage, "asking for free memory", error);
-        let attribute = |which| self.context.attribute(which).map_err(told);
-        // What was given back counts as free once the streams have come that far and the pool has let it go.
-        self.context.synchronize().and_then(|()| let_memory_go(&self.context)).map_err(told)?;
-        let (free, _) = self.context.mem_get_info().map_err(told)?;
+        let fault = |error| self.fault(stage, "reading the device's limits", error);
+        let attribute = |which| self.context.attribute(which).map_err(fault);
+        // Freed buffers count as free memory only after the streams have reached the free and the pool has released it.
+        self.context.synchronize().and_then(|()| trim_pool(&self.context)).map_err(fault)?;
+        let (free, _) = self.context.mem_get_info().map_err(fault)?;
         Ok(Limits {
             free_bytes: free as u64,
             shared_bytes: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as u32,
             multiprocessors: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32,
         })
+    }
+
+    /// Whether this GPU's engine made the buffer. Another engine's buffer may be on another GPU, and its stream is not
+    /// synchronised with this one's.
+    pub fn owns(&self, memory: &CudaSlice<u8>) -> bool {
+        Arc::ptr_eq(memory.stream(), &self.compute)
     }
 
     pub fn upload<T: Element>(&self, stage: &'static str, values: &[T]) -> Result<Memory<T>, EngineError> {
@@ -125,35 +138,37 @@ impl Gpu {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<CudaSlice<u8>, DriverError> {
-        // SAFETY: every byte is written by the copies below.
+        // SAFETY: the copies below write every byte before anything reads it.
         let mut memory = unsafe { self.copies.alloc::<u8>(bytes.len()) }?;
         let target = memory.device_ptr_mut(&self.copies).0;
         let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        for (k, piece) in bytes.chunks(PIECE_BYTES).enumerate() {
+        for (k, chunk) in bytes.chunks(CHUNK_BYTES).enumerate() {
             let which = staging.next;
-            staging.next = (which + 1) % staging.pieces.len();
-            let (pinned, sent) = &mut staging.pieces[which];
-            sent.synchronize()?;
-            let pinned = &mut pinned.as_mut_slice()?[..piece.len()];
-            pinned.copy_from_slice(piece);
-            let at = target + (k * PIECE_BYTES) as u64;
-            // SAFETY: the target has as many bytes left, and the piece is not touched before its event.
+            staging.next = (which + 1) % staging.chunks.len();
+            let (pinned, copied) = &mut staging.chunks[which];
+            copied.synchronize()?;
+            let pinned = &mut pinned.as_mut_slice()?[..chunk.len()];
+            pinned.copy_from_slice(chunk);
+            let at = target + (k * CHUNK_BYTES) as u64;
+            // SAFETY: `memory` has at least as many bytes after `at`, and the chunk is not written again before its event.
             unsafe { result::memcpy_htod_async(at, pinned, self.copies.cu_stream()) }?;
-            sent.record(&self.copies)?;
+            copied.record(&self.copies)?;
         }
         drop(staging);
         self.compute.join(&self.copies)?;
         let len = memory.len();
-        // SAFETY: the memory has that length, and what is done to it from now on comes after the copies.
+        // SAFETY: `leak` gives up the memory, which has `len` bytes, so it is freed once. The compute stream has joined the
+        // copies, so whatever it does with the memory comes after them.
         Ok(unsafe { self.compute.upgrade_device_ptr(memory.leak(), len) })
     }
 
     pub fn zeros<T: Element>(&self, stage: &'static str, len: usize) -> Result<Memory<T>, EngineError> {
-        let bytes = len * size_of::<T>();
+        // A length beyond all memory must not wrap to a small one; the driver refuses it.
+        let bytes = len.saturating_mul(size_of::<T>());
         self.compute
             .alloc_zeros::<u8>(bytes)
             .map(|memory| Memory::Cuda(memory, PhantomData))
-            .map_err(|error| self.fault(stage, format!("taking {bytes} bytes on the device"), error))
+            .map_err(|error| self.fault(stage, format!("allocating {bytes} bytes on the device"), error))
     }
 
     pub fn download<T: Element>(
@@ -163,22 +178,22 @@ impl Gpu {
         values: &mut [T],
     ) -> Result<(), EngineError> {
         let bytes = bytes_of_mut(values);
-        let done = self.compute.memcpy_dtoh(memory, &mut *bytes).and_then(|()| self.compute.synchronize());
-        self.whole(stage, done, || format!("copying {} bytes back", bytes.len()))
+        let result = self.compute.memcpy_dtoh(memory, &mut *bytes).and_then(|()| self.compute.synchronize());
+        self.check_launches(stage, result, || format!("copying {} bytes from the device", bytes.len()))
     }
 
     pub fn wait(&self, stage: &'static str) -> Result<(), EngineError> {
-        self.whole(stage, self.compute.synchronize(), || "waiting for the device".to_owned())
+        self.check_launches(stage, self.compute.synchronize(), || "waiting for the device".to_owned())
     }
 
-    /// Whether all that was launched went well.
-    fn whole(
+    /// Checks that all launches up to `result` have succeeded.
+    fn check_launches(
         &self,
         stage: &'static str,
-        done: Result<(), DriverError>,
+        result: Result<(), DriverError>,
         action: impl FnOnce() -> String,
     ) -> Result<(), EngineError> {
-        done.and_then(|()| self.context.check_err()).map_err(|error| {
+        result.and_then(|()| self.context.check_err()).map_err(|error| {
             let last = self.last_launch.lock().unwrap_or_else(PoisonError::into_inner);
             self.fault(stage, format!("{} (the last launch was {last})", action()), error)
         })
@@ -192,11 +207,11 @@ impl Gpu {
         timed: bool,
     ) -> Result<(), EngineError> {
         let bytes = from.len();
-        let copied = self.clock.around(timed, &self.compute, COPY, || self.compute.memcpy_dtod(from, to));
+        let copied = self.clock.measure(timed, &self.compute, COPY, || self.compute.memcpy_dtod(from, to));
         copied.map_err(|error| self.fault(stage, format!("copying {bytes} bytes within the device"), error))
     }
 
-    /// Seconds of every timed launch since the last call; waits for them.
+    /// The seconds of each timed launch since the last call. Waits until they have finished.
     pub fn launch_times(&self, stage: &'static str) -> Result<Vec<(&'static str, f64)>, EngineError> {
         self.clock.take().map_err(|error| self.fault(stage, "timing launches", error))
     }
@@ -209,7 +224,13 @@ impl Gpu {
         memory.device_ptr_mut(&self.compute)
     }
 
-    pub fn launch(
+    /// Launches a kernel on the compute stream.
+    ///
+    /// # Safety
+    /// There are as many `arguments` as the kernel has parameters. Each points at a value of the parameter's type, or at a
+    /// device pointer to a buffer that this GPU [owns](Self::owns). With this shape and these arguments, the kernel must
+    /// stay within its buffers.
+    pub unsafe fn launch(
         &self,
         stage: &'static str,
         kernel: &Kernel,
@@ -219,17 +240,19 @@ impl Gpu {
     ) -> Result<(), EngineError> {
         let function = self.function(stage, kernel)?;
         let [x, y, z] = shape.blocks;
-        let what = format!(
+        let description = format!(
             "{} with {x} × {y} × {z} blocks of {} threads and {} bytes of shared memory",
             kernel.name, shape.threads, shape.shared_bytes
         );
         let launched = self.context.bind_to_thread().and_then(|()| {
-            if shape.shared_bytes > UNASKED_SHARED_BYTES {
-                let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-                function.set_attribute(most, shape.shared_bytes as i32)?;
+            if shape.shared_bytes > DEFAULT_SHARED_BYTES {
+                let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                function.set_attribute(attribute, shape.shared_bytes as i32)?;
             }
-            self.clock.around(timed, &self.compute, kernel.name, || {
-                // SAFETY: the emulated engine holds the same arguments against the kernel's parameters in every test.
+            self.clock.measure(timed, &self.compute, kernel.name, || {
+                // SAFETY: the caller guarantees that the arguments are those of the kernel and that it stays within its
+                // buffers. The driver copies the arguments before it returns. Function and stream are of this context,
+                // and both are alive.
                 unsafe {
                     result::launch_kernel(
                         function.cu_function(),
@@ -242,8 +265,8 @@ impl Gpu {
                 }
             })
         });
-        launched.map_err(|error| self.fault(stage, format!("launching {what}"), error))?;
-        *self.last_launch.lock().unwrap_or_else(PoisonError::into_inner) = what;
+        launched.map_err(|error| self.fault(stage, format!("launching {description}"), error))?;
+        *self.last_launch.lock().unwrap_or_else(PoisonError::into_inner) = description;
         Ok(())
     }
 
@@ -265,15 +288,15 @@ impl Gpu {
             return Ok(module.clone());
         }
         let missing = || EngineError::Kernel { stage, kernel: file, detail: "there is no such file".into() };
-        let text = whole_text(file).ok_or_else(missing)?;
+        let source = kernel_source(file).ok_or_else(missing)?;
         let cubin =
-            cache::cubin(&self.cache, file, &text, &self.architecture).map_err(|reason| EngineError::Fault {
+            cache::cubin(&self.cache, file, &source, &self.architecture).map_err(|reason| EngineError::Fault {
                 device: Device::Cuda(self.index),
                 stage,
                 action: format!("compiling {file}.cu for {}", self.architecture),
                 reason,
                 remedy: "install a newer NVRTC if it does not know the GPU, or use --device cpu",
-                loss: Loss::Work,
+                kind: FaultKind::Unsupported,
             })?;
         let module = self
             .context
@@ -285,33 +308,35 @@ impl Gpu {
 }
 
 impl Drop for Gpu {
-    /// Page-locked pieces and loaded kernels go with it, which what is under way still uses: the driver does not promise to
-    /// wait for that.
+    /// Waits for all work. It may still use the page-locked chunks and the loaded kernels, which are freed next, and the
+    /// driver does not promise to wait when they are.
     fn drop(&mut self) {
         for stream in [&self.copies, &self.compute] {
-            // After a fault nothing runs any more, and whoever asked has been told of it.
+            // An error means that a fault has stopped all work; it has been reported by an earlier call.
             let _ = stream.synchronize();
         }
     }
 }
 
-/// The pool that memory is taken from, where the GPU has one.
+/// The pool that buffers are allocated from, if the GPU has one.
 fn pool(context: &CudaContext) -> Result<Option<sys::CUmemoryPool>, DriverError> {
     if context.attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED)? == 0 {
         return Ok(None);
     }
-    // SAFETY: the context was made for this device.
+    // SAFETY: the device is that of the context, so it is valid.
     unsafe { result::device::get_default_mem_pool(context.cu_device()) }.map(Some)
 }
 
-fn keep_memory(context: &CudaContext) -> Result<(), DriverError> {
+/// Lets the pool retain up to [`POOL_RETAINED_BYTES`] of freed memory.
+fn retain_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
     let Some(pool) = pool(context)? else { return Ok(()) };
-    let (mut bytes, which) = (KEPT_BYTES, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD);
-    // SAFETY: the pool is the device's own, and this attribute is a number of 64 bits.
-    unsafe { result::mem_pool::set_attribute(pool, which, (&raw mut bytes).cast()) }
+    let (mut bytes, attribute) = (POOL_RETAINED_BYTES, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD);
+    // SAFETY: the pool is the device's own, and the value of this attribute is a 64-bit number.
+    unsafe { result::mem_pool::set_attribute(pool, attribute, (&raw mut bytes).cast()) }
 }
 
-fn let_memory_go(context: &CudaContext) -> Result<(), DriverError> {
+/// Returns the pool's freed memory to the device.
+fn trim_pool(context: &CudaContext) -> Result<(), DriverError> {
     let Some(pool) = pool(context)? else { return Ok(()) };
     // SAFETY: the pool is the device's own.
     unsafe { result::mem_pool::trim_to(pool, 0) }

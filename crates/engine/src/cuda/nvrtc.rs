@@ -1,18 +1,20 @@
-//! Kernels compiled for one architecture by NVRTC.
+//! Compiles kernels for one architecture with NVRTC.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
 use cudarc::nvrtc::{result, sys};
 
-/// What keeps the bits those of the CPU: nothing fused, division and root correctly rounded, subnormals kept.
+/// Options that give the CPU's bits: no fused operations, correctly rounded division and square root, subnormal numbers.
+/// The last one has the resources of each kernel written into the log.
 const OPTIONS: &[&str] =
     &["--std=c++17", "--fmad=false", "--prec-div=true", "--prec-sqrt=true", "--ftz=false", "--ptxas-options=-v"];
 
-/// A file of kernels, compiled.
+/// A compiled file of kernels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compiled {
+pub struct CompiledKernels {
+    /// Machine code for one architecture, an ELF file.
     pub cubin: Vec<u8>,
-    /// What the compiler said: warnings, and the resources of each kernel.
+    /// The compiler's log: warnings, and the resources of each kernel.
     pub log: String,
 }
 
@@ -23,67 +25,69 @@ pub fn options(architecture: &str) -> Vec<String> {
     options
 }
 
+/// What to do if NVRTC cannot be loaded. cudarc tries `libnvrtc.so` first, whatever its version, then `libnvrtc.so.12`.
+const MISSING: &str = "NVRTC was not found, neither as libnvrtc.so nor as libnvrtc.so.12; install NVRTC 12.8 or newer \
+                       from the CUDA toolkit (of CUDA 13, with its link libnvrtc.so), or add the folder of the PyPI \
+                       package nvidia-cuda-nvrtc-cu12 to LD_LIBRARY_PATH";
+
 /// Version of NVRTC, major and minor.
 ///
 /// # Errors
-/// A sentence for the user where NVRTC is not installed.
+/// A sentence for the user if NVRTC is not installed.
 pub fn version() -> Result<(i32, i32), String> {
-    // SAFETY: only asks the loader whether the library is there.
+    // SAFETY: this only loads the library, whose initialisation has no requirements.
     if !unsafe { sys::is_culib_present() } {
-        return Err(
-            "NVRTC (libnvrtc.so.12) is not installed; install the CUDA toolkit's NVRTC 12.8 or newer of version 12, \
-                    or put the folder of the PyPI package nvidia-cuda-nvrtc-cu12 into LD_LIBRARY_PATH"
-                .into(),
-        );
+        return Err(MISSING.into());
     }
     let (mut major, mut minor) = (0, 0);
-    // SAFETY: writes two numbers.
+    // SAFETY: the library is present, and both pointers are valid for writes.
     unsafe { sys::nvrtcVersion(&raw mut major, &raw mut minor) }
         .result()
-        .map_err(|e| format!("NVRTC answers: {e:?}"))?;
+        .map_err(|error| format!("NVRTC reports: {error:?}"))?;
     Ok((major, minor))
 }
 
-/// Compiles the text of a file (see [`whole_text`](crate::whole_text)) for an architecture such as `sm_90`.
+/// Compiles the source of a file (see [`kernel_source`](crate::kernel_source)) for an architecture such as `sm_90`.
 ///
 /// # Errors
-/// A sentence with the compiler's messages.
-pub fn compile(file: &str, text: &str, architecture: &str) -> Result<Compiled, String> {
+/// A sentence with the compiler's messages, or what to do if NVRTC is not installed.
+pub fn compile(file: &str, source: &str, architecture: &str) -> Result<CompiledKernels, String> {
     version()?;
-    let told = |error: result::NvrtcError| format!("NVRTC answers: {error:?}");
-    let text = CString::new(text).map_err(|_| format!("{file}: the text contains a zero byte"))?;
+    let message = |error: result::NvrtcError| format!("NVRTC reports: {error:?}");
+    let source = CString::new(source).map_err(|_| format!("{file}: the source contains a zero byte"))?;
     let name = CString::new(format!("{file}.cu")).map_err(|_| format!("{file}: the name contains a zero byte"))?;
-    let program = Program(result::create_program(&text, Some(&name)).map_err(told)?);
-    // SAFETY: the program was just made.
+    let program = Program(result::create_program(&source, Some(&name)).map_err(message)?);
+    // SAFETY: `program` was created above and is destroyed when it is dropped.
     let compiled = unsafe { result::compile_program(program.0, &options(architecture)) };
     let log = program.log();
     compiled.map_err(|error| format!("{file}.cu for {architecture}: {error:?}\n{log}"))?;
     let mut size = 0;
-    // SAFETY: the program is compiled; the buffer has the size that NVRTC says.
+    // SAFETY: the program is compiled, and the buffer has the size that NVRTC reports.
     let cubin = unsafe {
-        sys::nvrtcGetCUBINSize(program.0, &raw mut size).result().map_err(told)?;
+        sys::nvrtcGetCUBINSize(program.0, &raw mut size).result().map_err(message)?;
         let mut cubin = vec![0_u8; size];
-        sys::nvrtcGetCUBIN(program.0, cubin.as_mut_ptr().cast()).result().map_err(told)?;
+        sys::nvrtcGetCUBIN(program.0, cubin.as_mut_ptr().cast()).result().map_err(message)?;
         cubin
     };
-    Ok(Compiled { cubin, log })
+    Ok(CompiledKernels { cubin, log })
 }
 
+/// A program of NVRTC, destroyed when it is dropped.
 struct Program(sys::nvrtcProgram);
 
 impl Program {
     fn log(&self) -> String {
-        // SAFETY: the program exists, and the log ends with a zero byte.
-        unsafe { result::get_program_log(self.0) }
-            .map(|log| unsafe { CStr::from_ptr(log.as_ptr()) }.to_string_lossy().into_owned())
-            .unwrap_or_default()
+        // SAFETY: the program exists until it is dropped.
+        let log = unsafe { result::get_program_log(self.0) }.unwrap_or_default();
+        let text: Vec<u8> = log.into_iter().map(|byte| byte as u8).take_while(|&byte| byte != 0).collect();
+        String::from_utf8_lossy(&text).into_owned()
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Nothing can be done about a program that cannot be destroyed.
-        // SAFETY: made by `create_program`, destroyed once.
+        // A program that cannot be destroyed is leaked; nothing else can be done.
+        // SAFETY: `create_program` made it, and it is destroyed once.
         let _ = unsafe { result::destroy_program(self.0) };
     }
 }

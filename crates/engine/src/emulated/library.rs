@@ -1,14 +1,15 @@
-//! The compiled kernels, as `kernels/emulated/block.cpp` hands them out.
+//! The interface to the compiled kernels: twin of `kernels/emulated/block.h`.
 //!
-//! `HURACAN_EMULATED_KERNELS` names a shared library to take instead of what is built in: the same kernels compiled
+//! `HURACAN_EMULATED_KERNELS` names a shared library to use instead of the built-in kernels: the same kernels, compiled
 //! with sanitizers.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt;
 
-use crate::launch::Given;
+use crate::launch::ArgumentType;
 use crate::{ElementKind, Shape};
 
+/// A block's index, or a number of threads or blocks, along x, y and z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Dim {
@@ -18,12 +19,13 @@ pub struct Dim {
 }
 
 impl Dim {
-    /// Of numbers that are known to be those of a block.
+    /// The numbers are those of a block within a launch, so they fit 32 bits.
     pub fn new(x: u64, y: u64, z: u64) -> Self {
         Self { x: x as u32, y: y as u32, z: z as u32 }
     }
 }
 
+/// The type of a kernel's parameter.
 #[repr(C)]
 struct Parameter {
     bytes: u32,
@@ -32,10 +34,13 @@ struct Parameter {
     kind: u8,
 }
 
+/// A kernel in the library's list.
 #[repr(C)]
 pub struct Entry {
     name: *const c_char,
+    /// Most threads per block.
     threads: u32,
+    /// Number of parameters.
     count: u32,
     parameters: *const Parameter,
     call: *const c_void,
@@ -43,9 +48,10 @@ pub struct Entry {
     next: *const Entry,
 }
 
-// SAFETY: entries are constants of the library.
+// SAFETY: entries and what they point at are made before `main` and never change afterwards.
 unsafe impl Sync for Entry {}
 
+/// One block to run.
 #[repr(C)]
 pub struct Request {
     pub kernel: *const Entry,
@@ -81,25 +87,26 @@ impl fmt::Display for Report {
         match self.fault {
             1 => write!(f, "thread {thread} waits at the barrier of line {line}, and {elsewhere}"),
             2 => write!(f, "thread {thread} waits for its warp at line {line}, and {elsewhere}"),
-            3 => write!(f, "thread {thread} asks, at line {line}, a lane that its mask leaves out"),
+            3 => write!(f, "thread {thread} reads, at line {line}, from a lane that is not in its mask"),
             4 => write!(f, "thread {thread} needs more stack than there is"),
             5 => write!(f, "thread {thread} waits at line {line}, but the launch says that the kernel has no barriers"),
-            6 => write!(f, "it declares more shared arrays than can be kept apart"),
+            6 => write!(f, "the kernel declares more shared arrays than the emulated device can keep apart"),
             fault => write!(f, "fault {fault}"),
         }
     }
 }
 
-/// Arguments as the kernel takes them, shared by all blocks.
+/// Pointers to a kernel's arguments, shared by all blocks.
 #[derive(Clone, Copy)]
-pub struct Arguments(*mut *mut c_void);
+pub struct ArgumentPointers(*mut *mut c_void);
 
-// SAFETY: blocks only read the arguments themselves; what they point at is the kernel's affair.
-unsafe impl Send for Arguments {}
+// SAFETY: blocks only read the pointers and the arguments. What kernels do with the buffers is covered by the contract of
+// `Emulated::launch`.
+unsafe impl Send for ArgumentPointers {}
 // SAFETY: as above.
-unsafe impl Sync for Arguments {}
+unsafe impl Sync for ArgumentPointers {}
 
-impl Arguments {
+impl ArgumentPointers {
     pub fn new(arguments: &mut [*mut c_void]) -> Self {
         Self(arguments.as_mut_ptr())
     }
@@ -121,7 +128,7 @@ unsafe extern "C" {
     fn huracan_run_block(arena: *mut c_void, request: *const Request, report: *mut Report) -> c_int;
 }
 
-/// The functions of a library, built in or loaded; a loaded one is never unloaded.
+/// The functions of the built-in library or a loaded one. A loaded library is never unloaded.
 #[derive(Clone, Copy)]
 pub struct Library {
     kernels: Kernels,
@@ -144,7 +151,8 @@ impl Library {
     }
 
     fn load(path: &std::ffi::OsStr) -> Result<Self, libloading::Error> {
-        // SAFETY: whoever sets the variable vouches for the library; its start-up only lists kernels.
+        // SAFETY: whoever sets the variable guarantees that the library is built from `kernels/emulated`: its
+        // initialisation only lists the kernels, and its functions have these types. It is leaked, so they stay valid.
         unsafe {
             let library = Box::leak(Box::new(libloading::Library::new(path)?));
             Ok(Self {
@@ -156,8 +164,10 @@ impl Library {
         }
     }
 
+    /// The kernel with this name.
     pub fn find(&self, name: &str) -> Option<&'static Entry> {
-        // SAFETY: the list is made before `main`, ends with null, and never changes.
+        // SAFETY: the list is made when the library is loaded, never changes, and ends with null. Names end with a zero
+        // byte, and the library is never unloaded.
         unsafe {
             let mut entry = (self.kernels)();
             while let Some(kernel) = entry.as_ref() {
@@ -170,9 +180,13 @@ impl Library {
         }
     }
 
-    /// 0, or what went wrong.
-    pub fn run_block(&self, arena: &Arena, request: &Request, report: &mut Report) -> c_int {
-        // SAFETY: arguments were held against the kernel's parameters, and the arena is this thread's.
+    /// Runs one block. Returns 0, or the number of the fault, which is then described in `report`.
+    ///
+    /// # Safety
+    /// The request's kernel is from this library, its arguments are those of the kernel, and with them the block stays
+    /// within its buffers. The arena was made by this library and is used by no other thread.
+    pub unsafe fn run_block(&self, arena: &Arena, request: &Request, report: &mut Report) -> c_int {
+        // SAFETY: the caller guarantees it.
         unsafe { (self.run_block)(arena.pointer, request, report) }
     }
 }
@@ -182,35 +196,36 @@ impl Entry {
         self
     }
 
-    /// Whether a launch is one that the kernel was written for.
-    pub fn check(&self, shape: Shape, given: &[Given], shared_bytes: u32) -> Result<(), String> {
+    /// Checks that a launch fits the kernel: threads, shared memory, and the types of the arguments.
+    pub fn check(&self, shape: Shape, types: &[ArgumentType], shared_bytes: u32) -> Result<(), String> {
         if shape.threads == 0 || shape.threads > self.threads {
-            return Err(format!("{} threads a block, and the kernel is bounded to {}", shape.threads, self.threads));
+            return Err(format!("{} threads per block, and the kernel is bounded to {}", shape.threads, self.threads));
         }
         if shape.shared_bytes > shared_bytes {
             return Err(format!("{} bytes of shared memory, and there are {shared_bytes}", shape.shared_bytes));
         }
-        // SAFETY: `parameters` has `count` entries.
+        // SAFETY: the library declares `count` parameters at `parameters`, and they never change.
         let parameters = unsafe { std::slice::from_raw_parts(self.parameters, self.count as usize) };
-        if parameters.len() != given.len() {
-            return Err(format!("{} arguments for {} parameters", given.len(), parameters.len()));
+        if parameters.len() != types.len() {
+            return Err(format!("{} arguments for {} parameters", types.len(), parameters.len()));
         }
-        for (i, (parameter, given)) in parameters.iter().zip(given).enumerate() {
-            let same = parameter.bytes == given.bytes
-                && (parameter.pointer != 0) == given.pointer
-                && parameter.kind == given.kind as u8
-                && (parameter.writable != 0) == given.writable;
+        for (i, (parameter, argument)) in parameters.iter().zip(types).enumerate() {
+            let same = parameter.bytes == argument.bytes
+                && (parameter.pointer != 0) == argument.pointer
+                && parameter.kind == argument.kind as u8
+                && (parameter.writable != 0) == argument.writable;
             if !same {
-                return Err(format!("argument {i} is {given:?}, and the kernel takes {}", Declared(parameter)));
+                return Err(format!("argument {i} is {argument:?}, and the kernel takes {}", ParameterText(parameter)));
             }
         }
         Ok(())
     }
 }
 
-struct Declared<'a>(&'a Parameter);
+/// A parameter as text for messages.
+struct ParameterText<'a>(&'a Parameter);
 
-impl fmt::Display for Declared<'_> {
+impl fmt::Display for ParameterText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Parameter { bytes, pointer, writable, kind } = *self.0;
         let kinds = [ElementKind::Structure, ElementKind::Signed, ElementKind::Unsigned, ElementKind::Float];
@@ -223,7 +238,7 @@ impl fmt::Display for Declared<'_> {
     }
 }
 
-/// What one thread runs blocks in: the stacks of a block's threads and their shared memory.
+/// The memory in which one host thread runs blocks: the stacks of a block's threads, and their shared memory.
 pub struct Arena {
     pointer: *mut c_void,
     library: Library,
@@ -231,14 +246,15 @@ pub struct Arena {
 
 impl Arena {
     pub fn new(library: &Library) -> Result<Self, String> {
-        // SAFETY: allocates.
+        // SAFETY: the function only allocates; it returns null if it cannot.
         let pointer = unsafe { (library.new_arena)() };
         if pointer.is_null() {
-            return Err("there is no memory for the stacks of a block's threads".into());
+            return Err("out of memory for the stacks of a block's threads".into());
         }
         Ok(Self { pointer, library: *library })
     }
 
+    /// Whether `library` made this arena.
     pub fn belongs_to(&self, library: &Library) -> bool {
         std::ptr::fn_addr_eq(self.library.run_block, library.run_block)
     }
@@ -246,7 +262,7 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        // SAFETY: made by the same library, and used no more.
+        // SAFETY: the same library made it, and it is freed once.
         unsafe { (self.library.free_arena)(self.pointer) };
     }
 }

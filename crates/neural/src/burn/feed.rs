@@ -1,49 +1,51 @@
-//! What goes up to the device: once for a batch of jobs, and for every step.
+//! Uploads to the device: the data of a batch of jobs, and the rows and masks of every step.
 
 use ::burn::tensor::backend::Backend;
 use ::burn::tensor::{Bool, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::adamw::limits;
-use super::member::Member;
-use super::rows::FARTHEST;
+use super::member::BatchJob;
+use super::rows::MAX_VALUE;
 use crate::dropout::Masks;
 use crate::layers::Layer;
 use crate::{Head, NeuralJob, prepare};
 
-/// What stays the same from the first to the last step.
-pub struct Fixed<B: Backend> {
-    /// `[rows × features]`, the first row missing.
+/// Data of a batch that stays the same from the first to the last step.
+pub struct BatchData<B: Backend> {
+    /// The rows on the device, `[rows × features]`; all values of the first row are missing.
     pub table: Tensor<B, 2>,
-    /// Of each job's features, `[jobs, 1, features]`.
+    /// Mean of each job's features, `[jobs, 1, features]`.
     pub mean: Tensor<B, 3>,
+    /// Scale of each job's features, `[jobs, 1, features]`.
     pub scale: Tensor<B, 3>,
-    /// First rows that may be seen, `[jobs, 1, 1]`.
+    /// First row that each job may use, `[jobs, 1, 1]`.
     pub first: Tensor<B, 3, Int>,
-    /// Distances of a window's bars from its last, `[1, 1, bars]`.
+    /// Distances of a window's bars from its last bar, `[1, 1, bars]`.
     pub bars: Tensor<B, 3, Int>,
-    /// Whether a head says a probability, `[1, 1, heads]`.
+    /// Whether a head predicts a probability, `[1, 1, heads]`.
     pub binary: Tensor<B, 3, Bool>,
-    /// Largest norms of the gradients, `[jobs, 1, 1]`.
+    /// The largest norm of each job's gradient, `[jobs, 1, 1]`.
     pub limits: Tensor<B, 3>,
-    /// All masks, `[Masks::COUNT × width]`; none without dropout.
+    /// All dropout masks, `[Masks::COUNT × width]`; none without dropout.
     pub masks: Option<Tensor<B, 2>>,
 }
 
-impl<B: Backend> Fixed<B> {
-    pub fn upload(table: Tensor<B, 2>, members: &[Member<'_>], job: &NeuralJob, device: &B::Device) -> Self {
-        let (count, features) = (members.len(), table.dims()[1]);
-        let columns = |of: &dyn Fn(&Member<'_>) -> Vec<f32>| {
-            Tensor::from_data(TensorData::new(members.iter().flat_map(of).collect(), [count, 1, features]), device)
+impl<B: Backend> BatchData<B> {
+    /// Uploads the data of jobs whose tensors have the shapes of `job`.
+    pub fn upload(table: Tensor<B, 2>, batch_jobs: &[BatchJob<'_>], job: &NeuralJob, device: &B::Device) -> Self {
+        let (count, features) = (batch_jobs.len(), table.dims()[1]);
+        let columns = |of: &dyn Fn(&BatchJob<'_>) -> Vec<f32>| {
+            Tensor::from_data(TensorData::new(batch_jobs.iter().flat_map(of).collect(), [count, 1, features]), device)
         };
-        let mean = |member: &Member<'_>| {
-            member.prepared.scaler.mean.iter().map(|mean| mean.clamp(-FARTHEST, FARTHEST)).collect()
+        let mean = |batch_job: &BatchJob<'_>| {
+            batch_job.prepared.scaler.mean.iter().map(|mean| mean.clamp(-MAX_VALUE, MAX_VALUE)).collect()
         };
-        let first: Vec<i32> = members.iter().map(Member::first).collect();
+        let first: Vec<i32> = batch_jobs.iter().map(BatchJob::first).collect();
         let (bars, heads) = (job.params.shape.window as i32, job.heads.len());
         let distances: Vec<i32> = (1 - bars..=0).collect();
         let binary: Vec<bool> = job.heads.iter().map(|head| *head == Head::Binary).collect();
-        let jobs: Vec<&NeuralJob> = members.iter().map(|member| member.job).collect();
+        let jobs: Vec<&NeuralJob> = batch_jobs.iter().map(|batch_job| batch_job.job).collect();
         let masks = (job.params.dropout > 0.0).then(|| {
             let width = job.params.shape.width;
             let masks = Masks::new(width, job.params.dropout);
@@ -52,7 +54,7 @@ impl<B: Backend> Fixed<B> {
         Self {
             table,
             mean: columns(&mean),
-            scale: columns(&|member| member.prepared.scaler.scale.clone()),
+            scale: columns(&|batch_job| batch_job.prepared.scaler.scale.clone()),
             first: Tensor::from_data(TensorData::new(first, [count, 1, 1]), device),
             bars: Tensor::from_data(TensorData::new(distances, [1, 1, bars as usize]), device),
             binary: Tensor::from_data(TensorData::new(binary, [1, 1, heads]), device),
@@ -62,53 +64,59 @@ impl<B: Backend> Fixed<B> {
     }
 }
 
-/// One job's part of a step.
-pub struct Part<'a> {
-    pub member: &'a Member<'a>,
-    /// Rows of the table, their labels `[rows × heads]`, and which of them the step sees.
+/// The rows of one job in a step.
+pub struct JobRows<'a> {
+    /// The job.
+    pub batch_job: &'a BatchJob<'a>,
+    /// Training or validation rows of the table.
     pub rows: &'a [u32],
+    /// Their labels, `[rows × heads]`.
     pub labels: &'a [f32],
+    /// Indices of the rows that belong to the step.
     pub seen: &'a [u32],
 }
 
-/// The rows of one step. Jobs of fewer rows than others are filled up with rows of no weight.
-pub struct Feed<B: Backend> {
-    /// On the device, `[jobs, rows]`.
-    pub places: Tensor<B, 2, Int>,
+/// The rows of one step. Jobs with fewer rows than others are padded with rows of weight 0.
+pub struct StepRows<B: Backend> {
+    /// Positions of the rows on the device, `[jobs, rows]`.
+    pub positions: Tensor<B, 2, Int>,
     /// `[jobs, rows, heads]`.
     pub labels: Tensor<B, 3>,
-    /// 1, or 0 for a row that fills up, `[jobs, rows, 1]`.
+    /// 1, or 0 for padding, `[jobs, rows, 1]`.
     pub weights: Tensor<B, 3>,
 }
 
-impl<B: Backend> Feed<B> {
-    pub fn upload(parts: &[Part<'_>], heads: usize, device: &B::Device) -> Self {
+impl<B: Backend> StepRows<B> {
+    /// Uploads the rows of all jobs, padded to the longest.
+    pub fn upload(parts: &[JobRows<'_>], heads: usize, device: &B::Device) -> Self {
         let (jobs, rows) = (parts.len(), parts.iter().map(|part| part.seen.len()).max().unwrap_or(0).max(1));
-        let (mut places, mut weights) = (vec![0; jobs * rows], vec![0.0; jobs * rows]);
+        let (mut positions, mut weights) = (vec![0; jobs * rows], vec![0.0; jobs * rows]);
         let mut labels = vec![0.0; jobs * rows * heads];
-        let of_jobs = (places.par_chunks_mut(rows), weights.par_chunks_mut(rows), labels.par_chunks_mut(rows * heads));
-        of_jobs.into_par_iter().zip(parts).for_each(|((places, weights, labels), part)| {
+        let of_jobs =
+            (positions.par_chunks_mut(rows), weights.par_chunks_mut(rows), labels.par_chunks_mut(rows * heads));
+        of_jobs.into_par_iter().zip(parts).for_each(|((positions, weights, labels), part)| {
             for (at, &seen) in part.seen.iter().enumerate() {
                 let seen = seen as usize;
-                places[at] = part.member.row(part.rows[seen]);
+                positions[at] = part.batch_job.row(part.rows[seen]);
                 weights[at] = 1.0_f32;
                 labels[at * heads..][..heads].copy_from_slice(&part.labels[seen * heads..][..heads]);
             }
         });
         Self {
-            places: Tensor::from_data(TensorData::new(places, [jobs, rows]), device),
+            positions: Tensor::from_data(TensorData::new(positions, [jobs, rows]), device),
             labels: Tensor::from_data(TensorData::new(labels, [jobs, rows, heads]), device),
             weights: Tensor::from_data(TensorData::new(weights, [jobs, rows, 1]), device),
         }
     }
 
+    /// Rows per job, including padding.
     pub fn rows(&self) -> usize {
-        self.places.dims()[1]
+        self.positions.dims()[1]
     }
 }
 
-/// The masks of a step for each layer but the heads', `[jobs, rows × bars, outputs]`, where `steps` are those that the jobs
-/// have made; none for a job that stands still.
+/// The dropout masks of a step, for each layer except the heads: `[jobs, rows × bars, outputs]`. `steps` are the steps that each
+/// job has taken; none for a job that takes no step.
 pub fn masks<B: Backend>(
     all: &Tensor<B, 2>,
     layers: &[Layer],

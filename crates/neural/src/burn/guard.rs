@@ -1,7 +1,7 @@
-//! What panics in Burn and CubeCL, and on a device's threads, as an error.
+//! Turns panics in Burn and CubeCL, and on a device's threads, into errors.
 //!
-//! They panic where memory runs out or a device is lost; and where a device's own thread panics, its caller learns no more than
-//! that no answer came, or nothing. So panics of such threads are noted as they happen.
+//! Burn and CubeCL panic when memory runs out or a device is lost. When a thread of the device panics, its caller sees only
+//! that no answer came, or nothing at all. So the panics of such threads are recorded as they happen.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -9,18 +9,20 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
 use ::burn::backend::cuda::CudaDevice;
+#[cfg(feature = "flex")]
 use ::burn::backend::flex::FlexDevice;
 
-/// Panics of devices' threads: the thread's name, and what it said.
-static NOTED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
-static INSTALLED: Once = Once::new();
+/// Panics of devices' threads: the name of the thread, and the message.
+static PANICS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+static HOOK_INSTALLED: Once = Once::new();
 
-/// A device that may work on threads of its own.
+/// A device that may have threads of its own.
 pub trait Device {
-    /// Their names.
+    /// The names of its threads.
     fn threads(&self) -> Vec<String>;
 }
 
+#[cfg(feature = "flex")]
 impl Device for FlexDevice {
     fn threads(&self) -> Vec<String> {
         Vec::new()
@@ -28,43 +30,47 @@ impl Device for FlexDevice {
 }
 
 impl Device for CudaDevice {
-    /// As CubeCL 0.10 names the thread that launches, and the one that fuses.
+    /// The names that CubeCL 0.10 gives to the thread that launches, and to the one that fuses.
     fn threads(&self) -> Vec<String> {
         ["DSD", "DSU"].map(|stage| format!("{stage}-0-{}", self.index)).to_vec()
     }
 }
 
-/// What `work` on a device gives, or what the device's threads or the work said when they panicked.
+/// Runs `work` on a device.
+///
+/// # Errors
+/// The message, if the work or a thread of the device panicked.
 pub fn guarded<T>(device: &impl Device, work: impl FnOnce() -> T) -> Result<T, String> {
-    INSTALLED.call_once(|| {
+    HOOK_INSTALLED.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            note(panic);
+            record(panic);
             before(panic);
         }));
     });
-    let before = noted().len();
+    let before = panics().len();
     let outcome = catch_unwind(AssertUnwindSafe(work));
     let names = device.threads();
-    let heard = noted().iter().skip(before).find(|(name, _)| names.contains(name)).map(|(_, said)| said.clone());
-    match (outcome, heard) {
+    let on_device =
+        panics().iter().skip(before).find(|(name, _)| names.contains(name)).map(|(_, message)| message.clone());
+    match (outcome, on_device) {
         (Ok(value), None) => Ok(value),
-        (_, Some(said)) => Err(said),
-        (Err(panic), None) => Err(text(panic.as_ref())),
+        (_, Some(message)) => Err(message),
+        (Err(panic), None) => Err(message_of(panic.as_ref())),
     }
 }
 
-fn note(panic: &PanicHookInfo<'_>) {
+fn record(panic: &PanicHookInfo<'_>) {
     if let Some(name) = thread::current().name().filter(|name| name.starts_with("DS")) {
-        noted().push((name.to_owned(), text(panic.payload())));
+        panics().push((name.to_owned(), message_of(panic.payload())));
     }
 }
 
-fn noted() -> MutexGuard<'static, Vec<(String, String)>> {
-    NOTED.lock().unwrap_or_else(PoisonError::into_inner)
+fn panics() -> MutexGuard<'static, Vec<(String, String)>> {
+    PANICS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn text(payload: &(dyn Any + Send)) -> String {
+fn message_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no reason was given").to_owned()
 }

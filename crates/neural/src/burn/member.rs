@@ -1,26 +1,31 @@
-//! A job among those that are trained together: what of it stays on the host.
+//! A job of a batch: the part of its training that stays on the host.
 
-use super::rows::Rows;
+use super::rows::RowRanges;
 use crate::prepare::{self, Prepared};
 use crate::{Epoch, Head, Network, NeuralError, NeuralJob, Progress};
 use huracan_base::Table;
 
-pub struct Member<'a> {
+/// A job that is trained together with others.
+pub struct BatchJob<'a> {
+    /// The job.
     pub job: &'a NeuralJob,
-    /// Among all jobs.
-    pub place: usize,
+    /// Its index among all jobs.
+    pub index: usize,
+    /// Scalers and scaled labels.
     pub prepared: Prepared,
-    /// Training labels, smoothed, `[rows × heads]`.
+    /// Smoothed training labels, `[rows × heads]`.
     pub labels: Vec<f32>,
+    /// The epochs so far.
     pub progress: Progress,
-    /// Why it does not go on.
+    /// Why it failed, if it did.
     pub error: Option<NeuralError>,
-    /// Where the first row that its windows reach lies in the table and on the device.
+    /// The first row that its windows reach, in the table and on the device.
     from: (u32, i32),
 }
 
-impl<'a> Member<'a> {
-    pub fn new(table: Table<'_>, job: &'a NeuralJob, place: usize, rows: &Rows) -> Self {
+impl<'a> BatchJob<'a> {
+    /// A job that has been checked, of a batch with these rows on the device.
+    pub fn new(table: Table<'_>, job: &'a NeuralJob, index: usize, rows: &RowRanges) -> Self {
         let prepared = Prepared::of(table, job);
         let smoothing = job.params.label_smoothing as f32;
         let smoothed = |(at, &label): (usize, &f32)| match job.heads[at % job.heads.len()] {
@@ -28,38 +33,38 @@ impl<'a> Member<'a> {
             Head::Value => label,
         };
         let labels = prepared.train_labels.iter().enumerate().map(smoothed).collect();
-        let first = Rows::reached(job).start;
-        let from = (first, rows.place(first));
-        Self { job, place, prepared, labels, progress: Progress::default(), error: None, from }
+        let first = RowRanges::reached(job).start;
+        let from = (first, rows.position(first));
+        Self { job, index, prepared, labels, progress: Progress::default(), error: None, from }
     }
 
-    /// Whether a further epoch follows.
-    pub fn goes_on(&self) -> bool {
+    /// Whether another epoch follows.
+    pub fn is_running(&self) -> bool {
         self.error.is_none() && !self.progress.has_ended(self.job)
     }
 
-    /// Where the first row that its windows reach lies on the device.
+    /// Position on the device of the first row that its windows reach.
     pub fn first(&self) -> i32 {
         self.from.1
     }
 
-    /// Where a row lies on the device.
+    /// Position of a row on the device.
     pub fn row(&self, row: u32) -> i32 {
         self.from.1 + (row - self.from.0) as i32
     }
 
-    /// Places of the training rows in the order of its next epoch; none of a job that does not go on.
+    /// Positions of the training rows in the order of its next epoch; none if it is not running.
     pub fn order(&self) -> Vec<u32> {
-        if self.goes_on() { prepare::order(self.job, self.progress.epochs.len() as u32) } else { Vec::new() }
+        if self.is_running() { prepare::order(self.job, self.progress.epochs.len() as u32) } else { Vec::new() }
     }
 
-    /// Steps that were made before the epoch.
+    /// Steps taken before the current epoch.
     pub fn steps(&self) -> u64 {
-        self.progress.epochs.len() as u64 * prepare::steps_an_epoch(self.job)
+        self.progress.epochs.len() as u64 * prepare::steps_per_epoch(self.job)
     }
 
-    /// Takes in an epoch's losses, each head's summed over rows, and says whether it is the best one. `fault` is no
-    /// number where a parameter is none, and else 0.
+    /// Adds the losses of an epoch, per head and summed over rows. Returns whether the epoch is the best one. `fault` is NaN if
+    /// a parameter is not finite, otherwise 0.
     pub fn add(&mut self, train: &[f32], valid: &[f32], fault: f32) -> bool {
         let total: f64 = train.iter().map(|&loss| f64::from(loss)).sum();
         let rows = self.job.valid.len() as f64;
@@ -74,7 +79,7 @@ impl<'a> Member<'a> {
         })
     }
 
-    /// What has come of the job, with the parameters of its best epoch.
+    /// The result of the job, given the parameters of its best epoch.
     pub fn result(self, features: &[String], parameters: Vec<f32>) -> Result<Network, NeuralError> {
         match self.error {
             Some(error) => Err(error),

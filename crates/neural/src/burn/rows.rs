@@ -1,4 +1,4 @@
-//! Which rows of the table a batch holds on the device.
+//! The rows of the table that a batch has on the device.
 
 use std::ops::Range;
 
@@ -8,27 +8,27 @@ use ::burn::tensor::{Tensor, TensorData};
 use crate::NeuralJob;
 use huracan_base::Table;
 
-/// A missing value on the device, where it is recognised by being above [`FARTHEST`]: comparisons of numbers become part of
-/// the kernels beside them, a question for NaN does not.
+/// A missing value on the device. It is recognised by being above [`MAX_VALUE`], because a comparison of numbers is fused with
+/// the neighbouring kernels, and a test for NaN is not.
 pub const MISSING: f32 = f32::MAX;
 
-/// Values and means go up to here on the device, so that their distances are numbers; beyond it a value is so wild that it
-/// counts as [`Scaler::REACH`](crate::Scaler::REACH) deviations anyway.
-pub const FARTHEST: f32 = 1e38;
+/// Largest magnitude of values and means on the device, so that their differences are finite. Values beyond it are clipped to
+/// [`Scaler::MAX_DEVIATIONS`](crate::Scaler::MAX_DEVIATIONS) deviations anyway.
+pub const MAX_VALUE: f32 = 1e38;
 
-/// Rows of the table, in ranges that do not touch. On the device they follow one another, after a row of missing values.
+/// Rows of the table, in ranges that do not touch. On the device they follow each other, after a row of missing values.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Rows(Vec<Range<u32>>);
+pub struct RowRanges(Vec<Range<u32>>);
 
-impl Rows {
-    /// Those that a job's windows reach, none beyond the job's own rows.
+impl RowRanges {
+    /// The rows that the windows of a job reach, within the job's own rows.
     pub fn reached(job: &NeuralJob) -> Range<u32> {
         let rows = || job.train.iter().chain(&job.valid);
         let (least, most) = rows().fold((u32::MAX, 0), |(least, most), &row| (least.min(row), most.max(row)));
         least.saturating_sub(job.params.shape.window as u32 - 1).max(job.rows.start)..most + 1
     }
 
-    /// These rows and more.
+    /// The union of these rows and others.
     pub fn with(&self, more: Range<u32>) -> Self {
         let (before, rest): (Vec<_>, Vec<_>) = self.0.iter().cloned().partition(|rows| rows.end < more.start);
         let (touched, after): (Vec<_>, Vec<_>) = rest.into_iter().partition(|rows| rows.start <= more.end);
@@ -37,13 +37,13 @@ impl Rows {
         Self(before.into_iter().chain(std::iter::once(start..end)).chain(after).collect())
     }
 
-    /// Rows on the device.
+    /// Number of rows on the device, including the row of missing values.
     pub fn len(&self) -> usize {
         1 + self.0.iter().map(ExactSizeIterator::len).sum::<usize>()
     }
 
-    /// Where a row lies on the device, from 1; 0, the row of missing values, for one that is not there.
-    pub fn place(&self, row: u32) -> i32 {
+    /// The position of a row on the device, from 1; 0, the row of missing values, for a row that is not there.
+    pub fn position(&self, row: u32) -> i32 {
         let mut before = 1;
         for rows in &self.0 {
             if rows.contains(&row) {
@@ -54,7 +54,7 @@ impl Rows {
         0
     }
 
-    /// The rows on the device, `[rows × features]`.
+    /// Uploads the rows, `[rows × features]`.
     pub fn upload<B: Backend>(&self, table: Table<'_>, device: &B::Device) -> Tensor<B, 2> {
         let features = table.features;
         let mut values = vec![MISSING; features];
@@ -63,7 +63,7 @@ impl Rows {
             let rows = &table.values[rows.start as usize * features..rows.end as usize * features];
             values.extend(rows.iter().map(
                 |value| {
-                    if value.is_nan() { MISSING } else { value.clamp(-FARTHEST, FARTHEST) }
+                    if value.is_nan() { MISSING } else { value.clamp(-MAX_VALUE, MAX_VALUE) }
                 },
             ));
         }

@@ -5,18 +5,18 @@ use ::burn::backend::flex::FlexDevice;
 use ::burn::backend::{Autodiff, Flex};
 use ::burn::tensor::{Tensor, TensorData};
 
-use super::adamw::{AdamW, Rates, by_job, clip};
-use super::feed::{Feed, Fixed, Part, masks};
+use super::adamw::{AdamW, Rates, clip, per_job};
+use super::feed::{BatchData, JobRows, StepRows, masks};
 use super::guard::{self, Device as _};
-use super::member::Member;
+use super::member::BatchJob;
 use super::parameters::{Parameters, to_host};
-use super::rows::Rows;
+use super::rows::RowRanges;
 use super::{graph, plan, train};
 use crate::layers::{self, Layer};
 use crate::step::{self, Workspace};
-use crate::tests::{FEATURES, GoOn, HEADS, StopAt, jax, job, names, noise, planted, table};
+use crate::tests::{FEATURES, HEADS, ResumeFrom, StopAfter, jax, job, names, noise, planted, table};
 use crate::windows::Windows;
-use crate::{Head, Network, NeuralError, NeuralJob, Observer, Progress, Shape, State, cores, prepare};
+use crate::{Head, Network, NeuralError, NeuralJob, Observer, Progress, Shape, TrainingState, cores, prepare};
 use huracan_base::Table;
 
 mod memory;
@@ -32,36 +32,36 @@ fn by_cores(values: &[f32], jobs: &[NeuralJob], observer: &dyn Observer) -> Vec<
     cores::train(Table { values, features: FEATURES }, &names(), jobs, observer)
 }
 
-/// What of a batch lies on the device before its first step.
-fn fixed(values: &[f32], members: &[Member<'_>], rows: &Rows) -> Fixed<Flex> {
+/// The data of a batch on the device.
+fn batch_data(values: &[f32], batch_jobs: &[BatchJob<'_>], rows: &RowRanges) -> BatchData<Flex> {
     let table = rows.upload(Table { values, features: FEATURES }, &DEVICE);
-    Fixed::upload(table, members, members[0].job, &DEVICE)
+    BatchData::upload(table, batch_jobs, batch_jobs[0].job, &DEVICE)
 }
 
-fn members<'a>(values: &[f32], jobs: &'a [NeuralJob]) -> (Vec<Member<'a>>, Rows) {
-    let rows = jobs.iter().fold(Rows::default(), |rows, job| rows.with(Rows::reached(job)));
+fn batch_jobs<'a>(values: &[f32], jobs: &'a [NeuralJob]) -> (Vec<BatchJob<'a>>, RowRanges) {
+    let rows = jobs.iter().fold(RowRanges::default(), |rows, job| rows.with(RowRanges::reached(job)));
     let table = Table { values, features: FEATURES };
-    let members = jobs.iter().enumerate().map(|(place, job)| Member::new(table, job, place, &rows)).collect();
-    (members, rows)
+    let batch_jobs = jobs.iter().enumerate().map(|(place, job)| BatchJob::new(table, job, place, &rows)).collect();
+    (batch_jobs, rows)
 }
 
-fn parts<'a>(members: &'a [Member<'a>], seen: &'a [Vec<u32>]) -> Vec<Part<'a>> {
-    let part = |(member, seen): (&'a Member<'a>, &'a Vec<u32>)| Part {
-        member,
-        rows: &member.job.train,
-        labels: &member.labels,
+fn job_rows<'a>(batch_jobs: &'a [BatchJob<'a>], seen: &'a [Vec<u32>]) -> Vec<JobRows<'a>> {
+    let part = |(batch_job, seen): (&'a BatchJob<'a>, &'a Vec<u32>)| JobRows {
+        batch_job,
+        rows: &batch_job.job.train,
+        labels: &batch_job.labels,
         seen,
     };
-    members.iter().zip(seen).map(part).collect()
+    batch_jobs.iter().zip(seen).map(part).collect()
 }
 
-/// Largest distance of two lists of numbers.
+/// Largest difference of two lists of numbers.
 fn distance(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// Distance of two gradients, as a share of the second's norm.
+/// Norm of the difference of two gradients, as a share of the second one's norm.
 fn apart(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
@@ -70,7 +70,7 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
 }
 
 #[test]
-fn fifty_steps_lose_what_they_lose_in_jax() {
+fn fifty_steps_have_the_losses_of_jax() {
     for case in jax::cases() {
         let shape = Shape { window: case.window, width: case.width, blocks: case.blocks };
         let layers = layers::layers(shape, case.features, HEADS.len());
@@ -82,22 +82,22 @@ fn fifty_steps_lose_what_they_lose_in_jax() {
         let table: Vec<f32> = vec![f32::MAX; case.features].into_iter().chain(case.inputs.iter().copied()).collect();
         let table = TensorData::new(table, [1 + rows * case.window, case.features]);
         let binary = HEADS.map(|head| head == Head::Binary).to_vec();
-        let fixed = Fixed {
+        let batch_data = BatchData {
             table: Tensor::from_data(table, &DEVICE),
             mean: floats(vec![0.0; case.features], [1, 1, case.features]),
             scale: floats(vec![1.0; case.features], [1, 1, case.features]),
             first: ints(vec![1], [1, 1, 1]),
             bars: ints((1 - case.window as i32..=0).collect(), [1, 1, case.window]),
             binary: Tensor::from_data(TensorData::new(binary, [1, 1, HEADS.len()]), &DEVICE),
-            limits: by_job(vec![case.clip as f32], &DEVICE),
+            limits: per_job(vec![case.clip as f32], &DEVICE),
             masks: None,
         };
         // Binary heads come first.
         let smoothed = |(at, &label): (usize, &f32)| {
             if at % 3 < 2 { label * (1.0 - case.smoothing) + 0.5 * case.smoothing } else { label }
         };
-        let feed = Feed {
-            places: Tensor::from_data(TensorData::new((0..rows).map(row).collect(), [1, rows]), &DEVICE),
+        let step_rows = StepRows {
+            positions: Tensor::from_data(TensorData::new((0..rows).map(row).collect(), [1, rows]), &DEVICE),
             labels: floats(case.labels.iter().enumerate().map(smoothed).collect(), [1, rows, HEADS.len()]),
             weights: floats(vec![1.0; rows], [1, rows, 1]),
         };
@@ -105,18 +105,19 @@ fn fifty_steps_lose_what_they_lose_in_jax() {
         let nothing = || parameters.map(|values| values.zeros_like());
         let mut optimiser = AdamW { first: nothing(), second: nothing() };
         for (step, want) in case.losses.iter().enumerate() {
-            let each = by_job(vec![1.0 / (rows * HEADS.len()) as f32], &DEVICE);
-            let (losses, gradient) = graph::gradient::<Trains>(&layers, &parameters, &fixed, &feed, Vec::new(), each);
+            let each = per_job(vec![1.0 / (rows * HEADS.len()) as f32], &DEVICE);
+            let (losses, gradient) =
+                graph::gradient::<Trains>(&layers, &parameters, &batch_data, &step_rows, Vec::new(), each);
             let found = to_host(losses).iter().sum::<f32>() / (rows * HEADS.len()) as f32;
             let found = f64::from(found);
             assert!((found - want).abs() < 1e-4, "window {}, step {step}: {found}, in JAX {want}", case.window);
             let rates = Rates::constant(case.rate, case.decay, step as u64 + 1, &DEVICE);
-            (optimiser, parameters) = optimiser.step(parameters, clip(gradient, &fixed.limits), &rates);
+            (optimiser, parameters) = optimiser.step(parameters, clip(gradient, &batch_data.limits), &rates);
         }
     }
 }
 
-/// Jobs of one batch that see 30, 17 and no rows.
+/// Jobs of one batch with 30, 17 and no rows in a step.
 fn three(values: &[f32], shape: Shape) -> (Vec<NeuralJob>, Vec<Vec<u32>>) {
     let jobs = [0, 1, 2].map(|number| {
         let mut job = job(&format!("job {number}"), 120, 100, planted(values));
@@ -131,31 +132,31 @@ fn three(values: &[f32], shape: Shape) -> (Vec<NeuralJob>, Vec<Vec<u32>>) {
 }
 
 #[test]
-fn the_gradient_is_that_of_the_cores() {
+fn the_gradient_agrees_with_the_cores() {
     let values = table(120);
     for shape in [Shape { window: 1, width: 8, blocks: 2 }, Shape { window: 8, width: 5, blocks: 1 }] {
         let (jobs, seen) = three(&values, shape);
-        let (members, rows) = members(&values, &jobs);
+        let (batch_jobs, rows) = batch_jobs(&values, &jobs);
         let layers = layers::layers(shape, FEATURES, HEADS.len());
         let initial: Vec<Vec<f32>> = jobs
             .iter()
             .map(|job| {
-                let mut values = layers::initial(shape, FEATURES, HEADS.len(), job.params.seed);
+                let mut values = layers::initial_parameters(shape, FEATURES, HEADS.len(), job.params.seed);
                 for layer in &layers {
                     layer.biases.clone().for_each(|at| values[at] = 0.1 * noise(2, at));
                 }
                 values
             })
             .collect();
-        let fixed = fixed(&values, &members, &rows);
-        let feed = Feed::upload(&parts(&members, &seen), HEADS.len(), &DEVICE);
+        let batch_data = batch_data(&values, &batch_jobs, &rows);
+        let step_rows = StepRows::upload(&job_rows(&batch_jobs, &seen), HEADS.len(), &DEVICE);
         let steps: Vec<(&NeuralJob, Option<u64>)> =
             jobs.iter().zip(&seen).map(|(job, seen)| (job, (!seen.is_empty()).then_some(7))).collect();
-        let left_out = masks(fixed.masks.as_ref().unwrap(), &layers, feed.rows(), &steps, &DEVICE);
+        let left_out = masks(batch_data.masks.as_ref().unwrap(), &layers, step_rows.rows(), &steps, &DEVICE);
         let each = seen.iter().map(|seen| 1.0 / (seen.len().max(1) * HEADS.len()) as f32).collect();
         let parameters = Parameters::upload(&layers, &initial, &DEVICE);
         let (losses, gradient) =
-            graph::gradient::<Trains>(&layers, &parameters, &fixed, &feed, left_out, by_job(each, &DEVICE));
+            graph::gradient::<Trains>(&layers, &parameters, &batch_data, &step_rows, left_out, per_job(each, &DEVICE));
         let (losses, gradient) = (to_host(losses), gradient.download(&layers));
         for (at, (job, seen)) in jobs.iter().zip(&seen).enumerate() {
             if seen.is_empty() {
@@ -169,7 +170,7 @@ fn the_gradient_is_that_of_the_cores() {
     }
 }
 
-/// A step's losses, summed over rows, and gradient on the cores.
+/// The losses of a step on the cores, summed over rows, and the gradient.
 fn of_cores(
     values: &[f32],
     job: &NeuralJob,
@@ -194,7 +195,7 @@ fn of_cores(
 }
 
 #[test]
-fn inputs_are_scaled_to_the_bit_as_on_the_cores() {
+fn inputs_have_the_bits_of_the_cores() {
     let mut values = table(120);
     for (at, row) in values.chunks_exact_mut(FEATURES).enumerate() {
         row[0] = 3.0;
@@ -204,21 +205,21 @@ fn inputs_are_scaled_to_the_bit_as_on_the_cores() {
     }
     let (jobs, mut seen) = three(&values, Shape { window: 8, width: 5, blocks: 1 });
     seen[2] = vec![1];
-    let (members, rows) = members(&values, &jobs);
-    let feed = Feed::upload(&parts(&members, &seen), HEADS.len(), &DEVICE);
-    let inputs = to_host(graph::inputs(&fixed(&values, &members, &rows), &feed));
-    let (a_row, a_job) = (8 * FEATURES, 8 * FEATURES * feed.rows());
-    for ((member, seen), found) in members.iter().zip(&seen).zip(inputs.chunks_exact(a_job)) {
-        let (job, table) = (member.job, Table { values: &values, features: FEATURES });
+    let (batch_jobs, rows) = batch_jobs(&values, &jobs);
+    let step_rows = StepRows::upload(&job_rows(&batch_jobs, &seen), HEADS.len(), &DEVICE);
+    let inputs = to_host(graph::inputs(&batch_data(&values, &batch_jobs, &rows), &step_rows));
+    let (a_row, a_job) = (8 * FEATURES, 8 * FEATURES * step_rows.rows());
+    for ((batch_job, seen), found) in batch_jobs.iter().zip(&seen).zip(inputs.chunks_exact(a_job)) {
+        let (job, table) = (batch_job.job, Table { values: &values, features: FEATURES });
         let rows: Vec<u32> = seen.iter().map(|&at| job.train[at as usize]).collect();
         let mut want = Vec::new();
-        Windows::of(table, &member.prepared.scaler, 8, job.rows.start, &rows).gather(&rows, &mut want);
+        Windows::of(table, &batch_job.prepared.scaler, 8, job.rows.start, &rows).gather(&rows, &mut want);
         assert_eq!(found[..want.len()], want, "{}", job.name);
-        assert!(found[seen.len() * a_row..].iter().all(|&value| value == 0.0), "what fills up is missing");
+        assert!(found[seen.len() * a_row..].iter().all(|&value| value == 0.0), "padding is missing values");
     }
 }
 
-/// Jobs of different sizes, some of which stop early; their windows are of so many bars.
+/// Jobs of different sizes with windows of so many bars; some stop early.
 fn various(values: &[f32], window: usize) -> Vec<NeuralJob> {
     let noisy =
         |row: u32| [21, 22, 23].map(|seed| noise(seed, row as usize)).map(|noise| f32::from(u8::from(noise > 0.0)));
@@ -249,7 +250,7 @@ fn various(values: &[f32], window: usize) -> Vec<NeuralJob> {
 }
 
 #[test]
-fn a_training_is_that_of_the_cores() {
+fn training_agrees_with_the_cores() {
     let values = table(600);
     for window in [1, 4] {
         let jobs = various(&values, window);
@@ -265,14 +266,14 @@ fn a_training_is_that_of_the_cores() {
                     assert!((a - b).abs() < 1e-4, "{}, window {window}: {a}, {b}", job.name);
                 }
             }
-            let (a, b) = (found.best().unwrap().loss(), want.best().unwrap().loss());
+            let (a, b) = (found.best_epoch().unwrap().loss(), want.best_epoch().unwrap().loss());
             assert!((a - b).abs() < 1e-3, "{}, window {window}: {a}, {b}", job.name);
             lengths.push(found.progress.epochs.len() as u32);
             // The weights are those of the best epoch.
             if found.progress.best_epoch == want.progress.best_epoch {
                 let table = Table { values: &values, features: FEATURES };
-                let says = |network: &Network| network.predict(table, job.rows.start, &job.train);
-                let (a, b) = (says(found), says(want));
+                let predictions = |network: &Network| network.predict(table, job.rows.start, &job.train);
+                let (a, b) = (predictions(found), predictions(want));
                 let apart =
                     |head| a.iter().zip(&b).skip(head).step_by(3).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
                 assert!(apart(0) < 0.01 && apart(1) < 0.01, "{}: {}, {}", job.name, apart(0), apart(1));
@@ -286,7 +287,7 @@ fn a_training_is_that_of_the_cores() {
 }
 
 #[test]
-fn a_job_comes_to_the_same_alone_and_among_others() {
+fn a_job_results_in_the_same_network_alone_and_among_others() {
     let values = table(600);
     let jobs = various(&values, 4);
     let together = by_burn(&values, &jobs, &());
@@ -299,32 +300,33 @@ fn a_job_comes_to_the_same_alone_and_among_others() {
 }
 
 #[test]
-fn a_job_that_was_stopped_goes_on_to_the_same_network() {
+fn a_cancelled_job_resumes_to_the_same_network() {
     let values = table(600);
     let jobs = [various(&values, 4).remove(0)];
     let whole = by_burn(&values, &jobs, &()).remove(0).unwrap();
     for epochs in [1, 4, jobs[0].params.epochs as usize] {
-        let stop = StopAt { epochs, kept: Mutex::default() };
+        let stop = StopAfter { epochs, kept: Mutex::default() };
         let stopped = by_burn(&values, &jobs, &stop).remove(0);
         assert_eq!(stopped.is_err(), epochs < jobs[0].params.epochs as usize, "{stopped:?}");
-        let kept: State = stop.kept.into_inner().unwrap().unwrap();
+        let kept: TrainingState = stop.kept.into_inner().unwrap().unwrap();
         assert_eq!(kept.progress.epochs.len(), epochs);
-        assert_eq!(by_burn(&values, &jobs, &GoOn(kept.clone())).remove(0).unwrap(), whole);
-        // And on the other way of training.
-        let other = by_cores(&values, &jobs, &GoOn(kept)).remove(0).unwrap();
-        let (a, b) = (other.best().unwrap().loss(), whole.best().unwrap().loss());
+        assert_eq!(by_burn(&values, &jobs, &ResumeFrom(kept.clone())).remove(0).unwrap(), whole);
+        // The cores can resume from it, too.
+        let other = by_cores(&values, &jobs, &ResumeFrom(kept)).remove(0).unwrap();
+        let (a, b) = (other.best_epoch().unwrap().loss(), whole.best_epoch().unwrap().loss());
         assert!((a - b).abs() < 1e-3, "{a}, {b}");
     }
 }
 
 #[test]
-fn a_job_that_stands_still_keeps_its_weights_and_moments() {
+fn a_job_that_takes_no_step_keeps_its_weights_and_moments() {
     let values = table(120);
     let shape = Shape { window: 1, width: 8, blocks: 1 };
     let (jobs, _) = three(&values, shape);
     let layers = layers::layers(shape, FEATURES, HEADS.len());
-    let of =
-        |seed: u64| -> Vec<Vec<f32>> { (0..3).map(|job| layers::initial(shape, FEATURES, 3, seed + job)).collect() };
+    let of = |seed: u64| -> Vec<Vec<f32>> {
+        (0..3).map(|job| layers::initial_parameters(shape, FEATURES, 3, seed + job)).collect()
+    };
     let up = |networks: &[Vec<f32>]| Parameters::<Flex>::upload(&layers, networks, &DEVICE);
     let (parameters, first, second) =
         (of(0), of(10), of(20).iter().map(|values| values.iter().map(|v| v * v).collect()).collect::<Vec<_>>());
@@ -337,20 +339,20 @@ fn a_job_that_stands_still_keeps_its_weights_and_moments() {
     }
 }
 
-/// Gives one job a state that is no number.
-struct Broken(State);
+/// Resumes one job from a state that is not finite.
+struct Broken(TrainingState);
 
 impl Observer for Broken {
-    fn state(&self, job: &NeuralJob) -> Option<State> {
+    fn resume_from(&self, job: &NeuralJob) -> Option<TrainingState> {
         (job.name == "short").then(|| self.0.clone())
     }
 }
 
 #[test]
-fn a_job_that_diverges_says_so_and_the_others_go_on() {
+fn a_job_that_diverges_fails_and_the_others_continue() {
     let values = table(600);
     let jobs = various(&values, 4);
-    let stop = StopAt { epochs: 2, kept: Mutex::default() };
+    let stop = StopAfter { epochs: 2, kept: Mutex::default() };
     let _ = by_burn(&values, &jobs[1..2], &stop);
     let mut state = stop.kept.into_inner().unwrap().unwrap();
     let whole = by_burn(&values, &jobs, &());
@@ -368,7 +370,7 @@ fn a_job_that_diverges_says_so_and_the_others_go_on() {
 }
 
 #[test]
-fn a_parameter_that_is_no_number_is_found_where_the_losses_are_numbers() {
+fn a_parameter_that_is_not_finite_is_found_even_if_the_losses_are() {
     let values = table(120);
     let shape = Shape { window: 1, width: 8, blocks: 1 };
     let (jobs, _) = three(&values, shape);
@@ -379,14 +381,14 @@ fn a_parameter_that_is_no_number_is_found_where_the_losses_are_numbers() {
         let faults = Parameters::<Flex>::upload(&layers, &networks, &DEVICE).fault();
         let faults = to_host(faults.unwrap());
         assert!(faults[0] == 0.0 && faults[1].is_nan() && faults[2] == 0.0);
-        let (mut members, _) = members(&values, &jobs);
-        assert!(members[0].add(&[1.0; 3], &[1.0; 3], faults[0]) && members[0].error.is_none());
-        assert!(!members[1].add(&[1.0; 3], &[1.0; 3], faults[1]) && !members[1].goes_on());
+        let (mut batch_jobs, _) = batch_jobs(&values, &jobs);
+        assert!(batch_jobs[0].add(&[1.0; 3], &[1.0; 3], faults[0]) && batch_jobs[0].error.is_none());
+        assert!(!batch_jobs[1].add(&[1.0; 3], &[1.0; 3], faults[1]) && !batch_jobs[1].is_running());
     }
 }
 
 #[test]
-fn what_cannot_be_trained_is_named_and_the_others_are_trained() {
+fn jobs_that_cannot_be_trained_are_errors_and_the_others_are_trained() {
     let values = table(600);
     let mut jobs = various(&values, 1);
     jobs[1].params.shape.window = 3;
@@ -404,13 +406,13 @@ fn what_cannot_be_trained_is_named_and_the_others_are_trained() {
 struct Fails;
 
 impl Observer for Fails {
-    fn epoch(&self, job: &NeuralJob, _: &Progress, _: &dyn Fn() -> State) {
-        assert!(job.name != "noise", "as a device does that has no memory left");
+    fn on_epoch(&self, job: &NeuralJob, _: &Progress, _: &dyn Fn() -> TrainingState) {
+        assert!(job.name != "noise", "as if the device had no memory left");
     }
 }
 
 #[test]
-fn a_panic_is_an_error_of_its_batch_and_of_those_that_would_follow() {
+fn a_panic_fails_its_batch_and_the_following_ones() {
     let values = table(600);
     let mut jobs = various(&values, 1);
     jobs[0].params.batch = 64;
@@ -418,14 +420,15 @@ fn a_panic_is_an_error_of_its_batch_and_of_those_that_would_follow() {
     let outcomes = by_burn(&values, &jobs, &Fails);
     assert!(outcomes[0].is_ok(), "a batch before keeps its networks");
     for (outcome, job) in outcomes.iter().zip(&jobs).skip(1) {
-        let said = outcome.as_ref().unwrap_err().to_string();
-        let text = "Burn on Cpu gave up: as a device does that has no memory left; leave more of its memory free, or use --device cpu";
-        assert_eq!(said, format!("{}: {text}", job.name));
+        let message = outcome.as_ref().unwrap_err().to_string();
+        let text =
+            "Burn failed on Cpu: as if the device had no memory left; free some of its memory, or use --device cpu";
+        assert_eq!(message, format!("{}: {text}", job.name));
     }
 }
 
 #[test]
-fn a_panic_on_a_devices_thread_fails_the_work_that_hears_nothing_of_it() {
+fn a_panic_on_a_devices_thread_fails_the_work_that_does_not_see_it() {
     struct Seventh;
     impl guard::Device for Seventh {
         fn threads(&self) -> Vec<String> {
@@ -437,7 +440,7 @@ fn a_panic_on_a_devices_thread_fails_the_work_that_hears_nothing_of_it() {
     };
     for name in Seventh.threads() {
         assert_eq!(guard::guarded(&Seventh, || panics_on(&name)), Err("no driver".to_owned()));
-        assert_eq!(guard::guarded(&Seventh, || 2), Ok(2), "what was heard before is no fault of this work");
+        assert_eq!(guard::guarded(&Seventh, || 2), Ok(2), "an earlier panic does not fail this work");
     }
     assert_eq!(guard::guarded(&Seventh, || panics_on("DSD-0-8")), Ok(()), "another device");
 }

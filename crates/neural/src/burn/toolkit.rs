@@ -1,14 +1,14 @@
-//! What CubeCL compiles its kernels against at run time, beside NVRTC: headers that no driver brings.
+//! The CUDA headers that CubeCL needs at run time to compile its kernels with NVRTC. A driver does not include them.
 
 use std::path::{Path, PathBuf};
 
-/// Of CUDA's runtime, those of every kernel and those of the tensor cores; of its compiler, what both stand on.
+/// The headers of every kernel and of the tensor cores, from CUDA's runtime; and one from its compiler that both include.
 const HEADERS: [&str; 3] = ["cuda_runtime.h", "mma.h", "crt/mma.h"];
 
-/// The folder of CUDA's headers, where CubeCL looks for it.
+/// The folder of CUDA's headers, as CubeCL finds it.
 ///
 /// # Errors
-/// A sentence for the user where there is none, or not all that is needed.
+/// A sentence for the user, if there is no such folder or a header is missing.
 pub fn headers() -> Result<PathBuf, String> {
     let Some(toolkit) = cubecl_cuda::install::cuda_path() else {
         return Err(format!("CUDA's headers are not installed; {REMEDY}"));
@@ -31,12 +31,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_that_lacks_a_header_is_told() {
+    fn a_folder_that_lacks_a_header_is_an_error() {
         let folder = std::env::temp_dir().join(format!("huracan-headers-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("crt")).unwrap();
         for header in HEADERS {
-            let said = complete(&folder).unwrap_err();
-            assert!(said.contains(&format!("lacks CUDA's {header}; install")), "{said}");
+            let message = complete(&folder).unwrap_err();
+            assert!(message.contains(&format!("lacks CUDA's {header}; install")), "{message}");
             std::fs::write(folder.join(header), "").unwrap();
         }
         assert_eq!(complete(&folder), Ok(folder.clone()));

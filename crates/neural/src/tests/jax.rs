@@ -1,4 +1,4 @@
-//! The same network in JAX, with the same weights to begin with (`benches/peers/neural_jax.py reference`).
+//! The same network in JAX, with the same initial weights (`benches/peers/neural_jax.py reference`).
 
 use serde::Deserialize;
 
@@ -36,7 +36,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn fifty_steps_lose_what_they_lose_in_jax() {
+fn fifty_steps_have_the_losses_of_jax() {
     for case in cases() {
         let shape = Shape { window: case.window, width: case.width, blocks: case.blocks };
         let layers = layers::layers(shape, case.features, HEADS.len());

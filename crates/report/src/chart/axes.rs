@@ -1,13 +1,13 @@
-//! Where a time axis has its labels, and how values are written beside the other axis.
+//! Labels of the axes: positions on the time axis, and text of values.
 
 use chrono::DateTime;
 
-use crate::page::text::minus;
+use crate::typography::minus;
 use huracan_bars::{DAY_MS, HOUR_MS};
 
-/// Midnight of a Monday, as far after the epoch: weeks begin there.
+/// A Monday at midnight, ms since the epoch: weeks start there.
 const MONDAY_MS: i64 = 4 * DAY_MS;
-/// Distances that read well.
+/// Allowed distances between labels, ms.
 const STEPS_MS: [i64; 14] = [
     HOUR_MS,
     3 * HOUR_MS,
@@ -25,17 +25,17 @@ const STEPS_MS: [i64; 14] = [
     364 * DAY_MS,
 ];
 
-/// At most `most` round times (ms, UTC) within `from..=to`, evenly apart.
-pub(super) fn ticks(from: i64, to: i64, most: usize) -> Vec<i64> {
+/// At most `max` round times (ms UTC) within `from..=to`, evenly spaced.
+pub(super) fn ticks(from: i64, to: i64, max: usize) -> Vec<i64> {
     let span = to.saturating_sub(from).max(1);
-    let fits = |step: &&i64| span / **step < most as i64;
-    let step = STEPS_MS.iter().find(fits).copied().unwrap_or((span / most.max(1) as i64 / DAY_MS + 1) * DAY_MS);
+    let fits = |step: &&i64| span / **step < max as i64;
+    let step = STEPS_MS.iter().find(fits).copied().unwrap_or((span / max.max(1) as i64 / DAY_MS + 1) * DAY_MS);
     let offset = MONDAY_MS % step;
     let first = from + (offset - from).rem_euclid(step);
-    (0..).map(|n| first + n * step).take_while(|time| *time <= to).take(most).collect()
+    (0..).map(|n| first + n * step).take_while(|time| *time <= to).take(max).collect()
 }
 
-/// A time as a label of an axis that spans so many days.
+/// A time as the label of an axis that spans `days` days.
 pub(super) fn date(ms: i64, days: f64) -> String {
     let format = match days {
         days if days <= 1.5 => "%H:%M",
@@ -46,18 +46,18 @@ pub(super) fn date(ms: i64, days: f64) -> String {
     DateTime::from_timestamp_millis(ms).map(|time| time.format(format).to_string()).unwrap_or_default()
 }
 
-/// Digits after the point that tell labels a step apart.
+/// Number of decimals needed to distinguish labels that are `step` apart.
 pub(super) fn decimals(step: f64) -> usize {
     (-step.max(1e-9).log10()).ceil().clamp(0.0, 6.0) as usize
 }
 
-/// A multiple of the start; one too long for its place by its power of ten.
+/// A multiple of the start; in scientific notation if it would be too long.
 pub(super) fn multiple(value: f64, digits: usize) -> String {
     let text = if value.abs() < 1e5 { format!("{value:.digits$}") } else { format!("{value:.1e}") };
     minus(text)
 }
 
-/// A share in per cent with a true minus sign, and none before a zero.
+/// A share in per cent, with a typographic minus sign, and no sign on zero.
 pub(super) fn percent(share: f64, digits: usize) -> String {
     minus(format!("{:.digits$}%", 100.0 * share))
 }
@@ -67,10 +67,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_stand_at_round_times_and_are_never_too_many() {
+    fn labels_are_at_round_times_and_never_too_many() {
         let start = 1_715_904_000_000; // 17 May 2024, 00:00 UTC.
-        for (hours, most, step_hours, count) in [(20, 8, 3, 7), (24 * 90, 9, 14 * 24, 6), (24 * 90, 4, 28 * 24, 3)] {
-            let found = ticks(start, start + hours * HOUR_MS, most);
+        for (hours, max, step_hours, count) in [(20, 8, 3, 7), (24 * 90, 9, 14 * 24, 6), (24 * 90, 4, 28 * 24, 3)] {
+            let found = ticks(start, start + hours * HOUR_MS, max);
             assert_eq!(found.len(), count, "{hours} h: {found:?}");
             assert!(found.windows(2).all(|pair| pair[1] - pair[0] == step_hours * HOUR_MS));
             assert!(found.iter().all(|time| time % HOUR_MS == 0));
@@ -82,13 +82,13 @@ mod tests {
     }
 
     #[test]
-    fn a_multiple_fits_beside_its_axis() {
+    fn a_multiple_is_short_enough_for_its_axis() {
         let all = [multiple(0.987, 2), multiple(-1.0, 1), multiple(99_999.0, 0), multiple(12_345_678.9, 0)];
         assert_eq!(all, ["0.99", "−1.0", "99999", "1.2e7"]);
     }
 
     #[test]
-    fn a_share_has_a_true_minus_and_none_before_zero() {
+    fn a_share_has_a_typographic_minus_and_no_sign_on_zero() {
         let all = [percent(-0.0, 0), percent(-0.004, 0), percent(-0.1, 0), percent(0.0512, 1)];
         assert_eq!(all, ["0%", "0%", "−10%", "5.1%"]);
     }

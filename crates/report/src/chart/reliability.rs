@@ -1,4 +1,4 @@
-//! The reliability diagram: how often predictions came true, over what they said.
+//! The reliability diagram: observed frequency over predicted probability.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -8,8 +8,11 @@ use super::{DIAGONAL, GRID, INK, LINE, SECOND, styled};
 use crate::ReportError;
 use huracan_metrics::Calibration;
 
-/// An SVG element `width` × `height` with a line of dots a calibration, at most two, and the diagonal on which what is
-/// said is what happens; empty where there is nothing to draw.
+/// The diagram as an SVG element of `size` (width, height): one line of dots per calibration, at most two, and the
+/// diagonal on which prediction and outcome agree. Empty if there is nothing to draw.
+///
+/// # Errors
+/// [`ReportError::Chart`] if the diagram cannot be drawn.
 pub(crate) fn reliability(heads: &[&Calibration], size: (u32, u32), what: &str) -> Result<String, ReportError> {
     let dots: Vec<Vec<(f64, f64)>> = heads
         .iter()
@@ -20,7 +23,7 @@ pub(crate) fn reliability(heads: &[&Calibration], size: (u32, u32), what: &str) 
     if all().next().is_none() {
         return Ok(String::new());
     }
-    // One range for both axes, in steps of five per cent: the diagonal is one.
+    // Both axes have the same range, in steps of 5 %, so that the diagonal has a slope of 1.
     let low = ((all().fold(1.0, f64::min) * 20.0).floor() / 20.0 - 0.05).max(0.0);
     let high = ((all().fold(0.0, f64::max) * 20.0).ceil() / 20.0 + 0.05).min(1.0);
     let mut svg = String::new();
@@ -35,7 +38,7 @@ fn draw(
     size: (u32, u32),
     range: std::ops::Range<f64>,
 ) -> Result<(), String> {
-    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let text = |error: &dyn std::fmt::Display| error.to_string();
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
         .margin_top(8)
@@ -44,7 +47,7 @@ fn draw(
         .x_label_area_size(44)
         .y_label_area_size(70)
         .build_cartesian_2d(range.clone(), range.clone())
-        .map_err(|error| told(&error))?;
+        .map_err(|error| text(&error))?;
     let label = ("sans-serif", 14).into_font().color(&INK);
     chart
         .configure_mesh()
@@ -61,15 +64,15 @@ fn draw(
         .x_label_formatter(&|share| percent(*share, 0))
         .y_label_formatter(&|share| percent(*share, 0))
         .draw()
-        .map_err(|error| told(&error))?;
+        .map_err(|error| text(&error))?;
     let diagonal = [(range.start, range.start), (range.end, range.end)];
-    chart.draw_series(LineSeries::new(diagonal, DIAGONAL.stroke_width(1))).map_err(|error| told(&error))?;
+    chart.draw_series(LineSeries::new(diagonal, DIAGONAL.stroke_width(1))).map_err(|error| text(&error))?;
     for (dots, colour) in heads.iter().zip([LINE, SECOND]) {
-        chart.draw_series(LineSeries::new(dots.clone(), colour.stroke_width(2))).map_err(|error| told(&error))?;
+        chart.draw_series(LineSeries::new(dots.clone(), colour.stroke_width(2))).map_err(|error| text(&error))?;
         let circles = dots.iter().map(|dot| Circle::new(*dot, 4, colour.filled()));
-        chart.draw_series(circles).map_err(|error| told(&error))?;
+        chart.draw_series(circles).map_err(|error| text(&error))?;
     }
-    root.present().map_err(|error| told(&error))
+    root.present().map_err(|error| text(&error))
 }
 
 #[cfg(test)]
@@ -77,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_bin_is_a_dot_and_nothing_is_drawn_of_nothing() {
+    fn every_bin_is_a_dot_and_nothing_is_drawn_without_data() {
         let found = Calibration::of((0..200).map(|i| (f64::from(i) / 200.0, i % 3 == 0))).unwrap();
         let svg = reliability(&[&found, &found], (480, 320), "Calibration").unwrap();
         assert_eq!(svg.matches("<circle").count(), 20);

@@ -1,23 +1,23 @@
-//! Lists of bars: counts, money and time, each with its name, length, value and meaning.
+//! Bar lists: counts, money and times, each with a name, a length, a value and an explanation.
 
 use super::text::{counted, grouped, percent, words};
-use super::words::meaning;
+use super::words::explanation;
 use crate::{Importance, ReportData};
 
-/// Features shown at most.
-const FEATURES: usize = 15;
+/// Maximum number of features shown.
+const MAX_FEATURES: usize = 15;
 
 pub(super) struct Bar {
     pub name: String,
     pub value: String,
-    /// What the name means; empty where it says so itself.
+    /// Explanation of the name; empty if it needs none.
     pub note: &'static str,
-    /// Length in per cent of the longest.
+    /// Length, per cent of the longest bar.
     pub length: String,
     pub tone: &'static str,
 }
 
-/// The money of all trades, step by step from gross to net, with the share of the gross profit that each cost ate.
+/// The money of all trades, step by step from gross to net; each cost also as a share of the gross profit.
 pub(super) fn costs(data: &ReportData) -> Vec<Bar> {
     let costs = &data.costs;
     if data.totals.trades == 0 {
@@ -45,7 +45,7 @@ pub(super) fn exits(data: &ReportData) -> Vec<Bar> {
     counts(data.exit_reasons.iter().map(|(reason, count)| (reason.as_str(), *count as f64)), all as f64)
 }
 
-/// Bars of the test windows by what became of them.
+/// Bars of the test windows by decision.
 pub(super) fn waits(data: &ReportData) -> Vec<Bar> {
     let decisions = &data.decisions;
     let waits = decisions.waits.iter().map(|(reason, count)| (reason.as_str(), *count as f64));
@@ -53,20 +53,20 @@ pub(super) fn waits(data: &ReportData) -> Vec<Bar> {
     counts(all, decisions.bars as f64)
 }
 
-/// What became of the trades that the portfolio was asked to take.
+/// Trades offered to the portfolio: taken, or the reason for the refusal.
 pub(super) fn refusals(data: &ReportData) -> Vec<Bar> {
     let risk = &data.risk;
-    let asked = risk.taken + risk.refused;
-    if asked == 0 {
+    let offered = risk.taken + risk.refused;
+    if offered == 0 {
         return Vec::new();
     }
     let refused = risk.refusals.iter().map(|(reason, count)| (reason.as_str(), *count as f64));
-    counts(std::iter::once(("taken", risk.taken as f64)).chain(refused), asked as f64)
+    counts(std::iter::once(("taken", risk.taken as f64)).chain(refused), offered as f64)
 }
 
 pub(super) fn features(data: &ReportData) -> Vec<Bar> {
     let row = |feature: &Importance| (feature.feature.clone(), feature.share, percent(Some(feature.share)), "", "");
-    bars(data.importance.iter().take(FEATURES).map(row).collect())
+    bars(data.importance.iter().take(MAX_FEATURES).map(row).collect())
 }
 
 pub(super) fn steps(data: &ReportData) -> Vec<Bar> {
@@ -76,7 +76,7 @@ pub(super) fn steps(data: &ReportData) -> Vec<Bar> {
 }
 
 fn counts<'a>(rows: impl Iterator<Item = (&'a str, f64)>, all: f64) -> Vec<Bar> {
-    bars(rows.map(|(name, count)| (words(name), count, counted(count, all), "", meaning(name))).collect())
+    bars(rows.map(|(name, count)| (words(name), count, counted(count, all), "", explanation(name))).collect())
 }
 
 fn bars(rows: Vec<(String, f64, String, &'static str, &'static str)>) -> Vec<Bar> {

@@ -1,4 +1,4 @@
-//! Whether the models' probabilities mean what they say.
+//! Calibration of the models' probabilities.
 
 use super::text::{grouped, number, share, signed_share, words};
 use crate::chart::reliability;
@@ -6,8 +6,8 @@ use crate::{ReportData, ReportError};
 
 const WIDE: (u32, u32) = (540, 380);
 const NARROW: (u32, u32) = (420, 340);
-/// Heads that one diagram holds.
-const HEADS: usize = 2;
+/// Maximum number of heads in the diagram.
+const MAX_HEADS: usize = 2;
 
 #[derive(Default)]
 pub(super) struct Calibrated {
@@ -18,18 +18,19 @@ pub(super) struct Calibrated {
 
 pub(super) struct Head {
     pub name: String,
-    /// Predictions, mean probability (%), share that came true (%), Brier score, skill (%), mean error (points).
+    /// Predictions, mean probability (%), share that came true (%), Brier score, skill (%), mean error (percentage
+    /// points).
     pub cells: [String; 6],
-    /// Predictions, mean probability (%) and share that came true (%) of each bin.
+    /// Per bin: predictions, mean probability (%), share that came true (%).
     pub bins: Vec<[String; 3]>,
 }
 
 pub(super) fn calibrated(data: &ReportData) -> Result<Calibrated, ReportError> {
-    let shown = &data.calibration[..data.calibration.len().min(HEADS)];
-    let curves: Vec<_> = shown.iter().map(|head| &head.found).collect();
+    let shown = &data.calibration[..data.calibration.len().min(MAX_HEADS)];
+    let curves: Vec<_> = shown.iter().map(|head| &head.calibration).collect();
     let what = format!("Calibration of the models{}", if data.simulated { " (simulated)" } else { "" });
     let heads = shown.iter().map(|head| {
-        let found = &head.found;
+        let found = &head.calibration;
         let cells = [
             grouped(found.predictions as f64),
             share(Some(found.predicted)),

@@ -1,21 +1,21 @@
-//! Families of models beside each other, and how networks learned.
+//! Comparison of model families, and the learning curve of the networks.
 
 use super::text::{NONE, bps, grouped, number, percent, share, signed_share, words};
 use crate::{FamilyLoss, FamilyRow, ReportData};
 
-/// A family's cells, every number as text.
+/// The row of a family, with every number as text.
 pub(super) struct Row {
     pub name: String,
-    /// Whether it is what the run went by.
+    /// Whether it is the blend of all families.
     pub together: bool,
-    /// What each column is, and its number.
+    /// Column heading and number of each cell.
     pub cells: Vec<(String, String)>,
 }
 
 pub(super) fn rows(data: &ReportData) -> Vec<Row> {
     let one = |row: &FamilyRow| {
         let together = row.family == "together";
-        let mut cells = vec![("Part, %".to_owned(), if together { NONE.into() } else { share(Some(row.part)) })];
+        let mut cells = vec![("Share, %".to_owned(), if together { NONE.into() } else { share(Some(row.share)) })];
         let loss = |loss: &FamilyLoss| (format!("Loss fell, {}, %", words(&loss.head)), signed_share(loss.gain));
         cells.extend(row.losses.iter().map(loss));
         let rest = [
@@ -24,7 +24,7 @@ pub(super) fn rows(data: &ReportData) -> Vec<Row> {
             ("Mean net, bps", bps(row.mean_net_bps)),
             ("Return, %", signed_share(row.total_return)),
             ("Sharpe", number(row.sharpe)),
-            ("Worst fall, %", share(row.max_drawdown)),
+            ("Drawdown, %", share(row.max_drawdown)),
             ("Training, s", format!("{:.1}", row.seconds)),
         ];
         cells.extend(rest.map(|(label, cell)| (label.to_owned(), cell)));
@@ -40,7 +40,7 @@ pub(super) fn rows(data: &ReportData) -> Vec<Row> {
     data.families.iter().map(one).collect()
 }
 
-/// What the networks, or all families, add to the first one, in a sentence.
+/// A sentence on what all families together add to the first one.
 pub(super) fn verdict(data: &ReportData) -> String {
     let (Some(first), Some(together)) = (data.families.first(), data.families.last()) else { return String::new() };
     let gains: Vec<f64> = together.losses.iter().filter_map(|loss| loss.gain).collect();
@@ -49,14 +49,15 @@ pub(super) fn verdict(data: &ReportData) -> String {
     }
     let gain = gains.iter().sum::<f64>() / gains.len() as f64;
     let extra = together.seconds - first.seconds;
-    let way = if gain >= 0.0 { "below" } else { "above" };
+    let side = if gain >= 0.0 { "below" } else { "above" };
     format!(
-        "Together the loss on the test windows is {} {way} that of the boosted trees alone, mean of the heads, for {extra:.1} s more of training.",
+        "Together, the loss on the test windows is {} {side} that of the boosted trees alone (mean over the heads), \
+         for {extra:.1} s more training.",
         percent(Some(gain.abs()))
     )
 }
 
-/// Mean loss of the networks by epoch, training and validation, as a picture with its text.
+/// Mean training and validation loss of the networks per epoch, as a chart and as text.
 pub(super) struct Learning {
     pub svg: String,
     pub text: String,
@@ -69,22 +70,22 @@ pub(super) fn learning(data: &ReportData) -> Option<Learning> {
     let (width, height, margin) = (320.0, 110.0, 6.0);
     let all = losses.iter().flat_map(|(train, valid)| [*train, *valid]);
     let (low, high) = all.fold((f64::MAX, f64::MIN), |(low, high), loss| (low.min(loss), high.max(loss)));
-    let place = |epoch: usize, loss: f64| {
+    let position = |epoch: usize, loss: f64| {
         let x = margin + epoch as f64 / (losses.len() - 1) as f64 * (width - 2.0 * margin);
         (x, margin + (high - loss) / (high - low).max(1e-12) * (height - 2.0 * margin))
     };
     let path = |of: fn(&(f64, f64)) -> f64| {
         let step = |(epoch, losses): (usize, &(f64, f64))| {
-            let (x, y) = place(epoch, of(losses));
+            let (x, y) = position(epoch, of(losses));
             format!("{}{x:.1},{y:.1}", if epoch == 0 { "M" } else { " L" })
         };
         losses.iter().enumerate().map(step).collect::<String>()
     };
     let best = (0..losses.len()).min_by(|&a, &b| losses[a].1.total_cmp(&losses[b].1)).unwrap_or(0);
-    let (x, y) = place(best, losses[best].1);
+    let (x, y) = position(best, losses[best].1);
     let text = format!(
-        "{} epochs: training loss {:.4} to {:.4} (dashed; with dropout and smoothed labels), validation loss {:.4} to {:.4}, least in epoch {} with {:.4}. \
-         A network keeps its own best epoch.",
+        "{} epochs: training loss {:.4} to {:.4} (dashed; with dropout and smoothed labels), validation loss {:.4} to \
+         {:.4}, lowest in epoch {} with {:.4}. Each network keeps its best epoch.",
         losses.len(),
         first.0,
         last.0,

@@ -1,22 +1,22 @@
-//! The figures of the day and the curves of the portfolio.
+//! The tiles with the results of the day, and the charts of the portfolio.
 
 use super::text::{grouped, interval, number, percent, probability, signed_percent, tone};
-use super::verdicts::luck_note;
-use crate::chart::{Kind, curve, drawdown, readable};
+use super::verdicts::evidence_note;
+use crate::chart::{Kind, curve, drawdown, points_json};
 use crate::{ReportData, ReportError};
 
-/// Sizes of a chart for a wide screen and for a phone: text stays readable on both.
+/// Sizes of a chart for a wide screen and for a phone, so that its text is readable on both.
 const WIDE: (u32, u32) = (1080, 300);
 const NARROW: (u32, u32) = (420, 260);
-const WIDE_FALL: (u32, u32) = (1080, 190);
-const NARROW_FALL: (u32, u32) = (420, 180);
+const WIDE_DRAWDOWN: (u32, u32) = (1080, 190);
+const NARROW_DRAWDOWN: (u32, u32) = (420, 180);
 
 pub(super) struct Tile {
     pub name: &'static str,
     pub value: String,
     pub note: String,
     pub tone: &'static str,
-    /// What the pointer is told.
+    /// Tooltip.
     pub title: String,
 }
 
@@ -25,10 +25,10 @@ pub(super) struct Chart {
     pub unit: &'static str,
     pub wide: String,
     pub narrow: String,
-    /// Curves by name and their points, for values under the pointer.
+    /// Names and points of the curves as JSON, for values under the pointer.
     pub series: String,
-    /// Whether the coins that are held are drawn beside.
-    pub beside: bool,
+    /// Whether the buy-and-hold curve is drawn too.
+    pub has_holding: bool,
 }
 
 pub(super) fn tiles(data: &ReportData) -> Vec<Tile> {
@@ -38,7 +38,7 @@ pub(super) fn tiles(data: &ReportData) -> Vec<Tile> {
     let holding = &totals.holding;
     let costs = &data.costs;
     let paid = costs.fee + costs.spread + costs.slippage + costs.funding;
-    let tries = totals.luck.tries.max(1);
+    let tries = totals.evidence.tries.max(1);
     vec![
         tile(
             "Approved",
@@ -54,10 +54,10 @@ pub(super) fn tiles(data: &ReportData) -> Vec<Tile> {
         ),
         tile("Sharpe", number(totals.sharpe), sharpe_note(data), tone(totals.sharpe)),
         Tile {
-            title: luck_note(&totals.luck),
+            title: evidence_note(&totals.evidence),
             ..tile(
                 "Not luck",
-                probability(totals.luck.deflated_sharpe),
+                probability(totals.evidence.deflated_sharpe),
                 format!("deflated Sharpe, {tries} tr{}", if tries == 1 { "y" } else { "ies" }),
                 "",
             )
@@ -90,32 +90,40 @@ pub(super) fn tiles(data: &ReportData) -> Vec<Tile> {
 }
 
 fn sharpe_note(data: &ReportData) -> String {
-    let (range, holding) = (interval(&data.totals.luck), number(data.totals.holding.sharpe));
+    let (range, holding) = (interval(&data.totals.evidence), number(data.totals.holding.sharpe));
     let range = if range.is_empty() { "annualised".to_owned() } else { format!("95%: {range}") };
     format!("{range}; holding {holding}")
 }
 
 pub(super) fn charts(data: &ReportData) -> Result<Vec<Chart>, ReportError> {
-    let (falls, held_falls) = (drawdown(&data.equity), drawdown(&data.holding));
+    let (drawdowns, holding_drawdowns) = (drawdown(&data.equity), drawdown(&data.holding));
     let kinds = [
         ("Equity", "multiples of the start", &data.equity, &data.holding, Kind::Equity, WIDE, NARROW),
-        ("Drawdown", "below the highest equity so far", &falls, &held_falls, Kind::Drawdown, WIDE_FALL, NARROW_FALL),
+        (
+            "Drawdown",
+            "below the highest equity so far",
+            &drawdowns,
+            &holding_drawdowns,
+            Kind::Drawdown,
+            WIDE_DRAWDOWN,
+            NARROW_DRAWDOWN,
+        ),
     ];
-    let invented = if data.simulated { " (simulated)" } else { "" };
+    let suffix = if data.simulated { " (simulated)" } else { "" };
     kinds
         .into_iter()
-        .map(|(title, unit, points, beside, kind, wide, narrow)| {
-            let what = format!("{title} of the portfolio over time{invented}");
-            let (own, other) = (readable(points), readable(beside));
+        .map(|(title, unit, points, holding, kind, wide, narrow)| {
+            let what = format!("{title} of the portfolio over time{suffix}");
+            let (own, other) = (points_json(points), points_json(holding));
             Ok(Chart {
                 title,
                 unit,
-                wide: curve(points, beside, kind, wide, &what)?,
-                narrow: curve(points, beside, kind, narrow, &what)?,
+                wide: curve(points, holding, kind, wide, &what)?,
+                narrow: curve(points, holding, kind, narrow, &what)?,
                 series: format!(
                     "[{{\"name\":\"portfolio\",\"points\":{own}}},{{\"name\":\"holding\",\"points\":{other}}}]"
                 ),
-                beside: beside.iter().filter(|point| point.1.is_finite()).count() > 1,
+                has_holding: holding.iter().filter(|point| point.1.is_finite()).count() > 1,
             })
         })
         .collect()

@@ -1,7 +1,7 @@
-//! Tables of groups, engines, patterns and hyperparameters, every number as text.
+//! Tables of groups, voters, patterns and hyperparameters, with every number as text.
 
 use super::text::{NONE, bps, grouped, number, percent, share, signed_share, words};
-use crate::{EngineRow, Group, PatternEntry, PatternSide, ReportData, SearchRow};
+use crate::{Group, PatternEntry, PatternResult, ReportData, SearchRow, VoterRow};
 
 /// Name, trades, win rate (%), mean net (bps), t, profit factor, profit (currency), cost share (%).
 pub(super) type GroupCells = [String; 8];
@@ -22,7 +22,7 @@ pub(super) fn group_rows(groups: &[Group]) -> Vec<GroupCells> {
     groups.iter().map(row).collect()
 }
 
-/// Breakdowns that have no section of their own.
+/// Breakdowns without a section of their own.
 pub(super) fn other_groups(data: &ReportData) -> Vec<(&str, Vec<GroupCells>)> {
     data.groups
         .iter()
@@ -31,11 +31,11 @@ pub(super) fn other_groups(data: &ReportData) -> Vec<(&str, Vec<GroupCells>)> {
         .collect()
 }
 
-/// Engine, family, hit rate (%), trades, win rate (%), mean net (bps), t.
-pub(super) fn engines(data: &ReportData) -> Vec<[String; 7]> {
-    let cells = |row: &EngineRow| {
+/// Voter, family, hit rate (%), trades, win rate (%), mean net (bps), t.
+pub(super) fn voters(data: &ReportData) -> Vec<[String; 7]> {
+    let cells = |row: &VoterRow| {
         [
-            words(&row.engine),
+            words(&row.voter),
             words(&row.family),
             share(row.hit_rate),
             grouped(row.trades as f64),
@@ -44,37 +44,40 @@ pub(super) fn engines(data: &ReportData) -> Vec<[String; 7]> {
             number(row.t_statistic),
         ]
     };
-    data.engines.iter().map(cells).collect()
+    data.voters.iter().map(cells).collect()
 }
 
-/// The consensus in a sentence.
+/// A sentence on the consensus.
 pub(super) fn consensus(data: &ReportData) -> String {
     let decisions = &data.decisions;
     let share = |count: u64| percent(Some(count as f64 / decisions.bars.max(1) as f64));
     let (buy, sell) = (share(decisions.beyond_buy), share(decisions.beyond_sell));
     let confidence = percent(decisions.confidence.map(|confidence| confidence / 100.0));
     format!(
-        "The score exceeds its threshold to buy in {buy} of the bars, to sell in {sell}; mean confidence there {confidence}."
+        "The consensus score is beyond its threshold to buy in {buy} of the bars, and to sell in {sell}; its mean \
+         confidence there is {confidence}."
     )
 }
 
-/// How much of each cap was used at most, in a sentence.
+/// A sentence on the highest use of each cap.
 pub(super) fn caps(data: &ReportData) -> String {
     let risk = &data.risk;
     format!(
-        "At most {} times the equity in all coins, {} of it in one coin, {} of it lost if every stop were hit.",
+        "Highest use of the caps: {} times the equity in all coins, {} of it in one coin, {} of it at risk if every \
+         stop were hit.",
         number(Some(risk.peak_leverage)),
         percent(Some(risk.peak_coin_share)),
         percent(Some(risk.peak_open_risk))
     )
 }
 
-/// Head, folds moved, gain on validation rows and on test rows (%), rounds trained (times the settings' own).
+/// Head, folds whose parameters changed, gain on validation rows and on test rows (%), rounds trained (multiple of
+/// those with the parameters of the settings).
 pub(super) fn search(data: &ReportData) -> Vec<[String; 5]> {
     let cells = |row: &SearchRow| {
         [
             words(&row.head),
-            format!("{} of {}", row.moved, row.folds),
+            format!("{} of {}", row.changed, row.folds),
             signed_share(Some(row.validation_gain)),
             signed_share(Some(row.test_gain)),
             if row.cost.is_finite() { format!("{:.1}×", row.cost) } else { NONE.into() },
@@ -83,24 +86,29 @@ pub(super) fn search(data: &ReportData) -> Vec<[String; 5]> {
     data.search.iter().map(cells).collect()
 }
 
-/// A learned pattern. Bars, win rate (%) and net return (bps), each with that of all bars in brackets: on the training,
-/// then on the test windows.
+/// A learned pattern.
 pub(super) struct PatternRow<'a> {
     pub entry: &'a PatternEntry,
-    pub parts: [[String; 3]; 2],
+    /// Bars, win rate (%) and net return (bps), the last two with the value of all bars in brackets: on the training,
+    /// then on the test windows.
+    pub windows: [[String; 3]; 2],
     pub q_value: String,
 }
 
 impl<'a> PatternRow<'a> {
     fn of(entry: &'a PatternEntry) -> Self {
-        let part = |side: &PatternSide| {
+        let cells = |result: &PatternResult| {
             [
-                grouped(side.rows as f64),
-                format!("{} ({})", share(side.win_rate), share(side.base_win_rate)),
-                format!("{} ({})", bps(side.mean_net_bps), bps(side.base_net_bps)),
+                grouped(result.rows as f64),
+                format!("{} ({})", share(result.win_rate), share(result.base_win_rate)),
+                format!("{} ({})", bps(result.mean_net_bps), bps(result.base_net_bps)),
             ]
         };
-        Self { entry, parts: [part(&entry.train), part(&entry.test)], q_value: format!("{:.3}", entry.test_q_value) }
+        Self {
+            entry,
+            windows: [cells(&entry.train), cells(&entry.test)],
+            q_value: format!("{:.3}", entry.test_q_value),
+        }
     }
 }
 
@@ -112,7 +120,7 @@ pub(super) fn patterns_note(data: &ReportData) -> String {
     let patterns = &data.patterns;
     let learned = patterns.list.iter().filter(|entry| entry.learned).count();
     format!(
-        "{learned} of {} candidates held on the test windows; {} patterns could have been looked at, and all of them count.",
+        "{learned} of {} candidates were confirmed on the test windows; all {} possible patterns count as tests.",
         patterns.list.iter().filter(|entry| entry.candidate).count(),
         grouped(patterns.tests)
     )

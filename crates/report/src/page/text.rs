@@ -1,36 +1,39 @@
-//! Numbers as people read them; a dash where one is not defined.
+//! Numbers as text; a dash where one is undefined.
 
+use crate::typography::minus;
+
+/// Text of an undefined number.
 pub(super) const NONE: &str = "–";
 
-/// Two digits after the point.
+/// A number with two decimals.
 pub(super) fn number(value: Option<f64>) -> String {
-    told(value, |value| format!("{value:.2}"))
+    formatted(value, |value| format!("{value:.2}"))
 }
 
-/// A share in per cent, without the sign of it: that stands in the heading.
+/// A share in per cent, without the unit, which the heading has.
 pub(super) fn share(value: Option<f64>) -> String {
-    told(value, |value| format!("{:.1}", 100.0 * value))
+    formatted(value, |value| format!("{:.1}", 100.0 * value))
 }
 
 pub(super) fn signed_share(value: Option<f64>) -> String {
-    told(value, |value| format!("{:+.1}", 100.0 * value))
+    formatted(value, |value| format!("{:+.1}", 100.0 * value))
 }
 
-/// A share as text that stands alone.
+/// A share in per cent, with the unit.
 pub(super) fn percent(value: Option<f64>) -> String {
-    told(value, |value| format!("{:.1}%", 100.0 * value))
+    formatted(value, |value| format!("{:.1}%", 100.0 * value))
 }
 
 pub(super) fn signed_percent(value: Option<f64>) -> String {
-    told(value, |value| format!("{:+.1}%", 100.0 * value))
+    formatted(value, |value| format!("{:+.1}%", 100.0 * value))
 }
 
-/// Basis points, without their unit.
+/// Basis points with a sign, without the unit.
 pub(super) fn bps(value: Option<f64>) -> String {
-    told(value, |value| format!("{value:+.1}"))
+    formatted(value, |value| format!("{value:+.1}"))
 }
 
-/// A probability; what is not quite certain does not read as certain.
+/// A probability; one that would round to 1 is shown as `>0.999`.
 pub(super) fn probability(value: Option<f64>) -> String {
     match value.filter(|value| value.is_finite()) {
         None => NONE.into(),
@@ -39,10 +42,10 @@ pub(super) fn probability(value: Option<f64>) -> String {
     }
 }
 
-/// From … to, of the Sharpe ratio.
-pub(super) fn interval(luck: &crate::Luck) -> String {
+/// The interval of a Sharpe ratio, such as `−0.3 to 3.7`; empty if undefined.
+pub(super) fn interval(evidence: &crate::SharpeEvidence) -> String {
     let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
-    match (finite(luck.sharpe_low), finite(luck.sharpe_high)) {
+    match (finite(evidence.sharpe_low), finite(evidence.sharpe_high)) {
         (Some(low), Some(high)) => {
             format!("{} to {}", minus(format!("{low:.1}")), minus(format!("{high:.1}")))
         }
@@ -50,7 +53,7 @@ pub(super) fn interval(luck: &crate::Luck) -> String {
     }
 }
 
-/// A whole number with thin spaces between thousands.
+/// A whole number with thin spaces as thousands separators.
 pub(super) fn grouped(value: f64) -> String {
     if !value.is_finite() {
         return NONE.into();
@@ -66,17 +69,17 @@ pub(super) fn grouped(value: f64) -> String {
     if value < 0.0 && text != "0" { format!("−{text}") } else { text }
 }
 
-/// A count and its share of all.
+/// A count, and its share of the total in brackets.
 pub(super) fn counted(count: f64, all: f64) -> String {
     format!("{} ({})", grouped(count), percent(Some(count / all.max(1.0))))
 }
 
-/// A name of the program's as words.
+/// An identifier as words.
 pub(super) fn words(name: &str) -> String {
     name.replace('_', " ")
 }
 
-/// The class of a value's colour: none for what reads as zero.
+/// The class of a value's colour; empty for a value that is shown as zero.
 pub(super) fn tone(value: Option<f64>) -> &'static str {
     match value {
         Some(value) if value >= 0.0005 => "good",
@@ -85,23 +88,17 @@ pub(super) fn tone(value: Option<f64>) -> &'static str {
     }
 }
 
-/// A true minus sign; none before a zero, which has no sign at all.
-pub(crate) fn minus(text: String) -> String {
-    let zero = !text.contains(|c| ('1'..='9').contains(&c));
-    if zero { text.replace(['-', '+'], "") } else { text.replace('-', "−") }
-}
-
-fn told(value: Option<f64>, as_text: impl Fn(f64) -> String) -> String {
+fn formatted(value: Option<f64>, as_text: impl Fn(f64) -> String) -> String {
     value.filter(|value| value.is_finite()).map_or(NONE.into(), |value| minus(as_text(value)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Luck;
+    use crate::SharpeEvidence;
 
     #[test]
-    fn numbers_are_written_for_people() {
+    fn numbers_are_formatted_for_readers() {
         assert_eq!(grouped(1234567.0), "1\u{202f}234\u{202f}567");
         assert_eq!(
             (grouped(-999.6), grouped(-0.2), grouped(f64::NAN)),
@@ -112,19 +109,22 @@ mod tests {
         assert_eq!(counted(1.0, 0.0), "1 (100.0%)");
         let all = [None, Some(0.98765), Some(0.9999), Some(1.0)].map(probability);
         assert_eq!(all, ["–", "0.988", ">0.999", "1.000"]);
-        let luck = Luck { sharpe_low: Some(-0.04), sharpe_high: Some(2.26), ..Luck::default() };
-        assert_eq!((interval(&luck).as_str(), interval(&Luck::default()).as_str()), ("0.0 to 2.3", ""));
+        let undefined = SharpeEvidence::default();
+        let evidence = SharpeEvidence { sharpe_low: Some(-0.04), sharpe_high: Some(2.26), ..undefined.clone() };
+        assert_eq!((interval(&evidence).as_str(), interval(&undefined).as_str()), ("0.0 to 2.3", ""));
         assert_eq!((percent(Some(-1e-9)), tone(Some(-1e-9)), tone(Some(-0.01))), ("0.0%".into(), "", "bad"));
     }
 
     #[test]
-    fn what_is_no_number_is_a_dash_in_every_unit() {
+    fn values_that_are_not_finite_are_a_dash_in_every_unit() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             for as_text in [number, share, signed_share, percent, signed_percent, bps, probability] {
                 assert_eq!(as_text(Some(value)), "–");
             }
             assert_eq!(tone(Some(f64::NAN)), "");
-            assert_eq!(interval(&Luck { sharpe_low: Some(value), sharpe_high: Some(1.0), ..Luck::default() }), "");
+            let evidence =
+                SharpeEvidence { sharpe_low: Some(value), sharpe_high: Some(1.0), ..SharpeEvidence::default() };
+            assert_eq!(interval(&evidence), "");
         }
     }
 }

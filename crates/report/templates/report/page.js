@@ -1,5 +1,5 @@
 "use strict";
-// The page reads without this: it adds order and filters to the verdicts, and values under the pointer.
+// The page is readable without this script, which adds sorting and filters to the verdicts, and values under the pointer.
 (() => {
   const SHOWN = 25;
 
@@ -8,17 +8,17 @@
   document.querySelectorAll("figure[data-series]").forEach(values);
 
   function verdicts(table) {
-    const part = document.getElementById("verdicts");
-    const tools = part.querySelector(".tools");
+    const section = document.getElementById("verdicts");
+    const tools = section.querySelector(".tools");
     const [verdict, order] = tools.querySelectorAll("select");
     const search = tools.querySelector("input");
     const count = tools.querySelector("output");
-    const more = part.querySelector(".more");
+    const more = section.querySelector(".more");
     const body = table.tBodies[0];
     const rows = [...body.rows];
     const heads = [...table.tHead.rows[0].cells];
-    // Column to order by (-1: as the page was written) and whether from the least up.
-    let column = -1, rising = false, whole = false;
+    // Column to sort by (-1: the order of the page), the direction, and whether all rows are shown.
+    let column = -1, ascending = false, expanded = false;
 
     heads.forEach((head, index) => {
       if (!head.dataset.order) return;
@@ -28,7 +28,7 @@
       head.replaceChildren(button);
       order.add(new Option(`by ${head.textContent.replace(/, %$/, "").toLowerCase()}`, index));
       button.addEventListener("click", () => {
-        rising = column === index ? !rising : head.dataset.order === "text";
+        ascending = column === index ? !ascending : head.dataset.order === "text";
         column = index;
         order.value = index;
         show();
@@ -36,45 +36,45 @@
     });
     order.addEventListener("change", () => {
       column = order.value === "" ? -1 : Number(order.value);
-      rising = column >= 0 && heads[column].dataset.order === "text";
+      ascending = column >= 0 && heads[column].dataset.order === "text";
       show();
     });
-    tools.querySelector(".turn").addEventListener("click", () => { rising = !rising; show(); });
+    tools.querySelector(".turn").addEventListener("click", () => { ascending = !ascending; show(); });
     search.addEventListener("input", show);
     verdict.addEventListener("change", show);
-    more.addEventListener("click", () => { whole = !whole; show(); });
+    more.addEventListener("click", () => { expanded = !expanded; show(); });
     tools.hidden = rows.length < 2;
     show();
 
     function show() {
-      const wanted = search.value.trim().toLowerCase();
+      const query = search.value.trim().toLowerCase();
       let found = 0;
       for (const row of ordered()) {
-        const fits = row.cells[0].dataset.sort.toLowerCase().includes(wanted)
+        const fits = row.cells[0].dataset.sort.toLowerCase().includes(query)
           && (verdict.value === "" || row.dataset.verdict === verdict.value);
         row.classList.toggle("filtered", !fits);
         if (fits) found += 1;
-        row.classList.toggle("folded", fits && !whole && found > SHOWN);
+        row.classList.toggle("folded", fits && !expanded && found > SHOWN);
         body.append(row);
       }
       heads.forEach((head, index) => {
-        if (index === column) head.setAttribute("aria-sort", rising ? "ascending" : "descending");
+        if (index === column) head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
         else head.removeAttribute("aria-sort");
       });
-      const visible = whole ? found : Math.min(found, SHOWN);
-      count.textContent = found === 0 ? "no symbol fits" : `${visible} of ${rows.length} shown`;
+      const visible = expanded ? found : Math.min(found, SHOWN);
+      count.textContent = found === 0 ? "no symbol matches" : `${visible} of ${rows.length} shown`;
       more.hidden = found <= SHOWN;
-      more.textContent = whole ? `Show the first ${SHOWN} alone` : `Show all ${found}`;
+      more.textContent = expanded ? `Show only the first ${SHOWN}` : `Show all ${found}`;
     }
 
     function ordered() {
-      if (column < 0) return rising ? [...rows].reverse() : rows;
+      if (column < 0) return ascending ? [...rows].reverse() : rows;
       const numbers = heads[column].dataset.order === "number";
       const key = row => row.cells[column].dataset.sort;
-      const sign = rising ? 1 : -1;
+      const sign = ascending ? 1 : -1;
       return [...rows].sort((a, b) => {
         const [x, y] = [key(a), key(b)];
-        // What is not defined comes last in both directions.
+        // Undefined values come last in both directions.
         if (x === "" || y === "") return (x === "") - (y === "");
         return sign * (numbers ? x - y : x.localeCompare(y));
       });
@@ -83,7 +83,7 @@
 
   function values(figure) {
     const series = JSON.parse(figure.dataset.series).filter(one => one.points.length > 1);
-    const told = figure.querySelector("output");
+    const readout = figure.querySelector("output");
     const percent = figure.dataset.kind === "drawdown";
     const write = value => (percent ? `${(100 * value).toFixed(1)}%` : value.toFixed(3)).replace("-", "−");
     const times = series[0].points.map(point => point[0]);
@@ -125,18 +125,18 @@
           add(group, "circle", { class: `dot-${n}`, cx: x(own), cy: y(value), r: 4 });
           parts.push(`${one.name} ${write(value)}`);
         });
-        told.textContent = parts.join(" · ");
+        readout.textContent = parts.join(" · ");
       }
 
       function clear() {
         index = -1;
         group.replaceChildren();
-        told.textContent = "";
+        readout.textContent = "";
       }
     }
   }
 
-  // Place of the time nearest to another one; times ascend.
+  // Index of the time nearest to the given one; times are ascending.
   function nearest(times, time) {
     let low = 0, high = times.length - 1;
     while (high - low > 1) {

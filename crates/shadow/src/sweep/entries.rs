@@ -1,27 +1,34 @@
-//! What can happen to the trade of each signal: when each stop and each take would be reached, and what each end is
-//! worth, worked out once for all settings.
+//! The possible ends of the trade of each signal: the bar at which each stop and each take is reached, and the result
+//! of each end. They are computed once for all settings.
 //!
-//! An end is a number of 32 bits, `bar << 3 | code`, the bar counted from the window's first. Codes ascend in the
-//! contract's order of precedence, so that of all ends the least is the one that comes about.
+//! An end is a number of 32 bits, `bar << 3 | code`, with the bar counted from the window's first. Codes ascend in the
+//! order of precedence (docs/contract.md, section 5), so that the least of all possible ends is the one that happens.
 
 use std::ops::Range;
 
 use super::Task;
-use super::tally::parts;
+use super::parts::to_parts;
 use crate::rules::gross_bps;
 use crate::{Bars, ExitReason, Position, Rules, Side};
 
-/// Not entered: a stop or take without a distance.
+/// Not entered, because the stop or the take has no distance.
 pub(super) const REFUSED: u32 = 0;
+/// A signal on the other side, at the open.
 pub(super) const REVERSAL: u32 = 1;
+/// The longest hold, at the open.
 pub(super) const TIME: u32 = 2;
+/// An open at or beyond the stop.
 pub(super) const STOP_AT_OPEN: u32 = 3;
+/// An open at or beyond the take.
 pub(super) const TAKE_AT_OPEN: u32 = 4;
+/// The stop, within the bar.
 pub(super) const STOP_WITHIN: u32 = 5;
+/// The take, within the bar.
 pub(super) const TAKE_WITHIN: u32 = 6;
+/// The close of the window's last bar.
 pub(super) const END_OF_DATA: u32 = 7;
 
-/// Never, or not before another end is sure.
+/// Never, or not before another end.
 const NEVER: u32 = u32::MAX;
 
 pub(super) fn bar_of(end: u32) -> usize {
@@ -46,16 +53,17 @@ const fn end(bar: usize, code: u32) -> u32 {
     (bar as u32) << 3 | code
 }
 
-/// Result of a trade, in [`parts`].
+/// Result of a trade, in units of 1/[`PARTS_PER_BP`](super::PARTS_PER_BP) basis points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Outcome {
     pub net: i32,
     pub gross: i32,
 }
 
-/// The signals of one symbol's window at its lowest threshold, and the ends of their trades that no threshold changes.
+/// The signals of one symbol's window at the lowest threshold, and the ends of their trades that do not depend on the
+/// threshold.
 ///
-/// Rows are `signals + 1` long: the last place stands for "no signal any more", and leads back to itself.
+/// Rows have `signals + 1` entries: the last one stands for "no more signals", and leads back to itself.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     /// Bars of the window.
@@ -64,36 +72,37 @@ pub(super) struct Entries {
     pub bar: Vec<u32>,
     pub side: Vec<Side>,
     strength: Vec<f32>,
-    /// `[stops × row]`, `[takes × row]`.
+    /// Ends at the stop, `[stops × row]`.
     stop: Vec<u32>,
+    /// Ends at the take, `[takes × row]`.
     take: Vec<u32>,
     stop_outcome: Vec<Outcome>,
     take_outcome: Vec<Outcome>,
-    /// `[holds × row]`; the ends themselves are known from the bar.
+    /// `[holds × row]`; the ends themselves follow from the bar of the signal.
     time_outcome: Vec<Outcome>,
     end_outcome: Vec<Outcome>,
     no_outcome: Vec<Outcome>,
     holds: Vec<usize>,
     slippage: Vec<f64>,
-    below: Reaches,
-    above: Reaches,
+    below: Reach,
+    above: Reach,
 }
 
-/// How far prices reach to one side, from bar to bar.
+/// How far prices reach to one side, per bar.
 #[derive(Debug, Default)]
-struct Reaches {
-    /// The farther of open and extreme, as a number that is larger the farther it is.
+struct Reach {
+    /// The farther of open and extreme; larger means farther.
     far: Vec<f64>,
-    /// The first later bar that reaches farther; the window's length where there is none.
+    /// The first later bar that reaches farther; the length of the window if there is none.
     farther: Vec<u32>,
 }
 
-impl Reaches {
+impl Reach {
     /// `sign` is −1 for the side of the lows.
     fn fill(&mut self, sign: f64, open: &[f64], extreme: &[f64]) {
         let bars = open.len();
         self.far.clear();
-        // A price that is no number reaches nothing.
+        // NaN reaches nothing.
         self.far.extend(open.iter().zip(extreme).map(|(open, extreme)| (sign * open).max(sign * extreme)));
         self.far.iter_mut().filter(|far| far.is_nan()).for_each(|far| *far = f64::NEG_INFINITY);
         self.farther.clear();
@@ -108,7 +117,7 @@ impl Reaches {
     }
 }
 
-/// One symbol's bars within a window, and what a fill costs in each.
+/// One symbol's bars within a window, and the slippage of a fill in each.
 struct Market<'a> {
     bars: Bars<'a>,
     count: usize,
@@ -121,7 +130,7 @@ impl Market<'_> {
         let gross_bps = gross_bps(side, self.bars.open[entry], price);
         let slippage_bps = self.slippage[entry] + self.slippage[bar];
         let net_bps = self.rules.net_bps(gross_bps, slippage_bps, bar - entry);
-        Outcome { net: parts(net_bps), gross: parts(gross_bps) }
+        Outcome { net: to_parts(net_bps), gross: to_parts(gross_bps) }
     }
 }
 
@@ -139,7 +148,7 @@ impl<'a> Bars<'a> {
 }
 
 impl Entries {
-    /// Places of a row.
+    /// Entries of a row.
     pub fn row(&self) -> usize {
         self.bar.len() + 1
     }
@@ -168,12 +177,12 @@ impl Entries {
         &self.end_outcome
     }
 
-    /// All 0: what a refused signal is worth.
+    /// The results of refused signals: all 0.
     pub fn no_outcome(&self) -> &[Outcome] {
         &self.no_outcome
     }
 
-    /// Takes up one symbol's window, its signals being those that reach `lowest`.
+    /// Computes the ends of one symbol's window; its signals are the scores that reach `lowest`.
     pub fn fill(&mut self, task: &Task<'_>, symbol: usize, window: Range<usize>, lowest: f32) {
         let at = symbol * task.panel.bars;
         let scores = &task.scores[at + window.start..at + window.end];
@@ -220,7 +229,7 @@ impl Entries {
             outcomes.clear();
             outcomes.resize(levels * row, Outcome::default());
         }
-        // Whatever is reached later, time comes first.
+        // A barrier that is reached later than the longest hold does not matter.
         let longest = grid.max_hold.last().copied().unwrap_or(0);
         for signal in 0..self.bar.len() {
             let (at, side) = (self.bar[signal] as usize, self.side[signal]);
@@ -230,8 +239,8 @@ impl Entries {
                 Side::Short => (&self.above, &self.below),
             };
             let trade = Barrier { market, entry: at + 1, side, atr: atr[at], until, signal, row };
-            trade.reach::<true>(stops, worse, &mut self.stop, &mut self.stop_outcome);
-            trade.reach::<false>(takes, better, &mut self.take, &mut self.take_outcome);
+            trade.record_levels::<true>(stops, worse, &mut self.stop, &mut self.stop_outcome);
+            trade.record_levels::<false>(takes, better, &mut self.take, &mut self.take_outcome);
         }
     }
 
@@ -262,22 +271,28 @@ fn row<T>(rows: &[T], level: usize, length: usize) -> &[T] {
     &rows[level * length..(level + 1) * length]
 }
 
-/// The trade of one signal, as far as its barriers go.
+/// The barriers of one signal's trade.
 struct Barrier<'a> {
     market: &'a Market<'a>,
     entry: usize,
     side: Side,
     atr: f64,
-    /// First bar that no longer counts.
+    /// The first bar that does not matter any more.
     until: usize,
     signal: usize,
     row: usize,
 }
 
 impl Barrier<'_> {
-    /// Notes for each level, ascending, where it is first reached. The next level is not reached before this one, so
-    /// that one walk over the bars that reach farther than all before them serves all levels.
-    fn reach<const STOP: bool>(&self, levels: &[f64], reaches: &Reaches, ends: &mut [u32], outcomes: &mut [Outcome]) {
+    /// Records for each level, in ascending order, where it is first reached. No level is reached before a lower one,
+    /// so that a single pass over the bars that reach farther than all before them suffices for all levels.
+    fn record_levels<const STOP: bool>(
+        &self,
+        levels: &[f64],
+        reach: &Reach,
+        ends: &mut [u32],
+        outcomes: &mut [Outcome],
+    ) {
         let bars = &self.market.bars;
         let (at_open, within) = if STOP { (STOP_AT_OPEN, STOP_WITHIN) } else { (TAKE_AT_OPEN, TAKE_WITHIN) };
         let extreme = if STOP == (self.side == Side::Long) { bars.low } else { bars.high };
@@ -292,29 +307,29 @@ impl Barrier<'_> {
             let position = Position::enter(bars, self.entry - 1, self.side, distance, distance, 0.0);
             let beyond = |price: f64| if STOP { position.beyond_stop(price) } else { position.beyond_take(price) };
             if bar == self.entry {
-                // The open of the entry bar is the entry itself.
+                // The open of the entry bar is the entry price, so only the extreme counts.
                 if beyond(extreme[bar]) {
-                    self.note(place, bar, within, barrier::<STOP>(&position), ends, outcomes);
+                    self.record(place, bar, within, barrier::<STOP>(&position), ends, outcomes);
                     continue;
                 }
                 bar += 1;
             }
             let (open, high) = (bars.open, extreme);
             while bar < self.until && !(beyond(open[bar]) || beyond(high[bar])) {
-                bar = reaches.farther[bar] as usize;
+                bar = reach.farther[bar] as usize;
             }
             if bar >= self.until {
                 return;
             }
             if beyond(open[bar]) {
-                self.note(place, bar, at_open, open[bar], ends, outcomes);
+                self.record(place, bar, at_open, open[bar], ends, outcomes);
             } else {
-                self.note(place, bar, within, barrier::<STOP>(&position), ends, outcomes);
+                self.record(place, bar, within, barrier::<STOP>(&position), ends, outcomes);
             }
         }
     }
 
-    fn note(&self, place: usize, bar: usize, code: u32, price: f64, ends: &mut [u32], outcomes: &mut [Outcome]) {
+    fn record(&self, place: usize, bar: usize, code: u32, price: f64, ends: &mut [u32], outcomes: &mut [Outcome]) {
         ends[place] = end(bar, code);
         outcomes[place] = self.market.outcome(self.side, self.entry, bar, price);
     }
@@ -327,10 +342,10 @@ fn barrier<const STOP: bool>(position: &Position) -> f64 {
 /// The signals that reach one threshold.
 #[derive(Debug, Default)]
 pub(super) struct Active {
-    /// `[holds × row]`: the earliest of reversal, time and end of data.
+    /// The earliest of reversal, time and end of data, `[holds × row]`.
     other: Vec<u32>,
     pub reversal_outcome: Vec<Outcome>,
-    /// For each bar of the window, and one more, the first signal that is not before it.
+    /// For each bar of the window, and one more, the first signal at or after it.
     pub next: Vec<u32>,
     row: usize,
 }
@@ -354,9 +369,9 @@ impl Active {
         self.reversal_outcome.clear();
         self.reversal_outcome.resize(self.row, Outcome::default());
         self.other.clear();
-        // The place after the last signal leads to the place after the last bar, and so back to itself.
+        // The entry after the last signal leads to the bar after the last one, and so back to itself.
         self.other.resize(entries.holds.len() * self.row, end(bars, REFUSED));
-        // The nearest later signal of each side.
+        // Bar of the nearest later signal on each side.
         let (mut long, mut short) = (NEVER, NEVER);
         let mut filled = bars;
         for signal in (0..entries.bar.len()).rev().filter(|&signal| entries.strength[signal] >= threshold) {
@@ -371,15 +386,15 @@ impl Active {
                 Side::Short => (long, &mut short),
             };
             *own = bar;
-            let mut sure = end(bars - 1, END_OF_DATA);
+            let mut earliest = end(bars - 1, END_OF_DATA);
             if opposite != NEVER {
                 let exit = opposite as usize + 1;
-                sure = sure.min(end(exit, REVERSAL));
+                earliest = earliest.min(end(exit, REVERSAL));
                 self.reversal_outcome[signal] = market.outcome(side, entry, exit, market.bars.open[exit]);
             }
             for (level, &hold) in entries.holds.iter().enumerate() {
                 let time = if hold < bars - entry { end(entry + hold, TIME) } else { NEVER };
-                self.other[level * self.row + signal] = sure.min(time);
+                self.other[level * self.row + signal] = earliest.min(time);
             }
         }
         let first = self.next[filled];

@@ -1,41 +1,34 @@
-//! What a setting's trades were worth.
+//! Sums over a setting's trades, and the metrics computed from them.
 
 use super::entries::{Active, Entries, Outcome, REFUSED, bar_of, code_of};
 use super::grid::Levels;
-use super::walk::Made;
-use huracan_base::arith::round_to_i64;
+use super::parts::PARTS_PER_BP;
+use super::walk::Step;
 
-/// Sums over the trades of one setting. All are sums of integers, equal in whatever order they are made; results count
-/// in parts of 2⁻¹⁰ basis points ([`parts`]).
+/// Sums over the trades of one setting.
+///
+/// All are sums of integers, so that their order does not matter. Results are in units of 1/[`PARTS_PER_BP`] basis
+/// points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
+    /// Number of trades.
     pub trades: u64,
-    /// Trades with a net result of at least one part.
+    /// Trades with a net result of at least one unit.
     pub wins: u64,
+    /// Bars held.
     pub hold_bars: u64,
+    /// Net results.
     pub net: i64,
+    /// Gross results.
     pub gross: i64,
     /// Net results above 0.
     pub profit: i64,
-    /// Squares of net results, in parts of 2⁻¹⁰ square basis points, each rounded down.
+    /// Squares of net results, in units of 1/[`PARTS_PER_BP`] square basis points, each rounded down.
     pub net_squares: u64,
 }
 
-/// Parts in a basis point.
-pub const PARTS: f64 = 1024.0;
-/// A single trade counts for at most ±2¹⁸ basis points: 26 times the stake.
-const MOST_PARTS: f64 = 268_435_456.0;
-
-/// A result in parts of 2⁻¹⁰ basis points, the nearest; 0 for a result that is no number.
-pub fn parts(bps: f64) -> i32 {
-    let parts = bps * PARTS;
-    let parts = if parts > MOST_PARTS { MOST_PARTS } else { parts };
-    let parts = if parts < -MOST_PARTS { -MOST_PARTS } else { parts };
-    round_to_i64(parts) as i32
-}
-
 impl Tally {
-    /// Both together.
+    /// The sum of both.
     pub fn plus(&self, other: &Self) -> Self {
         Self {
             trades: self.trades + other.trades,
@@ -61,10 +54,11 @@ impl Tally {
         self.net_squares += (wide * wide) as u64 >> 10;
     }
 
-    /// Adds the trades among `steps`; `day_of_bar` is the window's, `net_of_day` the setting's.
+    /// Adds the trades among `steps`, and their net results to `net_of_day`, the days of the setting. `day_of_bar` is
+    /// the day of each bar of the window.
     pub(super) fn add_all(
         &mut self,
-        steps: impl Iterator<Item = Made>,
+        steps: impl Iterator<Item = Step>,
         entries: &Entries,
         active: &Active,
         levels: Levels,
@@ -73,57 +67,61 @@ impl Tally {
     ) {
         let (stop, take) = (entries.stop_outcome(levels.stop), entries.take_outcome(levels.take));
         let (time, end) = (entries.time_outcome(levels.hold), entries.end_outcome());
-        // By the code of the end.
+        // Indexed by the code of the end.
         let outcomes: [&[Outcome]; 8] =
             [entries.no_outcome(), &active.reversal_outcome, time, stop, take, stop, take, end];
         let mut sum = *self;
         let mut refused = 0;
-        for made in steps {
-            let signal = made.signal as usize;
-            let Outcome { net, gross } = outcomes[code_of(made.end) as usize][signal];
-            let exit = bar_of(made.end);
-            refused += u64::from(code_of(made.end) == REFUSED);
-            // Entered at the open after the signal's bar.
+        for step in steps {
+            let signal = step.signal as usize;
+            let Outcome { net, gross } = outcomes[code_of(step.end) as usize][signal];
+            let exit = bar_of(step.end);
+            refused += u64::from(code_of(step.end) == REFUSED);
+            // The entry is at the open after the signal's bar.
             sum.add(net, gross, exit as u64 - u64::from(entries.bar[signal]) - 1);
             net_of_day[day_of_bar[exit] as usize] += i64::from(net);
         }
-        // A refused signal adds 0 to all other sums: it ends at the open that it was not entered at.
+        // A refused signal adds 0 to all other sums: it ends at the open at which it would have been entered.
         sum.trades -= refused;
         *self = sum;
     }
 }
 
-/// What a user chooses a setting by. NaN where there is nothing to divide by.
+/// Metrics of one setting. NaN where there is nothing to divide by.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judged {
+pub struct SettingMetrics {
+    /// Number of trades.
     pub trades: u64,
+    /// Share of trades with a net result above 0.
     pub win_rate: f64,
-    /// A trade's mean.
+    /// Mean net result of a trade, basis points.
     pub net_bps: f64,
+    /// Mean gross result of a trade, basis points.
     pub gross_bps: f64,
-    /// Fees, spread, slippage and funding of a mean trade.
+    /// Mean fees, spread, slippage and funding of a trade, basis points.
     pub cost_bps: f64,
+    /// Mean bars held.
     pub hold_bars: f64,
-    /// Net results of all trades, added up.
+    /// Sum of the net results of all trades, basis points.
     pub total_net_bps: f64,
-    /// Sample standard deviation of a trade's net result.
+    /// Sample standard deviation of the trades' net results, basis points.
     pub deviation_bps: f64,
     /// Sum of profits / sum of losses; infinite without losses.
     pub profit_factor: f64,
-    /// Mean of the daily sums of net results over its standard error, days without trades included. By the day, since
-    /// the trades of a day move together: counted one by one they would seem to say more than they do.
+    /// Mean of the daily sums of net results over its standard error, days without trades included. Days, because
+    /// trades of one day move together: counted one by one, they would look like more evidence than they are.
     pub t_statistic: f64,
-    /// Largest fall of the running sum of daily results from its highest so far (0 before the first day), basis points.
+    /// Maximum drawdown of the running sum of daily results, which starts at 0, basis points.
     pub worst_fall_bps: f64,
 }
 
-impl Judged {
-    /// `net_of_day` as in [`Surface`](super::Surface).
+impl SettingMetrics {
+    /// The metrics of these sums; `net_of_day` is the setting's row of [`Surface`](super::Surface).
     pub fn new(tally: &Tally, net_of_day: &[i64]) -> Self {
         let trades = tally.trades as f64;
         let (net, gross, profit) = (bps(tally.net), bps(tally.gross), bps(tally.profit));
         let mean = net / trades;
-        let spread = (tally.net_squares as f64 / PARTS - net * mean) / (trades - 1.0);
+        let spread = (tally.net_squares as f64 / PARTS_PER_BP - net * mean) / (trades - 1.0);
         Self {
             trades: tally.trades,
             win_rate: tally.wins as f64 / trades,
@@ -141,7 +139,7 @@ impl Judged {
 }
 
 fn bps(parts: i64) -> f64 {
-    parts as f64 / PARTS
+    parts as f64 / PARTS_PER_BP
 }
 
 fn t_statistic(net_of_day: &[i64]) -> f64 {

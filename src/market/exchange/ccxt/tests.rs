@@ -1,4 +1,4 @@
-//! The adapter against a Binance on loopback that answers as the real one does, and misbehaves when told to.
+//! The adapter against a fake exchange on loopback that responds like the real ones, or fails on request.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use crate::market::select;
 
 const NOW: i64 = 1_764_547_200_000; // 2025-12-01
 
-/// What the exchange does instead of answering.
+/// What the exchange does instead of responding normally.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     TooMany,
@@ -25,7 +25,7 @@ enum Fault {
 
 struct Fake {
     address: String,
-    /// Faults of the coming klines requests, first one first.
+    /// Faults of the next klines requests, in order.
     faults: Arc<Mutex<Vec<Fault>>>,
     requests: Arc<AtomicUsize>,
 }
@@ -45,7 +45,7 @@ impl Fake {
         Self { address, faults, requests }
     }
 
-    fn misbehave(&self, faults: &[Fault]) {
+    fn inject(&self, faults: &[Fault]) {
         *self.faults.lock().unwrap() = faults.to_vec();
     }
 
@@ -98,7 +98,7 @@ fn serve(mut stream: TcpStream, faults: &Mutex<Vec<Fault>>, requests: &AtomicUsi
             return;
         }
         (Some(Fault::Garbage), _) => ("200 OK", r#"[["soon","1","x",{}]]"#.to_owned()),
-        (Some(Fault::Empty), _) => ("200 OK", "this is no JSON".to_owned()),
+        (Some(Fault::Empty), _) => ("200 OK", "this is not JSON".to_owned()),
         (Some(Fault::UnknownSymbol), _) => ("400 Bad Request", r#"{"code":-1121,"msg":"Invalid symbol."}"#.to_owned()),
         (None, "/api/v3/exchangeInfo") => ("200 OK", exchange_info()),
         (None, "/api/v3/ticker/24hr") => ("200 OK", tickers()),
@@ -140,7 +140,7 @@ fn exchange_info() -> String {
             ]
         })
     };
-    // As long a listing as the real one.
+    // A market list as long as the real one.
     let many: Vec<String> = (0..1500).map(|i| format!("C{i}")).collect();
     let more: Vec<(&str, &str, &str)> = many
         .iter()
@@ -165,7 +165,7 @@ fn tickers() -> String {
     serde_json::Value::from(PAIRS.iter().map(ticker).collect::<Vec<_>>()).to_string()
 }
 
-/// Close of the bar that opens at `time`: every bar can be told from every other.
+/// Close of the bar that opens at `time`, which identifies the bar.
 fn close_at(time: i64) -> f64 {
     100.0 + (time / HOUR_MS % 1000) as f64 / 100.0
 }
@@ -177,7 +177,7 @@ fn klines(query: &str) -> String {
     let start = get("startTime").parse::<i64>().unwrap().max(listed);
     let limit: i64 = get("limit").parse().unwrap();
     let first = (start + step - 1).div_euclid(step) * step;
-    // The bar that opens now is in the answer, as on the real exchange: it has not closed.
+    // As on the real exchange, the response includes the bar that opens now and has not closed.
     let bars = (0..limit).map(|i| first + i * step).take_while(|&t| t <= NOW);
     let bar = |t: i64| {
         let close = close_at(t);
@@ -218,7 +218,7 @@ fn kraken_tickers() -> String {
     .to_string()
 }
 
-/// The newest 720 bars and the open one, whatever was asked for.
+/// Always the newest 720 bars and the open one.
 fn kraken_bars(query: &str) -> String {
     let minutes = query.split('&').find_map(|p| p.strip_prefix("interval=")).unwrap();
     let step = minutes.parse::<i64>().unwrap() * 60_000;
@@ -269,13 +269,13 @@ fn coinbase_bars(query: &str) -> String {
     };
     let times = (0..).map(|i| start + i * step).take_while(|&t| t <= end && t <= NOW).filter(|&t| t >= listed);
     let mut bars: Vec<_> = times.map(bar).collect();
-    assert!(bars.len() <= 350, "the exchange refuses so many");
+    assert!(bars.len() <= 350, "the exchange rejects so many bars");
     bars.reverse();
     serde_json::json!({ "candles": bars }).to_string()
 }
 
 #[tokio::test]
-async fn coinbase_pages_by_windows_and_kraken_has_its_newest_bars_alone() {
+async fn coinbase_pages_by_windows_and_kraken_serves_only_its_newest_bars() {
     let fake = Fake::start();
     let from = NOW - 220 * DAY_MS;
     for (name, first) in [("coinbase", NOW - 200 * DAY_MS), ("kraken", NOW - 719 * HOUR_MS)] {
@@ -299,7 +299,7 @@ async fn coinbase_pages_by_windows_and_kraken_has_its_newest_bars_alone() {
 }
 
 #[tokio::test]
-async fn the_listing_has_volumes_spreads_fees_and_ages_and_the_universe_says_why_not() {
+async fn markets_have_volume_spread_fees_and_age_and_excluded_ones_a_reason() {
     let fake = Fake::start();
     let exchange = fake.exchange(|_| ());
     let started = std::time::Instant::now();
@@ -322,7 +322,7 @@ async fn the_listing_has_volumes_spreads_fees_and_ages_and_the_universe_says_why
 }
 
 #[tokio::test]
-async fn candles_come_whole_over_several_pages_without_the_open_bar() {
+async fn candles_are_complete_across_pages_and_leave_out_the_open_bar() {
     let fake = Fake::start();
     let exchange = fake.exchange(|_| ());
     let from = NOW - 100 * DAY_MS;
@@ -336,40 +336,40 @@ async fn candles_come_whole_over_several_pages_without_the_open_bar() {
 }
 
 #[tokio::test]
-async fn a_bad_line_is_tried_again_until_the_answer_is_good() {
+async fn faults_are_retried_until_the_response_is_good() {
     let fake = Fake::start();
     let exchange = fake.exchange(|_| ());
     let from = NOW - 5 * DAY_MS;
     let good = exchange.candles("BTC-USDT", Timeframe::H1, from, NOW).await.unwrap();
     for fault in [Fault::TooMany, Fault::Broken, Fault::Hang, Fault::Cut, Fault::Garbage, Fault::Empty] {
-        fake.misbehave(&[fault]);
+        fake.inject(&[fault]);
         let before = fake.requests.load(Ordering::SeqCst);
         let again = exchange.candles("BTC-USDT", Timeframe::H1, from, NOW).await;
         assert_eq!(again.unwrap_or_else(|error| panic!("{fault:?}: {error}")), good, "{fault:?}");
         assert!(fake.requests.load(Ordering::SeqCst) >= before + 2, "{fault:?}");
     }
-    fake.misbehave(&[Fault::Broken, Fault::Cut, Fault::TooMany, Fault::Empty]);
+    fake.inject(&[Fault::Broken, Fault::Cut, Fault::TooMany, Fault::Empty]);
     assert_eq!(exchange.candles("BTC-USDT", Timeframe::H1, from, NOW).await.unwrap(), good);
 }
 
 #[tokio::test]
-async fn retries_end_with_an_error_that_says_what_where_and_how_often() {
+async fn the_last_retry_ends_with_an_error_that_names_the_call_and_the_number_of_tries() {
     let fake = Fake::start();
     let exchange = fake.exchange(|s| s.market.exchange.retries = 2);
-    fake.misbehave(&[Fault::Broken; 3]);
+    fake.inject(&[Fault::Broken; 3]);
     let error = exchange.candles("BTC-USDT", Timeframe::H1, NOW - DAY_MS, NOW).await.unwrap_err().to_string();
     for part in ["binance", "BTC-USDT", "2025-11-30T00:00:00Z", "after 3 tries", "500"] {
         assert!(error.contains(part), "{part} is missing in: {error}");
     }
-    fake.misbehave(&[Fault::UnknownSymbol; 3]);
+    fake.inject(&[Fault::UnknownSymbol; 3]);
     let error = exchange.candles("BTC-USDT", Timeframe::H1, NOW - DAY_MS, NOW).await.unwrap_err().to_string();
-    assert!(error.contains("after 1 try"), "a wrong symbol is not tried again: {error}");
+    assert!(error.contains("after 1 try"), "a wrong symbol is not retried: {error}");
     let error = exchange.candles("NOPE-USDT", Timeframe::H1, NOW - DAY_MS, NOW).await.unwrap_err().to_string();
     assert!(error.contains("NOPE"), "{error}");
 }
 
 #[tokio::test]
-async fn an_exchange_that_is_not_there_is_an_error_not_a_panic() {
+async fn an_unreachable_exchange_is_an_error_and_not_a_panic() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut settings = settings();
     settings.market.exchange.retries = 1;
@@ -389,14 +389,14 @@ async fn concurrent_downloads_stay_within_one_rate_limit() {
     let all: Vec<_> = futures::stream::iter(0..4).map(one).buffer_unordered(4).collect().await;
     assert!(all.iter().all(Result::is_ok));
     let requests = fake.requests.load(Ordering::SeqCst) - before;
-    // In the library's table a page weighs 0.4 of 50 ms; each of the four engines may send one without waiting.
+    // In the library's table a page weighs 0.4 of 50 ms; each of the four clients may send one without waiting.
     assert_eq!(requests, 40);
     let least = Duration::from_millis(20 * (40 - 8));
     assert!(started.elapsed() >= least, "{requests} requests in {:?}, less than {least:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn coinbase_and_kraken_are_there_and_say_so_when_the_line_is_not() {
+async fn coinbase_and_kraken_report_a_failed_connection() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for name in ["coinbase", "kraken"] {
         let mut settings = settings();

@@ -1,6 +1,6 @@
-//! Which coins the simulated market lists, when, and how they behave.
+//! The coins of the simulated market: when they are listed and how they behave.
 
-use super::path::EPOCH_MS;
+use super::EPOCH_MS;
 use crate::arith::{draw, exp, ln, uniform};
 use crate::bars::DAY_MS;
 
@@ -14,7 +14,7 @@ const TICKERS: &[&str] = &[
 const YOUNG_EVERY_DAYS: i64 = 20;
 const DELISTED_AFTER_DAYS: i64 = 60;
 
-/// One made-up coin.
+/// One invented coin.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Coin {
     pub ticker: String,
@@ -28,21 +28,21 @@ pub(super) struct Coin {
     pub beta: f64,
     /// Standard deviation of the coin's own hourly return.
     pub sigma: f64,
-    /// Usual value traded in a day, quote currency.
+    /// Typical value traded per day, quote currency.
     pub daily_value: f64,
     pub spread_bps: f64,
 }
 
-/// What becomes of the coin in a slot.
+/// How long the coin in a slot is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
-    /// Listed for good, in the market's first weeks.
+    /// Listed in the market's first weeks, and never delisted.
     Steady,
-    /// As steady, but hardly traded.
+    /// Like `Steady`, but with little volume.
     Thin,
-    /// Replaced by a new listing every few weeks: whenever one looks, the coin is young.
+    /// Replaced by a new listing every few weeks, so the slot always holds a young coin.
     Young,
-    /// Dropped after two months: whenever one looks, the last one is gone.
+    /// Delisted after two months, so the slot always holds a delisted coin.
     Delisted,
 }
 
@@ -56,7 +56,7 @@ fn life(slot: usize) -> Life {
 }
 
 impl Coin {
-    /// The coin that slot `slot` shows at `now_ms`, if it has one yet.
+    /// The coin in slot `slot` at `now_ms`, if there is one yet.
     pub fn at(seed: u64, slot: usize, now_ms: i64) -> Option<Self> {
         let age_days = (now_ms - EPOCH_MS).div_euclid(DAY_MS);
         let generation = match life(slot) {
@@ -68,7 +68,7 @@ impl Coin {
         (coin.listed_ms <= now_ms).then_some(coin)
     }
 
-    /// The coin of that symbol, whenever it is or was listed.
+    /// The coin with this symbol, at whatever time it is or was listed.
     pub fn named(seed: u64, slots: usize, symbol: &str) -> Option<Self> {
         let (ticker, quote) = symbol.split_once('-')?;
         let name = ticker.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -77,7 +77,7 @@ impl Coin {
             "" => 0,
             number => number.parse::<u64>().ok()?.checked_sub(1)?,
         };
-        // Two hundred years of listings: enough, and no overflow of the calendar.
+        // Two hundred years of listings are enough, and stay within the calendar.
         if quote != QUOTE || generation > 4000 {
             return None;
         }
@@ -108,7 +108,7 @@ impl Coin {
             (_, 0) => 2e9,
             (_, 1) => 1.1e9,
             (Life::Thin, _) => between(2, 1.5e5, 4e5),
-            // Turnover falls off geometrically with rank, as on real exchanges, but stays above the usual filter.
+            // Turnover falls geometrically with rank, as on real exchanges, but stays above the default filter.
             _ => 6e6 + 4e8 * exp(-0.12 * slot as f64) * between(2, 0.5, 1.5),
         };
         Self {
@@ -132,12 +132,12 @@ impl Coin {
     }
 }
 
-/// The slot's name: no two slots share one, and none ends in a digit.
+/// The slot's name. Names are unique, and none ends in a digit.
 fn slot_name(slot: usize) -> String {
     if let Some(name) = TICKERS.get(slot) {
         return (*name).to_owned();
     }
-    // Three consonant-vowel pairs name 75³ slots: more coins than the settings allow.
+    // Three consonant-vowel pairs name 75³ slots, more than the settings allow.
     const CONSONANTS: &[u8; 15] = b"BDFGKLMNPRSTVWZ";
     const VOWELS: &[u8; 5] = b"AEIOU";
     let mut rest = slot - TICKERS.len();
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_coin_is_found_again_by_its_symbol() {
+    fn every_coin_is_found_by_its_symbol() {
         let now = EPOCH_MS + 1000 * DAY_MS;
         let mut names = std::collections::HashSet::new();
         for slot in 0..300 {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn at_any_time_some_coins_are_too_young_and_some_are_gone() {
+    fn at_any_time_some_coins_are_young_and_some_are_delisted() {
         for days in [130, 400, 1401] {
             let now = EPOCH_MS + days * DAY_MS;
             let coins: Vec<Coin> = (0..30).filter_map(|slot| Coin::at(7, slot, now)).collect();

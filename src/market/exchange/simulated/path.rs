@@ -1,29 +1,32 @@
-//! How simulated prices move.
+//! The price model of the simulated market.
 //!
-//! A coin's log return in a bar is β·factor + own noise + the planted edge. Factor and noise are normal draws whose
-//! scale is the product of a mean-reverting log volatility, a regime's multiplier (the factor's alone) and a
-//! heavy-tailed mixture. Each bar is drawn in sub-steps; its high and low are those that prices reach on their way
-//! between them, so that a stop at a price is filled where the price has been: with the extremes of the sub-steps alone,
-//! every stop would be filled short of where prices leapt, and trades without any skill would earn some 5 bps each.
-//! Every timeframe has a path of its own.
+//! A coin's log return in a bar is β·factor + its own noise + the planted edge. Factor and noise are normal draws.
+//! Their scale is the product of a mean-reverting log volatility, a regime's multiplier (factor only) and a
+//! heavy-tailed mixture.
+//!
+//! Each bar is drawn in sub-steps. Its high and low are the extremes that the price reaches between the sub-steps
+//! too, so that a stop is filled at a price that was traded. With only the extremes of the sub-steps, every stop
+//! would be filled short of the price's jump, and random trades would earn about 5 bps each.
+//!
+//! Every timeframe has its own path.
 
+use super::EPOCH_MS;
 use super::coins::Coin;
 use crate::arith::{draw, exp, ln, uniform};
 use crate::bars::{Candles, DAY_MS, HOUR_MS, Timeframe};
 
-/// 2023-01-01 UTC: the market's first bar.
-pub(super) const EPOCH_MS: i64 = 1_672_531_200_000;
-/// Sub-steps of a bar.
+/// Sub-steps per bar.
 const STEPS: usize = 4;
-/// Standard deviation of the factor's hourly return in a plain regime.
+/// Standard deviation of the factor's hourly return in a regime with multiplier 1.
 const FACTOR_SIGMA: f64 = 0.0045;
+/// Stream of random draws for the factor.
 const FACTOR_STREAM: u64 = 1;
-/// Turns a coin's stream into that of its extremes: they were added without changing any other draw.
+/// Changes a coin's stream to that of its extremes, which were added without changing any other draw.
 const BETWEEN: u64 = 1 << 40;
-/// Prices stay where f64 and a reader can follow them.
+/// Least and greatest price, within the range that f64 and readers handle well.
 const PRICES: (f64, f64) = (1e-9, 1e9);
 
-/// Drift a day, volatility multiplier, and mean length in hours.
+/// Drift per day, volatility multiplier, and mean length in hours.
 struct Regime {
     drift: f64,
     volatility: f64,
@@ -37,11 +40,12 @@ const REGIMES: [Regime; 4] = [
     Regime { drift: 0.0, volatility: 0.7, hours: 300.0 },
     Regime { drift: -0.02, volatility: 2.5, hours: 36.0 },
 ];
-/// Chance of each next regime when one ends (rows: from).
+/// Probability of each next regime when one ends; one row per ending regime.
 const NEXT: [[f64; 4]; 4] =
     [[0.0, 0.35, 0.55, 0.10], [0.25, 0.0, 0.50, 0.25], [0.50, 0.42, 0.0, 0.08], [0.25, 0.25, 0.50, 0.0]];
 
-/// The draws of one bar: numbered by the bar, so that how many one bar needs does not shift another's.
+/// The draws of one bar. They are numbered by bar, so the number of draws that one bar needs does not shift another
+/// bar's.
 struct Draws {
     seed: u64,
     stream: u64,
@@ -59,8 +63,8 @@ impl Draws {
         uniform(draw(self.seed, self.stream, self.next))
     }
 
-    /// A standard normal deviate by Marsaglia's polar method: it needs a logarithm and a root alone, which are the
-    /// same bits everywhere.
+    /// A standard normal deviate by Marsaglia's polar method. It needs only a logarithm and a square root, which give
+    /// the same bits everywhere.
     fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
@@ -76,7 +80,7 @@ impl Draws {
         }
     }
 
-    /// Scale of a bar's noise: mostly calm, seldom wild, mean square 1. This gives returns their fat tails.
+    /// Scale of a bar's noise: usually small, rarely large, mean square 1. This gives returns their fat tails.
     fn tail(&mut self) -> f64 {
         match self.uniform() {
             u if u < 0.90 => 0.849,
@@ -91,12 +95,12 @@ struct LogVolatility {
     x: f64,
     keep: f64,
     noise: f64,
-    /// The long-run variance of x, taken off so that eˣ has mean square 1.
+    /// The long-run variance of x, subtracted so that eˣ has mean square 1.
     variance: f64,
 }
 
 impl LogVolatility {
-    /// For bars of `hours`; φ decays over `memory_hours`, and x has standard deviation `deviation` in the long run.
+    /// For bars of `hours`: φ decays over `memory_hours`, and x has long-run standard deviation `deviation`.
     fn new(hours: f64, memory_hours: f64, deviation: f64) -> Self {
         let keep = exp(-hours / memory_hours);
         Self { x: 0.0, keep, noise: deviation * (1.0 - keep * keep).sqrt(), variance: deviation * deviation }
@@ -113,7 +117,7 @@ impl LogVolatility {
 pub(super) struct Factor {
     /// Log returns of the sub-steps.
     steps: Vec<[f64; STEPS]>,
-    /// The factor's volatility in each bar, about 1 in the long run: busy markets trade more.
+    /// The factor's volatility in each bar, about 1 in the long run. Volume grows with it.
     scale: Vec<f64>,
     /// Variance of each sub-step of a bar.
     variance: Vec<f64>,
@@ -158,7 +162,7 @@ fn next_regime(regime: usize, hours: f64, leave: f64, choice: f64) -> usize {
     found.unwrap_or(regime)
 }
 
-/// The seeded market's own numbers.
+/// Parameters of the market.
 #[derive(Clone, Copy)]
 pub(super) struct World {
     pub seed: u64,
@@ -166,7 +170,8 @@ pub(super) struct World {
     pub timeframe: Timeframe,
 }
 
-/// The bars of `coin` in `[from_ms, to_ms)`. All bars since the listing are drawn, and those asked for are kept.
+/// The bars of `coin` in `[from_ms, to_ms)`. All bars since the listing are drawn, but only the requested ones are
+/// returned.
 pub(super) fn candles(world: World, coin: &Coin, factor: &Factor, from_ms: i64, to_ms: i64) -> Candles {
     let step_ms = world.timeframe.ms();
     let hours = step_ms as f64 / HOUR_MS as f64;
@@ -215,14 +220,15 @@ pub(super) fn candles(world: World, coin: &Coin, factor: &Factor, from_ms: i64, 
     out
 }
 
-/// Highest and lowest point, above and below the start, of a Brownian path that ends at `step` after `variance`: each
-/// drawn by its exact law, P(max > m) = exp(−2m(m − step)/variance).
+/// Highest and lowest point, relative to the start, of a Brownian path that ends at `step` after `variance`. Each is
+/// drawn from its exact distribution, P(max > m) = exp(−2m(m − step)/variance), from the uniform draws `high` and
+/// `low`.
 fn extremes(step: f64, variance: f64, high: f64, low: f64) -> [f64; 2] {
     let reach = |uniform: f64| (step * step - 2.0 * variance * ln(1.0 - uniform)).sqrt();
     [(step + reach(high)) / 2.0, (step - reach(low)) / 2.0]
 }
 
-/// Turnover over the day: most at 15:00 UTC, least twelve hours away; less on weekends.
+/// Turnover by time of day: greatest at 15:00 UTC, least twelve hours later; lower on weekends.
 fn season(time_ms: i64, step_ms: i64) -> f64 {
     let days = time_ms.div_euclid(DAY_MS);
     let weekend = if matches!((days + 3).rem_euclid(7), 5 | 6) { 0.7 } else { 1.1 };
@@ -234,7 +240,7 @@ fn season(time_ms: i64, step_ms: i64) -> f64 {
     weekend * (1.45 - 0.075 * away.min(24.0 - away))
 }
 
-/// What the planted edge looks at: the last returns, and whether volatility rises. Both can be seen in the candles.
+/// Inputs of the planted edge: the last returns, and whether volatility is rising. Both are visible in the candles.
 #[derive(Default)]
 struct Memory {
     /// Returns of the last three bars in units of their usual size, newest first.
@@ -251,7 +257,7 @@ impl Memory {
         self.slow += (square - self.slow) / 100.0;
     }
 
-    /// From −1 to 1: the last move goes on while volatility is above its average, and is taken back while below.
+    /// From −1 to 1: the last move continues while volatility is above its average, and reverses while it is below.
     fn signal(&self) -> f64 {
         let last_move = (self.last.iter().sum::<f64>() / 1.75).clamp(-1.0, 1.0);
         if self.fast > self.slow { last_move } else { -last_move }

@@ -1,4 +1,4 @@
-use super::path::EPOCH_MS;
+use super::EPOCH_MS;
 use super::*;
 use crate::bars::HOUR_MS;
 
@@ -27,14 +27,14 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
     cov / (va * vb).sqrt()
 }
 
-/// Symbols that have been traded for long.
+/// Symbols that have traded for a long time.
 fn steady(market: &Simulated) -> Vec<String> {
     let old = |m: &MarketInfo| m.active && m.listed_ms.is_some_and(|t| t < NOW - 600 * DAY_MS);
     market.markets().into_iter().filter(old).map(|m| m.symbol).collect()
 }
 
 #[test]
-fn bars_are_the_same_whatever_range_is_asked_in_whatever_order_and_whatever_now() {
+fn bars_do_not_depend_on_the_requested_range_the_order_of_requests_or_the_present() {
     let (one, other) = (market(0.5, 7), market(0.5, 7));
     let mut settings = Settings::defaults();
     settings.market.simulated.edge = 0.5;
@@ -45,7 +45,7 @@ fn bars_are_the_same_whatever_range_is_asked_in_whatever_order_and_whatever_now(
         assert_eq!(whole.len(), 90 * 24);
         let middle = hourly(&other, symbol, from + 30 * DAY_MS, from + 31 * DAY_MS);
         assert_eq!(middle, whole.slice(720..744), "{symbol}");
-        // Older than what is kept in memory.
+        // Older than the cache.
         let old = hourly(&one, symbol, NOW - 550 * DAY_MS, NOW);
         assert_eq!(old.slice(old.len() - whole.len()..old.len()), whole);
         assert_eq!(hourly(&earlier, symbol, from, NOW), whole.slice(0..50 * 24));
@@ -66,7 +66,8 @@ fn every_timeframe_gives_valid_candles() {
     }
 }
 
-/// Mean over coins of the correlation of the last move, turned by the volatility's trend, with the next return.
+/// Mean over coins of the correlation between the last move, its sign flipped while volatility falls, and the next
+/// return.
 fn predictability(market: &Simulated) -> f64 {
     let symbols = steady(market);
     let of_one = |symbol: &String| {
@@ -86,7 +87,7 @@ fn predictability(market: &Simulated) -> f64 {
 }
 
 #[test]
-fn without_an_edge_the_past_says_nothing_and_with_one_it_does() {
+fn returns_are_predictable_only_with_an_edge() {
     let (none, some) = (predictability(&market(0.0, 7)), predictability(&market(1.0, 7)));
     assert!(none.abs() < 0.02, "{none}");
     assert!(some > 0.15, "{some}");
@@ -94,13 +95,13 @@ fn without_an_edge_the_past_says_nothing_and_with_one_it_does() {
     for symbol in steady(&plain) {
         let r = returns(&hourly(&plain, &symbol, NOW - 400 * DAY_MS, NOW));
         let lag_one = correlation(&r[1..], &r[..r.len() - 1]);
-        // Fat tails and volatility clusters widen the usual 1/√n; five of those is far outside noise.
+        // Fat tails and volatility clusters widen the usual 1/√n; five times that is far outside the noise.
         assert!(lag_one.abs() < 5.0 / (r.len() as f64).sqrt(), "{symbol}: {lag_one}");
     }
 }
 
 #[test]
-fn the_market_has_the_marks_of_a_real_one() {
+fn the_market_has_the_stylised_facts_of_a_real_one() {
     let market = market(0.0, 7);
     let btc = returns(&hourly(&market, "BTC-USDT", NOW - 400 * DAY_MS, NOW));
     let candles = hourly(&market, "NOVA-USDT", NOW - 400 * DAY_MS, NOW);
@@ -123,7 +124,7 @@ fn the_market_has_the_marks_of_a_real_one() {
 }
 
 #[test]
-fn the_listing_has_young_thin_and_delisted_coins_and_delisted_ones_end() {
+fn the_listing_has_young_thin_and_delisted_coins_and_delisted_ones_stop_trading() {
     let market = market(0.0, 7);
     let markets = market.markets();
     assert_eq!(markets.len(), 30);
@@ -141,7 +142,7 @@ fn the_listing_has_young_thin_and_delisted_coins_and_delisted_ones_end() {
 }
 
 #[test]
-fn trades_without_skill_earn_nothing_before_costs() {
+fn random_trades_earn_nothing_before_costs() {
     use crate::shadow::{Rules, Signals, simulate};
     let mut settings = Settings::defaults();
     settings.market.simulated.symbols = 24;
@@ -156,7 +157,7 @@ fn trades_without_skill_earn_nothing_before_costs() {
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, Timeframe::H1);
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
     for (cell, side) in signals.side.iter_mut().enumerate() {
-        // As many long as short, so that the market's own drift cancels.
+        // As many long as short trades, so that the market's drift cancels.
         *side = match crate::arith::draw(3, 4, cell as u64) % 40 {
             0 => 1,
             1 => -1,

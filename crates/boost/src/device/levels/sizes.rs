@@ -1,36 +1,43 @@
-//! What a large job takes on the device besides what every job takes.
+//! The memory that a large job takes on the device.
 
 use super::Grain;
 use crate::Task;
 use crate::device::arguments::leaf_capacity;
 use crate::device::layout::{
-    Found, GROUP_BINS, JobArgs, LANES, LevelArgs, LevelPart, MARK_WORDS, MOST_CUTS, Outcome, Split, State, Tile,
+    Found, GROUP_BINS, JobArgs, LANES, LevelArgs, LevelPart, MARK_WORDS, MAX_CUTS, Outcome, Split, State, Tile,
     TreeLeaf, TreeNode, TreeSize,
 };
 
-/// Numbers of things; also their sums over many jobs.
+/// Lengths of buffers for one job, or their sums over many jobs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sizes {
-    /// Histograms of a level.
+    /// Histograms per level.
     pub slots: usize,
+    /// Best splits of a level: one per node, and one per group of every histogram.
     pub found: usize,
+    /// Nodes of a level that are split.
     pub splits: usize,
-    /// Words of all histograms, those of parents included.
+    /// Words of all histograms, including those of the parents.
     pub words: usize,
+    /// Tiles of training rows.
     pub train_tiles: usize,
+    /// Tiles of validation rows.
     pub valid_tiles: usize,
-    /// Most entries of the lists of work.
+    /// Most tiles of rows whose histograms are built.
     pub builds: usize,
+    /// Most searches for a best split.
     pub searches: usize,
+    /// Most tiles of rows that are divided.
     pub split_tiles: usize,
 }
 
 impl Sizes {
+    /// The lengths for one task.
     pub fn of(task: &Task<'_>, features: usize, Grain { tile, few }: Grain) -> Self {
         let Task { job, params } = task;
         let (rows, tile) = (job.train.len(), tile as usize);
         let (capacity, groups) = (leaf_capacity(task), features.div_ceil(LANES));
-        // Two siblings have histograms where one of them has more than a few rows and may be divided in turn.
+        // Two siblings have histograms if one of them has more than `few` rows and may be split in turn.
         let pairs = if params.max_depth < 2 { 0 } else { 1_usize << (params.max_depth - 2).min(20) };
         let slots = (2 * pairs.min(rows / (few as usize + 1))).max(1);
         Self {
@@ -40,14 +47,14 @@ impl Sizes {
             words: 2 * slots * groups * GROUP_BINS * LANES,
             train_tiles: rows.div_ceil(tile),
             valid_tiles: job.valid.len().div_ceil(tile),
-            // Each of disjoint ranges has one tile that is not full.
+            // Each of the disjoint ranges of rows has at most one tile that is not full.
             builds: rows / tile + slots,
             searches: capacity + slots * groups,
             split_tiles: rows / tile + capacity,
         }
     }
 
-    /// Puts a job's beside those of others.
+    /// Adds the lengths of another job.
     pub fn add(&mut self, other: &Self) {
         self.slots += other.slots;
         self.found += other.found;
@@ -60,13 +67,13 @@ impl Sizes {
         self.split_tiles += other.split_tiles;
     }
 
-    /// Bytes of a task with these sizes: with its rows, its labels, and all rounds of trees.
+    /// Bytes of a task with these lengths, including its rows, its labels, and the trees of all rounds.
     pub fn bytes(&self, task: &Task<'_>, features: usize) -> u64 {
         let Task { job, params } = task;
         let of = |count: usize, bytes: usize| count as u64 * bytes as u64;
         let (train, valid, capacity) = (job.train.len(), job.valid.len(), leaf_capacity(task));
-        let codes = of(train + valid, features.next_multiple_of(LANES)) + of(features, MOST_CUTS * 4 + 16);
-        // A label and a weight a row; 3 and 2 numbers, 4 words.
+        let codes = of(train + valid, features.next_multiple_of(LANES)) + of(features, MAX_CUTS * 4 + 16);
+        // A label and a weight per row; 3 numbers and 4 words per training row, 2 numbers per validation row.
         let rows = of(train, 4 + 8 + 24 + 16) + of(valid, 4 + 8 + 16);
         let level = of(2 * capacity, size_of::<LevelPart>())
             + of(self.found, size_of::<Found>())

@@ -1,8 +1,8 @@
-//! Exponential and Wilder's averages, and what is made of them.
+//! Exponential and Wilder's averages, and the indicators computed from them.
 
 use huracan_features::indicators as of;
 
-/// Exponential average of the entries from `first` on: the mean of the first `n`, then each entry's weight is
+/// Exponential average of the entries from `first` on: the mean of the first `n`, then each new entry has weight
 /// 2/(n + 1). TA-Lib: EMA. First value at bar first + n − 1.
 pub fn ema(x: &[f64], n: usize, first: usize) -> Vec<f64> {
     let mut out = vec![f64::NAN; x.len()];
@@ -18,7 +18,7 @@ pub fn ema(x: &[f64], n: usize, first: usize) -> Vec<f64> {
     out
 }
 
-/// Line and signal of MACD; both averages of the line start at bar `slow` − 1. TA-Lib: MACD.
+/// Line and signal of MACD. Both averages of the line start at bar `slow` − 1. TA-Lib: MACD.
 pub fn macd(close: &[f64], fast: usize, slow: usize, signal: usize) -> [Vec<f64>; 2] {
     let (mut line, late) = (ema(close, fast, slow - fast), ema(close, slow, 0));
     line.iter_mut().zip(&late).for_each(|(fast, slow)| *fast -= slow);
@@ -35,7 +35,7 @@ pub fn true_range(high: &[f64], low: &[f64], close: &[f64]) -> Vec<f64> {
     out
 }
 
-/// Wilder's average of all entries but the first: the mean of `n` of them, then each entry's weight is 1/n. Of the
+/// Wilder's average of all entries but the first: the mean of `n` of them, then each new entry has weight 1/n. Of the
 /// true range, this is TA-Lib's ATR. First value at bar n.
 pub fn wilder(x: &[f64], n: usize) -> Vec<f64> {
     let mut out = vec![f64::NAN; x.len()];
@@ -51,7 +51,7 @@ pub fn wilder(x: &[f64], n: usize) -> Vec<f64> {
     out
 }
 
-/// Relative-strength index; 50 where nothing ever moved. TA-Lib: RSI. First value at bar n.
+/// Relative-strength index; 50 where the price never moved. TA-Lib: RSI. First value at bar n.
 pub fn rsi(close: &[f64], n: usize) -> Vec<f64> {
     let changes = |change: fn([f64; 2]) -> f64| -> Vec<f64> {
         let mut out = vec![f64::NAN; close.len()];
@@ -76,7 +76,7 @@ pub struct Directional {
     pub adx: Vec<f64>,
 }
 
-/// The directional indices of `n` bars and their average strength; a bar without range or movement leaves ADX as it is.
+/// The directional indices of `n` bars and ADX. A bar without range or movement leaves ADX unchanged.
 pub fn directional(high: &[f64], low: &[f64], true_range: &[f64], n: usize) -> Directional {
     let bars = true_range.len();
     let [mut plus_di, mut minus_di, mut adx] = [(); 3].map(|()| vec![f64::NAN; bars]);
@@ -96,8 +96,8 @@ pub fn directional(high: &[f64], low: &[f64], true_range: &[f64], n: usize) -> D
             continue;
         }
         let [plus, minus, range] = sums;
-        plus_di[t] = if range > 0.0 { 100.0 * (plus / range) } else { 0.0 };
-        minus_di[t] = if range > 0.0 { 100.0 * (minus / range) } else { 0.0 };
+        plus_di[t] = if range > 0.0 { of::PERCENT * (plus / range) } else { 0.0 };
+        minus_di[t] = if range > 0.0 { of::PERCENT * (minus / range) } else { 0.0 };
         let dx = of::directional(sums);
         if t < 2 * n {
             average += if dx.is_nan() { 0.0 } else { dx };

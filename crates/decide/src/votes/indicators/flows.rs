@@ -1,11 +1,14 @@
-//! Volume, on the side that the price took.
+//! Volume, by the direction of the price.
 
 use super::windows::{self, sum};
 use huracan_features::indicators as of;
 
+/// Share of a typical price up to which a distance between typical prices is rounding error.
+pub const TYPICAL_ROUNDING: f64 = 1e-14;
+
 /// Mean of high, low and close. TA-Lib: TYPPRICE.
 pub fn typical_price(high: &[f64], low: &[f64], close: &[f64]) -> Vec<f64> {
-    (0..close.len()).map(|t| (high[t] + low[t] + close[t]) * (1.0 / 3.0)).collect()
+    (0..close.len()).map(|t| (high[t] + low[t] + close[t]) * of::SHARE_3).collect()
 }
 
 /// Money that flowed in and out over `n` bars: typical price times volume, by the direction of the typical price.
@@ -15,7 +18,7 @@ pub fn money_flows(high: &[f64], low: &[f64], close: &[f64], volume: &[f64], n: 
     let [mut into, mut out_of] = [(); 2].map(|()| vec![f64::NAN; close.len()]);
     for t in 1..close.len() {
         let change = typical[t] - typical[t - 1];
-        let still = change.abs() <= 1e-14 * (typical[t] + typical[t - 1]);
+        let still = change.abs() <= TYPICAL_ROUNDING * (typical[t] + typical[t - 1]);
         let flow = if still { 0.0 } else { typical[t] * volume[t] };
         into[t] = if change < 0.0 { 0.0 } else { flow };
         out_of[t] = if change < 0.0 { flow } else { 0.0 };
@@ -23,10 +26,10 @@ pub fn money_flows(high: &[f64], low: &[f64], close: &[f64], volume: &[f64], n: 
     [sum(&into, n), sum(&out_of, n)]
 }
 
-/// Share of the money flow that flowed in, in percent; 0 where there is none. TA-Lib: MFI.
+/// Share of the money flow that flowed in, per cent; 0 where there is none. TA-Lib: MFI.
 #[inline(always)]
 pub fn money_flow_index(into: f64, out_of: f64) -> f64 {
-    let index = 100.0 * (into / (into + out_of));
+    let index = of::PERCENT * (into / (into + out_of));
     if into + out_of == 0.0 { 0.0 } else { index }
 }
 
@@ -41,8 +44,8 @@ pub fn on_balance_volume(close: &[f64], volume: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// Volume by the place of the close in its bar: all of it at the high, minus all of it at the low; 0 without a range.
-/// TA-Lib: what AD adds up.
+/// Volume weighted by the position of the close in its bar: from +volume at the high to −volume at the low; 0 without a
+/// range. TA-Lib: the summands of AD.
 pub fn accumulation(high: &[f64], low: &[f64], close: &[f64], volume: &[f64]) -> Vec<f64> {
     (0..close.len())
         .map(|t| {
@@ -80,7 +83,7 @@ mod tests {
     const CLOSE: [f64; 4] = [9.0, 11.0, 12.0, 15.0];
 
     #[test]
-    fn vwap_and_chaikin_money_flow_are_those_worked_out_by_hand() {
+    fn vwap_and_chaikin_money_flow_equal_those_computed_by_hand() {
         let volume = [2.0, 1.0, 5.0, 4.0];
         // Typical prices 10, 11, 12, 14: (20 + 11)/3, (11 + 60)/6, (60 + 56)/9.
         let got = vwap(&HIGH, &LOW, &CLOSE, &volume, 2);

@@ -1,12 +1,16 @@
-//! Sums, extremes and lines over the last n bars.
+//! Sums, extremes and least-squares lines over the last n bars.
 
 use std::array::from_fn;
 
-/// Windows worked on side by side: bars do not wait for each other.
+/// Windows computed side by side, because the sum of a single one waits for its last addition.
 const LANES: usize = 8;
 
-/// Folds the last `n` entries of every bar, the oldest first. `step` gets what has been folded, the entries of the
-/// inputs, the entry of `at` at the window's own bar, and how many bars ago the entries are. NaN for n − 1 bars.
+/// Numerator of 1/Σ(k − (n − 1)/2)² = 12/(n(n² − 1)), k from 0 to n − 1. Twin of `LINE_SCALE` in `kernels/votes.cu`.
+pub const LINE_SCALE: f64 = 12.0;
+
+/// Folds the last `n` entries of every bar, the oldest first. `step` gets the folded value, the entries of the inputs,
+/// the entry of `at` at the window's last bar, and the number of bars between the entries and that bar. NaN for n − 1
+/// bars.
 #[inline(always)]
 pub fn fold<const K: usize>(
     inputs: [&[f64]; K],
@@ -69,12 +73,12 @@ pub fn lowest(x: &[f64], n: usize) -> Vec<f64> {
     fold([x], x, n, f64::INFINITY, |low, [x], _, _| if x < low { x } else { low })
 }
 
-/// Slope of the least-squares line through the last `n` entries, a bar. TA-Lib: LINEARREG_SLOPE.
+/// Slope per bar of the least-squares line through the last `n` entries. TA-Lib: LINEARREG_SLOPE.
 pub fn linear_regression_slope(x: &[f64], n: usize) -> Vec<f64> {
     let count = n as f64;
     let middle = (count - 1.0) * 0.5;
-    let scale = 12.0 / (count * (count * count - 1.0));
-    // Distances from the newest entry: the level of the series would swallow its changes.
+    let scale = LINE_SCALE / (count * (count * count - 1.0));
+    // Distances from the newest entry: the level of the series would drown its changes in rounding.
     let mut slope = fold([x], x, n, 0.0, |sum, [x], now, ago| sum + (middle - ago as f64) * (x - now));
     slope.iter_mut().for_each(|x| *x *= scale);
     slope

@@ -1,19 +1,22 @@
-//! Batches that fit.
+//! Batches that fit the memory.
 
 use super::*;
 
 #[test]
 fn ranges_of_rows_become_one_where_they_touch() {
-    let rows = Rows::default().with(10..20).with(40..50).with(30..35);
-    assert_eq!((rows.len(), rows.place(10), rows.place(30), rows.place(49), rows.place(25)), (26, 1, 11, 25, 0));
-    assert_eq!(rows.with(20..30), Rows::default().with(40..50).with(10..35));
+    let rows = RowRanges::default().with(10..20).with(40..50).with(30..35);
+    assert_eq!(
+        (rows.len(), rows.position(10), rows.position(30), rows.position(49), rows.position(25)),
+        (26, 1, 11, 25, 0)
+    );
+    assert_eq!(rows.with(20..30), RowRanges::default().with(40..50).with(10..35));
     assert_eq!(rows.with(15..41).len(), 41);
-    assert_eq!(rows.with(0..100), Rows::default().with(0..100));
+    assert_eq!(rows.with(0..100), RowRanges::default().with(0..100));
     assert_eq!(rows.with(12..13), rows);
 }
 
 #[test]
-fn little_memory_makes_several_batches_of_the_same_networks() {
+fn with_little_memory_several_batches_train_the_same_networks() {
     let values = table(600);
     let jobs = various(&values, 4);
     let table = Table { values: &values, features: FEATURES };
@@ -41,7 +44,7 @@ fn little_memory_makes_several_batches_of_the_same_networks() {
 }
 
 #[test]
-fn jobs_that_differ_in_their_tensors_are_apart_and_neighbours_share_their_rows() {
+fn jobs_with_other_tensors_get_other_batches_and_neighbours_share_rows() {
     let values = table(3000);
     let table = Table { values: &values, features: FEATURES };
     let at = |number: u32, name: &str| {
@@ -56,7 +59,7 @@ fn jobs_that_differ_in_their_tensors_are_apart_and_neighbours_share_their_rows()
     let all: Vec<usize> = (0..20).collect();
     let whole = plan::batches(table, &jobs, &all, 1 << 40);
     assert_eq!((whole.len(), whole[0].rows.len()), (1, 3001));
-    // As much as the two jobs of one coin need: less than the table.
+    // Memory for the two jobs of one coin: less than the table takes.
     let pair = plan::batches(table, &jobs, &[3, 13], 1 << 40).remove(0);
     assert_eq!(pair.rows.len(), 301);
     let split = plan::batches(table, &jobs, &all, 2 * pair.bytes);

@@ -1,0 +1,179 @@
+//! The model of a symbol with its metadata, ready to be written.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde_json::{Map, Value, json};
+
+use super::VERSION;
+use crate::bars::Panel;
+use crate::commit;
+use crate::decide::Head;
+use crate::features;
+use crate::models::bundle::{Inputs, Performance, TrainingParameters, importance_shares, model_id};
+use crate::models::{Bundle, Metadata, combined_digest};
+use crate::pipeline::CommandFailure;
+use crate::pipeline::day::{Day, time};
+use crate::trainer::{Family, FamilyOutcome, FoldOutcome, Model, ModelKind, further_metrics};
+
+/// The model of a symbol, with its metadata.
+pub fn bundle(day: &Day, panel: &Panel, model: &Model) -> Result<Bundle, CommandFailure> {
+    let trained = &model.trained;
+    Ok(Bundle {
+        symbol: trained.symbol.clone(),
+        model_type: model_type(day.run.settings.models.kind).to_owned(),
+        heads: trained.heads.clone(),
+        main_head: Head::MAIN,
+        feature_names: features::names(),
+        scaler: None,
+        parameters: serde_json::to_value(&trained.params)?,
+        other_families: trained.other_families.clone(),
+        mix: trained.mix.clone(),
+        metadata: metadata(day, panel, model),
+    })
+}
+
+/// What the model is loaded with: LightGBM for trees alone. Networks need their own reader.
+fn model_type(kind: ModelKind) -> &'static str {
+    match kind {
+        ModelKind::Gbdt | ModelKind::Forest => "LightGBM",
+        ModelKind::Neural => "Neural",
+        ModelKind::Ensemble => "Ensemble",
+    }
+}
+
+fn metadata(day: &Day, panel: &Panel, model: &Model) -> Metadata {
+    let trained = &model.trained;
+    let other_family_digests: BTreeMap<Family, BTreeMap<String, String>> =
+        trained.other_families.iter().map(|(family, member)| (*family, member.digests())).collect();
+    let of_other_families = other_family_digests.values().flat_map(BTreeMap::values);
+    let digest = combined_digest(trained.digests.values().chain(of_other_families));
+    Metadata {
+        model_id: model_id(&trained.symbol, &day.run.row.run_id, &digest),
+        symbol: trained.symbol.clone(),
+        version: VERSION.to_owned(),
+        training_date: day.run.date.to_string(),
+        performance_metrics: performance(model),
+        feature_importance: importance_shares(&trained.heads),
+        training_parameters: training_parameters(day, panel, model),
+        device: day.services.compute.device().to_string(),
+        digest,
+        head_digests: trained.digests.clone(),
+        other_family_digests,
+        mix: trained.mix.clone(),
+        data_digest: day.panel_digest.clone(),
+        inputs: Some(Inputs {
+            symbols: panel.symbols.clone(),
+            timeframe: panel.timeframe,
+            max_gap_bars: day.run.settings.market.max_gap_bars,
+            from: time(panel.time_ms(0)),
+            to: time(panel.time_ms(panel.bars)),
+        }),
+        git_commit: commit::get().to_owned(),
+        settings_digest: day.run.row.settings_digest.clone(),
+        folds: trained.folds.iter().map(|outcome| fold(panel, outcome)).collect(),
+        approved: model.verdict.is_approved(),
+        reasons: model.verdict.reasons(),
+        simulated: day.run.simulated,
+    }
+}
+
+fn performance(model: &Model) -> Performance {
+    let m = &model.metrics;
+    let defined = |value: f64| (m.trades.count > 0 && value.is_finite()).then_some(value);
+    let more = as_map(json!({
+        "sortino_ratio": defined(m.sortino),
+        "calmar_ratio": defined(m.calmar),
+        "annualised_return": defined(m.annualised_return),
+        "profit_factor": defined(m.trades.profit_factor),
+        "trades": m.trades.count,
+        "cost_share": defined(m.costs.cost_share),
+        "buy_and_hold": model.holding.as_ref().map(|holding| holding.total_return),
+    }));
+    Performance {
+        sharpe_ratio: defined(m.sharpe),
+        win_rate: defined(m.trades.win_rate),
+        max_drawdown: defined(m.drawdown.max),
+        total_return: defined(m.total_return),
+        more: more.into_iter().chain(further_metrics(m, &model.evidence, model.holding.as_ref())).collect(),
+    }
+}
+
+fn training_parameters(day: &Day, panel: &Panel, model: &Model) -> TrainingParameters {
+    let settings = &day.run.settings;
+    let trained = &model.trained;
+    let folds = &settings.folds;
+    TrainingParameters {
+        lookback_days: settings.market.lookback_days,
+        train_test_split: 1.0
+            - folds.validation_share
+            - f64::from(folds.test_days) / f64::from(folds.train_days + folds.test_days),
+        model_type: model_type(settings.models.kind).to_owned(),
+        more: as_map(json!({
+            "timeframe": panel.timeframe,
+            "seed": settings.seed,
+            "window": span(panel, &trained.latest.train),
+            "validation": span(panel, &trained.latest.validation),
+            "train_rows": trained.train_rows,
+            "models": settings.models,
+            "labels": settings.labels,
+            "folds": settings.folds,
+            "costs": settings.costs,
+            "market_type": settings.market.kind,
+        })),
+    }
+}
+
+fn fold(panel: &Panel, outcome: &FoldOutcome) -> Value {
+    let fold = &outcome.fold;
+    let mut entry = json!({
+        "index": fold.index,
+        "train": span(panel, &fold.train),
+        "validation": span(panel, &fold.validation),
+        "purge": span(panel, &fold.purge),
+        "test": span(panel, &fold.test),
+        "train_rows": outcome.train_rows,
+        "rounds": outcome.rounds,
+        "validation_loss": outcome.validation_loss,
+        "test_loss": outcome.test_loss,
+        "digests": outcome.digests,
+        "parameters": outcome.params,
+        "search": outcome.tuned,
+    });
+    if !outcome.families.is_empty() {
+        entry["mix"] = json!(outcome.mix);
+        entry["families"] = families(&outcome.families);
+    }
+    entry
+}
+
+/// Each family of a fold, without its predictions.
+fn families(outcomes: &BTreeMap<Family, FamilyOutcome>) -> Value {
+    let one = |(family, outcome): (&Family, &FamilyOutcome)| {
+        let entry = json!({
+            "rounds": outcome.rounds,
+            "validation_loss": outcome.validation_loss,
+            "test_loss": outcome.test_loss,
+            "digests": outcome.digests,
+            "epochs": outcome.epochs,
+        });
+        (family.name().to_owned(), entry)
+    };
+    Value::Object(outcomes.iter().map(one).collect())
+}
+
+/// A range of bars with its times.
+fn span(panel: &Panel, range: &Range<usize>) -> Value {
+    json!({
+        "from": time(panel.time_ms(range.start)),
+        "to": time(panel.time_ms(range.end)),
+        "bars": range.len(),
+    })
+}
+
+fn as_map(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

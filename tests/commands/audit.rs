@@ -1,0 +1,425 @@
+//! The audit: each check passes on what a run does, and fails where a cheat is put in.
+
+use crate::cli;
+use crate::learning;
+
+use huracan::audit::look_ahead::{self, LookAhead};
+use huracan::audit::noise::Noise;
+use huracan::audit::stages::{Decision, Stages};
+use huracan::audit::worlds::{Source, Worlds};
+use huracan::audit::{Judgement, null, page, power, recursion, report};
+use huracan::bars::Panel;
+use huracan::boost::Cuts;
+use huracan::decide::votes::{VOTERS, Votes};
+use huracan::engine::Compute;
+use huracan::features::{self, Features, columns};
+use huracan::folds;
+use huracan::labels;
+use huracan::settings::Settings;
+use huracan::shadow::{self, Signals};
+use huracan::ui::{Step, Ui};
+
+/// Folds and models small enough for a test.
+const SMALL: [&str; 7] = [
+    "market.lookback_days=60",
+    "folds.train_days=24",
+    "folds.purge_days=2",
+    "folds.test_days=10",
+    "folds.step_days=10",
+    "models.rounds=8",
+    "models.max_depth=3",
+];
+/// Whatever has a trade is approved.
+const LENIENT: [&str; 5] = [
+    "approve.min_sharpe=-100",
+    "approve.min_win_rate=0",
+    "approve.max_drawdown=1",
+    "approve.min_trades=1",
+    "approve.min_deflated_sharpe=0",
+];
+
+fn small(more: &[&str]) -> Settings {
+    learning::settings(&[&SMALL, more].concat())
+}
+
+fn step() -> Step {
+    Ui::hidden().step("test", None)
+}
+
+fn looked(stages: &Stages, settings: &Settings) -> LookAhead {
+    let panel = learning::simulated_panel(3, 60);
+    look_ahead::run(stages, settings, &Compute::cpu(), &panel, &step())
+        .unwrap_or_else(|failure| panic!("{:?}", failure.error))
+}
+
+/// The stages in which something changed.
+fn guilty(found: &LookAhead) -> Vec<&'static str> {
+    look_ahead::STAGES.into_iter().filter(|stage| found.stages[stage].changed > 0).collect()
+}
+
+/// Calls back with every symbol and bar, and the close of the next bar.
+fn each_next(panel: &Panel, mut visit: impl FnMut(usize, usize, f64)) {
+    for (symbol, range) in panel.ranges.iter().enumerate() {
+        for bar in range.start..range.end - 1 {
+            visit(symbol, bar, panel.close[symbol * panel.bars + bar + 1]);
+        }
+    }
+}
+
+#[test]
+fn nothing_that_a_run_computes_knows_the_future() {
+    // The gate opens for every prediction, so that there are trades to compare.
+    let found = looked(&Stages::of_a_run(), &small(&["costs.safety_margin_bps=0", "costs.fee_bps=0"]));
+    assert_eq!(guilty(&found), Vec::<&str>::new(), "{:?}", found.stages);
+    assert_eq!(found.judgement(), Judgement::Pass);
+    for (stage, least) in [
+        ("features", 1_000_000),
+        ("labels", 20_000),
+        ("folds", 12),
+        ("bins", 100_000),
+        ("forests", 100),
+        ("predictions", 2000),
+        ("signals", 2000),
+        ("trades", 2000),
+        ("walk-forward", 2000),
+    ] {
+        assert!(found.stages[stage].values >= least, "{stage}: {:?}", found.stages[stage]);
+    }
+}
+
+#[test]
+fn a_feature_that_sees_the_next_bar_is_caught_with_all_that_learns_from_it() {
+    fn peeking(panel: &Panel) -> Features {
+        let mut found = features::compute(panel);
+        let (bars, width) = (panel.bars, features::COUNT);
+        each_next(panel, |symbol, bar, next| {
+            let now = panel.close[symbol * bars + bar];
+            found.values[(symbol * bars + bar) * width + columns::RET_1] = (next / now - 1.0) as f32;
+        });
+        found
+    }
+    let found = looked(&Stages { features: peeking, ..Stages::of_a_run() }, &small(&[]));
+    assert_eq!(found.judgement(), Judgement::Fail);
+    assert!(guilty(&found).contains(&"features"), "{:?}", guilty(&found));
+    let example = &found.stages["features"].examples[0];
+    assert!(example.starts_with("ret_1 of "), "{example}");
+}
+
+#[test]
+fn a_label_that_counts_a_bar_after_its_exit_is_caught() {
+    let late: fn(&Panel, &[f64], &shadow::Rules) -> labels::Labels = |panel, atr, rules| {
+        let mut labels = labels::compute(panel, atr, rules);
+        for symbol in 0..panel.symbols.len() {
+            for cell in symbol * panel.bars * 2..(symbol + 1) * panel.bars * 2 {
+                let after = (labels.exit_bar[cell] as usize + 1).min(panel.ranges[symbol].end - 1);
+                labels.return_bps[cell] += panel.close[symbol * panel.bars + after];
+            }
+        }
+        labels
+    };
+    assert!(guilty(&looked(&Stages { labels: late, ..Stages::of_a_run() }, &small(&[]))).contains(&"labels"));
+}
+
+#[test]
+fn folds_that_are_laid_out_from_the_end_of_the_history_are_caught() {
+    let stages = Stages {
+        folds: |range, settings, timeframe| {
+            let mut plan = folds::plan(range, settings, timeframe)?;
+            let shift = range.end - plan[plan.len() - 1].test.end;
+            for fold in &mut plan {
+                for part in [&mut fold.train, &mut fold.validation, &mut fold.purge, &mut fold.test] {
+                    *part = part.start + shift..part.end + shift;
+                }
+            }
+            Ok(plan)
+        },
+        ..Stages::of_a_run()
+    };
+    assert!(guilty(&looked(&stages, &small(&[]))).contains(&"folds"));
+}
+
+#[test]
+fn bins_cut_by_the_rows_of_the_practice_are_caught() {
+    let stages = Stages {
+        bins: |table, job| {
+            let last = job.valid[job.valid.len() - 1];
+            let rows: Vec<u32> = job.train.iter().copied().chain(last..(last + 240).min(table.rows() as u32)).collect();
+            Cuts::new(table, &rows, job.params.max_bin)
+        },
+        ..Stages::of_a_run()
+    };
+    assert_eq!(guilty(&looked(&stages, &small(&[]))), ["bins"]);
+}
+
+#[test]
+fn a_purge_shorter_than_the_labels_is_caught_in_the_forests() {
+    let mut settings = small(&[]);
+    settings.folds.purge_days = 0;
+    let found = looked(&Stages::of_a_run(), &settings);
+    assert!(guilty(&found).contains(&"forests"), "{:?}", guilty(&found));
+}
+
+#[test]
+fn a_vote_that_sees_the_next_close_is_caught() {
+    let stages = Stages {
+        votes: |panel, _| {
+            let mut votes = Votes { bars: panel.bars, values: vec![0.0; panel.symbols.len() * panel.bars * VOTERS] };
+            each_next(panel, |symbol, bar, next| {
+                let up = next > panel.close[symbol * panel.bars + bar];
+                votes.values[(symbol * panel.bars + bar) * VOTERS] = if up { 1.0 } else { -1.0 };
+            });
+            votes
+        },
+        ..Stages::of_a_run()
+    };
+    let found = guilty(&looked(&stages, &small(&[])));
+    assert!(found.starts_with(&["votes", "consensus"]), "{found:?}");
+}
+
+#[test]
+fn signals_that_wait_for_the_next_close_are_caught() {
+    fn hindsight(decision: &Decision<'_>) -> Signals {
+        let panel = decision.panel;
+        let mut signals = Signals::none(panel.symbols.len(), panel.bars);
+        each_next(panel, |symbol, bar, next| {
+            let cell = symbol * panel.bars + bar;
+            signals.side[cell] = if next > panel.close[cell] { 1 } else { -1 };
+        });
+        signals
+    }
+    let found = looked(&Stages { signals: hindsight, ..Stages::of_a_run() }, &small(&[]));
+    assert!(guilty(&found).contains(&"signals"), "{:?}", guilty(&found));
+}
+
+#[test]
+fn trades_that_are_dropped_for_what_came_later_are_caught() {
+    let stages = Stages {
+        trades: |panel, signals, atr, windows, rules| {
+            let mut trades = shadow::simulate(panel, signals, atr, windows, rules);
+            trades.retain(|trade| {
+                let end = panel.ranges[trade.symbol].end;
+                let later = panel.close[trade.symbol * panel.bars + (trade.exit_bar + 12).min(end - 1)];
+                (later - trade.exit_price) * trade.side.sign() <= 0.0
+            });
+            trades
+        },
+        ..Stages::of_a_run()
+    };
+    assert_eq!(guilty(&looked(&stages, &small(&[]))), ["trades"]);
+}
+
+#[test]
+fn averages_forget_their_start_and_running_sums_are_named() {
+    let panel = learning::simulated_panel(4, 60);
+    let found = recursion::run(&Stages::of_a_run(), &small(&[]), &panel, &step()).ok().unwrap();
+    assert_eq!(found.judgement(), Judgement::Pass);
+    let of = |name: &str| found.dependent.iter().find(|one| one.name == name);
+    for name in recursion::RUNNING {
+        assert_eq!(of(name).unwrap().harmless_after, None, "{name}");
+    }
+    // Wilder's average forgets 1/14 a bar: (13/14)^200 is 4e-7, and its start is some bars before the cut history's.
+    let rsi = of("rsi_14").unwrap();
+    assert!(rsi.effects[0] > 1e-4 && matches!(rsi.harmless_after, Some(100..=200)), "{rsi:?}");
+    for window in ["sma_50", "volatility_20", "ret_1_mean_20", "close_vs_max_50", "stoch_k", "hour_of_day"] {
+        assert!(of(window).is_none(), "{window} is a window");
+    }
+    assert!(found.independent >= 40 && found.compared > 50_000, "{found:?}");
+}
+
+#[test]
+fn a_feature_scaled_by_the_whole_history_fails_the_recursion() {
+    fn scaled(panel: &Panel) -> Features {
+        let mut found = features::compute(panel);
+        for (symbol, range) in panel.ranges.iter().enumerate() {
+            let mut sum = 0.0_f32;
+            for (count, bar) in range.clone().enumerate() {
+                let cell = (symbol * panel.bars + bar) * features::COUNT + columns::HIGH_LOW_RATIO;
+                sum += found.values[cell];
+                found.values[cell] /= sum / (count + 1) as f32;
+            }
+        }
+        found
+    }
+    let panel = learning::simulated_panel(4, 60);
+    let stages = Stages { features: scaled, ..Stages::of_a_run() };
+    let found = recursion::run(&stages, &small(&[]), &panel, &step()).ok().unwrap();
+    assert_eq!(found.judgement(), Judgement::Fail);
+    assert_eq!(found.faults().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["high_low_ratio"]);
+}
+
+#[test]
+fn shuffled_symbols_keep_their_moves_and_their_company_but_neither_drift_nor_end() {
+    let panel = learning::simulated_panel(4, 60);
+    let (symbols, bars) = (panel.symbols.len(), panel.bars);
+    let returns = |panel: &Panel, symbol: usize| -> Vec<f64> {
+        let close = &panel.row(&panel.close, symbol)[panel.ranges[symbol].clone()];
+        close.windows(2).map(|pair| pair[1] / pair[0] - 1.0).collect()
+    };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let deviation = |values: &[f64]| {
+        let middle = mean(values);
+        mean(&values.iter().map(|v| (v - middle) * (v - middle)).collect::<Vec<_>>()).sqrt()
+    };
+    let mut ends = vec![Vec::new(); symbols];
+    for seed in 0..40 {
+        let shuffled = null::shuffled(&panel, seed);
+        assert_eq!(shuffled.ranges, panel.ranges);
+        for (symbol, ends) in ends.iter_mut().enumerate() {
+            let (old, new) = (returns(&panel, symbol), returns(&shuffled, symbol));
+            assert!((deviation(&new) / deviation(&old) - 1.0).abs() < 0.25, "seed {seed}");
+            ends.push(new.iter().sum::<f64>());
+            for bar in shuffled.ranges[symbol].clone() {
+                let cell = symbol * bars + bar;
+                let (low, high) = (shuffled.low[cell], shuffled.high[cell]);
+                assert!(low > 0.0 && (low..=high).contains(&shuffled.close[cell]) && shuffled.volume[cell] >= 0.0);
+            }
+        }
+    }
+    for (symbol, ends) in ends.iter().enumerate() {
+        let old = returns(&panel, symbol);
+        let spread = deviation(&old) * (old.len() as f64).sqrt();
+        // A permutation would end at one place every time.
+        assert!((0.6..1.5).contains(&(deviation(ends) / spread)), "{}", deviation(ends) / spread);
+        assert!(mean(ends).abs() < 3.5 * spread / 40_f64.sqrt());
+    }
+    let together = |panel: &Panel| {
+        let (a, b) = (returns(panel, 0), returns(panel, 1));
+        let (mean_a, mean_b) = (mean(&a), mean(&b));
+        let both: Vec<f64> = a.iter().zip(&b).map(|(x, y)| (x - mean_a) * (y - mean_b)).collect();
+        mean(&both) / (deviation(&a) * deviation(&b))
+    };
+    let (before, after) = (together(&panel), together(&null::shuffled(&panel, 3)));
+    assert!(before > 0.2 && (after - before).abs() < 0.2, "correlation {before} became {after}");
+}
+
+#[test]
+fn a_planted_signal_is_told_by_the_past_and_moves_the_next_close() {
+    let panel = learning::simulated_panel(3, 60);
+    let planted = null::planted(&panel, 5, 0.3);
+    let plain = null::planted(&panel, 5, 0.0);
+    assert_eq!(null::shuffled(&panel, 5), plain.panel);
+    let (mut sums, mut count) = ([0.0; 2], 0.0);
+    for symbol in 0..panel.symbols.len() {
+        for bar in panel.ranges[symbol].start + 20..panel.ranges[symbol].end - 1 {
+            let cell = symbol * panel.bars + bar;
+            let close = &planted.panel.close;
+            let signal = planted.signal[cell];
+            let mean = close[cell - 19..=cell].iter().sum::<f64>() / 20.0;
+            assert!(signal == 0.0 || (signal > 0.0) == (close[cell] < mean), "drawn back to the mean");
+            // Entry at the next open, by which the move has not begun.
+            let gain = |of: &null::Planted| signal * (of.panel.close[cell + 1] / of.panel.open[cell + 1] - 1.0);
+            sums[0] += gain(&planted);
+            sums[1] += gain(&plain);
+            count += 1.0;
+        }
+    }
+    assert!(sums[0] / count > 1e-4 && sums[0] > 3.0 * sums[1].abs(), "{sums:?} of {count}");
+}
+
+#[test]
+fn noise_that_thresholds_let_through_fails_the_audit_and_strict_ones_pass() {
+    let run = |more: &[&str]| {
+        let settings = small(&[&["costs.fee_bps=0", "costs.spread_bps=0", "costs.safety_margin_bps=0"], more].concat());
+        huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 12, &step()).ok().unwrap()
+    };
+    let lenient = run(&LENIENT);
+    assert_eq!(lenient.symbols, 12);
+    assert!(lenient.approved >= 6 && lenient.judgement() == Judgement::Fail, "{lenient:?}");
+    let strict = run(&["approve.min_sharpe=50"]);
+    assert_eq!((strict.approved, strict.judgement()), (0, Judgement::Pass));
+    assert_eq!(strict.missed["sharpe"], 12);
+    assert!(strict.interval.0 == 0.0 && strict.interval.1 > 0.2, "{strict:?}");
+}
+
+#[test]
+fn too_few_symbols_leave_the_noise_unclear() {
+    let settings = small(&LENIENT);
+    let found = huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 3, &step()).ok().unwrap();
+    let one = |approved: usize| -> Vec<_> {
+        let outcomes = found.outcomes.iter().cycle().take(40).cloned().enumerate();
+        outcomes
+            .map(|(place, outcome)| huracan::audit::walk::Outcome { approved: place < approved, ..outcome })
+            .collect()
+    };
+    assert_eq!(
+        [0, 1, 8].map(|approved| Noise::of(&one(approved)).judgement()),
+        [Judgement::Pass, Judgement::Unclear, Judgement::Fail]
+    );
+}
+
+#[test]
+fn worlds_count_every_symbol_once_a_copy_and_as_many_as_asked() {
+    let panel = learning::simulated_panel(4, 60);
+    let settings = small(&[]);
+    let worlds: Vec<_> =
+        Worlds::new(Source::Candles(&panel), &settings, 10).ok().unwrap().map(|w| w.ok().unwrap()).collect();
+    assert_eq!(worlds.iter().map(|world| world.counted.len()).collect::<Vec<_>>(), [4, 4, 2]);
+    assert!(worlds[0].seed != worlds[1].seed);
+    let short = learning::simulated_panel(4, 20);
+    let Err(failure) = Worlds::new(Source::Candles(&short), &settings, 10) else { panic!("20 days hold no fold") };
+    assert!(failure.error.to_string().contains("days too short"), "{}", failure.error);
+}
+
+#[test]
+fn an_obvious_edge_is_found_and_a_verdict_that_finds_nothing_fails() {
+    let lenient =
+        small(&["approve.min_trades=5", "approve.min_sharpe=0.1", "approve.min_win_rate=0.3", "models.rounds=40"]);
+    let found = power::run(Source::Simulated, &lenient, &Compute::cpu(), 10, 0.05, &[6.0], &step()).ok().unwrap();
+    let point = &found.points[0];
+    assert!((point.best_t - 6.0).abs() < 1.0, "{point:?}");
+    assert!(point.t_test_share > 0.9 && point.correlation > 0.2 && point.share >= 0.5, "{point:?}");
+    let strict = learning::settings(&[&SMALL[..], &["approve.min_sharpe=100"]].concat());
+    let missed = power::run(Source::Simulated, &strict, &Compute::cpu(), 6, 0.05, &[6.0], &step()).ok().unwrap();
+    assert_eq!((missed.points[0].share, missed.judgement()), (0.0, Judgement::Fail));
+    assert_eq!(missed.faults().len(), 2, "{:?}", missed.faults());
+
+    let audit = report::Audit {
+        simulated: true,
+        symbols: 10,
+        timeframe: "1h".into(),
+        settings_digest: String::new(),
+        look_ahead: None,
+        recursion: None,
+        noise: None,
+        power: Some(missed),
+    };
+    assert!(audit.failed());
+    let page = page::page(&audit);
+    assert!(page.contains("<svg") && page.contains("FAIL") && page.contains("Simulated market"), "{page}");
+}
+
+#[test]
+fn the_command_audits_a_folder_and_says_by_its_exit_code_whether_a_check_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (seed, name) in [(1, "BTC-USDT"), (2, "ETH-USDT"), (3, "AAA-USDT")] {
+        let candles = cli::csv_candles(&cli::walk(seed, 60 * 24, 100.0), huracan::bars::HOUR_MS);
+        cli::write(folder.path(), &format!("candles/{name}.csv"), &candles);
+    }
+    let small: String = SMALL.iter().map(|set| format!(" --set {set}")).collect();
+    let sound = cli::huracan(
+        folder.path(),
+        &format!("audit --candles candles --only look-ahead,recursion --json --out out{small}"),
+    );
+    sound.expect(0, &[]);
+    let found = sound.json();
+    assert_eq!((&found["failed"], &found["audit"]["simulated"]), (&false.into(), &false.into()));
+    let verdicts: Vec<&str> =
+        found["checks"].as_array().unwrap().iter().map(|c| c["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["pass", "pass"]);
+    assert!(found["audit"]["look_ahead"]["stages"]["features"]["values"].as_u64().unwrap() > 1_000_000);
+    assert!(folder.path().join("out/audit.html").exists() && folder.path().join("out/audit.json").exists());
+
+    let lenient: String = LENIENT.iter().map(|set| format!(" --set {set}")).collect();
+    let costless =
+        " --set costs.fee_bps=0 --set costs.spread_bps=0 --set costs.safety_margin_bps=0 --set costs.slippage_k=0";
+    let lucky = cli::huracan(
+        folder.path(),
+        &format!("audit --candles candles --only noise --symbols 9{small}{lenient}{costless}"),
+    );
+    lucky.expect(1, &[]);
+    assert!(lucky.out.contains("FAIL") && lucky.out.contains("9 approved"), "{}", lucky.out);
+
+    cli::huracan(folder.path(), &format!("audit --candles candles --set market.timeframe=30m{small}")).expect(3, &[]);
+    cli::huracan(folder.path(), "audit --only luck").expect(2, &["luck", "look-ahead"]);
+    cli::huracan(folder.path(), &format!("audit --edges 0{small}")).expect(2, &["--edges"]);
+}

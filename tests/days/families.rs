@@ -1,0 +1,267 @@
+//! Runs that train networks and forests beside boosted trees: what they leave, what Python makes of it, and how a run that
+//! was stopped goes on.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::forests::{read_f64, write_f32};
+use crate::python;
+use huracan::arith::{draw, uniform};
+use huracan::boost::Table;
+use huracan::decide::Head;
+use huracan::models::Bundle;
+use huracan::trainer::{Family, Networks};
+use serde_json::{Value, json};
+
+/// A small market with something to learn; a day takes some seconds.
+const SMALL: [&str; 17] = [
+    "market.simulated.symbols=12",
+    "market.simulated.edge=1.0",
+    "market.lookback_days=160",
+    "universe.top_n=3",
+    "folds.train_days=60",
+    "folds.test_days=30",
+    "folds.step_days=30",
+    "models.rounds=12",
+    "models.min_rounds=4",
+    "decide.mode=model",
+    "brain.feature_days=0",
+    "sync.retries=1",
+    "models.neural.window=2",
+    "models.neural.width=12",
+    "models.neural.epochs=6",
+    "models.neural.patience=3",
+    "models.neural.seeds=2",
+];
+
+fn command(workdir: &Path, kind: &str, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
+    command.current_dir(workdir).env_remove("HURACAN__BRAIN__URL");
+    command.args(["run", "--json", "--date", "2024-08-01", "--workdir"]).arg(workdir);
+    for setting in SMALL.iter().copied().chain([format!("models.kind={kind}").as_str()]) {
+        command.args(["--set", setting]);
+    }
+    command.args(more);
+    command
+}
+
+fn done(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn train(workdir: &Path, kind: &str) -> Value {
+    done(&command(workdir, kind, &[]).output().unwrap())
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap()
+}
+
+/// The bundles of a workdir, in order.
+fn models(workdir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(workdir.join("models")).unwrap().map(|entry| entry.unwrap().path());
+    let mut models: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().ends_with("_model.pkl")).collect();
+    models.sort();
+    models
+}
+
+/// Rows like those that the networks were trained on, some values missing, some of them wild.
+fn rows(networks: &Networks) -> Vec<f32> {
+    let scaler = &networks.seeds[0].scaler;
+    let features = scaler.mean.len();
+    let one = |at: usize| {
+        let deviations = (6.0 * uniform(draw(3, 0, at as u64)) - 3.0) as f32;
+        let (mean, scale) = (scaler.mean[at % features], scaler.scale[at % features]);
+        let value = if scale > 0.0 { mean + deviations / scale } else { mean };
+        match at % 97 {
+            5 => f32::NAN,
+            6 => value * 1e6,
+            _ => value,
+        }
+    };
+    (0..60 * features).map(one).collect()
+}
+
+/// What networks say of rows of consecutive bars, `[rows × heads]`: the mean of all seeds.
+fn said_by_networks(networks: &Networks, table: Table<'_>) -> Vec<f64> {
+    let all: Vec<u32> = (0..table.rows() as u32).collect();
+    let mut mean = vec![0.0; all.len() * Head::COUNT];
+    for network in &networks.seeds {
+        let said = network.predict(table, 0, &all);
+        mean.iter_mut().zip(said).for_each(|(mean, said)| *mean += said / networks.seeds.len() as f64);
+    }
+    mean
+}
+
+/// What a bundle says, by its mix: for each head the mean of its families.
+fn said_by_all(bundle: &Bundle, table: Table<'_>) -> Vec<f64> {
+    let networks = said_by_networks(bundle.other_families[&Family::Neural].networks().unwrap(), table);
+    let forest = bundle.other_families[&Family::Forest].trees().unwrap();
+    let mut all = Vec::new();
+    for row in 0..table.rows() {
+        for (place, head) in Head::ALL.into_iter().enumerate() {
+            let of = |family: &Family| match family {
+                Family::Gbdt => bundle.heads[&head].predict(table.row(row))[0],
+                Family::Forest => forest[&head].predict(table.row(row))[0],
+                Family::Neural => networks[row * Head::COUNT + place],
+            };
+            let families = &bundle.mix[&head];
+            all.push(families.iter().map(of).sum::<f64>() / families.len() as f64);
+        }
+    }
+    all
+}
+
+#[test]
+fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
+    let workdir = tempfile::tempdir().unwrap();
+    let workdir = workdir.path();
+    let answer = train(workdir, "ensemble");
+    let report = read(&workdir.join("reports/training_report.json"));
+    let families: Vec<&str> =
+        report["families"].as_array().unwrap().iter().map(|row| row["family"].as_str().unwrap()).collect();
+    assert_eq!(families, ["gbdt", "forest", "neural", "together"]);
+    for row in report["families"].as_array().unwrap() {
+        assert_eq!(row["losses"].as_array().unwrap().len(), 3, "{row}");
+        assert!(row["losses"][0]["test"].as_f64().unwrap() > 0.1 && row["seconds"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    // The first family is what the others are held against.
+    assert_eq!(report["families"][0]["losses"][2]["gain"], 0.0);
+    assert!(report["epochs"].as_array().unwrap().len() >= 2, "{}", report["epochs"]);
+    let page = std::fs::read_to_string(workdir.join("reports/model_comparison.html")).unwrap();
+    assert!(page.contains("Model families") && page.contains("class=\"learning\""));
+
+    let paths = models(workdir);
+    assert_eq!(paths.len(), 3, "{answer}");
+    let mut jobs = Vec::new();
+    let mut expected = Vec::new();
+    for path in &paths {
+        let bundle = Bundle::load(path).unwrap();
+        assert_eq!(bundle.mix.keys().collect::<Vec<_>>(), [&Head::EdgeBps, &Head::WinLong, &Head::WinShort]);
+        assert_eq!(bundle.other_families.keys().collect::<Vec<_>>(), [&Family::Forest, &Family::Neural]);
+        let metadata = read(&workdir.join("models").join(&bundle.symbol).join("metadata.json"));
+        assert_eq!(metadata["mix"], json!(bundle.mix));
+        assert_eq!(metadata["folds"][0]["families"]["neural"]["digests"].as_object().unwrap().len(), 2);
+        let features = bundle.feature_names.len();
+        let networks = bundle.other_families[&Family::Neural].networks().unwrap();
+        let values = rows(networks);
+        expected.push(said_by_all(&bundle, Table { values: &values, features }));
+        let out = workdir.join(format!("{}.f64", bundle.symbol));
+        let rows = workdir.join(format!("{}.rows.f32", bundle.symbol));
+        write_f32(&rows, &values);
+        jobs.push(json!({ "model": path, "rows": rows, "features": features, "out": out }));
+        // The networks by themselves, from their own file.
+        let out = workdir.join(format!("{}.networks.f64", bundle.symbol));
+        let file = workdir.join("models").join(&bundle.symbol).join("network.safetensors");
+        jobs.push(json!({ "model": file, "rows": rows, "features": features, "out": out }));
+        expected.push(said_by_networks(networks, Table { values: &values, features }));
+    }
+    if let Some(python) = python::python_with("lightgbm") {
+        let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/read_model.py");
+        let job = json!({ "reader": reader, "heads": Head::ALL, "models": jobs });
+        let path = workdir.join("job.json");
+        std::fs::write(&path, job.to_string()).unwrap();
+        python::run(&python, "score_networks.py", &[&path]);
+        for (job, expected) in jobs.iter().zip(&expected) {
+            let found = read_f64(Path::new(job["out"].as_str().unwrap()));
+            assert_eq!(found.len(), expected.len());
+            for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+                // Basis points are hundreds: relative there.
+                let near = (found - expected).abs() <= 1e-5 * expected.abs().max(1.0);
+                assert!(near, "{}, place {at}: {found}, here {expected}", job["model"]);
+            }
+        }
+    }
+
+    // What is recorded of it gives it again.
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_huracan"));
+    verify.current_dir(workdir).args(["verify", "--json"]).arg(&paths[0]).arg("--workdir").arg(workdir);
+    let verified = done(&verify.output().unwrap());
+    let of: Vec<&str> =
+        verified["checks"].as_array().unwrap().iter().map(|check| check["of"].as_str().unwrap()).collect();
+    for kind in ["model", "model, random forest", "model, networks"] {
+        assert!(of.contains(&kind), "{of:?}");
+    }
+    assert_eq!(verified["equal"], true, "{verified}");
+
+    // A changed network is found out, and so is one that is gone.
+    let symbol = Bundle::load(&paths[0]).unwrap().symbol;
+    let file = workdir.join("models").join(&symbol).join("network.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+    let mut changed = bytes.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, &changed).unwrap();
+    assert!(Bundle::load(&paths[0]).unwrap_err().to_string().contains("the file was changed"));
+    std::fs::remove_file(&file).unwrap();
+    assert!(Bundle::load(&paths[0]).unwrap_err().to_string().contains("network.safetensors"));
+    std::fs::write(&file, &bytes).unwrap();
+
+    // The models' own predictions are traded by their mix.
+    let mut backtest = Command::new(env!("CARGO_BIN_EXE_huracan"));
+    backtest.current_dir(workdir).args(["backtest", "--json", "--trades", "t.csv", "--candles", "data/candles"]);
+    backtest.args(["--set", "decide.mode=model", "--workdir"]).arg(workdir);
+    assert!(done(&backtest.output().unwrap())["signals"].as_u64().unwrap() > 0);
+
+    // Trees alone leave no network behind.
+    train(workdir, "gbdt");
+    assert!(!file.exists());
+    let bundle = Bundle::load(&paths[0]).unwrap();
+    assert!(bundle.other_families.is_empty() && bundle.mix.is_empty());
+    assert_eq!(read(&workdir.join("reports/training_report.json"))["families"], json!([]));
+}
+
+#[test]
+fn networks_speak_alone_and_what_they_say_is_traded() {
+    let workdir = tempfile::tempdir().unwrap();
+    let workdir = workdir.path();
+    train(workdir, "neural");
+    let report = read(&workdir.join("reports/training_report.json"));
+    let rows = report["families"].as_array().unwrap();
+    assert_eq!(rows.len(), 3, "trees, networks, together");
+    // Nobody asks the trees: together is what the networks say.
+    assert_eq!((&rows[0]["part"], &rows[1]["part"]), (&json!(0.0), &json!(1.0)));
+    for key in ["trades", "total_return", "sharpe"] {
+        assert_eq!(rows[1][key], rows[2][key], "{key}");
+        assert_ne!(rows[0][key], rows[2][key], "{key}");
+    }
+    for path in models(workdir) {
+        let bundle = Bundle::load(&path).unwrap();
+        assert!(bundle.mix.values().all(|families| families == &[Family::Neural]));
+        assert_eq!(bundle.metadata.training_parameters.model_type, "Neural");
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_among_its_networks_goes_on_from_their_epochs() {
+    let long =
+        ["--set", "models.neural.epochs=60", "--set", "models.neural.patience=0", "--set", "models.neural.width=48"];
+    let (undisturbed, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let expected = done(&command(undisturbed.path(), "neural", &long).output().unwrap());
+    let mut child =
+        command(stopped.path(), "neural", &long).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // Some networks have ended, others are under way.
+    let states = || {
+        let folders = std::fs::read_dir(stopped.path().join("data/checkpoints")).into_iter().flatten().flatten();
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten());
+        files.filter(|file| file.file_name().to_string_lossy().starts_with("network_")).count()
+    };
+    let begun = Instant::now();
+    while states() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(120) && child.try_wait().unwrap().is_none(), "no state is kept");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // SAFETY: sends a signal to a child that is not waited for yet.
+    unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // Those that had ended, and those that were under way.
+    let kept = states();
+    assert!(kept > 2, "{kept} states");
+    let resumed = done(&command(stopped.path(), "neural", &long).arg("--resume").output().unwrap());
+    assert_eq!(resumed["models_digest"], expected["models_digest"]);
+    assert_eq!(states(), 0, "a trained symbol has its networks in itself");
+    let logs = std::fs::read_dir(stopped.path().join("logs")).unwrap().map(|entry| entry.unwrap().path());
+    assert!(logs.filter(|path| path.is_file()).count() > 0);
+}

@@ -1,0 +1,24 @@
+//! Whole days: runs, what they leave behind, and runs that are cut off.
+
+#[path = "../support/candles.rs"]
+mod candles;
+#[path = "../support/folder.rs"]
+mod folder;
+#[path = "../support/forests.rs"]
+mod forests;
+#[path = "../support/postgres.rs"]
+mod postgres;
+#[path = "../support/python.rs"]
+mod python;
+#[path = "../support/skip.rs"]
+mod skip;
+
+mod container;
+mod exports_of_a_run;
+mod families;
+mod handover;
+mod lost_disk;
+mod run;
+mod secrets;
+mod simulated_gpu;
+mod watched_run;

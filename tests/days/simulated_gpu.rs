@@ -1,0 +1,148 @@
+//! The host's side of CUDA without a GPU: the program as a user starts it, on NVIDIA's driver as `kernels/emulated/driver`
+//! plays it, with cubins by the real NVRTC. Kernels run as C++ there, streams run apart, and memory and faults are as told.
+#![cfg(all(feature = "emulated", target_os = "linux", target_arch = "x86_64"))]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Folders of the driver and of NVRTC, or none where they cannot be had and that is no fault.
+fn libraries() -> Option<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/simulated-gpu");
+    let output = Command::new(script).output().unwrap();
+    if output.status.success() {
+        return Some(String::from_utf8(output.stdout).unwrap().trim().to_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    crate::skip::skip(&format!("the simulated GPU cannot be built: {said}"));
+    None
+}
+
+/// A day on a small simulated market.
+fn day(libraries: &str, workdir: &Path, more: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
+    command.current_dir(workdir).env_remove("HURACAN__BRAIN__URL").env("LD_LIBRARY_PATH", libraries);
+    command.envs(environment.iter().copied());
+    command.args(["run", "--json", "--date", "2024-08-01", "--workdir"]).arg(workdir);
+    for setting in [
+        "market.simulated.symbols=14",
+        "market.simulated.edge=1.0",
+        "market.lookback_days=160",
+        "universe.top_n=4",
+        "folds.train_days=60",
+        "folds.test_days=30",
+        "folds.step_days=30",
+        "models.rounds=4",
+        "sync.retries=1",
+    ] {
+        command.args(["--set", setting]);
+    }
+    command.args(more).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn answer(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(output)))
+}
+
+/// The same day's answer on the CPU, from a folder of its own.
+fn on_the_cpu(libraries: &str, more: &[&str]) -> Value {
+    let workdir = tempfile::tempdir().unwrap();
+    let output = day(libraries, workdir.path(), &[&["--device", "cpu"], more].concat(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    answer(&output)
+}
+
+#[track_caller]
+fn same(found: &Value, want: &Value) {
+    for key in ["models_digest", "trades", "symbols", "models"] {
+        assert_eq!(found[key], want[key], "{key}");
+    }
+}
+
+#[test]
+fn a_day_ends_with_the_cpus_digests_also_on_little_memory_and_its_faults_are_told() {
+    let Some(libraries) = libraries() else { return };
+    let want = on_the_cpu(&libraries, &[]);
+    let on_the_gpu = |environment: &[(&str, &str)], more: &[&str]| {
+        let workdir = tempfile::tempdir().unwrap();
+        let output = day(&libraries, workdir.path(), &[&["--device", "cuda:0"], more].concat(), environment);
+        (workdir, output)
+    };
+    let (workdir, output) = on_the_gpu(&[], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    same(&answer(&output), &want);
+    assert!(said(&output).contains("cuda:0"), "{}", said(&output));
+    drop(workdir);
+
+    // Batches are split to fit.
+    let (_workdir, output) = on_the_gpu(&[("HURACAN_SIMULATED_GPU_BYTES", "14000000")], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    same(&answer(&output), &want);
+
+    // A fault in the middle of training ends the day with what was reached, and another start goes on from there.
+    let fault = ("HURACAN_SIMULATED_GPU_FAULT", "16:700");
+    let (workdir, output) = on_the_gpu(&[fault], &["--set", "engine.fallback=false"]);
+    let text = said(&output);
+    assert!(output.status.code().is_some_and(|code| code != 0) && !text.contains("panicked"), "{text}");
+    assert!(text.contains("cuda:0") && text.contains("the last launch was"), "{text}");
+    let output = day(&libraries, workdir.path(), &["--device", "cuda:0", "--resume"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    same(&answer(&output), &want);
+
+    // Or the CPU goes on, and that is said.
+    let (_workdir, output) = on_the_gpu(&[fault], &["--set", "engine.fallback=true"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    same(&answer(&output), &want);
+    assert!(said(&output).contains("the CPU"), "{}", said(&output));
+}
+
+/// What is trained there means nothing, since CubeCL's kernels do nothing; that they compile, and that their launches, copies
+/// and threads are let through, is what is seen.
+#[cfg(feature = "burn")]
+#[test]
+fn burns_kernels_compile_with_the_images_headers_and_without_them_the_cores_train() {
+    let Some(libraries) = libraries() else { return };
+    let nvrtc = libraries.split_once(':').unwrap().1;
+    let toolkit = Path::new(nvrtc).ancestors().nth(3).unwrap().join("toolkit");
+    assert!(toolkit.join("include/mma.h").exists(), "{} lacks CUDA's headers", toolkit.display());
+    let networks = ["--device", "cuda:0", "--set", "models.kind=neural", "--set", "models.neural.epochs=2"];
+    let (workdir, toolkit) = (tempfile::tempdir().unwrap(), toolkit.to_string_lossy());
+    let output = day(&libraries, workdir.path(), &networks, &[("CUDA_PATH", &toolkit)]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let foreign = text.lines().filter(|line| line.ends_with("is not from this project and does nothing")).count();
+    assert!(foreign >= 5, "{text}");
+    assert!(!text.contains("Burn failed") && !text.contains("the CPU cores"), "{text}");
+    println!("{foreign} kernels of CubeCL's were compiled and loaded");
+
+    let (bare, workdir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let nothing = bare.path().to_string_lossy();
+    let output = day(&libraries, workdir.path(), &networks, &[("CUDA_PATH", &nothing)]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("on the CPU cores") && !text.contains("is not from this project"), "{text}");
+}
+
+#[test]
+fn doctor_knows_the_device_and_a_machine_without_one_says_so() {
+    let Some(libraries) = libraries() else { return };
+    let workdir = tempfile::tempdir().unwrap();
+    let doctor = |gpus: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
+        command.current_dir(workdir.path()).env("LD_LIBRARY_PATH", &libraries).env("HURACAN_SIMULATED_GPUS", gpus);
+        command
+            .args("doctor --json --set market.exchange.kind=simulated --set engine.device=cuda:0 --workdir".split(' '));
+        let output = command.arg(workdir.path()).output().unwrap();
+        let answer = answer(&output);
+        let of_gpu = |check: &&Value| check["component"] == "gpu" || check["name"] == "gpu";
+        let check = answer["checks"].as_array().unwrap().iter().find(of_gpu).unwrap_or_else(|| panic!("{answer}"));
+        check.to_string()
+    };
+    assert!(doctor("1").contains("simulated GPU (9.0, 4 GiB)"), "{}", doctor("1"));
+    assert!(doctor("0").contains("the driver finds no GPU"), "{}", doctor("0"));
+}
