@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::polars::prelude::*;
+use crate::polars::write_csv;
 use chrono::DateTime;
 
 /// Why a table cannot be used.
@@ -98,7 +99,7 @@ pub fn write(path: &Path, mut frame: DataFrame) -> Result<(), TableError> {
         .tempfile_in(folder)
         .map_err(|error| fault(error.to_string()))?;
     let written = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
-        CsvWriter::new(file.as_file_mut()).finish(&mut frame)
+        write_csv(file.as_file_mut(), &frame)
     } else {
         ParquetWriter::new(file.as_file_mut()).finish(&mut frame).map(|_| ())
     };

@@ -1,6 +1,7 @@
 //! The trade table: one row per simulated trade.
 
 use crate::polars::prelude::*;
+use crate::polars::write_csv;
 
 use super::ExportError;
 use crate::bars::Panel;
@@ -56,6 +57,6 @@ pub fn write_backtest(
     let simulated = Column::new_scalar("simulated".into(), Scalar::from(panel.simulated), trades.len());
     table.with_column(simulated).map_err(failed)?;
     let mut bytes = Vec::new();
-    CsvWriter::new(&mut bytes).finish(&mut table).map_err(failed)?;
+    write_csv(&mut bytes, &table).map_err(failed)?;
     write_atomic(&path, &bytes).map_err(|error| ExportError::Write { path: error.path, source: error.source })
 }

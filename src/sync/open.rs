@@ -85,8 +85,8 @@ impl Remote {
             });
         }
         crate::tls::install_provider();
-        // Installs the HTTP client, since the crate's automatic registration is off. A second call does nothing.
-        opendal::install_default();
+        // A second call does nothing.
+        opendal_http_transport_reqwest::install_default();
         // The time limit is inside the retries: a request that hangs is one failed attempt.
         let limit = Duration::from_secs_f64(settings.timeout_s);
         let http = HttpTransporter::new(WaitingTransport::new(limit));

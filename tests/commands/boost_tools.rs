@@ -78,7 +78,7 @@ fn constraints_forests_and_growth_are_asked_for_by_name() {
         assert_eq!(load_forest(&folder.path().join("q.txt"), None).unwrap().objective, objective);
     }
     huracan(folder.path(), &format!("{line} --monotone z=1 --out x.txt")).expect(2, &["'z'", "a, b, c"]);
-    huracan(folder.path(), &format!("{line} --monotone a=2 --out x.txt")).expect(2, &["FEATURE=1"]);
+    huracan(folder.path(), &format!("{line} --monotone a=2 --out x.txt")).expect(2, &["COL=1"]);
     huracan(folder.path(), &format!("{line} --boosting forest --out x.txt")).expect(2, &["subsample"]);
     huracan(folder.path(), &format!("{line} --scale-pos-weight 0 --out x.txt")).expect(2, &["scale-pos-weight"]);
     assert!(!folder.path().join("x.txt").exists());

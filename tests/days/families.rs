@@ -194,7 +194,7 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
     let mut changed = bytes.clone();
     *changed.last_mut().unwrap() ^= 1;
     std::fs::write(&file, &changed).unwrap();
-    assert!(Bundle::load(&paths[0]).unwrap_err().to_string().contains("the file was changed"));
+    assert!(Bundle::load(&paths[0]).unwrap_err().to_string().contains("the file was modified"));
     std::fs::remove_file(&file).unwrap();
     assert!(Bundle::load(&paths[0]).unwrap_err().to_string().contains("network.safetensors"));
     std::fs::write(&file, &bytes).unwrap();

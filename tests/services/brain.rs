@@ -453,7 +453,7 @@ async fn a_wrong_address_says_what_is_wrong_and_keeps_the_password() {
     for (url, word) in [
         ("mysql://u@h/d", "mysql"),
         ("brain.db", "scheme"),
-        ("sqlite://", "names no file"),
+        ("sqlite://", "no file path"),
         ("postgres://user:hunter2@127.0.0.1:1/none", "is the server running"),
         ("postgres://user:hunter2@no-such-host.invalid/none", "is the server running"),
     ] {

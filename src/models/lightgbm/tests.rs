@@ -265,6 +265,6 @@ fn what_a_forest_cannot_represent_is_rejected_by_name() {
     rejected("Tree=0", "Tree=1", "Tree=1");
     rejected("num_leaves=2", "num_leaves=0", "without leaves");
     rejected("max_feature_idx=0", "max_feature_idx=5", "feature_names");
-    rejected("end of trees", "", "cut off");
+    rejected("end of trees", "", "truncated");
     assert!(from_lightgbm(&text.replace('\n', "\r\n")).is_ok(), "line ends of Windows");
 }
