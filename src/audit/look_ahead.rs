@@ -463,8 +463,8 @@ type TradeBits = (usize, String, [u64; 14]);
 fn bits(t: &Trade) -> [u64; 14] {
     let numbers = [t.entry_price, t.exit_price, t.stop_price, t.take_price, t.size, t.gross_bps, t.fee_bps];
     let more = [t.spread_bps, t.slippage_bps, t.funding_bps, t.net_bps];
-    let places = [t.signal_bar as u64, t.exit_bar as u64];
+    let bars = [t.signal_bar as u64, t.exit_bar as u64];
     let kinds = [t.exit_reason as u64 * 2 + u64::from(t.side == Side::Short)];
-    let mut all = numbers.iter().chain(&more).map(|v| v.to_bits()).chain(places).chain(kinds);
+    let mut all = numbers.iter().chain(&more).map(|v| v.to_bits()).chain(bars).chain(kinds);
     std::array::from_fn(|_| all.next().unwrap_or_default())
 }

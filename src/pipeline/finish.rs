@@ -101,18 +101,18 @@ async fn finish_run(day: &mut Day, mut report: ReportData, saved: &Saved) -> Res
     let code = if day.failures.is_empty() { 0 } else { Code::Partial as u8 };
     report.seconds = day.services.ui.seconds();
     day.services.brain.finish_step(&day.run.row.run_id, ANSWER, json.clone()).await?;
-    let place = |what: &str, path: &str| Location::new(what, day.run.workdir.join(path).display().to_string());
-    let places = [
-        place("report", "reports/model_comparison.html"),
-        place("models", "models"),
-        place("exports", "exports"),
-        place("logs", "logs"),
+    let location = |what: &str, path: &str| Location::new(what, day.run.workdir.join(path).display().to_string());
+    let locations = [
+        location("report", "reports/model_comparison.html"),
+        location("models", "models"),
+        location("exports", "exports"),
+        location("logs", "logs"),
         Location::new("brain", day.run.settings.brain_url_redacted()),
         Location::new("remote", day.services.remote.address()),
     ];
     day.services.ui.result(&summary_table(
         &report,
-        &places,
+        &locations,
         colours(&std::io::stdout()) && std::io::stdout().is_terminal(),
     ));
     day.services.notifier.send(&Milestone::Finished {
