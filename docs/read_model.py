@@ -3,7 +3,8 @@
     model = Model("models/BTC-USDT_model.pkl")
     model.predict(bars)     # {"win_long": [...], "win_short": [...], "edge_bps": [...]}
 
-`bars` are feature rows of consecutive bars, oldest first, in the order of `model.features`; NaN where a value is missing.
+`bars` are rows of the view (`huracan features --view`) of consecutive bars, oldest first, in the order of `model.features`; NaN
+where a value is missing.
 docs/models.md describes what a model is made of.
 """
 
@@ -73,14 +74,15 @@ class Networks:
 
 
 class Model:
-    """A bundle: boosted trees, and for some kinds of models also a random forest and networks."""
+    """A bundle: boosted trees, their calibration, and for some kinds of models a random forest, networks and a coin's own trees."""
 
     def __init__(self, path):
         path = pathlib.Path(path)
         with open(path, "rb") as file:
             self.bundle = pickle.load(file)
-        assert self.bundle["format"] in ("huracan-model-1", "huracan-model-2"), self.bundle["format"]
+        assert self.bundle["format"] == "huracan-model-3", self.bundle["format"]
         self.features = self.bundle["feature_names"]
+        self.calibration = self.bundle["calibration"]
         self.trees = {"gbdt": self.boosters(self.bundle["heads"])}
         self.networks = None
         for family, member in self.bundle.get("families", {}).items():
@@ -95,13 +97,34 @@ class Model:
     def boosters(heads):
         return {name: lightgbm.Booster(model_str=text) for name, text in heads.items()}
 
+    def score(self, head, bars):
+        """The raw score of a head: log odds of a probability, or an edge in multiples of the ATR. The mean of the families in
+        its mix."""
+        families = self.bundle.get("mix", {}).get(head, ["gbdt"])
+        networks = self.networks.predict(bars) if self.networks and "neural" in families else {}
+        values = [networks[head] if family == "neural" else self.trees[family][head].predict(bars) for family in families]
+        mean = numpy.mean(values, axis=0)
+        if head == "edge_bps":
+            return mean
+        mean = numpy.clip(mean, 1e-15, 1 - 1e-15)
+        return numpy.log(mean / (1 - mean))
+
     def predict(self, bars):
-        """One value per bar for each head: the mean of the families in its mix."""
+        """One value per bar for each head: a probability, or basis points. Scores are believed as far as past rows support."""
         bars = numpy.asarray(bars, dtype="f4")
-        mix = self.bundle.get("mix") or {head: ["gbdt"] for head in self.bundle["heads"]}
-        networks = self.networks.predict(bars) if self.networks else {}
+        atr_bps = 1e4 * bars[:, self.features.index("atr_share")].astype("f8")
         said = {}
-        for head, families in mix.items():
-            values = [networks[head] if f == "neural" else self.trees[f][head].predict(bars) for f in families]
-            said[head] = numpy.mean(values, axis=0)
+        for head, c in self.calibration.items():
+            distance = numpy.clip(self.score(head, bars) - c["base"], -c["reach"], c["reach"])
+            own = self.trees["own"][head].predict(bars) if "own" in self.trees else 0
+            score = c["offset"] + c["base_slope"] * (c["base"] - c["offset"]) + c["slope"] * distance
+            score = score + c["own_slope"] * own
+            said[head] = score * atr_bps if head == "edge_bps" else 1 / (1 + numpy.exp(-score))
         return said
+
+    def lead(self, bars):
+        """By how much a long trade is likelier than usual to make money, less the same of a short trade. A long trade needs
+        0 or more, a short trade 0 or less."""
+        said = self.predict(bars)
+        usual = {head: 1 / (1 + numpy.exp(-self.calibration[head]["offset"])) for head in ("win_long", "win_short")}
+        return said["win_long"] - usual["win_long"] - (said["win_short"] - usual["win_short"])

@@ -86,7 +86,13 @@ enum Command {
         overwrite: bool,
     },
     /// Compute the feature catalogue for every candle file of a folder
-    Features(CandlesOut),
+    Features {
+        #[command(flatten)]
+        candles: CandlesOut,
+        /// The scale-free view that models see, instead of the catalogue
+        #[arg(long)]
+        view: bool,
+    },
     /// Label every bar with the outcome of the unit trade, long and short
     Labels(CandlesOut),
     /// Show the purged walk-forward plan

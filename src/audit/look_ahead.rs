@@ -10,19 +10,18 @@ use super::future::{self, Future};
 use super::null::drawn;
 use super::stages::{Decision, Stages};
 use crate::bars::Panel;
-use crate::boost::{BoostJob, Cuts, Forest, Table};
+use crate::boost::{BoostJob, Cuts, Forest};
 use crate::decide::Consensus;
-use crate::decide::Head;
-use crate::decide::Prediction;
+use crate::decide::{Calibration, Head, HeadCalibration, Prediction, Slopes};
 use crate::decide::votes::{VOTERS, Votes};
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure};
-use crate::features::{CATALOGUE, COUNT, Features};
-use crate::folds::Fold;
+use crate::features::{CATALOGUE, Features, VIEW, View, view_columns};
+use crate::folds::{Fold, Grid};
 use crate::labels::Labels;
 use crate::settings::Settings;
 use crate::shadow::{Rules, Side, Signals, Trade};
-use crate::trainer::{WalkForwardResult, boost_params};
+use crate::trainer::{Targets, Unit, WalkForwardResult, boost_params};
 use crate::ui::Step;
 
 /// Stages in the order of a run.
@@ -125,7 +124,8 @@ pub fn run(
     let longest = before.folds.values().max_by_key(|folds| folds.len());
     let folds =
         longest.ok_or_else(|| CommandFailure::new(Code::BadData, "no symbol has enough history for one fold"))?;
-    let end_of_first = folds[0].test.end - 1;
+    // The second fold is the first one whose calibration knows test windows.
+    let end_of_study = folds[folds.len().min(2) - 1].test.end - 1;
     let mut found = LookAhead {
         symbols: before.folds.len(),
         cuts: cuts(folds),
@@ -144,13 +144,13 @@ pub fn run(
             step.advance(1);
         }
     }
-    found.cuts.push(end_of_first);
+    found.cuts.push(end_of_study);
     let symbols: Vec<usize> = before.folds.keys().copied().collect();
     let study = (stages.walk)(settings, compute, panel, &symbols)?;
     for future in Future::ALL {
-        step.note(&format!("the walk-forward up to bar {end_of_first}, {}", future.name()));
-        let other = future::changed(panel, end_of_first, future)?;
-        let case = Case { panel, other: &other, cut: end_of_first, future };
+        step.note(&format!("the walk-forward up to bar {end_of_study}, {}", future.name()));
+        let other = future::changed(panel, end_of_study, future)?;
+        let case = Case { panel, other: &other, cut: end_of_study, future };
         let rows: Vec<usize> = symbols.iter().filter_map(|&symbol| case.row(symbol)).collect();
         case.walk(&mut found, &study, &(stages.walk)(settings, compute, &other, &rows)?);
         step.advance(1);
@@ -166,8 +166,10 @@ pub fn steps() -> u64 {
 /// All values of a panel that a model is trained on.
 struct Past {
     features: Features,
+    view: View,
     atr: Vec<f64>,
     labels: Labels,
+    targets: Targets,
     votes: Votes,
     consensus: Consensus,
     rules: Rules,
@@ -175,6 +177,8 @@ struct Past {
     folds: BTreeMap<usize, Vec<Fold>>,
     /// Folds planned from this panel's own history.
     own_folds: BTreeMap<usize, Vec<Fold>>,
+    /// Bars of a whole test window.
+    test_bars: usize,
 }
 
 impl Past {
@@ -186,7 +190,7 @@ impl Past {
     ) -> Result<Self, CommandFailure> {
         let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
         let atr = (stages.atr)(panel);
-        let plan = |symbol: usize| (stages.folds)(&panel.ranges[symbol], &settings.folds, panel.timeframe);
+        let plan = |symbol: usize| (stages.folds)(Grid::of(panel), &panel.ranges[symbol], &settings.folds);
         let own_folds: BTreeMap<usize, Vec<Fold>> =
             (0..panel.symbols.len()).filter_map(|symbol| Some((symbol, plan(symbol).ok()?))).collect();
         let folds = match whole {
@@ -199,8 +203,14 @@ impl Past {
         };
         let labels = (stages.labels)(panel, &atr, &rules);
         let votes = (stages.votes)(panel, &settings.decide.voters);
+        let features = (stages.features)(panel);
+        let view = (stages.view)(panel, &features);
+        let symbols: Vec<usize> = (0..panel.symbols.len()).collect();
         Ok(Self {
-            features: (stages.features)(panel),
+            targets: Targets::of(panel, &labels, &view, &symbols, &settings.models),
+            features,
+            view,
+            test_bars: panel.timeframe.bars_in_days(settings.folds.test_days),
             consensus: (stages.consensus)(panel, &votes, &labels, settings),
             labels,
             votes,
@@ -232,25 +242,36 @@ impl Practice {
         past: &Past,
         cut: usize,
     ) -> Result<Self, CommandFailure> {
-        let table = Table { values: &past.features.values, features: COUNT };
+        let table = past.view.table();
         let known = |fold: &&Fold| fold.purge.end <= cut + 1;
         let folds: Vec<(usize, &Fold)> =
             past.folds.iter().filter_map(|(&symbol, folds)| Some((symbol, folds.iter().rfind(known)?))).collect();
-        let jobs: Vec<BoostJob> = folds
+        // A model per coin, or for the pool one per number of the fold.
+        let pooled = settings.models.scope.pools();
+        let key = |symbol: usize, fold: &Fold| if pooled { fold.index } else { symbol };
+        let units: BTreeMap<usize, (Unit, &Fold)> = folds
             .iter()
-            .flat_map(|&(symbol, fold)| Head::ALL.map(|head| (symbol, fold, head)))
-            .map(|(symbol, fold, head)| {
+            .map(|&(symbol, fold)| {
+                let pool = || Unit::pool(&(0..panel.symbols.len()).collect::<Vec<usize>>());
+                (key(symbol, fold), (if pooled { pool() } else { Unit::coin(panel, symbol) }, fold))
+            })
+            .collect();
+        let jobs: Vec<BoostJob> = units
+            .values()
+            .flat_map(|own| Head::ALL.map(|head| (own, head)))
+            .map(|((unit, fold), head)| {
                 let params = boost_params(&settings.models, head, settings.seed);
-                (stages.job)(panel, &past.labels, symbol, fold, head, params)
+                (stages.job)(&past.targets, unit, fold, head, &settings.models, params)
             })
             .collect();
         let forests: Vec<Forest> = (stages.train)(table, &jobs).into_iter().collect::<Result<_, _>>()?;
+        let by_unit: BTreeMap<usize, &[Forest]> = units.keys().copied().zip(forests.chunks(Head::COUNT)).collect();
         let predictions: Vec<(usize, usize, Prediction)> = folds
             .iter()
-            .zip(forests.chunks(Head::COUNT))
-            .flat_map(|(&(symbol, fold), heads)| {
+            .flat_map(|&(symbol, fold)| {
+                let heads = by_unit[&key(symbol, fold)];
                 let bars = fold.test.start..fold.test.end.min(cut + 1);
-                bars.map(move |bar| (symbol, bar, prediction(heads, past.features.row(symbol, bar))))
+                bars.map(move |bar| (symbol, bar, prediction(heads, &past.view, symbol, bar)))
             })
             .collect();
         let signals = (stages.signals)(&Decision {
@@ -276,9 +297,13 @@ impl Practice {
     }
 }
 
-fn prediction(heads: &[Forest], row: &[f32]) -> Prediction {
-    let predict = |head: usize| heads[head].predict(row)[0];
-    Prediction { win_long: predict(0), win_short: predict(1), edge_bps: predict(2) }
+/// The raw scores, all of which are believed: nothing is hidden by the calibration.
+fn prediction(heads: &[Forest], view: &View, symbol: usize, bar: usize) -> Prediction {
+    let slopes = Slopes { slope: 1.0, reach: f64::MAX, ..Slopes::NONE };
+    let calibration = Calibration { heads: [HeadCalibration { offset: 0.0, base: 0.0, slopes }; Head::COUNT] };
+    let scores = [0, 1, 2].map(|head: usize| heads[head].raw_scores(view.row(symbol, bar))[0]);
+    let atr_share = f64::from(view.value(symbol, bar, view_columns::ATR_SHARE));
+    calibration.predict(&scores, &[0.0; Head::COUNT], atr_share)
 }
 
 /// Signals at about every third bar. Only the symbol's name and the bar's time decide their side.
@@ -332,6 +357,13 @@ impl Case<'_> {
                         features.count(old.to_bits() == new.to_bits(), || self.describe(feature.name, symbol, bar));
                     }
                 }
+                let pairs = before.view.row(symbol, bar).iter().zip(after.view.row(row, bar));
+                for (column, (old, new)) in VIEW.iter().zip(pairs) {
+                    if !(old.is_nan() && new.is_nan()) {
+                        let what = || self.describe(&format!("{} of the view", column.name), symbol, bar);
+                        features.count(old.to_bits() == new.to_bits(), what);
+                    }
+                }
                 let (old, new) = (before.atr[symbol * self.panel.bars + bar], after.atr[row * self.other.bars + bar]);
                 features.count(old.to_bits() == new.to_bits(), || self.describe("ATR", symbol, bar));
                 for side in [Side::Long, Side::Short] {
@@ -365,9 +397,10 @@ impl Case<'_> {
             }
             let finished = |folds: &BTreeMap<usize, Vec<Fold>>, row: usize| -> Vec<Fold> {
                 let folds = folds.get(&row).map_or(&[][..], Vec::as_slice);
-                folds.iter().filter(|fold| fold.test.end <= self.cut + 1).cloned().collect()
+                let whole = |fold: &&Fold| fold.test.end <= self.cut + 1 && fold.test.len() == before.test_bars;
+                folds.iter().filter(whole).cloned().collect()
             };
-            // A window is planned completely or not at all, so only windows that ended before the cut are comparable.
+            // The newest window ends with the history, so only whole windows that ended before the cut are comparable.
             let (old, new) = (finished(&before.own_folds, symbol), finished(&after.own_folds, row));
             found.at("folds").count_all(old.len() as u64, old == new, || self.describe("the plan", symbol, self.cut));
         }
@@ -446,7 +479,9 @@ impl Case<'_> {
                         let heads = |p: &Prediction| [p.win_long, p.win_short, p.edge_bps].map(f64::to_bits);
                         predictions.iter().map(heads).collect()
                     };
-                    other.digests == outcome.digests && bits(&other.predictions) == bits(&outcome.predictions)
+                    other.digests == outcome.digests
+                        && other.calibration == outcome.calibration
+                        && bits(&other.predictions) == bits(&outcome.predictions)
                 });
                 let values = (outcome.digests.len() + outcome.predictions.len() * Head::COUNT) as u64;
                 let what = format!("fold {}", outcome.fold.index);

@@ -6,7 +6,7 @@ use super::null::Planted;
 use super::statistics::{MeanTest, mean_test};
 use super::worlds::World;
 use crate::features;
-use crate::folds;
+use crate::folds::{self, Grid};
 use crate::settings::Settings;
 use crate::shadow::{self, Rules, Signals};
 
@@ -20,7 +20,7 @@ pub fn tests(settings: &Settings, world: &World, planted: &Planted) -> Vec<Vec<M
     let atr = features::atr_14(panel);
     let mut windows: Vec<Vec<Range<usize>>> = vec![Vec::new(); panel.symbols.len()];
     for &symbol in &world.counted {
-        let plan = folds::plan(&panel.ranges[symbol], &settings.folds, panel.timeframe).unwrap_or_default();
+        let plan = folds::plan(Grid::of(panel), &panel.ranges[symbol], &settings.folds).unwrap_or_default();
         windows[symbol] = plan.into_iter().map(|fold| fold.test).collect();
     }
     let at = |threshold: f64| -> Vec<MeanTest> {

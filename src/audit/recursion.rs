@@ -11,7 +11,7 @@ use super::stages::Stages;
 use super::worlds::part;
 use crate::bars::Panel;
 use crate::exit::CommandFailure;
-use crate::features::{CATALOGUE, COUNT};
+use crate::features::{CATALOGUE, COUNT, VIEW, VIEW_COUNT, View};
 use crate::settings::Settings;
 use crate::ui::Step;
 
@@ -25,11 +25,13 @@ pub const RUNNING: [&str; 2] = ["price_volume_trend", "on_balance_volume"];
 const BARS: usize = 24;
 /// Positions in the history.
 const POSITIONS: usize = 3;
+/// Columns whose differences are measured by their own size: features and view.
+const SCALED: usize = COUNT + VIEW_COUNT;
 
 /// A value that depends on the bars before its warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dependent {
-    /// Name of the feature, or number of the vote.
+    /// Name of the feature, `view` and the name of its column, or number of the vote.
     pub name: String,
     /// Per history: greatest difference relative to the value's root mean square (votes: relative to 1).
     pub effects: Vec<f64>,
@@ -74,12 +76,12 @@ impl Recursion {
     }
 }
 
-/// Compares all features and votes over several lengths of history.
+/// Compares all features, the whole view and all votes over several lengths of history.
 ///
 /// # Errors
 /// Too few candles for the longest warm-up.
 pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> Result<Recursion, CommandFailure> {
-    let warm_up = CATALOGUE.iter().map(|feature| feature.warm_up).max().unwrap_or(0);
+    let warm_up = CATALOGUE.iter().chain(VIEW).map(|feature| feature.warm_up).max().unwrap_or(0);
     let whole = Values::of(stages, settings, panel);
     let names = whole.names();
     let sizes: Vec<Vec<f64>> = (0..panel.symbols.len()).map(|symbol| whole.sizes(panel, symbol)).collect();
@@ -150,25 +152,32 @@ pub fn steps() -> u64 {
     (HISTORIES.len() * POSITIONS) as u64
 }
 
-/// The features and the votes of a panel. Columns are numbered in this order.
+/// The features, the view of them that models see, and the votes of a panel. Columns are numbered in this order.
 struct Values {
     features: crate::features::Features,
+    view: View,
     votes: crate::decide::votes::Votes,
 }
 
 impl Values {
     fn of(stages: &Stages, settings: &Settings, panel: &Panel) -> Self {
-        Self { features: (stages.features)(panel), votes: (stages.votes)(panel, &settings.decide.voters) }
+        let features = (stages.features)(panel);
+        let view = (stages.view)(panel, &features);
+        Self { features, view, votes: (stages.votes)(panel, &settings.decide.voters) }
     }
 
     fn names(&self) -> Vec<String> {
+        let view = VIEW.iter().map(|column| format!("view {}", column.name));
         let votes = (0..crate::decide::votes::VOTERS).map(|voter| format!("vote {voter}"));
-        CATALOGUE.iter().map(|feature| feature.name.to_owned()).chain(votes).collect()
+        CATALOGUE.iter().map(|feature| feature.name.to_owned()).chain(view).chain(votes).collect()
     }
 
     fn at(&self, symbol: usize, bar: usize, column: usize) -> f64 {
-        let row = if column < COUNT { self.features.row(symbol, bar) } else { self.votes.row(symbol, bar) };
-        f64::from(row[if column < COUNT { column } else { column - COUNT }])
+        f64::from(match column {
+            ..COUNT => self.features.row(symbol, bar)[column],
+            COUNT..SCALED => self.view.row(symbol, bar)[column - COUNT],
+            _ => self.votes.row(symbol, bar)[column - SCALED],
+        })
     }
 
     /// Root mean square per column of a symbol; 1 for votes, and for features that are always 0.
@@ -180,6 +189,6 @@ impl Values {
                 .fold((0.0, 0.0), |(sum, count), value| (sum + value * value, count + 1.0));
             if sum > 0.0 { (sum / count).sqrt() } else { 1.0 }
         };
-        (0..COUNT).map(size).chain((0..crate::decide::votes::VOTERS).map(|_| 1.0)).collect()
+        (0..SCALED).map(size).chain((0..crate::decide::votes::VOTERS).map(|_| 1.0)).collect()
     }
 }

@@ -3,17 +3,17 @@
 
 use std::ops::Range;
 
-use crate::bars::{Panel, Timeframe};
+use crate::bars::Panel;
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Cuts, Forest, Table};
 use crate::decide::votes::{self, VoterParams, Votes};
 use crate::decide::{self, Candidate, Consensus, Head, Prediction};
 use crate::engine::Compute;
-use crate::features::{self, Features};
-use crate::folds::{self, Fold, FoldParams, TooShort};
+use crate::features::{self, Features, View};
+use crate::folds::{self, Fold, FoldParams, Grid, TooShort};
 use crate::labels::{self, Labels};
 use crate::settings::Settings;
 use crate::shadow::{self, Rules, Signals, Trade};
-use crate::trainer::{self, TrainerError, WalkForwardResult, walk_forward};
+use crate::trainer::{self, ModelParams, Targets, TrainerError, Unit, WalkForwardResult, walk_forward};
 
 /// The inputs of a decision.
 pub struct Decision<'a> {
@@ -56,9 +56,11 @@ pub struct Stages {
     /// The consensus of the votes.
     pub consensus: fn(&Panel, &Votes, &Labels, &Settings) -> Consensus,
     /// The folds of a range of bars.
-    pub folds: fn(&Range<usize>, &FoldParams, Timeframe) -> FoldPlan,
-    /// The boosting job of a symbol, fold and head.
-    pub job: fn(&Panel, &Labels, usize, &Fold, Head, BoostParams) -> BoostJob,
+    pub folds: fn(Grid, &Range<usize>, &FoldParams) -> FoldPlan,
+    /// The scale-free view of the features.
+    pub view: fn(&Panel, &Features) -> View,
+    /// The boosting job of a unit, fold and head.
+    pub job: fn(&Targets, &Unit, &Fold, Head, &ModelParams, BoostParams) -> BoostJob,
     /// Cut points and codes of a job.
     pub bins: fn(Table<'_>, &BoostJob) -> BinnedRows,
     /// Trains the jobs.
@@ -83,9 +85,10 @@ impl Stages {
                 decide::consensus(panel, votes, labels, &settings.decide, settings.labels.horizon_bars())
             },
             folds: folds::plan,
+            view: View::of,
             job: trainer::boost_job,
             bins: |table, job| Cuts::new(table, &job.train, job.params.max_bin),
-            train: |table, jobs| boost::train(table, &features::names(), jobs, &|_| ()),
+            train: |table, jobs| boost::train(table, &features::view_names(), jobs, &|_| ()),
             signals: |d| {
                 let questions: Vec<Candidate> =
                     d.predictions.iter().map(|&(symbol, bar, prediction)| (symbol, bar, Some(prediction))).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::arith::draw;
 use crate::bars::{Candles, DAY_MS, Panel};
 use crate::exit::{Code, CommandFailure, OrExit};
-use crate::folds;
+use crate::folds::{self, Grid};
 use crate::market::Simulated;
 use crate::settings::Settings;
 
@@ -60,7 +60,7 @@ impl<'a> Worlds<'a> {
         let parts = match source {
             Source::Simulated => Vec::new(),
             Source::Candles(panel) => {
-                let plan = |symbol: usize| folds::plan(&panel.ranges[symbol], &settings.folds, panel.timeframe);
+                let plan = |symbol: usize| folds::plan(Grid::of(panel), &panel.ranges[symbol], &settings.folds);
                 let usable: Vec<usize> = (0..panel.symbols.len()).filter(|&symbol| plan(symbol).is_ok()).collect();
                 if usable.is_empty() {
                     let longest = (0..panel.symbols.len()).max_by_key(|&symbol| panel.ranges[symbol].len());
@@ -125,7 +125,7 @@ fn simulated(settings: &Settings, seed: u64) -> Result<World, CommandFailure> {
         }
     }
     let panel = Panel::new(candles, settings.market.timeframe, 0, true).or_exit(Code::Failed)?;
-    let plan = |symbol: &usize| folds::plan(&panel.ranges[*symbol], &settings.folds, panel.timeframe);
+    let plan = |symbol: &usize| folds::plan(Grid::of(&panel), &panel.ranges[*symbol], &settings.folds);
     let mut counted: Vec<usize> = (0..panel.symbols.len()).filter(|symbol| plan(symbol).is_ok()).collect();
     counted.truncate(MAX_SYMBOLS);
     if counted.is_empty() {

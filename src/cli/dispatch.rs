@@ -35,9 +35,9 @@ pub fn dispatch(cli: &Cli) -> Result<u8, CommandFailure> {
         Command::Status => status(cli),
         Command::Doctor => doctor(cli),
         Command::Kill { action, why } => kill_switch(cli, *action, why.as_deref()),
-        Command::Features(args) => {
+        Command::Features { candles: args, view } => {
             let settings = table_settings(cli)?;
-            print_result(cli, &commands::features::run(&settings, workdir, &args.candles, &args.out)?)
+            print_result(cli, &commands::features::run(&settings, workdir, &args.candles, *view, &args.out)?)
         }
         Command::Labels(args) => {
             let settings = table_settings(cli)?;

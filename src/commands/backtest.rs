@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use super::{candles, signals, table};
 use crate::bars::Panel;
-use crate::boost::{self, PredictJob, Table};
-use crate::decide::{self, Candidate, DecideMode, Decisions, Head, Prediction};
+use crate::boost::{self, PredictJob};
+use crate::decide::{self, Calibration, Candidate, DecideMode, Decisions, Head, Scores};
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
 use crate::export::trade_table;
-use crate::features::{self, COUNT};
+use crate::features::{self, View, view_columns};
 use crate::labels;
 use crate::models::Bundle;
 use crate::settings::Settings;
 use crate::shadow::{self, Rules};
-use crate::trainer::{Family, FamilyModels, blend, mean_prediction, table_rows};
+use crate::trainer::{Family, FamilyModels, blend, mean_scores, table_rows};
 
 /// Trades every symbol of a folder's candles and writes one row per trade.
 ///
@@ -102,52 +102,59 @@ pub(super) fn own_predictions(
     workdir: &Path,
 ) -> Result<Vec<Candidate>, CommandFailure> {
     let models = own_models(panel, workdir)?;
-    let features = features::device::compute_on(compute, panel)?;
-    let table = Table { values: &features.values, features: COUNT };
+    let view = View::of(panel, &features::device::compute_on(compute, panel)?);
+    let table = view.table();
     let rows: Vec<Vec<u32>> =
-        models.iter().map(|(symbol, _)| table_rows(panel, *symbol, &panel.ranges[*symbol]).collect()).collect();
-    let trees = models.iter().zip(&rows).flat_map(|((_, bundle), rows)| {
-        let all = std::iter::once(&bundle.heads).chain(bundle.other_families.values().filter_map(FamilyModels::trees));
+        models.iter().map(|own| table_rows(panel, own.symbol, &panel.ranges[own.symbol]).collect()).collect();
+    let trees = models.iter().zip(&rows).flat_map(|(own, rows)| {
+        let families = own.bundle.other_families.values().filter_map(FamilyModels::trees);
+        let all = std::iter::once(&own.bundle.heads).chain(families);
         all.flat_map(move |heads| Head::ALL.map(|head| PredictJob { forest: &heads[&head], rows }))
     });
     let jobs: Vec<PredictJob<'_>> = trees.collect();
-    let mut scores = jobs.iter().zip(boost::device::raw_scores_on(compute, table, &jobs)?);
-    let mut by_trees = || -> Vec<Prediction> {
-        let heads: Vec<Vec<f64>> =
-            scores.by_ref().take(Head::COUNT).map(|(job, scores)| transformed(job, scores)).collect();
-        (0..heads[0].len()).map(|row| Prediction::new([heads[0][row], heads[1][row], heads[2][row]])).collect()
+    let mut scores = boost::device::raw_scores_on(compute, table, &jobs)?.into_iter();
+    let mut by_trees = || -> Vec<Scores> {
+        let heads: Vec<Vec<f64>> = scores.by_ref().take(Head::COUNT).collect();
+        (0..heads[0].len()).map(|row| [heads[0][row], heads[1][row], heads[2][row]]).collect()
     };
     let mut predictions = Vec::new();
-    for ((symbol, bundle), rows) in models.iter().zip(&rows) {
-        let mut symbol_predictions = by_trees();
-        if !bundle.mix.is_empty() {
-            let mut families = BTreeMap::from([(Family::Gbdt, symbol_predictions)]);
-            for (family, member) in &bundle.other_families {
-                let own = match member {
-                    FamilyModels::Trees(_) => by_trees(),
-                    FamilyModels::Networks(networks) => {
-                        mean_prediction(&networks.seeds, table, (symbol * panel.bars) as u32, rows)
-                    }
-                };
-                families.insert(*family, own);
-            }
-            let families = families.iter().map(|(family, own)| (*family, own.as_slice())).collect();
-            symbol_predictions = blend(&bundle.mix, &families, rows.len());
+    for (OwnModel { symbol, bundle, calibration }, rows) in models.iter().zip(&rows) {
+        let mut families = BTreeMap::from([(Family::Gbdt, by_trees())]);
+        for (family, member) in &bundle.other_families {
+            let own = match member {
+                FamilyModels::Trees(_) => by_trees(),
+                FamilyModels::Networks(networks) => {
+                    mean_scores(&networks.seeds, table, (symbol * panel.bars) as u32, rows)
+                }
+            };
+            families.insert(*family, own);
         }
-        let bars = panel.ranges[*symbol].clone().zip(symbol_predictions);
-        predictions.extend(bars.map(|(bar, prediction)| (*symbol, bar, Some(prediction))));
+        let own = families.remove(&Family::Own);
+        let all = if bundle.mix.is_empty() {
+            families.remove(&Family::Gbdt).unwrap_or_default()
+        } else {
+            let families = families.iter().map(|(family, own)| (*family, own.as_slice())).collect();
+            blend(&bundle.mix, &families, rows.len())
+        };
+        for (place, (bar, scores)) in panel.ranges[*symbol].clone().zip(all).enumerate() {
+            let atr_share = f64::from(view.value(*symbol, bar, view_columns::ATR_SHARE));
+            let own = own.as_ref().map_or([0.0; Head::COUNT], |own| own[place]);
+            predictions.push((*symbol, bar, Some(calibration.predict(&scores, &own, atr_share))));
+        }
     }
     Ok(predictions)
 }
 
-/// Raw scores transformed to predictions.
-fn transformed(job: &PredictJob<'_>, mut scores: Vec<f64>) -> Vec<f64> {
-    scores.iter_mut().for_each(|score| job.forest.objective.transform(std::slice::from_mut(score)));
-    scores
+/// A model of the workdir.
+struct OwnModel {
+    /// Row of the symbol in the panel.
+    symbol: usize,
+    bundle: Bundle,
+    calibration: Calibration,
 }
 
 /// Loads the symbols' models from `workdir`, and checks that every family has all of [`Head::ALL`].
-fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, Bundle)>, CommandFailure> {
+fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<OwnModel>, CommandFailure> {
     let mut models = Vec::new();
     for (symbol, name) in panel.symbols.iter().enumerate() {
         let path = workdir.join("models").join(format!("{name}_model.pkl"));
@@ -156,9 +163,9 @@ fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, Bundle)>, Com
         }
         let bad = |what: String| CommandFailure::new(Code::BadData, format!("{}: {what}", path.display()));
         let bundle = Bundle::load(&path).or_exit(Code::BadData)?;
-        if bundle.feature_names != features::names() {
-            return Err(bad("was trained on other features than those of this program; train it again".to_owned()));
-        }
+        let Some(calibration) = bundle.calibration.filter(|_| bundle.feature_names == features::view_names()) else {
+            return Err(bad("was trained by another version, on other features; train it again".to_owned()));
+        };
         let trees =
             std::iter::once(&bundle.heads).chain(bundle.other_families.values().filter_map(FamilyModels::trees));
         for heads in trees {
@@ -166,7 +173,7 @@ fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<(usize, Bundle)>, Com
                 return Err(bad(format!("has no head '{head}'")));
             }
         }
-        models.push((symbol, bundle));
+        models.push(OwnModel { symbol, bundle, calibration });
     }
     if models.is_empty() {
         let message = format!(

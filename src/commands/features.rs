@@ -7,14 +7,20 @@ use serde_json::{Value, json};
 
 use super::{candles, table};
 use crate::exit::{Code, CommandFailure, OrExit};
-use crate::features::{self, CATALOGUE};
+use crate::features::{self, CATALOGUE, VIEW, View};
 use crate::settings::Settings;
 
-/// Writes `symbol, timestamp` and the features, one row per bar.
+/// Writes `symbol, timestamp` and the features, one row per bar; with `scale_free` the view of them that models see.
 ///
 /// # Errors
 /// A device that is not available, bad candles, or a file that cannot be written.
-pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Result<Value, CommandFailure> {
+pub fn run(
+    settings: &Settings,
+    workdir: &Path,
+    folder: &Path,
+    scale_free: bool,
+    out: &Path,
+) -> Result<Value, CommandFailure> {
     let compute = settings.open_device(workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let features = features::device::compute_on(&compute, &panel)?;
@@ -25,12 +31,15 @@ pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Re
     let times: Vec<i64> = cells().map(|(_, bar)| panel.time_ms(bar)).collect();
     let rows = times.len();
     let mut columns = vec![Column::new("symbol".into(), symbols), table::time_column("timestamp", times)?];
-    for (i, feature) in CATALOGUE.iter().enumerate() {
-        let values: Vec<f32> = cells().map(|(symbol, bar)| features.value(symbol, bar, i)).collect();
+    let view = scale_free.then(|| View::of(&panel, &features));
+    let shown = if scale_free { VIEW } else { CATALOGUE };
+    for (i, feature) in shown.iter().enumerate() {
+        let value = |(symbol, bar)| view.as_ref().map_or_else(|| features.value(symbol, bar, i), |v| v.value(symbol, bar, i));
+        let values: Vec<f32> = cells().map(value).collect();
         columns.push(Column::new(feature.name.into(), values));
     }
     table::write(out, DataFrame::new(rows, columns)?).or_exit(Code::Failed)?;
     Ok(
-        json!({ "simulated": panel.simulated, "symbols": panel.symbols.len(), "rows": rows, "features": CATALOGUE.len(), "out": out }),
+        json!({ "simulated": panel.simulated, "symbols": panel.symbols.len(), "rows": rows, "features": shown.len(), "out": out }),
     )
 }

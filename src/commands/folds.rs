@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{candles, time_text};
 use crate::bars::Panel;
 use crate::exit::CommandFailure;
-use crate::folds::{self, Fold};
+use crate::folds::{self, Fold, Grid};
 use crate::settings::Settings;
 
 /// The walk-forward plan of all symbols.
@@ -28,7 +28,7 @@ pub fn run(settings: &Settings, folder: &Path) -> Result<Plan, CommandFailure> {
     let panel = candles::read_panel(folder, settings)?;
     let (mut all, mut too_short) = (Vec::new(), Vec::new());
     for (symbol, range) in panel.symbols.iter().zip(&panel.ranges) {
-        match folds::plan(range, &settings.folds, panel.timeframe) {
+        match folds::plan(Grid::of(&panel), range, &settings.folds) {
             Ok(plan) => all.extend(plan.into_iter().map(|fold| (symbol.clone(), fold))),
             Err(error) => too_short.push((symbol.clone(), error.to_string())),
         }

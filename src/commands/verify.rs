@@ -11,7 +11,7 @@ use crate::bars::{Candles, Panel};
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, Table, instruction_sets, train_with};
 use crate::engine::{Compute, Device};
 use crate::exit::{Code, CommandFailure, OrExit};
-use crate::features::{self, COUNT};
+use crate::features::{self, View};
 use crate::folds::Fold;
 use crate::labels;
 use crate::market::read_folder;
@@ -22,7 +22,7 @@ use crate::neural::{self, Backend, Epoch, Network, NeuralJob};
 use crate::settings::Settings;
 use crate::shadow::Rules;
 use crate::shadow::{BarrierParams, CostParams, MarketType};
-use crate::trainer::{self, Family, FamilyModels, ModelParams, Networks};
+use crate::trainer::{self, Family, FamilyModels, ModelParams, Networks, Targets, Unit};
 
 /// Comparison of one head, of a fold or of the final model.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -39,6 +39,9 @@ pub struct Check {
     /// products are rounded.
     pub equal: bool,
 }
+
+/// Name of the final model in checks.
+const FINAL: &str = "model";
 
 /// Largest difference of the validation losses of one network, trained on different machines.
 const NETWORK_TOLERANCE: f64 = 1e-3;
@@ -106,10 +109,16 @@ pub fn verify(
     let symbol = panel.symbol(&bundle.symbol).ok_or_else(|| lacks("symbol of the model among its inputs"))?;
 
     let more = &metadata.training_parameters.more;
+    let read = |key: &str| more.get(key).cloned().unwrap_or_default();
+    let models: ModelParams = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
+    let seed = read("seed").as_u64().ok_or_else(|| lacks("'seed'"))?;
     let rules = rules(metadata, &panel).map_err(|key| lacks(&key))?;
     let atr = features::device::atr_14_on(&compute, &panel)?;
     let outcomes = labels::device::compute_on(&compute, &panel, &atr, &rules)?;
-    let values = features::device::compute_on(&compute, &panel)?;
+    let view = View::of(&panel, &features::device::compute_on(&compute, &panel)?);
+    let all: Vec<usize> = (0..panel.symbols.len()).collect();
+    let targets = Targets::of(&panel, &outcomes, &view, &all, &models);
+    let unit = if models.scope.pools() { Unit::pool(&all) } else { Unit::coin(&panel, symbol) };
     let fold = |index: usize, train: &Span, validation: &Span| -> Option<Fold> {
         let bars = |span: &Span| {
             let start = panel.bar_at(span.from.timestamp_millis())?;
@@ -121,7 +130,7 @@ pub fn verify(
     let latest = fold(0, &window("window")?, &window("validation")?).ok_or_else(|| lacks("bars of the candles"))?;
     let (mut batch, mut checks): (Vec<BoostJob>, Vec<Check>) = (Vec::new(), Vec::new());
     let mut add = |of: String, fold: &Fold, head: Head, params: BoostParams, recorded: &str| {
-        batch.push(trainer::boost_job(&panel, &outcomes, symbol, fold, head, params));
+        batch.push(trainer::boost_job(&targets, &unit, fold, head, &models, params));
         let (head, recorded) = (head.name().to_owned(), recorded.to_owned());
         checks.push(Check { of, head, recorded, found: String::new(), equal: false });
     };
@@ -137,12 +146,9 @@ pub fn verify(
     }
     for (head, digest) in &metadata.head_digests {
         let params = bundle.parameters.get(head.name()).and_then(|params| BoostParams::deserialize(params).ok());
-        add("model".to_owned(), &latest, *head, params.ok_or_else(|| lacks(&format!("parameters of {head}")))?, digest);
+        add(FINAL.to_owned(), &latest, *head, params.ok_or_else(|| lacks(&format!("parameters of {head}")))?, digest);
     }
-    let read = |key: &str| more.get(key).cloned().unwrap_or_default();
     if let Some(heads) = metadata.other_family_digests.get(&Family::Forest) {
-        let models: ModelParams = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
-        let seed = read("seed").as_u64().ok_or_else(|| lacks("'seed'"))?;
         for (head, digest) in heads {
             let head: Head = head.parse().map_err(|error| lacks(&format!("known head ({error})")))?;
             let params = trainer::tree_params(&models, Family::Forest, head, seed);
@@ -150,18 +156,44 @@ pub fn verify(
         }
     }
 
-    let table = Table { values: &values.values, features: COUNT };
+    let table = view.table();
     let (trained_by, forests) = train_again(&compute, table, &batch)?;
+    let mut pooled = BTreeMap::new();
     for (check, forest) in checks.iter_mut().zip(forests) {
-        check.found = forest.or_exit(Code::BadData)?.digest();
+        let forest = forest.or_exit(Code::BadData)?;
+        check.found = forest.digest();
         check.equal = check.recorded == check.found;
+        if check.of == FINAL {
+            pooled.insert(check.head.clone(), forest);
+        }
+    }
+    if let Some(recorded) = metadata.other_family_digests.get(&Family::Own) {
+        let coin = Unit::coin(&panel, symbol);
+        let own = |head: Head| {
+            let params = trainer::own_params(&models, head, seed);
+            let mut job = trainer::boost_job(&targets, &coin, &latest, head, &models, params);
+            let forest = pooled.get(head.name())?;
+            let scores = |rows: &[u32]| -> Vec<[f64; Head::COUNT]> {
+                rows.iter().map(|&row| [forest.raw_scores(table.row(row as usize))[0]; Head::COUNT]).collect()
+            };
+            let (train, valid) = (scores(&job.train), scores(&job.valid));
+            trainer::subtract(&mut job.train_labels, head, &train);
+            trainer::subtract(&mut job.valid_labels, head, &valid);
+            Some(job)
+        };
+        let jobs: Option<Vec<BoostJob>> = Head::ALL.into_iter().map(own).collect();
+        let (_, forests) = train_again(&compute, table, &jobs.ok_or_else(|| lacks("pooled heads"))?)?;
+        for (head, forest) in Head::ALL.into_iter().zip(forests) {
+            let found = forest.or_exit(Code::BadData)?.digest();
+            let recorded = recorded.get(head.name()).cloned().unwrap_or_default();
+            let equal = recorded == found;
+            checks.push(Check { of: "model, own trees".to_owned(), head: head.name().to_owned(), recorded, found, equal });
+        }
     }
     if let Some(networks) = bundle.other_families.get(&Family::Neural).and_then(FamilyModels::networks) {
-        let models: ModelParams = serde_json::from_value(read("models")).map_err(|_| lacks("'models'"))?;
-        let seed = read("seed").as_u64().ok_or_else(|| lacks("'seed'"))?;
         let job = |number: usize| {
             let own = trainer::network_seed(seed, number as u32);
-            trainer::network_job(&models.neural, &panel, &outcomes, symbol, &latest, own)
+            trainer::network_job(&models, &targets, panel.bars, &unit, &latest, own)
         };
         let jobs: Vec<NeuralJob> = (0..networks.seeds.len()).map(job).collect();
         checks.extend(networks_again(networks, table, &jobs)?);
@@ -181,7 +213,7 @@ pub fn verify(
 
 /// Trains networks again on the CPU, and compares them with the recorded ones.
 fn networks_again(recorded: &Networks, table: Table<'_>, jobs: &[NeuralJob]) -> Result<Vec<Check>, CommandFailure> {
-    let trained = neural::train(&Backend::Cores, table, &features::names(), jobs, &());
+    let trained = neural::train(&Backend::Cores, table, &features::view_names(), jobs, &());
     let mut checks = Vec::with_capacity(jobs.len());
     for ((number, recorded), found) in recorded.seeds.iter().enumerate().zip(trained) {
         let found = found.or_exit(Code::BadData)?;
@@ -210,7 +242,7 @@ fn train_again(
     table: Table<'_>,
     batch: &[BoostJob],
 ) -> Result<(String, Vec<Result<Forest, BoostError>>), CommandFailure> {
-    let (device, names) = (compute.device(), features::names());
+    let (device, names) = (compute.device(), features::view_names());
     if device == Device::Cpu {
         let sets = instruction_sets();
         let plain = sets[sets.len() - 1];

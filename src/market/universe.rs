@@ -163,7 +163,8 @@ fn property_reasons(market: &MarketInfo, settings: &Settings, now_ms: i64) -> Ve
     }
     if let Some(from) = market.history_from_ms.or(market.listed_ms) {
         let folds = &settings.folds;
-        let needed = f64::from(folds.train_days + folds.purge_days + folds.test_days);
+        // Up to a step passes until the next fixed date on which a test window begins.
+        let needed = f64::from(folds.train_days + folds.purge_days + folds.step_days);
         let history = days(now_ms - from);
         if history < needed {
             let missing = (needed - history).ceil();

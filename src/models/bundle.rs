@@ -14,14 +14,15 @@ pub use metadata::{Inputs, Metadata, Performance, TrainingParameters, model_id};
 use super::lightgbm::{LightgbmError, from_lightgbm, lightgbm_feature_names, to_lightgbm};
 use super::networks::{NetworksError, read_networks, write_networks};
 use crate::boost::Forest;
-use crate::decide::Head;
+use crate::decide::{Calibration, Head, HeadCalibration};
 use crate::files::{is_plain_name, write_atomic};
 use crate::trainer::{Family, FamilyModels, Mix, Networks};
 
-/// Format of a pickle. The number grows when an older reader could misread a newer file.
-const FORMAT: &str = "huracan-model-1";
-/// Format of a model of several families, which a reader that knows only trees must not load.
-const FORMAT_WITH_FAMILIES: &str = "huracan-model-2";
+/// Format of a pickle. The number grows when an older reader could misread a newer file: one that does not know the calibration
+/// would believe raw scores.
+const FORMAT: &str = "huracan-model-3";
+/// Formats of earlier versions, without a calibration: of one family, and of several.
+const OLDER_FORMATS: [&str; 2] = ["huracan-model-1", "huracan-model-2"];
 
 /// File name of a symbol's networks, in a folder named after the symbol.
 const NETWORKS_FILE: &str = "network.safetensors";
@@ -48,6 +49,8 @@ pub struct Bundle {
     pub other_families: BTreeMap<Family, FamilyModels>,
     /// Head → the families whose mean it is; empty if `heads` predicts alone.
     pub mix: Mix,
+    /// From raw scores to predictions; none in models of earlier versions.
+    pub calibration: Option<Calibration>,
     /// The content of `metadata.json`.
     pub metadata: Metadata,
 }
@@ -216,7 +219,7 @@ impl Bundle {
         let texts = self.texts(&self.heads);
         let metadata = serde_json::to_value(&self.metadata).map_err(|error| inconsistent(error.to_string()))?;
         let mut content = json!({
-            "format": if self.mix.is_empty() { FORMAT } else { FORMAT_WITH_FAMILIES },
+            "format": self.format(),
             "symbol": self.symbol,
             "model_type": self.model_type,
             "heads": texts,
@@ -226,8 +229,12 @@ impl Bundle {
             "parameters": self.parameters,
             "metadata": metadata,
         });
+        if let Some(calibration) = &self.calibration {
+            let by_head = |head: Head| (head.name().to_owned(), json!(calibration.head(head)));
+            content["calibration"] = Value::Object(Head::ALL.into_iter().map(by_head).collect());
+        }
         let mut networks = None;
-        if !self.mix.is_empty() {
+        if !self.other_families.is_empty() {
             let mut families = Map::new();
             for (family, models) in &self.other_families {
                 let entry = match models {
@@ -242,6 +249,8 @@ impl Bundle {
                 families.insert(family.name().to_owned(), entry);
             }
             content["families"] = Value::Object(families);
+        }
+        if !self.mix.is_empty() {
             content["mix"] = json!(self.mix);
         }
         let pickle = serde_pickle::to_vec(&content, serde_pickle::SerOptions::new())
@@ -263,6 +272,13 @@ impl Bundle {
         write(&paths.text, texts[&self.main_head].as_bytes())?;
         write(&paths.metadata, format!("{metadata:#}\n").as_bytes())?;
         Ok(paths)
+    }
+
+    fn format(&self) -> &'static str {
+        match &self.calibration {
+            Some(_) => FORMAT,
+            None => OLDER_FORMATS[usize::from(!self.mix.is_empty())],
+        }
     }
 
     /// The heads as LightGBM model texts.
@@ -327,10 +343,7 @@ impl Bundle {
         let content: Value = serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new())
             .map_err(|error| bad(format!("not a pickle of plain values ({error})")))?;
         let raw: RawBundle = serde_json::from_value(content).map_err(|error| bad(error.to_string()))?;
-        if raw.format != (if raw.mix.is_empty() { FORMAT } else { FORMAT_WITH_FAMILIES }) {
-            let reads = format!("this program reads '{FORMAT}', and '{FORMAT_WITH_FAMILIES}' with a mix");
-            return Err(bad(format!("its format is '{}', {reads}", raw.format)));
-        }
+        let calibration = read_calibration(&raw).map_err(bad)?;
         let heads = read_heads(path, raw.heads, &raw.feature_names)?;
         let mut other_families = BTreeMap::new();
         for (family, models) in raw.families {
@@ -350,6 +363,7 @@ impl Bundle {
             parameters: raw.parameters,
             other_families,
             mix: raw.mix,
+            calibration,
             metadata: raw.metadata,
         };
         let (recorded, found) = (bundle.metadata.digest.clone(), bundle.digest());
@@ -359,6 +373,25 @@ impl Bundle {
         bundle.check().map_err(bad)?;
         Ok(bundle)
     }
+}
+
+/// The calibration of a pickle, which its format demands or rules out.
+fn read_calibration(raw: &RawBundle) -> Result<Option<Calibration>, String> {
+    if raw.calibration.is_empty() {
+        let older = OLDER_FORMATS[usize::from(!raw.mix.is_empty())];
+        return if raw.format == older {
+            Ok(None)
+        } else {
+            let reads = format!("this program reads '{FORMAT}' with a calibration, and older ones without");
+            Err(format!("its format is '{}', {reads}", raw.format))
+        };
+    }
+    if raw.format != FORMAT {
+        return Err(format!("its format is '{}', but it has a calibration, which belongs to '{FORMAT}'", raw.format));
+    }
+    let head = |head: Head| raw.calibration.get(&head).copied().ok_or(format!("the calibration lacks the head '{head}'"));
+    let [long, short, edge] = Head::ALL.map(head);
+    Ok(Some(Calibration { heads: [long?, short?, edge?] }))
 }
 
 /// Reads the heads of a pickle.
@@ -448,6 +481,8 @@ struct RawBundle {
     families: BTreeMap<Family, RawFamily>,
     #[serde(default)]
     mix: Mix,
+    #[serde(default)]
+    calibration: BTreeMap<Head, HeadCalibration>,
     metadata: Metadata,
 }
 

@@ -22,10 +22,10 @@ use crate::market::Selection;
 use crate::metrics::Account;
 use crate::models::bundle::importance_shares;
 use crate::report::{
-    self, Costs, Decisions, Exclusion, HeadCalibration, Importance, ReportData, SavedModel, SearchRow, SymbolCurve,
+    self, Costs, Decisions, Exclusion, HeadCalibration, HeadFit, Importance, ReportData, SavedModel, SearchRow, SymbolCurve,
     SymbolRow, Totals, VoterRow,
 };
-use crate::trainer::{Model, Tuned, calibration};
+use crate::trainer::{Model, Tuned, calibration, edge_fit};
 
 /// Features shown in the report.
 const FEATURES: usize = 20;
@@ -87,10 +87,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         importance: importance(learned),
         exit_reasons: exit_reasons(learned),
         costs: costs(day, learned),
-        calibration: calibration(&learned.models, &learned.labels)
-            .into_iter()
-            .map(|(head, calibration)| HeadCalibration { head: head.name().to_owned(), calibration })
-            .collect(),
+        calibration: calibrations(day, panel, learned),
         regimes: judged::groups(learned, "regime"),
         groups: judged::other_groups(learned, "regime"),
         decisions: decisions(day, learned),
@@ -142,6 +139,18 @@ fn symbol_row(model: &Model, saved: &SavedModel) -> SymbolRow {
 /// Equity as multiples of the start.
 fn curve(account: &Account) -> Vec<(i64, f64)> {
     account.curve.iter().map(|&(time, equity)| (time, equity / account.start_equity)).collect()
+}
+
+/// How well each head's predictions match what happened.
+fn calibrations(day: &Day, panel: &Panel, learned: &Learned) -> Vec<HeadCalibration> {
+    let row = |head: Head, fit: HeadFit| HeadCalibration { head: head.name().to_owned(), fit };
+    let probabilities = calibration(&learned.models, &learned.labels);
+    let edge = edge_fit(&learned.models, panel, &learned.labels, day.run.settings.labels.horizon_bars());
+    probabilities
+        .into_iter()
+        .map(|(head, found)| row(head, HeadFit::Probability(found)))
+        .chain(edge.map(|found| row(Head::EdgeBps, HeadFit::Edge(found))))
+        .collect()
 }
 
 /// Mean share per feature over the models, largest first.

@@ -92,6 +92,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("market.exchange.name", &["binance", "coinbase", "kraken"]),
     ("market.type", &["spot", "perp"]),
     ("models.kind", &["gbdt", "forest", "neural", "ensemble"]),
+    ("models.scope", &["coin", "pooled", "partial"]),
     ("models.growth", &["level", "leaf"]),
     ("models.edge_loss", &["squared", "huber", "quantile"]),
     ("decide.mode", &["consensus", "model", "both"]),
@@ -223,11 +224,14 @@ fn fold_combinations(s: &Settings, faults: &mut Vec<Fault>) {
             format!("set it to at least {needed}, or shorten labels.max_hold"),
         );
     }
-    let window = s.folds.train_days + s.folds.purge_days + s.folds.test_days;
+    let window = s.folds.train_days + s.folds.purge_days + s.folds.step_days;
     if window > s.market.lookback_days {
         fault(
             "market.lookback_days",
-            format!("is {}, but one fold needs {window} days (train + purge + test)", s.market.lookback_days),
+            format!(
+                "is {}, but a fold at a fixed date needs up to {window} days (train + purge + step)",
+                s.market.lookback_days
+            ),
             format!("set it to at least {window}, or shorten the fold"),
         );
     }
@@ -262,8 +266,8 @@ fn search_ranges(s: &SearchParams, within: &mut Within<'_>) {
     let depths: Vec<f64> = grid.max_depth.iter().map(|&depth| f64::from(depth)).collect();
     all("learning_rate", &grid.learning_rate, 1e-6, 1.0);
     all("max_depth", &depths, 1.0, 20.0);
-    all("l2", &grid.l2, 0.0, 1e9);
-    all("min_child_hessian", &grid.min_child_hessian, 0.0, 1e9);
+    all("l2", &grid.l2, 0.0, 1e6);
+    all("min_child_hessian", &grid.min_child_hessian, 0.0, 0.5);
     all("subsample", &grid.subsample, 0.01, 1.0);
     all("colsample", &grid.colsample, 0.01, 1.0);
 }
@@ -353,13 +357,14 @@ fn training_ranges(s: &Settings, within: &mut Within<'_>) {
     within("models.max_depth", f64::from(s.models.max_depth), least_depth, 20.0);
     within("models.max_leaves", f64::from(s.models.max_leaves), 2.0, 65_536.0);
     within("models.max_bin", f64::from(s.models.max_bin), 2.0, 255.0);
-    within("models.l2", s.models.l2, 0.0, 1e9);
-    within("models.min_child_hessian", s.models.min_child_hessian, 0.0, 1e9);
+    within("models.half_life_days", s.models.half_life_days, 0.0, 1e5);
+    within("models.l2_share", s.models.l2_share, 0.0, 1e6);
+    within("models.min_child_share", s.models.min_child_share, 0.0, 0.5);
     within("models.min_split_gain", s.models.min_split_gain, 0.0, 1e9);
     within("models.subsample", s.models.subsample, 0.01, 1.0);
     within("models.colsample", s.models.colsample, 0.01, 1.0);
     within("models.colsample_node", s.models.colsample_node, 0.01, 1.0);
-    within("models.edge_huber_bps", s.models.edge_huber_bps, 1e-6, 1e6);
+    within("models.edge_huber_atr", s.models.edge_huber_atr, 1e-6, 1e6);
     within("models.edge_quantile", s.models.edge_quantile, 0.001, 0.999);
     search_ranges(&s.models.search, within);
     network_ranges(&s.models.neural, within);

@@ -123,12 +123,12 @@ fn a_label_that_counts_a_bar_after_its_exit_is_caught() {
 #[test]
 fn folds_that_are_laid_out_from_the_end_of_the_history_are_caught() {
     let stages = Stages {
-        folds: |range, settings, timeframe| {
-            let mut plan = folds::plan(range, settings, timeframe)?;
-            let shift = range.end - plan[plan.len() - 1].test.end;
+        folds: |grid, range, settings| {
+            let mut plan = folds::plan(grid, range, settings)?;
+            let shift = range.end % 24 + 1;
             for fold in &mut plan {
                 for part in [&mut fold.train, &mut fold.validation, &mut fold.purge, &mut fold.test] {
-                    *part = part.start + shift..part.end + shift;
+                    *part = part.start.saturating_sub(shift)..part.end - shift;
                 }
             }
             Ok(plan)

@@ -5,7 +5,7 @@ use crate::learning;
 use crate::learning::Learned;
 use huracan::bars::Panel;
 use huracan::boost::{BoostJob, Forest, Objective, Table};
-use huracan::folds::plan;
+use huracan::folds::{Grid, plan};
 use huracan::shadow::{Signals, Trade, simulate};
 
 fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
@@ -17,7 +17,7 @@ fn batch(panel: &Panel, learned: &Learned) -> Vec<BoostJob> {
     let settings = learning::settings(&["folds.train_days=60", "folds.test_days=15", "folds.step_days=30"]);
     let mut jobs = Vec::new();
     for (symbol, range) in panel.ranges.iter().enumerate() {
-        for fold in plan(range, &settings.folds, panel.timeframe).unwrap_or_default() {
+        for fold in plan(Grid::of(panel), range, &settings.folds).unwrap_or_default() {
             jobs.extend(learning::jobs(panel, learned, symbol, &fold));
         }
     }

@@ -27,6 +27,7 @@ fn bundle(symbol: &str, heads: BTreeMap<Head, Forest>, main_head: Head) -> Bundl
             "seed": 7}),
         other_families: BTreeMap::new(),
         mix: Default::default(),
+        calibration: None,
         metadata: Metadata {
             model_id: model_id(symbol, "2024-09-06", &digest),
             symbol: symbol.to_owned(),

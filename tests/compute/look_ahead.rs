@@ -9,7 +9,7 @@ use huracan::bars::Panel;
 use huracan::boost::{BoostJob, Cuts, Forest};
 use huracan::decide::{self, Candidate, Consensus, Decisions, votes};
 use huracan::features::CATALOGUE;
-use huracan::folds::{Fold, plan};
+use huracan::folds::{Fold, Grid, plan};
 use huracan::settings::Settings;
 use huracan::shadow::{Rules, Side, Signals, Trade, simulate};
 
@@ -182,7 +182,7 @@ fn the_past_keeps_its_bits(panel: &Panel, settings: &Settings) {
     let rules = learning::rules(settings);
     let before = Learned::new(panel, &rules);
     let longest = (0..panel.symbols.len()).max_by_key(|&s| panel.ranges[s].len()).unwrap();
-    let folds = plan(&panel.ranges[longest], &settings.folds, panel.timeframe).unwrap();
+    let folds = plan(Grid::of(panel), &panel.ranges[longest], &settings.folds).unwrap();
     let fold = &folds[0];
     let (symbols, jobs, forests) = trained(panel, &before, fold);
     let digests: Vec<String> = forests.iter().map(Forest::digest).collect();
@@ -271,7 +271,7 @@ fn no_label_of_a_part_of_a_fold_is_decided_in_the_next_part() {
     let learned = Learned::new(&panel, &learning::rules(&settings));
     let mut labels = 0;
     for (symbol, range) in panel.ranges.iter().enumerate() {
-        for fold in plan(range, &settings.folds, panel.timeframe).unwrap_or_default() {
+        for fold in plan(Grid::of(&panel), range, &settings.folds).unwrap_or_default() {
             for (part, next) in
                 [(fold.train.clone(), fold.validation.start), (fold.validation.clone(), fold.test.start)]
             {
@@ -304,7 +304,7 @@ fn a_decision_counts_costs_by_its_own_bar() {
         for bar in range.clone() {
             let cost = decide::expected_cost_bps(&panel, symbol, bar, &rules) + settings.costs.safety_margin_bps;
             let nudge = if bar % 2 == 0 { 1e-9 } else { -1e-9 };
-            let says = decide::Prediction { win_long: 0.6, win_short: 0.4, edge_bps: cost + nudge };
+            let says = decide::Prediction { win_long: 0.6, win_short: 0.4, edge_bps: cost + nudge, lead: 0.2 };
             predictions.push((symbol, bar, Some(says)));
         }
     }

@@ -9,7 +9,8 @@ use crate::forests::{read_f64, write_f32};
 use crate::python;
 use huracan::arith::{draw, uniform};
 use huracan::boost::Table;
-use huracan::decide::Head;
+use huracan::decide::{Head, log_odds};
+use huracan::features::view_columns;
 use huracan::models::Bundle;
 use huracan::trainer::{Family, Networks};
 use serde_json::{Value, json};
@@ -96,21 +97,28 @@ fn said_by_networks(networks: &Networks, table: Table<'_>) -> Vec<f64> {
     mean
 }
 
-/// What a bundle says, by its mix: for each head the mean of its families.
+/// What a bundle says, by its mix: for each head the mean of its families, calibrated.
 fn said_by_all(bundle: &Bundle, table: Table<'_>) -> Vec<f64> {
     let networks = said_by_networks(bundle.other_families[&Family::Neural].networks().unwrap(), table);
     let forest = bundle.other_families[&Family::Forest].trees().unwrap();
     let mut all = Vec::new();
     for row in 0..table.rows() {
+        let mut scores = [0.0; Head::COUNT];
         for (place, head) in Head::ALL.into_iter().enumerate() {
             let of = |family: &Family| match family {
                 Family::Gbdt => bundle.heads[&head].predict(table.row(row))[0],
                 Family::Forest => forest[&head].predict(table.row(row))[0],
                 Family::Neural => networks[row * Head::COUNT + place],
+                Family::Own => panic!("a mix has no own trees"),
             };
             let families = &bundle.mix[&head];
-            all.push(families.iter().map(of).sum::<f64>() / families.len() as f64);
+            let mean = families.iter().map(of).sum::<f64>() / families.len() as f64;
+            let score = if head == Head::EdgeBps { mean } else { log_odds(mean) };
+            scores[place] = score;
         }
+        let atr_share = table.row(row)[view_columns::ATR_SHARE];
+        let said = bundle.calibration.unwrap().predict(&scores, &[0.0; Head::COUNT], f64::from(atr_share));
+        all.extend(Head::ALL.map(|head| said.head(head)));
     }
     all
 }

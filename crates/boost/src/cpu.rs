@@ -10,6 +10,7 @@ use super::codes::Codes;
 use super::grow::{self, Binned, Gradients, Grown, Workspace};
 use super::histogram::SUM_BITS;
 use super::instructions::{InstructionSet, instruction_sets};
+use super::job::absolute;
 use super::loss::mean_loss;
 use super::objective::{Targets, probabilities};
 use super::quantised::Quantised;
@@ -59,6 +60,8 @@ pub fn train_tasks<T: Send>(
     keep_going: &(dyn Fn() -> bool + Sync),
     finish: &(dyn Fn(&Task<'_>, Result<Forest, BoostError>) -> T + Sync),
 ) -> Vec<T> {
+    let params = absolute(tasks);
+    let tasks: Vec<Task> = tasks.iter().zip(&params).map(|(task, params)| Task { job: task.job, params }).collect();
     let sets = sets(tasks.iter().copied().enumerate());
     let trained: Vec<Vec<(usize, T)>> = sets
         .par_iter()

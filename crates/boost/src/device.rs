@@ -25,6 +25,7 @@ use unpack::ModelResult;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::instructions::instruction_sets;
+use super::job::absolute;
 use super::{BoostError, BoostJob, Forest, Table, Task, cpu};
 use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, Device, EngineError, Stage};
@@ -121,6 +122,9 @@ fn train_tasks<T: ModelResult>(
     keep_going: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&Task<'_>) + Sync),
 ) -> Result<(Vec<Result<T, BoostError>>, Plans), EngineError> {
+    let params = absolute(tasks);
+    let tasks: Vec<Task> = tasks.iter().zip(&params).map(|(task, params)| Task { job: task.job, params }).collect();
+    let tasks = tasks.as_slice();
     let mut results: Vec<Option<Result<T, BoostError>>> = tasks.iter().map(|_| None).collect();
     let mut plans = Plans::default();
     let (mut small, mut large, mut others) = (Vec::new(), Vec::new(), Vec::new());

@@ -4,7 +4,7 @@ use super::consensus::Opinion;
 use super::{DecideMode, Head};
 use huracan_shadow::Side;
 
-/// The prediction of a model for one bar.
+/// The calibrated prediction of a model for one bar.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Prediction {
     /// Probability that a long trade makes money.
@@ -13,14 +13,12 @@ pub struct Prediction {
     pub win_short: f64,
     /// Expected result of a long position before costs, basis points; negative favours the short side.
     pub edge_bps: f64,
+    /// By how much a long trade's probability exceeds its base rate, less the same of a short trade. 0 where the heads have no
+    /// skill: then they have no side.
+    pub lead: f64,
 }
 
 impl Prediction {
-    /// The prediction whose heads have these values, in the order of [`Head::ALL`].
-    pub fn new([win_long, win_short, edge_bps]: [f64; Head::COUNT]) -> Self {
-        Self { win_long, win_short, edge_bps }
-    }
-
     /// The value of one head.
     pub fn head(&self, head: Head) -> f64 {
         match head {
@@ -42,7 +40,7 @@ pub enum WaitReason {
     NoRecord,
     /// The expected edge does not exceed costs and safety margin.
     EdgeBelowCosts,
-    /// The model expects the other side to win more often than that of its edge.
+    /// The probabilities favour the other side, compared with their base rates.
     HeadsDisagree,
     /// Model and consensus are on opposite sides.
     ConsensusDisagrees,
@@ -125,7 +123,7 @@ fn consensus(opinion: &Opinion) -> Result<Side, WaitReason> {
     }
 }
 
-/// The side of the model's edge, if the edge is large enough and that side is also more likely to win.
+/// The side of the model's edge, if the edge is large enough and the probabilities do not favour the other side.
 fn model(inputs: &GateInputs, least_bps: f64) -> Result<Side, WaitReason> {
     let prediction = inputs.prediction.ok_or(WaitReason::WarmUp)?;
     let side = if prediction.edge_bps >= 0.0 { Side::Long } else { Side::Short };
@@ -133,11 +131,11 @@ fn model(inputs: &GateInputs, least_bps: f64) -> Result<Side, WaitReason> {
     if prediction.edge_bps.is_nan() || prediction.edge_bps.abs() <= least_bps {
         return Err(WaitReason::EdgeBelowCosts);
     }
-    let (own, other) = match side {
-        Side::Long => (prediction.win_long, prediction.win_short),
-        Side::Short => (prediction.win_short, prediction.win_long),
+    let lead = match side {
+        Side::Long => prediction.lead,
+        Side::Short => -prediction.lead,
     };
-    if own > other { Ok(side) } else { Err(WaitReason::HeadsDisagree) }
+    if lead >= 0.0 { Ok(side) } else { Err(WaitReason::HeadsDisagree) }
 }
 
 #[cfg(test)]
@@ -145,7 +143,7 @@ mod tests {
     use super::*;
 
     fn prediction(win_long: f64, win_short: f64, edge_bps: f64) -> Option<Prediction> {
-        Some(Prediction { win_long, win_short, edge_bps })
+        Some(Prediction { win_long, win_short, edge_bps, lead: win_long - win_short })
     }
 
     fn opinion(score: f32, threshold: f32, expected_bps: f32) -> Option<Opinion> {
@@ -159,7 +157,9 @@ mod tests {
         assert_eq!(decide(prediction(0.6, 0.3, 13.1)), Ok(Side::Long));
         assert_eq!(decide(prediction(0.6, 0.3, 13.0)), Err(WaitReason::EdgeBelowCosts));
         assert_eq!(decide(prediction(0.2, 0.5, -20.0)), Ok(Side::Short));
-        assert_eq!(decide(prediction(0.5, 0.5, -20.0)), Err(WaitReason::HeadsDisagree));
+        // Probabilities at their base rates favour no side.
+        assert_eq!(decide(prediction(0.5, 0.5, -20.0)), Ok(Side::Short));
+        assert_eq!(decide(prediction(0.51, 0.5, -20.0)), Err(WaitReason::HeadsDisagree));
         assert_eq!(decide(prediction(0.5, 0.5, f64::NAN)), Err(WaitReason::EdgeBelowCosts));
     }
 

@@ -35,6 +35,15 @@ impl Head {
     /// The head that is also written as a file of its own, `{SYMBOL}_model.txt`.
     pub const MAIN: Self = Self::WinLong;
 
+    /// Place among [`Self::ALL`].
+    pub fn position(self) -> usize {
+        match self {
+            Self::WinLong => 0,
+            Self::WinShort => 1,
+            Self::EdgeBps => 2,
+        }
+    }
+
     /// The name in files and tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -68,6 +77,7 @@ mod tests {
     fn names_can_be_parsed_and_sort_like_the_heads() {
         for head in Head::ALL {
             assert_eq!(head.name().parse(), Ok(head));
+            assert_eq!(Head::ALL[head.position()], head);
         }
         assert!("win".parse::<Head>().unwrap_err().to_string().contains("edge_bps"));
         let mut by_name = Head::ALL;

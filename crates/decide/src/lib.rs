@@ -1,5 +1,6 @@
 //! Decisions: turns predictions and votes into signals, and records why other bars are not traded.
 
+mod calibration;
 mod consensus;
 mod gate;
 mod head;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 pub use consensus::{Consensus, Opinion, compute as consensus};
+pub use calibration::{Calibration, HeadCalibration, Scores, Slopes, log_odds};
 pub use gate::{GateInputs, Prediction, WaitReason, gate};
 pub use head::{Head, UnknownHead};
 pub use params::{DecideMode, DecideParams};

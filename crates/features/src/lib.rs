@@ -1,4 +1,5 @@
-//! The features of every bar: a catalogue of 62 columns, computed for all symbols in one batch.
+//! The features of every bar: a catalogue of 62 columns, computed for all symbols in one batch, and the scale-free view of
+//! them that models see.
 
 mod catalogue;
 mod cpu;
@@ -16,12 +17,14 @@ mod thirds;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod tile_x86;
+mod view;
 mod windows;
 
 use ndarray::ArrayView3;
 
 pub use catalogue::{CATALOGUE, COUNT, Feature, columns, names};
 pub use cpu::{atr_14, compute, compute_into};
+pub use view::{VIEW, VIEW_COUNT, View, view_columns, view_names};
 pub use regime::{ILLIQUID_VOLUME_RATIO, PANIC_RETURN_VOLATILITIES, Regime, TREND_R_SQUARED, VolatilityRegime};
 
 /// Features of all symbols, `[symbols × bars × features]` f32 row-major, NaN until enough bars exist.

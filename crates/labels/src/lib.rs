@@ -1,6 +1,9 @@
 //! Triple-barrier labels: the outcome of the unit trade entered after each bar (docs/contract.md, section 4).
 
 pub mod device;
+mod uniqueness;
+
+pub use uniqueness::uniqueness;
 
 use rayon::prelude::*;
 

@@ -19,8 +19,10 @@ pub struct Calibration {
     pub observed: f64,
     /// Brier score of the predictions.
     pub brier: f64,
-    /// Brier score of the base rate: of always predicting `observed`.
+    /// Brier score of the base rate: of always predicting `observed`, which is known only in hindsight.
     pub base_brier: f64,
+    /// Brier score of the base rate that was known before: that of the fold's training rows, pooled over coins.
+    pub known_base_brier: f64,
     /// Mean absolute difference between a bin's `predicted` and its `observed`, weighted by its predictions.
     pub error: f64,
     /// Bins by ascending probability, with sizes that differ by at most one.
@@ -39,10 +41,15 @@ pub struct CalibrationBin {
 }
 
 impl Calibration {
-    /// Calibration of `(probability, came true)` pairs. Pairs whose probability is not finite are skipped; `None` if
-    /// none remain.
-    pub fn of(pairs: impl IntoIterator<Item = (f64, bool)>) -> Option<Self> {
-        let mut pairs: Vec<(f64, bool)> = pairs.into_iter().filter(|(p, _)| p.is_finite()).collect();
+    /// Calibration of predictions: probability, whether it came true, and the base rate that was known before. Those whose
+    /// probability is not finite are skipped; `None` if none remain.
+    pub fn of(predictions: impl IntoIterator<Item = (f64, bool, f64)>) -> Option<Self> {
+        let (mut pairs, mut known_errors) = (Vec::new(), 0.0);
+        for (p, came, known) in predictions.into_iter().filter(|(p, ..)| p.is_finite()) {
+            let error = known - if came { 1.0 } else { 0.0 };
+            known_errors += error * error;
+            pairs.push((p, came));
+        }
         if pairs.is_empty() {
             return None;
         }
@@ -63,7 +70,14 @@ impl Calibration {
         let weighted_error = |bin: &CalibrationBin| bin.predictions as f64 * (bin.predicted - bin.observed).abs();
         let error = bins.iter().map(weighted_error).sum::<f64>() / count;
         let base_brier = observed * (1.0 - observed);
-        Some(Self { predictions, predicted, observed, brier, base_brier, error, bins })
+        let known_base_brier = known_errors / count;
+        Some(Self { predictions, predicted, observed, brier, base_brier, known_base_brier, error, bins })
+    }
+
+    /// Brier skill score against the base rate that was known before, 1 − brier/known_base_brier: 0 is no better than always
+    /// predicting that rate, below 0 is worse. `None` if that rate was always right.
+    pub fn known_skill(&self) -> Option<f64> {
+        (self.known_base_brier > 0.0).then(|| 1.0 - self.brier / self.known_base_brier)
     }
 
     /// Brier skill score, 1 − brier/base_brier: 0 is no better than always predicting the base rate, below 0 is worse.

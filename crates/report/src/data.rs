@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::as_map;
-use huracan_metrics::Calibration;
+use huracan_metrics::{Calibration, EdgeFit};
 
 /// All data of a report. Shares are fractions (0.52 is 52 %).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub struct ReportData {
     pub symbol_equity: Vec<SymbolCurve>,
     /// Features by their share of the total gain, largest first.
     pub importance: Vec<Importance>,
-    /// Calibration of the predicted probabilities on the test windows, by head.
+    /// Calibration of the predictions on the test windows, by head.
     #[serde(default)]
     pub calibration: Vec<HeadCalibration>,
     /// Exit reasons and their numbers of trades.
@@ -268,14 +268,24 @@ pub struct Importance {
     pub share: f64,
 }
 
-/// Calibration of a head that predicts a probability.
+/// How well a head's predictions match what happened on the test windows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeadCalibration {
     /// Name of the head.
     pub head: String,
-    /// Calibration of its predictions.
+    /// The fit of its predictions.
     #[serde(flatten)]
-    pub calibration: Calibration,
+    pub fit: HeadFit,
+}
+
+/// The fit of a head's predictions. In files the two are told apart by their keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum HeadFit {
+    /// Of a head that predicts the edge.
+    Edge(EdgeFit),
+    /// Of a head that predicts a probability.
+    Probability(Calibration),
 }
 
 /// Sums over all trades, in `currency`; costs are positive, `net = gross − fee − spread − slippage − funding`.

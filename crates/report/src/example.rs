@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::*;
-use huracan_metrics::Calibration;
+use huracan_metrics::{Calibration, EdgeFit, PredictedEdge};
 
 /// Start of the curves, ms UTC.
 const START_MS: i64 = 1_741_564_800_000;
@@ -68,7 +68,7 @@ pub fn example() -> ReportData {
         .into_iter()
         .map(|(feature, share)| Importance { feature, share })
         .collect(),
-        calibration: vec![calibration("win_long", 0.03), calibration("win_short", -0.02)],
+        calibration: vec![calibration("win_long", 0.03), calibration("win_short", -0.02), edge_fit()],
         exit_reasons: vec![
             ("stop_loss".into(), 905),
             ("take_profit".into(), 611),
@@ -246,9 +246,20 @@ fn group(name: &str, trades: u64, win_rate: f64, mean_net_bps: f64) -> Group {
 fn calibration(head: &str, excess: f64) -> HeadCalibration {
     let pairs = (0..2000).map(|i| {
         let predicted = 0.3 + 0.2 * f64::from(i % 100) / 100.0;
-        (predicted, f64::from(i / 100) / 20.0 < predicted - excess)
+        (predicted, f64::from(i / 100) / 20.0 < predicted - excess, 0.4)
     });
-    HeadCalibration { head: head.into(), calibration: Calibration::of(pairs).unwrap() }
+    HeadCalibration { head: head.into(), fit: HeadFit::Probability(Calibration::of(pairs).unwrap()) }
+}
+
+/// Edges of which half is realised.
+fn edge_fit() -> HeadCalibration {
+    let row = |i: i32| PredictedEdge {
+        predicted: f64::from(i % 41 - 20),
+        realised: f64::from(i % 41 - 20) / 2.0 + f64::from(i % 7 - 3) * 30.0,
+        known_mean: 0.0,
+        block: i64::from(i / 50),
+    };
+    HeadCalibration { head: "edge_bps".into(), fit: HeadFit::Edge(EdgeFit::of((0..2000).map(row)).unwrap()) }
 }
 
 fn evidence(sharpe: f64) -> SharpeEvidence {

@@ -1,22 +1,69 @@
-//! Calibration of the predicted probabilities on the test windows.
+//! How well the predictions of the test windows match what happened.
+
+use std::collections::BTreeMap;
 
 use super::Model;
-use huracan_decide::Head;
+use huracan_base::arith;
+use huracan_bars::{DAY_MS, Panel};
+use huracan_decide::{Head, Prediction};
 use huracan_labels::Labels;
-use huracan_metrics::Calibration;
+use huracan_metrics::{Calibration, EdgeFit, PredictedEdge};
 use huracan_shadow::Side;
 
 /// Calibration of every head that predicts a probability, over the labelled out-of-fold bars of all symbols.
 pub fn calibration(models: &[Model], labels: &Labels) -> Vec<(Head, Calibration)> {
     let of_head = |(head, side): (Head, Side)| {
-        let folds = models.iter().flat_map(|model| model.trained.folds.iter().map(|fold| (model.symbol, fold)));
-        let predicted = folds.flat_map(|(symbol, outcome)| {
-            outcome.fold.test.clone().zip(&outcome.predictions).map(move |(bar, prediction)| (symbol, bar, prediction))
+        let predictions = predictions(models).filter_map(|(model, fold, bar, prediction)| {
+            let known = arith::sigmoid(model.trained.folds[fold].calibration?.head(head).offset);
+            let label = labels.get(model.symbol, bar, side)?;
+            Some((prediction.head(head), label.return_bps > 0.0, known))
         });
-        let pairs = predicted.filter_map(|(symbol, bar, prediction)| {
-            Some((prediction.head(head), labels.get(symbol, bar, side)?.return_bps > 0.0))
-        });
-        Some((head, Calibration::of(pairs)?))
+        Some((head, Calibration::of(predictions)?))
     };
     [(Head::WinLong, Side::Long), (Head::WinShort, Side::Short)].into_iter().filter_map(of_head).collect()
+}
+
+/// How well the predicted edges match the realised ones, over the labelled out-of-fold bars of all symbols; `None` if there
+/// are none. A label looks ahead by at most `horizon_bars`.
+pub fn edge_fit(models: &[Model], panel: &Panel, labels: &Labels, horizon_bars: usize) -> Option<EdgeFit> {
+    let horizon_ms = horizon_bars as i64 * panel.timeframe.ms();
+    let block_ms = (horizon_ms + DAY_MS - 1) / DAY_MS * DAY_MS;
+    let known = known_means(models, labels);
+    EdgeFit::of(predictions(models).filter_map(|(model, fold, bar, prediction)| {
+        Some(PredictedEdge {
+            predicted: prediction.edge_bps,
+            realised: edge(labels, model.symbol, bar)?,
+            known_mean: *known.get(&model.trained.folds[fold].fold.index)?,
+            block: panel.time_ms(bar).div_euclid(block_ms),
+        })
+    }))
+}
+
+/// Mean edge of the training rows of all symbols, by number of the fold, basis points.
+fn known_means(models: &[Model], labels: &Labels) -> BTreeMap<usize, f64> {
+    let mut sums: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for model in models {
+        for outcome in &model.trained.folds {
+            let sum = sums.entry(outcome.fold.index).or_default();
+            for edge in outcome.fold.train.clone().filter_map(|bar| edge(labels, model.symbol, bar)) {
+                *sum = (sum.0 + edge, sum.1 + 1.0);
+            }
+        }
+    }
+    sums.into_iter().map(|(index, (sum, count))| (index, if count > 0.0 { sum / count } else { 0.0 })).collect()
+}
+
+/// Half the difference of what a long and a short trade earned, basis points.
+fn edge(labels: &Labels, symbol: usize, bar: usize) -> Option<f64> {
+    let side = |side| Some(labels.get(symbol, bar, side)?.return_bps);
+    Some((side(Side::Long)? - side(Side::Short)?) / 2.0)
+}
+
+/// Every out-of-fold prediction, with its model, place of the fold, and bar.
+fn predictions(models: &[Model]) -> impl Iterator<Item = (&Model, usize, usize, &Prediction)> {
+    models.iter().flat_map(|model| {
+        model.trained.folds.iter().enumerate().flat_map(move |(fold, outcome)| {
+            outcome.fold.test.clone().zip(&outcome.predictions).map(move |(bar, said)| (model, fold, bar, said))
+        })
+    })
 }

@@ -21,6 +21,8 @@ pub enum Family {
     Forest,
     /// Networks.
     Neural,
+    /// Boosted trees of a coin alone, which learn what a pooled model leaves over (scope `partial`). Never part of a mix.
+    Own,
 }
 
 /// Per head, the families whose mean is the prediction; empty if there is only one family.
@@ -33,6 +35,7 @@ impl Family {
             Self::Gbdt => "gbdt",
             Self::Forest => "forest",
             Self::Neural => "neural",
+            Self::Own => "own",
         }
     }
 

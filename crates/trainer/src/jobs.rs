@@ -1,34 +1,34 @@
-//! Training jobs of the heads: rows, labels and parameters.
+//! Training jobs of the heads: rows, labels, weights and parameters.
 
 use std::ops::Range;
 
-use super::{EdgeLoss, Family, ModelParams, TreeGrowth};
+use super::{EdgeLoss, Family, ModelKind, ModelParams, Targets, TreeGrowth, Unit};
+use huracan_base::arith;
 use huracan_bars::Panel;
 use huracan_boost::{BoostJob, BoostParams, Ensemble, Growth, Objective};
-use huracan_decide::Head;
+use huracan_decide::{Head, Scores};
 use huracan_folds::Fold;
-use huracan_labels::Labels;
-use huracan_shadow::Side;
 
-/// The boosting job of one head of one symbol and fold.
+/// The boosting job of one head of one unit and fold.
 pub fn boost_job(
-    panel: &Panel,
-    labels: &Labels,
-    symbol: usize,
+    targets: &Targets,
+    unit: &Unit,
     fold: &Fold,
     head: Head,
+    models: &ModelParams,
     params: BoostParams,
 ) -> BoostJob {
-    let (train, train_labels) = labelled_rows(panel, labels, symbol, &fold.train, head);
-    let (valid, valid_labels) = labelled_rows(panel, labels, symbol, &fold.validation, head);
+    let train = targets.rows(unit, &fold.train, head, models);
+    let valid = targets.rows(unit, &fold.validation, head, models);
     BoostJob {
-        name: format!("{} fold {} {head}", panel.symbols[symbol], fold.index),
-        train,
-        train_labels,
-        valid,
-        valid_labels,
+        name: format!("{} fold {} {head}", unit.name, fold.index),
         params,
-        ..BoostJob::default()
+        train: train.rows,
+        train_labels: train.labels,
+        train_weights: train.weights,
+        valid: valid.rows,
+        valid_labels: valid.labels,
+        valid_weights: valid.weights,
     }
 }
 
@@ -38,38 +38,37 @@ pub fn table_rows(panel: &Panel, symbol: usize, bars: &Range<usize>) -> impl Ite
     bars.clone().map(move |bar| (first + bar) as u32)
 }
 
-/// The rows of those bars that have a label, and their labels for a head.
-pub fn labelled_rows(
-    panel: &Panel,
-    labels: &Labels,
-    symbol: usize,
-    bars: &Range<usize>,
-    head: Head,
-) -> (Vec<u32>, Vec<f32>) {
-    // Both sides are labelled or neither: labels are missing only at the end of the data.
-    let label = |bar: usize| {
-        let long = labels.get(symbol, bar, Side::Long)?.return_bps;
-        let short = labels.get(symbol, bar, Side::Short)?.return_bps;
-        Some(match head {
-            Head::WinLong => f32::from(u8::from(long > 0.0)),
-            Head::WinShort => f32::from(u8::from(short > 0.0)),
-            // Costs are the same on both sides and cancel.
-            Head::EdgeBps => ((long - short) / 2.0) as f32,
-        })
-    };
-    bars.clone().filter_map(|bar| Some(((symbol * panel.bars + bar) as u32, label(bar)?))).unzip()
-}
-
 /// Parameters of a head for the first family of trees, the one that LightGBM loads.
 pub fn boost_params(settings: &ModelParams, head: Head, seed: u64) -> BoostParams {
     tree_params(settings, Family::of(settings.kind)[0], head, seed)
 }
 
-/// Parameters of a head for one family of trees.
+/// Parameters of the trees that learn what a pooled model leaves over in a coin's rows: squared error for every head.
+pub fn own_params(settings: &ModelParams, head: Head, seed: u64) -> BoostParams {
+    let family = if settings.kind == ModelKind::Forest { Family::Forest } else { Family::Gbdt };
+    BoostParams { objective: Objective::Regression, ..tree_params(settings, family, head, seed) }
+}
+
+/// Probabilities become log odds at this rate where both are likely.
+const LOG_ODDS_PER_PROBABILITY: f64 = 4.0;
+
+/// Takes a model's predictions from labels: what is left over of a probability, in log odds, or of an edge in ATR.
+pub fn subtract(labels: &mut [f32], head: Head, scores: &[Scores]) {
+    for (label, scores) in labels.iter_mut().zip(scores) {
+        let score = scores[head.position()];
+        let left = match head {
+            Head::EdgeBps => f64::from(*label) - score,
+            _ => (f64::from(*label) - arith::sigmoid(score)) * LOG_ODDS_PER_PROBABILITY,
+        };
+        *label = left as f32;
+    }
+}
+
+/// Parameters of a head for one family of trees, with regularisation that means the same for every head.
 pub fn tree_params(settings: &ModelParams, family: Family, head: Head, seed: u64) -> BoostParams {
     let edge = match settings.edge_loss {
         EdgeLoss::Squared => Objective::Regression,
-        EdgeLoss::Huber => Objective::Huber { delta: settings.edge_huber_bps },
+        EdgeLoss::Huber => Objective::Huber { delta: settings.edge_huber_atr },
         EdgeLoss::Quantile => Objective::Quantile { alpha: settings.edge_quantile },
     };
     BoostParams {
@@ -84,8 +83,9 @@ pub fn tree_params(settings: &ModelParams, family: Family, head: Head, seed: u64
         max_depth: settings.max_depth,
         max_leaves: settings.max_leaves,
         max_bin: settings.max_bin,
-        l2: settings.l2,
-        min_child_hessian: settings.min_child_hessian,
+        l2: settings.l2_share,
+        min_child_hessian: settings.min_child_share,
+        relative: true,
         min_split_gain: settings.min_split_gain,
         subsample: settings.subsample,
         colsample: settings.colsample,

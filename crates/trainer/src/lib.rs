@@ -7,6 +7,7 @@
 //! progress and cancellation go through an [`Observer`].
 
 mod batch;
+mod calibrate;
 mod calibration;
 mod candidates;
 mod compare;
@@ -20,27 +21,34 @@ mod networks;
 mod observer;
 mod out_of_fold;
 mod params;
+mod scores;
 mod search;
+mod targets;
 mod trained;
 mod trees;
+mod unit;
 mod verdict;
 mod walk_forward;
 
 pub use batch::models_per_fold;
-pub use calibration::calibration;
+pub use calibration::{calibration, edge_fit};
 pub use compare::FamilyComparison;
 pub use error::{ModelError, TrainerError};
 pub use family::{Family, FamilyModels, Mix, Networks};
-pub use jobs::{boost_job, boost_params, labelled_rows, table_rows, tree_params};
+pub use jobs::{boost_job, boost_params, own_params, subtract, table_rows, tree_params};
 pub use judge::further_metrics;
 pub use mix::blend;
-pub use networks::{mean_prediction, network_job, network_seed};
+pub use networks::{mean_scores, network_job, network_seed};
 pub use observer::{NetworkName, Observer, SaveError};
 pub use out_of_fold::{Model, OutOfFold};
 pub use params::{
-    ApprovalParams, EdgeLoss, ModelKind, ModelParams, NetworkParams, SearchParams, TrainerParams, TreeGrowth,
+    ApprovalParams, EdgeLoss, ModelKind, ModelParams, ModelScope, NetworkParams, SearchParams, TrainerParams,
+    TreeGrowth,
 };
+pub use scores::{FoldScores, Part};
 pub use search::{SearchBatch, Tuning, TuningEntry};
-pub use trained::{FamilyOutcome, FoldOutcome, TrainedSymbol, Tuned};
+pub use targets::{LabelledRows, Targets};
+pub use trained::{FamilyOutcome, FoldOutcome, ModelScores, TrainedSymbol, Tuned};
+pub use unit::{Unit, UnitFolds};
 pub use verdict::{Approved, MissedThreshold, Performance, Rejected, Verdict};
 pub use walk_forward::{SymbolFolds, TrainedSymbols, WalkForward, WalkForwardResult, walk_forward};

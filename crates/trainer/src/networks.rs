@@ -1,25 +1,24 @@
-//! Trains the networks of all folds of some symbols in one batch.
+//! Trains the networks of all folds of some units in one batch.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use huracan_bars::Panel;
 use huracan_boost::Table;
-use huracan_decide::{Head, Prediction};
+use huracan_decide::{Head, Scores, log_odds};
 use huracan_engine::{Compute, EngineError};
 #[cfg(feature = "burn")]
 use huracan_engine::{Device, FaultKind, Stage};
-use huracan_features::{self as features, COUNT};
+use huracan_features::view_names;
 use huracan_folds::Fold;
-use huracan_labels::Labels;
 use huracan_neural::{
     self as neural, Backend, Network, NeuralError, NeuralJob, NeuralParams, Progress, Shape, TrainingState,
 };
 
 use super::inputs::TrainingInputs;
-use super::mix::FamilyPredictions;
-use super::{ModelError, NetworkName, NetworkParams, Observer, SymbolFolds, jobs};
+use super::scores::FoldScores;
+use super::{LabelledRows, ModelError, ModelParams, NetworkName, Observer, Targets, Unit, UnitFolds, jobs};
 
 /// Target of the log records of training.
 const LOG_TARGET: &str = "training";
@@ -27,25 +26,21 @@ const LOG_TARGET: &str = "training";
 /// Interval at which the state of a network in training is saved.
 const SAVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The networks of one fold, one per seed, and their mean predictions.
-pub struct FoldNetworks {
-    pub networks: Vec<Network>,
-    pub predictions: FamilyPredictions,
-}
-
-/// The training job of one network of a fold; a network learns all heads together.
+/// The training job of one network of a unit's fold; a network learns all heads together. `table_bars` is the number of bars
+/// of a symbol in the table.
 pub fn network_job(
-    params: &NetworkParams,
-    panel: &Panel,
-    labels: &Labels,
-    symbol: usize,
+    models: &ModelParams,
+    targets: &Targets,
+    table_bars: usize,
+    unit: &Unit,
     fold: &Fold,
     seed: u64,
 ) -> NeuralJob {
-    let n = params;
+    let n = &models.neural;
+    let (first, last) = (unit.symbols[0], unit.symbols[unit.symbols.len() - 1]);
     let mut job = NeuralJob {
-        name: format!("{} fold {} network of seed {seed}", panel.symbols[symbol], fold.index),
-        rows: (symbol * panel.bars) as u32..((symbol + 1) * panel.bars) as u32,
+        name: format!("{} fold {} network of seed {seed}", unit.name, fold.index),
+        rows: (first * table_bars) as u32..((last + 1) * table_bars) as u32,
         heads: Head::ALL.iter().map(|&head| output(head)).collect(),
         params: NeuralParams {
             shape: Shape { window: n.window as usize, width: n.width as usize, blocks: n.blocks as usize },
@@ -61,15 +56,18 @@ pub fn network_job(
         },
         ..NeuralJob::default()
     };
-    // Both sides are labelled or neither: every head has the same rows.
-    let all = |bars| Head::ALL.map(|head| jobs::labelled_rows(panel, labels, symbol, bars, head));
-    let interleave = |heads: [(Vec<u32>, Vec<f32>); 3]| {
-        let rows = heads[0].0.clone();
-        let values = (0..rows.len()).flat_map(|row| [0, 1, 2].map(|head: usize| heads[head].1[row])).collect();
+    // The windows of a pool's first bars would reach into the coin before.
+    let least = if unit.symbols.len() > 1 { n.window as usize - 1 } else { 0 };
+    let interleave = |bars: &Range<usize>| {
+        let bars = bars.start.max(least).min(bars.end)..bars.end;
+        // Both sides are labelled or neither: every head has the same rows.
+        let heads = Head::ALL.map(|head| targets.rows(unit, &bars, head, models));
+        let values = (0..heads[0].rows.len()).flat_map(|row| [0, 1, 2].map(|head: usize| heads[head].labels[row])).collect();
+        let [LabelledRows { rows, .. }, ..] = heads;
         (rows, values)
     };
-    (job.train, job.train_labels) = interleave(all(&fold.train));
-    (job.valid, job.valid_labels) = interleave(all(&fold.validation));
+    (job.train, job.train_labels) = interleave(&fold.train);
+    (job.valid, job.valid_labels) = interleave(&fold.validation);
     job
 }
 
@@ -86,45 +84,46 @@ pub fn network_seed(run: u64, number: u32) -> u64 {
     run.wrapping_add(u64::from(number))
 }
 
-/// Trains the networks of all folds. Returns one result per fold, in the order of symbols and folds.
+/// Trains the networks of all folds. Returns one result per fold, in the order of units and folds.
 ///
 /// # Errors
 /// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
 pub fn train(
     inputs: &TrainingInputs<'_>,
-    batch: &[SymbolFolds],
+    units: &[UnitFolds],
     observer: &dyn Observer,
-) -> Result<Vec<Result<FoldNetworks, ModelError>>, EngineError> {
-    let TrainingInputs { params, panel, labels, .. } = *inputs;
+) -> Result<Vec<Result<Arc<Vec<Network>>, ModelError>>, EngineError> {
+    let TrainingInputs { params, panel, targets, .. } = *inputs;
     let (mut all, mut owners) = (Vec::new(), HashMap::new());
     let seeds = params.models.neural.seeds;
-    for SymbolFolds { symbol, folds } in batch {
+    for UnitFolds { unit, folds } in units {
         for fold in folds {
             for seed in 0..seeds {
                 let own = network_seed(params.seed, seed);
-                let job = network_job(&params.models.neural, panel, labels, *symbol, fold, own);
-                let name = NetworkName { symbol: &panel.symbols[*symbol], fold: fold.index, seed };
-                owners.insert(job.name.clone(), name);
+                let job = network_job(&params.models, targets, panel.bars, unit, fold, own);
+                owners.insert(job.name.clone(), NetworkName { symbol: &unit.name, fold: fold.index, seed });
                 all.push(job);
             }
         }
     }
-    let table = Table { values: &inputs.features.values, features: COUNT };
     let watch = TrainingWatch { observer, owners, saved: Mutex::default(), losses: Mutex::default() };
-    let mut networks = train_jobs(inputs.compute, table, &all, &watch)?.into_iter();
-    let folds = batch.iter().flat_map(|own| own.folds.iter().map(move |fold| (own.symbol, fold)));
-    let one = |((symbol, fold), own): ((usize, &Fold), &[NeuralJob])| {
+    let mut networks = train_jobs(inputs.compute, inputs.view.table(), &all, &watch)?.into_iter();
+    let one = |own: &[NeuralJob]| {
         let trained: Vec<_> = networks.by_ref().take(own.len()).collect();
-        let trained = trained.into_iter().collect::<Result<Vec<Network>, NeuralError>>()?;
-        let first = own[0].rows.start;
-        let test: Vec<u32> = jobs::table_rows(panel, symbol, &fold.test).collect();
-        let predictions = FamilyPredictions {
-            validation: mean_prediction(&trained, table, first, &own[0].valid),
-            test: mean_prediction(&trained, table, first, &test),
-        };
-        Ok(FoldNetworks { networks: trained, predictions })
+        Ok(Arc::new(trained.into_iter().collect::<Result<Vec<Network>, NeuralError>>()?))
     };
-    Ok(folds.zip(all.chunks(seeds as usize)).map(one).collect())
+    Ok(all.chunks(seeds as usize).map(one).collect())
+}
+
+/// Raw scores of a symbol's fold, from the mean of several networks.
+pub fn scores(inputs: &TrainingInputs<'_>, networks: &[Network], symbol: usize, fold: &Fold) -> FoldScores {
+    let TrainingInputs { panel, view, .. } = *inputs;
+    let first = (symbol * panel.bars) as u32;
+    let of = |bars| {
+        let rows: Vec<u32> = jobs::table_rows(panel, symbol, bars).collect();
+        mean_scores(networks, view.table(), first, &rows)
+    };
+    FoldScores { validation: of(&fold.validation), test: of(&fold.test) }
 }
 
 /// Trains on the GPU if the device is CUDA, the feature `burn` is compiled in and the CUDA headers are found; otherwise
@@ -135,7 +134,7 @@ fn train_jobs(
     jobs: &[NeuralJob],
     watch: &TrainingWatch<'_>,
 ) -> Result<Vec<Result<Network, NeuralError>>, EngineError> {
-    let names = features::names();
+    let names = view_names();
     let on_cores = || neural::train(&Backend::Cores, table, &names, jobs, watch);
     #[cfg(feature = "burn")]
     if let device @ Device::Cuda(index) = compute.device() {
@@ -170,14 +169,15 @@ fn train_jobs(
     Ok(on_cores())
 }
 
-/// Mean prediction of several networks for some rows.
-pub fn mean_prediction(networks: &[Network], table: Table<'_>, first: u32, rows: &[u32]) -> Vec<Prediction> {
+/// The mean prediction of several networks for some rows, as raw scores. `first` is the first row of their symbol.
+pub fn mean_scores(networks: &[Network], table: Table<'_>, first: u32, rows: &[u32]) -> Vec<Scores> {
     let mut sums = vec![0.0; rows.len() * Head::COUNT];
     for network in networks {
         let outputs = network.predict(table, first, rows);
         sums.iter_mut().zip(outputs).for_each(|(sum, output)| *sum += output / networks.len() as f64);
     }
-    sums.chunks_exact(Head::COUNT).map(|means| Prediction::new([means[0], means[1], means[2]])).collect()
+    let score = |head: Head, mean: f64| if head == Head::EdgeBps { mean } else { log_odds(mean) };
+    sums.chunks_exact(Head::COUNT).map(|means| Head::ALL.map(|head| score(head, means[head.position()]))).collect()
 }
 
 /// Saves the states of networks in training, and reports their progress.

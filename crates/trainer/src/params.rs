@@ -48,6 +48,14 @@ impl TrainerParams {
 pub struct ModelParams {
     /// Families of models.
     pub kind: ModelKind,
+    /// Whose rows a model learns from.
+    pub scope: ModelScope,
+    /// Whether the edge is learned without its mean over all coins of the bar, where there are at least five.
+    pub demean: bool,
+    /// Whether rows are weighted by the average uniqueness of their labels.
+    pub uniqueness: bool,
+    /// Days after which a row weighs half as much; 0 means that age does not matter.
+    pub half_life_days: f64,
     /// Maximum number of trees per head.
     pub rounds: u32,
     /// Shrinkage of each tree; not used by a forest.
@@ -61,10 +69,11 @@ pub struct ModelParams {
     pub max_leaves: u32,
     /// Quantile bins per feature, plus one for missing values.
     pub max_bin: u32,
-    /// L2 penalty on leaf values.
-    pub l2: f64,
-    /// Minimum sum of Hessians in a leaf.
-    pub min_child_hessian: f64,
+    /// L2 penalty on leaf values, as a share of the total weight of the rows drawn: a leaf with this share of it is shrunk by
+    /// half, whatever the head and the number of rows.
+    pub l2_share: f64,
+    /// Minimum share of that weight in a leaf.
+    pub min_child_share: f64,
     /// Minimum gain of a split.
     pub min_split_gain: f64,
     /// Share of rows drawn per tree.
@@ -79,8 +88,8 @@ pub struct ModelParams {
     pub min_rounds: u32,
     /// Loss of the head `edge_bps`.
     pub edge_loss: EdgeLoss,
-    /// Huber loss: error above which the gradient no longer grows, basis points.
-    pub edge_huber_bps: f64,
+    /// Huber loss: error above which the gradient no longer grows, multiples of the ATR.
+    pub edge_huber_atr: f64,
     /// Quantile loss: share of outcomes below the prediction; under 0.5 is cautious.
     pub edge_quantile: f64,
     /// Hyperparameter search.
@@ -101,6 +110,30 @@ pub enum ModelKind {
     Neural,
     /// All three; per head, the mean of those that are best on the validation part.
     Ensemble,
+}
+
+/// Whose rows a model learns from.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelScope {
+    /// A model per coin.
+    Coin,
+    /// One model for all coins of a fold.
+    Pooled,
+    /// The pooled model, and what a coin's own rows add to it.
+    Partial,
+}
+
+impl ModelScope {
+    /// Whether there is a model for all coins together.
+    pub fn pools(self) -> bool {
+        self != Self::Coin
+    }
+
+    /// Whether coins have models of their own.
+    pub fn has_own_models(self) -> bool {
+        self != Self::Pooled
+    }
 }
 
 /// Parameters of the networks; one network per fold and seed learns all heads together.
@@ -197,14 +230,18 @@ impl Default for ModelParams {
     fn default() -> Self {
         Self {
             kind: ModelKind::Gbdt,
+            scope: ModelScope::Pooled,
+            demean: true,
+            uniqueness: true,
+            half_life_days: 0.0,
             rounds: 200,
             learning_rate: 0.02,
             growth: TreeGrowth::Level,
             max_depth: 2,
             max_leaves: 31,
             max_bin: 255,
-            l2: 20.0,
-            min_child_hessian: 20.0,
+            l2_share: 0.02,
+            min_child_share: 0.02,
             min_split_gain: 0.0,
             subsample: 0.5,
             colsample: 0.5,
@@ -212,7 +249,7 @@ impl Default for ModelParams {
             early_stopping: 20,
             min_rounds: 50,
             edge_loss: EdgeLoss::Squared,
-            edge_huber_bps: 100.0,
+            edge_huber_atr: 1.0,
             edge_quantile: 0.5,
             search: SearchParams {
                 configurations: 0,
@@ -222,8 +259,8 @@ impl Default for ModelParams {
                 grid: Grid {
                     learning_rate: vec![0.02, 0.05, 0.1],
                     max_depth: vec![2, 3, 4, 6],
-                    l2: vec![0.1, 1.0, 10.0, 100.0],
-                    min_child_hessian: vec![1.0, 5.0, 20.0, 60.0],
+                    l2: vec![0.001, 0.01, 0.05, 0.2],
+                    min_child_hessian: vec![0.005, 0.02, 0.05],
                     subsample: vec![0.5, 0.8, 1.0],
                     colsample: vec![0.3, 0.6, 0.8, 1.0],
                 },

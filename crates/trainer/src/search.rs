@@ -4,20 +4,18 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use huracan_bars::Panel;
-use huracan_boost::{self as boost, BoostError, BoostJob, Search, SearchOutcome, Table, device::Plans};
+use huracan_boost::{self as boost, BoostError, BoostJob, Search, SearchOutcome, device::Plans};
 use huracan_decide::Head;
 use huracan_engine::Compute;
-use huracan_features::{self as features, COUNT, Features};
+use huracan_features::{View, view_names};
 use huracan_folds::Fold;
-use huracan_labels::Labels;
 
-use super::{ModelParams, Observer, SymbolFolds, TrainerError, TrainerParams, jobs};
+use super::{ModelParams, Observer, Targets, TrainerError, TrainerParams, UnitFolds, jobs};
 
-/// What the search chose for one symbol, fold and head.
+/// What the search chose for one unit, fold and head.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TuningEntry {
-    /// `BASE-QUOTE`.
+    /// `BASE-QUOTE`, or `*` for the pool of all coins.
     pub symbol: String,
     /// Index of the fold.
     pub fold: usize,
@@ -40,9 +38,9 @@ impl Tuning {
         Self { chosen: entries.into_iter().map(by_owner).collect() }
     }
 
-    /// The choice for a head of a symbol's fold, if there is one.
-    pub fn chosen(&self, symbol: &str, fold: &Fold, head: Head) -> Option<&SearchOutcome> {
-        self.chosen.get(&(symbol.to_owned(), fold.index, head))
+    /// The choice for a head of a unit's fold, if there is one.
+    pub fn chosen(&self, unit: &str, fold: &Fold, head: Head) -> Option<&SearchOutcome> {
+        self.chosen.get(&(unit.to_owned(), fold.index, head))
     }
 }
 
@@ -56,16 +54,16 @@ pub struct SearchBatch {
 }
 
 impl SearchBatch {
-    /// One job per symbol, fold and head, with the parameters of the settings.
-    pub fn new(params: &TrainerParams, panel: &Panel, labels: &Labels, symbols: &[SymbolFolds]) -> Self {
+    /// One job per unit, fold and head, with the parameters of the settings.
+    pub(super) fn new(params: &TrainerParams, targets: &Targets, units: &[UnitFolds]) -> Self {
         let (mut batch, mut pools, mut owners) = (Vec::new(), Vec::new(), Vec::new());
-        for SymbolFolds { symbol, folds } in symbols {
+        for UnitFolds { unit, folds } in units {
             for fold in folds {
                 for head in Head::ALL {
                     let own = jobs::boost_params(&params.models, head, params.seed);
-                    batch.push(jobs::boost_job(panel, labels, *symbol, fold, head, own));
+                    batch.push(jobs::boost_job(targets, unit, fold, head, &params.models, own));
                     pools.push(pool(params.models.search.pool, fold, head, &batch));
-                    owners.push((panel.symbols[*symbol].clone(), fold.index, head));
+                    owners.push((unit.name.clone(), fold.index, head));
                 }
             }
         }
@@ -85,14 +83,13 @@ impl SearchBatch {
     pub fn run(
         self,
         compute: &Compute,
-        features: &Features,
+        view: &View,
         observer: &dyn Observer,
     ) -> Result<(Vec<TuningEntry>, Plans), TrainerError> {
-        let table = Table { values: &features.values, features: COUNT };
         let (keep_going, model_done) = (|| !observer.is_cancelled(), || observer.models_done(1));
-        let names = features::names();
+        let names = view_names();
         let (results, trained_by) =
-            boost::search_on(compute, table, &names, &self.jobs, &self.pools, &self.plan, &keep_going, &model_done)?;
+            boost::search_on(compute, view.table(), &names, &self.jobs, &self.pools, &self.plan, &keep_going, &model_done)?;
         if observer.is_cancelled() {
             return Err(TrainerError::Cancelled);
         }

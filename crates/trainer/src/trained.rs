@@ -1,14 +1,14 @@
-//! Results of training: a symbol's models, and their predictions for the test windows.
+//! Results of training: a symbol's models, their raw scores, and their calibrated predictions for the test windows.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use huracan_boost::{BoostParams, Forest, SearchOutcome};
-use huracan_decide::{Head, Prediction};
+use huracan_decide::{Calibration, Head, Prediction, Scores};
 use huracan_folds::Fold;
 
-use super::{Family, FamilyModels, Mix};
+use super::{Family, FamilyModels, FoldScores, Mix};
 
 /// The trained models of one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,10 @@ pub struct TrainedSymbol {
     pub other_families: BTreeMap<Family, FamilyModels>,
     /// Families of the final model, by head.
     pub mix: Mix,
+    /// What the final model's calibration is fitted on besides the folds.
+    pub latest_scores: ModelScores,
+    /// The calibration of the final model; none until the trainer has seen all coins' folds.
+    pub calibration: Option<Calibration>,
     /// Training time per family, seconds: this symbol's share of its batch.
     pub seconds: BTreeMap<Family, f64>,
 }
@@ -55,12 +59,29 @@ pub struct FoldOutcome {
     pub params: BTreeMap<Head, BoostParams>,
     /// Result of the hyperparameter search, by head; empty without a search.
     pub tuned: BTreeMap<Head, Tuned>,
-    /// Predictions, one per bar of the test window.
+    /// What the models say, before calibration.
+    pub scores: ModelScores,
+    /// The calibration, from rows older than the test window; none until the trainer has seen all coins' folds.
+    pub calibration: Option<Calibration>,
+    /// Calibrated predictions, one per bar of the test window; empty until then.
     pub predictions: Vec<Prediction>,
     /// Each family alone; empty if there is only one.
     pub families: BTreeMap<Family, FamilyOutcome>,
     /// Families whose mean is the prediction, by head.
     pub mix: Mix,
+}
+
+/// Raw scores of a fold's models, and what they are measured against.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelScores {
+    /// The mix of all families.
+    pub all: FoldScores,
+    /// What the coin's own trees add to a pooled model (scope `partial`): log odds, and multiples of the ATR.
+    pub own: Option<FoldScores>,
+    /// Weighted mean of the training labels, as raw scores.
+    pub base: Scores,
+    /// Mean of the training labels.
+    pub means: Scores,
 }
 
 /// One family of a fold, alone.
@@ -74,7 +95,9 @@ pub struct FamilyOutcome {
     pub test_loss: BTreeMap<Head, f64>,
     /// SHA-256 digest (hex) of each model, by head or seed.
     pub digests: BTreeMap<String, String>,
-    /// Predictions, one per bar of the test window.
+    /// Raw scores.
+    pub scores: FoldScores,
+    /// Calibrated predictions, one per bar of the test window; empty until the trainer has seen all coins' folds.
     pub predictions: Vec<Prediction>,
     /// Mean training and validation loss of the networks per epoch; empty for trees.
     pub epochs: Vec<(f64, Option<f64>)>,

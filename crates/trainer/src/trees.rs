@@ -1,114 +1,179 @@
-//! Trains the trees of one family for all heads of all folds of some symbols, in one batch.
+//! Trains the trees of one family for all heads of all folds of some units, in one batch, and computes their raw scores.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use huracan_boost::device::{self, Plans};
-use huracan_boost::{BoostError, BoostJob, Forest, PredictJob, Table};
-use huracan_decide::Head;
+use huracan_boost::{BoostError, BoostJob, BoostParams, Forest, PredictJob};
+use huracan_decide::{Head, Scores};
 use huracan_engine::{Compute, EngineError};
-use huracan_features::{self as features, COUNT};
+use huracan_features::{VIEW_COUNT, view_names};
+use huracan_folds::Fold;
 
 use super::inputs::TrainingInputs;
-use super::{Family, ModelError, Observer, SymbolFolds, jobs};
+use super::scores::FoldScores;
+use super::{Family, ModelError, Observer, UnitFolds, jobs};
 
-/// The trained trees of one head of one fold, and their scores.
+/// The trained trees of one head of one fold.
+#[derive(Debug)]
 pub struct TrainedHead {
-    pub job: BoostJob,
     pub forest: Forest,
-    /// Raw scores, one per bar of the test window.
-    pub scores: Vec<f64>,
-    /// Raw scores, one per validation row; empty if there is only one family.
-    pub validation: Vec<f64>,
-    /// Raw scores on the test window of trees with the parameters of the settings, if the search chose others.
-    pub baseline_scores: Option<Vec<f64>>,
+    /// Parameters of the trees, by the settings or by the search.
+    pub params: BoostParams,
+    /// Number of training rows.
+    pub train_rows: usize,
+    /// Mean of the training labels, weighted and not.
+    pub weighted_mean: f64,
+    pub mean: f64,
+    /// Trees with the parameters of the settings, if the search chose others.
+    pub baseline: Option<Forest>,
 }
 
-impl TrainedHead {
-    /// The prediction for a raw score: a probability, or basis points.
-    pub fn predicted(&self, score: f64) -> f64 {
-        let mut score = [score];
-        self.forest.objective.transform(&mut score);
-        score[0]
-    }
-}
+/// The trained heads of a fold, in the order of [`Head::ALL`].
+pub type TrainedHeads = [Arc<TrainedHead>; Head::COUNT];
 
-/// Trains all heads. Returns them in the order of symbols, folds and [`Head::ALL`], and where they were trained if a
-/// device is used. The search's choices apply only to the first family, for which the search was made.
+/// Trains all heads. Returns them in the order of units and folds, and where they were trained if a device is used. The
+/// search's choices apply only to the first family, for which the search was made.
 ///
 /// # Errors
 /// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
 pub fn train(
     inputs: &TrainingInputs<'_>,
-    batch: &[SymbolFolds],
+    units: &[UnitFolds],
     family: Family,
     observer: &dyn Observer,
-) -> Result<(Vec<Result<TrainedHead, ModelError>>, Plans), EngineError> {
-    let TrainingInputs { params, panel, labels, tuning, compute, .. } = *inputs;
-    let families = Family::of(params.models.kind);
-    let (searched, several) = (family == families[0], families.len() > 1);
-    let (mut batch_jobs, mut rows, mut baseline_jobs) = (Vec::new(), Vec::new(), Vec::new());
-    for SymbolFolds { symbol, folds } in batch {
+) -> Result<(Vec<Result<TrainedHeads, ModelError>>, Plans), EngineError> {
+    let TrainingInputs { params, tuning, .. } = *inputs;
+    let searched = family == Family::of(params.models.kind)[0];
+    let (mut batch, mut baseline_jobs) = (Vec::new(), Vec::new());
+    for UnitFolds { unit, folds } in units {
         for fold in folds {
             for head in Head::ALL {
                 let baseline = jobs::tree_params(&params.models, family, head, params.seed);
-                let chosen = searched.then(|| tuning.chosen(&panel.symbols[*symbol], fold, head)).flatten();
+                let chosen = searched.then(|| tuning.chosen(&unit.name, fold, head)).flatten();
                 let chosen = chosen.map_or_else(|| baseline.clone(), |chosen| chosen.params.clone());
-                let job = jobs::boost_job(panel, labels, *symbol, fold, head, chosen);
+                let job = jobs::boost_job(inputs.targets, unit, fold, head, &params.models, chosen);
                 // The gain of the search is measured by also training the parameters of the settings. The latest window
                 // has no test part to measure it on.
                 if baseline != job.params && !fold.test.is_empty() {
-                    baseline_jobs.push((batch_jobs.len(), BoostJob { params: baseline, ..job.clone() }));
+                    baseline_jobs.push((batch.len(), BoostJob { params: baseline, ..job.clone() }));
                 }
-                let mut predicted_rows: Vec<u32> = jobs::table_rows(panel, *symbol, &fold.test).collect();
-                if several {
-                    predicted_rows.extend_from_slice(&job.valid);
-                }
-                rows.push((fold.test.len(), predicted_rows));
-                batch_jobs.push(job);
+                batch.push(job);
             }
         }
     }
-    let table = Table { values: &inputs.features.values, features: COUNT };
-    let names = features::names();
-    let keep_going = || !observer.is_cancelled();
-    let model_done = |_: &BoostJob| observer.models_done(1);
-    let (results, plans) = device::train_on(compute, table, &names, &batch_jobs, &keep_going, &model_done)?;
+    let (forests, plans) = run(inputs, &batch, observer, true)?;
     let (indices, baseline_jobs): (Vec<usize>, Vec<BoostJob>) = baseline_jobs.into_iter().unzip();
-    let (baseline, _) = device::train_on(compute, table, &names, &baseline_jobs, &keep_going, &|_| ())?;
-
-    let all_scores = raw_scores(compute, table, results.iter().zip(rows.iter().map(|(_, rows)| rows.as_slice())))?;
-    let tests = indices.iter().map(|&index| &rows[index].1[..rows[index].0]);
-    let baseline_scores = raw_scores(compute, table, baseline.iter().zip(tests))?;
-    let mut baseline_scores: HashMap<usize, Result<Vec<f64>, BoostError>> =
-        indices.into_iter().zip(baseline_scores).collect();
-    let mut heads = Vec::with_capacity(batch_jobs.len());
-    for (index, ((job, forest), scores)) in batch_jobs.into_iter().zip(results).zip(all_scores).enumerate() {
-        let baseline_scores = baseline_scores.remove(&index).transpose();
-        let head = || -> Result<TrainedHead, ModelError> {
-            let (forest, mut scores) = (forest?, scores?);
-            let validation = scores.split_off(rows[index].0);
-            Ok(TrainedHead { job, forest, scores, validation, baseline_scores: baseline_scores? })
-        };
-        heads.push(head());
-    }
-    Ok((heads, plans))
+    let (baseline, _) = run(inputs, &baseline_jobs, observer, false)?;
+    let mut baseline = indices.into_iter().zip(baseline).peekable();
+    let trained = batch.into_iter().zip(forests).enumerate().map(|(index, (job, forest))| {
+        let baseline = baseline.next_if(|(of, _)| *of == index).map(|(_, forest)| forest).transpose();
+        Ok(Arc::new(TrainedHead::new(job, forest?, baseline?)))
+    });
+    Ok((by_fold(trained), plans))
 }
 
-/// Raw scores of each forest for its rows, all in one batch. A forest that could not be trained passes on its error.
-fn raw_scores<'a>(
-    compute: &Compute,
-    table: Table<'_>,
-    forests: impl Iterator<Item = (&'a Result<Forest, BoostError>, &'a [u32])>,
-) -> Result<Vec<Result<Vec<f64>, BoostError>>, EngineError> {
-    let (mut jobs, mut errors) = (Vec::new(), Vec::new());
-    for (forest, rows) in forests {
-        errors.push(forest.as_ref().err().cloned());
-        jobs.extend(forest.as_ref().ok().map(|forest| PredictJob { forest, rows }));
-    }
-    let mut scores = device::raw_scores_on(compute, table, &jobs)?.into_iter();
-    let one = |error: Option<BoostError>| match error {
-        Some(error) => Err(error),
-        None => Ok(scores.next().unwrap_or_default()),
+/// Trains jobs that are not part of the search.
+///
+/// # Errors
+/// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
+pub fn train_jobs(
+    inputs: &TrainingInputs<'_>,
+    batch: Vec<BoostJob>,
+    observer: &dyn Observer,
+) -> Result<(Vec<Result<TrainedHeads, ModelError>>, Plans), EngineError> {
+    let (forests, plans) = run(inputs, &batch, observer, true)?;
+    let trained = batch.into_iter().zip(forests).map(|(job, forest)| Ok(Arc::new(TrainedHead::new(job, forest?, None))));
+    Ok((by_fold(trained), plans))
+}
+
+fn run(
+    inputs: &TrainingInputs<'_>,
+    batch: &[BoostJob],
+    observer: &dyn Observer,
+    counts: bool,
+) -> Result<(Vec<Result<Forest, BoostError>>, Plans), EngineError> {
+    let keep_going = || !observer.is_cancelled();
+    let model_done = |_: &BoostJob| {
+        if counts {
+            observer.models_done(1);
+        }
     };
-    Ok(errors.into_iter().map(one).collect())
+    device::train_on(inputs.compute, inputs.view.table(), &view_names(), batch, &keep_going, &model_done)
+}
+
+/// Groups heads by fold; a fold with a head that failed passes on the first error.
+fn by_fold(
+    heads: impl Iterator<Item = Result<Arc<TrainedHead>, ModelError>>,
+) -> Vec<Result<TrainedHeads, ModelError>> {
+    let heads: Vec<Result<Arc<TrainedHead>, ModelError>> = heads.collect();
+    let one = |heads: &[Result<Arc<TrainedHead>, ModelError>]| {
+        let head = |at: usize| heads[at].clone();
+        Ok([head(0)?, head(1)?, head(2)?])
+    };
+    heads.chunks_exact(Head::COUNT).map(one).collect()
+}
+
+impl TrainedHead {
+    fn new(job: BoostJob, forest: Forest, baseline: Option<Forest>) -> Self {
+        let (mut sum, mut weighted, mut weight) = (0.0, 0.0, 0.0);
+        for (row, &label) in job.train_labels.iter().enumerate() {
+            let own = job.train_weights.get(row).map_or(1.0, |&weight| f64::from(weight));
+            sum += f64::from(label);
+            weighted += own * f64::from(label);
+            weight += own;
+        }
+        let train_rows = job.train.len();
+        Self {
+            forest,
+            params: job.params,
+            train_rows,
+            weighted_mean: weighted / weight,
+            mean: sum / train_rows as f64,
+            baseline,
+        }
+    }
+}
+
+/// A symbol's fold whose scores are wanted, and the trees that give them.
+pub struct Scored<'a> {
+    pub symbol: usize,
+    pub fold: &'a Fold,
+    pub heads: [&'a Forest; Head::COUNT],
+}
+
+/// Raw scores of all folds for their validation part and test window, in one batch.
+///
+/// # Errors
+/// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
+pub fn scores(inputs: &TrainingInputs<'_>, wanted: &[Scored<'_>]) -> Result<Vec<FoldScores>, EngineError> {
+    let rows: Vec<Vec<u32>> = wanted
+        .iter()
+        .map(|Scored { symbol, fold, .. }| {
+            let rows = |bars| jobs::table_rows(inputs.panel, *symbol, bars);
+            rows(&fold.validation).chain(rows(&fold.test)).collect()
+        })
+        .collect();
+    let all = raw(inputs.compute, inputs, wanted.iter().zip(&rows).map(|(scored, rows)| (scored.heads, rows.as_slice())))?;
+    let split = |(scored, mut scores): (&Scored<'_>, Vec<Scores>)| {
+        let test = scores.split_off(scored.fold.validation.len());
+        FoldScores { validation: scores, test }
+    };
+    Ok(wanted.iter().zip(all).map(split).collect())
+}
+
+/// Raw scores of several sets of heads, each for its rows.
+///
+/// # Errors
+/// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
+pub fn raw<'a>(
+    compute: &Compute,
+    inputs: &TrainingInputs<'_>,
+    wanted: impl Iterator<Item = ([&'a Forest; Head::COUNT], &'a [u32])>,
+) -> Result<Vec<Vec<Scores>>, EngineError> {
+    debug_assert_eq!(inputs.view.table().features, VIEW_COUNT);
+    let jobs: Vec<PredictJob<'_>> =
+        wanted.flat_map(|(heads, rows)| heads.map(|forest| PredictJob { forest, rows })).collect();
+    let scores = device::raw_scores_on(compute, inputs.view.table(), &jobs)?;
+    let one = |heads: &[Vec<f64>]| (0..heads[0].len()).map(|row| [heads[0][row], heads[1][row], heads[2][row]]).collect();
+    Ok(scores.chunks_exact(Head::COUNT).map(one).collect())
 }

@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 
 use huracan_bars::Panel;
 use huracan_boost::device::Plans;
-use huracan_decide::WaitReason;
+use huracan_decide::{Head, WaitReason};
 use huracan_engine::{Compute, Device, EngineError};
-use huracan_features::{self as features, Features};
-use huracan_folds::{self as folds, Fold, TooShort};
+use huracan_features::{self as features, Features, View};
+use huracan_folds::{self as folds, Fold, Grid, TooShort};
 use huracan_labels::{self as labels, Labels};
 use huracan_shadow::{Rules, Trade};
 
 use super::batch::{self, models_per_fold};
 use super::inputs::TrainingInputs;
+use super::ModelScope;
 use super::out_of_fold::{Model, OutOfFold, out_of_fold};
 use super::search::SearchBatch;
-use super::{ModelError, Observer, TrainedSymbol, TrainerError, TrainerParams, Tuning, TuningEntry};
+use super::{
+    ModelError, Observer, Targets, TrainedSymbol, TrainerError, TrainerParams, Tuning, TuningEntry, Unit, UnitFolds,
+    calibrate,
+};
 
 /// Symbols trained together on the CPU: few enough that an interrupted run loses little, many enough to keep all cores
 /// busy.
@@ -56,14 +60,18 @@ pub struct WalkForward<'a> {
     /// `[symbols × bars]`.
     pub(crate) atr: Vec<f64>,
     pub(crate) labels: Labels,
+    pub(crate) view: View,
+    pub(crate) targets: Targets,
     symbols: Vec<SymbolFolds>,
+    /// Whose rows each model learns from, with its folds: the coins, or all of them together.
+    units: Vec<UnitFolds>,
     too_short: Vec<(usize, TooShort)>,
 }
 
 impl<'a> WalkForward<'a> {
     /// Plans the folds of `symbols` (rows of the panel) and labels all bars. The panel's other symbols are used only
     /// for features across symbols. With `latest`, each symbol's latest window is trained too, which gives the final
-    /// model.
+    /// model; of a pool the latest window of the panel.
     ///
     /// # Errors
     /// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
@@ -75,11 +83,15 @@ impl<'a> WalkForward<'a> {
         symbols: &[usize],
         latest: bool,
     ) -> Result<Self, EngineError> {
+        let all = symbols;
         let (symbols, too_short) = plan(params, panel, symbols, latest);
         let rules = params.rules(panel.timeframe);
         let atr = features::device::atr_14_on(compute, panel)?;
         let labels = labels::device::compute_on(compute, panel, &atr, &rules)?;
-        Ok(Self { params, compute, panel, features, rules, atr, labels, symbols, too_short })
+        let view = View::of(panel, features);
+        let targets = Targets::of(panel, &labels, &view, all, &params.models);
+        let units = units(params, panel, all, &symbols);
+        Ok(Self { params, compute, panel, features, rules, atr, labels, view, targets, symbols, units, too_short })
     }
 
     /// Symbols (rows in the panel) whose history is too short for one fold.
@@ -89,7 +101,7 @@ impl<'a> WalkForward<'a> {
 
     /// Number of models that [`Self::train`] trains.
     pub fn model_count(&self) -> usize {
-        self.symbols.iter().map(|own| own.folds.len()).sum::<usize>() * models_per_fold(self.params)
+        model_count(self.params, &self.symbols, &self.units)
     }
 
     /// Whether the parameters include a hyperparameter search.
@@ -99,7 +111,7 @@ impl<'a> WalkForward<'a> {
 
     /// The hyperparameter search for all symbols, folds and heads; see [`SearchBatch::run`].
     pub fn search_batch(&self) -> SearchBatch {
-        SearchBatch::new(self.params, self.panel, &self.labels, &self.symbols)
+        SearchBatch::new(self.params, &self.targets, &self.units)
     }
 
     /// Searches hyperparameters for all symbols, folds and heads at once. The result is empty without a search.
@@ -109,35 +121,52 @@ impl<'a> WalkForward<'a> {
     /// cancellation.
     pub fn search(&self, observer: &dyn Observer) -> Result<(Vec<TuningEntry>, Plans), TrainerError> {
         if self.has_search() {
-            self.search_batch().run(self.compute, self.features, observer)
+            self.search_batch().run(self.compute, &self.view, observer)
         } else {
             Ok(Default::default())
         }
     }
 
-    /// Trains all symbols in batches. Symbols for which the observer has a checkpoint are not trained again.
+    /// Trains all symbols, of scope `coin` and the own trees of scope `partial` in batches, and calibrates their predictions.
+    /// Symbols for which the observer has a checkpoint are not trained again.
     ///
     /// # Errors
     /// [`TrainerError`]: a device failure without a fallback, cancellation, or a checkpoint that cannot be saved.
     pub fn train(&self, tuning: &Tuning, observer: &dyn Observer) -> Result<TrainedSymbols, TrainerError> {
-        let Self { params, compute, panel, features, labels, .. } = self;
-        let inputs = TrainingInputs { params, panel, features, labels, tuning, compute };
+        let Self { params, compute, panel, view, targets, .. } = self;
+        let inputs = TrainingInputs { params, panel, view, targets, tuning, compute };
+        let scope = params.models.scope;
         let mut done = TrainedSymbols::default();
         let mut todo = Vec::new();
         for own in &self.symbols {
             match observer.load_symbol(&panel.symbols[own.symbol]) {
                 Some(found) => {
-                    observer.models_done((own.folds.len() * models_per_fold(params)) as u64);
+                    if scope.has_own_models() {
+                        observer.models_done((own.folds.len() * own_models_per_fold(params)) as u64);
+                    }
                     done.trained.insert(own.symbol, found);
                 }
                 None => todo.push(own.clone()),
             }
         }
         done.reused = done.trained.len();
+        let pool = if scope.pools() && !todo.is_empty() {
+            if !observer.may_continue() {
+                return Err(TrainerError::Cancelled);
+            }
+            let trained = batch::train(&inputs, &self.units, observer)?;
+            done.trained_by.extend(trained.plans.clone());
+            Some(trained)
+        } else {
+            if scope.pools() {
+                observer.models_done(pool_count(params, &self.units) as u64);
+            }
+            None
+        };
         let total = done.reused + todo.len();
         let mut left = todo.as_slice();
         while !left.is_empty() {
-            let (batch, after) = next_batch(left, compute);
+            let (batch, after) = next_batch(left, compute, scope.has_own_models());
             left = after;
             if !observer.may_continue() {
                 return Err(TrainerError::Cancelled);
@@ -145,7 +174,17 @@ impl<'a> WalkForward<'a> {
             for (number, own) in (done.trained.len() + 1..).zip(batch) {
                 observer.symbol_started(&panel.symbols[own.symbol], number, total);
             }
-            let (results, plans) = batch::train(&inputs, batch, observer)?;
+            let coins;
+            let trained = match &pool {
+                Some(pool) => pool,
+                None => {
+                    let units: Vec<UnitFolds> = self.units_of(batch);
+                    coins = batch::train(&inputs, &units, observer)?;
+                    done.trained_by.extend(coins.plans.clone());
+                    &coins
+                }
+            };
+            let (results, plans) = batch::finish(&inputs, trained, batch, scope == ModelScope::Partial, observer)?;
             done.trained_by.extend(plans);
             for (own, result) in batch.iter().zip(results) {
                 match result {
@@ -160,7 +199,17 @@ impl<'a> WalkForward<'a> {
                 }
             }
         }
-        if observer.is_cancelled() { Err(TrainerError::Cancelled) } else { Ok(done) }
+        if observer.is_cancelled() {
+            return Err(TrainerError::Cancelled);
+        }
+        calibrate::all(params, panel, view, targets, &mut done.trained);
+        Ok(done)
+    }
+
+    /// The units of some symbols, if each coin is one.
+    fn units_of(&self, batch: &[SymbolFolds]) -> Vec<UnitFolds> {
+        let own = |unit: &&UnitFolds| batch.iter().any(|own| unit.unit.symbols == [own.symbol]);
+        self.units.iter().filter(own).cloned().collect()
     }
 
     /// Trades every symbol's out-of-fold predictions, and judges its model. Once `kill` gives a reason, the portfolio
@@ -177,10 +226,15 @@ impl<'a> WalkForward<'a> {
     }
 }
 
-/// Splits the symbols into the next batch and the rest.
-fn next_batch<'a, T>(todo: &'a [T], compute: &Compute) -> (&'a [T], &'a [T]) {
+/// Splits the symbols into the next batch and the rest; without models of their own, all are one batch.
+fn next_batch<'a, T>(todo: &'a [T], compute: &Compute, own_models: bool) -> (&'a [T], &'a [T]) {
     let on_cpu = compute.device() == Device::Cpu || compute.fallback_reason().is_some();
-    todo.split_at(todo.len().min(if on_cpu { SYMBOLS_PER_BATCH } else { SYMBOLS_PER_DEVICE_BATCH }))
+    let most = match (own_models, on_cpu) {
+        (false, _) => todo.len(),
+        (true, true) => SYMBOLS_PER_BATCH,
+        (true, false) => SYMBOLS_PER_DEVICE_BATCH,
+    };
+    todo.split_at(todo.len().min(most))
 }
 
 /// Symbols with their folds, and symbols whose history is too short.
@@ -191,12 +245,17 @@ fn plan(
     latest: bool,
 ) -> (Vec<SymbolFolds>, Vec<(usize, TooShort)>) {
     let (mut planned, mut too_short) = (Vec::new(), Vec::new());
+    let grid = Grid::of(panel);
+    // The number of the latest window follows on those of all folds of the panel.
+    let all = folds::plan(grid, &(0..panel.bars), &params.folds).map_or(0, |all| all.len());
     for &symbol in symbols {
         let range = &panel.ranges[symbol];
-        match folds::plan(range, &params.folds, panel.timeframe) {
+        match folds::plan(grid, range, &params.folds) {
             Ok(mut plan) => {
                 if latest {
-                    plan.push(folds::latest(range, &params.folds, panel.timeframe, plan.len()));
+                    // A pool has one latest window: that of the panel.
+                    let range = if params.models.scope.pools() { &(0..panel.bars) } else { range };
+                    plan.push(folds::latest(grid, range, &params.folds, all));
                 }
                 planned.push(SymbolFolds { symbol, folds: plan });
             }
@@ -204,6 +263,46 @@ fn plan(
         }
     }
     (planned, too_short)
+}
+
+/// Whose rows each model learns from. A pool learns from the rows of all symbols, also of those whose history is too short for
+/// a model to be tested on them.
+fn units(params: &TrainerParams, panel: &Panel, all: &[usize], symbols: &[SymbolFolds]) -> Vec<UnitFolds> {
+    if !params.models.scope.pools() {
+        let coin = |own: &SymbolFolds| UnitFolds { unit: Unit::coin(panel, own.symbol), folds: own.folds.clone() };
+        return symbols.iter().map(coin).collect();
+    }
+    let mut folds: BTreeMap<usize, Fold> = BTreeMap::new();
+    for fold in symbols.iter().flat_map(|own| &own.folds) {
+        let longest = folds.entry(fold.index).or_insert_with(|| fold.clone());
+        longest.test.end = longest.test.end.max(fold.test.end);
+    }
+    if folds.is_empty() {
+        return Vec::new();
+    }
+    vec![UnitFolds { unit: Unit::pool(all), folds: folds.into_values().collect() }]
+}
+
+/// Number of models that are trained for each fold of a coin.
+fn own_models_per_fold(params: &TrainerParams) -> usize {
+    match params.models.scope {
+        ModelScope::Coin => models_per_fold(params),
+        ModelScope::Pooled => 0,
+        ModelScope::Partial => Head::COUNT,
+    }
+}
+
+/// Number of models of the pool.
+fn pool_count(params: &TrainerParams, units: &[UnitFolds]) -> usize {
+    if !params.models.scope.pools() {
+        return 0;
+    }
+    units.iter().map(|own| own.folds.len()).sum::<usize>() * models_per_fold(params)
+}
+
+fn model_count(params: &TrainerParams, symbols: &[SymbolFolds], units: &[UnitFolds]) -> usize {
+    let own = symbols.iter().map(|own| own.folds.len()).sum::<usize>() * own_models_per_fold(params);
+    own + pool_count(params, units)
 }
 
 /// Results of [`walk_forward`]. The latest window is not trained: it has no test part, so nothing here depends on it.
@@ -222,7 +321,7 @@ impl WalkForwardResult {
     /// Number of models that [`walk_forward`] trains.
     pub fn model_count(params: &TrainerParams, panel: &Panel, symbols: &[usize]) -> usize {
         let (planned, _) = plan(params, panel, symbols, false);
-        planned.iter().map(|own| own.folds.len()).sum::<usize>() * models_per_fold(params)
+        model_count(params, &planned, &units(params, panel, symbols, &planned))
     }
 }
 

@@ -52,7 +52,7 @@ pub fn train(bench: &Bench<'_>, settings: &Settings, data: &Data, sizes: &Sizes)
 /// Days that one fold of the settings needs.
 fn one_fold_days(settings: &Settings) -> u32 {
     let folds = &settings.folds;
-    folds.train_days + folds.purge_days + folds.test_days
+    folds.train_days + folds.purge_days + folds.step_days
 }
 
 fn study(

@@ -42,6 +42,7 @@ fn bundle(symbol: &str) -> Bundle {
         parameters: json!({"rounds": 200, "learning_rate": 0.05}),
         other_families: BTreeMap::new(),
         mix: Default::default(),
+        calibration: None,
         metadata: Metadata {
             model_id: model_id(symbol, "2024-09-06", &digest),
             symbol: symbol.to_owned(),

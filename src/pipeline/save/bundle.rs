@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::VERSION;
 use crate::bars::Panel;
 use crate::commit;
-use crate::decide::Head;
+use crate::decide::{Calibration, Head};
 use crate::features;
 use crate::models::bundle::{Inputs, Performance, TrainingParameters, importance_shares, model_id};
 use crate::models::{Bundle, Metadata, combined_digest};
@@ -24,11 +24,12 @@ pub fn bundle(day: &Day, panel: &Panel, model: &Model) -> Result<Bundle, Command
         model_type: model_type(day.run.settings.models.kind).to_owned(),
         heads: trained.heads.clone(),
         main_head: Head::MAIN,
-        feature_names: features::names(),
+        feature_names: features::view_names(),
         scaler: None,
         parameters: serde_json::to_value(&trained.params)?,
         other_families: trained.other_families.clone(),
         mix: trained.mix.clone(),
+        calibration: trained.calibration,
         metadata: metadata(day, panel, model),
     })
 }
@@ -139,6 +140,7 @@ fn fold(panel: &Panel, outcome: &FoldOutcome) -> Value {
         "digests": outcome.digests,
         "parameters": outcome.params,
         "search": outcome.tuned,
+        "calibration": outcome.calibration.map(|calibration| by_head(&calibration)),
     });
     if !outcome.families.is_empty() {
         entry["mix"] = json!(outcome.mix);
@@ -160,6 +162,12 @@ fn families(outcomes: &BTreeMap<Family, FamilyOutcome>) -> Value {
         (family.name().to_owned(), entry)
     };
     Value::Object(outcomes.iter().map(one).collect())
+}
+
+/// The calibration, by head.
+fn by_head(calibration: &Calibration) -> Value {
+    let one = |head: Head| (head.name().to_owned(), json!(calibration.head(head)));
+    Value::Object(Head::ALL.into_iter().map(one).collect())
 }
 
 /// A range of bars with its times.

@@ -1,0 +1,157 @@
+//! From a model's raw scores to predictions that past rows support.
+//!
+//! A raw score is what trees or networks say: log odds for the heads of probabilities, multiples of the ATR for the edge. A
+//! calibrated one is
+//!
+//! `offset + base_slope·(base − offset) + slope·(score − base) + own_slope·own`
+//!
+//! where `base` is the mean of the model's training labels, `offset` what a head without skill says (the base rate of all
+//! coins; an edge of 0), and `own` what a coin's own trees add to a pooled model. The slopes lie in [0, 1] and come from rows
+//! that are older than those that are predicted (`trainer::calibration`). A head without skill has slopes of 0.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Head, Prediction};
+use huracan_base::arith;
+use huracan_base::units::BPS;
+
+/// Raw scores of the heads for one bar, in the order of [`Head::ALL`]: log odds, log odds, multiples of the ATR.
+pub type Scores = [f64; Head::COUNT];
+
+/// Probabilities closer than this to 0 or 1 are limited, so that log odds stay finite.
+const LEAST_PROBABILITY: f64 = 1e-15;
+
+/// How far the scores of one head are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Slopes {
+    /// Share of the difference between the model's base and the offset.
+    pub base_slope: f64,
+    /// Share of the difference between score and base.
+    pub slope: f64,
+    /// Share of what the coin's own trees add; 0 where there are none.
+    #[serde(default)]
+    pub own_slope: f64,
+    /// Largest distance of a score from its base that counts: the 99 % quantile of past distances. Beyond it there were hardly
+    /// any rows to learn from.
+    pub reach: f64,
+    /// The slope of outcomes on scores before shrinkage.
+    pub raw_slope: f64,
+    /// Its standard error, by blocks of days; 0 without rows.
+    pub raw_slope_error: f64,
+    /// Past rows from which the slopes come.
+    pub rows: u64,
+    /// Blocks of days that these rows belong to.
+    pub blocks: u64,
+}
+
+impl Slopes {
+    /// Of a head about which nothing is known: it has no skill.
+    pub const NONE: Self = Self {
+        base_slope: 0.0,
+        slope: 0.0,
+        own_slope: 0.0,
+        reach: 0.0,
+        raw_slope: 0.0,
+        raw_slope_error: 0.0,
+        rows: 0,
+        blocks: 0,
+    };
+}
+
+/// The calibration of one head of one model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HeadCalibration {
+    /// What a head without skill says: log odds of the base rate over the training rows of all coins; for the edge 0.
+    pub offset: f64,
+    /// Mean of the model's training labels: log odds, or multiples of the ATR.
+    pub base: f64,
+    /// How far base and scores are believed.
+    #[serde(flatten)]
+    pub slopes: Slopes,
+}
+
+impl HeadCalibration {
+    /// The calibrated score. `own` is what the coin's own trees add, 0 without them.
+    pub fn apply(&self, score: f64, own: f64) -> f64 {
+        let s = &self.slopes;
+        let distance = (score - self.base).clamp(-s.reach, s.reach);
+        self.offset + s.base_slope * (self.base - self.offset) + s.slope * distance + s.own_slope * own
+    }
+}
+
+/// The calibration of all heads of one model, in the order of [`Head::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// One per head.
+    pub heads: [HeadCalibration; Head::COUNT],
+}
+
+impl Calibration {
+    /// The calibration of a head.
+    pub fn head(&self, head: Head) -> &HeadCalibration {
+        &self.heads[head.position()]
+    }
+
+    /// The prediction for a bar: its raw scores, what the coin's own trees add to them, and `atr_share`, ATR(14) over close.
+    pub fn predict(&self, scores: &Scores, own: &Scores, atr_share: f64) -> Prediction {
+        let score = |head: Head| {
+            let at = head.position();
+            self.heads[at].apply(scores[at], own[at])
+        };
+        let lift = |head: Head| arith::sigmoid(score(head)) - arith::sigmoid(self.head(head).offset);
+        Prediction {
+            win_long: arith::sigmoid(score(Head::WinLong)),
+            win_short: arith::sigmoid(score(Head::WinShort)),
+            edge_bps: score(Head::EdgeBps) * atr_share * BPS,
+            lead: lift(Head::WinLong) - lift(Head::WinShort),
+        }
+    }
+}
+
+/// The log odds of a probability, which is limited to 1e-15 and 1 − 1e-15.
+pub fn log_odds(probability: f64) -> f64 {
+    let p = probability.clamp(LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY);
+    arith::ln(p / (1.0 - p))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(offset: f64, base: f64, slopes: Slopes) -> HeadCalibration {
+        HeadCalibration { offset, base, slopes }
+    }
+
+    #[test]
+    fn a_head_without_skill_says_its_offset() {
+        let calibration = Calibration { heads: [head(-0.5, -0.4, Slopes::NONE); Head::COUNT] };
+        let prediction = calibration.predict(&[2.0, -3.0, 1.0], &[0.0; 3], 0.01);
+        assert_eq!((prediction.win_long, prediction.lead), (arith::sigmoid(-0.5), 0.0));
+        let edge = Calibration { heads: [head(0.0, 0.3, Slopes::NONE); Head::COUNT] };
+        assert_eq!(edge.predict(&[0.0, 0.0, 5.0], &[0.0; 3], 0.01).edge_bps, 0.0);
+    }
+
+    #[test]
+    fn scores_are_shrunk_to_their_slope_and_limited_to_their_reach() {
+        let slopes = Slopes { base_slope: 0.5, slope: 0.25, reach: 2.0, ..Slopes::NONE };
+        let own = head(0.0, 0.2, slopes);
+        assert!((own.apply(1.2, 0.0) - (0.1 + 0.25)).abs() < 1e-12);
+        assert!((own.apply(50.0, 0.0) - (0.1 + 0.5)).abs() < 1e-12);
+        let partial = head(0.0, 0.2, Slopes { own_slope: 0.5, ..slopes });
+        assert!((partial.apply(1.2, 0.4) - (0.1 + 0.25 + 0.2)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_edge_in_atr_becomes_basis_points() {
+        let slopes = Slopes { slope: 1.0, reach: 9.0, ..Slopes::NONE };
+        let calibration = Calibration { heads: [head(0.0, 0.0, slopes); Head::COUNT] };
+        assert!((calibration.predict(&[0.0, 0.0, 0.5], &[0.0; 3], 0.01).edge_bps - 50.0).abs() < 1e-9);
+        assert!(calibration.predict(&[1.0, 0.0, 0.5], &[0.0; 3], 0.01).lead > 0.2);
+    }
+
+    #[test]
+    fn log_odds_are_finite_and_the_inverse_of_the_sigmoid() {
+        assert!(log_odds(0.0).is_finite() && log_odds(1.0).is_finite());
+        assert!((arith::sigmoid(log_odds(0.3)) - 0.3).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,158 @@
+//! What models learn: the labels of the heads, and how much each of them is worth.
+
+use std::ops::Range;
+
+use huracan_base::arith;
+use huracan_base::units::BPS;
+use huracan_bars::{DAY_MS, Panel};
+use huracan_decide::Head;
+use huracan_features::{View, view_columns};
+use huracan_labels::{Labels, uniqueness};
+use huracan_shadow::Side;
+
+use super::{ModelParams, Unit};
+
+/// Fewest coins at a bar whose edges are compared with their mean: of fewer, the mean is mostly the coin's own edge.
+const MIN_COINS: u32 = 5;
+
+/// The labels of all heads at all bars of a panel.
+///
+/// The heads of probabilities learn whether the unit trade makes money. The head of the edge learns (net long − net short)/2 in
+/// multiples of the ATR at the signal, which costs cancel from, if `demean` is set without its mean over all coins of the bar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Targets {
+    /// Bars of the panel's grid.
+    bars: usize,
+    /// Length of a bar, milliseconds.
+    bar_ms: i64,
+    /// Per head in the order of [`Head::ALL`], `[symbols × bars]`; NaN where there is no label.
+    values: [Vec<f32>; Head::COUNT],
+    /// Likewise: the last bar on which the label depends.
+    last_bar: [Vec<u32>; Head::COUNT],
+}
+
+/// The rows of a unit in some bars, with their labels and weights.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LabelledRows {
+    /// Rows of the table of all symbols and bars.
+    pub rows: Vec<u32>,
+    /// Labels, one per row.
+    pub labels: Vec<f32>,
+    /// Weights, one per row; their mean is 1.
+    pub weights: Vec<f32>,
+}
+
+impl Targets {
+    /// The labels of `symbols` (rows of the panel); other symbols have none.
+    ///
+    /// # Panics
+    /// Where `labels` or `view` do not have the panel's symbols and bars.
+    pub fn of(panel: &Panel, labels: &Labels, view: &View, symbols: &[usize], params: &ModelParams) -> Self {
+        let cells = panel.symbols.len() * panel.bars;
+        let mut targets = Self {
+            bars: panel.bars,
+            bar_ms: panel.timeframe.ms(),
+            values: [0; Head::COUNT].map(|_| vec![f32::NAN; cells]),
+            last_bar: [0; Head::COUNT].map(|_| vec![0; cells]),
+        };
+        for &symbol in symbols {
+            for bar in panel.ranges[symbol].clone() {
+                let cell = symbol * panel.bars + bar;
+                let atr_bps = f64::from(view.value(symbol, bar, view_columns::ATR_SHARE)) * BPS;
+                // Both sides are labelled or neither: labels are missing only without ATR and at the end of the data.
+                let (Some(long), Some(short)) =
+                    (labels.get(symbol, bar, Side::Long), labels.get(symbol, bar, Side::Short))
+                else {
+                    continue;
+                };
+                if atr_bps.is_nan() || atr_bps <= 0.0 {
+                    continue;
+                }
+                let edge = (long.return_bps - short.return_bps) / 2.0 / atr_bps;
+                let won = |return_bps: f64| f32::from(u8::from(return_bps > 0.0));
+                let both = long.exit_bar.max(short.exit_bar);
+                let heads = [
+                    (won(long.return_bps), long.exit_bar),
+                    (won(short.return_bps), short.exit_bar),
+                    (edge as f32, both),
+                ];
+                for (head, (value, last)) in heads.into_iter().enumerate() {
+                    targets.values[head][cell] = value;
+                    targets.last_bar[head][cell] = last as u32;
+                }
+            }
+        }
+        if params.demean {
+            targets.demean(symbols);
+        }
+        targets
+    }
+
+    /// Takes from each edge the mean over all coins at the same bar, where there are enough coins.
+    fn demean(&mut self, symbols: &[usize]) {
+        let edges = &mut self.values[Head::EdgeBps.position()];
+        for bar in 0..self.bars {
+            let cells = || symbols.iter().map(|symbol| symbol * self.bars + bar);
+            let (sum, count) = cells()
+                .map(|cell| edges[cell])
+                .filter(|edge| !edge.is_nan())
+                .fold((0.0, 0), |(sum, count), edge| (sum + f64::from(edge), count + 1));
+            if count >= MIN_COINS {
+                let mean = sum / f64::from(count);
+                for cell in cells() {
+                    edges[cell] = (f64::from(edges[cell]) - mean) as f32;
+                }
+            }
+        }
+    }
+
+    /// The label of a head; `None` where there is none.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
+    pub fn get(&self, symbol: usize, bar: usize, head: Head) -> Option<f32> {
+        let value = self.values[head.position()][symbol * self.bars + bar];
+        (!value.is_nan()).then_some(value)
+    }
+
+    /// The last bar on which the label depends; 0 where there is none.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
+    pub fn last_bar(&self, symbol: usize, bar: usize, head: Head) -> usize {
+        self.last_bar[head.position()][symbol * self.bars + bar] as usize
+    }
+
+    /// The labelled rows of a unit's coins in `bars`, coin by coin, weighted by the average uniqueness of their labels among
+    /// those of the coin's rows here, and by their age: half as much every `half_life_days` before the end of `bars`, if that
+    /// is not 0. Without `weigh`, all weigh the same.
+    pub fn rows(&self, unit: &Unit, bars: &Range<usize>, head: Head, params: &ModelParams) -> LabelledRows {
+        let mut found = LabelledRows::default();
+        let mut weights = Vec::new();
+        for &symbol in &unit.symbols {
+            let first = found.rows.len();
+            let mut spans = Vec::new();
+            for bar in bars.clone() {
+                if let Some(label) = self.get(symbol, bar, head) {
+                    found.rows.push((symbol * self.bars + bar) as u32);
+                    found.labels.push(label);
+                    spans.push((bar + 1, self.last_bar(symbol, bar, head)));
+                }
+            }
+            if params.uniqueness {
+                weights.extend(uniqueness(&spans));
+            } else {
+                weights.resize(found.rows.len(), 1.0);
+            }
+            if params.half_life_days > 0.0 {
+                let decay = -arith::ln(2.0) * self.bar_ms as f64 / (params.half_life_days * DAY_MS as f64);
+                for (weight, &(entry, _)) in weights[first..].iter_mut().zip(&spans) {
+                    *weight *= arith::exp(decay * (bars.end - entry + 1) as f64);
+                }
+            }
+        }
+        let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+        found.weights = weights.into_iter().map(|weight| (weight / mean) as f32).collect();
+        found
+    }
+}
