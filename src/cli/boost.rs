@@ -131,6 +131,9 @@ pub struct Predict {
     /// Predict each row with the model of its value in this column
     #[arg(long, value_name = "COL")]
     group: Option<String>,
+    /// Head of a .pkl, calibrated [default: its main one]
+    #[arg(long, value_name = "NAME", conflicts_with = "group")]
+    head: Option<String>,
     /// Also add each feature's share of the raw score: exact SHAP values
     #[arg(long)]
     contributions: bool,
@@ -255,6 +258,7 @@ impl Train {
             max_bin: self.max_bin,
             l2: self.l2,
             min_child_hessian: self.min_child_hessian,
+            relative: false,
             min_split_gain: self.min_split_gain,
             subsample: self.subsample,
             colsample: self.colsample,
@@ -272,8 +276,8 @@ impl Train {
 
 impl Predict {
     pub fn run(&self, compute: &Compute) -> Result<Value, CommandFailure> {
-        let (table, model, group) = (&self.table, &self.model, self.group.as_deref());
-        huracan::commands::boost::predict(compute, table, model, group, self.contributions, &self.out)
+        let (group, head) = (self.group.as_deref(), self.head.as_deref());
+        huracan::commands::boost::predict(compute, &self.table, &self.model, group, head, self.contributions, &self.out)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `huracan boost`: boosted trees and random forests on any numeric table.
 
+mod calibrated;
 mod convert;
 mod importance;
 mod learnable;

@@ -7,13 +7,14 @@ use crate::polars::prelude::*;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::group_file;
+use super::{calibrated, group_file};
 use super::learnable::feature_values;
 use crate::boost::{self, Forest, PredictJob};
 use crate::commands::table;
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
-use crate::models::load_forest;
+use crate::decide::Calibration;
+use crate::models::{Bundle, load_forest};
 
 /// Forests, and the rows that each one predicts.
 pub(super) struct Models {
@@ -25,7 +26,12 @@ pub(super) struct Models {
 impl Models {
     /// Loads a model file, or with groups the model of each group from a folder of `{value}.txt`. All models must have the
     /// same features and classes.
-    pub fn load(model: &Path, groups: Option<&[String]>, rows: usize) -> Result<Self, CommandFailure> {
+    pub fn load(
+        model: &Path,
+        groups: Option<&[String]>,
+        head: Option<&str>,
+        rows: usize,
+    ) -> Result<Self, CommandFailure> {
         let mut by_group: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
         match groups {
             None => drop(by_group.insert("", (0..rows as u32).collect())),
@@ -38,7 +44,7 @@ impl Models {
         let mut loaded = Self { forests: Vec::new(), rows: Vec::new() };
         for (name, rows) in by_group {
             let file = if groups.is_some() { group_file(model, name)? } else { model.to_owned() };
-            let forest = load_forest(&file, None).or_exit(Code::BadData)?;
+            let forest = load_forest(&file, head).or_exit(Code::BadData)?;
             if let Some(first) = loaded.forests.first()
                 && (forest.features != first.features || forest.base_score.len() != first.base_score.len())
             {
@@ -54,6 +60,8 @@ impl Models {
 
 /// Adds a model's predictions to a table, as the column `prediction` (with classes `prediction_0, prediction_1, …`).
 ///
+/// Of a bundle it is the calibrated prediction of `head`, by default the main one, from all families of the bundle.
+///
 /// With `contributions` it also adds the exact SHAP values in units of the raw score: `contribution_{feature}`, and
 /// `contribution_base` for the part that all rows share (with classes `contribution_{class}_{feature}`). With a group
 /// column, `model` is a folder of `{value}.txt`.
@@ -65,13 +73,14 @@ pub fn predict(
     path: &Path,
     model: &Path,
     group: Option<&str>,
+    head: Option<&str>,
     contributions: bool,
     out: &Path,
 ) -> Result<Value, CommandFailure> {
     let mut table = table::read(path).or_exit(Code::BadData)?;
     let rows = table.frame.height();
     let groups = group.map(|group| table.texts(group)).transpose().or_exit(Code::BadData)?;
-    let models = Models::load(model, groups.as_deref(), rows)?;
+    let models = Models::load(model, groups.as_deref(), head, rows)?;
     let Some(first) = models.forests.first() else {
         return Err(CommandFailure::new(Code::BadData, format!("{}: the table has no rows", path.display())));
     };
@@ -84,7 +93,13 @@ pub fn predict(
         1 => format!("{stem}{rest}"),
         _ => format!("{stem}_{class}{rest}"),
     };
-    let predictions = boost::device::predict_on(compute, view, &jobs)?;
+    let predictions = match bundle(model, group)? {
+        Some((bundle, calibration)) => {
+            let head = head.map_or(Ok(bundle.main_head), str::parse).or_exit(Code::Usage)?;
+            vec![calibrated::predictions(compute, view, model, &bundle, &calibration, head)?]
+        }
+        None => boost::device::predict_on(compute, view, &jobs)?,
+    };
     for class in 0..classes {
         let column = scattered(&models, &predictions, rows, classes, class);
         table.frame.with_column(Column::new(class_name("prediction", class, "").into(), column))?;
@@ -104,6 +119,15 @@ pub fn predict(
     }
     table::write(out, table.frame).or_exit(Code::Failed)?;
     Ok(json!({ "rows": rows, "models": models.forests.len(), "out": out }))
+}
+
+/// The bundle in a `.pkl`, if it has a calibration.
+fn bundle(model: &Path, group: Option<&str>) -> Result<Option<(Bundle, Calibration)>, CommandFailure> {
+    if group.is_some() || model.extension().is_none_or(|extension| extension != "pkl") {
+        return Ok(None);
+    }
+    let bundle = Bundle::load(model).or_exit(Code::BadData)?;
+    Ok(bundle.calibration.map(|calibration| (bundle, calibration)))
 }
 
 /// One column of the models' results, in the order of the table. Per model, `results` is `[rows of the model × width]`.

@@ -1,0 +1,210 @@
+"""Skill of predictions on the test windows of a folder of candles: Huracan, LightGBM per coin, and the constant.
+
+    skill.py --binary huracan CANDLES [--timeframe 1h] [--set KEY=VALUE ...] [--lightgbm] [--out FILE]
+
+Huracan's figures are those of its own report (reports/training_report.json) of a run over the whole history. LightGBM gets
+the same view of the features, labels and folds from the commands `features`, `labels` and `folds`, and is trained per coin
+and fold with settings that its documentation advises for small, noisy data. All figures are out of fold.
+
+    R2      1 - sum (y - p)^2 / sum (y - b)^2, b the mean edge of the fold's training rows, pooled over coins
+    skill   1 - Brier score / Brier score of the base rate of the fold's training rows, pooled over coins
+    slope   of realised on predicted edges, with its 95 % interval by blocks of days
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy
+import pandas
+
+DAY_MS = 86_400_000
+
+
+def huracan(options, *arguments):
+    """The JSON result of a command."""
+    command = [options.binary, *arguments, "--json"]
+    for setting in settings(options):
+        command += ["--set", setting]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode not in (0, 4):
+        sys.exit(f"{' '.join(command)}\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def settings(options):
+    return [f"market.timeframe={options.timeframe}", *options.set]
+
+
+def own(options, workdir):
+    """One row: what a run reports."""
+    more = [
+        "market.exchange.kind=files",
+        f"market.exchange.path={options.candles.resolve()}",
+        "market.lookback_days=20000",
+        "universe.top_n=100000",
+        "universe.min_daily_volume_usd=0",
+        "universe.min_age_days=0",
+        "patterns.enabled=false",
+        "brain.feature_days=0",
+    ]
+    arguments = ["run", "--workdir", str(workdir)]
+    for setting in more:
+        arguments += ["--set", setting]
+    huracan(options, *arguments)
+    with open(workdir / "reports/training_report.json") as file:
+        report = json.load(file)
+    heads = {row["head"]: row for row in report["calibration"]}
+    edge = heads["edge_bps"]
+    trades = pandas.read_csv(next((workdir / "reports").glob("backtest_*.csv")))
+    bars = report["decisions"]["bars"]
+    return {
+        "models": "Huracan",
+        "coins": len(report["symbols"]),
+        "rows": edge["predictions"],
+        "r2": edge["r2"],
+        "slope": edge["slope"],
+        "slope_low": edge["slope_low"],
+        "slope_high": edge["slope_high"],
+        "skill_long": 1 - heads["win_long"]["brier"] / heads["win_long"]["known_base_brier"],
+        "skill_short": 1 - heads["win_short"]["brier"] / heads["win_short"]["known_base_brier"],
+        "trades": len(trades),
+        "gross_bps": trades.gross_bps.mean() if len(trades) else None,
+        "net_bps": trades.net_bps.mean() if len(trades) else None,
+        "pass": report["decisions"]["signals"] / bars if bars else None,
+    }
+
+
+def slope_and_interval(predicted, realised, block):
+    x, y = predicted - predicted.mean(), realised - realised.mean()
+    spread = (x * x).sum()
+    if spread <= 1e-12 * len(x):
+        return None, None, None
+    slope = (x * y).sum() / spread
+    sums = pandas.Series(x * (y - slope * x)).groupby(block).sum()
+    error = numpy.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / spread
+    return slope, slope - 1.96 * error, slope + 1.96 * error
+
+
+def lightgbm_per_coin(options, workdir):
+    """Two rows: LightGBM per coin, and the constant that both are held against."""
+    import lightgbm
+
+    view, labels = workdir / "view.parquet", workdir / "labels.parquet"
+    huracan(options, "features", "--view", "--candles", str(options.candles), "--out", str(view))
+    huracan(options, "labels", "--candles", str(options.candles), "--out", str(labels))
+    plan = huracan(options, "folds", "--candles", str(options.candles))
+    view, labels = pandas.read_parquet(view), pandas.read_parquet(labels)
+    wide = labels.pivot(index=["symbol", "timestamp"], columns="side", values=["win", "return_bps"])
+    table = view.set_index(["symbol", "timestamp"]).join(
+        pandas.DataFrame(
+            {
+                "win_long": wide["win"][1].astype("f8"),
+                "win_short": wide["win"][-1].astype("f8"),
+                "edge_bps": (wide["return_bps"][1] - wide["return_bps"][-1]) / 2,
+            }
+        ),
+        how="inner",
+    )
+    columns = [name for name in view.columns if name not in ("symbol", "timestamp")]
+    parameters = {
+        "learning_rate": 0.03,
+        "num_leaves": 15,
+        "min_data_in_leaf": 50,
+        "lambda_l2": 10,
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "verbose": -1,
+        "seed": 7,
+    }
+    found = {head: [] for head in ("win_long", "win_short", "edge_bps")}
+    means = {}
+    for fold in plan["folds"]:
+        rows = table.loc[fold["symbol"]]
+        part = {
+            name: rows.loc[pandas.Timestamp(fold[name]["from"]) : pandas.Timestamp(fold[name]["to"])]
+            for name in ("train", "validation", "test")
+        }
+        if min(len(part["train"]), len(part["validation"]), len(part["test"])) < 20:
+            continue
+        for head, rows in found.items():
+            objective = "regression" if head == "edge_bps" else "binary"
+            train = lightgbm.Dataset(part["train"][columns], part["train"][head])
+            valid = lightgbm.Dataset(part["validation"][columns], part["validation"][head], reference=train)
+            model = lightgbm.train(
+                {**parameters, "objective": objective},
+                train,
+                300,
+                valid_sets=[valid],
+                callbacks=[lightgbm.early_stopping(30, verbose=False)],
+            )
+            sums = means.setdefault((fold["fold"], head), [0.0, 0])
+            sums[0] += part["train"][head].sum()
+            sums[1] += len(part["train"])
+            predicted = model.predict(part["test"][columns])
+            block = part["test"].index.astype("int64") // 10**6 // (options.block_days * DAY_MS)
+            rows.append((fold["fold"], predicted, part["test"][head].to_numpy(), numpy.asarray(block)))
+    skill, constant = {}, {}
+    for head, rows in found.items():
+        known = numpy.concatenate([numpy.full(len(p), means[fold, head][0] / means[fold, head][1]) for fold, p, _, _ in rows])
+        predicted, realised, block = (numpy.concatenate([row[at] for row in rows]) for at in (1, 2, 3))
+        skill[head] = 1 - ((realised - predicted) ** 2).sum() / ((realised - known) ** 2).sum()
+        constant[head] = 0.0
+        if head == "edge_bps":
+            slope = slope_and_interval(predicted, realised, block)
+            count = len(predicted)
+    row = {"coins": len({fold["symbol"] for fold in plan["folds"]}), "rows": count}
+    named = lambda models, skill, slope: {
+        "models": models,
+        **row,
+        "r2": skill["edge_bps"],
+        "slope": slope[0],
+        "slope_low": slope[1],
+        "slope_high": slope[2],
+        "skill_long": skill["win_long"],
+        "skill_short": skill["win_short"],
+    }
+    return [named("LightGBM per coin", skill, slope), named("the constant", constant, (None, None, None))]
+
+
+def shown(rows):
+    """A table in Markdown."""
+    percent = lambda value: "–" if value is None else f"{100 * value:+.3f}"
+    number = lambda value: "–" if value is None else f"{value:+.2f}"
+    head = ["models", "coins", "rows", "R², %", "slope", "interval", "skill long, %", "skill short, %"]
+    head += ["trades", "gross, bps", "net, bps", "bars that pass, %"]
+    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
+    for row in rows:
+        interval = "–" if row["slope_low"] is None else f"{row['slope_low']:.2f} to {row['slope_high']:.2f}"
+        cells = [row["models"], row["coins"], f"{row['rows']:,}", percent(row["r2"]), number(row["slope"]), interval]
+        cells += [percent(row["skill_long"]), percent(row["skill_short"]), row.get("trades", "–")]
+        cells += [number(row.get("gross_bps")), number(row.get("net_bps")), percent(row.get("pass"))]
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("candles", type=pathlib.Path, help="folder of candle files, one per symbol")
+    parser.add_argument("--binary", default="target/release/huracan", help="the program")
+    parser.add_argument("--timeframe", default="1h", help="length of a bar")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; repeatable")
+    parser.add_argument("--lightgbm", action="store_true", help="also train LightGBM per coin, and show the constant")
+    parser.add_argument("--block-days", type=int, default=2, help="length of a block of days, for LightGBM's interval")
+    parser.add_argument("--out", type=pathlib.Path, help="also write the rows as JSON")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as workdir:
+        rows = [own(options, pathlib.Path(workdir))]
+        if options.lightgbm:
+            rows += lightgbm_per_coin(options, pathlib.Path(workdir))
+    print(shown(rows))
+    if options.out:
+        options.out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
