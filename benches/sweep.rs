@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use huracan::arith::{draw, uniform};
-use huracan::bars::{Candles, Panel, Timeframe};
+use huracan::bars::{Candles, MarketTerms, Panel, Timeframe};
 use huracan::features;
 use huracan::health::peak_rss_bytes;
 use huracan::market::read_folder;
@@ -164,6 +164,8 @@ fn run(data: &Path, rounds: usize) -> Result<(), Box<dyn Error>> {
         volume: columns[4].to_vec(),
         ranges: vec![0..bars; names.len()],
         filled: vec![0; names.len()],
+        terms: vec![MarketTerms::default(); names.len()],
+        funding_bps: vec![Vec::new(); names.len()],
         symbols: names,
         simulated: false,
     };

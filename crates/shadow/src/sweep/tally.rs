@@ -1,6 +1,7 @@
 //! Sums over a setting's trades, and the metrics computed from them.
 
-use super::entries::{Active, Entries, Outcome, REFUSED, bar_of, code_of};
+use super::entries::{Active, Entries, REFUSED, bar_of, code_of};
+use super::outcome::Outcome;
 use super::grid::Levels;
 use super::parts::PARTS_PER_BP;
 use super::walk::Step;
