@@ -82,8 +82,8 @@ fn funding(symbol: &str, path: &Path) -> Result<FundingHistory, MarketError> {
     Ok(history)
 }
 
-/// Writes what is known of markets into a folder of candle files, so that [`read_markets`] finds it there. Terms of other
-/// symbols stay.
+/// Writes what is known of markets into a folder of candle files, so that [`read_markets`] finds it there. What is known of
+/// other symbols stays; the funding of a symbol with terms and without a history is removed.
 ///
 /// # Errors
 /// An error of the file system or the encoder.
@@ -96,11 +96,21 @@ pub fn write_markets(folder: &Path, markets: &Markets) -> Result<(), MarketError
         let text = serde_json::to_string_pretty(&terms).map_err(|error| failed(error.to_string()))?;
         write_atomic(&path, text.as_bytes()).map_err(|error| failed(error.to_string()))?;
     }
-    for (symbol, history) in &markets.funding {
-        let path: PathBuf = folder.join(FUNDING_FOLDER).join(format!("{symbol}.parquet"));
-        write_funding(&path, history)?;
+    let funding = |symbol: &str| folder.join(FUNDING_FOLDER).join(format!("{symbol}.parquet"));
+    for symbol in markets.terms.keys().filter(|symbol| !markets.funding.contains_key(*symbol)) {
+        remove(funding(symbol))?;
     }
-    Ok(())
+    markets.funding.iter().try_for_each(|(symbol, history)| write_funding(&funding(symbol), history))
+}
+
+/// Removes a file, if it is there.
+fn remove(path: PathBuf) -> Result<(), MarketError> {
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(MarketError::Write { path, reason: error.to_string() })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +138,10 @@ mod tests {
         let other = Markets { terms: [("B-USDT".to_owned(), terms)].into(), ..Markets::default() };
         write_markets(folder.path(), &other).unwrap();
         assert_eq!(read_terms(folder.path()).unwrap().len(), 2);
+        assert_eq!(read_markets(folder.path(), MarketType::Perp).unwrap().funding.len(), 1);
+        // An exchange that knows no funding any more must not leave that of another one.
+        write_markets(folder.path(), &Markets { funding: BTreeMap::new(), ..markets }).unwrap();
+        assert!(read_markets(folder.path(), MarketType::Perp).unwrap().funding.is_empty());
     }
 
     #[test]
