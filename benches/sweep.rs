@@ -203,6 +203,8 @@ fn measure(
 ) -> Result<(), Box<dyn Error>> {
     let settings = Settings::defaults();
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
+    // As the other programs trade: on both sides, and filled at the stop.
+    let rules = Rules { shorts: true, stop_slippage_bps: 0.0, ..rules };
     let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
     let task = Task { panel, scores, atr, windows: &windows, rules: &rules, grid };
     let first = sweep::sweep(task, &|_, _| ())?;
