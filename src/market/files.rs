@@ -66,9 +66,8 @@ pub fn write_candles(path: &Path, candles: &Candles) -> Result<(), MarketError> 
 /// An error of the file system or the encoder.
 pub(super) fn write_funding(path: &Path, history: &FundingHistory) -> Result<(), MarketError> {
     let failed = |reason: String| MarketError::Write { path: path.into(), reason };
-    let frame = time_column(history.timestamp()).and_then(|time| {
-        DataFrame::new(history.rate().len(), vec![time, Column::new("rate".into(), history.rate())])
-    });
+    let frame = time_column(history.timestamp())
+        .and_then(|time| DataFrame::new(history.rate().len(), vec![time, Column::new("rate".into(), history.rate())]));
     let mut frame = frame.map_err(|error| failed(error.to_string()))?;
     write_atomically(path, |file| {
         ParquetWriter::new(file).finish(&mut frame).map(|_| ()).map_err(|error| error.to_string())

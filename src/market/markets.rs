@@ -74,8 +74,8 @@ fn read_terms(folder: &Path) -> Result<BTreeMap<String, MarketTerms>, MarketErro
 
 fn funding(symbol: &str, path: &Path) -> Result<FundingHistory, MarketError> {
     let (timestamp, rate) = read_funding(path)?;
-    let (history, dropped) = FundingHistory::new(&timestamp, &rate)
-        .map_err(|fault| MarketError::BadFunding { path: path.into(), fault })?;
+    let (history, dropped) =
+        FundingHistory::new(&timestamp, &rate).map_err(|fault| MarketError::BadFunding { path: path.into(), fault })?;
     if dropped > 0 {
         tracing::warn!(symbol, rows = dropped, "left out the funding before a gap of more than 8 hours");
     }

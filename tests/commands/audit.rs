@@ -412,8 +412,7 @@ fn the_command_audits_a_folder_and_says_by_its_exit_code_whether_a_check_failed(
     assert!(folder.path().join("out/audit.html").exists() && folder.path().join("out/audit.json").exists());
 
     let lenient: String = LENIENT.iter().map(|set| format!(" --set {set}")).collect();
-    let costless =
-        " --set costs.fee_bps=0 --set costs.spread_bps=0 --set costs.safety_margin_bps=0 --set costs.slippage_cap_bps=0 \
+    let costless = " --set costs.fee_bps=0 --set costs.spread_bps=0 --set costs.safety_margin_bps=0 --set costs.slippage_cap_bps=0 \
          --set costs.stop_slippage_bps=0";
     let lucky = cli::huracan(
         folder.path(),

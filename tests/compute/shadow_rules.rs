@@ -217,7 +217,11 @@ fn a_short_on_a_spot_market_is_refused_unless_its_coins_are_borrowed() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "candles/A-USDT.csv", &cli::csv_candles(&[scenarios::QUIET; 30], HOUR_MS));
     let rows = "A-USDT,2024-01-01T00:00:00Z,0\nA-USDT,2024-01-01T02:00:00Z,-1\n";
-    write(folder.path(), "signals.csv", &format!("symbol,timestamp,side,stop_bps,take_bps\n{}", rows.replace("\n", ",90,90\n")));
+    write(
+        folder.path(),
+        "signals.csv",
+        &format!("symbol,timestamp,side,stop_bps,take_bps\n{}", rows.replace("\n", ",90,90\n")),
+    );
     let line = "backtest --candles candles --signals signals.csv --trades out.csv --set labels.max_hold=24";
     let words = ["signals.csv", "row 1", "side is -1", "costs.spot_shorts=borrow", "market.type=perp"];
     huracan(folder.path(), line).expect(3, &words);
@@ -235,8 +239,13 @@ fn a_short_on_a_spot_market_is_refused_unless_its_coins_are_borrowed() {
 fn a_folder_brings_the_terms_and_the_funding_of_its_markets() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "market/1h/A-USDT.csv", &cli::csv_candles(&[scenarios::QUIET; 30], HOUR_MS));
-    write(folder.path(), "market/1h/markets.json", r#"{"A-USDT": {"tick": 0.1, "taker_fee_bps": 6.0, "spread_bps": 5.0}}"#);
-    let rates = "timestamp,rate\n2024-01-01T00:00:00Z,0.0001\n2024-01-01T08:00:00Z,0.0002\n2024-01-01T16:00:00Z,-0.0005\n";
+    write(
+        folder.path(),
+        "market/1h/markets.json",
+        r#"{"A-USDT": {"tick": 0.1, "taker_fee_bps": 6.0, "spread_bps": 5.0}}"#,
+    );
+    let rates =
+        "timestamp,rate\n2024-01-01T00:00:00Z,0.0001\n2024-01-01T08:00:00Z,0.0002\n2024-01-01T16:00:00Z,-0.0005\n";
     write(folder.path(), "market/funding/A-USDT.csv", rates);
     write(
         folder.path(),

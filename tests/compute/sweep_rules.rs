@@ -13,14 +13,7 @@ use huracan::shadow::{ExitReason, Rules, Signals, Trade, simulate};
 use proptest::prelude::*;
 
 fn rules() -> Rules {
-    Rules {
-        stop_atr: 1.0,
-        take_atr: 1.0,
-        max_hold: 1,
-        funding_bps_per_bar: 0.25,
-        shorts: true,
-        ..Rules::default()
-    }
+    Rules { stop_atr: 1.0, take_atr: 1.0, max_hold: 1, funding_bps_per_bar: 0.25, shorts: true, ..Rules::default() }
 }
 
 /// What the simulator makes of the signals and rules of one setting.

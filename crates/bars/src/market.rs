@@ -307,7 +307,8 @@ mod tests {
 
     #[test]
     fn terms_that_make_no_sense_are_named_or_left_out() {
-        let bad = MarketTerms { tick: Some(0.0), taker_fee_bps: Some(f64::NAN), lot: Some(1.0), ..MarketTerms::default() };
+        let bad =
+            MarketTerms { tick: Some(0.0), taker_fee_bps: Some(f64::NAN), lot: Some(1.0), ..MarketTerms::default() };
         assert_eq!(bad.check(), Err("tick is 0; give a finite number above 0, or leave it out".to_owned()));
         assert_eq!(bad.plausible(), MarketTerms { lot: Some(1.0), ..MarketTerms::default() });
         let fee = MarketTerms { taker_fee_bps: Some(-1.0), ..MarketTerms::default() };

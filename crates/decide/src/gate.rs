@@ -161,8 +161,7 @@ mod tests {
     use super::*;
 
     /// A short costs more, because its coins are borrowed.
-    const COSTS: GateInputs =
-        GateInputs { prediction: None, opinion: None, long_cost_bps: 10.0, short_cost_bps: 15.0 };
+    const COSTS: GateInputs = GateInputs { prediction: None, opinion: None, long_cost_bps: 10.0, short_cost_bps: 15.0 };
 
     fn prediction(win_long: f64, win_short: f64, edge_bps: f64) -> Option<Prediction> {
         Some(Prediction { win_long, win_short, edge_bps })
@@ -174,8 +173,7 @@ mod tests {
 
     #[test]
     fn a_model_needs_an_edge_beyond_costs_and_heads_that_agree() {
-        let decide =
-            |prediction| gate(DecideMode::Model, &GateInputs { prediction, ..COSTS }, 3.0);
+        let decide = |prediction| gate(DecideMode::Model, &GateInputs { prediction, ..COSTS }, 3.0);
         assert_eq!(decide(prediction(0.6, 0.3, 13.1)), Ok(Side::Long));
         assert_eq!(decide(prediction(0.6, 0.3, 13.0)), Err(WaitReason::EdgeBelowCosts));
         assert_eq!(decide(prediction(0.2, 0.5, -20.0)), Ok(Side::Short));
@@ -186,8 +184,7 @@ mod tests {
 
     #[test]
     fn the_consensus_alone_needs_a_score_beyond_its_threshold_and_outcomes_beyond_costs() {
-        let decide =
-            |opinion| gate(DecideMode::Consensus, &GateInputs { opinion, ..COSTS }, 3.0);
+        let decide = |opinion| gate(DecideMode::Consensus, &GateInputs { opinion, ..COSTS }, 3.0);
         assert_eq!(decide(opinion(0.4, 0.3, 14.0)), Ok(Side::Long));
         assert_eq!(decide(opinion(-0.4, 0.3, 19.0)), Ok(Side::Short));
         assert_eq!(decide(opinion(-0.4, 0.3, 18.0)), Err(WaitReason::EdgeBelowCosts));
@@ -202,8 +199,7 @@ mod tests {
 
     #[test]
     fn both_must_be_on_the_same_side_and_the_edge_is_the_models() {
-        let decide =
-            |prediction, opinion| gate(DecideMode::Both, &GateInputs { prediction, opinion, ..COSTS }, 3.0);
+        let decide = |prediction, opinion| gate(DecideMode::Both, &GateInputs { prediction, opinion, ..COSTS }, 3.0);
         // The outcomes of the consensus do not matter where a model predicts the edge.
         assert_eq!(decide(prediction(0.6, 0.3, 14.0), opinion(0.4, 0.3, f32::NAN)), Ok(Side::Long));
         assert_eq!(decide(prediction(0.6, 0.3, 14.0), opinion(-0.4, 0.3, 99.0)), Err(WaitReason::ConsensusDisagrees));

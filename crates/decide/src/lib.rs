@@ -53,10 +53,7 @@ pub fn expected_cost_bps(panel: &Panel, symbol: usize, bar: usize, side: Side, a
     let (close, volume) = (panel.row(&panel.close, symbol)[bar], panel.row(&panel.volume, symbol)[bar]);
     let factor_bps = costs.slippage_factor_bps(volatility_bps(atr, close));
     let slippage_bps = costs.slippage_bps(factor_bps, rules.notional, close, volume);
-    2.0 * costs.fee_bps()
-        + costs.spread_bps(close)
-        + 2.0 * slippage_bps
-        + costs.flat_holding_bps(side, rules.max_hold)
+    2.0 * costs.fee_bps() + costs.spread_bps(close) + 2.0 * slippage_bps + costs.flat_holding_bps(side, rules.max_hold)
 }
 
 /// A bar to decide on: symbol, bar, and the prediction of the model, if there is one.

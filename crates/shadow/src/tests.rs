@@ -124,8 +124,7 @@ fn funded() -> Panel {
 #[test]
 fn a_perpetual_pays_the_funding_that_is_known_and_a_short_receives_it() {
     let panel = funded();
-    let rules =
-        Rules { max_hold: 8, pays_known_funding: true, funding_bps_per_bar: 0.125, notional: 1000.0, ..free() };
+    let rules = Rules { max_hold: 8, pays_known_funding: true, funding_bps_per_bar: 0.125, notional: 1000.0, ..free() };
     let held = |signal: usize, side: i8, rules: &Rules| trades(&panel, &[(signal, side)], rules)[0].funding_bps;
     let known = |got: f64, want: f64| assert!((got - want).abs() < 1e-5, "{got} for {want}");
     // Entered at 9:00, left at 17:00: the payment at 16:00.
@@ -149,10 +148,7 @@ fn without_shorts_a_short_signal_ends_a_long_position_and_enters_nothing() {
     let rules = Rules { shorts: false, ..free() };
     let made = trades(&panel, &[(0, -1), (2, 1), (4, -1), (5, -1), (7, 1)], &rules);
     let said: Vec<_> = made.iter().map(|t| (t.side, t.entry_bar, t.exit_bar, t.exit_reason)).collect();
-    let want = [
-        (Side::Long, 3, 5, ExitReason::SignalReversal),
-        (Side::Long, 8, 11, ExitReason::EndOfData),
-    ];
+    let want = [(Side::Long, 3, 5, ExitReason::SignalReversal), (Side::Long, 8, 11, ExitReason::EndOfData)];
     assert_eq!(said, want);
     let both = trades(&panel, &[(0, -1), (2, 1), (4, -1), (5, -1), (7, 1)], &Rules { shorts: true, ..rules });
     assert_eq!(both.len(), 4);
@@ -186,8 +182,7 @@ fn a_sweep_makes_the_same_trades_with_every_cost() {
     for shorts in [true, false] {
         let rules = Rules { shorts, pays_known_funding: true, ..Rules::default() };
         let grid = Grid { thresholds: vec![0.5], stop_atr: vec![1.0, 2.0], take_atr: vec![2.0], max_hold: vec![3, 9] };
-        let task =
-            Task { panel: &panel, scores: &scores, atr: &atr, windows: &windows, rules: &rules, grid: &grid };
+        let task = Task { panel: &panel, scores: &scores, atr: &atr, windows: &windows, rules: &rules, grid: &grid };
         let surface = sweep::sweep(task, &|_, _| ()).unwrap();
         for setting in 0..grid.len() {
             let chosen = grid.setting(setting);

@@ -64,7 +64,8 @@ pub(super) fn scores(
         let Some(prediction) = prediction else { continue };
         let is_long = prediction.edge_bps > 0.0;
         let side = if is_long { Side::Long } else { Side::Short };
-        let excess_bps = prediction.edge_bps.abs() - expected_cost_bps(panel, symbol, bar, side, atr[symbol * panel.bars + bar], rules);
+        let excess_bps = prediction.edge_bps.abs()
+            - expected_cost_bps(panel, symbol, bar, side, atr[symbol * panel.bars + bar], rules);
         let (own, other) = match is_long {
             true => (prediction.win_long, prediction.win_short),
             false => (prediction.win_short, prediction.win_long),

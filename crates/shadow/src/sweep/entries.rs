@@ -219,11 +219,7 @@ impl Entries {
     }
 
     fn entered(&self, signal: usize) -> Entered {
-        Entered {
-            side: self.side[signal],
-            bar: self.bar[signal] as usize + 1,
-            factor_bps: self.factor_bps[signal],
-        }
+        Entered { side: self.side[signal], bar: self.bar[signal] as usize + 1, factor_bps: self.factor_bps[signal] }
     }
 
     fn times(&mut self, market: &Market<'_>, holds: &[usize]) {
@@ -369,8 +365,7 @@ impl Active {
             if opposite != NEVER {
                 let exit = opposite as usize + 1;
                 earliest = earliest.min(end(exit, REVERSAL));
-                self.reversal_outcome[signal] = 
-                    market.outcome(entries.entered(signal), exit, market.bars.open[exit]);
+                self.reversal_outcome[signal] = market.outcome(entries.entered(signal), exit, market.bars.open[exit]);
             }
             for (level, &hold) in entries.holds.iter().enumerate() {
                 let time = if hold < bars - entry { end(entry + hold, TIME) } else { NEVER };

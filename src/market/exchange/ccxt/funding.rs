@@ -24,7 +24,12 @@ impl Ccxt {
         self.listed().await?;
         let (mut times, mut rates, mut since) = (Vec::new(), Vec::new(), from_ms);
         while since <= to_ms {
-            let args = vec![Value::from(name.as_str()), Value::Int(since), Value::Int(PAGE), ccxt::Params::none().into_value()];
+            let args = vec![
+                Value::from(name.as_str()),
+                Value::Int(since),
+                Value::Int(PAGE),
+                ccxt::Params::none().into_value(),
+            ];
             let what = format!("reading the funding of {symbol} from {}", utc(since));
             let page = self.clients.call(&what, "fetch_funding_rate_history", args, |answer| rates_of(&answer)).await?;
             for &(time, rate) in page.iter().filter(|payment| payment.0 <= to_ms) {
