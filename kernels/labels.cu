@@ -29,25 +29,22 @@ KERNEL(labels_unit_trades, labels::THREADS, const double* open, const double* hi
     u32 left = 0;
     u32 reason = trade::END_OF_DATA;
     if (bar >= start && bar < end && stop > 0.0 && take > 0.0 && bar + 1u < end) {
-        const trade::Costs c = costs[symbol];
-        const trade::Bars own = {open + row,  high + row,   low + row,
-                                 close + row, volume + row, trade::funding_of(c, funding, bars)};
+        const trade::Bars own = {open + row, high + row, low + row, close + row, volume + row};
         const trade::Position position =
             trade::enter(own, bar, (cell & 1u) == 0u, stop, take, rules.notional, distance);
-        for (u32 at = position.entry_bar; at < end; ++at) {
-            trade::Exit exit = {at, 0.0, trade::NONE};
+        trade::Exit exit = {0u, 0.0, trade::NONE};
+        for (u32 at = position.entry_bar; at < end && exit.reason == trade::NONE; ++at) {
             if (at > position.entry_bar) {
                 exit = trade::exit_at_open(position, own, at, false, rules.max_hold);
             }
             if (exit.reason == trade::NONE) {
                 exit = trade::exit_within(position, own, at, rules);
             }
-            if (exit.reason != trade::NONE) {
-                result = trade::close(position, exit, own, rules, c).net_bps;
-                left = exit.bar;
-                reason = exit.reason;
-                break;
-            }
+        }
+        if (exit.reason != trade::NONE) {
+            result = trade::close(position, exit, own, rules, costs[symbol], {funding, bars}).net_bps;
+            left = exit.bar;
+            reason = exit.reason;
         }
     }
     return_bps[cell] = result;

@@ -21,9 +21,9 @@ struct Book {
 };
 
 DEVICE void enter_trade(Book& book, const trade::Position& p, const trade::Exit& exit, const trade::Bars& bars,
-                        const trade::Rules& rules, const trade::Costs& costs) {
+                        const trade::Rules& rules, const trade::Costs& costs, const trade::Funding& funding) {
     if (book.trades != nullptr) {
-        const trade::Outcome o = trade::close(p, exit, bars, rules, costs);
+        const trade::Outcome o = trade::close(p, exit, bars, rules, costs, funding);
         Trade& t = book.trades[book.count];
         t = {p.entry_price, exit.price, p.stop_price, p.take_price, p.size, o.gross_bps, o.fee_bps, o.spread_bps,
              o.slippage_bps, o.funding_bps, o.net_bps, book.symbol, p.signal_bar, p.entry_bar, exit.bar,
@@ -62,7 +62,7 @@ DEVICE bool entry(const Signals& signals, const trade::Bars& bars, const double*
 }
 
 DEVICE void simulate(Book& book, const Signals& signals, const trade::Bars& bars, const double* atr, u32 start, u32 end,
-                     const trade::Rules& rules, const trade::Costs& costs) {
+                     const trade::Rules& rules, const trade::Costs& costs, const trade::Funding& funding) {
     bool open = false;
     trade::Position position = {};
     for (u32 bar = start; bar < end; ++bar) {
@@ -74,7 +74,7 @@ DEVICE void simulate(Book& book, const Signals& signals, const trade::Bars& bars
                 const bool reversal = side == (position.is_long ? -1 : 1);
                 const trade::Exit exit = trade::exit_at_open(position, bars, bar, reversal, rules.max_hold);
                 if (exit.reason != trade::NONE) {
-                    enter_trade(book, position, exit, bars, rules, costs);
+                    enter_trade(book, position, exit, bars, rules, costs, funding);
                     open = reversal && entry(signals, bars, atr, bar - 1u, rules, position);
                 }
             }
@@ -85,7 +85,7 @@ DEVICE void simulate(Book& book, const Signals& signals, const trade::Bars& bars
                 exit = {bar, bars.close[bar], trade::END_OF_DATA};
             }
             if (exit.reason != trade::NONE) {
-                enter_trade(book, position, exit, bars, rules, costs);
+                enter_trade(book, position, exit, bars, rules, costs, funding);
                 open = false;
             }
         }
@@ -112,14 +112,13 @@ KERNEL(shadow_simulate, shadow::THREADS, const double* open, const double* high,
     const u32 symbol = job % symbols;
     const u64 row = static_cast<u64>(symbol) * bars;
     const u64 own = static_cast<u64>(job) * bars;
-    const trade::Costs c = costs[job];
-    const trade::Bars candles = {open + row,  high + row,   low + row,
-                                 close + row, volume + row, trade::funding_of(c, funding, bars)};
+    const trade::Bars candles = {open + row, high + row, low + row, close + row, volume + row};
     const shadow::Signals signals = {side + own, stop_bps + own, take_bps + own, size + own};
     const trade::Rules r = rules[job / symbols];
     shadow::Book book = {writes != 0u ? trades + offsets[job] : nullptr, symbol, 0u};
     for (u32 w = first_window[symbol]; w < first_window[symbol + 1u]; ++w) {
-        shadow::simulate(book, signals, candles, atr + row, windows[w * 2u], windows[w * 2u + 1u], r, c);
+        shadow::simulate(book, signals, candles, atr + row, windows[w * 2u], windows[w * 2u + 1u], r,
+                         costs[job], {funding, bars});
     }
     counts[job] = book.count;
 }

@@ -26,21 +26,20 @@ struct Costs {
     u64 funding_row;
 };
 
-// One symbol's candles on the panel's grid. `funding_bps` is the sum of its funding rates up to each bar's open, NaN where they are
-// not known; null without a history.
+// One symbol's candles on the panel's grid.
 struct Bars {
     const double* open;
     const double* high;
     const double* low;
     const double* close;
     const double* volume;
-    const double* funding_bps;
 };
 
-// The symbol's row of `funding`, `[rows x bars]`; null if it has none.
-DEVICE const double* funding_of(const Costs& costs, const double* funding, u32 bars) {
-    return costs.funding_row == NO_FUNDING ? nullptr : funding + costs.funding_row * bars;
-}
+// Sums of the funding rates up to each bar's open, `[rows x bars]`, NaN where they are not known.
+struct Funding {
+    const double* paid_bps;
+    u32 bars;
+};
 
 // In the order of shadow::ExitReason::ALL; a test of crates/shadow compares them.
 enum Reason : u32 { STOP_LOSS, TAKE_PROFIT, TIME, SIGNAL_REVERSAL, END_OF_DATA, NONE };
@@ -141,10 +140,11 @@ DEVICE double slippage_bps(const Rules& rules, double factor_bps, double notiona
 
 // What holding a position cost from its entry to `exit_bar`: the funding that was paid where its history is known, otherwise flat
 // funding by the bar, and for a short what borrowing the coin costs.
-DEVICE double holding_bps(const Position& p, u32 exit_bar, const Bars& bars, const Rules& rules) {
-    if (bars.funding_bps != nullptr) {
-        const double before = bars.funding_bps[p.entry_bar];
-        const double after = bars.funding_bps[exit_bar];
+DEVICE double holding_bps(const Position& p, u32 exit_bar, const Rules& rules, const Costs& costs, const Funding& funding) {
+    if (costs.funding_row != NO_FUNDING) {
+        const double* row = funding.paid_bps + costs.funding_row * funding.bars;
+        const double before = row[p.entry_bar];
+        const double after = row[exit_bar];
         const double paid = p.is_long ? after - before : before - after;
         if (!arith::is_nan(paid)) {
             return paid;
@@ -159,7 +159,8 @@ struct Outcome {
     double gross_bps, fee_bps, spread_bps, slippage_bps, funding_bps, net_bps;
 };
 
-DEVICE Outcome close(const Position& p, const Exit& exit, const Bars& bars, const Rules& rules, const Costs& costs) {
+DEVICE Outcome close(const Position& p, const Exit& exit, const Bars& bars, const Rules& rules, const Costs& costs,
+                     const Funding& funding) {
     const double factor_bps = slippage_factor_bps(rules, p.volatility_bps);
     Outcome o;
     o.gross_bps = p.sign() * (exit.price / p.entry_price - 1.0) * BPS;
@@ -167,7 +168,7 @@ DEVICE Outcome close(const Position& p, const Exit& exit, const Bars& bars, cons
     o.spread_bps = 0.5 * spread_bps(costs, p.entry_price) + 0.5 * spread_bps(costs, exit.price);
     o.slippage_bps = slippage_bps(rules, factor_bps, p.size, bars.close[p.entry_bar], bars.volume[p.entry_bar]) +
                      slippage_bps(rules, factor_bps, p.size, bars.close[exit.bar], bars.volume[exit.bar]);
-    o.funding_bps = holding_bps(p, exit.bar, bars, rules);
+    o.funding_bps = holding_bps(p, exit.bar, rules, costs, funding);
     o.net_bps = o.gross_bps - o.fee_bps - o.spread_bps - o.slippage_bps - o.funding_bps;
     return o;
 }
