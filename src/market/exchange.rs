@@ -181,6 +181,7 @@ impl Exchange {
     ///
     /// # Errors
     /// A bad file, or a live exchange that cannot be reached, after all retries.
+    #[cfg_attr(not(feature = "ccxt"), expect(unused_variables, reason = "only a live exchange is asked for a span"))]
     pub async fn funding(&self, symbol: &str, from_ms: i64, to_ms: i64) -> Result<Option<FundingHistory>, MarketError> {
         let to_ms = to_ms.min(self.now_ms());
         match self {

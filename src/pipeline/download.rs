@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::CommandFailure;
 use super::day::Day;
-use crate::bars::{Candles, DAY_MS, Markets, Panel};
+use crate::bars::{Candles, DAY_MS, HOUR_MS, Markets, Panel};
 use crate::exit::{Code, OrExit};
 use crate::market::{CandleSource, CandleStore, Exchange, Selection, read_folder, read_markets, store, write_markets};
 use crate::sync::{Kind, Remote};
@@ -84,7 +84,8 @@ async fn funding(
 ) -> Vec<(String, String)> {
     let mut failed: Vec<(String, String)> = Vec::new();
     for (symbol, _) in candles.iter() {
-        match exchange.funding(symbol, from_ms, to_ms).await {
+        // The payment before the first bar shows that nothing is missing since.
+        match exchange.funding(symbol, from_ms - 8 * HOUR_MS, to_ms).await {
             Ok(Some(history)) => _ = markets.funding.insert(symbol.clone(), history),
             Ok(None) => {}
             Err(error) => failed.push((symbol.clone(), error.to_string())),

@@ -138,7 +138,7 @@ impl FundingHistory {
     }
 
     /// Sum of all rates up to each bar's open, basis points: the difference of two bars is what a long that was held from
-    /// the open of one to the open of the other has paid. NaN before the first payment, and once the one after the last is
+    /// the open of one to the open of the other has paid. The sum at the first bar is 0. NaN before the first payment, and once the one after the last is
     /// due. Empty if that is every bar.
     fn paid_bps(&self, start_ms: i64, timeframe: Timeframe, bars: usize) -> Vec<f64> {
         let (Some(&first), Some(&last)) = (self.timestamp.first(), self.timestamp.last()) else { return Vec::new() };
@@ -152,7 +152,10 @@ impl FundingHistory {
         for (bar, paid) in paid.iter_mut().enumerate() {
             let open_ms = start_ms + bar as i64 * timeframe.ms();
             while next < self.timestamp.len() && self.timestamp[next] <= open_ms {
-                sum += (self.rate[next] * 10_000.0 * PARTS).round() / PARTS;
+                // What was paid by the first bar concerns nobody.
+                if self.timestamp[next] > start_ms {
+                    sum += (self.rate[next] * 10_000.0 * PARTS).round() / PARTS;
+                }
                 next += 1;
             }
             if (first..last + interval).contains(&open_ms) {
