@@ -81,7 +81,8 @@ fn walk(symbol: u64) -> Candles {
 
 fn rules() -> Rules {
     let settings = Settings::defaults();
-    Rules::new(&settings.labels, &settings.costs, settings.market.kind, Timeframe::H1)
+    let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, Timeframe::H1);
+    Rules { shorts: true, ..rules }
 }
 
 fn compute_features(c: &mut Criterion) {

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use huracan::arith::{draw, uniform};
-use huracan::bars::{Candles, Panel, Timeframe};
+use huracan::bars::{Candles, MarketTerms, Panel, Timeframe};
 use huracan::features;
 use huracan::health::peak_rss_bytes;
 use huracan::market::read_folder;
@@ -164,6 +164,8 @@ fn run(data: &Path, rounds: usize) -> Result<(), Box<dyn Error>> {
         volume: columns[4].to_vec(),
         ranges: vec![0..bars; names.len()],
         filled: vec![0; names.len()],
+        terms: vec![MarketTerms::default(); names.len()],
+        funding_bps: vec![Vec::new(); names.len()],
         symbols: names,
         simulated: false,
     };
@@ -201,6 +203,8 @@ fn measure(
 ) -> Result<(), Box<dyn Error>> {
     let settings = Settings::defaults();
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
+    // As the other programs trade: on both sides, and filled at the stop.
+    let rules = Rules { shorts: true, stop_slippage_bps: 0.0, ..rules };
     let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
     let task = Task { panel, scores, atr, windows: &windows, rules: &rules, grid };
     let first = sweep::sweep(task, &|_, _| ())?;

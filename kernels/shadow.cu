@@ -21,11 +21,11 @@ struct Book {
 };
 
 DEVICE void enter_trade(Book& book, const trade::Position& p, const trade::Exit& exit, const trade::Bars& bars,
-                        const trade::Rules& rules) {
+                        const trade::Rules& rules, const trade::Costs& costs, const trade::Funding& funding) {
     if (book.trades != nullptr) {
-        const trade::Outcome o = trade::close(p, exit, bars, rules);
+        const trade::Outcome o = trade::close(p, exit, bars, rules, costs, funding);
         Trade& t = book.trades[book.count];
-        t = {p.entry_price, exit.price, p.stop_price, p.take_price, p.size, o.gross_bps, o.fee_bps, rules.spread_bps,
+        t = {p.entry_price, exit.price, p.stop_price, p.take_price, p.size, o.gross_bps, o.fee_bps, o.spread_bps,
              o.slippage_bps, o.funding_bps, o.net_bps, book.symbol, p.signal_bar, p.entry_bar, exit.bar,
              p.is_long ? 0u : 1u, exit.reason};
     }
@@ -40,11 +40,11 @@ struct Signals {
     const double* size;
 };
 
-// The entry at the next open for a signal at the close of `bar`. False if there is none.
+// The entry at the next open for a signal at the close of `bar`. False if there is none, or where shorts are not traded.
 DEVICE bool entry(const Signals& signals, const trade::Bars& bars, const double* atr, u32 bar, const trade::Rules& rules,
                   trade::Position& out) {
     const i32 side = signals.side[bar];
-    if (side != 1 && side != -1) {
+    if (side != 1 && (side != -1 || rules.shorts == 0u)) {
         return false;
     }
     const double price = bars.open[bar + 1u];
@@ -57,12 +57,12 @@ DEVICE bool entry(const Signals& signals, const trade::Bars& bars, const double*
     if (!(stop > 0.0 && take > 0.0)) {
         return false;
     }
-    out = trade::enter(bars, bar, side == 1, stop, take, size);
+    out = trade::enter(bars, bar, side == 1, stop, take, size, atr[bar]);
     return true;
 }
 
 DEVICE void simulate(Book& book, const Signals& signals, const trade::Bars& bars, const double* atr, u32 start, u32 end,
-                     const trade::Rules& rules) {
+                     const trade::Rules& rules, const trade::Costs& costs, const trade::Funding& funding) {
     bool open = false;
     trade::Position position = {};
     for (u32 bar = start; bar < end; ++bar) {
@@ -74,18 +74,18 @@ DEVICE void simulate(Book& book, const Signals& signals, const trade::Bars& bars
                 const bool reversal = side == (position.is_long ? -1 : 1);
                 const trade::Exit exit = trade::exit_at_open(position, bars, bar, reversal, rules.max_hold);
                 if (exit.reason != trade::NONE) {
-                    enter_trade(book, position, exit, bars, rules);
+                    enter_trade(book, position, exit, bars, rules, costs, funding);
                     open = reversal && entry(signals, bars, atr, bar - 1u, rules, position);
                 }
             }
         }
         if (open) {
-            trade::Exit exit = trade::exit_within(position, bars, bar);
+            trade::Exit exit = trade::exit_within(position, bars, bar, rules);
             if (exit.reason == trade::NONE && bar + 1u == end) {
                 exit = {bar, bars.close[bar], trade::END_OF_DATA};
             }
             if (exit.reason != trade::NONE) {
-                enter_trade(book, position, exit, bars, rules);
+                enter_trade(book, position, exit, bars, rules, costs, funding);
                 open = false;
             }
         }
@@ -97,12 +97,14 @@ DEVICE void simulate(Book& book, const Signals& signals, const trade::Bars& bars
 // One thread per configuration and symbol, `[configurations x symbols]`. Launched twice: first without writing, which gives the
 // number of trades of each thread in `counts`; then it writes each thread's trades at its offset in `offsets`.
 //
-// Candles and `atr` are `[symbols x bars]`, signals `[configurations x symbols x bars]`, `rules` `[configurations]`, `windows`
-// `[windows x 2]`. The windows of symbol s are `first_window[s] .. first_window[s + 1]`.
+// Candles and `atr` are `[symbols x bars]`, signals `[configurations x symbols x bars]`, `rules` `[configurations]`, `costs`
+// `[configurations x symbols]`, `funding` `[rows x bars]`, `windows` `[windows x 2]`. The windows of symbol s are
+// `first_window[s] .. first_window[s + 1]`.
 KERNEL(shadow_simulate, shadow::THREADS, const double* open, const double* high, const double* low, const double* close,
        const double* volume, const double* atr, const i8* side, const double* stop_bps, const double* take_bps,
        const double* size, const u32* first_window, const u32* windows, const trade::Rules* rules,
-       const u64* offsets, u32* counts, shadow::Trade* trades, u32 symbols, u32 bars, u32 jobs, u32 writes) {
+       const trade::Costs* costs, const double* funding, const u64* offsets, u32* counts,
+       shadow::Trade* trades, u32 symbols, u32 bars, u32 jobs, u32 writes) {
     const u32 job = thread_in_grid();
     if (job >= jobs) {
         return;
@@ -115,7 +117,8 @@ KERNEL(shadow_simulate, shadow::THREADS, const double* open, const double* high,
     const trade::Rules r = rules[job / symbols];
     shadow::Book book = {writes != 0u ? trades + offsets[job] : nullptr, symbol, 0u};
     for (u32 w = first_window[symbol]; w < first_window[symbol + 1u]; ++w) {
-        shadow::simulate(book, signals, candles, atr + row, windows[w * 2u], windows[w * 2u + 1u], r);
+        shadow::simulate(book, signals, candles, atr + row, windows[w * 2u], windows[w * 2u + 1u], r,
+                         costs[job], {funding, bars});
     }
     counts[job] = book.count;
 }

@@ -57,7 +57,8 @@ pub fn planted(panel: &Panel, seed: u64, edge: f64) -> Planted {
     Planted { signal: column(|s| &s.signal), panel }
 }
 
-/// A copy of a panel without its columns, which are replaced anyway.
+/// A copy of a panel without its columns, which are replaced anyway, and without its funding, which belongs to the prices
+/// that they held.
 fn emptied(panel: &Panel) -> Panel {
     Panel {
         symbols: panel.symbols.clone(),
@@ -68,6 +69,8 @@ fn emptied(panel: &Panel) -> Panel {
         low: Vec::new(),
         close: Vec::new(),
         volume: Vec::new(),
+        terms: panel.terms.clone(),
+        funding_bps: vec![Vec::new(); panel.symbols.len()],
         ..*panel
     }
 }

@@ -196,5 +196,6 @@ pub fn part(
         }
         (panel.symbols[symbol].clone(), candles)
     });
-    Panel::new(candles.collect(), panel.timeframe, 0, panel.simulated).or_exit(Code::BadData)
+    let part = Panel::new(candles.collect(), panel.timeframe, 0, panel.simulated).or_exit(Code::BadData)?;
+    Ok(part.with_markets_of(panel))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{candles, signals, table};
 use crate::bars::Panel;
 use crate::boost::{self, PredictJob};
-use crate::decide::{self, Calibration, Candidate, DecideMode, Decisions, Head, Scores};
+use crate::decide::{self, Calibration, Candidate, DecideMode, Decisions, Head, Scores, WaitReason};
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
 use crate::export::trade_table;
@@ -39,7 +39,7 @@ pub fn run(
     let own = signals.is_none();
     let atr = features::device::atr_14_on(&compute, &panel)?;
     let (signals, waits) = match signals {
-        Some(path) => (signals::read(path, &panel).or_exit(Code::BadData)?, Default::default()),
+        Some(path) => (signals::read(path, &panel, &rules).or_exit(Code::BadData)?, BTreeMap::new()),
         None => {
             let decided = own_decisions(settings, &compute, &panel, &atr, &rules, workdir)?;
             (decided.signals, decided.waits)
@@ -49,6 +49,8 @@ pub fn run(
     let trades = shadow::device::simulate_on(&compute, &panel, &signals, &atr, &windows, &rules)?;
     super::fallback::warn_if_lost(&compute);
     table::write(out, trade_table(&panel, &trades)?).or_exit(Code::Failed)?;
+    // A decision for a short where there are none is a signal that only ends a long position.
+    let only_ends = waits.get(&WaitReason::NoShorts).copied().unwrap_or(0);
     let net: f64 = trades.iter().map(|trade| trade.net_bps).sum();
     let waits: serde_json::Map<String, Value> =
         waits.into_iter().map(|(wait, count)| (wait.name().to_owned(), count.into())).collect();
@@ -56,7 +58,7 @@ pub fn run(
         "simulated": panel.simulated,
         "symbols": panel.symbols.len(),
         "decided_by": if own { decided_by(settings.decide.mode) } else { "given signals" },
-        "signals": signals.count(),
+        "signals": signals.count() - only_ends,
         "waits": waits,
         "trades": trades.len(),
         "wins": trades.iter().filter(|trade| trade.net_bps > 0.0).count(),

@@ -225,7 +225,9 @@ impl Data {
         let panel = market::panel(settings, sizes.symbols, sizes.days)?;
         let (symbols, days) = SMALL;
         let small = market::panel(settings, symbols, days)?;
+        // Trades on both sides, so that a rate means the same on every market.
         let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, Timeframe::H1);
+        let rules = Rules { shorts: true, ..rules };
         let (features, atr) = (features::compute(&panel), features::atr_14(&panel));
         step.done();
         Ok(Self { panel, small, features, atr, rules, voters: settings.decide.voters.clone() })

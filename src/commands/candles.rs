@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::bars::{Panel, Timeframe};
 use crate::exit::{Code, CommandFailure, OrExit};
-use crate::market::{read_folder, store};
+use crate::market::{read_folder, read_markets, store};
 use crate::settings::Settings;
 
-/// Reads every candle file of `folder`.
+/// Reads every candle file of `folder`, and what the folder knows of its markets.
 ///
 /// The timeframe is `market.timeframe` if the user has set it, otherwise that of the files.
 ///
@@ -24,8 +24,12 @@ pub fn read_panel(folder: &Path, settings: &Settings) -> Result<Panel, CommandFa
             Err(error) => faults.push(error.to_string()),
         }
     }
+    let (markets, bad) = read_markets(folder, settings.market.kind).or_exit(Code::BadData)?.split();
+    faults.extend(bad.into_iter().map(|(_, error)| error.to_string()));
     if !faults.is_empty() {
         return Err(CommandFailure::new(Code::BadData, faults.join("\n")));
     }
-    Panel::new(candles, timeframe, settings.market.max_gap_bars, store::holds_simulated(folder)).or_exit(Code::BadData)
+    let simulated = store::holds_simulated(folder);
+    let panel = Panel::new(candles, timeframe, settings.market.max_gap_bars, simulated).or_exit(Code::BadData)?;
+    Ok(panel.with_markets(&markets))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::table::{self, Table, TableError};
 use super::time_text;
 use crate::bars::Panel;
-use crate::shadow::{Side, SignalError, Signals};
+use crate::shadow::{Rules, Side, SignalError, Signals};
 
 /// Why a file of signals cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,10 @@ pub enum SignalFileError {
 }
 
 /// Reads `symbol, timestamp, side` (−1, 0, +1) and the optional columns `stop_bps, take_bps, size`.
-pub fn read(path: &Path, panel: &Panel) -> Result<Signals, SignalFileError> {
+///
+/// # Errors
+/// A table that cannot be read, or a row that cannot be traded: a side of −1 as well where the rules have no shorts.
+pub fn read(path: &Path, panel: &Panel, rules: &Rules) -> Result<Signals, SignalFileError> {
     let table = table::read(path)?;
     let cells = cells(&table, panel)?;
     let sides = table.numbers("side")?;
@@ -29,6 +32,9 @@ pub fn read(path: &Path, panel: &Panel) -> Result<Signals, SignalFileError> {
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
     for (row, &cell) in cells.iter().enumerate() {
         signals.side[cell] = side_of(row, sides[row]).map_err(fault)?;
+        if signals.side[cell] == -1 && !rules.allows(Side::Short) {
+            return Err(fault(SignalError::NoShorts { row }));
+        }
         let given = [
             ("stop_bps", &stops, &mut signals.stop_bps),
             ("take_bps", &takes, &mut signals.take_bps),

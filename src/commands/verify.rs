@@ -14,7 +14,7 @@ use crate::exit::{Code, CommandFailure, OrExit};
 use crate::features::{self, View};
 use crate::folds::Fold;
 use crate::labels;
-use crate::market::read_folder;
+use crate::market::{read_folder, read_markets};
 use crate::models::bundle::{Bundle, Inputs, Metadata};
 
 use crate::decide::Head;
@@ -274,9 +274,17 @@ fn panel(inputs: &Inputs, folder: &Path, metadata: &Metadata) -> Result<Panel, C
     }
     let panel =
         Panel::new(candles, inputs.timeframe, inputs.max_gap_bars, metadata.simulated).or_exit(Code::BadData)?;
+    let market: MarketType = recorded(metadata, "market_type").map_err(|key| {
+        CommandFailure::new(Code::BadData, format!("the model's metadata has no {key}: an older version made it"))
+    })?;
+    // The terms are the recorded ones, because an exchange changes them; funding that was paid does not change.
+    let (mut markets, _) = read_markets(folder, market).or_exit(Code::BadData)?.split();
+    markets.terms = inputs.terms.clone();
+    markets.funding.values_mut().for_each(|history| *history = history.until(to));
+    let panel = panel.with_markets(&markets);
     if panel.digest() != metadata.data_digest {
         let message = format!(
-            "{}: the model was trained on other candles (digest {:.12}…, recorded {:.12}…); \
+            "{}: the model was trained on other candles or funding (digest {:.12}…, recorded {:.12}…); \
              give their folder with --candles",
             folder.display(),
             panel.digest(),
@@ -301,14 +309,16 @@ fn between(candles: &Candles, from_ms: i64, to_ms: i64) -> Candles {
     }
 }
 
+/// A value of the training parameters; an error is the missing key.
+fn recorded<T: for<'de> Deserialize<'de>>(metadata: &Metadata, key: &str) -> Result<T, String> {
+    let value = metadata.training_parameters.more.get(key).unwrap_or(&Value::Null);
+    T::deserialize(value).map_err(|_| format!("'{key}'"))
+}
+
 /// The rules of the trades that labelled the rows; an error is the missing key.
 fn rules(metadata: &Metadata, panel: &Panel) -> Result<Rules, String> {
-    fn read<T: for<'de> Deserialize<'de>>(metadata: &Metadata, key: &str) -> Result<T, String> {
-        let value = metadata.training_parameters.more.get(key).unwrap_or(&Value::Null);
-        T::deserialize(value).map_err(|_| format!("'{key}'"))
-    }
-    let labels: BarrierParams = read(metadata, "labels")?;
-    let costs: CostParams = read(metadata, "costs")?;
-    let market: MarketType = read(metadata, "market_type")?;
+    let labels: BarrierParams = recorded(metadata, "labels")?;
+    let costs: CostParams = recorded(metadata, "costs")?;
+    let market: MarketType = recorded(metadata, "market_type")?;
     Ok(Rules::new(&labels, &costs, market, panel.timeframe))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::bars::{CandleError, Timeframe};
+use crate::bars::{CandleError, FundingError, Timeframe};
 
 /// A candle file that cannot be read as candles.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +73,14 @@ pub enum MarketError {
         /// The invalid row and the reason.
         fault: CandleError,
     },
+    /// A file of funding rates was read but holds an invalid row.
+    #[error("{}: {fault}", path.display())]
+    BadFunding {
+        /// The file.
+        path: PathBuf,
+        /// The invalid row and the reason.
+        fault: FundingError,
+    },
     /// A folder of candle files cannot be used.
     #[error("{}: {reason}", path.display())]
     Folder {
@@ -90,6 +98,16 @@ pub enum MarketError {
         symbol: String,
         /// The invalid row and the reason.
         fault: CandleError,
+    },
+    /// An exchange returned an invalid funding rate.
+    #[error("{exchange} sent bad funding rates of {symbol}: {fault}")]
+    BadRates {
+        /// Name of the exchange.
+        exchange: String,
+        /// `BASE-QUOTE`.
+        symbol: String,
+        /// The invalid row and the reason.
+        fault: FundingError,
     },
     /// The exchange has no such symbol.
     #[error("{exchange} does not list {symbol}")]

@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use super::MarketError;
-use crate::bars::{Candles, DAY_MS, Timeframe};
+use crate::bars::{Candles, DAY_MS, FundingHistory, MarketTerms, Timeframe};
 use crate::settings::{ExchangeKind, Settings};
 use crate::shadow::MarketType;
 
@@ -43,12 +43,26 @@ pub struct MarketInfo {
     pub spread_bps: Option<f64>,
     /// Trades in 24 hours, or the share of recent bars that traded. Comparable only within one exchange.
     pub activity: Option<f64>,
+    /// Smallest step of the price, quote currency.
+    pub tick: Option<f64>,
+    /// Smallest step of an amount, base units.
+    pub lot: Option<f64>,
+    /// Smallest value of an order, quote currency.
+    pub min_notional: Option<f64>,
     /// Maker fee each way, basis points.
     pub maker_fee_bps: Option<f64>,
     /// Taker fee each way, basis points.
     pub taker_fee_bps: Option<f64>,
     /// Why the market cannot be judged: the error of its candle file.
     pub fault: Option<String>,
+}
+
+impl MarketInfo {
+    /// What the exchange says that changes the costs of trades, without what makes no sense.
+    pub fn terms(&self) -> MarketTerms {
+        let Self { tick, lot, min_notional, maker_fee_bps, taker_fee_bps, spread_bps, .. } = *self;
+        MarketTerms { tick, lot, min_notional, maker_fee_bps, taker_fee_bps, spread_bps }.plausible()
+    }
 }
 
 /// Where stored candles come from: equal origins give equal bars.
@@ -159,6 +173,22 @@ impl Exchange {
             Self::Folder(folder) => folder.candles(symbol, timeframe, from_ms, to_ms),
             #[cfg(feature = "ccxt")]
             Self::Ccxt(ccxt) => ccxt.candles(symbol, timeframe, from_ms, to_ms).await,
+        }
+    }
+
+    /// The funding that a perpetual paid in `[from_ms, to_ms]`, as far as it is known. `None` for spot markets, for the
+    /// simulated market, and where no history is known: then the flat rate of the settings counts.
+    ///
+    /// # Errors
+    /// A bad file, or a live exchange that cannot be reached, after all retries.
+    #[cfg_attr(not(feature = "ccxt"), expect(unused_variables, reason = "only a live exchange is asked for a span"))]
+    pub async fn funding(&self, symbol: &str, from_ms: i64, to_ms: i64) -> Result<Option<FundingHistory>, MarketError> {
+        let to_ms = to_ms.min(self.now_ms());
+        match self {
+            Self::Simulated(_) => Ok(None),
+            Self::Folder(folder) => Ok(folder.funding(symbol)?.map(|history| history.until(to_ms))),
+            #[cfg(feature = "ccxt")]
+            Self::Ccxt(ccxt) => ccxt.funding(symbol, from_ms, to_ms).await,
         }
     }
 

@@ -8,10 +8,11 @@ use std::path::Path;
 
 use crate::polars::prelude::*;
 
+pub(super) use folder::files_of;
 pub use folder::{read_folder, symbol_of};
 
 use super::{MarketError, ReadError};
-use crate::bars::Candles;
+use crate::bars::{Candles, FundingHistory};
 
 /// Reads one candle file; the extension selects the format.
 ///
@@ -24,6 +25,14 @@ use crate::bars::Candles;
 /// An unreadable file, a missing column, a wrong type, or a row without a time.
 pub fn read_candles(path: &Path) -> Result<Candles, ReadError> {
     columns::candles(path, &read_frame(path)?)
+}
+
+/// Reads one file of funding rates: `timestamp` as in a candle file, and `rate`.
+///
+/// # Errors
+/// An unreadable file, a missing column, a wrong type, or a row without a time.
+pub(super) fn read_funding(path: &Path) -> Result<(Vec<i64>, Vec<f64>), ReadError> {
+    columns::funding(path, &read_frame(path)?)
 }
 
 fn read_frame(path: &Path) -> Result<DataFrame, ReadError> {
@@ -49,6 +58,21 @@ fn read_frame(path: &Path) -> Result<DataFrame, ReadError> {
 /// An error of the file system or the encoder.
 pub fn write_candles(path: &Path, candles: &Candles) -> Result<(), MarketError> {
     write_with_metadata(path, candles, &[])
+}
+
+/// Writes funding rates as Parquet, atomically. Columns: `timestamp` (ms, UTC) and `rate`.
+///
+/// # Errors
+/// An error of the file system or the encoder.
+pub(super) fn write_funding(path: &Path, history: &FundingHistory) -> Result<(), MarketError> {
+    let failed = |reason: String| MarketError::Write { path: path.into(), reason };
+    let frame = time_column(history.timestamp())
+        .and_then(|time| DataFrame::new(history.rate().len(), vec![time, Column::new("rate".into(), history.rate())]));
+    let mut frame = frame.map_err(|error| failed(error.to_string()))?;
+    write_atomically(path, |file| {
+        ParquetWriter::new(file).finish(&mut frame).map(|_| ()).map_err(|error| error.to_string())
+    })
+    .map_err(failed)
 }
 
 /// Writes candles with `entries` (key, text) in the file's key-value metadata.
@@ -100,14 +124,17 @@ fn open_parquet(path: &Path, key: &str) -> Result<(ParquetReader<File>, Option<S
     Ok((reader, entry))
 }
 
+fn time_column(times: &[i64]) -> PolarsResult<Column> {
+    let kind = DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC));
+    Ok(Series::new("timestamp".into(), times).cast(&kind)?.into())
+}
+
 fn frame(candles: &Candles) -> PolarsResult<DataFrame> {
-    let time = Series::new("timestamp".into(), &candles.timestamp)
-        .cast(&DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC)))?;
     let column = |name: &str, values: &Vec<f64>| Column::new(name.into(), values);
     DataFrame::new(
         candles.len(),
         vec![
-            time.into(),
+            time_column(&candles.timestamp)?,
             column("open", &candles.open),
             column("high", &candles.high),
             column("low", &candles.low),

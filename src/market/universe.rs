@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MarketInfo;
 use crate::arith::ln;
-use crate::bars::DAY_MS;
+use crate::bars::{DAY_MS, MarketTerms};
 use crate::files::is_plain_name;
 use crate::settings::Settings;
 use crate::shadow::MarketType;
@@ -51,10 +51,9 @@ pub struct Ranked {
     pub age_days: Option<f64>,
     /// See [`MarketInfo::listed_ms`].
     pub listed_ms: Option<i64>,
-    /// Maker fee each way, basis points.
-    pub maker_fee_bps: Option<f64>,
-    /// Taker fee each way, basis points.
-    pub taker_fee_bps: Option<f64>,
+    /// The exchange's terms, which change the costs of trades.
+    #[serde(default)]
+    pub terms: MarketTerms,
 }
 
 /// A coin that is left out.
@@ -211,8 +210,7 @@ fn ranked(markets: &[&MarketInfo], settings: &Settings, now_ms: i64) -> Vec<Rank
         spread_bps: market.spread_bps,
         age_days: market.listed_ms.map(|listed| days(now_ms - listed)),
         listed_ms: market.listed_ms,
-        maker_fee_bps: market.maker_fee_bps,
-        taker_fee_bps: market.taker_fee_bps,
+        terms: market.terms(),
     };
     let mut all: Vec<Ranked> = markets.iter().enumerate().map(rank_market).collect();
     all.sort_by(|a, b| {
@@ -259,6 +257,9 @@ mod tests {
             daily_volume_usd: Some(volume),
             spread_bps: Some(1.0),
             activity: Some(volume),
+            tick: None,
+            lot: None,
+            min_notional: None,
             maker_fee_bps: None,
             taker_fee_bps: None,
             fault: None,

@@ -96,6 +96,8 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("models.growth", &["level", "leaf"]),
     ("models.edge_loss", &["squared", "huber", "quantile"]),
     ("decide.mode", &["consensus", "model", "both"]),
+    ("costs.slippage", &["volatility", "turnover"]),
+    ("costs.spot_shorts", &["none", "borrow"]),
     ("sync.remote.kind", &["folder", "s3", "dropbox"]),
     ("logs.level", &["error", "warn", "info", "debug", "trace"]),
 ];
@@ -379,8 +381,11 @@ fn training_ranges(s: &Settings, within: &mut Within<'_>) {
 fn account_ranges(s: &Settings, within: &mut Within<'_>) {
     within("costs.fee_bps", s.costs.fee_bps, 0.0, 1e4);
     within("costs.spread_bps", s.costs.spread_bps, 0.0, 1e4);
+    within("costs.slippage_atr", s.costs.slippage_atr, 0.0, 1e3);
     within("costs.slippage_k", s.costs.slippage_k, 0.0, 1e6);
     within("costs.slippage_cap_bps", s.costs.slippage_cap_bps, 0.0, 1e4);
+    within("costs.stop_slippage_bps", s.costs.stop_slippage_bps, 0.0, 1e3);
+    within("costs.borrow_bps_per_day", s.costs.borrow_bps_per_day, 0.0, 1e4);
     within("costs.funding_bps_per_8h", s.costs.funding_bps_per_8h, 0.0, 1e4);
     within("costs.safety_margin_bps", s.costs.safety_margin_bps, 0.0, 1e4);
     within("costs.notional", s.costs.notional, f64::MIN_POSITIVE, 1e12);

@@ -86,7 +86,10 @@ impl Kind {
         let ends = |endings: &[&str]| endings.iter().any(|ending| inner.ends_with(ending));
         let flat = !inner.contains('/');
         match self {
-            Self::Candles => flat && ends(&[".parquet"]),
+            Self::Candles => {
+                let funding = inner.strip_prefix("funding/").is_some_and(|name| !name.contains('/'));
+                (flat || funding) && ends(&[".parquet"]) || inner == "markets.json"
+            }
             Self::Learning => flat && ends(&[".json"]),
             Self::Logs => flat && ends(&[".log", ".json"]),
             Self::Monitoring => flat && ends(&[".json"]),
@@ -158,6 +161,8 @@ mod tests {
         let at = |local| remote_path(local, day(), "Runpodhuracan");
         for (local, remote) in [
             ("data/candles/BTC-USDT.parquet", "data/candles/BTC-USDT.parquet"),
+            ("data/candles/markets.json", "data/candles/markets.json"),
+            ("data/candles/funding/BTC-USDT.parquet", "data/candles/funding/BTC-USDT.parquet"),
             ("models/BTC-USDT_model.pkl", "2025-11-08/models/BTC-USDT_model.pkl"),
             ("models/BTC-USDT_model.txt", "2025-11-08/models/BTC-USDT_model.txt"),
             ("models/BTC-USDT/metadata.json", "2025-11-08/models/BTC-USDT/metadata.json"),
@@ -176,6 +181,8 @@ mod tests {
         }
         for local in [
             "data/checkpoints/BTC-USDT.pkl",
+            "data/candles/other.json",
+            "data/candles/other/BTC-USDT.parquet",
             "data/brain.db",
             "data/copies/other.db",
             "logs/core.dump",

@@ -19,8 +19,8 @@ use huracan::settings::Settings;
 use huracan::shadow::{self, Signals};
 use huracan::ui::{Step, Ui};
 
-/// Folds and models small enough for a test.
-const SMALL: [&str; 7] = [
+/// Folds and models small enough for a test, and trades on both sides: a planted pattern sells as often as it buys.
+const SMALL: [&str; 9] = [
     "market.lookback_days=60",
     "folds.train_days=24",
     "folds.purge_days=2",
@@ -28,6 +28,8 @@ const SMALL: [&str; 7] = [
     "folds.step_days=10",
     "models.rounds=8",
     "models.max_depth=3",
+    "costs.spot_shorts=borrow",
+    "costs.borrow_bps_per_day=0",
 ];
 /// Whatever has a trade is approved.
 const LENIENT: [&str; 5] = [
@@ -410,8 +412,8 @@ fn the_command_audits_a_folder_and_says_by_its_exit_code_whether_a_check_failed(
     assert!(folder.path().join("out/audit.html").exists() && folder.path().join("out/audit.json").exists());
 
     let lenient: String = LENIENT.iter().map(|set| format!(" --set {set}")).collect();
-    let costless =
-        " --set costs.fee_bps=0 --set costs.spread_bps=0 --set costs.safety_margin_bps=0 --set costs.slippage_k=0";
+    let costless = " --set costs.fee_bps=0 --set costs.spread_bps=0 --set costs.safety_margin_bps=0 --set costs.slippage_cap_bps=0 \
+         --set costs.stop_slippage_bps=0";
     let lucky = cli::huracan(
         folder.path(),
         &format!("audit --candles candles --only noise --symbols 9{small}{lenient}{costless}"),

@@ -88,7 +88,9 @@ fn labels_writes_both_sides_of_every_bar_whose_trade_has_ended() {
     for &row in &rows {
         signals += &format!("BTC-USDT,{},{}\n", time[row], side[row]);
         write(folder.path(), "s.csv", &format!("symbol,timestamp,side\nBTC-USDT,{},{}\n", time[row], side[row]));
-        huracan(folder.path(), "backtest --candles candles --signals s.csv --trades t.csv").expect(0, &[]);
+        let line = "backtest --candles candles --signals s.csv --trades t.csv --set costs.spot_shorts=borrow \
+            --set costs.borrow_bps_per_day=0";
+        huracan(folder.path(), line).expect(0, &[]);
         let trade = table(&folder.path().join("t.csv"));
         assert_eq!(trade.height(), 1);
         assert!((numbers(&trade, "net_bps")[0] - net[row]).abs() < 1e-9, "label of row {row}");

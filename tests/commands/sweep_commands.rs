@@ -41,7 +41,7 @@ fn a_setting_of_the_surface_earns_what_a_backtest_of_it_earns() {
     let folder = tempfile::tempdir().unwrap();
     write_market(folder.path());
     let sweep = "backtest --candles candles --signals scores.csv --sweep --thresholds 0.1,0.4 --stops 1:2:3 --takes 2,3 \
-                 --holds 5,none --out swept --json";
+                 --holds 5,none --out swept --json --set costs.spot_shorts=borrow";
     let ran = huracan(folder.path(), sweep);
     ran.expect(0, &[]);
     let answer = ran.json();
@@ -59,7 +59,7 @@ fn a_setting_of_the_surface_earns_what_a_backtest_of_it_earns() {
     for (row, stop, take, hold) in [(12, "1", "2", "5"), (18, "1.5", "3", "5"), (21, "2", "2", "100000")] {
         let line = format!(
             "backtest --candles candles --signals sides.csv --trades trades.csv --set labels.stop_atr={stop} \
-             --set labels.take_atr={take} --set labels.max_hold={hold}"
+             --set labels.take_atr={take} --set labels.max_hold={hold} --set costs.spot_shorts=borrow"
         );
         huracan(folder.path(), &line).expect(0, &[]);
         let trades = table(&folder.path().join("trades.csv"));

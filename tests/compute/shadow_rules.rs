@@ -93,7 +93,9 @@ fn compare(trades: &DataFrame, row: usize, scenario: &Scenario, want: &Want, fun
 fn every_scenario_ends_as_worked_out(more: &str, funding_per_bar: f64) {
     let folder = tempfile::tempdir().unwrap();
     write_market(folder.path());
-    let line = "backtest --candles candles --signals signals.csv --trades out/trades.csv --set labels.max_hold=5";
+    // Slippage by turnover and stops without slippage, so that figures can be worked out in one's head.
+    let line = "backtest --candles candles --signals signals.csv --trades out/trades.csv --set labels.max_hold=5 \
+        --set costs.slippage=turnover --set costs.stop_slippage_bps=0";
     huracan(folder.path(), &format!("{line} {more}")).expect(0, &[]);
     let trades = table(&folder.path().join("out/trades.csv"));
     let names: Vec<&str> = trades.get_column_names().into_iter().map(|name| name.as_str()).collect();
@@ -119,7 +121,7 @@ fn every_scenario_ends_as_worked_out(more: &str, funding_per_bar: f64) {
 
 #[test]
 fn every_trade_ends_as_the_contract_says_on_a_spot_market() {
-    every_scenario_ends_as_worked_out("", 0.0);
+    every_scenario_ends_as_worked_out("--set costs.spot_shorts=borrow --set costs.borrow_bps_per_day=0", 0.0);
 }
 
 #[test]
@@ -141,7 +143,7 @@ fn every_cost_follows_its_own_setting() {
         "signals.csv",
         &format!("symbol,timestamp,side,stop_bps,take_bps\nA-USDT,{START_MS},1,90,90\n"),
     );
-    let settings = "--set costs.fee_bps=7 --set costs.spread_bps=3 --set costs.slippage_k=20 --set costs.notional=4000 \
+    let settings = "--set costs.fee_bps=7 --set costs.spread_bps=3 --set costs.slippage=turnover --set costs.slippage_k=20 --set costs.notional=4000 \
         --set costs.funding_bps_per_8h=16 --set market.type=perp";
     huracan(folder.path(), &format!("{line} {settings}")).expect(0, &[]);
     let trades = table(&folder.path().join("none.csv"));
@@ -154,6 +156,7 @@ fn every_cost_follows_its_own_setting() {
 
 #[test]
 fn a_signal_that_cannot_be_traded_is_named_by_its_row() {
+    const LINE: &str = "backtest --candles candles --signals signals.csv --set costs.spot_shorts=borrow";
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "candles/A-USDT.csv", &cli::csv_candles(&[scenarios::QUIET; 30], HOUR_MS));
     // Listed five hours later on the same grid.
@@ -188,7 +191,7 @@ fn a_signal_that_cannot_be_traded_is_named_by_its_row() {
     for (bad, words) in cases {
         let text = format!("symbol,timestamp,side,stop_bps,take_bps,size\n{first}\n{bad}\n");
         write(folder.path(), "signals.csv", &text);
-        let ran = huracan(folder.path(), "backtest --candles candles --signals signals.csv --trades out.csv");
+        let ran = huracan(folder.path(), &format!("{LINE} --trades out.csv"));
         ran.expect(3, words);
         assert!(ran.err.contains("signals.csv"), "{}", ran.err);
         assert!(!folder.path().join("out.csv").exists(), "trades were written all the same: {bad}");
@@ -196,15 +199,69 @@ fn a_signal_that_cannot_be_traded_is_named_by_its_row() {
     // A long trade's take and a short trade's stop may lie as far away as they like.
     for far in ["A-USDT,2024-01-01T03:00:00Z,1,100,20000,1000", "A-USDT,2024-01-01T03:00:00Z,-1,20000,100,1000"] {
         write(folder.path(), "signals.csv", &format!("symbol,timestamp,side,stop_bps,take_bps,size\n{far}\n"));
-        huracan(folder.path(), "backtest --candles candles --signals signals.csv --trades far.csv").expect(0, &[]);
+        huracan(folder.path(), &format!("{LINE} --trades far.csv")).expect(0, &[]);
     }
     for (text, words) in [
         ("symbol,timestamp\nA-USDT,2024-01-01T00:00:00Z\n", ["'side' is missing", "signals.csv"]),
         ("symbol,timestamp,side\nA-USDT,2024-01-01T00:00:00Z,long\n", ["'side'", "numbers"]),
     ] {
         write(folder.path(), "signals.csv", text);
-        huracan(folder.path(), "backtest --candles candles --signals signals.csv --trades out.csv").expect(3, &words);
+        huracan(folder.path(), &format!("{LINE} --trades out.csv")).expect(3, &words);
     }
     huracan(folder.path(), "backtest --candles candles --signals nowhere.csv --trades out.csv")
         .expect(3, &["nowhere.csv"]);
+}
+
+#[test]
+fn a_short_on_a_spot_market_is_refused_unless_its_coins_are_borrowed() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "candles/A-USDT.csv", &cli::csv_candles(&[scenarios::QUIET; 30], HOUR_MS));
+    let rows = "A-USDT,2024-01-01T00:00:00Z,0\nA-USDT,2024-01-01T02:00:00Z,-1\n";
+    write(
+        folder.path(),
+        "signals.csv",
+        &format!("symbol,timestamp,side,stop_bps,take_bps\n{}", rows.replace("\n", ",90,90\n")),
+    );
+    let line = "backtest --candles candles --signals signals.csv --trades out.csv --set labels.max_hold=24";
+    let words = ["signals.csv", "row 1", "side is -1", "costs.spot_shorts=borrow", "market.type=perp"];
+    huracan(folder.path(), line).expect(3, &words);
+    assert!(!folder.path().join("out.csv").exists());
+    let borrowed = "--set costs.spot_shorts=borrow --set costs.borrow_bps_per_day=7";
+    huracan(folder.path(), &format!("{line} {borrowed}")).expect(0, &[]);
+    let trades = table(&folder.path().join("out.csv"));
+    // A whole day.
+    assert!(near(numbers(&trades, "funding_bps")[0], 7.0) && numbers(&trades, "side")[0] == -1.0);
+    huracan(folder.path(), &format!("{line} --set market.type=perp")).expect(0, &[]);
+    assert!(near(numbers(&table(&folder.path().join("out.csv")), "funding_bps")[0], 3.0));
+}
+
+#[test]
+fn a_folder_brings_the_terms_and_the_funding_of_its_markets() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "market/1h/A-USDT.csv", &cli::csv_candles(&[scenarios::QUIET; 30], HOUR_MS));
+    write(
+        folder.path(),
+        "market/1h/markets.json",
+        r#"{"A-USDT": {"tick": 0.1, "taker_fee_bps": 6.0, "spread_bps": 5.0}}"#,
+    );
+    let rates =
+        "timestamp,rate\n2024-01-01T00:00:00Z,0.0001\n2024-01-01T08:00:00Z,0.0002\n2024-01-01T16:00:00Z,-0.0005\n";
+    write(folder.path(), "market/funding/A-USDT.csv", rates);
+    write(
+        folder.path(),
+        "signals.csv",
+        "symbol,timestamp,side,stop_bps,take_bps\nA-USDT,2024-01-01T02:00:00Z,-1,90,90\n",
+    );
+    let line = "backtest --candles market/1h --signals signals.csv --trades out.csv --set labels.max_hold=14 \
+        --set market.type=perp --set costs.slippage_cap_bps=0";
+    huracan(folder.path(), line).expect(0, &[]);
+    let got = |name: &str| numbers(&table(&folder.path().join("out.csv")), name)[0];
+    // A tick of 0.1 is 10 bps at 100. From 3:00 to 17:00 a long paid 2 − 5 bps, so the short pays 3.
+    for (name, want) in [("fee_bps", 12.0), ("spread_bps", 10.0), ("funding_bps", 3.0), ("net_bps", -25.0)] {
+        assert!((got(name) - want).abs() < 1e-5, "{name} is {}, and not {want}", got(name));
+    }
+    huracan(folder.path(), &format!("{line} --set costs.exchange_fees=false")).expect(0, &[]);
+    assert!(near(got("fee_bps"), 8.0));
+    write(folder.path(), "market/funding/A-USDT.csv", "timestamp,rate\n2024-01-01T00:00:00Z,much\n");
+    huracan(folder.path(), line).expect(3, &["A-USDT.csv", "rate", "much"]);
 }

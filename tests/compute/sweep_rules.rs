@@ -13,17 +13,7 @@ use huracan::shadow::{ExitReason, Rules, Signals, Trade, simulate};
 use proptest::prelude::*;
 
 fn rules() -> Rules {
-    Rules {
-        stop_atr: 1.0,
-        take_atr: 1.0,
-        max_hold: 1,
-        fee_bps: 4.0,
-        spread_bps: 2.0,
-        slippage_k: 10.0,
-        slippage_cap_bps: 100.0,
-        funding_bps_per_bar: 0.25,
-        notional: 1000.0,
-    }
+    Rules { stop_atr: 1.0, take_atr: 1.0, max_hold: 1, funding_bps_per_bar: 0.25, shorts: true, ..Rules::default() }
 }
 
 /// What the simulator makes of the signals and rules of one setting.
@@ -97,13 +87,14 @@ proptest! {
         take_atr in levels(4, 0.25, 12),
         max_hold in holds(),
         cuts in prop::collection::vec(0.0_f64..1.0, 0..4),
+        shorts in any::<bool>(),
     ) {
         let market = made::market(seed, symbols, count, often, gap);
         let (panel, scores, atr) = (&market.panel, &market.scores, &market.atr);
         let mut edges: Vec<usize> = cuts.iter().map(|cut| (cut * count as f64) as usize).chain([0, count]).collect();
         edges.sort_unstable();
         let windows = vec![edges.windows(2).map(|w| w[0]..w[1]).collect::<Vec<_>>(); symbols];
-        let (grid, rules) = (Grid { thresholds, stop_atr, take_atr, max_hold }, rules());
+        let (grid, rules) = (Grid { thresholds, stop_atr, take_atr, max_hold }, Rules { shorts, ..rules() });
         let task = Task { panel, scores, atr, windows: &windows, rules: &rules, grid: &grid };
         let surface = sweep::sweep(task, &|_, _| ()).unwrap();
         for setting in 0..grid.len() {
@@ -120,7 +111,7 @@ proptest! {
                 let own: Vec<&Trade> = want.iter().filter(|trade| trade.symbol == symbol).collect();
                 let mut at = 0;
                 for window in own_windows {
-                    let plain = plain::trades(&market, symbol, window.clone(), chosen);
+                    let plain = plain::trades(&market, symbol, window.clone(), chosen, &rules);
                     for trade in plain {
                         prop_assert!(at < own.len());
                         plain::check(&trade, own[at], window.start);

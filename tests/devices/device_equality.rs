@@ -8,14 +8,14 @@ use std::ops::Range;
 
 use crate::candles::real_panel;
 use huracan::arith::{draw, uniform};
-use huracan::bars::{Candles, Panel, Timeframe};
+use huracan::bars::{Candles, FundingHistory, MarketTerms, Markets, Panel, Timeframe};
 use huracan::decide::votes::VoterParams;
 use huracan::decide::votes::{self, VOTERS, Voter, Votes};
 use huracan::engine::{Engine, EngineError};
 use huracan::features;
 use huracan::labels::{self, Labels};
 use huracan::settings::Settings;
-use huracan::shadow::{self, Rules, Signals, Trade};
+use huracan::shadow::{self, Rules, Signals, SlippageRule, Trade};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -25,12 +25,37 @@ fn rules() -> Rules {
         take_atr: 3.0,
         max_hold: 24,
         fee_bps: 10.0,
-        spread_bps: 2.0,
-        slippage_k: 10.0,
         slippage_cap_bps: 50.0,
         funding_bps_per_bar: 0.125,
+        pays_known_funding: true,
+        borrow_bps_per_bar: 0.0625,
+        shorts: true,
         notional: 10_000.0,
+        ..Rules::default()
     }
+}
+
+/// Other terms for every symbol, and a history of funding that begins late or ends early for two of three.
+fn with_markets(panel: Panel) -> Panel {
+    let mut markets = Markets::default();
+    for (k, symbol) in panel.symbols.iter().enumerate() {
+        let known = |kind: u64, most: f64| Some(most * uniform(draw(17, kind, k as u64))).filter(|_| k % 4 != 3);
+        let terms = MarketTerms {
+            tick: known(0, 0.1),
+            spread_bps: known(1, 8.0),
+            taker_fee_bps: known(2, 20.0),
+            ..MarketTerms::default()
+        };
+        markets.terms.insert(symbol.clone(), terms);
+        if k % 3 != 2 && !panel.ranges[k].is_empty() {
+            let (first, last) = (panel.time_ms(panel.ranges[k].start), panel.time_ms(panel.ranges[k].end));
+            let (start, end) = if k % 3 == 0 { (first + 40 * HOUR_MS, last) } else { (first, last - 40 * HOUR_MS) };
+            let times: Vec<i64> = (start..end).step_by(8 * HOUR_MS as usize).collect();
+            let rates: Vec<f64> = times.iter().map(|&t| 1e-3 * (uniform(draw(18, k as u64, t as u64)) - 0.4)).collect();
+            markets.funding.insert(symbol.clone(), FundingHistory::new(&times, &rates).unwrap().0);
+        }
+    }
+    panel.with_markets(&markets)
 }
 
 /// A simulated walk on a coarse grid of prices: ties, standstills, bars without volume, gaps of up to three bars.
@@ -81,7 +106,7 @@ fn panels() -> Vec<(&'static str, Panel)> {
     // One symbol alone, without Bitcoin and Ethereum.
     let alone = vec![("AAA-USDT".to_owned(), walk(9, 0, 400))];
     panels.push(("alone", Panel::new(alone, Timeframe::H1, 24, true).unwrap()));
-    panels
+    panels.into_iter().map(|(name, panel)| (name, with_markets(panel))).collect()
 }
 
 /// Each panel with each device; devices take turns on the larger panels, which are the slow ones.
@@ -120,7 +145,7 @@ fn labels_are_those_of_the_cpu() {
 
 #[test]
 fn a_batch_that_memory_splits_gives_the_same_labels_and_trades() {
-    let panel = made_up();
+    let panel = with_markets(made_up());
     let atr = features::atr_14(&panel);
     let want = labels::compute(&panel, &atr, &rules());
     // Room for some six symbols' labels at a time.
@@ -194,7 +219,11 @@ fn trades_of_many_configurations_are_those_of_the_cpu() {
         let windows = windows(panel);
         let many: Vec<(Signals, Rules)> = (0..3)
             .map(|k| {
-                (signals(panel, k), Rules { max_hold: [24, 3, 500][k as usize], stop_atr: 1.0 + k as f64, ..rules() })
+                let slippage = if k == 1 { SlippageRule::Turnover } else { SlippageRule::Volatility };
+                let (shorts, pays_known_funding, exchange_fees) = (k != 2, k != 1, k != 0);
+                let max_hold = [24, 3, 500][k as usize];
+                let own = Rules { max_hold, stop_atr: 1.0 + k as f64, slippage, shorts, exchange_fees, ..rules() };
+                (signals(panel, k), Rules { pays_known_funding, ..own })
             })
             .collect();
         let configurations: Vec<_> = many.iter().map(|(signals, rules)| (signals, rules)).collect();

@@ -142,5 +142,5 @@ pub fn part(panel: &Panel, symbols: impl Iterator<Item = usize>, bars: std::ops:
         }
         (panel.symbols[s].clone(), candles)
     });
-    Panel::new(candles.collect(), panel.timeframe, 0, panel.simulated).unwrap()
+    Panel::new(candles.collect(), panel.timeframe, 0, panel.simulated).unwrap().with_markets_of(panel)
 }

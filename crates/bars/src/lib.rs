@@ -1,11 +1,13 @@
-//! Candles, timeframes, and the panel of all symbols on one time grid.
+//! Candles, timeframes, what is known of markets, and the panel of all symbols on one time grid.
 //!
 //! These are the only market data that the compute crates use.
 
 mod candles;
+mod market;
 mod panel;
 mod timeframe;
 
 pub use candles::{CandleError, Candles};
+pub use market::{FundingError, FundingHistory, MarketTerms, Markets};
 pub use panel::{Panel, PanelError};
 pub use timeframe::{DAY_MS, HOUR_MS, Timeframe, TimeframeError};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::ArrayView2;
 
-use super::{Candles, Timeframe};
+use super::{Candles, MarketTerms, Timeframe};
 
 /// The candles of all symbols on one time grid.
 ///
@@ -35,6 +35,11 @@ pub struct Panel {
     pub filled: Vec<usize>,
     /// Whether the candles come from the simulated market.
     pub simulated: bool,
+    /// Per symbol, the terms of its market, as far as they are known.
+    pub terms: Vec<MarketTerms>,
+    /// Per symbol, the sum of its funding rates up to each bar's open, basis points. Empty if it has no history of
+    /// funding, and NaN at bars that the history does not cover.
+    pub funding_bps: Vec<Vec<f64>>,
 }
 
 /// Candles that cannot be put on one grid.
@@ -122,6 +127,8 @@ impl Panel {
                 })
                 .collect(),
             filled,
+            terms: vec![MarketTerms::default(); candles.len()],
+            funding_bps: vec![Vec::new(); candles.len()],
             symbols: candles.into_iter().map(|(s, _)| s).collect(),
             simulated,
         })
@@ -160,7 +167,8 @@ impl Panel {
         ArrayView2::from_shape((self.symbols.len(), self.bars), column).expect("a column has symbols × bars values")
     }
 
-    /// SHA-256 (hex) over symbols, timeframe, start and all values: equal digests mean equal inputs.
+    /// SHA-256 (hex) over symbols, timeframe, start, all values, and what is known of the markets and changes costs: equal
+    /// digests mean equal inputs.
     pub fn digest(&self) -> String {
         use sha2::{Digest, Sha256};
         let mut hash = Sha256::new();
@@ -175,6 +183,7 @@ impl Panel {
                 hash.update(value.to_bits().to_le_bytes());
             }
         }
+        self.hash_markets(&mut hash);
         huracan_base::hex(&hash.finalize())
     }
 }

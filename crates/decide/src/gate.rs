@@ -46,11 +46,13 @@ pub enum WaitReason {
     ConsensusDisagrees,
     /// The bar has no ATR, and so no stop distance.
     NoStop,
+    /// Everything speaks for a short, and the market has none.
+    NoShorts,
 }
 
 impl WaitReason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::WarmUp,
         Self::ScoreBelowThreshold,
         Self::NoRecord,
@@ -58,6 +60,7 @@ impl WaitReason {
         Self::HeadsDisagree,
         Self::ConsensusDisagrees,
         Self::NoStop,
+        Self::NoShorts,
     ];
 
     /// The name in reports.
@@ -70,6 +73,7 @@ impl WaitReason {
             Self::HeadsDisagree => "heads_disagree",
             Self::ConsensusDisagrees => "consensus_disagrees",
             Self::NoStop => "no_stop",
+            Self::NoShorts => "no_shorts",
         }
     }
 }
@@ -81,8 +85,20 @@ pub struct GateInputs {
     pub prediction: Option<Prediction>,
     /// `None` with `DecideMode::Model`.
     pub opinion: Option<Opinion>,
-    /// Expected costs of a trade, basis points.
-    pub cost_bps: f64,
+    /// Expected costs of a long trade, basis points.
+    pub long_cost_bps: f64,
+    /// Expected costs of a short trade, basis points.
+    pub short_cost_bps: f64,
+}
+
+impl GateInputs {
+    /// Expected costs of a trade on this side, basis points.
+    fn cost_bps(&self, side: Side) -> f64 {
+        match side {
+            Side::Long => self.long_cost_bps,
+            Side::Short => self.short_cost_bps,
+        }
+    }
 }
 
 /// Decides one bar. Model and consensus, as far as `mode` uses them, must be on the same side, and the expected edge
@@ -92,7 +108,7 @@ pub struct GateInputs {
 /// # Errors
 /// The reason to wait.
 pub fn gate(mode: DecideMode, inputs: &GateInputs, safety_margin_bps: f64) -> Result<Side, WaitReason> {
-    let least_bps = inputs.cost_bps + safety_margin_bps;
+    let least_bps = |side: Side| inputs.cost_bps(side) + safety_margin_bps;
     match mode {
         DecideMode::Model => model(inputs, least_bps),
         DecideMode::Consensus => {
@@ -100,7 +116,7 @@ pub fn gate(mode: DecideMode, inputs: &GateInputs, safety_margin_bps: f64) -> Re
             let side = consensus(&opinion)?;
             match opinion.expected_bps {
                 expected if expected.is_nan() => Err(WaitReason::NoRecord),
-                expected if f64::from(expected) > least_bps => Ok(side),
+                expected if f64::from(expected) > least_bps(side) => Ok(side),
                 _ => Err(WaitReason::EdgeBelowCosts),
             }
         }
@@ -124,11 +140,11 @@ fn consensus(opinion: &Opinion) -> Result<Side, WaitReason> {
 }
 
 /// The side of the model's edge, if the edge is large enough and the probabilities do not favour the other side.
-fn model(inputs: &GateInputs, least_bps: f64) -> Result<Side, WaitReason> {
+fn model(inputs: &GateInputs, least_bps: impl Fn(Side) -> f64) -> Result<Side, WaitReason> {
     let prediction = inputs.prediction.ok_or(WaitReason::WarmUp)?;
     let side = if prediction.edge_bps >= 0.0 { Side::Long } else { Side::Short };
     // NaN is no edge.
-    if prediction.edge_bps.is_nan() || prediction.edge_bps.abs() <= least_bps {
+    if prediction.edge_bps.is_nan() || prediction.edge_bps.abs() <= least_bps(side) {
         return Err(WaitReason::EdgeBelowCosts);
     }
     let lead = match side {
@@ -142,6 +158,9 @@ fn model(inputs: &GateInputs, least_bps: f64) -> Result<Side, WaitReason> {
 mod tests {
     use super::*;
 
+    /// A short costs more, because its coins are borrowed.
+    const COSTS: GateInputs = GateInputs { prediction: None, opinion: None, long_cost_bps: 10.0, short_cost_bps: 15.0 };
+
     fn prediction(win_long: f64, win_short: f64, edge_bps: f64) -> Option<Prediction> {
         Some(Prediction { win_long, win_short, edge_bps, lead: win_long - win_short })
     }
@@ -152,11 +171,11 @@ mod tests {
 
     #[test]
     fn a_model_needs_an_edge_beyond_costs_and_heads_that_agree() {
-        let decide =
-            |prediction| gate(DecideMode::Model, &GateInputs { prediction, opinion: None, cost_bps: 10.0 }, 3.0);
+        let decide = |prediction| gate(DecideMode::Model, &GateInputs { prediction, ..COSTS }, 3.0);
         assert_eq!(decide(prediction(0.6, 0.3, 13.1)), Ok(Side::Long));
         assert_eq!(decide(prediction(0.6, 0.3, 13.0)), Err(WaitReason::EdgeBelowCosts));
         assert_eq!(decide(prediction(0.2, 0.5, -20.0)), Ok(Side::Short));
+        assert_eq!(decide(prediction(0.2, 0.5, -18.0)), Err(WaitReason::EdgeBelowCosts));
         // Probabilities at their base rates favour no side.
         assert_eq!(decide(prediction(0.5, 0.5, -20.0)), Ok(Side::Short));
         assert_eq!(decide(prediction(0.51, 0.5, -20.0)), Err(WaitReason::HeadsDisagree));
@@ -165,10 +184,10 @@ mod tests {
 
     #[test]
     fn the_consensus_alone_needs_a_score_beyond_its_threshold_and_outcomes_beyond_costs() {
-        let decide =
-            |opinion| gate(DecideMode::Consensus, &GateInputs { prediction: None, opinion, cost_bps: 10.0 }, 3.0);
+        let decide = |opinion| gate(DecideMode::Consensus, &GateInputs { opinion, ..COSTS }, 3.0);
         assert_eq!(decide(opinion(0.4, 0.3, 14.0)), Ok(Side::Long));
-        assert_eq!(decide(opinion(-0.4, 0.3, 14.0)), Ok(Side::Short));
+        assert_eq!(decide(opinion(-0.4, 0.3, 19.0)), Ok(Side::Short));
+        assert_eq!(decide(opinion(-0.4, 0.3, 18.0)), Err(WaitReason::EdgeBelowCosts));
         assert_eq!(decide(opinion(0.3, 0.3, 14.0)), Err(WaitReason::ScoreBelowThreshold));
         assert_eq!(decide(opinion(0.0, 0.0, 14.0)), Err(WaitReason::ScoreBelowThreshold));
         assert_eq!(decide(opinion(0.4, 0.3, 13.0)), Err(WaitReason::EdgeBelowCosts));
@@ -180,8 +199,7 @@ mod tests {
 
     #[test]
     fn both_must_be_on_the_same_side_and_the_edge_is_the_models() {
-        let decide =
-            |prediction, opinion| gate(DecideMode::Both, &GateInputs { prediction, opinion, cost_bps: 10.0 }, 3.0);
+        let decide = |prediction, opinion| gate(DecideMode::Both, &GateInputs { prediction, opinion, ..COSTS }, 3.0);
         // The outcomes of the consensus do not matter where a model predicts the edge.
         assert_eq!(decide(prediction(0.6, 0.3, 14.0), opinion(0.4, 0.3, f32::NAN)), Ok(Side::Long));
         assert_eq!(decide(prediction(0.6, 0.3, 14.0), opinion(-0.4, 0.3, 99.0)), Err(WaitReason::ConsensusDisagrees));

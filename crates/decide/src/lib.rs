@@ -23,7 +23,7 @@ pub use votes::{VOTERS, Voter, Votes};
 use huracan_bars::Panel;
 use huracan_engine::{Compute, EngineError};
 use huracan_labels::Labels;
-use huracan_shadow::{Rules, Side, Signals};
+use huracan_shadow::{CoinCosts, Rules, Side, Signals, volatility_bps};
 
 /// Computes the votes, on the device of a run or on the CPU, and their consensus. `labels` give the outcomes by which
 /// voters are weighted; `horizon_bars` is the number of bars that a label looks ahead.
@@ -45,15 +45,17 @@ pub fn votes_and_consensus(
     Ok((votes, consensus))
 }
 
-/// Expected costs of a trade signalled at `bar`, basis points: fee, spread and slippage both ways, at this bar's traded
-/// value, and funding for the longest hold.
+/// Expected costs of a trade signalled at `bar` on this side, basis points: fee, spread and slippage both ways, at this
+/// bar's price and traded value, and flat funding or borrowing for the longest hold. `atr` is the bar's ATR(14).
 ///
 /// # Panics
 /// Where there is no such symbol or bar.
-pub fn expected_cost_bps(panel: &Panel, symbol: usize, bar: usize, rules: &Rules) -> f64 {
-    let (close, volume) = (panel.view(&panel.close), panel.view(&panel.volume));
-    let slippage = rules.slippage_bps(rules.notional, close[[symbol, bar]], volume[[symbol, bar]]);
-    2.0 * rules.fee_bps + rules.spread_bps + 2.0 * slippage + rules.funding_bps_per_bar * rules.max_hold as f64
+pub fn expected_cost_bps(panel: &Panel, symbol: usize, bar: usize, side: Side, atr: f64, rules: &Rules) -> f64 {
+    let costs = CoinCosts::of(panel, symbol, rules);
+    let (close, volume) = (panel.row(&panel.close, symbol)[bar], panel.row(&panel.volume, symbol)[bar]);
+    let factor_bps = costs.slippage_factor_bps(volatility_bps(atr, close));
+    let slippage_bps = costs.slippage_bps(factor_bps, rules.notional, close, volume);
+    2.0 * costs.fee_bps() + costs.spread_bps(close) + 2.0 * slippage_bps + costs.flat_holding_bps(side, rules.max_hold)
 }
 
 /// A bar to decide on: symbol, bar, and the prediction of the model, if there is one.
@@ -62,7 +64,7 @@ pub type Candidate = (usize, usize, Option<Prediction>);
 /// The decisions on all candidates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decisions {
-    /// Signals for the bars that are traded.
+    /// Signals for the bars that are traded, and for those that wait because there are no shorts: they end a long position.
     pub signals: Signals,
     /// How often each reason was the first that kept a bar from being traded.
     pub waits: BTreeMap<WaitReason, usize>,
@@ -78,7 +80,8 @@ pub struct Policy {
 }
 
 /// Decides on every candidate. `atr` is ATR(14) in price units, `[symbols × bars]`; a bar without ATR has no stop
-/// distance and is not traded.
+/// distance and is not traded. Where the rules have no shorts, the decision for one counts as a wait, and its signal only
+/// ends a long position.
 ///
 /// # Panics
 /// Where a candidate is not in the panel, or `consensus` or `atr` do not have the panel's symbols and bars.
@@ -100,15 +103,21 @@ pub fn decide(
                 return Err(WaitReason::NoStop);
             }
             let opinion = (mode != DecideMode::Model).then(|| consensus.at(symbol, bar));
-            let cost_bps = expected_cost_bps(panel, symbol, bar, rules);
-            gate(mode, &GateInputs { prediction, opinion, cost_bps }, margin_bps)
+            let cost_bps = |side| expected_cost_bps(panel, symbol, bar, side, atr, rules);
+            let (long_cost_bps, short_cost_bps) = (cost_bps(Side::Long), cost_bps(Side::Short));
+            gate(mode, &GateInputs { prediction, opinion, long_cost_bps, short_cost_bps }, margin_bps)
         })
         .collect();
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
     let mut waits = BTreeMap::new();
     for (&(symbol, bar, _), decision) in candidates.iter().zip(decided) {
         match decision {
-            Ok(side) => signals.side[symbol * panel.bars + bar] = side.sign() as i8,
+            Ok(side) => {
+                signals.side[symbol * panel.bars + bar] = side.sign() as i8;
+                if !rules.allows(side) {
+                    *waits.entry(WaitReason::NoShorts).or_insert(0) += 1;
+                }
+            }
             Err(wait) => *waits.entry(wait).or_insert(0) += 1,
         }
     }

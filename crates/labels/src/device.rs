@@ -5,7 +5,7 @@ use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
 use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, EngineError, Kernel, Shape, Stage};
-use huracan_shadow::device::DeviceRules;
+use huracan_shadow::device::{CostTable, DeviceRules};
 use huracan_shadow::{ExitReason, Rules};
 
 const UNIT_TRADES: Kernel = Kernel { file: "labels", name: "labels_unit_trades", barriers: false };
@@ -35,9 +35,11 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, atr: &[f64], rules: &Rules) -> 
     let bars = panel.bars;
     let mut labels = Labels { bars, return_bps: Vec::new(), exit_bar: Vec::new(), exit_reason: Vec::new() };
     let label_bytes = size_of::<f64>() + size_of::<u32>() + 1;
-    let job_bytes = DevicePanel::symbol_bytes(bars) + (bars * (size_of::<f64>() + 2 * label_bytes)) as u64;
+    let own_bytes = (bars * (size_of::<f64>() + 2 * label_bytes)) as u64;
+    let job_bytes = DevicePanel::symbol_bytes(bars) + CostTable::symbol_bytes(bars, 1) + own_bytes;
     for symbols in stage.batches(Requirement { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
         let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
+        let costs = CostTable::upload(stage, panel, symbols.clone(), std::iter::once(rules))?;
         let atr = stage.upload(&atr[symbols.start * bars..symbols.end * bars])?;
         let cells = candles.cells() * 2;
         let mut return_bps = stage.zeros::<f64>(cells)?;
@@ -45,13 +47,16 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, atr: &[f64], rules: &Rules) -> 
         let mut exit_reason = stage.zeros::<u8>(cells)?;
         // SAFETY: a thread per symbol, bar and side; threads beyond the last cell do nothing. A thread reads its
         // symbol's two ranges, its own bars in its row of the columns, which the ranges of a `DevicePanel` do not
-        // leave, and the bar's entry of `atr`: `[symbols × bars]` each. It writes its own cell of the three results,
-        // `cells` entries each.
+        // leave, and the bar's entry of `atr`: `[symbols × bars]` each. `costs` has an entry per symbol, and the rows of
+        // funding that these name, `bars` entries each. A thread writes its own cell of the three results, `cells` entries
+        // each.
         unsafe {
-            candles
+            let launch = candles
                 .pass_columns(stage.launch(&UNIT_TRADES, Shape::one_thread_each(cells, THREADS)))
                 .read(&atr)
-                .read(candles.ranges())
+                .read(candles.ranges());
+            costs
+                .pass(launch)
                 .write(&mut return_bps)
                 .write(&mut exit_bar)
                 .write(&mut exit_reason)

@@ -8,7 +8,7 @@ pub use uniqueness::uniqueness;
 use rayon::prelude::*;
 
 use huracan_bars::Panel;
-use huracan_shadow::{Bars, ExitReason, Position, Rules, Side};
+use huracan_shadow::{Bars, CoinCosts, ExitReason, Position, Rules, Side};
 
 /// Outcome of the unit trade of each symbol, bar and side, `[symbols × bars × 2]` row-major: long, then short.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,10 +73,11 @@ pub fn compute(panel: &Panel, atr: &[f64], rules: &Rules) -> Labels {
         .enumerate()
         .for_each(|(symbol, ((returns, exits), reasons))| {
             let (own, atr) = (Bars::of(panel, symbol), panel.row(atr, symbol));
+            let costs = CoinCosts::of(panel, symbol, rules);
             let range = panel.ranges[symbol].clone();
             for bar in range.clone() {
                 for (s, side) in [Side::Long, Side::Short].into_iter().enumerate() {
-                    if let Some(label) = unit_trade(&own, symbol, bar, range.end, side, atr[bar], rules) {
+                    if let Some(label) = unit_trade(&own, symbol, bar, range.end, side, atr[bar], &costs) {
                         returns[bar * 2 + s] = label.return_bps;
                         exits[bar * 2 + s] = label.exit_bar as u32;
                         reasons[bar * 2 + s] = label.exit_reason;
@@ -95,13 +96,14 @@ fn unit_trade(
     end: usize,
     side: Side,
     atr: f64,
-    rules: &Rules,
+    costs: &CoinCosts<'_>,
 ) -> Option<Label> {
+    let rules = costs.rules();
     let (stop, take) = (rules.stop_atr * atr, rules.take_atr * atr);
     if !(stop > 0.0 && take > 0.0) || bar + 1 >= end {
         return None;
     }
-    let position = Position::enter(bars, bar, side, stop, take, rules.notional);
+    let position = Position::enter(bars, bar, side, stop, take, rules.notional, atr);
     let mut at = position.entry_bar;
     let exit = loop {
         if at >= end {
@@ -109,11 +111,11 @@ fn unit_trade(
         }
         let at_open =
             if at > position.entry_bar { position.exit_at_open(bars, at, false, rules.max_hold) } else { None };
-        if let Some(exit) = at_open.or_else(|| position.exit_within(bars, at)) {
+        if let Some(exit) = at_open.or_else(|| position.exit_within(bars, at, rules)) {
             break exit;
         }
         at += 1;
     };
-    let trade = position.close(symbol, exit, bars, rules);
+    let trade = position.close(symbol, exit, bars, costs);
     Some(Label { return_bps: trade.net_bps, exit_bar: exit.bar, exit_reason: exit.reason })
 }

@@ -3,16 +3,19 @@
 
 use std::ops::Range;
 
-use super::{ExitReason, Rules, Side, Signals, Trade};
+use super::{CoinCosts, ExitReason, Rules, Side, Signals, SlippageRule, Trade};
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
 use huracan_engine::memory::Requirement;
-use huracan_engine::{Compute, Element, ElementKind, EngineError, Kernel, Shape, Stage};
+use huracan_engine::{Compute, DeviceBuffer, Element, ElementKind, EngineError, Kernel, Launch, Shape, Stage};
 
 const SIMULATE: Kernel = Kernel { file: "shadow", name: "shadow_simulate", barriers: false };
 
 /// Threads of a block. Twin of `THREADS` in `kernels/shadow.cu`.
 const THREADS: u32 = 64;
+
+/// In a symbol's costs: it has no history of funding. Twin of `NO_FUNDING` in `kernels/trade.cuh`.
+const NO_FUNDING: u64 = u32::MAX as u64;
 
 /// [`Rules`] in the layout of `trade::Rules` in `kernels/trade.cuh`.
 #[derive(Debug, Clone, Copy)]
@@ -20,16 +23,19 @@ const THREADS: u32 = 64;
 pub struct DeviceRules {
     stop_atr: f64,
     take_atr: f64,
-    fee_bps: f64,
-    spread_bps: f64,
     slippage_k: f64,
+    slippage_atr: f64,
     slippage_cap_bps: f64,
+    stop_slippage_bps: f64,
     funding_bps_per_bar: f64,
+    borrow_bps_per_bar: f64,
     notional: f64,
     max_hold: u64,
+    by_volatility: u32,
+    shorts: u32,
 }
 
-// SAFETY: nine numbers of eight bytes, without padding, in the order of `trade::Rules`.
+// SAFETY: ten numbers of eight bytes and two of four, without padding, in the order of `trade::Rules`.
 unsafe impl Element for DeviceRules {
     const KIND: ElementKind = ElementKind::Structure;
 }
@@ -39,14 +45,84 @@ impl From<&Rules> for DeviceRules {
         Self {
             stop_atr: rules.stop_atr,
             take_atr: rules.take_atr,
-            fee_bps: rules.fee_bps,
-            spread_bps: rules.spread_bps,
             slippage_k: rules.slippage_k,
+            slippage_atr: rules.slippage_atr,
             slippage_cap_bps: rules.slippage_cap_bps,
+            stop_slippage_bps: rules.stop_slippage_bps,
             funding_bps_per_bar: rules.funding_bps_per_bar,
+            borrow_bps_per_bar: rules.borrow_bps_per_bar,
             notional: rules.notional,
             max_hold: rules.max_hold as u64,
+            by_volatility: u32::from(rules.slippage == SlippageRule::Volatility),
+            shorts: u32::from(rules.shorts),
         }
+    }
+}
+
+/// [`CoinCosts`] in the layout of `trade::Costs` in `kernels/trade.cuh`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct DeviceCosts {
+    fee_bps: f64,
+    spread_bps: f64,
+    tick: f64,
+    funding_row: u64,
+}
+
+// SAFETY: four numbers of eight bytes, without padding, in the order of `trade::Costs`.
+unsafe impl Element for DeviceCosts {
+    const KIND: ElementKind = ElementKind::Structure;
+}
+
+/// Costs of the symbols of a batch on a device, for each of several rules.
+pub struct CostTable {
+    /// `[rules × symbols]`.
+    costs: DeviceBuffer<DeviceCosts>,
+    /// Funding of the symbols that have a history which counts, `[rows × bars]`.
+    funding: DeviceBuffer<f64>,
+}
+
+impl CostTable {
+    /// Most bytes on the device per symbol.
+    pub fn symbol_bytes(bars: usize, rules: usize) -> u64 {
+        (bars * size_of::<f64>() + rules * size_of::<DeviceCosts>()) as u64
+    }
+
+    /// Copies the costs of the panel's rows `symbols` to the device.
+    ///
+    /// # Errors
+    /// [`EngineError::Fault`] if the device fails or is full.
+    ///
+    /// # Panics
+    /// If the panel does not have these rows.
+    pub fn upload<'a>(
+        stage: &Stage<'_>,
+        panel: &Panel,
+        symbols: Range<usize>,
+        rules: impl Iterator<Item = &'a Rules>,
+    ) -> Result<Self, EngineError> {
+        let mut funding: Vec<f64> = Vec::new();
+        let mut rows: Vec<u64> = Vec::with_capacity(symbols.len());
+        for symbol in symbols.clone() {
+            let own = &panel.funding_bps[symbol];
+            assert!(own.is_empty() || own.len() == panel.bars, "funding must have the panel's bars");
+            rows.push(if own.is_empty() { NO_FUNDING } else { (funding.len() / panel.bars) as u64 });
+            funding.extend_from_slice(own);
+        }
+        let costs: Vec<DeviceCosts> = rules
+            .flat_map(|rules| symbols.clone().zip(&rows).map(move |(symbol, &row)| (rules, symbol, row)))
+            .map(|(rules, symbol, row)| {
+                let own = CoinCosts::of(panel, symbol, rules);
+                let funding_row = if own.funding_bps.is_empty() { NO_FUNDING } else { row };
+                DeviceCosts { fee_bps: own.fee_bps, spread_bps: own.spread_bps, tick: own.tick, funding_row }
+            })
+            .collect();
+        Ok(Self { costs: stage.upload(&costs)?, funding: stage.upload(&funding)? })
+    }
+
+    /// Adds the costs, then the funding, to a launch's arguments. A row that the costs name is in the funding.
+    pub fn pass<'a>(&'a self, launch: Launch<'a>) -> Launch<'a> {
+        launch.read(&self.costs).read(&self.funding)
     }
 }
 
@@ -143,9 +219,11 @@ pub fn simulate(
     let same_bars = configurations.iter().all(|(signals, _)| signals.bars == panel.bars);
     assert!(same_bars, "the signals must have the panel's bars");
     let bars = panel.bars as u64;
-    // Per symbol: candles, ATR, and the signals and trades of each configuration. There is at most one trade per bar.
+    // Per symbol: candles, ATR, costs, and the signals and trades of each configuration. There is at most one trade per bar.
     let signals = 1 + 3 * 8 + size_of::<DeviceTrade>() as u64;
-    let job_bytes = DevicePanel::symbol_bytes(panel.bars) + 8 * bars + configurations.len() as u64 * bars * signals;
+    let costs = CostTable::symbol_bytes(panel.bars, configurations.len());
+    let job_bytes =
+        DevicePanel::symbol_bytes(panel.bars) + 8 * bars + costs + configurations.len() as u64 * bars * signals;
     let fixed_bytes = 1 << 20;
     let mut trades: Vec<Vec<Trade>> = vec![Vec::new(); configurations.len()];
     for symbols in stage.batches(Requirement { fixed_bytes, job_bytes }, panel.symbols.len())? {
@@ -187,6 +265,7 @@ fn simulate_batch(
     let side: Vec<i8> = configurations.iter().flat_map(|(signals, _)| &signals.side[rows.clone()]).copied().collect();
     let (side, stop_bps, take_bps, size) =
         (stage.upload(&side)?, column(|s| &s.stop_bps)?, column(|s| &s.take_bps)?, column(|s| &s.size)?);
+    let costs = CostTable::upload(stage, panel, symbols.clone(), configurations.iter().map(|&(_, rules)| rules))?;
     let rules: Vec<DeviceRules> = configurations.iter().map(|&(_, rules)| rules.into()).collect();
     let rules = stage.upload(&rules)?;
     let (first_window, bounds) = (stage.upload(&first_window)?, stage.upload(&bounds)?);
@@ -201,11 +280,11 @@ fn simulate_batch(
         // SAFETY: a thread per configuration and symbol (a job); threads beyond the last job do nothing. A job reads
         // its symbol's row of the columns and of `atr`, `[symbols × bars]`, and its own row of the signals,
         // `[jobs × bars]`, at the bars of its windows only, which end within `panel.bars`. `first_window` has an entry
-        // per symbol and one more, which index `bounds`; `rules` has an entry per configuration; `counts` and `starts`
-        // have one per job. Trades are written by the second launch only, from the job's offset on, as many as the
+        // per symbol and one more, which index `bounds`; `rules` has an entry per configuration; `costs`, `counts` and
+        // `starts` have one per job, and every row of funding that `costs` names is there. Trades are written by the second launch only, from the job's offset on, as many as the
         // first launch counted: `out` has room for all of them.
         unsafe {
-            candles
+            let launch = candles
                 .pass_columns(stage.launch(&SIMULATE, Shape::one_thread_each(jobs, THREADS)))
                 .read(&atr)
                 .read(&side)
@@ -214,7 +293,9 @@ fn simulate_batch(
                 .read(&size)
                 .read(&first_window)
                 .read(&bounds)
-                .read(&rules)
+                .read(&rules);
+            costs
+                .pass(launch)
                 .read(&starts)
                 .write(&mut counts)
                 .write(&mut out)
@@ -256,13 +337,14 @@ fn simulate_batch(
 #[cfg(test)]
 mod tests {
     use huracan_base::units::BPS;
-    use huracan_engine::kernel_constant;
+    use huracan_engine::{kernel_constant, kernel_integer};
 
     use super::*;
 
     #[test]
     fn the_kernels_have_the_constants_of_the_cpu() {
         assert_eq!(kernel_constant("trade.cuh", "BPS"), Some(BPS));
+        assert_eq!(kernel_integer("trade.cuh", "NO_FUNDING"), Some(NO_FUNDING));
         assert_eq!(kernel_constant("shadow.cu", "THREADS"), Some(f64::from(THREADS)));
     }
 

@@ -1,10 +1,10 @@
-//! The trade rules: how positions are entered and exited, and what they cost.
+//! The trade rules: how positions are entered and exited.
 
-use super::{BarrierParams, CostParams, ExitReason, MarketType, Side, Trade};
-use huracan_bars::{HOUR_MS, Panel, Timeframe};
+use super::{BarrierParams, CoinCosts, CostParams, ExitReason, MarketType, Side, SlippageRule, SpotShorts, Trade};
+use huracan_bars::{DAY_MS, HOUR_MS, Panel, Timeframe};
 use huracan_base::units::BPS;
 
-/// Barriers and costs of every trade.
+/// Barriers and costs of every trade. What a symbol's own market changes is in [`CoinCosts`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
     /// Stop distance in multiples of `atr_14` at the signal, for signals without a distance of their own.
@@ -13,16 +13,30 @@ pub struct Rules {
     pub take_atr: f64,
     /// Bars after which a trade is closed at the open.
     pub max_hold: usize,
-    /// Fee each way, basis points.
+    /// Fee each way where the exchange states none, basis points.
     pub fee_bps: f64,
-    /// Whole spread, basis points; half is paid each way.
+    /// Whether the exchange's own taker fee takes the place of `fee_bps`.
+    pub exchange_fees: bool,
+    /// Least spread, basis points; half is paid each way.
     pub spread_bps: f64,
-    /// Slippage each way where the notional equals the value traded in the bar, basis points.
+    /// What slippage grows with.
+    pub slippage: SlippageRule,
+    /// Slippage each way where the notional equals the value traded in the bar, multiples of the volatility.
+    pub slippage_atr: f64,
+    /// The same in basis points, where the volatility does not count or is not known.
     pub slippage_k: f64,
     /// Largest slippage each way, basis points.
     pub slippage_cap_bps: f64,
-    /// Funding per bar held, basis points; 0 on spot markets.
+    /// How much worse than the stop a stop is filled within a bar, basis points of the stop's price.
+    pub stop_slippage_bps: f64,
+    /// Funding per bar held where its history is not known, basis points; 0 on spot markets.
     pub funding_bps_per_bar: f64,
+    /// Whether positions pay the panel's funding, where that is known: perpetuals only.
+    pub pays_known_funding: bool,
+    /// What a short pays for borrowed coins per bar held, basis points; 0 for perpetuals.
+    pub borrow_bps_per_bar: f64,
+    /// Whether short positions are entered. Otherwise a short signal closes a long position, and that is all.
+    pub shorts: bool,
     /// Size of trades whose signals have none of their own, quote currency.
     pub notional: f64,
 }
@@ -30,49 +44,42 @@ pub struct Rules {
 impl Rules {
     /// The rules for these parameters, market and timeframe.
     pub fn new(barriers: &BarrierParams, costs: &CostParams, market: MarketType, timeframe: Timeframe) -> Self {
-        let funding = match market {
-            MarketType::Spot => 0.0,
-            MarketType::Perp => costs.funding_bps_per_8h * timeframe.ms() as f64 / (8 * HOUR_MS) as f64,
+        let bars = |ms: i64| timeframe.ms() as f64 / ms as f64;
+        let (funding, borrow, shorts) = match (market, costs.spot_shorts) {
+            (MarketType::Perp, _) => (costs.funding_bps_per_8h * bars(8 * HOUR_MS), 0.0, true),
+            (MarketType::Spot, SpotShorts::Borrow) => (0.0, costs.borrow_bps_per_day * bars(DAY_MS), true),
+            (MarketType::Spot, SpotShorts::None) => (0.0, 0.0, false),
         };
         Self {
             stop_atr: barriers.stop_atr,
             take_atr: barriers.take_atr,
             max_hold: barriers.max_hold as usize,
             fee_bps: costs.fee_bps,
+            exchange_fees: costs.exchange_fees,
             spread_bps: costs.spread_bps,
+            slippage: costs.slippage,
+            slippage_atr: costs.slippage_atr,
             slippage_k: costs.slippage_k,
             slippage_cap_bps: costs.slippage_cap_bps,
+            stop_slippage_bps: costs.stop_slippage_bps,
             funding_bps_per_bar: funding,
+            pays_known_funding: market == MarketType::Perp,
+            borrow_bps_per_bar: borrow,
+            shorts,
             notional: costs.notional,
         }
     }
 
-    /// Slippage one way, basis points: k·√(notional / value traded in the bar), at most the cap. In a bar without
-    /// volume it is the cap.
-    pub fn slippage_bps(&self, notional: f64, close: f64, volume: f64) -> f64 {
-        let value = close * volume;
-        if value <= 0.0 {
-            return self.slippage_cap_bps;
-        }
-        let slippage = self.slippage_k * (notional / value).sqrt();
-        if slippage > self.slippage_cap_bps { self.slippage_cap_bps } else { slippage }
+    /// Whether a position on this side may be entered.
+    pub fn allows(&self, side: Side) -> bool {
+        side == Side::Long || self.shorts
     }
+}
 
-    /// Fees of a trade: each way once.
-    #[inline(always)]
-    fn fees_bps(&self) -> f64 {
-        2.0 * self.fee_bps
-    }
-
-    #[inline(always)]
-    fn funding_bps(&self, hold_bars: usize) -> f64 {
-        self.funding_bps_per_bar * hold_bars as f64
-    }
-
-    /// The net result: gross result less fees and slippage both ways, spread, and funding.
-    #[inline(always)]
-    pub(super) fn net_bps(&self, gross_bps: f64, slippage_bps: f64, hold_bars: usize) -> f64 {
-        gross_bps - self.fees_bps() - self.spread_bps - slippage_bps - self.funding_bps(hold_bars)
+impl Default for Rules {
+    /// The rules of the default settings on a spot market with bars of one hour.
+    fn default() -> Self {
+        Self::new(&BarrierParams::default(), &CostParams::default(), MarketType::Spot, Timeframe::H1)
     }
 }
 
@@ -80,6 +87,11 @@ impl Rules {
 #[inline(always)]
 pub(super) fn gross_bps(side: Side, entry_price: f64, exit_price: f64) -> f64 {
     side.sign() * (exit_price / entry_price - 1.0) * BPS
+}
+
+/// ATR over close, basis points; NaN without an ATR.
+pub fn volatility_bps(atr: f64, close: f64) -> f64 {
+    atr / close * BPS
 }
 
 /// One symbol's bars, on the panel's grid.
@@ -130,6 +142,8 @@ pub struct Position {
     pub take_price: f64,
     /// Notional, quote currency.
     pub size: f64,
+    /// ATR over close at the signal, basis points; NaN without an ATR.
+    pub volatility_bps: f64,
 }
 
 /// How a position was closed.
@@ -144,11 +158,12 @@ pub struct Exit {
 }
 
 impl Position {
-    /// Enters at the open of the bar after the signal, with stop and take at these distances from the entry price.
+    /// Enters at the open of the bar after the signal, with stop and take at these distances from the entry price. `atr`
+    /// is the ATR at the signal.
     ///
     /// # Panics
     /// Where there is no bar after the signal.
-    pub fn enter(bars: &Bars<'_>, signal_bar: usize, side: Side, stop: f64, take: f64, size: f64) -> Self {
+    pub fn enter(bars: &Bars<'_>, signal_bar: usize, side: Side, stop: f64, take: f64, size: f64, atr: f64) -> Self {
         let entry_price = bars.open[signal_bar + 1];
         Self {
             side,
@@ -158,6 +173,7 @@ impl Position {
             stop_price: entry_price - side.sign() * stop,
             take_price: entry_price + side.sign() * take,
             size,
+            volatility_bps: volatility_bps(atr, bars.close[signal_bar]),
         }
     }
 
@@ -183,18 +199,30 @@ impl Position {
         Some(Exit { bar, price, reason })
     }
 
+    /// The price at which the stop is filled within `bar`: worse than the stop, but not beyond the bar's low (a short's:
+    /// its high).
+    #[inline(always)]
+    pub(super) fn stop_fill(&self, bars: &Bars<'_>, bar: usize, rules: &Rules) -> f64 {
+        let fill = self.stop_price - self.side.sign() * (self.stop_price * rules.stop_slippage_bps / BPS);
+        let (worst, traded) = match self.side {
+            Side::Long => (bars.low[bar], fill > bars.low[bar]),
+            Side::Short => (bars.high[bar], fill < bars.high[bar]),
+        };
+        if traded { fill } else { worst }
+    }
+
     /// The exit within `bar`, if there is one. The stop comes before the take.
     ///
     /// # Panics
     /// Where there is no such bar.
     #[inline(always)]
-    pub fn exit_within(&self, bars: &Bars<'_>, bar: usize) -> Option<Exit> {
+    pub fn exit_within(&self, bars: &Bars<'_>, bar: usize, rules: &Rules) -> Option<Exit> {
         let (worst, best) = match self.side {
             Side::Long => (bars.low[bar], bars.high[bar]),
             Side::Short => (bars.high[bar], bars.low[bar]),
         };
         if self.beyond_stop(worst) {
-            Some(Exit { bar, price: self.stop_price, reason: ExitReason::StopLoss })
+            Some(Exit { bar, price: self.stop_fill(bars, bar, rules), reason: ExitReason::StopLoss })
         } else if self.beyond_take(best) {
             Some(Exit { bar, price: self.take_price, reason: ExitReason::TakeProfit })
         } else {
@@ -222,11 +250,14 @@ impl Position {
     ///
     /// # Panics
     /// Where there is no such bar as the exit's, or it is before the entry.
-    pub fn close(&self, symbol: usize, exit: Exit, bars: &Bars<'_>, rules: &Rules) -> Trade {
+    pub fn close(&self, symbol: usize, exit: Exit, bars: &Bars<'_>, costs: &CoinCosts<'_>) -> Trade {
         let gross_bps = gross_bps(self.side, self.entry_price, exit.price);
-        let slippage = |bar: usize| rules.slippage_bps(self.size, bars.close[bar], bars.volume[bar]);
+        let factor_bps = costs.slippage_factor_bps(self.volatility_bps);
+        let slippage = |bar: usize| costs.slippage_bps(factor_bps, self.size, bars.close[bar], bars.volume[bar]);
+        let fee_bps = costs.fees_bps();
+        let spread_bps = costs.spreads_bps(self.entry_price, exit.price);
         let slippage_bps = slippage(self.entry_bar) + slippage(exit.bar);
-        let hold_bars = exit.bar - self.entry_bar;
+        let funding_bps = costs.holding_bps(self.side, self.entry_bar, exit.bar);
         Trade {
             symbol,
             side: self.side,
@@ -240,11 +271,11 @@ impl Position {
             size: self.size,
             exit_reason: exit.reason,
             gross_bps,
-            fee_bps: rules.fees_bps(),
-            spread_bps: rules.spread_bps,
+            fee_bps,
+            spread_bps,
             slippage_bps,
-            funding_bps: rules.funding_bps(hold_bars),
-            net_bps: rules.net_bps(gross_bps, slippage_bps, hold_bars),
+            funding_bps,
+            net_bps: gross_bps - fee_bps - spread_bps - slippage_bps - funding_bps,
         }
     }
 }

@@ -46,6 +46,15 @@ pub enum SignalError {
         /// The value in that row.
         side: String,
     },
+    /// A short on a market that has none.
+    #[error(
+        "row {row}: side is -1, but a spot market has no shorts; give 0 or 1, or set costs.spot_shorts=borrow (shorts pay \
+         costs.borrow_bps_per_day) or market.type=perp"
+    )]
+    NoShorts {
+        /// Row of the table, from 0.
+        row: usize,
+    },
     /// A distance or size that is not a finite number above 0.
     #[error(
         "row {row}: {column} is {value}; give a finite number above 0 (stop and take are distances from the entry price), or leave it empty"

@@ -7,6 +7,7 @@
 
 mod entries;
 mod grid;
+mod outcome;
 mod parts;
 mod tally;
 mod walk;
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::{Bars, Exit, Position, Rules, Trade};
+use super::{Bars, CoinCosts, Exit, Position, Rules, Trade};
 use entries::{Active, Entries, REFUSED, bar_of, code_of, reason_of};
 pub use grid::{Grid, GridError, MAX_SETTINGS, Setting};
 use huracan_bars::{DAY_MS, Panel};
@@ -197,7 +198,7 @@ pub fn trades(task: Task<'_>, setting: usize) -> Result<Vec<Trade>, GridError> {
     let (mut entries, mut active, mut walker) = (Entries::default(), Active::default(), Walker::default());
     let mut trades = Vec::new();
     for symbol in 0..task.panel.symbols.len() {
-        let bars = Bars::of(task.panel, symbol);
+        let (bars, costs) = (Bars::of(task.panel, symbol), CoinCosts::of(task.panel, symbol, task.rules));
         for window in &task.windows[symbol] {
             entries.fill(&task, symbol, window.clone(), lowest);
             active.fill(&entries, &task, symbol, window.clone(), task.grid.thresholds[threshold]);
@@ -207,16 +208,16 @@ pub fn trades(task: Task<'_>, setting: usize) -> Result<Vec<Trade>, GridError> {
                 let atr = atr[[symbol, signal]];
                 let side = entries.side[step.signal as usize];
                 let (stop, take) = (chosen.stop_atr * atr, chosen.take_atr * atr);
-                let position = Position::enter(&bars, signal, side, stop, take, task.rules.notional);
+                let position = Position::enter(&bars, signal, side, stop, take, task.rules.notional, atr);
                 let bar = window.start + bar_of(step.end);
                 let price = match code_of(step.end) {
-                    entries::STOP_WITHIN => position.stop_price,
+                    entries::STOP_WITHIN => position.stop_fill(&bars, bar, task.rules),
                     entries::TAKE_WITHIN => position.take_price,
                     entries::END_OF_DATA => bars.close[bar],
                     _ => bars.open[bar],
                 };
                 let exit = Exit { bar, price, reason: reason_of(step.end) };
-                trades.push(position.close(symbol, exit, &bars, task.rules));
+                trades.push(position.close(symbol, exit, &bars, &costs));
             }
         }
     }

@@ -23,11 +23,11 @@ pub struct Judged {
     pub verdict: Verdict<()>,
 }
 
-/// Judges one symbol's model by the account that took all of its out-of-fold trades.
+/// Judges one symbol's model by the account that took all of its out-of-fold trades. `atr` is `[symbols × bars]`.
 pub fn model(
     params: &TrainerParams,
     panel: &Panel,
-    rules: &Rules,
+    (rules, atr): (&Rules, &[f64]),
     symbol: usize,
     windows: &[Range<usize>],
     account: &Account,
@@ -43,7 +43,7 @@ pub fn model(
         deflated_sharpe: evidence.deflated_sharpe.unwrap_or(f64::NAN),
     };
     let verdict = Verdict::judge((), &performance, &params.approve);
-    Judged { metrics, evidence, holding: Holding::of(panel, symbol, windows, rules), verdict }
+    Judged { metrics, evidence, holding: Holding::of(panel, symbol, windows, atr, rules), verdict }
 }
 
 /// Evidence of the account that took all symbols' trades.

@@ -115,7 +115,7 @@ pub fn out_of_fold(
             let days = days(panel, &windows[symbol]);
             let account = risk::follow_without_breakers(panel, &symbol_trades[symbol], &days, &limits).account;
             let Judged { metrics, evidence, holding, verdict } =
-                judge::model(params, panel, rules, symbol, &windows[symbol], &account);
+                judge::model(params, panel, (rules, atr), symbol, &windows[symbol], &account);
             Model { symbol, trained, account, metrics, evidence, holding, verdict }
         })
         .collect();

@@ -10,7 +10,7 @@ use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
 use crate::labels;
 use crate::settings::Settings;
-use crate::shadow::Rules;
+use crate::shadow::{Rules, Side};
 
 /// A score per symbol and bar.
 pub(super) struct Scores {
@@ -63,7 +63,9 @@ pub(super) fn scores(
     for (symbol, bar, prediction) in backtest::own_predictions(compute, panel, workdir)? {
         let Some(prediction) = prediction else { continue };
         let is_long = prediction.edge_bps > 0.0;
-        let excess_bps = prediction.edge_bps.abs() - expected_cost_bps(panel, symbol, bar, rules);
+        let side = if is_long { Side::Long } else { Side::Short };
+        let excess_bps = prediction.edge_bps.abs()
+            - expected_cost_bps(panel, symbol, bar, side, atr[symbol * panel.bars + bar], rules);
         let (own, other) = match is_long {
             true => (prediction.win_long, prediction.win_short),
             false => (prediction.win_short, prediction.win_long),

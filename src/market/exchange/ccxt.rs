@@ -1,6 +1,7 @@
 //! Live exchanges through the ccxt library: Binance, Coinbase and Kraken.
 
 mod engine;
+mod funding;
 
 use std::time::Duration;
 
@@ -157,6 +158,9 @@ impl Ccxt {
             daily_volume_usd: quote_volume.filter(|_| DOLLARS.contains(&market.quote.as_str())),
             spread_bps: spread,
             activity: ccxt::safe_number(&info, "count", None),
+            tick: market.precision.price,
+            lot: market.precision.amount,
+            min_notional: market.limits.cost.min,
             maker_fee_bps: market.maker.map(|fee| fee * 1e4),
             taker_fee_bps: market.taker.map(|fee| fee * 1e4),
             fault: None,
@@ -233,12 +237,7 @@ impl Ccxt {
         since_ms: i64,
         bars: i64,
     ) -> Result<Vec<Bar>, MarketError> {
-        let ccxt_symbol = symbol.rsplit_once('-').map(|(base, quote)| match self.kind {
-            MarketType::Spot => format!("{base}/{quote}"),
-            MarketType::Perp => format!("{base}/{quote}:{quote}"),
-        });
-        let unknown = || MarketError::UnknownSymbol { exchange: self.name().into(), symbol: symbol.into() };
-        let ccxt_symbol = ccxt_symbol.ok_or_else(unknown)?;
+        let ccxt_symbol = self.ccxt_symbol(symbol)?;
         self.listed().await?;
         let args = vec![
             Value::from(ccxt_symbol),
@@ -259,6 +258,16 @@ impl Ccxt {
             Ok(bars)
         };
         self.clients.call(&what, "fetch_ohlcv", args, check).await
+    }
+
+    /// The library's name of a market.
+    fn ccxt_symbol(&self, symbol: &str) -> Result<String, MarketError> {
+        let unknown = || MarketError::UnknownSymbol { exchange: self.name().into(), symbol: symbol.into() };
+        let (base, quote) = symbol.rsplit_once('-').ok_or_else(unknown)?;
+        Ok(match self.kind {
+            MarketType::Spot => format!("{base}/{quote}"),
+            MarketType::Perp => format!("{base}/{quote}:{quote}"),
+        })
     }
 
     fn paging(&self) -> Paging {

@@ -1,12 +1,13 @@
 //! A folder of candle files as an exchange, so that a run can use historical candles.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
 use super::{MarketInfo, between, daily_volume, traded_share};
-use crate::bars::{Candles, Timeframe};
-use crate::market::{MarketError, read_folder};
+use crate::bars::{Candles, FundingHistory, MarketTerms, Timeframe};
+use crate::market::{FolderMarkets, MarketError, read_folder, read_markets};
 use crate::settings::Settings;
 use crate::shadow::MarketType;
 
@@ -24,13 +25,16 @@ pub struct Folder {
     max_gap_bars: u32,
     /// Sorted by symbol.
     files: Vec<(String, Result<Candles, MarketError>)>,
+    terms: BTreeMap<String, MarketTerms>,
+    funding: BTreeMap<String, Result<FundingHistory, MarketError>>,
 }
 
 impl Folder {
     /// Reads every file of `market.exchange.path`. Without `now_ms`, the present is the end of the newest bar.
     ///
     /// # Errors
-    /// A folder that cannot be read or has no valid file. A single bad file is an error only of its symbol.
+    /// A folder that cannot be read or has no valid file, or a bad `markets.json`. A single bad file of candles or funding is
+    /// an error only of its symbol.
     pub fn open(settings: &Settings, now_ms: Option<i64>) -> Result<Self, MarketError> {
         let path = settings.market.exchange.path.clone();
         let timeframe = settings.market.timeframe;
@@ -48,6 +52,7 @@ impl Folder {
                 tracing::warn!(symbol = symbol.as_str(), "bad candle file: {error}");
             }
         }
+        let FolderMarkets { terms, funding } = read_markets(&path, settings.market.kind)?;
         Ok(Self {
             path,
             timeframe,
@@ -56,6 +61,8 @@ impl Folder {
             lookback_days: settings.market.lookback_days,
             max_gap_bars: settings.market.max_gap_bars,
             files,
+            terms,
+            funding,
         })
     }
 
@@ -85,6 +92,7 @@ impl Folder {
         let last = closed.timestamp.last().copied();
         let end = last.map(|last| last + self.timeframe.ms());
         let longest_gap = i64::from(self.max_gap_bars) * self.timeframe.ms();
+        let terms = self.terms.get(symbol).copied().unwrap_or_default();
         let (_, _, dropped) = closed.without_gaps(self.timeframe, self.max_gap_bars);
         MarketInfo {
             symbol: symbol.to_owned(),
@@ -99,10 +107,13 @@ impl Folder {
             listed_ms: file.as_ref().ok().and_then(|c| c.timestamp.first().copied()),
             history_from_ms: closed.timestamp.get(dropped).copied(),
             daily_volume_usd: end.and_then(|end| daily_volume(closed, end, self.lookback_days)),
-            spread_bps: None,
+            spread_bps: terms.spread_bps,
             activity: end.and_then(|end| traded_share(closed, end, self.lookback_days)),
-            maker_fee_bps: None,
-            taker_fee_bps: None,
+            tick: terms.tick,
+            lot: terms.lot,
+            min_notional: terms.min_notional,
+            maker_fee_bps: terms.maker_fee_bps,
+            taker_fee_bps: terms.taker_fee_bps,
             fault: file.as_ref().err().map(ToString::to_string),
         }
     }
@@ -131,6 +142,14 @@ impl Folder {
         }
     }
 
+    /// The funding of a perpetual, if the folder has a file of it.
+    ///
+    /// # Errors
+    /// A bad file.
+    pub fn funding(&self, symbol: &str) -> Result<Option<&FundingHistory>, MarketError> {
+        self.funding.get(symbol).map(|read| read.as_ref().map_err(copy_of)).transpose()
+    }
+
     /// Digest of the whole file, so that a changed file invalidates stored copies.
     pub(super) fn detail(&self, symbol: &str) -> String {
         let Some(Ok(candles)) = self.file(symbol) else { return String::new() };
@@ -153,6 +172,7 @@ fn copy_of(error: &MarketError) -> MarketError {
     match error {
         MarketError::Read(error) => MarketError::Read(error.clone()),
         MarketError::BadFile { path, fault } => MarketError::BadFile { path: path.clone(), fault: fault.clone() },
+        MarketError::BadFunding { path, fault } => MarketError::BadFunding { path: path.clone(), fault: fault.clone() },
         other => MarketError::Folder { path: PathBuf::new(), reason: other.to_string() },
     }
 }

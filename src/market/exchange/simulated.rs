@@ -22,6 +22,8 @@ use coins::Coin;
 /// 2023-01-01 UTC: the market's first bar.
 const EPOCH_MS: i64 = 1_672_531_200_000;
 
+/// Smallest value of an order, quote currency.
+const MIN_NOTIONAL: f64 = 5.0;
 /// Days over which daily volume is measured.
 const VOLUME_DAYS: u32 = 30;
 /// Fewest days before the present that are cached: enough for the volume of a coin that was delisted recently.
@@ -89,6 +91,9 @@ impl Simulated {
                 daily_volume_usd: daily_volume(&candles, end, VOLUME_DAYS),
                 spread_bps: Some(coin.spread_bps),
                 activity: traded_share(&candles, end, VOLUME_DAYS),
+                tick: Some(coin.tick),
+                lot: None,
+                min_notional: Some(MIN_NOTIONAL),
                 maker_fee_bps: Some(2.0),
                 taker_fee_bps: Some(4.0),
                 fault: None,

@@ -23,6 +23,11 @@ pub(super) fn candles(path: &Path, frame: &DataFrame) -> Result<Candles, ReadErr
     })
 }
 
+/// Times and rates of a frame of funding rates; `path` is for error messages.
+pub(super) fn funding(path: &Path, frame: &DataFrame) -> Result<(Vec<i64>, Vec<f64>), ReadError> {
+    Ok((times(path, find(path, frame, TIME_NAMES)?)?, numbers(path, find(path, frame, &["rate"])?)?))
+}
+
 /// The first of `names` that the frame has as a column, in any case.
 fn find<'a>(path: &Path, frame: &'a DataFrame, names: &[&str]) -> Result<&'a Column, ReadError> {
     let named = |name: &&str| frame.columns().iter().find(|c| c.name().eq_ignore_ascii_case(name));

@@ -23,7 +23,11 @@ pub fn read_folder(
     folder: &Path,
     timeframe: Option<Timeframe>,
 ) -> Result<(Timeframe, Vec<(String, Result<Candles, MarketError>)>), MarketError> {
-    let files = files(folder)?;
+    let files = files_of(folder)?;
+    if files.is_empty() {
+        let reason = format!("holds no candle files ({})", EXTENSIONS.join(", "));
+        return Err(MarketError::Folder { path: folder.into(), reason });
+    }
     let read: Vec<(String, PathBuf, Result<Candles, MarketError>)> = files
         .into_par_iter()
         .map(|(symbol, path)| {
@@ -50,8 +54,8 @@ pub fn read_folder(
     Ok((timeframe, validated.collect()))
 }
 
-/// The candle files of a folder by symbol.
-fn files(folder: &Path) -> Result<BTreeMap<String, PathBuf>, MarketError> {
+/// The tables of a folder by symbol: its candle files, or its files of funding rates.
+pub(crate) fn files_of(folder: &Path) -> Result<BTreeMap<String, PathBuf>, MarketError> {
     let fault = |reason: String| MarketError::Folder { path: folder.into(), reason };
     let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(|error| fault(format!("cannot be listed: {error}")))? {
@@ -70,9 +74,6 @@ fn files(folder: &Path) -> Result<BTreeMap<String, PathBuf>, MarketError> {
             return Err(fault(format!("{} and {} are both {symbol}; keep one of them", names[0], names[1])));
         }
         files.insert(symbol, path);
-    }
-    if files.is_empty() {
-        return Err(fault(format!("holds no candle files ({})", EXTENSIONS.join(", "))));
     }
     Ok(files)
 }

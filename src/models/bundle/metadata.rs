@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::bars::Timeframe;
+use crate::bars::{MarketTerms, Timeframe};
 use crate::decide::Head;
 use crate::trainer::{Family, Mix};
 
@@ -73,6 +73,9 @@ pub struct Inputs {
     pub from: DateTime<Utc>,
     /// Close of the last bar.
     pub to: DateTime<Utc>,
+    /// Terms of the exchange, of the symbols for which some are known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub terms: BTreeMap<String, MarketTerms>,
 }
 
 /// Metrics of the out-of-fold trades; null where undefined.

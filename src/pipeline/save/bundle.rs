@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 
 use super::VERSION;
-use crate::bars::Panel;
+use crate::bars::{MarketTerms, Panel};
 use crate::commit;
 use crate::decide::{Calibration, Head};
 use crate::features;
@@ -69,6 +69,7 @@ fn metadata(day: &Day, panel: &Panel, model: &Model) -> Metadata {
             max_gap_bars: day.run.settings.market.max_gap_bars,
             from: time(panel.time_ms(0)),
             to: time(panel.time_ms(panel.bars)),
+            terms: known_terms(panel),
         }),
         git_commit: commit::get().to_owned(),
         settings_digest: day.run.row.settings_digest.clone(),
@@ -77,6 +78,12 @@ fn metadata(day: &Day, panel: &Panel, model: &Model) -> Metadata {
         reasons: model.verdict.reasons(),
         simulated: day.run.simulated,
     }
+}
+
+/// Terms of the exchange, of the symbols for which some are known.
+fn known_terms(panel: &Panel) -> BTreeMap<String, MarketTerms> {
+    let all = panel.symbols.iter().zip(&panel.terms);
+    all.filter(|(_, terms)| **terms != MarketTerms::default()).map(|(symbol, terms)| (symbol.clone(), *terms)).collect()
 }
 
 fn performance(model: &Model) -> Performance {

@@ -2,8 +2,8 @@
 //! that could end it and takes the earliest. A short is a long in mirrored prices.
 
 use huracan::arith::{draw, uniform};
-use huracan::bars::{Candles, HOUR_MS, Panel, Timeframe};
-use huracan::shadow::{Rules, Signals, Trade, simulate};
+use huracan::bars::{Candles, HOUR_MS, MarketTerms, Panel, Timeframe};
+use huracan::shadow::{Rules, Signals, SlippageRule, Trade, simulate};
 use proptest::prelude::*;
 
 /// open, high, low, close, volume
@@ -34,6 +34,9 @@ fn trades(bars: &[Bar], signals: &[Option<Signal>], atr: &[f64], rules: &Rules) 
     let mut flat_at = 0;
     while let Some((at, signal)) = (flat_at..last).find_map(|t| signals[t].map(|signal| (t, signal))) {
         flat_at = at + 1;
+        if signal.sign < 0.0 && !rules.shorts {
+            continue;
+        }
         let start = at + 1;
         let entry = bars[start][0];
         let away = |bps: Option<f64>, multiple: f64| bps.map_or(multiple * atr[at], |bps| entry * bps / 10_000.0);
@@ -58,7 +61,10 @@ fn trades(bars: &[Bar], signals: &[Option<Signal>], atr: &[f64], rules: &Rules) 
             events.push((t, 3, bars[t][0], "take_profit"));
         }
         if let Some(t) = later(Box::new(|bar| gain(bar[1]).min(gain(bar[2])) <= stop), start) {
-            events.push((t, 4, signal.sign * stop, "stop_loss"));
+            // Worse by a share of the price, as far as the bar went.
+            let worse = stop - (signal.sign * stop).abs() * rules.stop_slippage_bps / 10_000.0;
+            let filled = worse.max(gain(bars[t][1]).min(gain(bars[t][2])));
+            events.push((t, 4, signal.sign * filled, "stop_loss"));
         }
         if let Some(t) = later(Box::new(|bar| gain(bar[1]).max(gain(bar[2])) >= take), start) {
             events.push((t, 5, signal.sign * take, "take_profit"));
@@ -76,14 +82,21 @@ fn trades(bars: &[Bar], signals: &[Option<Signal>], atr: &[f64], rules: &Rules) 
     found
 }
 
-/// Costs of one way, in the order fee, half spread, slippage.
-fn one_way(rules: &Rules, size: f64, bar: &Bar) -> [f64; 3] {
+/// Costs of one way at this price, in the order fee, half spread, slippage. `volatility` is the ATR over the close, at the
+/// signal.
+fn one_way(rules: &Rules, terms: &MarketTerms, size: f64, volatility: f64, bar: &Bar, price: f64) -> [f64; 3] {
     let traded = bar[3] * bar[4];
-    let slippage = if traded == 0.0 { f64::INFINITY } else { rules.slippage_k * (size / traded).sqrt() };
-    [rules.fee_bps, rules.spread_bps / 2.0, slippage.min(rules.slippage_cap_bps)]
+    let whole = match rules.slippage {
+        SlippageRule::Volatility if !volatility.is_nan() => rules.slippage_atr * volatility * 10_000.0,
+        _ => rules.slippage_k,
+    };
+    let slippage = if traded == 0.0 { f64::INFINITY } else { whole * (size / traded).sqrt() };
+    let tick = terms.tick.map_or(0.0, |tick| 10_000.0 * tick / price);
+    let spread = rules.spread_bps.max(tick).max(terms.spread_bps.unwrap_or(0.0));
+    [terms.taker_fee_bps.unwrap_or(rules.fee_bps), spread / 2.0, slippage.min(rules.slippage_cap_bps)]
 }
 
-fn check(plain: &Plain, trade: &Trade, bars: &[Bar], offset: usize, rules: &Rules) {
+fn check(plain: &Plain, trade: &Trade, bars: &[Bar], atr: &[f64], offset: usize, rules: &Rules, terms: &MarketTerms) {
     let got = Plain {
         sign: trade.side.sign(),
         entry_bar: trade.entry_bar - offset,
@@ -95,9 +108,13 @@ fn check(plain: &Plain, trade: &Trade, bars: &[Bar], offset: usize, rules: &Rule
     };
     assert_eq!(&got, plain);
     assert_eq!(trade.signal_bar + 1, trade.entry_bar);
-    let [into, out] = [plain.entry_bar, plain.exit_bar].map(|bar| one_way(rules, plain.size, &bars[bar]));
+    let signal = plain.entry_bar - 1;
+    let volatility = atr[signal] / bars[signal][3];
+    let ends = [(plain.entry_bar, plain.entry), (plain.exit_bar, plain.exit)];
+    let [into, out] = ends.map(|(bar, price)| one_way(rules, terms, plain.size, volatility, &bars[bar], price));
     let gross = 10_000.0 * plain.sign * (plain.exit - plain.entry) / plain.entry;
-    let funding = rules.funding_bps_per_bar * (plain.exit_bar - plain.entry_bar) as f64;
+    let borrow = if plain.sign < 0.0 { rules.borrow_bps_per_bar } else { 0.0 };
+    let funding = (rules.funding_bps_per_bar + borrow) * (plain.exit_bar - plain.entry_bar) as f64;
     let [fee, spread, slippage] = [0, 1, 2].map(|i| into[i] + out[i]);
     let pairs = [
         (trade.gross_bps, gross),
@@ -183,19 +200,30 @@ proptest! {
         often in 0.01_f64..0.9,
         gap in 0.0_f64..20.0,
         max_hold in 1_usize..40,
-        funding in prop_oneof![Just(0.0), 0.01_f64..2.0],
+        (funding, borrow) in (prop_oneof![Just(0.0), 0.01_f64..2.0], prop_oneof![Just(0.0), 0.01_f64..2.0]),
+        (by_volatility, shorts) in (any::<bool>(), any::<bool>()),
+        stop_slippage in prop_oneof![Just(0.0), 1.0_f64..300.0],
+        (tick, quoted, fee) in (0.0_f64..0.2, 0.0_f64..6.0, 0.0_f64..9.0),
+        known in any::<bool>(),
         cuts in prop::collection::vec(0.0_f64..1.0, 0..4),
     ) {
         let rules = Rules {
-            stop_atr: 1.5,
-            take_atr: 2.5,
             max_hold,
-            fee_bps: 4.0,
-            spread_bps: 2.0,
-            slippage_k: 10.0,
-            slippage_cap_bps: 100.0,
+            slippage: if by_volatility { SlippageRule::Volatility } else { SlippageRule::Turnover },
+            stop_slippage_bps: stop_slippage,
             funding_bps_per_bar: funding,
-            notional: 1000.0,
+            borrow_bps_per_bar: borrow,
+            shorts,
+            ..Rules::default()
+        };
+        let terms = match known {
+            true => MarketTerms {
+                tick: Some(tick).filter(|&tick| tick > 0.0),
+                spread_bps: Some(quoted),
+                taker_fee_bps: Some(fee),
+                ..MarketTerms::default()
+            },
+            false => MarketTerms::default(),
         };
         let markets: Vec<Vec<Bar>> = (0..symbols as u64).map(|s| bars(draw(seed, 1, s), count, gap)).collect();
         let wanted: Vec<Vec<Option<Signal>>> =
@@ -215,7 +243,9 @@ proptest! {
         edges.sort_unstable();
         edges.dedup();
         let windows: Vec<_> = edges.windows(2).map(|w| w[0]..w[1]).collect();
-        let made = simulate(&panel(&markets), &given, &distances.concat(), &vec![windows.clone(); symbols], &rules);
+        let mut panel = panel(&markets);
+        panel.terms.fill(terms);
+        let made = simulate(&panel, &given, &distances.concat(), &vec![windows.clone(); symbols], &rules);
         prop_assert!(made.is_sorted_by_key(|trade| (trade.entry_bar, trade.symbol)));
         let mut compared = 0;
         for s in 0..symbols {
@@ -226,7 +256,7 @@ proptest! {
                     made.iter().filter(|trade| trade.symbol == s && window.contains(&trade.entry_bar)).collect();
                 prop_assert_eq!(own.len(), plain.len());
                 for (plain, trade) in plain.iter().zip(own) {
-                    check(plain, trade, bars, window.start, &rules);
+                    check(plain, trade, bars, at, window.start, &rules, &terms);
                     compared += 1;
                 }
             }
@@ -237,17 +267,7 @@ proptest! {
 
 #[test]
 fn the_random_markets_end_trades_in_every_way() {
-    let rules = Rules {
-        stop_atr: 1.5,
-        take_atr: 2.5,
-        max_hold: 3,
-        fee_bps: 4.0,
-        spread_bps: 2.0,
-        slippage_k: 10.0,
-        slippage_cap_bps: 100.0,
-        funding_bps_per_bar: 0.0,
-        notional: 1000.0,
-    };
+    let rules = Rules { max_hold: 3, shorts: true, ..Rules::default() };
     let bars = bars(1, 3000, 12.0);
     let made = trades(&bars, &signals(2, 3000, 0.3), &atr(3, 3000), &rules);
     for reason in ["stop_loss", "take_profit", "time", "signal_reversal"] {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use huracan::shadow::sweep::Setting;
-use huracan::shadow::{Side, Trade};
+use huracan::shadow::{Rules, Side, Trade};
 
 use super::made::Market;
 
@@ -26,7 +26,7 @@ struct Open {
 }
 
 /// Trades of a symbol within a window; bars are counted from its first.
-pub fn trades(market: &Market, symbol: usize, window: Range<usize>, setting: Setting) -> Vec<Plain> {
+pub fn trades(market: &Market, symbol: usize, window: Range<usize>, setting: Setting, rules: &Rules) -> Vec<Plain> {
     let at = symbol * market.panel.bars;
     let cut = |column: &[f64]| column[at + window.start..at + window.end].to_vec();
     let [open, high, low, close] =
@@ -63,7 +63,7 @@ pub fn trades(market: &Market, symbol: usize, window: Range<usize>, setting: Set
             }
         }
         finish(&mut holding, &mut left, bar, &mut done);
-        if let Some(up) = asked.filter(|_| may_enter) {
+        if let Some(up) = asked.filter(|&up| may_enter && (up || rules.shorts)) {
             let (stop_away, take_away) = (setting.stop_atr * atr[bar - 1], setting.take_atr * atr[bar - 1]);
             if stop_away > 0.0 && take_away > 0.0 {
                 let entry = open[bar];
@@ -76,7 +76,9 @@ pub fn trades(market: &Market, symbol: usize, window: Range<usize>, setting: Set
         if let Some(own) = &holding {
             let (against, along) = if own.up { (low[bar], high[bar]) } else { (high[bar], low[bar]) };
             if if own.up { against <= own.stop } else { against >= own.stop } {
-                left = Some((own.stop, "stop_loss"));
+                let worse = own.stop * rules.stop_slippage_bps / 10_000.0;
+                let filled = if own.up { (own.stop - worse).max(against) } else { (own.stop + worse).min(against) };
+                left = Some((filled, "stop_loss"));
             } else if if own.up { along >= own.take } else { along <= own.take } {
                 left = Some((own.take, "take_profit"));
             } else if bar + 1 == open.len() {
@@ -96,7 +98,7 @@ fn finish(holding: &mut Option<Open>, left: &mut Option<(f64, &'static str)>, ba
     }
 }
 
-/// Costs as the contract names them: fee, half the spread and slippage each way, funding by the bar.
+/// Costs as the contract names them with the default settings: fee, half the spread and slippage each way, funding by the bar.
 pub fn check(plain: &Plain, trade: &Trade, offset: usize) {
     let got = Plain {
         up: trade.side == Side::Long,

@@ -11,6 +11,7 @@ pub(super) fn explanation(name: &str) -> &'static str {
         "heads_disagree" => "the side with the edge is not the one more likely to win",
         "consensus_disagrees" => "the model and the voters are on opposite sides",
         "no_stop" => "no ATR, so no stop distance",
+        "no_shorts" => "a short, which this market does not have; it ends a long position",
         "signal" => "traded, unless a position was already open",
         // Why an account refuses a trade, and what stops it.
         "taken" => "within every cap, reduced in size where necessary",

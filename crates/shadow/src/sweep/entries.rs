@@ -7,11 +7,11 @@
 use std::ops::Range;
 
 use super::Task;
-use super::parts::to_parts;
-use crate::rules::gross_bps;
-use crate::{Bars, ExitReason, Position, Rules, Side};
+use super::outcome::{Entered, Market, Outcome};
+use crate::costs::root_of_share;
+use crate::{Bars, CoinCosts, ExitReason, Position, Side, volatility_bps};
 
-/// Not entered, because the stop or the take has no distance.
+/// Not entered: the stop or the take has no distance, or it is a short where shorts are not traded.
 pub(super) const REFUSED: u32 = 0;
 /// A signal on the other side, at the open.
 pub(super) const REVERSAL: u32 = 1;
@@ -53,13 +53,6 @@ const fn end(bar: usize, code: u32) -> u32 {
     (bar as u32) << 3 | code
 }
 
-/// Result of a trade, in units of 1/[`PARTS_PER_BP`](super::PARTS_PER_BP) basis points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Outcome {
-    pub net: i32,
-    pub gross: i32,
-}
-
 /// The signals of one symbol's window at the lowest threshold, and the ends of their trades that do not depend on the
 /// threshold.
 ///
@@ -83,7 +76,10 @@ pub(super) struct Entries {
     end_outcome: Vec<Outcome>,
     no_outcome: Vec<Outcome>,
     holds: Vec<usize>,
-    slippage: Vec<f64>,
+    /// What each signal's slippage is a multiple of, basis points.
+    factor_bps: Vec<f64>,
+    /// Root of the notional's share of the value traded, per bar.
+    root_of_share: Vec<f64>,
     below: Reach,
     above: Reach,
 }
@@ -113,36 +109,6 @@ impl Reach {
                 later = self.farther[later] as usize;
             }
             self.farther[bar] = later as u32;
-        }
-    }
-}
-
-/// One symbol's bars within a window, and the slippage of a fill in each.
-struct Market<'a> {
-    bars: Bars<'a>,
-    count: usize,
-    slippage: &'a [f64],
-    rules: &'a Rules,
-}
-
-impl Market<'_> {
-    fn outcome(&self, side: Side, entry: usize, bar: usize, price: f64) -> Outcome {
-        let gross_bps = gross_bps(side, self.bars.open[entry], price);
-        let slippage_bps = self.slippage[entry] + self.slippage[bar];
-        let net_bps = self.rules.net_bps(gross_bps, slippage_bps, bar - entry);
-        Outcome { net: to_parts(net_bps), gross: to_parts(gross_bps) }
-    }
-}
-
-impl<'a> Bars<'a> {
-    fn within(self, window: Range<usize>) -> Self {
-        let cut = |column: &'a [f64]| &column[window.clone()];
-        Self {
-            open: cut(self.open),
-            high: cut(self.high),
-            low: cut(self.low),
-            close: cut(self.close),
-            volume: cut(self.volume),
         }
     }
 }
@@ -187,19 +153,23 @@ impl Entries {
         let at = symbol * task.panel.bars;
         let scores = &task.scores[at + window.start..at + window.end];
         let atr = &task.atr[at + window.start..at + window.end];
-        let bars = Bars::of(task.panel, symbol).within(window);
+        let bars = Bars::of(task.panel, symbol).within(window.clone());
+        let costs = CoinCosts::of(task.panel, symbol, task.rules).within(window);
         self.bars = scores.len();
         self.signals(scores, lowest);
-        self.slippage.clear();
+        self.factor_bps.clear();
+        let volatilities = self.bar.iter().map(|&bar| volatility_bps(atr[bar as usize], bars.close[bar as usize]));
+        self.factor_bps.extend(volatilities.map(|volatility_bps| costs.slippage_factor_bps(volatility_bps)));
+        self.root_of_share.clear();
         let turnover = bars.close.iter().zip(bars.volume);
-        self.slippage.extend(turnover.map(|(&c, &v)| task.rules.slippage_bps(task.rules.notional, c, v)));
+        self.root_of_share.extend(turnover.map(|(&c, &v)| root_of_share(task.rules.notional, c, v)));
         self.below.fill(-1.0, bars.open, bars.low);
         self.above.fill(1.0, bars.open, bars.high);
-        let slippage = std::mem::take(&mut self.slippage);
-        let market = Market { bars, count: scores.len(), slippage: &slippage, rules: task.rules };
+        let root_of_share = std::mem::take(&mut self.root_of_share);
+        let market = Market { bars, count: scores.len(), root_of_share: &root_of_share, costs };
         self.barriers(&market, atr, task);
         self.times(&market, &task.grid.max_hold);
-        self.slippage = slippage;
+        self.root_of_share = root_of_share;
     }
 
     fn signals(&mut self, scores: &[f32], lowest: f32) {
@@ -233,15 +203,23 @@ impl Entries {
         let longest = grid.max_hold.last().copied().unwrap_or(0);
         for signal in 0..self.bar.len() {
             let (at, side) = (self.bar[signal] as usize, self.side[signal]);
+            if !task.rules.allows(side) {
+                (0..stops.len()).for_each(|level| self.stop[level * row + signal] = end(at + 1, REFUSED));
+                continue;
+            }
             let until = market.count.min((at + 1).saturating_add(longest));
             let (worse, better) = match side {
                 Side::Long => (&self.below, &self.above),
                 Side::Short => (&self.above, &self.below),
             };
-            let trade = Barrier { market, entry: at + 1, side, atr: atr[at], until, signal, row };
+            let trade = Barrier { market, entered: self.entered(signal), atr: atr[at], until, signal, row };
             trade.record_levels::<true>(stops, worse, &mut self.stop, &mut self.stop_outcome);
             trade.record_levels::<false>(takes, better, &mut self.take, &mut self.take_outcome);
         }
+    }
+
+    fn entered(&self, signal: usize) -> Entered {
+        Entered { side: self.side[signal], bar: self.bar[signal] as usize + 1, factor_bps: self.factor_bps[signal] }
     }
 
     fn times(&mut self, market: &Market<'_>, holds: &[usize]) {
@@ -254,15 +232,15 @@ impl Entries {
         self.end_outcome.clear();
         self.end_outcome.resize(row, Outcome::default());
         for signal in 0..self.bar.len() {
-            let (entry, side) = (self.bar[signal] as usize + 1, self.side[signal]);
+            let entered = self.entered(signal);
             for (level, &hold) in holds.iter().enumerate() {
-                let bar = entry.saturating_add(hold);
+                let bar = entered.bar.saturating_add(hold);
                 if bar < market.count {
-                    self.time_outcome[level * row + signal] = market.outcome(side, entry, bar, market.bars.open[bar]);
+                    self.time_outcome[level * row + signal] = market.outcome(entered, bar, market.bars.open[bar]);
                 }
             }
             let last = market.count - 1;
-            self.end_outcome[signal] = market.outcome(side, entry, last, market.bars.close[last]);
+            self.end_outcome[signal] = market.outcome(entered, last, market.bars.close[last]);
         }
     }
 }
@@ -274,8 +252,7 @@ fn row<T>(rows: &[T], level: usize, length: usize) -> &[T] {
 /// The barriers of one signal's trade.
 struct Barrier<'a> {
     market: &'a Market<'a>,
-    entry: usize,
-    side: Side,
+    entered: Entered,
     atr: f64,
     /// The first bar that does not matter any more.
     until: usize,
@@ -293,23 +270,25 @@ impl Barrier<'_> {
         ends: &mut [u32],
         outcomes: &mut [Outcome],
     ) {
-        let bars = &self.market.bars;
+        let (bars, rules) = (&self.market.bars, self.market.costs.rules);
+        let Entered { side, bar: entry, .. } = self.entered;
         let (at_open, within) = if STOP { (STOP_AT_OPEN, STOP_WITHIN) } else { (TAKE_AT_OPEN, TAKE_WITHIN) };
-        let extreme = if STOP == (self.side == Side::Long) { bars.low } else { bars.high };
-        let mut bar = self.entry;
+        let extreme = if STOP == (side == Side::Long) { bars.low } else { bars.high };
+        let mut bar = entry;
         for (level, multiple) in levels.iter().enumerate() {
             let place = level * self.row + self.signal;
             let distance = multiple * self.atr;
             if distance.is_nan() || distance <= 0.0 {
-                ends[place] = end(self.entry, REFUSED);
+                ends[place] = end(entry, REFUSED);
                 continue;
             }
-            let position = Position::enter(bars, self.entry - 1, self.side, distance, distance, 0.0);
+            let position = Position::enter(bars, entry - 1, side, distance, distance, 0.0, self.atr);
+            let barrier = |bar: usize| if STOP { position.stop_fill(bars, bar, rules) } else { position.take_price };
             let beyond = |price: f64| if STOP { position.beyond_stop(price) } else { position.beyond_take(price) };
-            if bar == self.entry {
+            if bar == entry {
                 // The open of the entry bar is the entry price, so only the extreme counts.
                 if beyond(extreme[bar]) {
-                    self.record(place, bar, within, barrier::<STOP>(&position), ends, outcomes);
+                    self.record(place, bar, within, barrier(bar), ends, outcomes);
                     continue;
                 }
                 bar += 1;
@@ -324,19 +303,15 @@ impl Barrier<'_> {
             if beyond(open[bar]) {
                 self.record(place, bar, at_open, open[bar], ends, outcomes);
             } else {
-                self.record(place, bar, within, barrier::<STOP>(&position), ends, outcomes);
+                self.record(place, bar, within, barrier(bar), ends, outcomes);
             }
         }
     }
 
     fn record(&self, place: usize, bar: usize, code: u32, price: f64, ends: &mut [u32], outcomes: &mut [Outcome]) {
         ends[place] = end(bar, code);
-        outcomes[place] = self.market.outcome(self.side, self.entry, bar, price);
+        outcomes[place] = self.market.outcome(self.entered, bar, price);
     }
-}
-
-fn barrier<const STOP: bool>(position: &Position) -> f64 {
-    if STOP { position.stop_price } else { position.take_price }
 }
 
 /// The signals that reach one threshold.
@@ -359,10 +334,10 @@ impl Active {
         self.row = entries.row();
         let (bars, none) = (entries.bars, entries.bar.len() as u32);
         let market = Market {
-            bars: Bars::of(task.panel, symbol).within(window),
+            bars: Bars::of(task.panel, symbol).within(window.clone()),
             count: bars,
-            slippage: &entries.slippage,
-            rules: task.rules,
+            root_of_share: &entries.root_of_share,
+            costs: CoinCosts::of(task.panel, symbol, task.rules).within(window),
         };
         self.next.clear();
         self.next.resize(bars + 1, none);
@@ -390,7 +365,7 @@ impl Active {
             if opposite != NEVER {
                 let exit = opposite as usize + 1;
                 earliest = earliest.min(end(exit, REVERSAL));
-                self.reversal_outcome[signal] = market.outcome(side, entry, exit, market.bars.open[exit]);
+                self.reversal_outcome[signal] = market.outcome(entries.entered(signal), exit, market.bars.open[exit]);
             }
             for (level, &hold) in entries.holds.iter().enumerate() {
                 let time = if hold < bars - entry { end(entry + hold, TIME) } else { NEVER };

@@ -1,7 +1,8 @@
 //! Sums over a setting's trades, and the metrics computed from them.
 
-use super::entries::{Active, Entries, Outcome, REFUSED, bar_of, code_of};
+use super::entries::{Active, Entries, REFUSED, bar_of, code_of};
 use super::grid::Levels;
+use super::outcome::Outcome;
 use super::parts::PARTS_PER_BP;
 use super::walk::Step;
 

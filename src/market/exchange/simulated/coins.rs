@@ -31,6 +31,8 @@ pub(super) struct Coin {
     /// Typical value traded per day, quote currency.
     pub daily_value: f64,
     pub spread_bps: f64,
+    /// Smallest step of the price, quote currency.
+    pub tick: f64,
 }
 
 /// How long the coin in a slot is listed.
@@ -111,6 +113,11 @@ impl Coin {
             // Turnover falls geometrically with rank, as on real exchanges, but stays above the default filter.
             _ => 6e6 + 4e8 * exp(-0.12 * slot as f64) * between(2, 0.5, 1.5),
         };
+        let first_price = match slot {
+            0 => 16_500.0,
+            1 => 1_200.0,
+            _ => exp(between(3, ln(0.01), ln(150.0))),
+        };
         Self {
             ticker: match life {
                 Life::Young | Life::Delisted => format!("{}{}", slot_name(slot), generation + 1),
@@ -119,17 +126,23 @@ impl Coin {
             stream,
             listed_ms,
             delisted_ms,
-            first_price: match slot {
-                0 => 16_500.0,
-                1 => 1_200.0,
-                _ => exp(between(3, ln(0.01), ln(150.0))),
-            },
+            first_price,
             beta: if slot == 0 { 1.0 } else { between(4, 0.7, 1.6) },
             sigma: if slot == 0 { 0.0018 } else { between(5, 0.004, 0.010) },
             daily_value,
             spread_bps: (4e4 / daily_value.sqrt()).clamp(0.5, 60.0),
+            tick: tick(first_price),
         }
     }
+}
+
+/// The power of ten between 0.01 and 0.1 basis points of the price at the listing.
+fn tick(first_price: f64) -> f64 {
+    let mut tick = 1.0;
+    while tick > first_price * 1e-5 {
+        tick /= 10.0;
+    }
+    tick
 }
 
 /// The slot's name. Names are unique, and none ends in a digit.
