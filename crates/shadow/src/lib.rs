@@ -2,6 +2,7 @@
 
 mod cpu;
 pub mod device;
+mod every_signal;
 mod params;
 mod rules;
 mod signals;
@@ -9,6 +10,7 @@ pub mod sweep;
 mod trade;
 
 pub use cpu::simulate;
+pub use every_signal::every_signal;
 pub use params::{BarrierParams, CostParams, MarketType};
 pub use rules::{Bars, Exit, Position, Rules};
 pub use signals::{SignalError, Signals};
