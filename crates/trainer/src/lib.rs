@@ -20,6 +20,7 @@ mod networks;
 mod observer;
 mod out_of_fold;
 mod params;
+mod portfolio;
 mod search;
 mod trained;
 mod trees;
