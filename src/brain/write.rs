@@ -37,14 +37,19 @@ impl Brain {
         self.replace(&UNIVERSE_SELECTIONS, run_id, rows).await
     }
 
-    /// Stores the run's shadow trades, in both `trade_memory` and `shadow_trades`.
+    /// Stores the trades that the account took or refused in `trade_memory`, and the coins' own in `shadow_trades`.
     ///
     /// # Errors
     /// As for [`Brain::replace`].
-    pub async fn store_trades(&self, run_id: &str, rows: &[TradeRow]) -> Result<(), BrainError> {
+    pub async fn store_trades(
+        &self,
+        run_id: &str,
+        offered: &[TradeRow],
+        shadow: &[TradeRow],
+    ) -> Result<(), BrainError> {
         let mut tx = self.store.begin().await?;
-        replace_in(&mut tx, &TRADE_MEMORY, run_id, rows).await?;
-        replace_in(&mut tx, &SHADOW_TRADES, run_id, rows).await?;
+        replace_in(&mut tx, &TRADE_MEMORY, run_id, offered).await?;
+        replace_in(&mut tx, &SHADOW_TRADES, run_id, shadow).await?;
         tx.commit().await
     }
 

@@ -125,8 +125,9 @@ async fn practise(day: &mut Day, walk: WalkForward<'_>, done: TrainedSymbols) ->
     let passed = learned.models.iter().filter(|model| model.verdict.is_approved()).count();
     day.services.notifier.send(&Milestone::TrainingComplete { passed, failed: learned.models.len() - passed });
     step.advance(learned.models.len() as u64);
-    step.note(&format!("{} trades, {passed} of {} models approved", learned.trades.len(), learned.models.len()));
-    day.end(step, json!({ "trades": learned.trades.len(), "approved": passed })).await?;
+    let trades = learned.ledger.decided().len();
+    step.note(&format!("{trades} trades, {passed} of {} models approved", learned.models.len()));
+    day.end(step, json!({ "trades": trades, "approved": passed })).await?;
     Ok(learned)
 }
 

@@ -12,6 +12,7 @@ use crate::bars::Panel;
 use crate::brain::{AnalysisRow, PostExitRow, TradeRow};
 use crate::decide::{SignalVotes, Voter};
 use crate::features::{CATALOGUE, Features, Regime, columns};
+use crate::metrics::Account;
 use crate::shadow::{Side, Trade};
 use crate::trainer::Model;
 
@@ -20,8 +21,14 @@ const HORIZONS: [usize; 3] = [1, 5, 20];
 /// Features recorded with every win and loss.
 const FACTORS: usize = 5;
 
+/// Symbol and signal bar of a trade, of which there is at most one.
+type Key = (usize, usize);
+
 pub struct Records {
+    /// Trades that the portfolio took or refused, with its money.
     pub trades: Vec<TradeRow>,
+    /// The coins' own shadow trades, with the money of the models' own accounts.
+    pub shadow: Vec<TradeRow>,
     pub wins: Vec<AnalysisRow>,
     pub losses: Vec<AnalysisRow>,
     pub post_exit: Vec<PostExitRow>,
@@ -33,7 +40,8 @@ pub struct ModelName {
     pub version: String,
 }
 
-/// Makes the rows of all out-of-fold trades. `names` are those of the models, by row of the panel.
+/// Makes the rows of all out-of-fold trades, and the analysis of those that the portfolio took or refused. `names` are
+/// those of the models, by row of the panel.
 pub fn records(
     day: &Day,
     panel: &Panel,
@@ -41,16 +49,27 @@ pub fn records(
     learned: &Learned,
     names: &HashMap<usize, ModelName>,
 ) -> Records {
-    // Money is that of the portfolio: a refused trade has size 0.
+    // A refused trade has size 0.
     let key = |trade: &Trade| (trade.symbol, trade.signal_bar);
-    let money: HashMap<_, _> = learned.ledger.account.entries.iter().map(|e| (key(&e.trade), e.notional)).collect();
+    let notionals = |account: &Account| -> Vec<(Key, f64)> {
+        account.entries.iter().map(|entry| (key(&entry.trade), entry.notional)).collect()
+    };
+    let of_portfolio: HashMap<Key, f64> = notionals(&learned.ledger.account).into_iter().collect();
+    let of_models: HashMap<Key, f64> = learned.models.iter().flat_map(|model| notionals(&model.account)).collect();
+    let row = |offer: usize, money: &HashMap<Key, f64>| {
+        let trade = &learned.offers[offer].trade;
+        let name = names.get(&trade.symbol)?;
+        let notional = money.get(&key(trade)).copied().unwrap_or(0.0);
+        Some(trade_row(day, panel, features, learned, offer, name, notional))
+    };
     let factors: HashMap<usize, Vec<Factor>> =
         learned.models.iter().map(|model| (model.symbol, factors_of(model))).collect();
-    let mut records = Records { trades: vec![], wins: vec![], losses: vec![], post_exit: vec![] };
-    for (trade, voice) in learned.trades.iter().zip(&learned.voices) {
-        let Some(name) = names.get(&trade.symbol) else { continue };
-        let notional = money.get(&key(trade)).copied().unwrap_or(0.0);
-        let row = trade_row(day, panel, features, learned, trade, voice, name, notional);
+    let shadow_offers = learned.trades.iter().filter_map(|trade| learned.offer(trade.symbol, trade.signal_bar));
+    let shadow = shadow_offers.filter_map(|offer| row(offer, &of_models)).collect();
+    let mut records = Records { trades: vec![], shadow, wins: vec![], losses: vec![], post_exit: vec![] };
+    for offer in learned.ledger.decided() {
+        let trade = &learned.offers[offer].trade;
+        let Some(row) = row(offer, &of_portfolio) else { continue };
         let factors = factors.get(&trade.symbol).map(Vec::as_slice).unwrap_or_default();
         let analysis = analysis(panel, features, factors, trade, &row);
         if row.is_winner { &mut records.wins } else { &mut records.losses }.push(analysis);
@@ -64,17 +83,17 @@ fn regime_name(code: f32) -> Option<String> {
     Regime::from_code(code).map(|regime| regime.name().to_owned())
 }
 
-#[allow(clippy::too_many_arguments)]
+/// The row of the trade of an offer, with an account's notional.
 fn trade_row(
     day: &Day,
     panel: &Panel,
     features: &Features,
     learned: &Learned,
-    trade: &Trade,
-    voice: &SignalVotes,
+    offer: usize,
     name: &ModelName,
     notional: f64,
 ) -> TradeRow {
+    let (trade, voice) = (&learned.offers[offer].trade, &learned.voices[offer]);
     let at = |bar: usize| -> DateTime<Utc> { time(panel.time_ms(bar)) };
     let symbol = &panel.symbols[trade.symbol];
     let prediction = learned.prediction(trade.symbol, trade.signal_bar);

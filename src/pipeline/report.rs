@@ -63,7 +63,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         peak_rss_bytes: health::peak_rss_bytes(),
         totals: Totals {
             symbols: learned.models.len(),
-            trades: learned.trades.len() as u64,
+            trades: learned.ledger.decided().len() as u64,
             approved: saved.approved,
             rejected: saved.rejected,
             failed: day.failures.len(),
@@ -168,10 +168,11 @@ fn importance(learned: &Learned) -> Vec<Importance> {
 }
 
 fn exit_reasons(learned: &Learned) -> Vec<(String, u64)> {
+    let decided = learned.ledger.decided();
     crate::shadow::ExitReason::ALL
         .into_iter()
         .map(|reason| {
-            let count = learned.trades.iter().filter(|trade| trade.exit_reason == reason).count();
+            let count = decided.iter().filter(|&&offer| learned.offers[offer].trade.exit_reason == reason).count();
             (reason.name().to_owned(), count as u64)
         })
         .filter(|(_, count)| *count > 0)

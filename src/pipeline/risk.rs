@@ -11,7 +11,7 @@ use crate::brain::{BreakerRow, RefusalRow, TradeRow};
 use crate::report::{BreakerSpan, RiskSummary};
 use crate::risk::{Money, RiskRefused};
 
-/// All refusals, with the `trade_id` of their shadow trades, and all periods for which a breaker held.
+/// All refusals, with the `trade_id` of their trades in `trade_memory`, and all periods for which a breaker held.
 pub fn rows(day: &Day, panel: &Panel, learned: &Learned) -> (Vec<RefusalRow>, Vec<BreakerRow>) {
     let refusals = learned.ledger.refused.iter().map(|refused| refusal(day, panel, learned, refused)).collect();
     let breaker = |span: BreakerSpan| BreakerRow {
@@ -24,14 +24,15 @@ pub fn rows(day: &Day, panel: &Panel, learned: &Learned) -> (Vec<RefusalRow>, Ve
     (refusals, without_duplicates(spans(panel, learned)).map(breaker).collect())
 }
 
-/// Removes duplicates: a streak that ends and starts again within a bar gives two equal spans.
+/// Removes duplicates: the streaks of two coins may give equal spans, and so may one that ends and starts again within a
+/// bar.
 fn without_duplicates(spans: impl Iterator<Item = BreakerSpan>) -> impl Iterator<Item = BreakerSpan> {
     let mut seen = HashSet::new();
     spans.filter(move |span| seen.insert((span.breaker.clone(), span.from_ms, span.to_ms)))
 }
 
 fn refusal(day: &Day, panel: &Panel, learned: &Learned, refused: &RiskRefused) -> RefusalRow {
-    let trade = &learned.trades[refused.order.trade];
+    let trade = &learned.offers[refused.order.trade].trade;
     let symbol = &panel.symbols[trade.symbol];
     let fold = learned.prediction(trade.symbol, trade.signal_bar).map_or(-1, |(fold, _)| fold as i64);
     let signal = time(panel.time_ms(trade.signal_bar));
@@ -68,10 +69,11 @@ pub fn summary(panel: &Panel, learned: &Learned) -> RiskSummary {
         refused: ledger.refused.len(),
         refusals: ledger.refusals().into_iter().map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
         trips: ledger.trips().into_iter().map(|(breaker, count)| (breaker.name().to_owned(), count)).collect(),
-        breakers: spans(panel, learned).collect(),
+        breakers: without_duplicates(spans(panel, learned)).collect(),
         peak_leverage: ledger.peaks.leverage,
         peak_coin_share: ledger.peaks.coin_share,
         peak_open_risk: ledger.peaks.open_risk,
+        peak_beta_exposure: ledger.peaks.beta_exposure,
     }
 }
 

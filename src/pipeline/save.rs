@@ -60,7 +60,7 @@ pub async fn save(
     let records = tokio::task::block_in_place(|| records::records(day, panel, features, learned, &names));
     let run_id = day.run.row.run_id.clone();
     day.services.brain.store_models(&run_id, &rows, &performances).await?;
-    day.services.brain.store_trades(&run_id, &records.trades).await?;
+    day.services.brain.store_trades(&run_id, &records.trades, &records.shadow).await?;
     day.services.brain.store_analysis(&run_id, &records.wins, &records.losses).await?;
     day.services.brain.store_post_exit(&run_id, &records.post_exit).await?;
     let (refusals, breakers) = risk::rows(day, panel, learned);

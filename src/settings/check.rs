@@ -66,6 +66,7 @@ const WHOLE: &[&str] = &[
     "decide.reliability_bars",
     "decide.record_bars",
     "decide.record_min",
+    "risk.drawdown_days",
     "risk.streak_losses",
     "risk.streak_wins",
     "risk.volatility_days",
@@ -290,6 +291,16 @@ fn risk_combinations(s: &Settings, fault: &mut impl FnMut(&str, String, String))
             "lower it, or raise risk.drawdown_stop".into(),
         );
     }
+    if r.per_trade > r.drawdown_limit {
+        fault(
+            "risk.per_trade",
+            format!(
+                "is {}, so one stop ends trading for days: risk.drawdown_limit is {}",
+                r.per_trade, r.drawdown_limit
+            ),
+            "lower it, or raise risk.drawdown_limit".into(),
+        );
+    }
     if r.max_coin_share > r.max_leverage {
         fault(
             "risk.max_coin_share",
@@ -392,6 +403,8 @@ fn account_ranges(s: &Settings, within: &mut Within<'_>) {
     within("risk.per_trade", s.risk.per_trade, 1e-6, 0.1);
     within("risk.daily_stop", s.risk.daily_stop, 1e-6, 1.0);
     within("risk.drawdown_stop", s.risk.drawdown_stop, 1e-6, 1.0);
+    within("risk.drawdown_days", f64::from(s.risk.drawdown_days), 1.0, 20_000.0);
+    within("risk.drawdown_limit", s.risk.drawdown_limit, 1e-6, 1.0);
     within("risk.streak_losses", f64::from(s.risk.streak_losses), 1.0, 1e6);
     within("risk.streak_factor", s.risk.streak_factor, 0.01, 1.0);
     within("risk.streak_wins", f64::from(s.risk.streak_wins), 1.0, 1e6);
@@ -400,6 +413,7 @@ fn account_ranges(s: &Settings, within: &mut Within<'_>) {
     within("risk.defence_factor", s.risk.defence_factor, 0.0, 1.0);
     within("risk.max_leverage", s.risk.max_leverage, 0.01, 100.0);
     within("risk.max_coin_share", s.risk.max_coin_share, 1e-3, 100.0);
+    within("risk.max_beta_exposure", s.risk.max_beta_exposure, 1e-3, 100.0);
     within("risk.quote_per_account", s.risk.quote_per_account, 1e-9, 1e9);
     within("risk.equity", s.risk.equity, 0.01, 1e15);
     within("approve.min_sharpe", s.approve.min_sharpe, -100.0, 100.0);

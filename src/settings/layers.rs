@@ -421,6 +421,11 @@ mod tests {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }
         assert!(risk(&["risk.per_trade=0.02", "risk.drawdown_stop=0.01"]).contains("one stop ends the day"));
+        assert!(risk(&["risk.per_trade=0.02", "risk.drawdown_limit=0.01"]).contains("one stop ends trading for days"));
+        let text = risk(&["risk.drawdown_days=0", "risk.drawdown_limit=2", "risk.max_beta_exposure=0"]);
+        for part in ["risk.drawdown_days: is 0", "risk.drawdown_limit: is 2", "risk.max_beta_exposure: is 0"] {
+            assert!(text.contains(part), "{part} is missing in:\n{text}");
+        }
         assert_eq!(risk(&["risk.per_trade=0.025", "risk.max_coin_share=2"]), "");
     }
 

@@ -296,7 +296,9 @@ async fn the_kill_switch_ends_a_run_at_work_within_a_second_and_it_goes_on_when_
     // What risk decided stands in the brain, joined to the trades, and the same counts in the report.
     let run_id = answer(&output)["run_id"].as_str().unwrap().to_owned();
     let brain = Brain::open("sqlite://data/brain.db", workdir.path(), 2).await.unwrap();
-    let trades = brain.rows(&brain::SHADOW_TRADES, &run_id).await.unwrap();
+    let trades = brain.rows(&brain::TRADE_MEMORY, &run_id).await.unwrap();
+    let shadow = brain.rows(&brain::SHADOW_TRADES, &run_id).await.unwrap();
+    let performance = brain.rows(&brain::MODEL_PERFORMANCE, &run_id).await.unwrap();
     let refusals = brain.rows(&brain::RISK_REFUSALS, &run_id).await.unwrap();
     let breakers = brain.rows(&brain::RISK_BREAKERS, &run_id).await.unwrap();
     let daily = brain.rows(&brain::DAILY_METRICS, &run_id).await.unwrap();
@@ -314,6 +316,18 @@ async fn the_kill_switch_ends_a_run_at_work_within_a_second_and_it_goes_on_when_
         assert_eq!((trade.position_size, trade.entry_timestamp), (0.0, refusal.entry_timestamp));
     }
     assert_eq!(trades.iter().filter(|trade| trade.position_size == 0.0).count(), refusals.len());
+    // The account never has two positions in a coin, and the shadow trades are those by which the models are judged.
+    let mut taken: Vec<_> = trades.iter().filter(|trade| trade.position_size > 0.0).collect();
+    taken.sort_by_key(|trade| (&trade.symbol, trade.entry_timestamp));
+    for pair in taken.windows(2).filter(|pair| pair[0].symbol == pair[1].symbol) {
+        assert!(pair[0].exit_timestamp <= pair[1].entry_timestamp, "{pair:?}");
+    }
+    for model in &performance {
+        let own = || shadow.iter().filter(|trade| trade.symbol == model.symbol && trade.position_size > 0.0);
+        let profit: f64 = own().map(|trade| trade.net_profit_gbp).sum();
+        assert_eq!(own().count() as i64, model.num_trades, "{}", model.symbol);
+        assert!((profit - model.net_profit_gbp).abs() < 0.01, "{profit} {}", model.net_profit_gbp);
+    }
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ async fn exported(url: &str, home: &Path) -> (ExportIndex, Brain, Journal, RunRo
         let trades = rows::trades(run_id, 30);
         let (models, performance) = rows::models(run_id);
         let (wins, losses) = rows::analysis(&trades);
-        brain.store_trades(run_id, &trades).await.expect("stores");
+        brain.store_trades(run_id, &trades, &trades).await.expect("stores");
         brain.store_models(run_id, &models, &performance).await.expect("stores");
         brain.store_daily_metrics(&rows::daily(run_id)).await.expect("stores");
         brain.store_patterns(run_id, &rows::patterns(run_id)).await.expect("stores");

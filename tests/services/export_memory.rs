@@ -34,7 +34,7 @@ async fn exported(home: &Path, trades: usize) -> (u64, u64) {
     let run = rows::run("run-1");
     brain.begin_run(&run).await.expect("begins");
     let trades = rows::trades("run-1", trades);
-    brain.store_trades("run-1", &trades).await.expect("stores");
+    brain.store_trades("run-1", &trades, &trades).await.expect("stores");
     journal.store_trades("run-1", &trades).await.expect("stores");
     journal.close().await;
     brain.close().await;

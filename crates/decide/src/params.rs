@@ -51,7 +51,7 @@ impl Default for DecideParams {
     /// The default settings.
     fn default() -> Self {
         Self {
-            mode: DecideMode::Both,
+            mode: DecideMode::Model,
             threshold: 0.75,
             threshold_bars: 100,
             reliability_bars: 500,

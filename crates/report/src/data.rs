@@ -97,7 +97,7 @@ pub struct ReportData {
 pub struct Totals {
     /// Number of symbols with a model.
     pub symbols: usize,
-    /// Number of out-of-fold trades, including those that the portfolio refused.
+    /// Number of out-of-fold trades that the portfolio took or refused.
     pub trades: u64,
     /// Number of approved models.
     pub approved: usize,
@@ -396,6 +396,9 @@ pub struct RiskSummary {
     pub peak_coin_share: f64,
     /// Highest loss if every stop were hit, as a share of the equity at that moment.
     pub peak_open_risk: f64,
+    /// Highest net exposure to the market, as a multiple of the equity at that moment.
+    #[serde(default)]
+    pub peak_beta_exposure: f64,
 }
 
 /// A period during which a breaker was active.

@@ -173,6 +173,7 @@ fn risk() -> RiskSummary {
         peak_leverage: 2.0,
         peak_coin_share: 0.25,
         peak_open_risk: 0.021,
+        peak_beta_exposure: 0.9,
     }
 }
 

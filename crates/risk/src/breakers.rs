@@ -1,5 +1,6 @@
 //! Circuit breakers: conditions that stop trading for the day, or reduce sizes.
 
+use super::recent_high::RecentHigh;
 use super::{BreakerLimits, Money, Refusal};
 use huracan_bars::{DAY_MS, Panel};
 
@@ -10,7 +11,10 @@ pub enum Breaker {
     DailyStop,
     /// Equity has fallen too far from the day's highest: no entries until midnight UTC.
     Drawdown,
-    /// Several losses in a row: smaller sizes.
+    /// Equity has fallen too far from the highest of the last days: no entries until it has recovered, or that high is
+    /// older than these days.
+    DrawdownLimit,
+    /// Several losses in a row of one coin: smaller sizes of this coin.
     Streak,
     /// High market volatility (defence mode): smaller sizes.
     Volatility,
@@ -20,13 +24,15 @@ pub enum Breaker {
 
 impl Breaker {
     /// All breakers.
-    pub const ALL: [Self; 5] = [Self::DailyStop, Self::Drawdown, Self::Streak, Self::Volatility, Self::KillSwitch];
+    pub const ALL: [Self; 6] =
+        [Self::DailyStop, Self::Drawdown, Self::DrawdownLimit, Self::Streak, Self::Volatility, Self::KillSwitch];
 
     /// The name under which it is stored.
     pub fn name(self) -> &'static str {
         match self {
             Self::DailyStop => "daily_stop",
             Self::Drawdown => "drawdown_breaker",
+            Self::DrawdownLimit => "drawdown_limit",
             Self::Streak => "streak_breaker",
             Self::Volatility => "volatility_breaker",
             Self::KillSwitch => "kill_switch",
@@ -44,6 +50,8 @@ pub struct BreakerEvent {
     /// First bar in which it was no longer active, or the bar whose exit ended it. If it was active to the end, the
     /// first bar after the last day.
     pub to_bar: usize,
+    /// Row of the coin's first symbol in the panel, for a breaker of one coin; `None` for all coins.
+    pub coin: Option<usize>,
 }
 
 /// UTC day of a bar's open, in days since 1970.
@@ -60,7 +68,7 @@ struct Day {
     drawdown_tripped: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Streak {
     losses: u32,
     wins: u32,
@@ -73,7 +81,10 @@ pub(super) struct Breakers<'a> {
     panel: &'a Panel,
     limits: Option<BreakerLimits>,
     day: Day,
-    streak: Streak,
+    /// `None` without breakers.
+    recent_high: Option<RecentHigh>,
+    /// One entry per coin, `[symbols]`: only those of first symbols are used.
+    streaks: Vec<Streak>,
     pub events: Vec<BreakerEvent>,
 }
 
@@ -87,7 +98,10 @@ impl<'a> Breakers<'a> {
             daily_stop_tripped: false,
             drawdown_tripped: false,
         };
-        Self { panel, limits, day, streak: Streak::default(), events: Vec::new() }
+        let recent_high = limits
+            .map(|limits| RecentHigh::new(panel.timeframe.bars_in_days(limits.drawdown_days), limits.drawdown_limit));
+        let streaks = vec![Streak::default(); panel.symbols.len()];
+        Self { panel, limits, day, recent_high, streaks, events: Vec::new() }
     }
 
     /// Advances to `bar`. On a new day the day's state is reset.
@@ -103,32 +117,47 @@ impl<'a> Breakers<'a> {
                 drawdown_tripped: false,
             };
         }
+        let ended = self.recent_high.as_mut().and_then(|high| high.advance_to(bar, equity));
+        self.record(Breaker::DrawdownLimit, ended, None);
     }
 
     pub fn day_start_equity(&self) -> Money {
         self.day.start_equity
     }
 
-    /// The reason why entries are stopped for the rest of the day, if they are.
+    /// What the day has lost of its limit, where `booked` is the account's money without open positions: the equity at
+    /// the day's start that is not booked now. Losses of open positions are not among it, because their distance to the
+    /// stop is open risk as a whole; gains of open positions that the day began with are, because they are lost where a
+    /// stop is hit. So the day's loss, if every stop is hit, is this and the open risk. 0 without breakers.
+    pub fn day_loss(&self, booked: Money) -> Money {
+        match self.limits {
+            Some(_) => (self.day.start_equity - booked).max(Money::ZERO),
+            None => Money::ZERO,
+        }
+    }
+
+    /// The reason why entries are stopped, if they are.
     pub fn refusal(&self) -> Option<Refusal> {
         if self.day.daily_stop_tripped {
             Some(Refusal::DailyStop)
         } else if self.day.drawdown_tripped {
             Some(Refusal::DrawdownBreaker)
+        } else if self.recent_high.as_ref().is_some_and(|high| high.since().is_some()) {
+            Some(Refusal::DrawdownLimit)
         } else {
             None
         }
     }
 
-    pub fn streak_factor(&self) -> f64 {
-        match (&self.limits, self.streak.since) {
+    pub fn streak_factor(&self, coin: usize) -> f64 {
+        match (&self.limits, self.streaks[coin].since) {
             (Some(limits), Some(_)) => limits.streak_factor,
             _ => 1.0,
         }
     }
 
-    /// Records that a trade was closed in `bar` with this profit.
-    pub fn trade_closed(&mut self, bar: usize, profit: Money, won: bool) {
+    /// Records that a trade of a coin was closed in `bar` with this profit.
+    pub fn trade_closed(&mut self, bar: usize, coin: usize, profit: Money, won: bool) {
         self.day.booked += profit;
         let Some(limits) = self.limits else { return };
         let limit = self.day.start_equity.value() * limits.daily_stop;
@@ -136,20 +165,21 @@ impl<'a> Breakers<'a> {
             self.day.daily_stop_tripped = true;
             self.trip_until_midnight(Breaker::DailyStop, bar);
         }
-        match (self.streak.since, won) {
-            (None, true) => self.streak.losses = 0,
+        let streak = &mut self.streaks[coin];
+        match (streak.since, won) {
+            (None, true) => streak.losses = 0,
             (None, false) => {
-                self.streak.losses += 1;
-                if self.streak.losses >= limits.streak_losses {
-                    self.streak = Streak { since: Some(bar), ..Streak::default() };
+                streak.losses += 1;
+                if streak.losses >= limits.streak_losses {
+                    *streak = Streak { since: Some(bar), ..Streak::default() };
                 }
             }
-            (Some(_), false) => self.streak.wins = 0,
+            (Some(_), false) => streak.wins = 0,
             (Some(from_bar), true) => {
-                self.streak.wins += 1;
-                if self.streak.wins >= limits.streak_wins {
-                    self.events.push(BreakerEvent { breaker: Breaker::Streak, from_bar, to_bar: bar });
-                    self.streak = Streak::default();
+                streak.wins += 1;
+                if streak.wins >= limits.streak_wins {
+                    *streak = Streak::default();
+                    self.record(Breaker::Streak, Some((from_bar, bar)), Some(coin));
                 }
             }
         }
@@ -158,6 +188,8 @@ impl<'a> Breakers<'a> {
     /// Records the equity at the close of `bar`.
     pub fn bar_closed(&mut self, bar: usize, equity: Money) {
         self.day.high = self.day.high.max(equity);
+        let ended = self.recent_high.as_mut().and_then(|high| high.bar_closed(bar, equity));
+        self.record(Breaker::DrawdownLimit, ended, None);
         let Some(limits) = self.limits else { return };
         let high = self.day.high;
         let drawdown_limit = high.value() * limits.drawdown_stop;
@@ -169,10 +201,22 @@ impl<'a> Breakers<'a> {
 
     /// Closes the breakers that are still active at `end`, the first bar after the last trading day.
     pub fn finish(mut self, end: usize) -> Vec<BreakerEvent> {
-        if let Some(from_bar) = self.streak.since {
-            self.events.push(BreakerEvent { breaker: Breaker::Streak, from_bar, to_bar: end.max(from_bar) });
+        if let Some(high) = &mut self.recent_high {
+            let ended = high.advance_to(end, Money::ZERO);
+            let period = ended.or(high.since().map(|from| (from, end.max(from))));
+            self.record(Breaker::DrawdownLimit, period, None);
+        }
+        for coin in 0..self.streaks.len() {
+            let period = self.streaks[coin].since.map(|from| (from, end.max(from)));
+            self.record(Breaker::Streak, period, Some(coin));
         }
         self.events
+    }
+
+    /// Records a period, from bar to bar, if there is one.
+    fn record(&mut self, breaker: Breaker, period: Option<(usize, usize)>, coin: Option<usize>) {
+        let event = |(from_bar, to_bar)| BreakerEvent { breaker, from_bar, to_bar, coin };
+        self.events.extend(period.map(event));
     }
 
     fn trip_until_midnight(&mut self, breaker: Breaker, from_bar: usize) {
@@ -180,6 +224,6 @@ impl<'a> Breakers<'a> {
         let step = self.panel.timeframe.ms();
         let to_bar = (midnight - self.panel.start_ms + step - 1).div_euclid(step);
         let to_bar = usize::try_from(to_bar).unwrap_or(0).min(self.panel.bars);
-        self.events.push(BreakerEvent { breaker, from_bar, to_bar });
+        self.record(breaker, Some((from_bar, to_bar)), None);
     }
 }

@@ -2,18 +2,21 @@
 
 use super::breakers::{Breakers, day_of};
 use super::defence::defence_mode;
-use super::order::approve;
+use super::order::{AccountState, approve};
 use super::portfolio::Portfolio;
 use super::{
-    Breaker, BreakerEvent, Ledger, Limits, Money, Order, PeakUse, Refusal, RiskApproved, RiskRefused, TakenTrade,
+    Breaker, BreakerEvent, Ledger, Limits, Money, Offer, Order, PeakUse, Refusal, RiskApproved, RiskRefused, TakenTrade,
 };
 use huracan_bars::{DAY_MS, Panel};
 use huracan_metrics::{Account, Entry};
 use huracan_shadow::{ExitReason, Trade};
 
-/// Offers every trade to one account, the portfolio, under all limits.
+/// Offers trades to one account, the portfolio, under all limits. It holds at most one position per symbol: a trade is
+/// skipped if its symbol has one when its signal comes, unless the signal is on the other side, which ends that position
+/// at the open of the entry. So of the trades of all signals, and without limits, it takes those of
+/// [`huracan_shadow::simulate`].
 ///
-/// - `trades`: those of [`huracan_shadow::simulate`] on this panel, in any order.
+/// - `offers`: trades of [`huracan_shadow::every_signal`] on this panel, in any order.
 /// - `days`: starts (ms UTC, ascending) of the days for which equity is reported. The last day must not end before the
 ///   last exit.
 /// - `volatility`: one value per bar, see [`super::mean_volatility`]; empty for no defence mode.
@@ -21,7 +24,7 @@ use huracan_shadow::{ExitReason, Trade};
 ///   approved.
 pub fn follow(
     panel: &Panel,
-    trades: &[Trade],
+    offers: &[Offer],
     days: &[i64],
     limits: &Limits,
     volatility: &[f64],
@@ -36,7 +39,7 @@ pub fn follow(
     };
     let follower = Follower {
         panel,
-        trades,
+        offers,
         limits,
         defence,
         kill,
@@ -46,16 +49,19 @@ pub fn follow(
         closes: Vec::new(),
         taken: Vec::new(),
         refused: Vec::new(),
+        skipped: Vec::new(),
         high_water: Money::rounded(limits.start_equity),
         peaks: PeakUse::default(),
     };
     follower.run(days)
 }
 
-/// Offers every trade of one model to an account with the same sizes and caps, but without breakers and kill switch, so
-/// that the model is judged by every trade.
+/// Offers every shadow trade of one model, those of [`huracan_shadow::simulate`], to an account with the same sizes and
+/// caps, but without breakers and kill switch, so that the model is judged by every trade.
 pub fn follow_without_breakers(panel: &Panel, trades: &[Trade], days: &[i64], limits: &Limits) -> Ledger {
-    follow(panel, trades, days, &limits.without_breakers(), &[], &|| None)
+    // Among the trades of one symbol there is never a choice, so their merit does not matter.
+    let offers: Vec<Offer> = trades.iter().map(|&trade| Offer { trade, edge_bps: 0.0, beta: f64::NAN }).collect();
+    follow(panel, &offers, days, &limits.without_breakers(), &[], &|| None)
 }
 
 /// When within its last bar a trade exits.
@@ -82,7 +88,7 @@ fn exit_of(panel: &Panel, trade: &Trade) -> (usize, Moment) {
 
 struct Follower<'a> {
     panel: &'a Panel,
-    trades: &'a [Trade],
+    offers: &'a [Offer],
     limits: &'a Limits,
     /// Whether defence mode is on at each bar's open; empty for never.
     defence: Vec<bool>,
@@ -95,39 +101,46 @@ struct Follower<'a> {
     closes: Vec<(i64, Money)>,
     taken: Vec<TakenTrade>,
     refused: Vec<RiskRefused>,
+    skipped: Vec<usize>,
     high_water: Money,
     peaks: PeakUse,
 }
 
 impl Follower<'_> {
     fn run(mut self, days: &[i64]) -> Ledger {
-        let (panel, trades) = (self.panel, self.trades);
-        let mut entries: Vec<usize> = (0..trades.len()).collect();
-        entries.sort_by_key(|&i| (trades[i].entry_bar, trades[i].symbol, trades[i].signal_bar));
+        let (panel, offers) = (self.panel, self.offers);
+        let trade = |i: usize| &offers[i].trade;
+        let mut entries: Vec<usize> = (0..offers.len()).collect();
+        let merits: Vec<f64> = offers.iter().map(Offer::merit).collect();
+        entries.sort_by(|&a, &b| {
+            let place = |i: usize| (trade(i).symbol, trade(i).signal_bar);
+            let by_merit = merits[b].total_cmp(&merits[a]);
+            trade(a).entry_bar.cmp(&trade(b).entry_bar).then(by_merit).then(place(a).cmp(&place(b)))
+        });
         let mut exits: Vec<(usize, Moment, usize)> = (entries.iter())
             .map(|&i| {
-                let (bar, moment) = exit_of(panel, &trades[i]);
+                let (bar, moment) = exit_of(panel, trade(i));
                 (bar, moment, i)
             })
             .collect();
-        exits.sort_by_key(|&(bar, moment, i)| (bar, moment, trades[i].symbol, trades[i].entry_bar));
+        exits.sort_by_key(|&(bar, moment, i)| (bar, moment, trade(i).symbol, trade(i).entry_bar));
         let (mut entries, mut exits) = (entries.into_iter().peekable(), exits.into_iter().peekable());
         let mut exit_until = |follower: &mut Self, bar: usize, last: Moment| {
-            while let Some((_, _, i)) = exits.next_if(|&(at, moment, _)| (at, moment) <= (bar, last)) {
-                follower.exit(bar, i);
+            while let Some((_, moment, i)) = exits.next_if(|&(at, moment, _)| (at, moment) <= (bar, last)) {
+                follower.exit(bar, moment, i);
             }
         };
         let mut next = 0;
         loop {
             // Without open positions nothing happens before the next entry.
             let bar = match entries.peek() {
-                Some(&i) if self.portfolio.is_flat() => trades[i].entry_bar,
+                Some(&i) if self.portfolio.is_flat() => trade(i).entry_bar,
                 None if self.portfolio.is_flat() => break,
                 _ => next,
             };
             self.breakers.advance_to(bar, self.portfolio.equity());
             exit_until(&mut self, bar, Moment::Open);
-            while let Some(i) = entries.next_if(|&i| trades[i].entry_bar == bar) {
+            while let Some(i) = entries.next_if(|&i| trade(i).entry_bar == bar) {
                 self.decide(i);
             }
             exit_until(&mut self, bar, Moment::Close);
@@ -137,9 +150,13 @@ impl Follower<'_> {
         self.ledger(days)
     }
 
-    /// Takes or refuses a trade.
+    /// Takes, refuses or skips a trade.
     fn decide(&mut self, index: usize) {
-        let order = Order::of(index, &self.trades[index]);
+        let order = Order::of(index, &self.offers[index]);
+        if self.portfolio.is_taken(&order) {
+            self.skipped.push(index);
+            return;
+        }
         match self.approve(order) {
             Ok(approved) => {
                 self.portfolio.enter(approved);
@@ -148,6 +165,7 @@ impl Follower<'_> {
                 peaks.leverage = peaks.leverage.max(share(portfolio.exposure()));
                 peaks.coin_share = peaks.coin_share.max(share(portfolio.coin_exposure(order.symbol)));
                 peaks.open_risk = peaks.open_risk.max(share(portfolio.open_risk()));
+                peaks.beta_exposure = peaks.beta_exposure.max(share(portfolio.beta_exposure()).abs());
             }
             Err(refused) => self.refused.push(refused),
         }
@@ -170,16 +188,26 @@ impl Follower<'_> {
             Some(breakers) if self.defence.get(order.bar) == Some(&true) => breakers.defence_factor,
             _ => 1.0,
         };
-        let base = self.breakers.day_start_equity();
-        let state = self.portfolio.state(order.symbol, base, self.breakers.streak_factor(), defence);
+        let (portfolio, breakers) = (&self.portfolio, &self.breakers);
+        let state = AccountState {
+            equity,
+            daily_base: breakers.day_start_equity().min(equity),
+            day_loss: breakers.day_loss(portfolio.booked()),
+            exposure: portfolio.exposure(),
+            coin_exposure: portfolio.coin_exposure(order.symbol),
+            open_risk: portfolio.open_risk(),
+            beta_exposure: portfolio.beta_exposure(),
+            streak_factor: breakers.streak_factor(portfolio.coin(order.symbol)),
+            defence_factor: defence,
+        };
         approve(order, &state, self.limits)
     }
 
-    fn exit(&mut self, bar: usize, index: usize) {
-        let trade = &self.trades[index];
-        // A refused trade has no position.
-        let Some((approved, profit)) = self.portfolio.exit(index, trade) else { return };
-        self.breakers.trade_closed(bar, profit, trade.net_bps > 0.0);
+    fn exit(&mut self, bar: usize, moment: Moment, index: usize) {
+        let trade = &self.offers[index].trade;
+        // A trade that was not taken has no position.
+        let Some((approved, profit)) = self.portfolio.exit(index, trade, moment == Moment::Open) else { return };
+        self.breakers.trade_closed(bar, self.portfolio.coin(trade.symbol), profit, trade.net_bps > 0.0);
         self.taken.push(TakenTrade { approved, exit_bar: bar, profit });
     }
 
@@ -206,7 +234,7 @@ impl Follower<'_> {
             curve.push((day + DAY_MS, equity.value()));
         }
         let entry = |taken: &TakenTrade| Entry {
-            trade: self.trades[taken.approved.order().trade],
+            trade: self.offers[taken.approved.order().trade].trade,
             notional: taken.approved.notional().value(),
             profit: taken.profit.value(),
         };
@@ -225,12 +253,14 @@ impl Follower<'_> {
             breaker: Breaker::KillSwitch,
             from_bar,
             to_bar: end.max(from_bar),
+            coin: None,
         }));
-        breakers.sort_by_key(|event| (event.from_bar, event.breaker, event.to_bar));
+        breakers.sort_by_key(|event| (event.from_bar, event.breaker, event.to_bar, event.coin));
         Ledger {
             start_equity: start,
             taken: self.taken,
             refused: self.refused,
+            skipped: self.skipped,
             breakers,
             killed: self.killed.map(|(_, reason)| reason),
             high_water: self.high_water,
@@ -248,7 +278,7 @@ fn defence_periods(panel: &Panel, defence: &[bool], days: &[i64]) -> Vec<Breaker
     for bar in (0..defence.len()).filter(|&bar| defence[bar] && inside(bar)) {
         match events.last_mut() {
             Some(event) if event.to_bar == bar => event.to_bar = bar + 1,
-            _ => events.push(BreakerEvent { breaker: Breaker::Volatility, from_bar: bar, to_bar: bar + 1 }),
+            _ => events.push(BreakerEvent { breaker: Breaker::Volatility, from_bar: bar, to_bar: bar + 1, coin: None }),
         }
     }
     events

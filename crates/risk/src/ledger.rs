@@ -25,17 +25,22 @@ pub struct PeakUse {
     pub coin_share: f64,
     /// Loss if every stop were hit.
     pub open_risk: f64,
+    /// Net sum of notional × side × beta, without its sign.
+    pub beta_exposure: f64,
 }
 
-/// The whole history of an account. Every offered trade is either in `taken` or in `refused`.
+/// The whole history of an account. Every offered trade is in exactly one of `taken`, `refused` and `skipped`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ledger {
     /// Equity before the first trade.
     pub start_equity: Money,
     /// Trades taken, ordered by exit (when the profits were booked).
     pub taken: Vec<TakenTrade>,
-    /// Trades refused, ordered by entry (when the decisions were made).
+    /// Trades refused, in the order of the decisions.
     pub refused: Vec<RiskRefused>,
+    /// Indices of the trades on which nothing was decided, because the account had a position in the symbol when the
+    /// signal came; in the order in which they were offered.
+    pub skipped: Vec<usize>,
     /// Periods during which a breaker was active, ordered by the bar in which it tripped.
     pub breakers: Vec<BreakerEvent>,
     /// The kill switch's reason, if it stopped new entries.
@@ -52,6 +57,14 @@ impl Ledger {
     /// Starting equity plus all booked profits.
     pub fn equity(&self) -> Money {
         self.start_equity + self.taken.iter().map(|taken| taken.profit).sum()
+    }
+
+    /// Indices of the trades that were taken or refused, ascending.
+    pub fn decided(&self) -> Vec<usize> {
+        let taken = self.taken.iter().map(|taken| taken.approved.order().trade);
+        let mut decided: Vec<usize> = taken.chain(self.refused.iter().map(|refused| refused.order.trade)).collect();
+        decided.sort_unstable();
+        decided
     }
 
     /// Number of refusals per reason.

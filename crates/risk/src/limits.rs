@@ -13,8 +13,11 @@ pub struct Limits {
     pub max_leverage: f64,
     /// Maximum notional of one coin's open positions over equity.
     pub max_coin_share: f64,
-    /// Maximum share of equity lost if every stop is hit: the daily loss limit.
+    /// Maximum share of equity lost if every stop is hit: the daily loss limit. With breakers, what the day has lost
+    /// already is taken from it.
     pub max_open_risk: f64,
+    /// Maximum net sum of notional × side × beta over equity, whatever its sign; infinite for no such cap.
+    pub max_beta_exposure: f64,
     /// Circuit breakers; `None` for an account that takes every trade it can size.
     pub breakers: Option<BreakerLimits>,
 }
@@ -26,11 +29,15 @@ pub struct BreakerLimits {
     pub daily_stop: f64,
     /// Fall from the day's highest equity at a close, as a share of it, that ends entries for the day.
     pub drawdown_stop: f64,
-    /// Losses in a row after which sizes are multiplied by `streak_factor`.
+    /// Number of days whose highest equity at a close counts for `drawdown_limit`.
+    pub drawdown_days: u32,
+    /// Fall from that highest equity, as a share of it, beyond which there are no entries.
+    pub drawdown_limit: f64,
+    /// Losses in a row of one coin after which its sizes are multiplied by `streak_factor`.
     pub streak_losses: u32,
-    /// Factor on sizes after a streak of losses.
+    /// Factor on the sizes of a coin after a streak of losses.
     pub streak_factor: f64,
-    /// Wins in a row that restore the usual size.
+    /// Wins in a row of the coin that restore its usual size.
     pub streak_wins: u32,
     /// Quantile of the market's volatility above which sizes are multiplied by `defence_factor`.
     pub volatility_percentile: f64,
@@ -49,9 +56,12 @@ impl Limits {
             max_leverage: risk.max_leverage,
             max_coin_share: risk.max_coin_share,
             max_open_risk: risk.daily_stop,
+            max_beta_exposure: risk.max_beta_exposure,
             breakers: Some(BreakerLimits {
                 daily_stop: risk.daily_stop,
                 drawdown_stop: risk.drawdown_stop,
+                drawdown_days: risk.drawdown_days,
+                drawdown_limit: risk.drawdown_limit,
                 streak_losses: risk.streak_losses,
                 streak_factor: risk.streak_factor,
                 streak_wins: risk.streak_wins,
@@ -62,8 +72,9 @@ impl Limits {
         }
     }
 
-    /// The same sizes and caps without breakers. Models are judged this way, by every trade that they propose.
+    /// The same sizes and caps for an account of one coin, without breakers, and without the cap on what several coins
+    /// have in common. Models are judged this way, by every trade that they propose.
     pub fn without_breakers(self) -> Self {
-        Self { breakers: None, ..self }
+        Self { breakers: None, max_beta_exposure: f64::INFINITY, ..self }
     }
 }

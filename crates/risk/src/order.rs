@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Limits, Money};
-use huracan_shadow::{Side, Trade};
+use super::{Limits, Money, Offer};
+use huracan_shadow::Side;
 
 /// Minimum notional of an order, account currency.
 pub const MIN_NOTIONAL: f64 = 1.0;
@@ -26,11 +26,14 @@ pub struct Order {
     pub entry_price: f64,
     /// Price of the stop, quote currency.
     pub stop_price: f64,
+    /// How far the coin's price moves with the market; 1 where that is not known.
+    pub beta: f64,
 }
 
 impl Order {
     /// The order that would enter a trade; `index` is the trade's position in the list that is followed.
-    pub fn of(index: usize, trade: &Trade) -> Self {
+    pub fn of(index: usize, offer: &Offer) -> Self {
+        let trade = &offer.trade;
         Self {
             trade: index,
             symbol: trade.symbol,
@@ -38,7 +41,13 @@ impl Order {
             bar: trade.entry_bar,
             entry_price: trade.entry_price,
             stop_price: trade.stop_price,
+            beta: if offer.beta.is_finite() { offer.beta } else { 1.0 },
         }
+    }
+
+    /// What a unit of notional adds to the exposure to the market: side × beta.
+    fn slope(&self) -> f64 {
+        self.side.sign() * self.beta
     }
 
     /// Loss at the stop over the notional; `None` if the stop is not a price on the losing side.
@@ -59,11 +68,13 @@ pub enum SizeLimit {
     Leverage,
     /// Maximum risk of all open positions.
     OpenRisk,
+    /// Maximum net exposure to the market.
+    Correlation,
 }
 
 impl SizeLimit {
     /// All limits.
-    pub const ALL: [Self; 4] = [Self::PerTrade, Self::CoinShare, Self::Leverage, Self::OpenRisk];
+    pub const ALL: [Self; 5] = [Self::PerTrade, Self::CoinShare, Self::Leverage, Self::OpenRisk, Self::Correlation];
 
     /// The name in snake case.
     pub fn name(self) -> &'static str {
@@ -72,6 +83,7 @@ impl SizeLimit {
             Self::CoinShare => "coin_share",
             Self::Leverage => "leverage",
             Self::OpenRisk => "open_risk",
+            Self::Correlation => "correlation",
         }
     }
 
@@ -81,6 +93,7 @@ impl SizeLimit {
             Self::CoinShare => Refusal::CoinShare,
             Self::Leverage => Refusal::Leverage,
             Self::OpenRisk => Refusal::OpenRisk,
+            Self::Correlation => Refusal::Correlation,
         }
     }
 }
@@ -96,6 +109,8 @@ pub enum Refusal {
     DailyStop,
     /// Equity has fallen too far from the day's highest.
     DrawdownBreaker,
+    /// Equity has fallen too far from the highest of the last days.
+    DrawdownLimit,
     /// The stop is not on the losing side of the entry.
     StopDistance,
     /// Defence mode is on, and `defence_factor` is 0.
@@ -106,23 +121,27 @@ pub enum Refusal {
     CoinShare,
     /// The open positions leave too little of the maximum leverage.
     Leverage,
-    /// The stops of the open positions leave too little of the daily loss limit.
+    /// The day's losses and the stops of the open positions leave too little of the daily loss limit.
     OpenRisk,
+    /// The open positions leave too little of the maximum net exposure to the market.
+    Correlation,
 }
 
 impl Refusal {
     /// All reasons, in the order in which they are checked.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::KillSwitch,
         Self::NoEquity,
         Self::DailyStop,
         Self::DrawdownBreaker,
+        Self::DrawdownLimit,
         Self::StopDistance,
         Self::VolatilityBreaker,
         Self::Dust,
         Self::CoinShare,
         Self::Leverage,
         Self::OpenRisk,
+        Self::Correlation,
     ];
 
     /// The name under which it is stored.
@@ -132,12 +151,14 @@ impl Refusal {
             Self::NoEquity => "no_equity",
             Self::DailyStop => "daily_stop",
             Self::DrawdownBreaker => "drawdown_breaker",
+            Self::DrawdownLimit => "drawdown_limit",
             Self::StopDistance => "stop_distance",
             Self::VolatilityBreaker => "volatility_breaker",
             Self::Dust => "dust",
             Self::CoinShare => "coin_share",
             Self::Leverage => "leverage",
             Self::OpenRisk => "open_risk",
+            Self::Correlation => "correlation",
         }
     }
 }
@@ -174,6 +195,11 @@ impl RiskApproved {
     /// Loss if the stop is hit, before costs.
     pub fn risk(&self) -> Money {
         self.risk
+    }
+
+    /// Exposure to the market: notional × side × beta.
+    pub fn beta_exposure(&self) -> Money {
+        Money::rounded(self.notional.value() * self.order.slope())
     }
 
     /// The tightest limit at that moment.
@@ -225,9 +251,13 @@ pub(super) struct AccountState {
     pub equity: Money,
     /// Equity to which the daily loss limit is relative.
     pub daily_base: Money,
+    /// What the day has already lost of that limit.
+    pub day_loss: Money,
     pub exposure: Money,
     pub coin_exposure: Money,
     pub open_risk: Money,
+    /// Net sum of notional × side × beta.
+    pub beta_exposure: Money,
     pub streak_factor: f64,
     pub defence_factor: f64,
 }
@@ -248,14 +278,25 @@ pub(super) fn approve(order: Order, state: &AccountState, limits: &Limits) -> Re
     let per_trade = share(limits.per_trade);
     let open_risk = Money::down(state.daily_base.value() * limits.max_open_risk);
     let (coin, leverage) = (share(limits.max_coin_share), share(limits.max_leverage));
-    let requested = notional_for(per_trade).min(coin).min(leverage).min(notional_for(open_risk));
+    let (slope, beta_exposure) = (order.slope(), share(limits.max_beta_exposure));
+    // An order that does not move with the market may have any size.
+    let notional_moving =
+        |exposure: Money| Money::down(if slope == 0.0 { f64::INFINITY } else { exposure.value() / slope.abs() });
+    let requested = notional_for(per_trade)
+        .min(coin)
+        .min(leverage)
+        .min(notional_for(open_risk))
+        .min(notional_moving(beta_exposure));
 
-    let risk_left = open_risk - state.open_risk;
+    let risk_left = open_risk - state.day_loss - state.open_risk;
+    // Exposure in the direction of the order: it is negative where the order reduces the net exposure.
+    let toward = if slope < 0.0 { -state.beta_exposure } else { state.beta_exposure };
     let caps = [
         (notional_for(per_trade), SizeLimit::PerTrade),
         (coin - state.coin_exposure, SizeLimit::CoinShare),
         (leverage - state.exposure, SizeLimit::Leverage),
         (notional_for(risk_left), SizeLimit::OpenRisk),
+        (notional_moving(beta_exposure - toward), SizeLimit::Correlation),
     ];
     let (available, size_limit) =
         caps.into_iter().fold(caps[0], |tightest, cap| if cap.0 < tightest.0 { cap } else { tightest });

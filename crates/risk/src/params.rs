@@ -7,19 +7,26 @@ use serde::{Deserialize, Serialize};
 pub struct RiskParams {
     /// Share of equity lost if a trade's stop is hit.
     pub per_trade: f64,
-    /// Loss in a day, as a share of equity, that ends trading for that day. Open risk may not exceed it.
+    /// Loss in a day, as a share of equity, that ends trading for that day. Open risk may not exceed what the day has
+    /// left of it.
     pub daily_stop: f64,
     /// Fall from the day's highest equity (open positions included), as a share of it, that ends trading for that day.
     pub drawdown_stop: f64,
+    /// Number of days whose highest equity counts for `drawdown_limit`.
+    pub drawdown_days: u32,
+    /// Fall from the highest equity of these days, as a share of it, beyond which nothing is entered.
+    pub drawdown_limit: f64,
     /// Maximum total exposure over equity.
     pub max_leverage: f64,
     /// Maximum exposure of one coin over equity.
     pub max_coin_share: f64,
-    /// Losses in a row after which trades get smaller.
+    /// Maximum net exposure to the market over equity: the sum of notional × side × `market_beta`, whatever its sign.
+    pub max_beta_exposure: f64,
+    /// Losses in a row of a coin after which its trades get smaller.
     pub streak_losses: u32,
-    /// Size of trades after such a streak, as a multiple of the usual size.
+    /// Size of the coin's trades after such a streak, as a multiple of the usual size.
     pub streak_factor: f64,
-    /// Wins in a row that restore the usual size.
+    /// Wins in a row of the coin that restore its usual size.
     pub streak_wins: u32,
     /// Quantile of the market's recent volatility above which defence mode is on, 0.5 to 1.
     pub volatility_percentile: f64,
@@ -42,8 +49,11 @@ impl Default for RiskParams {
             per_trade: 0.01,
             daily_stop: 0.025,
             drawdown_stop: 0.03,
+            drawdown_days: 30,
+            drawdown_limit: 0.1,
             max_leverage: 2.0,
             max_coin_share: 0.25,
+            max_beta_exposure: 1.0,
             streak_losses: 3,
             streak_factor: 0.5,
             streak_wins: 2,

@@ -1,10 +1,9 @@
 //! The state of one account: booked money and open positions.
 
-use super::order::AccountState;
-use super::{Money, RiskApproved};
+use super::{Money, Order, RiskApproved};
 use huracan_bars::Panel;
 use huracan_base::units::BPS;
-use huracan_shadow::Trade;
+use huracan_shadow::{Side, Trade};
 
 /// An open position and its unrealised profit at the last close, before costs.
 struct Open {
@@ -19,6 +18,10 @@ pub(super) struct Portfolio {
     unrealised: Money,
     exposure: Money,
     open_risk: Money,
+    /// Net sum of notional × side × beta of the open positions.
+    beta_exposure: Money,
+    /// Side of each symbol's last position that was closed at an open, and the bar; `[symbols]`.
+    closed_at_open: Vec<Option<(Side, usize)>>,
     /// Coin of each symbol, `[symbols]`: symbols with the same base are one coin.
     coins: Vec<usize>,
     coin_exposure: Vec<Money>,
@@ -40,6 +43,8 @@ impl Portfolio {
             unrealised: Money::ZERO,
             exposure: Money::ZERO,
             open_risk: Money::ZERO,
+            beta_exposure: Money::ZERO,
+            closed_at_open: vec![None; bases.len()],
             coin_exposure: vec![Money::ZERO; bases.len()],
             coins,
         }
@@ -48,6 +53,23 @@ impl Portfolio {
     /// Booked money and open positions at their last mark.
     pub fn equity(&self) -> Money {
         self.booked + self.unrealised
+    }
+
+    /// Starting equity plus all booked profits: what is left if every open position is closed where it was entered.
+    pub fn booked(&self) -> Money {
+        self.booked
+    }
+
+    /// Row of the first symbol with the same base.
+    pub fn coin(&self, symbol: usize) -> usize {
+        self.coins[symbol]
+    }
+
+    /// Whether the account had a position in the order's symbol when the signal came that this order would not reverse.
+    /// It may have been closed at the very open of the entry.
+    pub fn is_taken(&self, order: &Order) -> bool {
+        self.open.iter().any(|open| open.approved.order().symbol == order.symbol)
+            || self.closed_at_open[order.symbol] == Some((order.side, order.bar))
     }
 
     pub fn is_flat(&self) -> bool {
@@ -62,32 +84,25 @@ impl Portfolio {
         self.open_risk
     }
 
-    pub fn coin_exposure(&self, symbol: usize) -> Money {
-        self.coin_exposure[self.coins[symbol]]
+    pub fn beta_exposure(&self) -> Money {
+        self.beta_exposure
     }
 
-    /// The account's state when an order for `symbol` is decided; `daily_base` is the day's starting equity.
-    pub fn state(&self, symbol: usize, daily_base: Money, streak_factor: f64, defence_factor: f64) -> AccountState {
-        AccountState {
-            equity: self.equity(),
-            daily_base: daily_base.min(self.equity()),
-            exposure: self.exposure,
-            coin_exposure: self.coin_exposure(symbol),
-            open_risk: self.open_risk,
-            streak_factor,
-            defence_factor,
-        }
+    pub fn coin_exposure(&self, symbol: usize) -> Money {
+        self.coin_exposure[self.coins[symbol]]
     }
 
     pub fn enter(&mut self, approved: RiskApproved) {
         self.exposure += approved.notional();
         self.open_risk += approved.risk();
+        self.beta_exposure += approved.beta_exposure();
         self.coin_exposure[self.coins[approved.order().symbol]] += approved.notional();
         self.open.push(Open { approved, unrealised: Money::ZERO });
     }
 
-    /// Closes the position of a trade and books its profit; `None` if the trade is not open.
-    pub fn exit(&mut self, index: usize, trade: &Trade) -> Option<(RiskApproved, Money)> {
+    /// Closes the position of a trade, at the open of its last bar or later in it, and books its profit; `None` if the
+    /// trade is not open.
+    pub fn exit(&mut self, index: usize, trade: &Trade, at_open: bool) -> Option<(RiskApproved, Money)> {
         let at = self.open.iter().position(|open| open.approved.order().trade == index)?;
         let Open { approved, unrealised } = self.open.swap_remove(at);
         let profit = Money::rounded(approved.notional().value() * trade.net_bps / BPS);
@@ -95,6 +110,10 @@ impl Portfolio {
         self.unrealised -= unrealised;
         self.exposure -= approved.notional();
         self.open_risk -= approved.risk();
+        self.beta_exposure -= approved.beta_exposure();
+        if at_open {
+            self.closed_at_open[trade.symbol] = Some((trade.side, trade.exit_bar));
+        }
         self.coin_exposure[self.coins[trade.symbol]] -= approved.notional();
         Some((approved, profit))
     }

@@ -1,125 +1,22 @@
 //! Property tests: no sequence of prices and signals breaks a rule. Every decision is checked again from the ledger
 //! alone, by a simple reference implementation.
 
+mod market;
+
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
 use super::*;
-use huracan_bars::{Candles, DAY_MS, HOUR_MS, Panel, Timeframe};
-use huracan_base::arith::{draw, uniform};
-use huracan_shadow::{self, ExitReason, Rules, Signals, Trade};
-
-#[derive(Debug, Clone)]
-struct RandomMarket {
-    seed: u64,
-    symbols: usize,
-    bars: usize,
-    /// Share of bars that open with a gap.
-    gaps: f64,
-    /// Share of bars with a signal.
-    signals: f64,
-    /// Range of the stop distances, basis points, drawn on a logarithmic scale.
-    stops: (f64, f64),
-    limits: Limits,
-    /// Number of decisions after which the kill switch is on.
-    kill_after: usize,
-}
-
-fn random_market(symbols: std::ops::Range<usize>, bars: std::ops::Range<usize>) -> impl Strategy<Value = RandomMarket> {
-    let market = (any::<u64>(), symbols, bars, 0.0..0.3_f64, 0.02..0.9_f64);
-    let equity = prop_oneof![0.5..5.0_f64, 100.0..1e5_f64, 1e9..1e12_f64];
-    let caps = (equity, 1e-4..0.1_f64, 0.05..4.0_f64, 0.01..1.0_f64, 0.005..0.3_f64);
-    let breakers = (0.002..0.2_f64, 0.002..0.2_f64, 1..5_u32, 0.01..1.0_f64, 1..4_u32, 0.5..1.0_f64, 0.0..1.0_f64);
-    let stops = prop_oneof![Just((0.01, 10.0)), Just((1.0, 9000.0)), Just((50.0, 300.0))];
-    (market, caps, breakers, stops, prop_oneof![3 => Just(usize::MAX), 1 => 0..200_usize]).prop_map(
-        |((seed, symbols, bars, gaps, signals), caps, b, stops, kill_after)| RandomMarket {
-            seed,
-            symbols,
-            bars,
-            gaps,
-            signals,
-            stops,
-            kill_after,
-            limits: Limits {
-                start_equity: caps.0,
-                per_trade: caps.1,
-                max_leverage: caps.2,
-                max_coin_share: caps.3,
-                max_open_risk: caps.4,
-                breakers: Some(BreakerLimits {
-                    daily_stop: b.0,
-                    drawdown_stop: b.1,
-                    streak_losses: b.2,
-                    streak_factor: b.3,
-                    streak_wins: b.4,
-                    volatility_percentile: b.5,
-                    volatility_days: 1,
-                    defence_factor: b.6,
-                }),
-            },
-        },
-    )
-}
+use huracan_bars::{DAY_MS, HOUR_MS, Panel};
+use huracan_shadow::{ExitReason, Trade};
+use market::{RandomMarket, random_market};
 
 impl RandomMarket {
-    fn draw(&self, stream: u64, symbol: usize, bar: usize) -> f64 {
-        uniform(draw(self.seed, stream, (symbol * 100_000 + bar) as u64))
-    }
-
-    fn panel(&self) -> Panel {
-        let candles = |symbol: usize| {
-            let mut candles = Candles::default();
-            let mut close = 1.0 + 1000.0 * self.draw(1, symbol, 0);
-            for bar in 0..self.bars {
-                let mut open: f64 = close;
-                if self.draw(2, symbol, bar) < self.gaps {
-                    // Down to a tenth, or tenfold.
-                    open *= if self.draw(3, symbol, bar) < 0.5 { 0.1 } else { 10.0 };
-                    open = open.clamp(1e-6, 1e9);
-                }
-                close = open * (0.9 + 0.2 * self.draw(4, symbol, bar));
-                let high = open.max(close) * (1.0 + 0.05 * self.draw(5, symbol, bar));
-                let low = open.min(close) * (1.0 - 0.05 * self.draw(6, symbol, bar));
-                candles.push(bar as i64 * HOUR_MS, [open, high, low, close], 1e6);
-            }
-            // Each pair of symbols is one coin.
-            (format!("{:04}-{}", symbol / 2, symbol % 2), candles)
-        };
-        Panel::new((0..self.symbols).map(candles).collect(), Timeframe::H1, 1, false).unwrap()
-    }
-
-    fn trades(&self, panel: &Panel) -> Vec<Trade> {
-        let mut signals = Signals::none(self.symbols, self.bars);
-        for symbol in 0..self.symbols {
-            for bar in 0..self.bars {
-                if self.draw(7, symbol, bar) < self.signals {
-                    let cell = symbol * self.bars + bar;
-                    signals.side[cell] = if self.draw(8, symbol, bar) < 0.5 { -1 } else { 1 };
-                    let (low, high) = self.stops;
-                    signals.stop_bps[cell] =
-                        low * huracan_base::arith::exp(huracan_base::arith::ln(high / low) * self.draw(9, symbol, bar));
-                    signals.take_bps[cell] = signals.stop_bps[cell] * (0.2 + 2.0 * self.draw(10, symbol, bar));
-                }
-            }
-        }
-        let rules = Rules {
-            stop_atr: 1.0,
-            take_atr: 1.0,
-            max_hold: 6,
-            fee_bps: 4.0,
-            spread_bps: 2.0,
-            funding_bps_per_bar: 0.1,
-            shorts: true,
-            ..Rules::default()
-        };
-        let windows: Vec<_> = (0..self.symbols).map(|_| vec![0..self.bars / 2, self.bars / 2..self.bars]).collect();
-        huracan_shadow::simulate(panel, &signals, &vec![f64::NAN; self.symbols * self.bars], &windows, &rules)
-    }
-
     fn check(&self) {
         let panel = self.panel();
-        let trades = self.trades(&panel);
+        let (offers, shadow) = self.trades(&panel);
         let days: Vec<i64> = (0..=(self.bars as i64 - 1) * HOUR_MS / DAY_MS).map(|day| day * DAY_MS).collect();
         let volatility: Vec<f64> = (0..self.bars).map(|bar| self.draw(11, 0, bar)).collect();
         let decisions = Cell::new(0);
@@ -127,17 +24,32 @@ impl RandomMarket {
             decisions.set(decisions.get() + 1);
             (decisions.get() > self.kill_after).then(|| "enough".to_owned())
         };
-        let ledger = follow(&panel, &trades, &days, &self.limits, &volatility, &kill);
+        let ledger = follow(&panel, &offers, &days, &self.limits, &volatility, &kill);
         let b = self.limits.breakers.unwrap();
         let defence = defence_mode(&volatility, 24, b.volatility_percentile);
-        let auditor = Auditor { panel: &panel, trades: &trades, limits: &self.limits, ledger: &ledger, defence };
+        let mut auditor =
+            Auditor { panel: &panel, offers: &offers, limits: &self.limits, ledger: &ledger, defence, equity: vec![] };
+        auditor.equity = (0..=self.bars).map(|bar| auditor.equity_before(bar)).collect();
         auditor.audit(self.kill_after);
 
-        let ledger = follow_without_breakers(&panel, &trades, &days, &self.limits);
+        // Where no limit binds, the account takes the shadow trades of all symbols, and skips the others.
+        let wide = Limits {
+            start_equity: 1e15,
+            per_trade: 1e-13,
+            max_leverage: 1.0,
+            max_coin_share: 1.0,
+            max_open_risk: 1.0,
+            ..self.limits
+        };
+        let ledger = follow(&panel, &offers, &days, &wide.without_breakers(), &[], &|| None);
+        assert_eq!(ledger.refused.first(), None);
+        assert!(ledger.decided().into_iter().map(|index| offers[index].trade).eq(shadow.iter().copied()));
+
+        let ledger = follow_without_breakers(&panel, &shadow, &days, &self.limits);
         let by_breaker =
             |refused: &&RiskRefused| refused.reason < Refusal::StopDistance && refused.reason != Refusal::NoEquity;
         assert_eq!((ledger.refused.iter().find(by_breaker), ledger.breakers.len()), (None, 0));
-        assert_eq!(ledger.taken.len() + ledger.refused.len(), trades.len());
+        assert_eq!((ledger.taken.len() + ledger.refused.len(), ledger.skipped.len()), (shadow.len(), 0));
     }
 }
 
@@ -160,6 +72,10 @@ struct State<'t> {
     start: f64,
     daily_stop: bool,
     drawdown: bool,
+    /// Whether equity is too far below the highest of the last days.
+    recent_drawdown: bool,
+    /// What the day has lost of its limit.
+    day_loss: f64,
     /// Whether sizes are reduced after a streak of losses.
     reduced: bool,
     /// Tolerance of comparisons of money.
@@ -168,10 +84,12 @@ struct State<'t> {
 
 struct Auditor<'a> {
     panel: &'a Panel,
-    trades: &'a [Trade],
+    offers: &'a [Offer],
     limits: &'a Limits,
     ledger: &'a Ledger,
     defence: Vec<bool>,
+    /// Equity before the open of each bar.
+    equity: Vec<f64>,
 }
 
 impl Auditor<'_> {
@@ -206,7 +124,11 @@ impl Auditor<'_> {
             requested: refused.requested.value(),
         });
         let mut all: Vec<Decision> = taken.chain(refused).collect();
-        all.sort_by_key(|d| (self.trades[d.trade].entry_bar, self.trades[d.trade].symbol));
+        all.sort_by(|a, b| {
+            let (a, b) = (&self.offers[a.trade], &self.offers[b.trade]);
+            let by_merit = b.merit().total_cmp(&a.merit());
+            a.trade.entry_bar.cmp(&b.trade.entry_bar).then(by_merit).then(a.trade.symbol.cmp(&b.trade.symbol))
+        });
         all
     }
 
@@ -215,7 +137,7 @@ impl Auditor<'_> {
     fn equity_before(&self, bar: usize) -> f64 {
         let mut equity = self.limits.start_equity;
         for taken in &self.ledger.taken {
-            let trade = &self.trades[taken.approved.order().trade];
+            let trade = self.trade(taken);
             if trade.exit_bar < bar {
                 equity += taken.profit.value();
             } else if trade.entry_bar < bar {
@@ -229,14 +151,15 @@ impl Auditor<'_> {
     fn audit(&self, kill_after: usize) {
         let decisions = self.decisions();
         self.check_sums(&decisions);
+        self.check_skipped();
         for (nth, decision) in decisions.iter().enumerate() {
             if nth >= kill_after {
                 assert_eq!(decision.reason, Some(Refusal::KillSwitch));
                 continue;
             }
-            let trade = &self.trades[decision.trade];
+            let trade = &self.offers[decision.trade].trade;
             let earlier: Vec<&TakenTrade> = decisions[..nth].iter().filter_map(|d| d.taken.as_ref()).collect();
-            let state = self.state(&earlier, trade.entry_bar);
+            let state = self.state(&earlier, trade);
             match &decision.taken {
                 None => self.check_refusal(decision, trade.entry_bar, &state),
                 Some(taken) => self.check_approval(&taken.approved, trade, &state),
@@ -246,9 +169,11 @@ impl Auditor<'_> {
 
     fn check_sums(&self, decisions: &[Decision]) {
         let ledger = self.ledger;
-        assert_eq!(decisions.len(), self.trades.len(), "refusals + entries = trades");
-        let indices: std::collections::BTreeSet<usize> = decisions.iter().map(|d| d.trade).collect();
-        assert_eq!(indices.len(), self.trades.len(), "each trade once");
+        let skipped = &self.ledger.skipped;
+        assert_eq!(decisions.len() + skipped.len(), self.offers.len(), "refusals + entries + skipped = trades");
+        let decided = decisions.iter().map(|d| d.trade);
+        let indices: BTreeSet<usize> = decided.chain(skipped.iter().copied()).collect();
+        assert_eq!(indices.len(), self.offers.len(), "each trade once");
         // Equity equals the sum of the ledger to the cent, and so does the last point of the curve.
         let cents = |amount: f64| (amount * 100.0).round();
         let sum: Money = ledger.taken.iter().map(|taken| taken.profit).sum();
@@ -263,16 +188,29 @@ impl Auditor<'_> {
     }
 
     fn trade(&self, taken: &TakenTrade) -> &Trade {
-        &self.trades[taken.approved.order().trade]
+        &self.offers[taken.approved.order().trade].trade
     }
 
-    /// The account at the open of `bar`, after some earlier entries.
-    fn state<'t>(&self, earlier: &[&'t TakenTrade], bar: usize) -> State<'t> {
+    /// A trade is skipped where its symbol has a position on its side between the close of the signal and the entry,
+    /// and nowhere else; and there is never a second position in a symbol.
+    fn check_skipped(&self) {
+        let skipped: BTreeSet<usize> = self.ledger.skipped.iter().copied().collect();
+        for (index, Offer { trade, .. }) in self.offers.iter().enumerate() {
+            let mut same_symbol = self.ledger.taken.iter().map(|t| self.trade(t)).filter(|t| t.symbol == trade.symbol);
+            let held = same_symbol
+                .any(|t| t.side == trade.side && t.entry_bar < trade.entry_bar && trade.entry_bar <= t.exit_bar);
+            assert_eq!(held, skipped.contains(&index), "{trade:?}");
+        }
+    }
+
+    /// The account when it is offered a trade, after some earlier entries.
+    fn state<'t>(&self, earlier: &[&'t TakenTrade], trade: &Trade) -> State<'t> {
+        let (bar, coin) = (trade.entry_bar, trade.symbol / 2);
         let b = self.limits.breakers.unwrap();
         let exit = |taken: &TakenTrade| self.exit(self.trade(taken));
 
         // Equity now: positions closed at this open are booked instead of marked.
-        let mut equity = self.equity_before(bar);
+        let mut equity = self.equity[bar];
         for taken in earlier.iter().filter(|t| exit(t) == (bar, 0)) {
             let trade = self.trade(taken);
             let close = self.panel.row(&self.panel.close, trade.symbol)[bar - 1];
@@ -282,7 +220,7 @@ impl Auditor<'_> {
 
         // The day so far, event by event.
         let first = bar - bar % 24;
-        let start = self.equity_before(first);
+        let start = self.equity[first];
         let mut exits: Vec<&TakenTrade> = earlier.iter().copied().filter(|t| exit(t) <= (bar, 0)).collect();
         exits.sort_by_key(|t| (exit(t), self.trade(t).symbol));
         let (mut booked, mut daily_stop) = (0.0, false);
@@ -292,12 +230,15 @@ impl Auditor<'_> {
         }
         let (mut high, mut drawdown) = (start, false);
         for close in first + 1..=bar {
-            let equity = self.equity_before(close);
+            let equity = self.equity[close];
             high = high.max(equity);
             drawdown |= high > 0.0 && high - equity >= high * b.drawdown_stop;
         }
+        let all_booked: f64 = exits.iter().map(|taken| taken.profit.value()).sum();
+        let window = 24 * b.drawdown_days as usize;
+        let highest = self.equity[(bar + 1).saturating_sub(window)..=bar].iter().copied().fold(f64::MIN, f64::max);
         let (mut losses, mut wins, mut reduced) = (0, 0, false);
-        for taken in &exits {
+        for taken in exits.iter().filter(|t| self.trade(t).symbol / 2 == coin) {
             let won = self.trade(taken).net_bps > 0.0;
             if reduced {
                 wins = if won { wins + 1 } else { 0 };
@@ -313,9 +254,17 @@ impl Auditor<'_> {
             start,
             daily_stop,
             drawdown,
+            recent_drawdown: highest > 0.0 && highest - self.equity[bar] > highest * b.drawdown_limit,
+            day_loss: (start - self.limits.start_equity - all_booked).max(0.0),
             reduced,
             tolerance: 1e-5 + 1e-9 * self.limits.start_equity.max(1.0) + 1e-9 * equity.abs(),
         }
+    }
+
+    /// Beta of an offered trade; 1 where it is not known.
+    fn beta(&self, trade: usize) -> f64 {
+        let beta = self.offers[trade].beta;
+        if beta.is_nan() { 1.0 } else { beta }
     }
 
     fn check_refusal(&self, decision: &Decision, bar: usize, state: &State<'_>) {
@@ -326,16 +275,20 @@ impl Auditor<'_> {
             Refusal::NoEquity => assert!(state.equity <= state.tolerance),
             Refusal::DailyStop => assert!(state.daily_stop),
             Refusal::DrawdownBreaker => assert!(state.drawdown && !state.daily_stop),
+            Refusal::DrawdownLimit => assert!(state.recent_drawdown && !state.drawdown && !state.daily_stop),
             Refusal::VolatilityBreaker => assert!(self.defence[bar] && b.defence_factor == 0.0),
             Refusal::Dust => assert!(decision.requested * b.streak_factor * b.defence_factor < MIN_NOTIONAL),
-            Refusal::CoinShare | Refusal::Leverage | Refusal::OpenRisk => {
+            Refusal::CoinShare | Refusal::Leverage | Refusal::OpenRisk | Refusal::Correlation => {
                 let min_notional = MIN_NOTIONAL / (b.streak_factor * b.defence_factor);
                 assert!(
                     decision.available < min_notional + state.tolerance
                         || decision.available <= decision.requested * MIN_SIZE_SHARE + state.tolerance
                 );
                 assert!(
-                    !state.open.is_empty() || state.equity > state.start || decision.requested < min_notional,
+                    !state.open.is_empty()
+                        || (reason == Refusal::OpenRisk && state.day_loss > 0.0)
+                        || state.equity > state.start
+                        || decision.requested < min_notional,
                     "{reason}: nothing is open"
                 );
             }
@@ -345,7 +298,7 @@ impl Auditor<'_> {
     fn check_approval(&self, approved: &RiskApproved, trade: &Trade, state: &State<'_>) {
         let (limits, b) = (self.limits, self.limits.breakers.unwrap());
         let State { open, start, tolerance, .. } = state;
-        assert!(!state.daily_stop && !state.drawdown, "entered on a stopped day");
+        assert!(!state.daily_stop && !state.drawdown && !state.recent_drawdown, "entered while stopped");
         let notional = approved.notional().value();
         let equity = approved.equity().value();
         assert!((equity - state.equity).abs() <= *tolerance, "{equity} {}", state.equity);
@@ -367,7 +320,12 @@ impl Auditor<'_> {
         let coin = sum(&|other, notional| if other.symbol / 2 == trade.symbol / 2 { notional } else { 0.0 });
         assert!(coin + notional <= equity * limits.max_coin_share + tolerance, "coin share");
         let stops = sum(&|other, notional| notional * stop_distance(other));
-        assert!(stops + notional * distance <= equity.min(*start) * limits.max_open_risk + tolerance, "open risk");
+        let left = equity.min(*start) * limits.max_open_risk - state.day_loss;
+        assert!(stops + notional * distance <= left + tolerance, "open risk");
+        let beta = |order: &Order| order.side.sign() * self.beta(order.trade);
+        let market: f64 = open.iter().map(|t| t.approved.notional().value() * beta(t.approved.order())).sum();
+        let (before, after) = (market.abs(), (market + notional * beta(approved.order())).abs());
+        assert!(after <= (equity * limits.max_beta_exposure).max(before) + tolerance, "correlation");
         assert_eq!(approved.streak_factor(), if state.reduced { b.streak_factor } else { 1.0 });
         assert_eq!(approved.defence_factor(), if self.defence[trade.entry_bar] { b.defence_factor } else { 1.0 });
     }

@@ -1,5 +1,8 @@
 //! Scenarios computed by hand.
 
+mod breakers;
+mod offers;
+
 use std::cell::Cell;
 
 use super::*;
@@ -58,9 +61,12 @@ fn limits() -> Limits {
         max_leverage: 100.0,
         max_coin_share: 100.0,
         max_open_risk: 1.0,
+        max_beta_exposure: 100.0,
         breakers: Some(BreakerLimits {
             daily_stop: 1.0,
             drawdown_stop: 1.0,
+            drawdown_days: 30,
+            drawdown_limit: 1.0,
             streak_losses: 1000,
             streak_factor: 0.5,
             streak_wins: 2,
@@ -77,8 +83,13 @@ fn breakers(change: impl Fn(&mut BreakerLimits)) -> Limits {
     limits
 }
 
+/// Offers of equal merit where the stops are equally far, of coins that move with the market.
+fn offers(trades: &[Trade]) -> Vec<Offer> {
+    trades.iter().map(|&trade| Offer { trade, edge_bps: 20.0, beta: 1.0 }).collect()
+}
+
 fn run(panel: &Panel, trades: &[Trade], limits: &Limits) -> Ledger {
-    follow(panel, trades, &DAYS, limits, &[], &|| None)
+    follow(panel, &offers(trades), &DAYS, limits, &[], &|| None)
 }
 
 /// Index and notional of each trade taken, by entry.
@@ -124,18 +135,19 @@ fn the_size_is_risk_over_stop_distance_and_the_profit_is_booked_at_the_exit() {
 
 #[test]
 fn caps_reduce_a_size_and_a_trade_with_almost_nothing_left_is_refused() {
-    // Each requests 250. One coin may have 40 % (400): 250, then 150, then nothing. All coins may have 70 %: 300 are
-    // left for the other coins, so 250; then 50; then nothing.
+    // Each requests 250. One coin may have 40 % (400): A's three quotes get 250, then 150, then nothing. All coins may
+    // have 70 %: 300 are left for the other coins, so 250; then 50; then nothing.
     let limits = Limits { max_coin_share: 0.4, max_leverage: 0.7, ..limits() };
     let trades = [
         trade(0, 1, 50, 0.0, Time),
-        trade(0, 2, 50, 0.0, Time),
-        trade(0, 3, 50, 0.0, Time),
-        trade(1, 4, 50, 0.0, Time),
-        trade(2, 5, 50, 0.0, Time),
-        trade(3, 6, 50, 0.0, Time),
+        trade(1, 2, 50, 0.0, Time),
+        trade(2, 3, 50, 0.0, Time),
+        trade(3, 4, 50, 0.0, Time),
+        trade(4, 5, 50, 0.0, Time),
+        trade(5, 6, 50, 0.0, Time),
     ];
-    let ledger = run(&panel(), &trades, &limits);
+    let panel = panel_of(&["A-X", "A-Y", "A-Z", "B-X", "C-X", "D-X"], |_, _| None);
+    let ledger = run(&panel, &trades, &limits);
     assert_eq!(sizes(&ledger), [(0, 250.0), (1, 150.0), (3, 250.0), (4, 50.0)]);
     assert_eq!(size_limits(&ledger), [(0, "per_trade"), (1, "coin_share"), (3, "per_trade"), (4, "leverage")]);
     assert_eq!(reasons(&ledger), [(2, "coin_share"), (5, "leverage")]);
@@ -166,11 +178,12 @@ fn the_stops_of_all_open_positions_lose_no_more_than_the_daily_loss_limit() {
 
 #[test]
 fn within_a_bar_exits_at_the_open_come_first_then_entries_then_other_exits() {
-    // One coin may have 25 %: a position must be closed before the next one fits.
+    // One coin may have 25 %: a position must be closed before the next one, in another quote, fits.
     let limits = Limits { max_coin_share: 0.25, ..limits() };
+    let panel = panel_of(&["A-X", "A-Y"], |_, _| None);
     let next_is_taken = |exit_reason, exit_price| {
         let first = Trade { exit_price, ..trade(0, 1, 5, 0.0, exit_reason) };
-        let ledger = run(&panel(), &[first, trade(0, 5, 9, 0.0, Time)], &limits);
+        let ledger = run(&panel, &[first, trade(1, 5, 9, 0.0, Time)], &limits);
         ledger.taken.len() == 2
     };
     assert!(next_is_taken(Time, 100.0) && next_is_taken(SignalReversal, 100.0));
@@ -178,7 +191,7 @@ fn within_a_bar_exits_at_the_open_come_first_then_entries_then_other_exits() {
     assert!(next_is_taken(StopLoss, 100.0) && next_is_taken(TakeProfit, 100.0));
     assert!(!next_is_taken(StopLoss, 96.0) && !next_is_taken(TakeProfit, 110.0) && !next_is_taken(EndOfData, 100.0));
     // A trade that exits in its entry bar never exits at the open.
-    let ledger = run(&panel(), &[trade(0, 5, 5, -400.0, StopLoss), trade(0, 6, 7, 0.0, Time)], &limits);
+    let ledger = run(&panel, &[trade(0, 5, 5, -400.0, StopLoss), trade(0, 6, 7, 0.0, Time)], &limits);
     assert_eq!(sizes(&ledger), [(0, 250.0), (1, 247.5)]);
 }
 
@@ -193,7 +206,7 @@ fn a_day_that_reached_its_loss_limit_has_no_entries_until_midnight() {
     assert_eq!(reasons(&ledger), [(3, "daily_stop"), (4, "daily_stop")]);
     let equity = 1000.0 * 0.995 * 0.995 * 0.995;
     assert!((ledger.account.curve[1].1 - equity).abs() < 1e-6 && ledger.taken.len() == 4);
-    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::DailyStop, from_bar: 6, to_bar: 24 }]);
+    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::DailyStop, from_bar: 6, to_bar: 24, coin: None }]);
     assert!(follow_without_breakers(&panel(), &trades, &DAYS, &limits).refused.is_empty());
 }
 
@@ -232,7 +245,7 @@ fn a_fall_of_marked_equity_from_the_days_highest_ends_entries_for_the_day() {
     assert_eq!(reasons(&ledger), [(2, "drawdown_breaker"), (3, "drawdown_breaker")]);
     // The order at bar 5 was sized by the mark of bar 4: 1 % of 980 over 4 %.
     assert_eq!(sizes(&ledger), [(0, 250.0), (1, 245.0), (4, 244.875)]);
-    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::Drawdown, from_bar: 5, to_bar: 24 }]);
+    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::Drawdown, from_bar: 5, to_bar: 24, coin: None }]);
     assert_eq!((ledger.account.curve[1], ledger.account.curve[2]), ((DAY_MS, 979.5), (2 * DAY_MS, 1000.0)));
     assert_eq!((ledger.high_water.value(), ledger.equity().value()), (1010.0, 1000.0));
 }
@@ -249,7 +262,7 @@ fn three_losses_in_a_row_halve_sizes_until_two_wins_in_a_row() {
     assert_eq!(factors, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0]);
     assert_eq!((sizes(&ledger)[5].1, sizes(&ledger)[6].1), (250.0, 125.0));
     // From the exit of the sixth to that of the tenth.
-    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::Streak, from_bar: 13, to_bar: 21 }]);
+    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::Streak, from_bar: 13, to_bar: 21, coin: Some(0) }]);
 }
 
 #[test]
@@ -258,7 +271,7 @@ fn a_streak_also_reduces_a_size_that_a_cap_determined() {
     let trades = [trade(0, 2, 3, -1e-6, Time), trade(0, 4, 5, 0.0, Time)];
     let ledger = run(&panel(), &trades, &limits);
     assert_eq!((sizes(&ledger)[1], size_limits(&ledger)[1]), ((1, 50.0), (1, "coin_share")));
-    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::Streak, from_bar: 3, to_bar: 72 }]);
+    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::Streak, from_bar: 3, to_bar: 72, coin: Some(0) }]);
 }
 
 #[test]
@@ -266,13 +279,13 @@ fn high_volatility_halves_sizes_and_with_a_factor_of_zero_ends_entries() {
     let mut volatility: Vec<f64> = vec![1.0; 72];
     volatility[30] = 2.0;
     let trades = [trade(0, 30, 33, 0.0, Time), trade(1, 31, 33, 0.0, Time), trade(2, 32, 33, 0.0, Time)];
-    let ledger = follow(&panel(), &trades, &DAYS, &limits(), &volatility, &|| None);
+    let ledger = follow(&panel(), &offers(&trades), &DAYS, &limits(), &volatility, &|| None);
     // Bar 30's value is known at the open of bar 31; bar 31's own value is normal again.
     assert_eq!(sizes(&ledger), [(0, 250.0), (1, 125.0), (2, 250.0)]);
     assert_eq!(ledger.taken.iter().filter(|taken| taken.approved.defence_factor() == 0.5).count(), 1);
-    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::Volatility, from_bar: 31, to_bar: 32 }]);
+    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::Volatility, from_bar: 31, to_bar: 32, coin: None }]);
     let none = breakers(|b| b.defence_factor = 0.0);
-    let ledger = follow(&panel(), &trades, &DAYS, &none, &volatility, &|| None);
+    let ledger = follow(&panel(), &offers(&trades), &DAYS, &none, &volatility, &|| None);
     assert_eq!(reasons(&ledger), [(1, "volatility_breaker")]);
 }
 
@@ -285,11 +298,11 @@ fn the_kill_switch_is_checked_before_every_decision_and_stays_on() {
         (checks.get() == 3).then(|| "wild prices".to_owned())
     };
     let trades: Vec<Trade> = (1..6).map(|n| trade(0, 2 * n, 2 * n + 1, 0.0, Time)).collect();
-    let ledger = follow(&panel(), &trades, &DAYS, &limits(), &[], &kill);
+    let ledger = follow(&panel(), &offers(&trades), &DAYS, &limits(), &[], &kill);
     assert_eq!(reasons(&ledger), [(2, "kill_switch"), (3, "kill_switch"), (4, "kill_switch")]);
     assert_eq!(ledger.killed.as_deref(), Some("wild prices"));
     assert_eq!((ledger.taken.len(), checks.get()), (2, 3));
-    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::KillSwitch, from_bar: 6, to_bar: 72 }]);
+    assert_eq!(ledger.breakers, [BreakerEvent { breaker: Breaker::KillSwitch, from_bar: 6, to_bar: 72, coin: None }]);
 }
 
 #[test]
@@ -319,8 +332,10 @@ fn invalid_stops_and_empty_accounts_are_refused() {
 fn the_defaults_of_the_settings_are_the_limits_of_the_portfolio() {
     let limits = Limits::of(&RiskParams::default());
     assert_eq!((limits.per_trade, limits.max_leverage, limits.max_coin_share), (0.01, 2.0, 0.25));
+    assert_eq!((limits.max_beta_exposure, limits.without_breakers().max_beta_exposure), (1.0, f64::INFINITY));
     let breakers = limits.breakers.unwrap();
     assert_eq!((limits.max_open_risk, breakers.daily_stop, breakers.drawdown_stop), (0.025, 0.025, 0.03));
+    assert_eq!((breakers.drawdown_days, breakers.drawdown_limit), (30, 0.1));
     assert_eq!((breakers.streak_losses, breakers.streak_factor, breakers.streak_wins), (3, 0.5, 2));
     assert_eq!((breakers.volatility_percentile, breakers.volatility_days), (0.95, 30));
     assert_eq!((breakers.defence_factor, limits.without_breakers().breakers), (0.5, None));
@@ -331,7 +346,7 @@ fn names_of_reasons_are_stable() {
     let names: Vec<&str> = Refusal::ALL.iter().map(|reason| reason.name()).collect();
     assert_eq!(
         names.join(" "),
-        "kill_switch no_equity daily_stop drawdown_breaker stop_distance volatility_breaker dust coin_share leverage \
-         open_risk"
+        "kill_switch no_equity daily_stop drawdown_breaker drawdown_limit stop_distance volatility_breaker dust \
+         coin_share leverage open_risk correlation"
     );
 }

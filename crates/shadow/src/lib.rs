@@ -3,6 +3,7 @@
 mod costs;
 mod cpu;
 pub mod device;
+mod every_signal;
 mod params;
 mod rules;
 mod signals;
@@ -13,6 +14,7 @@ mod trade;
 
 pub use costs::CoinCosts;
 pub use cpu::simulate;
+pub use every_signal::every_signal;
 pub use params::{BarrierParams, CostParams, MarketType, SlippageRule, SpotShorts};
 pub use rules::{Bars, Exit, Position, Rules, volatility_bps};
 pub use signals::{SignalError, Signals};

@@ -1,16 +1,13 @@
 //! Comparison of the model families: losses on the test windows, and the performance of trading each family alone.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use huracan_bars::Panel;
-use huracan_decide::{self as decide, Consensus, Decisions, Head};
-use huracan_engine::{Compute, EngineError};
+use huracan_decide::{self as decide, Decisions, Head};
 use huracan_metrics::Metrics;
-use huracan_shadow::{self as shadow, Rules, Trade};
 
 use super::candidates::candidates;
-use super::{Family, FoldOutcome, TrainedSymbol, TrainerParams};
+use super::portfolio::Portfolio;
+use super::{Family, FoldOutcome, TrainedSymbol};
 
 /// Results of one family over all symbols and folds, or of the blend of all families.
 #[derive(Debug, Clone)]
@@ -31,42 +28,25 @@ pub struct FamilyComparison {
     pub epochs: Vec<(f64, f64)>,
 }
 
-/// What trading needs besides predictions.
-pub struct TradingContext<'a> {
-    pub params: &'a TrainerParams,
-    pub panel: &'a Panel,
-    pub consensus: &'a Consensus,
-    /// `[symbols × bars]`.
-    pub atr: &'a [f64],
-    pub rules: &'a Rules,
-    pub compute: &'a Compute,
-    /// Test windows per symbol, in bars.
-    pub windows: &'a [Vec<Range<usize>>],
-}
-
-/// Compares all families, and last their blend, whose portfolio has the metrics `blended`. Empty if there is only one
-/// family. `judge` computes the metrics of a portfolio from its trades.
-///
-/// # Errors
-/// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
+/// Compares all families by the portfolios that trade them alone, and last their blend, whose portfolio has the metrics
+/// `blended`. Empty if there is only one family.
 pub fn compare(
     trained: &BTreeMap<usize, TrainedSymbol>,
-    context: &TradingContext<'_>,
+    portfolio: &Portfolio<'_>,
     blended: &Metrics,
-    judge: impl Fn(&[Trade]) -> Metrics,
-) -> Result<Vec<FamilyComparison>, EngineError> {
+) -> Vec<FamilyComparison> {
     let outcomes: Vec<&FoldOutcome> = trained.values().flat_map(|trained| &trained.folds).collect();
     let families: Vec<Family> =
         outcomes.first().map_or_else(Vec::new, |first| first.families.keys().copied().collect());
     if families.is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let mut compared = Vec::with_capacity(families.len() + 1);
     for family in families {
         let candidates = candidates(trained, |outcome| &outcome.families[&family].predictions);
-        let TradingContext { params, panel, consensus, atr, rules, compute, windows } = *context;
-        let Decisions { signals, .. } = decide::decide(panel, &candidates, consensus, atr, rules, params.policy());
-        let trades = shadow::device::simulate_on(compute, panel, &signals, atr, windows, rules)?;
+        let Portfolio { policy, panel, consensus, atr, rules, .. } = *portfolio;
+        let Decisions { signals, .. } = decide::decide(panel, &candidates, consensus, atr, rules, policy);
+        let ledger = portfolio.follow(&portfolio.offers(&signals, &candidates), &|| None);
         let of = |outcome: &&FoldOutcome| Head::ALL.iter().filter(|head| outcome.mix[head].contains(&family)).count();
         compared.push(FamilyComparison {
             family: Some(family),
@@ -74,7 +54,7 @@ pub fn compare(
             test_loss: mean(&outcomes, |outcome| &outcome.families[&family].test_loss),
             share: outcomes.iter().map(of).sum::<usize>() as f64 / (outcomes.len() * Head::COUNT) as f64,
             seconds: trained.values().filter_map(|trained| trained.seconds.get(&family)).sum(),
-            metrics: judge(&trades),
+            metrics: Metrics::of(&ledger.account),
             epochs: epochs(&outcomes, family),
         });
     }
@@ -87,7 +67,7 @@ pub fn compare(
         metrics: blended.clone(),
         epochs: Vec::new(),
     });
-    Ok(compared)
+    compared
 }
 
 /// Mean loss per head, over the folds that have one.

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::{Performance, TrainerParams, Verdict};
 use huracan_bars::Panel;
 use huracan_decide::{SignalVotes, Voter};
-use huracan_features::Regime;
+use huracan_features::{Features, Regime, columns};
 use huracan_metrics::{Account, Breakdown, Evidence, Holding, Metrics, with_refused};
+use huracan_risk::{Ledger, Offer};
 use huracan_shadow::{Rules, Side, Trade};
 
 /// Name of the group of trades whose regime is not known.
@@ -85,18 +86,21 @@ pub fn further_metrics(metrics: &Metrics, evidence: &Evidence, holding: Option<&
     map
 }
 
-/// Statistics of all out-of-fold trades by symbol, by side, by market regime at the signal, and by voter that supported
-/// them, with the portfolio's money. `regimes` and `voices` have one entry per trade.
+/// Statistics of the trades that the portfolio took or refused by symbol, by side, by market regime at the signal, and by
+/// voter that supported them, with the portfolio's money. `voices` has one entry per offer.
 pub fn breakdowns(
     panel: &Panel,
-    trades: &[Trade],
-    regimes: &[f32],
+    features: &Features,
+    offers: &[Offer],
     voices: &[SignalVotes],
-    portfolio: &Account,
+    portfolio: &Ledger,
 ) -> Vec<(&'static str, Breakdown)> {
-    let entries = with_refused(trades, portfolio);
-    let regime = |i: usize| [Regime::from_code(regimes[i]).map_or(UNKNOWN, Regime::name)];
-    let supporters = |i: usize| voices[i].supporters(trades[i].side.sign()).collect::<Vec<usize>>();
+    let decided = portfolio.decided();
+    let trades: Vec<Trade> = decided.iter().map(|&index| offers[index].trade).collect();
+    let entries = with_refused(&trades, &portfolio.account);
+    let code = |trade: &Trade| features.value(trade.symbol, trade.signal_bar, columns::MARKET_REGIME);
+    let regime = |i: usize| [Regime::from_code(code(&trades[i])).map_or(UNKNOWN, Regime::name)];
+    let supporters = |i: usize| voices[decided[i]].supporters(trades[i].side.sign()).collect::<Vec<usize>>();
     vec![
         ("symbol", Breakdown::by(&entries, |i| [trades[i].symbol], |&symbol| panel.symbols[symbol].clone())),
         ("side", Breakdown::by(&entries, |i| [trades[i].side], Side::to_string)),

@@ -21,6 +21,7 @@ mod networks;
 mod observer;
 mod out_of_fold;
 mod params;
+mod portfolio;
 mod scores;
 mod search;
 mod targets;

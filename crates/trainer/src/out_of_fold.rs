@@ -8,15 +8,15 @@ use rayon::prelude::*;
 use huracan_bars::{DAY_MS, Panel};
 use huracan_decide::{self as decide, Decisions, Prediction, SignalVotes, Summary, WaitReason};
 use huracan_engine::EngineError;
-use huracan_features as features;
 use huracan_labels::Labels;
 use huracan_metrics::{Account, Breakdown, Evidence, Holding, Metrics};
-use huracan_risk::{self as risk, Ledger, Limits};
+use huracan_risk::{self as risk, Ledger, Limits, Offer};
 use huracan_shadow::{self as shadow, Trade};
 
 use super::candidates::candidates;
-use super::compare::{self, FamilyComparison, TradingContext};
+use super::compare::{self, FamilyComparison};
 use super::judge::{self, Judged};
+use super::portfolio::Portfolio;
 use super::{TrainedSymbol, Verdict, WalkForward};
 
 /// One symbol's model with its out-of-fold results.
@@ -41,15 +41,18 @@ pub struct Model {
 pub struct OutOfFold {
     /// One entry per trained symbol, ordered by row in the panel.
     pub models: Vec<Model>,
-    /// Out-of-fold trades of all symbols, ordered by entry, then symbol.
+    /// The shadow trades of all symbols, by which the models are judged; ordered by entry, then symbol. All of them are
+    /// among the offers.
     pub trades: Vec<Trade>,
-    /// The voters' opinions at each trade's signal, one entry per trade.
+    /// The trades of all signals, which the portfolio was offered; ordered by entry, then symbol.
+    pub offers: Vec<Offer>,
+    /// The voters' opinions at each signal, one entry per offer.
     pub voices: Vec<SignalVotes>,
     /// Summary of the consensus over the test windows.
     pub consensus: Summary,
     /// Number of bars per reason not to trade.
     pub waits: BTreeMap<WaitReason, usize>,
-    /// The portfolio: one account to which all symbols' trades were offered, under all risk limits.
+    /// The portfolio: one account that was offered the trades of all signals, under all risk limits.
     pub ledger: Ledger,
     /// Performance of the portfolio.
     pub portfolio_metrics: Metrics,
@@ -57,7 +60,7 @@ pub struct OutOfFold {
     pub portfolio_evidence: Evidence,
     /// Buy-and-hold benchmark of all coins over their test windows, with equal money each.
     pub portfolio_holding: Option<Holding>,
-    /// Statistics of the trades by group: `symbol`, `side`, `regime`, `engine` (by voter).
+    /// Statistics by group of the trades that the portfolio took or refused: `symbol`, `side`, `regime`, `engine` (by voter).
     pub breakdowns: Vec<(&'static str, Breakdown)>,
     /// Each family alone, and last the blend of all; empty if there is only one.
     pub families: Vec<FamilyComparison>,
@@ -66,6 +69,11 @@ pub struct OutOfFold {
 }
 
 impl OutOfFold {
+    /// Index among the offers of the trade of a signal, if it has one.
+    pub fn offer(&self, symbol: usize, signal_bar: usize) -> Option<usize> {
+        self.offers.binary_search_by_key(&(signal_bar + 1, symbol), |o| (o.trade.entry_bar, o.trade.symbol)).ok()
+    }
+
     /// Index of the fold, and its prediction, for a bar of a symbol's test windows; `None` outside of them.
     pub fn prediction(&self, symbol: usize, bar: usize) -> Option<(usize, Prediction)> {
         let model = self.models.iter().find(|model| model.symbol == symbol)?;
@@ -96,17 +104,22 @@ pub fn out_of_fold(
         .collect();
     let trades = shadow::device::simulate_on(compute, panel, &signals, atr, &windows, rules)?;
     let limits = Limits::of(&params.risk);
-    let all_windows: Vec<Range<usize>> = windows.iter().flatten().cloned().collect();
-    let all_days = days(panel, &all_windows);
-    let volatility = risk::mean_volatility(panel.symbols.len(), panel.bars, |symbol, bar| {
-        f64::from(features.value(symbol, bar, features::columns::VOLATILITY_20))
-    });
-    let ledger = risk::follow(panel, &trades, &all_days, &limits, &volatility, kill);
+    let all_days = days(panel, &windows.iter().flatten().cloned().collect::<Vec<_>>());
+    let portfolio = Portfolio {
+        policy: params.policy(),
+        limits,
+        panel,
+        features,
+        consensus: &consensus,
+        atr,
+        rules,
+        windows: &windows,
+        days: &all_days,
+    };
+    let offers = portfolio.offers(&signals, &candidates);
+    let ledger = portfolio.follow(&offers, kill);
     let portfolio_metrics = Metrics::of(&ledger.account);
-    let context = TradingContext { params, panel, consensus: &consensus, atr, rules, compute, windows: &windows };
-    let families = compare::compare(&trained, &context, &portfolio_metrics, |trades| {
-        Metrics::of(&risk::follow(panel, trades, &all_days, &limits, &volatility, &|| None).account)
-    })?;
+    let families = compare::compare(&trained, &portfolio, &portfolio_metrics);
     let mut symbol_trades: Vec<Vec<Trade>> = vec![Vec::new(); panel.symbols.len()];
     trades.iter().for_each(|trade| symbol_trades[trade.symbol].push(*trade));
     let models: Vec<Model> = trained
@@ -121,15 +134,14 @@ pub fn out_of_fold(
         .collect();
     let portfolio_evidence = judge::portfolio(params, &ledger.account);
     let portfolio_holding = Holding::portfolio(models.iter().filter_map(|model| model.holding.as_ref()));
-    let regimes: Vec<f32> =
-        trades.iter().map(|t| features.value(t.symbol, t.signal_bar, features::columns::MARKET_REGIME)).collect();
-    let voices: Vec<SignalVotes> =
-        trades.iter().map(|t| SignalVotes::at(&consensus, &votes, t.symbol, t.signal_bar)).collect();
-    let breakdowns = judge::breakdowns(panel, &trades, &regimes, &voices, &ledger.account);
+    let voice = |offer: &Offer| SignalVotes::at(&consensus, &votes, offer.trade.symbol, offer.trade.signal_bar);
+    let voices: Vec<SignalVotes> = offers.iter().map(voice).collect();
+    let breakdowns = judge::breakdowns(panel, features, &offers, &voices, &ledger);
     let consensus = Summary::of(&consensus, candidates.iter().map(|&(symbol, bar, _)| (symbol, bar)));
     Ok(OutOfFold {
         models,
         trades,
+        offers,
         voices,
         consensus,
         waits,

@@ -6,9 +6,9 @@ use crate::brain::record::{row, run_rows};
 use crate::shadow::Side;
 
 row! {
-    /// A shadow trade that the account refused; `_gbp` columns are money in `account_currency`.
+    /// A trade that the account refused; `_gbp` columns are money in `account_currency`.
     pub struct RefusalRow {
-        /// Key of the trade in `shadow_trades`.
+        /// Key of the trade in `trade_memory`.
         pub trade_id: String,
         /// The run.
         pub run_id: String,

@@ -1,4 +1,4 @@
-//! Shadow trades.
+//! Trades: those that the account was offered, and the coins' own.
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -7,9 +7,9 @@ use crate::brain::record::{row, run_rows};
 use crate::shadow::{ExitReason, Side};
 
 row! {
-    /// One shadow trade with every cost; `_gbp` columns are money in `account_currency`.
+    /// One simulated trade with every cost; `_gbp` columns are money in `account_currency`.
     pub struct TradeRow {
-        /// See [`TradeRow::id`]; equal for equal trades of one run.
+        /// See [`TradeRow::id`]; equal for the trade of one signal in `trade_memory` and `shadow_trades`.
         pub trade_id: String,
         /// The run that made it.
         pub run_id: String,
@@ -33,7 +33,8 @@ row! {
         pub stop_price: f64,
         /// Price of the take-profit, quote currency.
         pub take_price: f64,
-        /// Notional that the account took, account currency; 0 if it refused the trade.
+        /// Notional that the account took, account currency; 0 if it refused the trade. In `shadow_trades` the account
+        /// is the model's own.
         pub position_size: f64,
         /// Currency of the `_gbp` columns.
         pub account_currency: String,

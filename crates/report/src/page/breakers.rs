@@ -5,7 +5,7 @@ use huracan_bars::HOUR_MS;
 
 use super::text::{grouped, words};
 use super::words::explanation;
-use crate::ReportData;
+use crate::{BreakerSpan, ReportData};
 
 /// Spans that are closer than this, per cent of the lane, are drawn as one: the gap is thinner than a pixel.
 const MIN_GAP: f64 = 0.1;
@@ -41,7 +41,7 @@ pub(super) fn lanes(data: &ReportData) -> Vec<Lane> {
         .iter()
         .map(|(name, times)| {
             let own = || data.risk.breakers.iter().filter(|span| &span.breaker == name);
-            let active_hours = grouped(own().map(|span| (span.to_ms - span.from_ms) as f64 / HOUR_MS as f64).sum());
+            let active_hours = grouped(active_ms(own()) as f64 / HOUR_MS as f64);
             let tripped = grouped(*times as f64);
             let span = |(from_ms, to_ms): (i64, i64)| Span {
                 left: format!("{:.2}", position(from_ms)),
@@ -67,6 +67,16 @@ pub(super) fn lanes(data: &ReportData) -> Vec<Lane> {
         .collect()
 }
 
+/// Milliseconds within at least one of the spans, which are ordered by their start: those of several coins may overlap.
+fn active_ms<'a>(spans: impl Iterator<Item = &'a BreakerSpan>) -> i64 {
+    let (mut active, mut until) = (0, i64::MIN);
+    for span in spans {
+        active += (span.to_ms - span.from_ms.max(until)).max(0);
+        until = until.max(span.to_ms);
+    }
+    active
+}
+
 fn ends(data: &ReportData) -> Option<(i64, i64)> {
     let times = || data.equity.iter().map(|point| point.0);
     Some((times().min()?, times().max()?))
@@ -78,4 +88,16 @@ fn day(ms: i64) -> String {
 
 fn time(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).map(|time| time.format("%-d %b %H:%M").to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_that_several_spans_share_count_once() {
+        let span = |from_ms, to_ms| BreakerSpan { breaker: "streak_breaker".into(), from_ms, to_ms };
+        let spans = [span(0, 10), span(2, 5), span(8, 12), span(20, 21)];
+        assert_eq!((active_ms(spans.iter()), active_ms([].iter())), (13, 0));
+    }
 }

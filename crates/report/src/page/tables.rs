@@ -64,10 +64,11 @@ pub(super) fn caps(data: &ReportData) -> String {
     let risk = &data.risk;
     format!(
         "Highest use of the caps: {} times the equity in all coins, {} of it in one coin, {} of it at risk if every \
-         stop were hit.",
+         stop were hit, and a net exposure to the market of {} times the equity.",
         number(Some(risk.peak_leverage)),
         percent(Some(risk.peak_coin_share)),
-        percent(Some(risk.peak_open_risk))
+        percent(Some(risk.peak_open_risk)),
+        number(Some(risk.peak_beta_exposure))
     )
 }
 
