@@ -110,21 +110,22 @@ fn folds_shows_the_plan_and_names_the_symbols_that_are_too_short() {
     ran.expect(4, &[]);
     let plan = ran.json();
     let folds = plan["folds"].as_array().unwrap();
-    assert_eq!(folds.len(), 3, "154 days, and two more steps of 30 in 230");
+    assert_eq!(folds.len(), 4, "the multiples of 30 days after 124 days of training and purge");
     let fold = &folds[1];
     assert_eq!(fold["symbol"], "LONG-USDT");
     for (part, from, to, bars) in [
-        ("train", "2024-01-31T00:00:00Z", "2024-05-10T00:00:00Z", 101),
-        ("validation", "2024-05-15T00:00:00Z", "2024-05-29T00:00:00Z", 15),
-        ("purge", "2024-05-30T00:00:00Z", "2024-06-02T00:00:00Z", 4),
-        ("test", "2024-06-03T00:00:00Z", "2024-07-02T00:00:00Z", 30),
+        ("train", "2024-02-13T00:00:00Z", "2024-05-23T00:00:00Z", 101),
+        ("validation", "2024-05-28T00:00:00Z", "2024-06-11T00:00:00Z", 15),
+        ("purge", "2024-06-12T00:00:00Z", "2024-06-15T00:00:00Z", 4),
+        ("test", "2024-06-16T00:00:00Z", "2024-07-15T00:00:00Z", 30),
     ] {
         let got = &fold[part];
         assert_eq!((got["from"].as_str(), got["to"].as_str()), (Some(from), Some(to)), "{part}");
         assert_eq!(got["bars"], bars, "{part}");
     }
+    assert_eq!(folds[3]["test"]["bars"], 3, "the newest window ends with the candles");
     assert_eq!(plan["failed"][0]["symbol"], "SHORT-USDT");
-    huracan(folder.path(), "folds --candles all").expect(4, &["SHORT-USDT", "100.0 days", "54.0 days too short"]);
+    huracan(folder.path(), "folds --candles all").expect(4, &["SHORT-USDT", "100.0 days", "38.0 days too short"]);
 }
 
 #[test]

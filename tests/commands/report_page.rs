@@ -13,8 +13,8 @@ use huracan::report::{
 };
 use serde_json::Value;
 
-const SMALL: &str = "run --date 2024-08-01 --set market.simulated.symbols=14 --set market.simulated.edge=1.0 \
-    --set market.lookback_days=160 --set universe.top_n=5 --set folds.train_days=60 --set models.rounds=12 \
+const SMALL: &str = "run --date 2024-08-01 --set market.simulated.symbols=14 --set market.simulated.edge=5.0 \
+    --set market.lookback_days=160 --set universe.top_n=4 --set folds.train_days=60 --set models.rounds=12 \
     --set brain.feature_days=2";
 
 const PICTURE: &str = "<img src=\"http://127.0.0.1:9/x.png\" alt=\"\"></main>";
@@ -147,7 +147,7 @@ fn single(day: &ReportData) -> ReportData {
 fn every_page_is_whole_at_both_widths_in_both_schemes_and_without_scripts() {
     let folder = tempfile::tempdir().unwrap();
     let (data, html) = day(folder.path());
-    assert!(data.simulated && data.totals.trades > 0 && data.voters.len() == 23 && data.calibration.len() == 2);
+    assert!(data.simulated && data.totals.trades > 0 && data.voters.len() == 23 && data.calibration.len() == 3);
     let made = |name: &str, data: &ReportData| page(&folder.path().join(name), data);
     let pages = [
         ("day", html),

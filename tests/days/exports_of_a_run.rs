@@ -25,8 +25,16 @@ fn day(workdir: &Path, candles: &Path, date: &str) {
     command.args(["run", "--json", "--date", date, "--workdir"]).arg(workdir);
     command.args(["--set", "market.exchange.kind=files", "--set"]);
     command.arg(format!("market.exchange.path={}", candles.display()));
-    // So little leverage that some trades find no room.
-    for setting in ["universe.top_n=10", "models.rounds=20", "brain.feature_days=1", "risk.max_leverage=0.3"] {
+    // Models find nothing in these candles that past rows support, so the voters decide. So little leverage that some trades
+    // find no room.
+    for setting in [
+        "universe.top_n=10",
+        "models.rounds=20",
+        "brain.feature_days=1",
+        "risk.max_leverage=0.3",
+        "decide.mode=consensus",
+        "market.type=perp",
+    ] {
         command.args(["--set", setting]);
     }
     let output = command.output().unwrap();

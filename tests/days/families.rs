@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 /// A small market with something to learn; a day takes some seconds.
 const SMALL: [&str; 17] = [
     "market.simulated.symbols=12",
-    "market.simulated.edge=1.0",
+    "market.simulated.edge=5.0",
     "market.lookback_days=160",
     "universe.top_n=3",
     "folds.train_days=60",

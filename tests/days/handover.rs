@@ -16,7 +16,9 @@ use huracan::brain::{Brain, RUNS, RunRow};
 use serde_json::Value;
 
 /// Two batches of coins, each long enough to be stopped in.
-const LONG: [&str; 11] = [
+const LONG: [&str; 12] = [
+    // A pool is trained in one piece; coins by themselves are trained in batches.
+    "models.scope=coin",
     "market.simulated.symbols=40",
     "market.simulated.edge=1.0",
     "market.lookback_days=160",

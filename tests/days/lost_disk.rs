@@ -10,7 +10,7 @@ use serde_json::Value;
 const DAYS: [&str; 2] = ["2024-08-01", "2024-08-02"];
 const SMALL: [&str; 7] = [
     "market.simulated.symbols=14",
-    "market.simulated.edge=1.0",
+    "market.simulated.edge=5.0",
     "market.lookback_days=160",
     "universe.top_n=3",
     "folds.train_days=60",

@@ -14,9 +14,10 @@ use huracan::models::Bundle;
 use serde_json::Value;
 
 /// A small market and few rounds: a day takes a second or two, and every step has something to do.
-const SMALL: [&str; 10] = [
+const SMALL: [&str; 11] = [
+    "market.type=perp",
     "market.simulated.symbols=14",
-    "market.simulated.edge=1.0",
+    "market.simulated.edge=5.0",
     "market.lookback_days=160",
     "universe.top_n=4",
     "folds.train_days=60",

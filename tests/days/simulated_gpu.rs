@@ -27,7 +27,7 @@ fn day(libraries: &str, workdir: &Path, more: &[&str], environment: &[(&str, &st
     command.args(["run", "--json", "--date", "2024-08-01", "--workdir"]).arg(workdir);
     for setting in [
         "market.simulated.symbols=14",
-        "market.simulated.edge=1.0",
+        "market.simulated.edge=5.0",
         "market.lookback_days=160",
         "universe.top_n=4",
         "folds.train_days=60",

@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn boundaries_are_midnights_of_fixed_dates_on_every_grid() {
-        for (start_hours, timeframe) in [(7_i64, Timeframe::H1), (30, Timeframe::H4), (0, Timeframe::D1)] {
+        for (start_hours, timeframe) in [(7_i64, "1h"), (30, "4h"), (0, "1d")] {
+            let timeframe: Timeframe = timeframe.parse().unwrap();
             let start_ms = 19_000 * DAY_MS + start_hours * 3_600_000 / timeframe.ms() * timeframe.ms();
             let grid = Grid { start_ms, timeframe };
             for fold in plan(grid, &(0..timeframe.bars_in_days(400)), &folds()).unwrap() {

@@ -102,10 +102,13 @@ mod tests {
 
     #[test]
     fn scores_equal_values_computed_by_hand() {
-        let found = Calibration::of([(0.8, true), (0.6, false), (0.2, false), (0.4, true)]).unwrap();
+        let found = Calibration::of([(0.8, true, 0.75), (0.6, false, 0.75), (0.2, false, 0.75), (0.4, true, 0.75)]).unwrap();
         // (0.04 + 0.36 + 0.04 + 0.36) / 4; the base rate of 0.5 is always wrong by 0.5.
         assert!((found.brier - 0.2).abs() < 1e-12 && (found.base_brier - 0.25).abs() < 1e-12);
         assert!((found.skill().unwrap() - 0.2).abs() < 1e-12);
+        // The rate known before, 0.75, is wrong by 0.25 twice and by 0.75 twice.
+        assert!((found.known_base_brier - 0.3125).abs() < 1e-12);
+        assert!((found.known_skill().unwrap() - 0.36).abs() < 1e-12);
         // One prediction per bin: differences 0.2, 0.6, 0.6 and 0.2.
         assert!((found.error - 0.4).abs() < 1e-12);
         assert_eq!(found.bins.iter().map(|bin| bin.observed).collect::<Vec<_>>(), [0.0, 1.0, 0.0, 1.0]);
@@ -116,7 +119,7 @@ mod tests {
     fn a_constant_probability_equal_to_the_base_rate_is_calibrated_in_every_bin() {
         // 40 of 100 come true, in two orders.
         for reversed in [false, true] {
-            let found = Calibration::of((0..100).map(|i| (0.4, if reversed { i >= 60 } else { i < 40 }))).unwrap();
+            let found = Calibration::of((0..100).map(|i| (0.4, if reversed { i >= 60 } else { i < 40 }, 0.4))).unwrap();
             assert!(found.error < 1e-12 && found.bins.len() == 10, "{found:?}");
             assert!((found.brier - 0.24).abs() < 1e-12 && found.skill().unwrap().abs() < 1e-9);
         }
@@ -124,7 +127,7 @@ mod tests {
 
     #[test]
     fn bins_share_the_predictions_evenly_from_the_least_likely_up() {
-        let found = Calibration::of((0..23).rev().map(|i| (f64::from(i) / 23.0, i % 2 == 0))).unwrap();
+        let found = Calibration::of((0..23).rev().map(|i| (f64::from(i) / 23.0, i % 2 == 0, 0.5))).unwrap();
         let sizes: Vec<u64> = found.bins.iter().map(|bin| bin.predictions).collect();
         assert_eq!((sizes.len(), sizes.iter().sum::<u64>()), (10, 23));
         assert!(sizes.iter().all(|size| [2, 3].contains(size)), "{sizes:?}");
@@ -133,13 +136,13 @@ mod tests {
 
     #[test]
     fn nan_is_skipped_and_the_order_does_not_matter() {
-        let pairs = [(0.3, true), (f64::NAN, true), (0.3, false), (0.7, true)];
+        let pairs = [(0.3, true, 0.5), (f64::NAN, true, 0.5), (0.3, false, 0.5), (0.7, true, 0.5)];
         let found = Calibration::of(pairs).unwrap();
         assert_eq!(found.predictions, 3);
         let mut reversed = pairs;
         reversed.reverse();
         assert_eq!(Calibration::of(reversed).unwrap(), found);
-        assert_eq!(Calibration::of([(f64::NAN, true)]), None);
-        assert_eq!(Calibration::of([(0.9, true)]).unwrap().skill(), None);
+        assert_eq!(Calibration::of([(f64::NAN, true, 0.5)]), None);
+        assert_eq!(Calibration::of([(0.9, true, 0.5)]).unwrap().skill(), None);
     }
 }

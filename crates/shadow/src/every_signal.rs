@@ -65,15 +65,13 @@ mod tests {
 
     fn rules(max_hold: usize) -> Rules {
         Rules {
+            shorts: true,
             stop_atr: 1.5,
             take_atr: 2.5,
             max_hold,
             fee_bps: 4.0,
             spread_bps: 2.0,
-            slippage_k: 10.0,
-            slippage_cap_bps: 100.0,
-            funding_bps_per_bar: 0.1,
-            notional: 1000.0,
+            ..Rules::default()
         }
     }
 

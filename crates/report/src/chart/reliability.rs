@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn every_bin_is_a_dot_and_nothing_is_drawn_without_data() {
-        let found = Calibration::of((0..200).map(|i| (f64::from(i) / 200.0, i % 3 == 0))).unwrap();
+        let found = Calibration::of((0..200).map(|i| (f64::from(i) / 200.0, i % 3 == 0, 1.0 / 3.0))).unwrap();
         let svg = reliability(&[&found, &found], (480, 320), "Calibration").unwrap();
         assert_eq!(svg.matches("<circle").count(), 20);
         assert!(svg.contains("s-diagonal") && svg.contains("f-line") && svg.contains("f-second"));

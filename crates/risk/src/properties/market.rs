@@ -114,10 +114,9 @@ impl RandomMarket {
             max_hold: 6,
             fee_bps: 4.0,
             spread_bps: 2.0,
-            slippage_k: 10.0,
-            slippage_cap_bps: 100.0,
             funding_bps_per_bar: 0.1,
-            notional: 1000.0,
+            shorts: true,
+            ..Rules::default()
         };
         let windows: Vec<_> = (0..self.symbols).map(|_| vec![0..self.bars / 2, self.bars / 2..self.bars]).collect();
         let atr = vec![f64::NAN; self.symbols * self.bars];
