@@ -39,7 +39,7 @@ class Networks:
         self.header = json.loads(metadata["huracan"])
 
     def scores(self, n, bars):
-        """Outputs of network `n` for every bar, before conversion to probabilities and basis points."""
+        """Outputs of network `n` for every bar, before conversion to probabilities and multiples of the ATR."""
         scaler = self.arrays[f"{n}.scaler.mean"], self.arrays[f"{n}.scaler.scale"]
         scaled = numpy.nan_to_num((bars - scaler[0]) * scaler[1], nan=0.0, posinf=numpy.inf, neginf=-numpy.inf)
         scaled = numpy.clip(scaled, -self.header["reach"], self.header["reach"]).astype("f8")

@@ -81,7 +81,7 @@ def own(options, workdir):
 def slope_and_interval(predicted, realised, block):
     x, y = predicted - predicted.mean(), realised - realised.mean()
     spread = (x * x).sum()
-    if spread <= 1e-12 * len(x):
+    if spread <= 1e-12 * len(x) or len(set(block)) < 2:
         return None, None, None
     slope = (x * y).sum() / spread
     sums = pandas.Series(x * (y - slope * x)).groupby(block).sum()
@@ -146,7 +146,7 @@ def lightgbm_per_coin(options, workdir):
             sums[0] += part["train"][head].sum()
             sums[1] += len(part["train"])
             predicted = model.predict(part["test"][columns])
-            block = part["test"].index.astype("int64") // 10**6 // (options.block_days * DAY_MS)
+            block = part["test"].index.as_unit("ms").astype("int64") // (options.block_days * DAY_MS)
             rows.append((fold["fold"], predicted, part["test"][head].to_numpy(), numpy.asarray(block)))
     skill, constant = {}, {}
     for head, rows in found.items():
@@ -194,7 +194,7 @@ def main():
     parser.add_argument("--timeframe", default="1h", help="length of a bar")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; repeatable")
     parser.add_argument("--lightgbm", action="store_true", help="also train LightGBM per coin, and show the constant")
-    parser.add_argument("--block-days", type=int, default=2, help="length of a block of days, for LightGBM's interval")
+    parser.add_argument("--block-days", type=int, default=2, help="length of a block of days for LightGBM's interval: at least the longest label")
     parser.add_argument("--out", type=pathlib.Path, help="also write the rows as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as workdir:

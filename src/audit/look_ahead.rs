@@ -12,8 +12,8 @@ use super::stages::{Decision, Stages};
 use crate::bars::Panel;
 use crate::boost::{BoostJob, Cuts, Forest};
 use crate::decide::Consensus;
-use crate::decide::{Calibration, Head, HeadCalibration, Prediction, Slopes};
 use crate::decide::votes::{VOTERS, Votes};
+use crate::decide::{Calibration, Head, HeadCalibration, Prediction, Slopes};
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure};
 use crate::features::{CATALOGUE, Features, VIEW, View, view_columns};
@@ -124,8 +124,9 @@ pub fn run(
     let longest = before.folds.values().max_by_key(|folds| folds.len());
     let folds =
         longest.ok_or_else(|| CommandFailure::new(Code::BadData, "no symbol has enough history for one fold"))?;
-    // The second fold is the first one whose calibration knows test windows.
-    let end_of_study = folds[folds.len().min(2) - 1].test.end - 1;
+    // Bars within the first and the second test window: what is predicted before such a bar, the calibration included, must not
+    // know what comes after it. The second fold is the first one whose calibration knows test windows.
+    let ends: Vec<usize> = folds.iter().take(2).map(|fold| fold.test.start + (fold.test.len() - 1) / 2).collect();
     let mut found = LookAhead {
         symbols: before.folds.len(),
         cuts: cuts(folds),
@@ -144,13 +145,13 @@ pub fn run(
             step.advance(1);
         }
     }
-    found.cuts.push(end_of_study);
+    found.cuts.extend(&ends);
     let symbols: Vec<usize> = before.folds.keys().copied().collect();
     let study = (stages.walk)(settings, compute, panel, &symbols)?;
-    for future in Future::ALL {
-        step.note(&format!("the walk-forward up to bar {end_of_study}, {}", future.name()));
-        let other = future::changed(panel, end_of_study, future)?;
-        let case = Case { panel, other: &other, cut: end_of_study, future };
+    for (cut, future) in ends.into_iter().flat_map(|cut| Future::ALL.map(|future| (cut, future))) {
+        step.note(&format!("the walk-forward up to bar {cut}, {}", future.name()));
+        let other = future::changed(panel, cut, future)?;
+        let case = Case { panel, other: &other, cut, future };
         let rows: Vec<usize> = symbols.iter().filter_map(|&symbol| case.row(symbol)).collect();
         case.walk(&mut found, &study, &(stages.walk)(settings, compute, &other, &rows)?);
         step.advance(1);
@@ -160,7 +161,7 @@ pub fn run(
 
 /// Number of steps of [`run`], for the progress bar.
 pub fn steps() -> u64 {
-    (4 * Future::ALL.len()) as u64
+    (5 * Future::ALL.len()) as u64
 }
 
 /// All values of a panel that a model is trained on.
@@ -465,13 +466,15 @@ impl Case<'_> {
         }
     }
 
-    /// Compares the folds of the whole walk-forward whose test window ended by the cut.
+    /// Compares the folds of the whole walk-forward whose test window has begun by the cut, with their calibration and their
+    /// predictions up to the cut.
     fn walk(&self, found: &mut LookAhead, before: &WalkForwardResult, after: &WalkForwardResult) {
         let compared = found.at("walk-forward");
         for model in &before.models {
             let name = &model.trained.symbol;
             let again = after.models.iter().find(|other| other.trained.symbol == *name);
-            for outcome in model.trained.folds.iter().filter(|outcome| outcome.fold.test.end <= self.cut + 1) {
+            for outcome in model.trained.folds.iter().filter(|outcome| outcome.fold.test.start <= self.cut) {
+                let known = (self.cut + 1 - outcome.fold.test.start).min(outcome.predictions.len());
                 let other = again
                     .and_then(|other| other.trained.folds.iter().find(|other| other.fold.index == outcome.fold.index));
                 let same = other.is_some_and(|other| {
@@ -481,9 +484,10 @@ impl Case<'_> {
                     };
                     other.digests == outcome.digests
                         && other.calibration == outcome.calibration
-                        && bits(&other.predictions) == bits(&outcome.predictions)
+                        && other.predictions.len() >= known
+                        && bits(&other.predictions[..known]) == bits(&outcome.predictions[..known])
                 });
-                let values = (outcome.digests.len() + outcome.predictions.len() * Head::COUNT) as u64;
+                let values = (outcome.digests.len() + known * Head::COUNT) as u64;
                 let what = format!("fold {}", outcome.fold.index);
                 compared.count_all(values, same, || self.describe(&what, model.symbol, outcome.fold.test.start));
             }

@@ -168,7 +168,7 @@ pub fn sample(source: Source<'_>, settings: &Settings) -> Result<Panel, CommandF
             (&world.panel, world.counted.clone())
         }
     };
-    let size = (CELLS / panel.bars.max(1)).clamp(3, 8);
+    let size = (CELLS / panel.bars.max(1)).clamp(5, 8);
     let mut chosen: BTreeSet<usize> = counted.iter().copied().filter(|&symbol| is_reference(panel, symbol)).collect();
     let others: Vec<usize> = counted.into_iter().filter(|symbol| !chosen.contains(symbol)).collect();
     let step = (others.len() / (size - chosen.len().min(size - 1))).max(1);

@@ -34,7 +34,8 @@ pub fn run(
     let view = scale_free.then(|| View::of(&panel, &features));
     let shown = if scale_free { VIEW } else { CATALOGUE };
     for (i, feature) in shown.iter().enumerate() {
-        let value = |(symbol, bar)| view.as_ref().map_or_else(|| features.value(symbol, bar, i), |v| v.value(symbol, bar, i));
+        let value =
+            |(symbol, bar)| view.as_ref().map_or_else(|| features.value(symbol, bar, i), |v| v.value(symbol, bar, i));
         let values: Vec<f32> = cells().map(value).collect();
         columns.push(Column::new(feature.name.into(), values));
     }

@@ -187,7 +187,13 @@ pub fn verify(
             let found = forest.or_exit(Code::BadData)?.digest();
             let recorded = recorded.get(head.name()).cloned().unwrap_or_default();
             let equal = recorded == found;
-            checks.push(Check { of: "model, own trees".to_owned(), head: head.name().to_owned(), recorded, found, equal });
+            checks.push(Check {
+                of: "model, own trees".to_owned(),
+                head: head.name().to_owned(),
+                recorded,
+                found,
+                equal,
+            });
         }
     }
     if let Some(networks) = bundle.other_families.get(&Family::Neural).and_then(FamilyModels::networks) {

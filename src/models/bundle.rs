@@ -166,6 +166,11 @@ pub fn combined_digest<S: AsRef<str>>(digests: impl IntoIterator<Item = S>) -> S
     crate::text::hex(&Sha256::digest(sorted.concat()))
 }
 
+/// SHA-256 (hex) of what makes predictions of raw scores: the calibration and the mix.
+pub fn calibration_digest(calibration: &Calibration, mix: &Mix) -> String {
+    crate::text::hex(&Sha256::digest(json!({ "calibration": calibration.heads, "mix": mix }).to_string()))
+}
+
 /// Share of each feature in the gain of all heads, greatest first. Each head counts the same; features without a
 /// split are left out.
 pub fn importance_shares(heads: &BTreeMap<Head, Forest>) -> Map<String, Value> {
@@ -185,10 +190,11 @@ pub fn importance_shares(heads: &BTreeMap<Head, Forest>) -> Map<String, Value> {
 }
 
 impl Bundle {
-    /// SHA-256 (hex) over the sorted digests of the heads and of the other families.
+    /// SHA-256 (hex) over the sorted digests of the heads, of the other families, and of calibration and mix.
     pub fn digest(&self) -> String {
         let others = self.other_families.values().flat_map(|models| models.digests().into_values());
-        combined_digest(self.heads.values().map(Forest::digest).chain(others))
+        let calibration = self.calibration.map(|calibration| calibration_digest(&calibration, &self.mix));
+        combined_digest(self.heads.values().map(Forest::digest).chain(others).chain(calibration))
     }
 
     /// Paths of the files of `symbol` below `workdir`.
@@ -389,9 +395,14 @@ fn read_calibration(raw: &RawBundle) -> Result<Option<Calibration>, String> {
     if raw.format != FORMAT {
         return Err(format!("its format is '{}', but it has a calibration, which belongs to '{FORMAT}'", raw.format));
     }
-    let head = |head: Head| raw.calibration.get(&head).copied().ok_or(format!("the calibration lacks the head '{head}'"));
+    let head =
+        |head: Head| raw.calibration.get(&head).copied().ok_or(format!("the calibration lacks the head '{head}'"));
     let [long, short, edge] = Head::ALL.map(head);
-    Ok(Some(Calibration { heads: [long?, short?, edge?] }))
+    let calibration = Calibration { heads: [long?, short?, edge?] };
+    if !calibration.heads.iter().all(HeadCalibration::is_valid) {
+        return Err("the calibration holds a number that is not finite, or a slope or reach below 0".to_owned());
+    }
+    Ok(Some(calibration))
 }
 
 /// Reads the heads of a pickle.

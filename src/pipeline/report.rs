@@ -22,8 +22,8 @@ use crate::market::Selection;
 use crate::metrics::Account;
 use crate::models::bundle::importance_shares;
 use crate::report::{
-    self, Costs, Decisions, Exclusion, HeadCalibration, HeadFit, Importance, ReportData, SavedModel, SearchRow, SymbolCurve,
-    SymbolRow, Totals, VoterRow,
+    self, Costs, Decisions, Exclusion, HeadCalibration, HeadFit, Importance, ReportData, SavedModel, SearchRow,
+    SymbolCurve, SymbolRow, Totals, VoterRow,
 };
 use crate::trainer::{Model, Tuned, calibration, edge_fit};
 

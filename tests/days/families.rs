@@ -273,3 +273,23 @@ fn a_run_that_was_stopped_among_its_networks_goes_on_from_their_epochs() {
     let logs = std::fs::read_dir(stopped.path().join("logs")).unwrap().map(|entry| entry.unwrap().path());
     assert!(logs.filter(|path| path.is_file()).count() > 0);
 }
+
+#[test]
+fn a_coins_own_trees_beside_a_pool_are_saved_and_train_again_to_the_same_bits() {
+    let workdir = tempfile::tempdir().unwrap();
+    let workdir = workdir.path();
+    done(&command(workdir, "gbdt", &["--set", "models.scope=partial"]).output().unwrap());
+    let paths = models(workdir);
+    assert_eq!(paths.len(), 3);
+    let bundles: Vec<Bundle> = paths.iter().map(|path| Bundle::load(path).unwrap()).collect();
+    assert!(bundles.iter().all(|bundle| bundle.other_families.keys().eq([&Family::Own]) && bundle.mix.is_empty()));
+    // The pool is the same for all coins, and what each adds is its own.
+    assert_eq!(bundles[0].heads, bundles[1].heads);
+    assert_ne!(bundles[0].other_families, bundles[1].other_families);
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_huracan"));
+    verify.current_dir(workdir).args(["verify", "--json"]).arg(&paths[0]).arg("--workdir").arg(workdir);
+    let verified = done(&verify.output().unwrap());
+    let own = |check: &&Value| check["of"] == "model, own trees";
+    assert_eq!(verified["checks"].as_array().unwrap().iter().filter(own).count(), Head::COUNT);
+    assert_eq!(verified["equal"], true, "{verified}");
+}

@@ -162,12 +162,7 @@ impl BoostParams {
             return self.clone();
         }
         let total = self.subsample * self.total_hessian(job);
-        Self {
-            relative: false,
-            l2: self.l2 * total,
-            min_child_hessian: self.min_child_hessian * total,
-            ..self.clone()
-        }
+        Self { relative: false, l2: self.l2 * total, min_child_hessian: self.min_child_hessian * total, ..self.clone() }
     }
 
     /// Sum of the Hessians of a job's training rows: of their weights, for log loss times p(1 − p), where p is the weighted share

@@ -6,8 +6,8 @@
 //! `offset + base_slope·(base − offset) + slope·(score − base) + own_slope·own`
 //!
 //! where `base` is the mean of the model's training labels, `offset` what a head without skill says (the base rate of all
-//! coins; an edge of 0), and `own` what a coin's own trees add to a pooled model. The slopes lie in [0, 1] and come from rows
-//! that are older than those that are predicted (`trainer::calibration`). A head without skill has slopes of 0.
+//! coins; an edge of 0), and `own` what a coin's own trees add to a pooled model. The slopes are not below 0, and come from rows
+//! that are older than those that are predicted (`trainer::calibrate`). A head without skill has slopes of 0.
 
 use serde::{Deserialize, Serialize};
 
@@ -71,11 +71,23 @@ pub struct HeadCalibration {
 }
 
 impl HeadCalibration {
+    /// What the head says of no bar in particular.
+    pub fn usual(&self) -> f64 {
+        self.offset + self.slopes.base_slope * (self.base - self.offset)
+    }
+
+    /// Whether every number is finite and none is negative that must not be: what a file has to fulfil.
+    pub fn is_valid(&self) -> bool {
+        let s = &self.slopes;
+        let numbers = [self.offset, self.base, s.base_slope, s.slope, s.own_slope, s.reach];
+        numbers.iter().all(|number| number.is_finite()) && numbers[2..].iter().all(|number| *number >= 0.0)
+    }
+
     /// The calibrated score. `own` is what the coin's own trees add, 0 without them.
     pub fn apply(&self, score: f64, own: f64) -> f64 {
         let s = &self.slopes;
         let distance = (score - self.base).clamp(-s.reach, s.reach);
-        self.offset + s.base_slope * (self.base - self.offset) + s.slope * distance + s.own_slope * own
+        self.usual() + s.slope * distance + s.own_slope * own
     }
 }
 
@@ -98,7 +110,7 @@ impl Calibration {
             let at = head.position();
             self.heads[at].apply(scores[at], own[at])
         };
-        let lift = |head: Head| arith::sigmoid(score(head)) - arith::sigmoid(self.head(head).offset);
+        let lift = |head: Head| arith::sigmoid(score(head)) - arith::sigmoid(self.head(head).usual());
         Prediction {
             win_long: arith::sigmoid(score(Head::WinLong)),
             win_short: arith::sigmoid(score(Head::WinShort)),

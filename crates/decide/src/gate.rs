@@ -13,8 +13,8 @@ pub struct Prediction {
     pub win_short: f64,
     /// Expected result of a long position before costs, basis points; negative favours the short side.
     pub edge_bps: f64,
-    /// By how much a long trade's probability exceeds its base rate, less the same of a short trade. 0 where the heads have no
-    /// skill: then they have no side.
+    /// By how much a long trade's probability exceeds what its head says of no bar in particular, less the same of a short trade.
+    /// 0 where the heads have no skill: then they have no side.
     pub lead: f64,
 }
 

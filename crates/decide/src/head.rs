@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Head {
-    /// Expected result of a long position before costs, basis points.
+    /// Expected result of a long position before costs: basis points as a prediction, multiples of the ATR as a raw score.
     EdgeBps,
     /// Probability that a long trade makes money.
     WinLong,

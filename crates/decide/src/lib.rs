@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-pub use consensus::{Consensus, Opinion, compute as consensus};
 pub use calibration::{Calibration, HeadCalibration, Scores, Slopes, log_odds};
+pub use consensus::{Consensus, Opinion, compute as consensus};
 pub use gate::{GateInputs, Prediction, WaitReason, gate};
 pub use head::{Head, UnknownHead};
 pub use params::{DecideMode, DecideParams};

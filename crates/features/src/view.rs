@@ -7,8 +7,8 @@
 
 use rayon::prelude::*;
 
-use huracan_base::Table;
 use huracan_bars::Panel;
+use huracan_base::Table;
 
 use super::{CATALOGUE, COUNT, Feature, Features, columns};
 

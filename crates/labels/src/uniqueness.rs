@@ -25,7 +25,10 @@ pub fn uniqueness(spans: &[(usize, usize)]) -> Vec<f64> {
         concurrency += change;
         sum += if concurrency > 0 { 1.0 / concurrency as f64 } else { 0.0 };
     }
-    spans.iter().map(|&(first, last)| (shares[last + 1 - start] - shares[first - start]) / (last + 1 - first) as f64).collect()
+    spans
+        .iter()
+        .map(|&(first, last)| (shares[last + 1 - start] - shares[first - start]) / (last + 1 - first) as f64)
+        .collect()
 }
 
 #[cfg(test)]

@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn scores_equal_values_computed_by_hand() {
-        let found = Calibration::of([(0.8, true, 0.75), (0.6, false, 0.75), (0.2, false, 0.75), (0.4, true, 0.75)]).unwrap();
+        let found =
+            Calibration::of([(0.8, true, 0.75), (0.6, false, 0.75), (0.2, false, 0.75), (0.4, true, 0.75)]).unwrap();
         // (0.04 + 0.36 + 0.04 + 0.36) / 4; the base rate of 0.5 is always wrong by 0.5.
         assert!((found.brier - 0.2).abs() < 1e-12 && (found.base_brier - 0.25).abs() < 1e-12);
         assert!((found.skill().unwrap() - 0.2).abs() < 1e-12);

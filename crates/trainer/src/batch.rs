@@ -36,6 +36,8 @@ pub struct TrainedUnits {
     seconds: BTreeMap<Family, f64>,
     /// Where the trees were trained, if a device is used.
     pub plans: Plans,
+    /// Of a pool with several families, the mix of each fold, by number.
+    mixes: BTreeMap<usize, Mix>,
 }
 
 /// One fold of a unit, trained by all families.
@@ -98,7 +100,33 @@ pub fn train(
         let one = || Ok(TrainedFold { heads: heads?, forest: forest?, networks: networks? });
         (name, one())
     });
-    Ok(TrainedUnits { folds: folds.collect(), seconds, plans })
+    Ok(TrainedUnits { folds: folds.collect(), seconds, plans, mixes: BTreeMap::new() })
+}
+
+/// Chooses the families of a pool's folds by the validation rows of all `symbols`, whatever batches they are scored in later.
+///
+/// # Errors
+/// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
+pub fn choose_pool_families(
+    inputs: &TrainingInputs<'_>,
+    trained: &mut TrainedUnits,
+    symbols: &[SymbolFolds],
+) -> Result<(), EngineError> {
+    if Family::of(inputs.params.models.kind).len() < 2 {
+        return Ok(());
+    }
+    let mut folds = Vec::new();
+    for SymbolFolds { symbol, folds: own } in symbols {
+        for fold in own {
+            if let Some(Ok(models)) = trained.folds.get(&(Unit::POOL.to_owned(), fold.index)) {
+                folds.push((*symbol, fold, models.clone()));
+            }
+        }
+    }
+    let mut scored = scored(inputs, folds)?;
+    choose_families(inputs, &mut scored, |fold| fold.fold.index);
+    trained.mixes = scored.into_iter().map(|fold| (fold.fold.index, fold.mix)).collect();
+    Ok(())
 }
 
 /// Scores the folds of some symbols by the models of their units, the coins themselves or the pool, and makes their results.
@@ -132,7 +160,13 @@ pub fn finish(
         plans = add_own_trees(inputs, &mut scored, &mut failed, observer)?;
         scored.retain(|fold| !failed.contains_key(&fold.symbol));
     }
-    choose_families(inputs, &mut scored, pooled);
+    if pooled {
+        for fold in &mut scored {
+            fold.mix = trained.mixes.get(&fold.fold.index).cloned().unwrap_or_default();
+        }
+    } else {
+        choose_families(inputs, &mut scored, |fold| (fold.symbol, fold.fold.index));
+    }
     let share = if pooled { inputs.panel.symbols.len() } else { batch.len() };
     let seconds: BTreeMap<Family, f64> =
         trained.seconds.iter().map(|(family, seconds)| (*family, seconds / share as f64)).collect();
@@ -171,7 +205,11 @@ fn scored<'a>(
     }
     let wanted: Vec<Scored<'_>> = wanted
         .iter()
-        .map(|(symbol, fold, heads, pick)| Scored { symbol: *symbol, fold, heads: [0, 1, 2].map(|at| pick(&heads[at])) })
+        .map(|(symbol, fold, heads, pick)| Scored {
+            symbol: *symbol,
+            fold,
+            heads: [0, 1, 2].map(|at| pick(&heads[at])),
+        })
         .collect();
     let mut by_trees = trees::scores(inputs, &wanted)?.into_iter();
     let one = |(symbol, fold, models): (usize, &'a Fold, TrainedFold)| {
@@ -200,8 +238,16 @@ fn add_own_trees(
     failed: &mut BTreeMap<usize, ModelError>,
     observer: &dyn Observer,
 ) -> Result<Plans, EngineError> {
+    // A coin without rows of its own in a fold adds nothing to the pool.
+    let has_rows = |fold: &ScoredFold<'_>| {
+        let any = |bars: &std::ops::Range<usize>| {
+            bars.clone().any(|bar| inputs.targets.get(fold.symbol, bar, Head::MAIN).is_some())
+        };
+        any(&fold.fold.train) && any(&fold.fold.validation)
+    };
+    let mut scored: Vec<&mut ScoredFold<'_>> = scored.iter_mut().filter(|fold| has_rows(fold)).collect();
     let mut batch: Vec<BoostJob> = Vec::new();
-    for fold in scored.iter() {
+    for fold in &scored {
         let unit = Unit::coin(inputs.panel, fold.symbol);
         for head in Head::ALL {
             let params = jobs::own_params(&inputs.params.models, head, inputs.params.seed);
@@ -243,13 +289,17 @@ fn add_own_trees(
     Ok(plans)
 }
 
-/// Chooses the families of each head by the validation rows of the unit that they were trained for: of each symbol's fold, or
-/// with a pool of all symbols of a fold.
-fn choose_families(inputs: &TrainingInputs<'_>, scored: &mut [ScoredFold<'_>], pooled: bool) {
+/// Chooses the families of each head by the validation rows of the unit that they were trained for; folds with equal keys
+/// belong to one unit's fold.
+fn choose_families<K: Ord>(
+    inputs: &TrainingInputs<'_>,
+    scored: &mut [ScoredFold<'_>],
+    key: impl Fn(&ScoredFold<'_>) -> K,
+) {
     let kind = inputs.params.models.kind;
-    let mut groups: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<K, Vec<usize>> = BTreeMap::new();
     for (at, fold) in scored.iter().enumerate().filter(|(_, fold)| fold.scores.len() > 1) {
-        groups.entry((if pooled { 0 } else { fold.symbol }, fold.fold.index)).or_default().push(at);
+        groups.entry(key(fold)).or_default().push(at);
     }
     for members in groups.into_values() {
         let mut mix = Mix::new();
@@ -340,12 +390,14 @@ fn outcome(inputs: &TrainingInputs<'_>, scored: &ScoredFold<'_>) -> FoldOutcome 
         let baseline_test_loss = baseline.as_ref().map_or(Some(test_loss), |own| loss(own, Part::Test, head))?;
         Some(Tuned { chosen, test_loss, baseline_test_loss })
     };
-    let base = |weighted: bool| -> Scores {
-        Head::ALL.map(|head| {
-            let own = &heads[head.position()];
-            let mean = if weighted { own.weighted_mean } else { own.mean };
-            if weighted && objective(head) == Objective::Binary { log_odds(mean) } else { mean }
-        })
+    let base = |head: Head| {
+        let own = &heads[head.position()];
+        match objective(head) {
+            Objective::Binary => log_odds(own.weighted_mean),
+            // These start at a percentile, not at the mean.
+            Objective::Quantile { .. } | Objective::Huber { .. } if !own.forest.averaged => own.forest.base_score[0],
+            _ => own.weighted_mean,
+        }
     };
     FoldOutcome {
         fold: (*fold).clone(),
@@ -359,8 +411,8 @@ fn outcome(inputs: &TrainingInputs<'_>, scored: &ScoredFold<'_>) -> FoldOutcome 
         scores: ModelScores {
             all,
             own: own.as_ref().map(|(_, scores)| scores.clone()),
-            base: base(true),
-            means: base(false),
+            base: Head::ALL.map(base),
+            means: Head::ALL.map(|head| heads[head.position()].mean),
         },
         calibration: None,
         predictions: Vec::new(),

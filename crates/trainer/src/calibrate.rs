@@ -1,7 +1,9 @@
 //! Fits how far scores are believed, and turns them into predictions.
 //!
-//! The predictions of a fold are calibrated on rows that are older than its test window: validation rows of this and earlier
-//! folds, and test rows of earlier folds whose labels ended before it, of all coins. A slope is fitted by maximum likelihood
+//! The predictions of a fold are calibrated on rows that are older than its test window, of all coins: test rows of earlier
+//! folds that lie more than the longest label before it, so that neither their own outcome nor that of another coin of the
+//! bar is unknown; and validation rows of this and earlier folds, unless they have also chosen among configurations or
+//! families, which would flatter them. A slope is fitted by maximum likelihood
 //! through the offset (least squares for the edge), with a standard error by blocks of days, since rows of one day move
 //! together. It is then shrunk by the non-negative garrote (Breiman 1995): slope · (1 − c·error²/slope²), 0 where that is
 //! negative. A slope that past rows do not support at two standard errors becomes 0; with few blocks it takes more. On noise
@@ -11,13 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use huracan_base::arith;
 use huracan_bars::{DAY_MS, Panel};
+use huracan_base::arith;
 use huracan_decide::{Calibration, Head, HeadCalibration, Prediction, Scores, Slopes, log_odds};
 use huracan_features::{View, view_columns};
 
 use super::scores::{FoldScores, Part};
-use super::{Family, FoldOutcome, ModelScores, Targets, TrainedSymbol, TrainerParams};
+use super::{Family, FoldOutcome, ModelKind, ModelScores, Targets, TrainedSymbol, TrainerParams};
 
 /// c of the garrote with many blocks: the square of the t-statistic below which nothing is believed.
 const TOLERANCE: f64 = 4.0;
@@ -49,7 +51,16 @@ pub fn all(
 ) {
     let horizon_ms = params.barriers.horizon_bars() as i64 * panel.timeframe.ms();
     let block_ms = (horizon_ms + DAY_MS - 1) / DAY_MS * DAY_MS;
-    let context = Context { panel, view, targets, block_ms };
+    let chooses = params.models.search.is_on() || params.models.kind == ModelKind::Ensemble;
+    let context = Context {
+        panel,
+        view,
+        targets,
+        block_ms,
+        horizon_bars: params.barriers.horizon_bars(),
+        uses_validation: !chooses,
+        pools: params.models.scope.pools(),
+    };
     let stages: BTreeSet<Stage> = trained
         .values()
         .flat_map(|own| &own.folds)
@@ -126,6 +137,12 @@ struct Context<'a> {
     targets: &'a Targets,
     /// Length of a block of days, milliseconds.
     block_ms: i64,
+    /// Bars that a label looks ahead at most.
+    horizon_bars: usize,
+    /// Whether validation rows count.
+    uses_validation: bool,
+    /// Whether all coins share one model, whose base then differs from the offset by rounding and weights alone.
+    pools: bool,
 }
 
 /// One row from which slopes are fitted.
@@ -186,15 +203,16 @@ impl Context<'_> {
                 };
                 let own_scores = outcome.scores.own.as_ref().filter(|_| family.is_none());
                 let source = Source { symbol, scores, own: own_scores, base: &outcome.scores.base, offset };
-                rows.extend(self.part(&source, outcome.fold.validation.clone(), Part::Validation, head));
+                if self.uses_validation {
+                    rows.extend(self.part(&source, outcome.fold.validation.clone(), Part::Validation, head));
+                }
                 if index < newest {
-                    let test = self.part(&source, outcome.fold.test.clone(), Part::Test, head);
-                    let bars = outcome.fold.test.clone().filter(|&bar| self.targets.get(symbol, bar, head).is_some());
-                    let known = bars.zip(test).filter(|&(bar, _)| self.targets.last_bar(symbol, bar, head) < known_before);
-                    rows.extend(known.map(|(_, row)| row));
+                    let test = &outcome.fold.test;
+                    let end = test.end.min(known_before.saturating_sub(self.horizon_bars)).max(test.start);
+                    rows.extend(self.part(&source, test.start..end, Part::Test, head));
                 }
             }
-            if stage == Stage::Latest && own.latest.test.is_empty() {
+            if stage == Stage::Latest && own.latest.test.is_empty() && self.uses_validation {
                 let offset = offsets(trained, Stage::Latest)[head.position()];
                 let ModelScores { all: scores, own: own_scores, base, .. } = &own.latest_scores;
                 let source = Source { symbol, scores, own: own_scores.as_ref(), base, offset };
@@ -217,7 +235,7 @@ impl Context<'_> {
                 label: f64::from(self.targets.get(source.symbol, bar, head)?),
                 block: self.panel.time_ms(bar).div_euclid(self.block_ms),
                 offset: source.offset,
-                base: base - source.offset,
+                base: if self.pools && head != Head::EdgeBps { 0.0 } else { base - source.offset },
                 distance: of(source.scores, place) - base,
                 own: source.own.map_or(0.0, |own| of(own, place)),
             })
@@ -323,9 +341,13 @@ fn slope(rows: &[Row], x: impl Fn(&Row) -> f64, is_probability: bool) -> Fitted 
         if curvature <= f64::MIN_POSITIVE {
             return Fitted { value: 0.0, error: 0.0, blocks: 0 };
         }
-        let step = (gradient / curvature).clamp(-1.0, 1.0);
-        value += step;
-        if !is_probability && step.abs() < 1.0 || step.abs() < 1e-9 {
+        let step = gradient / curvature;
+        if !is_probability {
+            value = step;
+            break;
+        }
+        value += step.clamp(-1.0, 1.0);
+        if step.abs() < 1e-9 {
             break;
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Model;
-use huracan_base::arith;
 use huracan_bars::{DAY_MS, Panel};
+use huracan_base::arith;
 use huracan_decide::{Head, Prediction};
 use huracan_labels::Labels;
 use huracan_metrics::{Calibration, EdgeFit, PredictedEdge};

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{EdgeLoss, Family, ModelKind, ModelParams, Targets, TreeGrowth, Unit};
-use huracan_base::arith;
 use huracan_bars::Panel;
+use huracan_base::arith;
 use huracan_boost::{BoostJob, BoostParams, Ensemble, Growth, Objective};
 use huracan_decide::{Head, Scores};
 use huracan_folds::Fold;

@@ -79,11 +79,8 @@ mod tests {
             (Head::WinShort, vec![Family::Forest, Family::Neural]),
             (Head::EdgeBps, vec![Family::Gbdt, Family::Forest]),
         ]);
-        let rows: [[Scores; 1]; 3] = [
-            [[log_odds(0.2), 0.0, 21.0]],
-            [[0.0, log_odds(0.4), 19.0]],
-            [[0.0, log_odds(0.5), 0.0]],
-        ];
+        let rows: [[Scores; 1]; 3] =
+            [[[log_odds(0.2), 0.0, 21.0]], [[0.0, log_odds(0.4), 19.0]], [[0.0, log_odds(0.5), 0.0]]];
         let families = [Family::Gbdt, Family::Forest, Family::Neural];
         let predicted = families.into_iter().zip(rows.iter().map(<[Scores; 1]>::as_slice)).collect();
         let [long, short, edge] = blend(&mix, &predicted, 1)[0];

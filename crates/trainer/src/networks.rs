@@ -62,7 +62,8 @@ pub fn network_job(
         let bars = bars.start.max(least).min(bars.end)..bars.end;
         // Both sides are labelled or neither: every head has the same rows.
         let heads = Head::ALL.map(|head| targets.rows(unit, &bars, head, models));
-        let values = (0..heads[0].rows.len()).flat_map(|row| [0, 1, 2].map(|head: usize| heads[head].labels[row])).collect();
+        let values =
+            (0..heads[0].rows.len()).flat_map(|row| [0, 1, 2].map(|head: usize| heads[head].labels[row])).collect();
         let [LabelledRows { rows, .. }, ..] = heads;
         (rows, values)
     };

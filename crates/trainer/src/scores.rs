@@ -32,9 +32,7 @@ impl FoldScores {
             Part::Validation => (fold.validation.clone(), &self.validation),
             Part::Test => (fold.test.clone(), &self.test),
         };
-        let pair = |(bar, scores): (usize, &Scores)| {
-            Some((scores[head.position()], targets.get(symbol, bar, head)?))
-        };
+        let pair = |(bar, scores): (usize, &Scores)| Some((scores[head.position()], targets.get(symbol, bar, head)?));
         bars.zip(scores).filter_map(pair).unzip()
     }
 }

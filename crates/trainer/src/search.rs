@@ -15,7 +15,7 @@ use super::{ModelParams, Observer, Targets, TrainerError, TrainerParams, UnitFol
 /// What the search chose for one unit, fold and head.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TuningEntry {
-    /// `BASE-QUOTE`, or `*` for the pool of all coins.
+    /// `BASE-QUOTE`, or `pool` for all coins together.
     pub symbol: String,
     /// Index of the fold.
     pub fold: usize,
@@ -88,8 +88,16 @@ impl SearchBatch {
     ) -> Result<(Vec<TuningEntry>, Plans), TrainerError> {
         let (keep_going, model_done) = (|| !observer.is_cancelled(), || observer.models_done(1));
         let names = view_names();
-        let (results, trained_by) =
-            boost::search_on(compute, view.table(), &names, &self.jobs, &self.pools, &self.plan, &keep_going, &model_done)?;
+        let (results, trained_by) = boost::search_on(
+            compute,
+            view.table(),
+            &names,
+            &self.jobs,
+            &self.pools,
+            &self.plan,
+            &keep_going,
+            &model_done,
+        )?;
         if observer.is_cancelled() {
             return Err(TrainerError::Cancelled);
         }

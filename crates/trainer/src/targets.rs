@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use huracan_bars::{DAY_MS, Panel};
 use huracan_base::arith;
 use huracan_base::units::BPS;
-use huracan_bars::{DAY_MS, Panel};
 use huracan_decide::Head;
 use huracan_features::{View, view_columns};
 use huracan_labels::{Labels, uniqueness};
@@ -59,7 +59,7 @@ impl Targets {
             for bar in panel.ranges[symbol].clone() {
                 let cell = symbol * panel.bars + bar;
                 let atr_bps = f64::from(view.value(symbol, bar, view_columns::ATR_SHARE)) * BPS;
-                // Both sides are labelled or neither: labels are missing only without ATR and at the end of the data.
+                // At the end of the data one side may have ended and the other not: then neither counts.
                 let (Some(long), Some(short)) =
                     (labels.get(symbol, bar, Side::Long), labels.get(symbol, bar, Side::Short))
                 else {
@@ -152,7 +152,9 @@ impl Targets {
             }
         }
         let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
-        found.weights = weights.into_iter().map(|weight| (weight / mean) as f32).collect();
+        // Of rows so old that every weight vanishes, none is worth more than another.
+        let scaled = |weight: f64| if mean > 0.0 { (weight / mean) as f32 } else { 1.0 };
+        found.weights = weights.into_iter().map(scaled).collect();
         found
     }
 }

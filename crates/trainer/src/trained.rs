@@ -78,7 +78,7 @@ pub struct ModelScores {
     pub all: FoldScores,
     /// What the coin's own trees add to a pooled model (scope `partial`): log odds, and multiples of the ATR.
     pub own: Option<FoldScores>,
-    /// Weighted mean of the training labels, as raw scores.
+    /// What the models say before their first tree, as raw scores: the weighted mean of the training labels, or their percentile.
     pub base: Scores,
     /// Mean of the training labels.
     pub means: Scores,

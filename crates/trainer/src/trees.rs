@@ -82,7 +82,8 @@ pub fn train_jobs(
     observer: &dyn Observer,
 ) -> Result<(Vec<Result<TrainedHeads, ModelError>>, Plans), EngineError> {
     let (forests, plans) = run(inputs, &batch, observer, true)?;
-    let trained = batch.into_iter().zip(forests).map(|(job, forest)| Ok(Arc::new(TrainedHead::new(job, forest?, None))));
+    let trained =
+        batch.into_iter().zip(forests).map(|(job, forest)| Ok(Arc::new(TrainedHead::new(job, forest?, None))));
     Ok((by_fold(trained), plans))
 }
 
@@ -102,9 +103,7 @@ fn run(
 }
 
 /// Groups heads by fold; a fold with a head that failed passes on the first error.
-fn by_fold(
-    heads: impl Iterator<Item = Result<Arc<TrainedHead>, ModelError>>,
-) -> Vec<Result<TrainedHeads, ModelError>> {
+fn by_fold(heads: impl Iterator<Item = Result<Arc<TrainedHead>, ModelError>>) -> Vec<Result<TrainedHeads, ModelError>> {
     let heads: Vec<Result<Arc<TrainedHead>, ModelError>> = heads.collect();
     let one = |heads: &[Result<Arc<TrainedHead>, ModelError>]| {
         let head = |at: usize| heads[at].clone();
@@ -153,7 +152,8 @@ pub fn scores(inputs: &TrainingInputs<'_>, wanted: &[Scored<'_>]) -> Result<Vec<
             rows(&fold.validation).chain(rows(&fold.test)).collect()
         })
         .collect();
-    let all = raw(inputs.compute, inputs, wanted.iter().zip(&rows).map(|(scored, rows)| (scored.heads, rows.as_slice())))?;
+    let all =
+        raw(inputs.compute, inputs, wanted.iter().zip(&rows).map(|(scored, rows)| (scored.heads, rows.as_slice())))?;
     let split = |(scored, mut scores): (&Scored<'_>, Vec<Scores>)| {
         let test = scores.split_off(scored.fold.validation.len());
         FoldScores { validation: scores, test }
@@ -174,6 +174,7 @@ pub fn raw<'a>(
     let jobs: Vec<PredictJob<'_>> =
         wanted.flat_map(|(heads, rows)| heads.map(|forest| PredictJob { forest, rows })).collect();
     let scores = device::raw_scores_on(compute, inputs.view.table(), &jobs)?;
-    let one = |heads: &[Vec<f64>]| (0..heads[0].len()).map(|row| [heads[0][row], heads[1][row], heads[2][row]]).collect();
+    let one =
+        |heads: &[Vec<f64>]| (0..heads[0].len()).map(|row| [heads[0][row], heads[1][row], heads[2][row]]).collect();
     Ok(scores.chunks_exact(Head::COUNT).map(one).collect())
 }

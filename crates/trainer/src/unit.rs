@@ -14,7 +14,7 @@ pub struct Unit {
 
 impl Unit {
     /// Name of the unit of all coins.
-    pub const POOL: &'static str = "*";
+    pub const POOL: &'static str = "pool";
 
     /// One coin.
     pub fn coin(panel: &Panel, symbol: usize) -> Self {

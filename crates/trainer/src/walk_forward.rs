@@ -11,9 +11,9 @@ use huracan_folds::{self as folds, Fold, Grid, TooShort};
 use huracan_labels::{self as labels, Labels};
 use huracan_shadow::{Rules, Trade};
 
+use super::ModelScope;
 use super::batch::{self, models_per_fold};
 use super::inputs::TrainingInputs;
-use super::ModelScope;
 use super::out_of_fold::{Model, OutOfFold, out_of_fold};
 use super::search::SearchBatch;
 use super::{
@@ -154,7 +154,8 @@ impl<'a> WalkForward<'a> {
             if !observer.may_continue() {
                 return Err(TrainerError::Cancelled);
             }
-            let trained = batch::train(&inputs, &self.units, observer)?;
+            let mut trained = batch::train(&inputs, &self.units, observer)?;
+            batch::choose_pool_families(&inputs, &mut trained, &self.symbols)?;
             done.trained_by.extend(trained.plans.clone());
             Some(trained)
         } else {

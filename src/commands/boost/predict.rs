@@ -7,13 +7,13 @@ use crate::polars::prelude::*;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::{calibrated, group_file};
 use super::learnable::feature_values;
+use super::{calibrated, group_file};
 use crate::boost::{self, Forest, PredictJob};
 use crate::commands::table;
+use crate::decide::Calibration;
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
-use crate::decide::Calibration;
 use crate::models::{Bundle, load_forest};
 
 /// Forests, and the rows that each one predicts.

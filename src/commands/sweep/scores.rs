@@ -66,15 +66,12 @@ pub(super) fn scores(
         let side = if is_long { Side::Long } else { Side::Short };
         let excess_bps = prediction.edge_bps.abs()
             - expected_cost_bps(panel, symbol, bar, side, atr[symbol * panel.bars + bar], rules);
-        let (own, other) = match is_long {
-            true => (prediction.win_long, prediction.win_short),
-            false => (prediction.win_short, prediction.win_long),
-        };
+        let lead = if is_long { prediction.lead } else { -prediction.lead };
         let is_allowed = consensus.as_ref().is_none_or(|consensus| {
             let opinion = consensus.at(symbol, bar);
             opinion.passes() && (opinion.score > 0.0) == is_long
         });
-        if excess_bps > 0.0 && own > other && is_allowed {
+        if excess_bps > 0.0 && lead >= 0.0 && is_allowed {
             values[symbol * panel.bars + bar] = if is_long { excess_bps as f32 } else { -excess_bps as f32 };
         }
     }

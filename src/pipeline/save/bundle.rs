@@ -10,7 +10,7 @@ use crate::bars::{MarketTerms, Panel};
 use crate::commit;
 use crate::decide::{Calibration, Head};
 use crate::features;
-use crate::models::bundle::{Inputs, Performance, TrainingParameters, importance_shares, model_id};
+use crate::models::bundle::{Inputs, Performance, TrainingParameters, calibration_digest, importance_shares, model_id};
 use crate::models::{Bundle, Metadata, combined_digest};
 use crate::pipeline::CommandFailure;
 use crate::pipeline::day::{Day, time};
@@ -48,7 +48,8 @@ fn metadata(day: &Day, panel: &Panel, model: &Model) -> Metadata {
     let other_family_digests: BTreeMap<Family, BTreeMap<String, String>> =
         trained.other_families.iter().map(|(family, member)| (*family, member.digests())).collect();
     let of_other_families = other_family_digests.values().flat_map(BTreeMap::values);
-    let digest = combined_digest(trained.digests.values().chain(of_other_families));
+    let calibration = trained.calibration.map(|calibration| calibration_digest(&calibration, &trained.mix));
+    let digest = combined_digest(trained.digests.values().chain(of_other_families).chain(calibration.as_ref()));
     Metadata {
         model_id: model_id(&trained.symbol, &day.run.row.run_id, &digest),
         symbol: trained.symbol.clone(),

@@ -77,7 +77,9 @@ fn probability(name: &str, found: &Calibration) -> Head {
 
 fn edge(found: &EdgeFit) -> Edge {
     let verdict = match (found.slope, found.slope_low, found.slope_high) {
-        (None, ..) => "No bar of the test windows has a predicted edge: past rows support none, so nobody trades on it.",
+        (None, ..) => {
+            "No bar of the test windows has a predicted edge: past rows support none, so nobody trades on it."
+        }
         (Some(_), Some(low), Some(high)) if low > 0.0 && high >= 1.0 => {
             "The edges are realised as far as these rows can tell: the interval of the slope lies above 0 and reaches 1."
         }
@@ -93,7 +95,10 @@ fn edge(found: &EdgeFit) -> Edge {
         bps(Some(found.realised)),
         found.r2.map_or_else(|| number(None), |r2| format!("{:+.3}", 100.0 * r2)),
         number(found.slope),
-        found.slope_low.zip(found.slope_high).map_or_else(|| number(None), |(low, high)| format!("{low:.2} to {high:.2}")),
+        found
+            .slope_low
+            .zip(found.slope_high)
+            .map_or_else(|| number(None), |(low, high)| format!("{low:.2} to {high:.2}")),
     ];
     let bins = found
         .bins
