@@ -356,7 +356,7 @@ fn trained_symbol(
     TrainedSymbol {
         symbol: inputs.panel.symbols[symbol].clone(),
         folds: outcomes,
-        latest: latest.unwrap_or_else(|| huracan_folds::Fold::EMPTY),
+        latest: latest.unwrap_or(Fold::EMPTY),
         train_rows: heads.map_or(0, |heads| heads[0].train_rows),
         digests: heads.map(|heads| per_head(heads, |_, head| Some(head.forest.digest()))).unwrap_or_default(),
         params: heads.map(|heads| per_head(heads, |_, head| Some(head.params.clone()))).unwrap_or_default(),

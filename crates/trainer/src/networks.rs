@@ -85,6 +85,9 @@ pub fn network_seed(run: u64, number: u32) -> u64 {
     run.wrapping_add(u64::from(number))
 }
 
+/// The networks of one fold, one per seed.
+pub type FoldNetworks = Arc<Vec<Network>>;
+
 /// Trains the networks of all folds. Returns one result per fold, in the order of units and folds.
 ///
 /// # Errors
@@ -93,7 +96,7 @@ pub fn train(
     inputs: &TrainingInputs<'_>,
     units: &[UnitFolds],
     observer: &dyn Observer,
-) -> Result<Vec<Result<Arc<Vec<Network>>, ModelError>>, EngineError> {
+) -> Result<Vec<Result<FoldNetworks, ModelError>>, EngineError> {
     let TrainingInputs { params, panel, targets, .. } = *inputs;
     let (mut all, mut owners) = (Vec::new(), HashMap::new());
     let seeds = params.models.neural.seeds;
