@@ -109,6 +109,7 @@ fn start_of_day(ms: i64) -> i64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "windows are ranges")]
 mod tests {
     use super::*;
     use huracan_bars::{Candles, HOUR_MS, Timeframe};

@@ -106,7 +106,7 @@ mod tests {
             consensus: &consensus,
             atr: &[1.0; 2 * BARS],
             rules: &rules,
-            windows: &[vec![0..BARS], vec![0..BARS]],
+            windows: &[0, 1].map(|_| std::iter::once(0..BARS).collect()),
             days: &[0],
         };
         let offers = portfolio.offers(&signals, &candidates);

@@ -143,9 +143,12 @@ fn the_listing_has_young_thin_and_delisted_coins_and_delisted_ones_stop_trading(
 
 #[test]
 fn random_trades_earn_nothing_before_costs() {
-    use crate::shadow::{Rules, Signals, simulate};
+    use crate::shadow::{MarketType, Rules, Signals, simulate};
     let mut settings = Settings::defaults();
     settings.market.simulated.symbols = 24;
+    // Shorts as well as longs, and stops that are filled at their price: what is left is the market's own.
+    settings.market.kind = MarketType::Perp;
+    settings.costs.stop_slippage_bps = 0.0;
     let now = EPOCH_MS + 300 * DAY_MS;
     let market = Simulated::new(&settings, Some(now));
     let candles = market
