@@ -88,6 +88,15 @@ impl Checkpoints {
         write_atomic(&self.network_path(name), &bytes).map_err(|error: WriteError| error.into())
     }
 
+    /// Deletes the states of partly trained networks, once every symbol's own checkpoint holds its networks.
+    pub fn delete_networks(&self) {
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("network_") {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The result of the hyperparameter search; none if there is no checkpoint, or it is damaged.
     pub fn load_tuning<T: DeserializeOwned>(&self) -> Option<T> {
         let bytes = std::fs::read(self.folder.join(TUNING)).ok()?;

@@ -107,6 +107,7 @@ async fn train(
         return Err(CommandFailure::new(Code::BadData, message));
     }
     checkpoints.delete_others();
+    checkpoints.delete_networks();
     let by = if done.trained_by.is_empty() { String::new() } else { format!("; {}", done.trained_by) };
     let total = done.trained.len() + done.failed.len();
     step.note(&format!("{models} models, {} of {total} coins from checkpoints{by}", done.reused));

@@ -261,7 +261,7 @@ fn the_past_is_unchanged_when_the_future_of_hourly_candles_is_another() {
 
 #[test]
 fn the_past_is_unchanged_when_the_future_of_the_simulated_market_is_another() {
-    the_past_keeps_its_bits(&simulated_panel(8, 160), &learning::settings(&[]));
+    the_past_keeps_its_bits(&simulated_panel(8, 160), &learning::settings(&["market.type=perp"]));
 }
 
 #[test]

@@ -154,7 +154,8 @@ async fn asked_to_leave(lasting: Lasting) {
     // Every symbol that was trained, and what was known before.
     assert_eq!(lasting.checkpoints().len(), files(&workdir.path().join("data/checkpoints")).len());
     let remote = lasting.remote().join("Runpodhuracan");
-    assert_eq!(files(&remote.join("data/candles")).len(), 16);
+    // The candles of 16 coins, and the terms of their market.
+    assert_eq!(files(&remote.join("data/candles")).len(), 16 + 1);
     assert!(!files(&remote.join("2024-08-01/logs")).is_empty());
     drop(workdir);
     goes_on(&lasting).await;

@@ -132,7 +132,8 @@ async fn a_day_leaves_models_reports_exports_a_filled_brain_and_a_synced_remote(
             assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(&there).unwrap(), "{}", there.display());
         }
     }
-    assert_eq!(files(&path("remote/Runpodhuracan/data/candles")).len(), 4);
+    // The candles of four coins, and the terms of their market.
+    assert_eq!(files(&path("remote/Runpodhuracan/data/candles")).len(), 4 + 1);
     // Every line of the logs says that the market is simulated, once that is known.
     let run_id = answer["run_id"].as_str().unwrap();
     for (table, rows) in counts("sqlite://data/brain.db", workdir.path(), run_id).await {
@@ -418,7 +419,7 @@ fn a_model_is_what_its_recorded_inputs_give_and_any_other_is_found_out() {
         let said = answer(&verify(workdir.path(), &[model, "--device", "emulated"]));
         assert_eq!(said["equal"], true);
         let by = said["device"].as_str().unwrap();
-        assert!(by.starts_with("emulated: ") && by.ends_with(" in one block each"), "{by}");
+        assert!(by.starts_with("emulated: ") && by.ends_with(" level by level"), "{by}");
     }
 
     // Parameters that did not make this model.

@@ -57,6 +57,7 @@ fn trade_of_signal(market: &Market<'_>, signal_bar: usize, end: usize) -> Option
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "windows are ranges")]
 mod tests {
     use super::*;
     use crate::{ExitReason, Side, simulate};

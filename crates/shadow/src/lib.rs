@@ -9,6 +9,7 @@ mod rules;
 mod signals;
 pub mod sweep;
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "windows are ranges")]
 mod tests;
 mod trade;
 
