@@ -115,7 +115,8 @@ impl Gpu {
         let fault = |error| self.fault(stage, "reading the device's limits", error);
         let attribute = |which| self.context.attribute(which).map_err(fault);
         // Freed buffers count as free memory only after the streams have reached the free and the pool has released it.
-        self.context.synchronize().and_then(|()| trim_pool(&self.context)).map_err(fault)?;
+        self.check_launches(stage, self.context.synchronize(), || "reading the device's limits".to_owned())?;
+        trim_pool(&self.context).map_err(fault)?;
         let (free, _) = self.context.mem_get_info().map_err(fault)?;
         Ok(Limits {
             free_bytes: free as u64,
