@@ -147,7 +147,7 @@ fn ended(panel: &Panel, trades: &[Trade], cut: usize) -> Vec<(String, Vec<u64>)>
 }
 
 /// With the open of the bar after the cut as it was, and nothing else of it: whatever was signalled by the cut enters at
-/// the same price with the same barriers.
+/// the same price with the same barriers. Returns the number of trades that enter there.
 fn entries_know_the_open_alone(panel: &Panel, scrambled: &Panel, trades: &[Trade], cut: usize, rules: &Rules) -> usize {
     let mut opened = scrambled.clone();
     for symbol in 0..panel.symbols.len() {
