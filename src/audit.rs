@@ -1,5 +1,6 @@
 //! Checks whether the results of candles and settings can be trusted: look-ahead, recursion, noise and power.
 
+mod drill;
 pub mod future;
 pub mod look_ahead;
 pub mod noise;

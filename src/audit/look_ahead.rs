@@ -6,17 +6,17 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::Judgement;
+use super::drill::{fixed_signals, prediction};
 use super::future::{self, Future};
-use super::null::drawn;
 use super::stages::{Decision, Stages};
 use crate::bars::Panel;
 use crate::boost::{BoostJob, Cuts, Forest};
 use crate::decide::Consensus;
 use crate::decide::votes::{VOTERS, Votes};
-use crate::decide::{Calibration, Head, HeadCalibration, Prediction, Slopes};
+use crate::decide::{Head, Prediction};
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure};
-use crate::features::{CATALOGUE, Features, VIEW, View, view_columns};
+use crate::features::{CATALOGUE, Features, VIEW, View};
 use crate::folds::{Fold, Grid};
 use crate::labels::Labels;
 use crate::settings::Settings;
@@ -296,29 +296,6 @@ impl Practice {
             signals,
         })
     }
-}
-
-/// The raw scores, all of which are believed: nothing is hidden by the calibration.
-fn prediction(heads: &[Forest], view: &View, symbol: usize, bar: usize) -> Prediction {
-    let slopes = Slopes { slope: 1.0, reach: f64::MAX, ..Slopes::NONE };
-    let calibration = Calibration { heads: [HeadCalibration { offset: 0.0, base: 0.0, slopes }; Head::COUNT] };
-    let scores = [0, 1, 2].map(|head: usize| heads[head].raw_scores(view.row(symbol, bar))[0]);
-    let atr_share = f64::from(view.value(symbol, bar, view_columns::ATR_SHARE));
-    calibration.predict(&scores, &[0.0; Head::COUNT], atr_share)
-}
-
-/// Signals at about every third bar. Only the symbol's name and the bar's time decide their side.
-fn fixed_signals(panel: &Panel) -> Signals {
-    let mut signals = Signals::none(panel.symbols.len(), panel.bars);
-    for (symbol, name) in panel.symbols.iter().enumerate() {
-        let own = name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-        for bar in panel.ranges[symbol].clone() {
-            let time = panel.time_ms(bar) as usize;
-            let long = drawn(own, 1, time, 0.15);
-            signals.side[symbol * panel.bars + bar] = if long { 1 } else { -i8::from(drawn(own, 2, time, 0.15)) };
-        }
-    }
-    signals
 }
 
 /// One cut and one other future. Both panels start at the same bar, since the first listed symbol is in both.

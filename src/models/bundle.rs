@@ -1,5 +1,6 @@
 //! The files of one symbol's model: what the trading bot loads, and the metadata.
 
+mod calibration;
 mod metadata;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+pub use calibration::calibration_digest;
+use calibration::read_calibration;
 pub use metadata::{Inputs, Metadata, Performance, TrainingParameters, model_id};
 
 use super::lightgbm::{LightgbmError, from_lightgbm, lightgbm_feature_names, to_lightgbm};
@@ -164,11 +167,6 @@ pub fn combined_digest<S: AsRef<str>>(digests: impl IntoIterator<Item = S>) -> S
     let mut sorted: Vec<String> = digests.into_iter().map(|digest| digest.as_ref().to_owned()).collect();
     sorted.sort_unstable();
     crate::text::hex(&Sha256::digest(sorted.concat()))
-}
-
-/// SHA-256 (hex) of what makes predictions of raw scores: the calibration and the mix.
-pub fn calibration_digest(calibration: &Calibration, mix: &Mix) -> String {
-    crate::text::hex(&Sha256::digest(json!({ "calibration": calibration.heads, "mix": mix }).to_string()))
 }
 
 /// Share of each feature in the gain of all heads, greatest first. Each head counts the same; features without a
@@ -379,30 +377,6 @@ impl Bundle {
         bundle.check().map_err(bad)?;
         Ok(bundle)
     }
-}
-
-/// The calibration of a pickle, which its format demands or rules out.
-fn read_calibration(raw: &RawBundle) -> Result<Option<Calibration>, String> {
-    if raw.calibration.is_empty() {
-        let older = OLDER_FORMATS[usize::from(!raw.mix.is_empty())];
-        return if raw.format == older {
-            Ok(None)
-        } else {
-            let reads = format!("this program reads '{FORMAT}' with a calibration, and older ones without");
-            Err(format!("its format is '{}', {reads}", raw.format))
-        };
-    }
-    if raw.format != FORMAT {
-        return Err(format!("its format is '{}', but it has a calibration, which belongs to '{FORMAT}'", raw.format));
-    }
-    let head =
-        |head: Head| raw.calibration.get(&head).copied().ok_or(format!("the calibration lacks the head '{head}'"));
-    let [long, short, edge] = Head::ALL.map(head);
-    let calibration = Calibration { heads: [long?, short?, edge?] };
-    if !calibration.heads.iter().all(HeadCalibration::is_valid) {
-        return Err("the calibration holds a number that is not finite, or a slope or reach below 0".to_owned());
-    }
-    Ok(Some(calibration))
 }
 
 /// Reads the heads of a pickle.

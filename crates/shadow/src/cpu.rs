@@ -24,12 +24,22 @@ pub fn simulate(
     windows: &[Vec<Range<usize>>],
     rules: &Rules,
 ) -> Vec<Trade> {
+    in_windows((panel, signals, atr), windows, rules, simulate_window)
+}
+
+/// The trades that `trades_of` finds in each window of each symbol, ordered by entry time, then symbol.
+pub(super) fn in_windows(
+    (panel, signals, atr): (&Panel, &Signals, &[f64]),
+    windows: &[Vec<Range<usize>>],
+    rules: &Rules,
+    trades_of: impl Fn(&Market<'_>, Range<usize>) -> Vec<Trade> + Sync,
+) -> Vec<Trade> {
     assert_eq!(signals.bars, panel.bars, "the signals must have the panel's bars");
     let mut trades: Vec<Trade> = (0..panel.symbols.len())
         .into_par_iter()
         .flat_map_iter(|symbol| {
-            let market = Market::of(panel, signals, atr, symbol, rules);
-            windows[symbol].iter().flat_map(move |window| simulate_window(&market, window.clone()))
+            let (market, trades_of) = (Market::of(panel, signals, atr, symbol, rules), &trades_of);
+            windows[symbol].iter().flat_map(move |window| trades_of(&market, window.clone()))
         })
         .collect();
     trades.sort_by_key(|trade| (trade.entry_bar, trade.symbol));

@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::cpu::Market;
+use super::cpu::{Market, in_windows};
 use super::{Rules, Signals, Trade};
 use huracan_bars::Panel;
 
@@ -24,16 +22,7 @@ pub fn every_signal(
     windows: &[Vec<Range<usize>>],
     rules: &Rules,
 ) -> Vec<Trade> {
-    assert_eq!(signals.bars, panel.bars, "the signals must have the panel's bars");
-    let mut trades: Vec<Trade> = (0..panel.symbols.len())
-        .into_par_iter()
-        .flat_map_iter(|symbol| {
-            let market = Market::of(panel, signals, atr, symbol, rules);
-            windows[symbol].iter().flat_map(move |window| trades_of_window(&market, window.clone()))
-        })
-        .collect();
-    trades.sort_by_key(|trade| (trade.entry_bar, trade.symbol));
-    trades
+    in_windows((panel, signals, atr), windows, rules, trades_of_window)
 }
 
 /// The trades of one symbol's signals within one window, in the order of the signals.

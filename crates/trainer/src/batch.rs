@@ -15,8 +15,8 @@ use super::inputs::TrainingInputs;
 use super::scores::{FoldScores, Part};
 use super::trees::{self, Scored, TrainedHeads};
 use super::{
-    Family, FamilyModels, FamilyOutcome, FoldOutcome, Mix, ModelError, ModelScores, Networks, Observer, SymbolFolds,
-    TrainedSymbol, TrainerParams, Tuned, Unit, UnitFolds, jobs, mix, networks, scores,
+    Family, FamilyModels, FamilyOutcome, FoldOutcome, Mix, ModelError, ModelScope, ModelScores, Networks, Observer,
+    SymbolFolds, TrainedSymbol, TrainerParams, Tuned, Unit, UnitFolds, jobs, mix, networks, scores,
 };
 
 /// Number of models trained per fold of a unit.
@@ -130,7 +130,7 @@ pub fn choose_pool_families(
 }
 
 /// Scores the folds of some symbols by the models of their units, the coins themselves or the pool, and makes their results.
-/// One per symbol, in the order of `batch`. With `own_trees`, a coin's own trees learn what the pool leaves over.
+/// One per symbol, in the order of `batch`. With scope `partial`, a coin's own trees learn what the pool leaves over.
 ///
 /// # Errors
 /// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
@@ -138,10 +138,10 @@ pub fn finish(
     inputs: &TrainingInputs<'_>,
     trained: &TrainedUnits,
     batch: &[SymbolFolds],
-    own_trees: bool,
     observer: &dyn Observer,
 ) -> Result<(Vec<Result<TrainedSymbol, ModelError>>, Plans), EngineError> {
-    let pooled = trained.folds.keys().any(|(name, _)| name == Unit::POOL);
+    let scope = inputs.params.models.scope;
+    let pooled = scope.pools();
     let (mut folds, mut failed) = (Vec::new(), BTreeMap::new());
     for SymbolFolds { symbol, folds: own } in batch {
         let name = if pooled { Unit::POOL } else { &inputs.panel.symbols[*symbol] };
@@ -156,7 +156,7 @@ pub fn finish(
     folds.retain(|(symbol, ..)| !failed.contains_key(symbol));
     let mut scored = scored(inputs, folds)?;
     let mut plans = Plans::default();
-    if own_trees {
+    if scope == ModelScope::Partial {
         plans = add_own_trees(inputs, &mut scored, &mut failed, observer)?;
         scored.retain(|fold| !failed.contains_key(&fold.symbol));
     }
@@ -259,7 +259,7 @@ fn add_own_trees(
         .chunks_exact(Head::COUNT)
         .map(|jobs| (jobs[0].train.iter().chain(&jobs[0].valid).copied().collect(), jobs[0].train.len()))
         .collect();
-    let pooled = trees::raw(inputs.compute, inputs, heads.zip(rows.iter().map(|(rows, _)| rows.as_slice())))?;
+    let pooled = trees::raw(inputs, heads.zip(rows.iter().map(|(rows, _)| rows.as_slice())))?;
     for (jobs, (pooled, (_, train))) in batch.chunks_exact_mut(Head::COUNT).zip(pooled.iter().zip(&rows)) {
         for (head, job) in Head::ALL.into_iter().zip(jobs) {
             let (train, valid) = pooled.split_at(*train);

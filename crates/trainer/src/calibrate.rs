@@ -41,6 +41,16 @@ enum Stage {
     Latest,
 }
 
+impl Stage {
+    /// Number of the fold; none of the final models.
+    fn number(self) -> Option<usize> {
+        match self {
+            Self::Fold { index, .. } => Some(index),
+            Self::Latest => None,
+        }
+    }
+}
+
 /// Fits all calibrations, and fills in the calibrations and predictions of all folds and families.
 pub fn all(
     params: &TrainerParams,
@@ -72,8 +82,10 @@ pub fn all(
         trained.values().flat_map(|own| &own.folds).flat_map(|outcome| outcome.families.keys().copied()).collect();
 
     let known = &*trained;
-    let fitted: Vec<(Stage, (Scores, [Slopes; Head::COUNT]))> =
-        stages.par_iter().map(|&stage| (stage, (offsets(known, stage), context.fit(known, stage, None)))).collect();
+    let fitted: Vec<(Stage, (Scores, [Slopes; Head::COUNT]))> = stages
+        .par_iter()
+        .map(|&stage| (stage, (offsets(known, stage.number()), context.fit(known, stage, None))))
+        .collect();
     let fitted: BTreeMap<Stage, (Scores, [Slopes; Head::COUNT])> = fitted.into_iter().collect();
     let mut by_family: BTreeMap<(Family, Stage), [Slopes; Head::COUNT]> = BTreeMap::new();
     for family in families {
@@ -111,8 +123,8 @@ fn calibration(offsets: &Scores, base: &Scores, slopes: &[Slopes; Head::COUNT]) 
     }
 }
 
-/// What heads without skill say in a stage: the log odds of the base rate over the training rows of all coins, and no edge.
-fn offsets(trained: &BTreeMap<usize, TrainedSymbol>, stage: Stage) -> Scores {
+/// What heads without skill say in a fold, or of the final models: the log odds of the base rate over the training rows of all coins, and no edge.
+fn offsets(trained: &BTreeMap<usize, TrainedSymbol>, fold: Option<usize>) -> Scores {
     let mut sums = [0.0; Head::COUNT];
     let mut rows = 0.0;
     let mut add = |means: &Scores, count: usize| {
@@ -120,9 +132,9 @@ fn offsets(trained: &BTreeMap<usize, TrainedSymbol>, stage: Stage) -> Scores {
         sums.iter_mut().zip(means).for_each(|(sum, mean)| *sum += mean * count as f64);
     };
     for own in trained.values() {
-        match stage {
-            Stage::Latest => add(&own.latest_scores.means, own.train_rows),
-            Stage::Fold { index, .. } => {
+        match fold {
+            None => add(&own.latest_scores.means, own.train_rows),
+            Some(index) => {
                 own.folds.iter().filter(|o| o.fold.index == index).for_each(|o| add(&o.scores.means, o.train_rows));
             }
         }
@@ -185,15 +197,15 @@ impl Context<'_> {
             Stage::Fold { index, test_start } => (index, test_start),
             Stage::Latest => (usize::MAX, usize::MAX),
         };
-        // Offsets of earlier folds are those of their own stage.
+        // Rows have the offset of their own fold.
         let mut known_offsets: BTreeMap<usize, Scores> = BTreeMap::new();
+        let latest_offset = offsets(trained, None)[head.position()];
         let mut rows = Vec::new();
         for (&symbol, own) in trained {
             for outcome in own.folds.iter().filter(|outcome| outcome.fold.index <= newest) {
                 let index = outcome.fold.index;
-                let offset = known_offsets
-                    .entry(index)
-                    .or_insert_with(|| offsets(trained, Stage::Fold { index, test_start: 0 }))[head.position()];
+                let offset =
+                    known_offsets.entry(index).or_insert_with(|| offsets(trained, Some(index)))[head.position()];
                 let scores = match family {
                     None => &outcome.scores.all,
                     Some(family) => match outcome.families.get(&family) {
@@ -213,9 +225,8 @@ impl Context<'_> {
                 }
             }
             if stage == Stage::Latest && own.latest.test.is_empty() && self.uses_validation {
-                let offset = offsets(trained, Stage::Latest)[head.position()];
                 let ModelScores { all: scores, own: own_scores, base, .. } = &own.latest_scores;
-                let source = Source { symbol, scores, own: own_scores.as_ref(), base, offset };
+                let source = Source { symbol, scores, own: own_scores.as_ref(), base, offset: latest_offset };
                 rows.extend(self.part(&source, own.latest.validation.clone(), Part::Validation, head));
             }
         }

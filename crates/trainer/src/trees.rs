@@ -5,8 +5,8 @@ use std::sync::Arc;
 use huracan_boost::device::{self, Plans};
 use huracan_boost::{BoostError, BoostJob, BoostParams, Forest, PredictJob};
 use huracan_decide::{Head, Scores};
-use huracan_engine::{Compute, EngineError};
-use huracan_features::{VIEW_COUNT, view_names};
+use huracan_engine::EngineError;
+use huracan_features::view_names;
 use huracan_folds::Fold;
 
 use super::inputs::TrainingInputs;
@@ -152,8 +152,7 @@ pub fn scores(inputs: &TrainingInputs<'_>, wanted: &[Scored<'_>]) -> Result<Vec<
             rows(&fold.validation).chain(rows(&fold.test)).collect()
         })
         .collect();
-    let all =
-        raw(inputs.compute, inputs, wanted.iter().zip(&rows).map(|(scored, rows)| (scored.heads, rows.as_slice())))?;
+    let all = raw(inputs, wanted.iter().zip(&rows).map(|(scored, rows)| (scored.heads, rows.as_slice())))?;
     let split = |(scored, mut scores): (&Scored<'_>, Vec<Scores>)| {
         let test = scores.split_off(scored.fold.validation.len());
         FoldScores { validation: scores, test }
@@ -161,19 +160,17 @@ pub fn scores(inputs: &TrainingInputs<'_>, wanted: &[Scored<'_>]) -> Result<Vec<
     Ok(wanted.iter().zip(all).map(split).collect())
 }
 
-/// Raw scores of several sets of heads, each for its rows.
+/// Raw scores of several sets of heads, each for its rows of the view.
 ///
 /// # Errors
 /// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
 pub fn raw<'a>(
-    compute: &Compute,
     inputs: &TrainingInputs<'_>,
     wanted: impl Iterator<Item = ([&'a Forest; Head::COUNT], &'a [u32])>,
 ) -> Result<Vec<Vec<Scores>>, EngineError> {
-    debug_assert_eq!(inputs.view.table().features, VIEW_COUNT);
     let jobs: Vec<PredictJob<'_>> =
         wanted.flat_map(|(heads, rows)| heads.map(|forest| PredictJob { forest, rows })).collect();
-    let scores = device::raw_scores_on(compute, inputs.view.table(), &jobs)?;
+    let scores = device::raw_scores_on(inputs.compute, inputs.view.table(), &jobs)?;
     let one =
         |heads: &[Vec<f64>]| (0..heads[0].len()).map(|row| [heads[0][row], heads[1][row], heads[2][row]]).collect();
     Ok(scores.chunks_exact(Head::COUNT).map(one).collect())

@@ -185,7 +185,7 @@ impl<'a> WalkForward<'a> {
                     &coins
                 }
             };
-            let (results, plans) = batch::finish(&inputs, trained, batch, scope == ModelScope::Partial, observer)?;
+            let (results, plans) = batch::finish(&inputs, trained, batch, observer)?;
             done.trained_by.extend(plans);
             for (own, result) in batch.iter().zip(results) {
                 match result {
