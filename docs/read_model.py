@@ -117,8 +117,7 @@ class Model:
         for head, c in self.calibration.items():
             distance = numpy.clip(self.score(head, bars) - c["base"], -c["reach"], c["reach"])
             own = self.trees["own"][head].predict(bars) if "own" in self.trees else 0
-            score = c["offset"] + c["base_slope"] * (c["base"] - c["offset"]) + c["slope"] * distance
-            score = score + c["own_slope"] * own
+            score = c["usual"] + c["slope"] * distance + c["own_slope"] * own
             said[head] = score * atr_bps if head == "edge_bps" else 1 / (1 + numpy.exp(-score))
         return said
 
@@ -126,5 +125,5 @@ class Model:
         """By how much a long trade is likelier than usual to make money, less the same of a short trade. A long trade needs
         0 or more, a short trade 0 or less."""
         said = self.predict(bars)
-        usual = {head: 1 / (1 + numpy.exp(-self.calibration[head]["offset"])) for head in ("win_long", "win_short")}
+        usual = {head: 1 / (1 + numpy.exp(-self.calibration[head]["usual"])) for head in ("win_long", "win_short")}
         return said["win_long"] - usual["win_long"] - (said["win_short"] - usual["win_short"])

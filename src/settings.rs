@@ -22,7 +22,7 @@ use crate::folds::FoldParams;
 use crate::patterns::PatternParams;
 use crate::risk::RiskParams;
 use crate::shadow::{BarrierParams, CostParams, MarketType};
-use crate::trainer::{ApprovalParams, ModelParams, TrainerParams};
+use crate::trainer::{ApprovalParams, ModelParams, TrainerParams, VerdictParams};
 
 /// All settings of a run, validated.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
@@ -45,6 +45,8 @@ pub struct Settings {
     pub risk: RiskParams,
     /// Thresholds that a model must pass.
     pub approve: ApprovalParams,
+    /// How much luck there may be among the approved models.
+    pub verdict: VerdictParams,
     /// Search for patterns.
     pub patterns: PatternParams,
     /// The database.
@@ -304,6 +306,8 @@ impl Settings {
             costs: self.costs.clone(),
             risk: self.risk.clone(),
             approve: self.approve.clone(),
+            verdict: self.verdict.clone(),
+            nights: 1.0,
             seed: self.seed,
         }
     }

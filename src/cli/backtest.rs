@@ -15,6 +15,9 @@ pub struct Backtest {
     /// (any number: its sign is the side) or side. Without it the models of --workdir decide
     #[arg(long, value_name = "FILE")]
     pub signals: Option<PathBuf>,
+    /// Let rejected models decide too (those in models/rejected); by default only approved ones do
+    #[arg(long, conflicts_with = "signals")]
+    pub include_rejected: bool,
     /// Output table of the trades (.csv or .parquet)
     #[arg(long, value_name = "FILE", required_unless_present = "sweep", conflicts_with = "sweep")]
     pub trades: Option<PathBuf>,
@@ -54,6 +57,7 @@ impl Backtest {
         Some(Request {
             candles: &self.candles,
             signals: self.signals.as_deref(),
+            include_rejected: self.include_rejected,
             thresholds: self.thresholds.as_deref(),
             stops: self.stops.as_deref().unwrap_or("0.5:5:10"),
             takes: self.takes.as_deref().unwrap_or("0.5:6:12"),

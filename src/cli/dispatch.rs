@@ -247,5 +247,6 @@ fn backtest(cli: &Cli, args: &Backtest) -> Result<u8, CommandFailure> {
         return Ok(0);
     }
     let trades = args.trades.as_deref().ok_or_else(|| CommandFailure::new(Code::Usage, "give --trades FILE"))?;
-    print_result(cli, &commands::backtest::run(&settings, workdir, &args.candles, args.signals.as_deref(), trades)?)
+    let models = commands::backtest::Models { workdir, include_rejected: args.include_rejected };
+    print_result(cli, &commands::backtest::run(&settings, models, &args.candles, args.signals.as_deref(), trades)?)
 }

@@ -16,24 +16,35 @@ use crate::export::trade_table;
 use crate::features::{self, View, view_columns};
 use crate::labels;
 use crate::models::Bundle;
+use crate::models::bundle::REJECTED;
 use crate::settings::Settings;
 use crate::shadow::{self, Rules};
 use crate::trainer::{Family, FamilyModels, blend, mean_scores, table_rows};
 
+/// Whose models decide.
+#[derive(Debug, Clone, Copy)]
+pub struct Models<'a> {
+    /// Folder with the folder `models`.
+    pub workdir: &'a Path,
+    /// Whether rejected models decide too.
+    pub include_rejected: bool,
+}
+
 /// Trades every symbol of a folder's candles and writes one row per trade.
 ///
-/// Without `signals` the models in `workdir/models` decide, also on the bars that they were trained on.
+/// Without `signals` the models of the workdir decide, also on the bars that they were trained on; of the rejected ones only
+/// if these are included.
 ///
 /// # Errors
 /// Bad candles or signals, missing models, or a file that cannot be written.
 pub fn run(
     settings: &Settings,
-    workdir: &Path,
+    models: Models<'_>,
     folder: &Path,
     signals: Option<&Path>,
     out: &Path,
 ) -> Result<Value, CommandFailure> {
-    let compute = settings.open_device(workdir)?;
+    let compute = settings.open_device(models.workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
     let own = signals.is_none();
@@ -41,7 +52,7 @@ pub fn run(
     let (signals, waits) = match signals {
         Some(path) => (signals::read(path, &panel, &rules).or_exit(Code::BadData)?, BTreeMap::new()),
         None => {
-            let decided = own_decisions(settings, &compute, &panel, &atr, &rules, workdir)?;
+            let decided = own_decisions(settings, &compute, &panel, &atr, &rules, models)?;
             (decided.signals, decided.waits)
         }
     };
@@ -83,13 +94,13 @@ fn own_decisions(
     panel: &Panel,
     atr: &[f64],
     rules: &Rules,
-    workdir: &Path,
+    models: Models<'_>,
 ) -> Result<Decisions, CommandFailure> {
     let questions = if settings.decide.mode == DecideMode::Consensus {
         let bars = |(symbol, range): (usize, &Range<usize>)| range.clone().map(move |bar| (symbol, bar, None));
         panel.ranges.iter().enumerate().flat_map(bars).collect()
     } else {
-        own_predictions(compute, panel, workdir)?
+        own_predictions(compute, panel, models)?
     };
     let labels = labels::device::compute_on(compute, panel, atr, rules)?;
     let horizon_bars = settings.labels.horizon_bars();
@@ -97,13 +108,13 @@ fn own_decisions(
     Ok(decide::decide(panel, &questions, &consensus, atr, rules, settings.trainer().policy()))
 }
 
-/// Predictions of the models in `workdir`, in one batch: every bar of every symbol that has a model.
+/// Predictions of the models of a workdir, in one batch: every bar of every symbol that has a model.
 pub(super) fn own_predictions(
     compute: &Compute,
     panel: &Panel,
-    workdir: &Path,
+    models: Models<'_>,
 ) -> Result<Vec<Candidate>, CommandFailure> {
-    let models = own_models(panel, workdir)?;
+    let models = own_models(panel, models)?;
     let view = View::of(panel, &features::device::compute_on(compute, panel)?);
     let table = view.table();
     let rows: Vec<Vec<u32>> =
@@ -155,14 +166,20 @@ struct OwnModel {
     calibration: Calibration,
 }
 
-/// Loads the symbols' models from `workdir`, and checks that every family has all of [`Head::ALL`].
-fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<OwnModel>, CommandFailure> {
-    let mut models = Vec::new();
+/// Loads the symbols' models, and checks that every family has all of [`Head::ALL`].
+fn own_models(panel: &Panel, from: Models<'_>) -> Result<Vec<OwnModel>, CommandFailure> {
+    let (mut models, mut rejected) = (Vec::new(), 0);
     for (symbol, name) in panel.symbols.iter().enumerate() {
-        let path = workdir.join("models").join(format!("{name}_model.pkl"));
-        if !path.exists() {
-            continue;
-        }
+        let path = |approved: bool| Bundle::paths(from.workdir, name, approved).or_exit(Code::BadData);
+        let (approved, other) = (path(true)?.pickle, path(false)?.pickle);
+        let path = match (approved.exists(), other.exists()) {
+            (true, _) => approved,
+            (false, true) if from.include_rejected => other,
+            (false, exists) => {
+                rejected += usize::from(exists);
+                continue;
+            }
+        };
         let bad = |what: String| CommandFailure::new(Code::BadData, format!("{}: {what}", path.display()));
         let bundle = Bundle::load(&path).or_exit(Code::BadData)?;
         let Some(calibration) = bundle.calibration.filter(|_| bundle.feature_names == features::view_names()) else {
@@ -178,11 +195,21 @@ fn own_models(panel: &Panel, workdir: &Path) -> Result<Vec<OwnModel>, CommandFai
         models.push(OwnModel { symbol, bundle, calibration });
     }
     if models.is_empty() {
-        let message = format!(
-            "{} has no model of these symbols; give --signals, train first, or let the consensus decide alone: \
-             --set decide.mode=consensus",
-            workdir.join("models").display()
-        );
+        let folder = from.workdir.join("models");
+        let message = if rejected > 0 {
+            format!(
+                "{} has no approved model of these symbols; {rejected} rejected ones are in {}: --include-rejected lets \
+                 them decide",
+                folder.display(),
+                folder.join(REJECTED).display()
+            )
+        } else {
+            format!(
+                "{} has no model of these symbols; give --signals, train first, or let the consensus decide alone: \
+                 --set decide.mode=consensus",
+                folder.display()
+            )
+        };
         return Err(CommandFailure::new(Code::BadData, message));
     }
     Ok(models)

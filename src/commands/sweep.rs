@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use self::lists::Lists;
+use super::backtest::Models;
 use super::{candles, table};
 use crate::arith;
 use crate::exit::{Code, CommandFailure, OrExit};
@@ -34,6 +35,8 @@ pub struct Request<'a> {
     pub candles: &'a Path,
     /// Table of scores or sides; without it the models of the workdir, or the consensus, decide.
     pub signals: Option<&'a Path>,
+    /// Whether rejected models decide too.
+    pub include_rejected: bool,
     /// Least absolute scores that are signals; none spreads them over the scores.
     pub thresholds: Option<&'a str>,
     /// Stop distances, multiples of the ATR.
@@ -67,9 +70,10 @@ pub fn run(settings: &Settings, workdir: &Path, request: &Request<'_>, ui: &Ui) 
     let lists = Lists::parse(request).or_exit(Code::Usage)?;
     let panel = candles::read_panel(request.candles, settings)?;
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
+    let models = Models { workdir, include_rejected: request.include_rejected };
     let compute = settings.open_device(workdir)?;
     let atr = features::device::atr_14_on(&compute, &panel)?;
-    let scores = scores::scores(settings, &compute, &panel, request.signals, workdir, &atr, &rules)?;
+    let scores = scores::scores(settings, &compute, &panel, request.signals, models, &atr, &rules)?;
     super::fallback::warn_if_lost(&compute);
     let grid = lists.grid(&scores.values).or_exit(Code::Usage)?;
     check_memory(&grid, &panel)?;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::file::Folder;
 use super::{ExportError, ExportFile};
+use crate::models::bundle::REJECTED;
 
-/// Copies learning snapshots, backtest results and the models' metadata; missing ones are skipped.
+/// Copies learning snapshots, backtest results and the metadata of approved and rejected models; missing ones are skipped.
 pub(super) fn all(workdir: &Path, folder: &Folder) -> Result<Vec<ExportFile>, ExportError> {
     let mut found: Vec<(&'static str, String, PathBuf)> = Vec::new();
     for (name, path) in files(&workdir.join("logs/learning"))? {
@@ -23,10 +24,14 @@ pub(super) fn all(workdir: &Path, folder: &Folder) -> Result<Vec<ExportFile>, Ex
             }
         }
     }
-    for (symbol, path) in entries(&workdir.join("models"))? {
-        let metadata = path.join("metadata.json");
-        if metadata.is_file() {
-            found.push(("artifact", format!("artifact_{symbol}_metadata.json"), metadata));
+    // Of a symbol with both, the approved model counts.
+    let models = workdir.join("models");
+    for folder in [models.clone(), models.join(REJECTED)] {
+        for (symbol, path) in entries(&folder)? {
+            let metadata = path.join("metadata.json");
+            if metadata.is_file() {
+                found.push(("artifact", format!("artifact_{symbol}_metadata.json"), metadata));
+            }
         }
     }
     let mut names = HashSet::new();

@@ -27,6 +27,9 @@ const FORMAT: &str = "huracan-model-3";
 /// Formats of earlier versions, without a calibration: of one family, and of several.
 const OLDER_FORMATS: [&str; 2] = ["huracan-model-1", "huracan-model-2"];
 
+/// Folder below `models` of those that were not approved, so that nobody loads one by mistake.
+pub const REJECTED: &str = "rejected";
+
 /// File name of a symbol's networks, in a folder named after the symbol.
 const NETWORKS_FILE: &str = "network.safetensors";
 
@@ -67,17 +70,40 @@ pub struct Scaler {
     pub scale: Vec<f64>,
 }
 
-/// Paths of a bundle's files.
+/// Paths of a bundle's files, below `models`, or below `models/rejected` if it is not approved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BundlePaths {
-    /// `models/{SYMBOL}_model.pkl`.
+    /// `{SYMBOL}_model.pkl`.
     pub pickle: PathBuf,
-    /// `models/{SYMBOL}_model.txt`.
+    /// `{SYMBOL}_model.txt`.
     pub text: PathBuf,
-    /// `models/{SYMBOL}/metadata.json`.
+    /// `{SYMBOL}/metadata.json`.
     pub metadata: PathBuf,
-    /// `models/{SYMBOL}/network.safetensors`; exists only for models with networks.
+    /// `{SYMBOL}/network.safetensors`; exists only for models with networks.
     pub networks: PathBuf,
+}
+
+impl BundlePaths {
+    /// Deletes the files, and the symbol's folder if nothing else is in it.
+    fn remove(&self) -> Result<(), BundleError> {
+        for path in [&self.pickle, &self.text, &self.networks, &self.metadata] {
+            remove_if_there(path)?;
+        }
+        if let Some(folder) = self.metadata.parent() {
+            // Fails if it does not exist, or if someone else's file is in it.
+            let _ = std::fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<(), BundleError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(BundleError::Io { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A bundle that cannot be written or read.
@@ -195,15 +221,16 @@ impl Bundle {
         combined_digest(self.heads.values().map(Forest::digest).chain(others).chain(calibration))
     }
 
-    /// Paths of the files of `symbol` below `workdir`.
+    /// Paths of the files of `symbol` below `workdir`, of an approved or a rejected model.
     ///
     /// # Errors
     /// A symbol that cannot be used as a file name.
-    pub fn paths(workdir: &Path, symbol: &str) -> Result<BundlePaths, BundleError> {
+    pub fn paths(workdir: &Path, symbol: &str, approved: bool) -> Result<BundlePaths, BundleError> {
         if !is_plain_name(symbol) {
             return Err(BundleError::Symbol { symbol: symbol.escape_debug().to_string() });
         }
         let models = workdir.join("models");
+        let models = if approved { models } else { models.join(REJECTED) };
         Ok(BundlePaths {
             pickle: models.join(format!("{symbol}_model.pkl")),
             text: models.join(format!("{symbol}_model.txt")),
@@ -212,12 +239,13 @@ impl Bundle {
         })
     }
 
-    /// Writes its files, each atomically, the metadata last. Equal bundles give equal bytes.
+    /// Writes its files, each atomically, the metadata last, to the folder of its verdict, and deletes those of an earlier model
+    /// with the other verdict. Equal bundles give equal bytes.
     ///
     /// # Errors
     /// Parts that contradict each other, a symbol that cannot be used as a file name, or an error of the file system.
     pub fn save(&self, workdir: &Path) -> Result<BundlePaths, BundleError> {
-        let paths = Self::paths(workdir, &self.symbol)?;
+        let paths = Self::paths(workdir, &self.symbol, self.metadata.approved)?;
         self.check().map_err(|reason| BundleError::Inconsistent { symbol: self.symbol.clone(), reason })?;
         let inconsistent = |reason: String| BundleError::Inconsistent { symbol: self.symbol.clone(), reason };
         let texts = self.texts(&self.heads);
@@ -265,16 +293,12 @@ impl Bundle {
         match networks {
             Some(bytes) => write(&paths.networks, &bytes)?,
             // Remove the networks of an earlier model.
-            None => match std::fs::remove_file(&paths.networks) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(BundleError::Io { path: paths.networks, source });
-                }
-                _ => {}
-            },
+            None => remove_if_there(&paths.networks)?,
         }
         write(&paths.pickle, &pickle)?;
         write(&paths.text, texts[&self.main_head].as_bytes())?;
         write(&paths.metadata, format!("{metadata:#}\n").as_bytes())?;
+        Self::paths(workdir, &self.symbol, !self.metadata.approved)?.remove()?;
         Ok(paths)
     }
 

@@ -88,6 +88,9 @@ fn answer(day: &Day, report: &ReportData, saved: &Saved) -> Value {
             "approved": saved.approved,
             "rejected": saved.rejected,
         },
+        // The account as it would have gone, and the one that was offered the trades of all models.
+        "account": report.account,
+        "all_models": report.all_models,
         "trades": report.totals.trades,
         "seconds": seconds,
         "peak_rss_bytes": health::peak_rss_bytes(),

@@ -11,6 +11,7 @@ use super::services::Services;
 use crate::engine::Device;
 use crate::health::{self, Check, Probe, Status};
 use crate::models::Bundle;
+use crate::models::bundle::REJECTED;
 
 /// The probes of all components.
 pub fn probes(run: &RunIdentity, services: &Services) -> Vec<Probe> {
@@ -46,7 +47,8 @@ type LastLoaded = Option<(PathBuf, SystemTime, Check)>;
 
 /// Loads the newest model, as the trading bot would. A model that has not changed since is not loaded again.
 fn models_check(workdir: &Path, last: &Mutex<LastLoaded>) -> Check {
-    let entries = std::fs::read_dir(workdir.join("models")).into_iter().flatten().flatten();
+    let folders = [workdir.join("models"), workdir.join("models").join(REJECTED)];
+    let entries = folders.iter().flat_map(std::fs::read_dir).flatten().flatten();
     let models = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with("_model.pkl"));
     let changed = |path: PathBuf| Some((std::fs::metadata(&path).and_then(|about| about.modified()).ok()?, path));
     let newest = models.filter_map(|entry| changed(entry.path())).max();

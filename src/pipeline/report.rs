@@ -1,5 +1,6 @@
 //! Step 7, continued: the reports.
 
+mod accounts;
 mod judged;
 
 use huracan_base::units::BPS;
@@ -61,6 +62,10 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         models_digest: saved.models_digest.clone(),
         seconds: day.services.ui.seconds(),
         peak_rss_bytes: health::peak_rss_bytes(),
+        account: accounts::of_approved(learned),
+        account_equity: curve(&learned.account.ledger.account),
+        approvals: accounts::approvals(panel, learned),
+        all_models: accounts::of_all(learned),
         totals: Totals {
             symbols: learned.models.len(),
             trades: learned.ledger.decided().len() as u64,
@@ -130,6 +135,7 @@ fn symbol_row(model: &Model, saved: &SavedModel) -> SymbolRow {
         holding_sharpe: holding.sharpe,
         holding_max_drawdown: holding.max_drawdown,
         evidence: judged::evidence(&model.evidence),
+        q_value: Some(model.q_value),
         approved: model.verdict.is_approved(),
         reasons: model.verdict.reasons(),
         model: Some(saved.clone()),

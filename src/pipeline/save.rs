@@ -17,6 +17,7 @@ use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
 use crate::decide::Head;
 use crate::features::Features;
 use crate::metrics::Metrics;
+use crate::models::bundle::REJECTED;
 use crate::models::{Bundle, combined_digest};
 use crate::report::learning::{self, Figure, Insight, Snapshot};
 use crate::report::{PreviousModel, SavedModel};
@@ -82,6 +83,12 @@ pub async fn save(
     step.note(&format!("{} models, {} trades", rows.len(), records.trades.len()));
     day.end(step, json!({ "models": rows.len(), "trades": records.trades.len() })).await?;
     Ok(saved)
+}
+
+/// Path of a model's pickle below the workdir.
+fn relative_path(bundle: &Bundle) -> String {
+    let folder = if bundle.metadata.approved { "models".to_owned() } else { format!("models/{REJECTED}") };
+    format!("{folder}/{}_model.pkl", bundle.symbol)
 }
 
 fn saved_model(bundle: &Bundle, previous: Option<PerformanceRow>) -> SavedModel {
@@ -183,7 +190,7 @@ fn model_row(day: &Day, panel: &Panel, model: &Model, bundle: &Bundle) -> ModelR
         heads: json!(metadata.head_digests),
         feature_importance: Value::Object(metadata.feature_importance.clone()),
         parameters: bundle.parameters.clone(),
-        path: format!("models/{}_model.pkl", bundle.symbol),
+        path: relative_path(bundle),
         simulated: day.run.simulated,
     }
 }

@@ -427,6 +427,7 @@ fn account_ranges(s: &Settings, within: &mut Within<'_>) {
     within("approve.min_win_rate", s.approve.min_win_rate, 0.0, 1.0);
     within("approve.min_deflated_sharpe", s.approve.min_deflated_sharpe, 0.0, 1.0);
     within("approve.max_drawdown", s.approve.max_drawdown, 0.0, 1.0);
+    within("verdict.fdr", s.verdict.fdr, 1e-6, 1.0);
     within("patterns.bins", s.patterns.bins as f64, 2.0, 20.0);
     within("patterns.depth", s.patterns.depth as f64, 1.0, 3.0);
     within("patterns.min_rows", f64::from(s.patterns.min_rows), 10.0, 1e9);

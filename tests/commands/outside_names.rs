@@ -80,7 +80,7 @@ proptest! {
 
     #[test]
     fn a_models_files_lie_in_its_folder_or_nowhere(symbol in nasty()) {
-        if let Ok(paths) = Bundle::paths(Path::new("/srv"), &symbol) {
+        if let Ok(paths) = Bundle::paths(Path::new("/srv"), &symbol, true) {
             for path in [paths.pickle, paths.text, paths.metadata] {
                 prop_assert!(lies_below(&path, Path::new("/srv/models")), "{symbol:?}: {}", path.display());
             }

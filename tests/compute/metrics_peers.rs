@@ -56,7 +56,7 @@ fn account(case: &Case) -> Account {
     for (day, r) in (1..).zip(&case.returns) {
         curve.push((day * DAY_MS, curve[curve.len() - 1].1 * (1.0 + r)));
     }
-    let entry = |net_bps: f64| {
+    let entry = |day: i64, net_bps: f64| {
         let trade = Trade {
             symbol: 0,
             side: Side::Long,
@@ -76,9 +76,9 @@ fn account(case: &Case) -> Account {
             funding_bps: 0.0,
             net_bps,
         };
-        Entry { trade, notional: 10_000.0, profit: net_bps }
+        Entry { trade, day, notional: 10_000.0, profit: net_bps }
     };
-    Account { start_equity: 1000.0, entries: case.trades.iter().map(|&bps| entry(bps)).collect(), refused: 0, curve }
+    Account { start_equity: 1000.0, entries: (0..).zip(&case.trades).map(|(day, &bps)| entry(day, bps)).collect(), refused: 0, curve }
 }
 
 #[test]

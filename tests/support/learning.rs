@@ -108,7 +108,7 @@ pub fn predictions(
 ) -> Vec<(usize, usize, Prediction)> {
     bars.map(|bar| {
         let [win_long, win_short, edge_bps] = [0, 1, 2].map(|head| forests[head].predict(features.row(symbol, bar))[0]);
-        (symbol, bar, Prediction { win_long, win_short, edge_bps, lead: win_long - win_short })
+        (symbol, bar, Prediction { win_long, win_short, edge_bps, told_bps: edge_bps, lead: win_long - win_short })
     })
     .collect()
 }

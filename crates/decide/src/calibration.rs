@@ -3,11 +3,12 @@
 //! A raw score is what trees or networks say: log odds for the heads of probabilities, multiples of the ATR for the edge. A
 //! calibrated one is
 //!
-//! `offset + base_slope·(base − offset) + slope·(score − base) + own_slope·own`
+//! `usual + slope·(score − base) + own_slope·own`
 //!
-//! where `base` is the mean of the model's training labels, `offset` what a head without skill says (the base rate of all
-//! coins; an edge of 0), and `own` what a coin's own trees add to a pooled model. The slopes are not below 0, and come from rows
-//! that are older than those that are predicted (`trainer::calibrate`). A head without skill has slopes of 0.
+//! where `base` is the mean of the model's training labels, `usual` what the head says of no bar in particular, and `own` what a
+//! coin's own trees add to a pooled model. The slopes are not below 0, and come from rows that are older than those that are
+//! predicted (`trainer::calibrate`). A head without skill has slopes of 0 and says its `offset`: the base rate of all coins, or
+//! the part of the whole market's drift that is believed.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,10 @@ const LEAST_PROBABILITY: f64 = 1e-15;
 /// How far the scores of one head are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Slopes {
-    /// Share of the difference between the model's base and the offset.
+    /// Share of the mean edge of all coins' training rows that the offset of the edge is; 0 for probabilities.
+    #[serde(default)]
+    pub drift_slope: f64,
+    /// Share of the model's base, less that of all coins, that is added to the offset.
     pub base_slope: f64,
     /// Share of the difference between score and base.
     pub slope: f64,
@@ -47,6 +51,7 @@ pub struct Slopes {
 impl Slopes {
     /// Of a head about which nothing is known: it has no skill.
     pub const NONE: Self = Self {
+        drift_slope: 0.0,
         base_slope: 0.0,
         slope: 0.0,
         own_slope: 0.0,
@@ -61,33 +66,31 @@ impl Slopes {
 /// The calibration of one head of one model.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HeadCalibration {
-    /// What a head without skill says: log odds of the base rate over the training rows of all coins; for the edge 0.
+    /// What a head without skill says: log odds of the base rate over the training rows of all coins; for the edge the share of
+    /// their mean edge that is believed, multiples of the ATR.
     pub offset: f64,
     /// Mean of the model's training labels: log odds, or multiples of the ATR.
     pub base: f64,
+    /// What the head says of no bar in particular: the offset, and what is believed of the base.
+    pub usual: f64,
     /// How far base and scores are believed.
     #[serde(flatten)]
     pub slopes: Slopes,
 }
 
 impl HeadCalibration {
-    /// What the head says of no bar in particular.
-    pub fn usual(&self) -> f64 {
-        self.offset + self.slopes.base_slope * (self.base - self.offset)
-    }
-
     /// Whether every number is finite and none is negative that must not be: what a file has to fulfil.
     pub fn is_valid(&self) -> bool {
         let s = &self.slopes;
-        let numbers = [self.offset, self.base, s.base_slope, s.slope, s.own_slope, s.reach];
-        numbers.iter().all(|number| number.is_finite()) && numbers[2..].iter().all(|number| *number >= 0.0)
+        let numbers = [self.offset, self.base, self.usual, s.drift_slope, s.base_slope, s.slope, s.own_slope, s.reach];
+        numbers.iter().all(|number| number.is_finite()) && numbers[3..].iter().all(|number| *number >= 0.0)
     }
 
     /// The calibrated score. `own` is what the coin's own trees add, 0 without them.
     pub fn apply(&self, score: f64, own: f64) -> f64 {
         let s = &self.slopes;
         let distance = (score - self.base).clamp(-s.reach, s.reach);
-        self.usual() + s.slope * distance + s.own_slope * own
+        self.usual + s.slope * distance + s.own_slope * own
     }
 }
 
@@ -110,11 +113,12 @@ impl Calibration {
             let at = head.position();
             self.heads[at].apply(scores[at], own[at])
         };
-        let lift = |head: Head| arith::sigmoid(score(head)) - arith::sigmoid(self.head(head).usual());
+        let lift = |head: Head| arith::sigmoid(score(head)) - arith::sigmoid(self.head(head).usual);
         Prediction {
             win_long: arith::sigmoid(score(Head::WinLong)),
             win_short: arith::sigmoid(score(Head::WinShort)),
             edge_bps: score(Head::EdgeBps) * atr_share * BPS,
+            told_bps: (score(Head::EdgeBps) - self.head(Head::EdgeBps).offset) * atr_share * BPS,
             lead: lift(Head::WinLong) - lift(Head::WinShort),
         }
     }
@@ -130,12 +134,12 @@ pub fn log_odds(probability: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn head(offset: f64, base: f64, slopes: Slopes) -> HeadCalibration {
-        HeadCalibration { offset, base, slopes }
+    fn head(usual: f64, base: f64, slopes: Slopes) -> HeadCalibration {
+        HeadCalibration { offset: 0.0, base, usual, slopes }
     }
 
     #[test]
-    fn a_head_without_skill_says_its_offset() {
+    fn a_head_without_skill_says_the_same_of_every_bar() {
         let calibration = Calibration { heads: [head(-0.5, -0.4, Slopes::NONE); Head::COUNT] };
         let prediction = calibration.predict(&[2.0, -3.0, 1.0], &[0.0; 3], 0.01);
         assert_eq!((prediction.win_long, prediction.lead), (arith::sigmoid(-0.5), 0.0));
@@ -145,11 +149,11 @@ mod tests {
 
     #[test]
     fn scores_are_shrunk_to_their_slope_and_limited_to_their_reach() {
-        let slopes = Slopes { base_slope: 0.5, slope: 0.25, reach: 2.0, ..Slopes::NONE };
-        let own = head(0.0, 0.2, slopes);
+        let slopes = Slopes { slope: 0.25, reach: 2.0, ..Slopes::NONE };
+        let own = head(0.1, 0.2, slopes);
         assert!((own.apply(1.2, 0.0) - (0.1 + 0.25)).abs() < 1e-12);
         assert!((own.apply(50.0, 0.0) - (0.1 + 0.5)).abs() < 1e-12);
-        let partial = head(0.0, 0.2, Slopes { own_slope: 0.5, ..slopes });
+        let partial = head(0.1, 0.2, Slopes { own_slope: 0.5, ..slopes });
         assert!((partial.apply(1.2, 0.4) - (0.1 + 0.25 + 0.2)).abs() < 1e-12);
     }
 

@@ -13,12 +13,23 @@ pub struct Prediction {
     pub win_short: f64,
     /// Expected result of a long position before costs, basis points; negative favours the short side.
     pub edge_bps: f64,
+    /// What `edge_bps` would be without the part of the market's drift that is believed: 0 where the head has no skill.
+    pub told_bps: f64,
     /// By how much a long trade's probability exceeds what its head says of no bar in particular, less the same of a short trade.
     /// 0 where the heads have no skill: then they have no side.
     pub lead: f64,
 }
 
 impl Prediction {
+    /// The edge that may be traded, basis points: what the model says of this bar, less a drift of the market against it; a
+    /// drift in its favour is nobody's skill. 0 if the drift outweighs it.
+    pub fn tradable_bps(&self) -> f64 {
+        let long = self.told_bps >= 0.0;
+        let (edge, told) = if long { (self.edge_bps, self.told_bps) } else { (-self.edge_bps, -self.told_bps) };
+        let least = if edge.is_nan() || told.is_nan() { f64::NAN } else { edge.min(told).max(0.0) };
+        if long { least } else { -least }
+    }
+
     /// The value of one head.
     pub fn head(&self, head: Head) -> f64 {
         match head {
@@ -142,9 +153,10 @@ fn consensus(opinion: &Opinion) -> Result<Side, WaitReason> {
 /// The side of the model's edge, if the edge is large enough and the probabilities do not favour the other side.
 fn model(inputs: &GateInputs, least_bps: impl Fn(Side) -> f64) -> Result<Side, WaitReason> {
     let prediction = inputs.prediction.ok_or(WaitReason::WarmUp)?;
-    let side = if prediction.edge_bps >= 0.0 { Side::Long } else { Side::Short };
+    let edge_bps = prediction.tradable_bps();
+    let side = if edge_bps >= 0.0 { Side::Long } else { Side::Short };
     // NaN is no edge.
-    if prediction.edge_bps.is_nan() || prediction.edge_bps.abs() <= least_bps(side) {
+    if edge_bps.is_nan() || edge_bps.abs() <= least_bps(side) {
         return Err(WaitReason::EdgeBelowCosts);
     }
     let lead = match side {
@@ -162,7 +174,7 @@ mod tests {
     const COSTS: GateInputs = GateInputs { prediction: None, opinion: None, long_cost_bps: 10.0, short_cost_bps: 15.0 };
 
     fn prediction(win_long: f64, win_short: f64, edge_bps: f64) -> Option<Prediction> {
-        Some(Prediction { win_long, win_short, edge_bps, lead: win_long - win_short })
+        Some(Prediction { win_long, win_short, edge_bps, told_bps: edge_bps, lead: win_long - win_short })
     }
 
     fn opinion(score: f32, threshold: f32, expected_bps: f32) -> Option<Opinion> {
@@ -180,6 +192,15 @@ mod tests {
         assert_eq!(decide(prediction(0.5, 0.5, -20.0)), Ok(Side::Short));
         assert_eq!(decide(prediction(0.51, 0.5, -20.0)), Err(WaitReason::HeadsDisagree));
         assert_eq!(decide(prediction(0.5, 0.5, f64::NAN)), Err(WaitReason::EdgeBelowCosts));
+    }
+
+    #[test]
+    fn a_drift_of_the_market_is_not_traded_but_counts_against_an_edge() {
+        let tradable = |edge_bps, told_bps| Prediction { edge_bps, told_bps, ..prediction(0.5, 0.5, 0.0).unwrap() }.tradable_bps();
+        assert_eq!((tradable(30.0, 0.0), tradable(-30.0, 0.0)), (0.0, 0.0));
+        assert_eq!((tradable(30.0, 20.0), tradable(12.0, 20.0), tradable(-5.0, 20.0)), (20.0, 12.0, 0.0));
+        assert_eq!((tradable(-30.0, -20.0), tradable(-12.0, -20.0), tradable(5.0, -20.0)), (-20.0, -12.0, 0.0));
+        assert!(tradable(f64::NAN, 1.0).is_nan());
     }
 
     #[test]

@@ -9,6 +9,8 @@ use huracan_shadow::Trade;
 pub struct Entry {
     /// The trade, as the simulation produced it.
     pub trade: Trade,
+    /// Days from 1970-01-01 to its entry.
+    pub day: i64,
     /// Position size at entry, account currency.
     pub notional: f64,
     /// Profit net of costs, account currency.

@@ -18,6 +18,8 @@ pub struct PredictedEdge {
     pub realised: f64,
     /// The constant that was known before: the mean of the fold's training rows, pooled over coins.
     pub known_mean: f64,
+    /// Whether a model says more of this bar than of any other.
+    pub told: bool,
     /// The block of days that it belongs to; rows of one block move together.
     pub block: i64,
 }
@@ -27,6 +29,8 @@ pub struct PredictedEdge {
 pub struct EdgeFit {
     /// Number of predictions.
     pub predictions: u64,
+    /// Those in which a model says more of the bar than of any other; the rest are the market's drift alone.
+    pub told: u64,
     /// Blocks of days that they belong to.
     pub blocks: u64,
     /// Mean predicted edge, basis points.
@@ -97,6 +101,7 @@ impl EdgeFit {
         let bins = (0..bins).map(|bin| summary(&rows[edge(bin)..edge(bin + 1)])).collect();
         Some(Self {
             predictions: rows.len() as u64,
+            told: rows.iter().filter(|row| row.told).count() as u64,
             blocks,
             predicted,
             realised,
@@ -123,7 +128,7 @@ mod tests {
     use super::*;
 
     fn row(predicted: f64, realised: f64, block: i64) -> PredictedEdge {
-        PredictedEdge { predicted, realised, known_mean: 0.0, block }
+        PredictedEdge { predicted, realised, known_mean: 0.0, told: true, block }
     }
 
     #[test]

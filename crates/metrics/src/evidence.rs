@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::account::Account;
 use super::bootstrap::{Interval, LEVEL, RESAMPLES, sharpe_interval};
+use super::clusters::clustered_t;
 use super::luck::{deflated_sharpe, probabilistic_sharpe, published_deflated_sharpe, variance_without_skill};
 use super::moments::Moments;
 
@@ -21,8 +22,10 @@ pub struct Evidence {
     pub skewness: Option<f64>,
     /// Kurtosis of the observations; 3 for a normal distribution.
     pub kurtosis: Option<f64>,
-    /// Student's t of the mean against 0.
+    /// Student's t of the mean against 0, by days; `None` with fewer than [`LEAST_CLUSTERS`](super::LEAST_CLUSTERS) of them.
     pub t_statistic: Option<f64>,
+    /// Probability of so good a result without skill: 1 − [`deflated_sharpe`] of a single try.
+    pub p_value: Option<f64>,
     /// Probability that the true Sharpe ratio is above 0, as published (see [`probabilistic_sharpe`]).
     pub probabilistic_sharpe: Option<f64>,
     /// The same, corrected for the number of tries, as published (see [`published_deflated_sharpe`]).
@@ -39,17 +42,18 @@ impl Evidence {
     /// no information.
     pub fn of_model(account: &Account, tries: usize, seed: u64) -> Self {
         let net: Vec<f64> = account.entries.iter().map(|entry| entry.trade.net_bps).collect();
-        Self::of(&net, &account.daily_returns(), tries, seed)
+        let by_day = account.entries.iter().map(|entry| (entry.day, entry.trade.net_bps));
+        Self::of(&net, clustered_t(by_day), &account.daily_returns(), tries, seed)
     }
 
     /// Evidence for a portfolio of many symbols. The observations are its days, because trades in the same hour win and
     /// lose together.
     pub fn of_portfolio(account: &Account, tries: usize, seed: u64) -> Self {
         let daily = account.daily_returns();
-        Self::of(&daily, &daily, tries, seed)
+        Self::of(&daily, clustered_t((0..).zip(daily.iter().copied())), &daily, tries, seed)
     }
 
-    fn of(observations: &[f64], daily: &[f64], tries: usize, seed: u64) -> Self {
+    fn of(observations: &[f64], t_statistic: Option<f64>, daily: &[f64], tries: usize, seed: u64) -> Self {
         let tries = tries.max(1);
         let moments = Moments::of(observations);
         let finite = |of: &dyn Fn(&Moments) -> f64| moments.as_ref().map(of).filter(|value| value.is_finite());
@@ -59,7 +63,8 @@ impl Evidence {
             observed_sharpe: finite(&Moments::sharpe),
             skewness: finite(&|m| m.skewness),
             kurtosis: finite(&|m| m.kurtosis),
-            t_statistic: finite(&Moments::t_statistic),
+            t_statistic,
+            p_value: finite(&|m| 1.0 - deflated_sharpe(m, 1)),
             probabilistic_sharpe: finite(&|m| probabilistic_sharpe(m, 0.0)),
             published_deflated_sharpe: finite(&|m| {
                 published_deflated_sharpe(m, tries, variance_without_skill(m.count))
@@ -73,11 +78,12 @@ impl Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Entry;
     use crate::trades::tests::entry;
     use huracan_bars::DAY_MS;
 
     fn account(net_bps: &[f64]) -> Account {
-        let entries: Vec<_> = net_bps.iter().map(|&bps| entry(0, 100.0, bps)).collect();
+        let entries: Vec<_> = (0..).zip(net_bps).map(|(day, &bps)| Entry { day, ..entry(0, 100.0, bps) }).collect();
         let mut curve = vec![(0, 1000.0)];
         for (day, entry) in entries.iter().enumerate() {
             curve.push(((day as i64 + 1) * DAY_MS, curve[day].1 + entry.profit));
@@ -93,8 +99,7 @@ mod tests {
         account.curve.extend((1..=30).map(|day| (last.0 + day * DAY_MS, last.1)));
         let (model, portfolio) = (Evidence::of_model(&account, 1, 1), Evidence::of_portfolio(&account, 1, 1));
         assert_eq!((model.observations, portfolio.observations), (5, 35));
-        // Mean 28, sample deviation √(15480/4).
-        assert!((model.t_statistic.unwrap() - 28.0 / 3870_f64.sqrt() * 5_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(model.t_statistic, None, "five days say too little");
         assert_eq!(model.interval, portfolio.interval);
         assert!(Evidence::of_model(&account, 50, 1).deflated_sharpe < model.deflated_sharpe);
     }

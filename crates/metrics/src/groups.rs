@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::account::{Account, Entry};
 use super::costs::CostTotals;
-use super::moments::Moments;
+use super::clusters::clustered_t;
 use super::trades::TradeStatistics;
 use huracan_shadow::Trade;
 
@@ -29,7 +29,8 @@ pub struct GroupStatistics {
     pub net_profit: f64,
     /// All costs over the gross profit of the trades that had one; 0 if none had.
     pub cost_share: f64,
-    /// Student's t of the mean net result against 0; `None` for fewer than two trades or equal results.
+    /// Student's t of the mean net result against 0, by days; `None` with trades on fewer than
+    /// [`LEAST_CLUSTERS`](super::LEAST_CLUSTERS) of them, or equal results.
     pub t_statistic: Option<f64>,
 }
 
@@ -37,7 +38,6 @@ impl GroupStatistics {
     /// Computes the statistics of a group.
     pub fn of(name: String, entries: &[&Entry]) -> Self {
         let statistics = TradeStatistics::of(entries.iter().copied());
-        let net: Vec<f64> = entries.iter().map(|entry| entry.trade.net_bps).collect();
         Self {
             name,
             trades: statistics.count,
@@ -47,7 +47,7 @@ impl GroupStatistics {
             profit_factor: statistics.profit_factor,
             net_profit: entries.iter().map(|entry| entry.profit).sum(),
             cost_share: CostTotals::of(entries.iter().copied()).cost_share,
-            t_statistic: Moments::of(&net).map(|moments| moments.t_statistic()),
+            t_statistic: clustered_t(entries.iter().map(|entry| (entry.day, entry.trade.net_bps))),
         }
     }
 }
@@ -79,11 +79,11 @@ impl Breakdown {
 /// All trades as account entries, in the order of `trades`.
 ///
 /// Trades that the account refused get a notional of 0: they count with their result in basis points, but with no
-/// money.
-pub fn with_refused(trades: &[Trade], account: &Account) -> Vec<Entry> {
+/// money. `day` is the number of days from 1970-01-01 to a trade's entry.
+pub fn with_refused(trades: &[Trade], account: &Account, day: impl Fn(&Trade) -> i64) -> Vec<Entry> {
     let key = |trade: &Trade| (trade.symbol, trade.signal_bar);
     let taken: BTreeMap<(usize, usize), &Entry> = account.entries.iter().map(|e| (key(&e.trade), e)).collect();
-    let refused = |trade: &Trade| Entry { trade: *trade, notional: 0.0, profit: 0.0 };
+    let refused = |trade: &Trade| Entry { trade: *trade, day: day(trade), notional: 0.0, profit: 0.0 };
     trades.iter().map(|trade| taken.get(&key(trade)).map_or_else(|| refused(trade), |entry| **entry)).collect()
 }
 
@@ -104,10 +104,18 @@ mod tests {
         let group = &by_symbol.groups[0];
         assert_eq!((group.name.as_str(), group.trades, group.wins, group.win_rate), ("S0", 2, 1, 0.5));
         assert_eq!((group.net_profit, group.profit_factor), (-2.0, 3.0 / 5.0));
-        // Mean 25, deviation 550/√2, n = 2: t = 25/275.
-        assert!((group.t_statistic.unwrap() - 25.0 / 275.0).abs() < 1e-12);
-        assert_eq!(by_symbol.groups[1].t_statistic, None, "one trade has no spread");
+        assert_eq!(group.t_statistic, None, "one day says nothing");
         assert_eq!(Breakdown::by(&[], |_| [0], |_| String::new()).groups, []);
+    }
+
+    #[test]
+    fn the_evidence_of_a_group_is_counted_in_days() {
+        let results = |copies: i64| -> Vec<Entry> {
+            let day = |day: i64| (0..copies).map(move |_| Entry { day, ..entry(0, 1.0, if day % 3 == 0 { 90.0 } else { -10.0 }) });
+            (0..12).flat_map(day).collect()
+        };
+        let t = |copies: i64| Breakdown::by(&results(copies), |_| [0], |_| String::new()).groups[0].t_statistic.unwrap();
+        assert!((t(1) - t(5)).abs() < 1e-12 && t(1) > 1.0);
     }
 
     #[test]
@@ -115,7 +123,7 @@ mod tests {
         let (taken, mut refused) = (entry(0, 100.0, 300.0), entry(1, 100.0, -100.0));
         refused.trade.signal_bar = 5;
         let account = Account { start_equity: 1.0, entries: vec![taken], refused: 1, curve: vec![] };
-        let all = with_refused(&[refused.trade, taken.trade], &account);
+        let all = with_refused(&[refused.trade, taken.trade], &account, |_| 0);
         assert_eq!(all, [Entry { notional: 0.0, profit: 0.0, ..refused }, taken]);
     }
 }

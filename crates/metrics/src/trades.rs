@@ -100,7 +100,7 @@ pub(super) mod tests {
             funding_bps: 0.0,
             net_bps,
         };
-        Entry { trade, notional, profit: notional * net_bps / 10_000.0 }
+        Entry { trade, day: 0, notional, profit: notional * net_bps / 10_000.0 }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{ReportData, SymbolRow};
 const HEADER: &str = "date,symbol,folds,trades,win_rate,sharpe_ratio,sortino_ratio,calmar_ratio,max_drawdown,\
                       total_return,cost_share,fee_share,spread_share,slippage_share,funding_share,buy_and_hold_return,\
                       buy_and_hold_sharpe,buy_and_hold_max_drawdown,deflated_sharpe,published_deflated_sharpe,\
-                      probabilistic_sharpe,tries,sharpe_low,sharpe_high,t_statistic,skewness,kurtosis,approved,\
+                      probabilistic_sharpe,tries,sharpe_low,sharpe_high,t_statistic,skewness,kurtosis,q_value,approved,\
                       reasons,model_id,digest,previous_model_id,previous_sharpe_ratio,previous_win_rate,\
                       previous_max_drawdown,previous_total_return,simulated\n";
 
@@ -48,6 +48,7 @@ fn line(data: &ReportData, row: &SymbolRow) -> String {
         number(row.evidence.t_statistic),
         number(row.evidence.skewness),
         number(row.evidence.kurtosis),
+        number(row.q_value),
         row.approved.to_string(),
         quoted(&row.reasons.join("; ")),
         quoted(&model.model_id),
@@ -98,8 +99,8 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(
             lines[1],
-            "2025-11-08,A-USDT,0,0,,0.25,,,,,,,,,,,,,0.75,,,1,,,,,,false,\"Sharpe 0.25, wanted \"\"0.5\"\"; x\",X-7,ab12,X-6,0.125,,,-0.5,true"
+            "2025-11-08,A-USDT,0,0,,0.25,,,,,,,,,,,,,0.75,,,1,,,,,,,false,\"Sharpe 0.25, wanted \"\"0.5\"\"; x\",X-7,ab12,X-6,0.125,,,-0.5,true"
         );
-        assert_eq!(lines[0].split(',').count(), 37);
+        assert_eq!(lines[0].split(',').count(), 38);
     }
 }

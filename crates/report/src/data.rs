@@ -1,7 +1,9 @@
 //! The data of a report, as stored in `training_report.json`.
 
+mod account;
 mod training;
 
+pub use account::*;
 pub use training::*;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -41,11 +43,23 @@ pub struct ReportData {
     pub seconds: Vec<(String, f64)>,
     /// Peak memory of the process, bytes.
     pub peak_rss_bytes: Option<u64>,
-    /// Results of the whole run.
+    /// The account as it would have gone: at every fold boundary it trades only models approved from what was known by then.
+    #[serde(default)]
+    pub account: AccountResult,
+    /// Its equity: time (ms UTC) and equity (1 at the start).
+    #[serde(default)]
+    pub account_equity: Vec<(i64, f64)>,
+    /// What was approved at each fold boundary, in time order.
+    #[serde(default)]
+    pub approvals: Vec<ApprovalRow>,
+    /// The account that was offered the trades of all models, approved or not.
+    #[serde(default)]
+    pub all_models: AccountResult,
+    /// Counts of the whole run, and more results of the account of all models.
     pub totals: Totals,
     /// One row per trained symbol.
     pub symbols: Vec<SymbolRow>,
-    /// Equity of the portfolio: time (ms UTC) and equity (1 at the start).
+    /// Equity of the account of all models: time (ms UTC) and equity (1 at the start).
     pub equity: Vec<(i64, f64)>,
     /// Buy-and-hold benchmark over the same days, with equal money per coin: time (ms UTC) and value (1 at the start).
     #[serde(default)]
@@ -92,12 +106,12 @@ pub struct ReportData {
     pub failures: Vec<SymbolFailure>,
 }
 
-/// Results of the whole run; numbers of the portfolio are `None` where undefined.
+/// Results of the whole run; those of the account of all models are `None` where undefined.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// Number of symbols with a model.
     pub symbols: usize,
-    /// Number of out-of-fold trades that the portfolio took or refused.
+    /// Number of out-of-fold trades that the account of all models took or refused.
     pub trades: u64,
     /// Number of approved models.
     pub approved: usize,
@@ -144,7 +158,7 @@ pub struct SharpeEvidence {
     pub sharpe_low: Option<f64>,
     /// Upper bound of that interval.
     pub sharpe_high: Option<f64>,
-    /// Student's t of the mean against 0.
+    /// Student's t of the mean against 0, by days; `None` with fewer than ten of them.
     pub t_statistic: Option<f64>,
     /// Skewness of the observations.
     pub skewness: Option<f64>,
@@ -215,6 +229,9 @@ pub struct SymbolRow {
     /// Significance of the Sharpe ratio; the observations are the trades.
     #[serde(default, rename = "luck")]
     pub evidence: SharpeEvidence,
+    /// Smallest false-discovery rate at which the model is a discovery among all models of the run.
+    #[serde(default)]
+    pub q_value: Option<f64>,
     /// Whether the model is approved.
     pub approved: bool,
     /// Every threshold that was missed, as text; empty if approved.
@@ -325,7 +342,8 @@ pub struct Group {
     pub net_profit: Option<f64>,
     /// Costs over gross profit.
     pub cost_share: Option<f64>,
-    /// Student's t of the mean net result. A value beyond ±2 is unlikely to be luck, if only one group is examined.
+    /// Student's t of the mean net result by days; `None` with trades on fewer than ten of them. A value beyond ±2 is unlikely
+    /// to be luck, if only one group is examined.
     pub t_statistic: Option<f64>,
 }
 
@@ -373,7 +391,7 @@ pub struct VoterRow {
     pub win_rate: Option<f64>,
     /// Mean net result of those trades, basis points of notional.
     pub mean_net_bps: Option<f64>,
-    /// Student's t of the mean net result.
+    /// Student's t of the mean net result by days; `None` with trades on fewer than ten of them.
     pub t_statistic: Option<f64>,
 }
 

@@ -52,6 +52,13 @@ pub fn example() -> ReportData {
             ("save", 8.0),
         ]),
         peak_rss_bytes: Some(2_254_857_830),
+        account: account(412, 0.115, 6.2),
+        account_equity: walk(41, 4e-5),
+        approvals: vec![
+            ApprovalRow { fold: 3, from_ms: 1_757_030_400_000, judged: 8, approved: Vec::new() },
+            ApprovalRow { fold: 4, from_ms: 1_758_758_400_000, judged: 8, approved: vec!["BTC-USDT".into()] },
+        ],
+        all_models: account(1984, 0.152, 4.1),
         totals: totals(&symbols),
         symbols,
         equity: walk(42, 6e-5),
@@ -107,6 +114,23 @@ pub fn example() -> ReportData {
             step: "download".into(),
             reason: "row 17: high < low; delete the file \"BAD-USDT.parquet\" & download again".into(),
         }],
+    }
+}
+
+fn account(trades: u64, total_return: f64, net_bps: f64) -> AccountResult {
+    AccountResult {
+        trades,
+        refused: trades / 6,
+        win_rate: Some(0.512),
+        sharpe: Some(1.25),
+        max_drawdown: Some(0.083),
+        total_return: Some(total_return),
+        predicted_bps: Some(net_bps + 17.0),
+        gross_bps: Some(net_bps + 14.0),
+        cost_bps: Some(14.0),
+        net_bps: Some(net_bps),
+        error_bps: Some(3.3),
+        evidence: evidence(1.25),
     }
 }
 
@@ -258,6 +282,7 @@ fn edge_fit() -> HeadCalibration {
         predicted: f64::from(i % 41 - 20),
         realised: f64::from(i % 41 - 20) / 2.0 + f64::from(i % 7 - 3) * 30.0,
         known_mean: 0.0,
+        told: true,
         block: i64::from(i / 50),
     };
     HeadCalibration { head: "edge_bps".into(), fit: HeadFit::Edge(EdgeFit::of((0..2000).map(row)).unwrap()) }
@@ -303,6 +328,7 @@ fn row(n: u32, symbol: &str) -> SymbolRow {
     let approved = n.is_multiple_of(3);
     SymbolRow {
         symbol: symbol.into(),
+        q_value: Some(0.03 + 0.1 * x),
         folds: 4,
         trades: 180 + 31 * u64::from(n),
         win_rate: Some(0.54 - 0.02 * x),

@@ -80,8 +80,9 @@ fn a_simulated_market_is_said_in_the_banner_the_title_and_every_row() {
 #[test]
 fn the_page_shows_charts_verdicts_costs_and_exits() {
     let html = page(&example());
-    assert_eq!(html.matches("aria-label=\"Equity of the portfolio over time (simulated)\"").count(), 2);
-    assert_eq!(html.matches("aria-label=\"Drawdown of the portfolio over time (simulated)\"").count(), 2);
+    assert_eq!(html.matches("aria-label=\"Equity of the account over time (simulated)\"").count(), 2);
+    assert_eq!(html.matches("aria-label=\"Drawdown of the account over time (simulated)\"").count(), 2);
+    assert_eq!(html.matches("aria-label=\"Equity of the account of all models over time (simulated)\"").count(), 2);
     assert_eq!(html.matches("aria-label=\"Calibration of the models (simulated)\"").count(), 2);
     assert_eq!(html.matches("class=\"spark\"").count(), 8);
     assert_eq!(html.matches("\"pill yes\"").count(), 3);
@@ -108,6 +109,8 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "ema cross",
         "in 21.4% of the bars, and to sell in 20.7%; its mean confidence there is 47.5%",
         "331 (16.7%)",
+        "At 1 of 2 fold boundaries at least one model was approved",
+        "<td>Net per trade, bps</td><td>+6.2 ± 3.3</td><td>+4.1 ± 3.3</td>",
         "2.00 times the equity in all coins, 25.0% of it in one coin",
         "2×, 3 h",
         "daily stop: tripped 2 times, active for 3 hours in total",
@@ -132,6 +135,10 @@ fn a_day_without_trades_still_makes_a_page() {
     data.importance.clear();
     data.exit_reasons.clear();
     data.totals = Totals::default();
+    data.account = AccountResult::default();
+    data.all_models = AccountResult::default();
+    data.account_equity.clear();
+    data.approvals.clear();
     data.costs = Costs::default();
     data.seconds.clear();
     data.search.clear();

@@ -233,10 +233,14 @@ impl Follower<'_> {
             }
             curve.push((day + DAY_MS, equity.value()));
         }
-        let entry = |taken: &TakenTrade| Entry {
-            trade: self.offers[taken.approved.order().trade].trade,
-            notional: taken.approved.notional().value(),
-            profit: taken.profit.value(),
+        let entry = |taken: &TakenTrade| {
+            let trade = self.offers[taken.approved.order().trade].trade;
+            Entry {
+                trade,
+                day: self.panel.time_ms(trade.entry_bar).div_euclid(DAY_MS),
+                notional: taken.approved.notional().value(),
+                profit: taken.profit.value(),
+            }
         };
         let account = Account {
             start_equity: start.value(),

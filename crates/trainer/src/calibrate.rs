@@ -3,34 +3,22 @@
 //! The predictions of a fold are calibrated on rows that are older than its test window, of all coins: test rows of earlier
 //! folds that lie more than the longest label before it, so that neither their own outcome nor that of another coin of the
 //! bar is unknown; and validation rows of this and earlier folds, unless they have also chosen among configurations or
-//! families, which would flatter them. A slope is fitted by maximum likelihood
-//! through the offset (least squares for the edge), with a standard error by blocks of days, since rows of one day move
-//! together. It is then shrunk by the non-negative garrote (Breiman 1995): slope · (1 − c·error²/slope²), 0 where that is
-//! negative. A slope that past rows do not support at two standard errors becomes 0; with few blocks it takes more. On noise
-//! nothing is left, and a strong slope keeps its value.
+//! families, or how many trees of one coin are kept: each choice takes what happened to fit these rows, which flatters them. Of
+//! a pool's trees one choice for all coins is too little to matter. Slopes are fitted by [`slopes::fit`], on the edge as it
+//! is traded, not on what is left without the market's mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
 use huracan_bars::{DAY_MS, Panel};
-use huracan_base::arith;
 use huracan_decide::{Calibration, Head, HeadCalibration, Prediction, Scores, Slopes, log_odds};
 use huracan_features::{View, view_columns};
+use huracan_folds::Fold;
 
 use super::scores::{FoldScores, Part};
+use super::slopes::{self, Row};
 use super::{Family, FoldOutcome, ModelKind, ModelScores, Targets, TrainedSymbol, TrainerParams};
-
-/// c of the garrote with many blocks: the square of the t-statistic below which nothing is believed.
-const TOLERANCE: f64 = 4.0;
-/// Blocks that are taken off: with this many, no slope is believed, and with four times as many c is 1.8 times as large.
-const FEW_BLOCKS: f64 = 4.0;
-/// Largest slope of scores: boosting that was stopped early says less than it has learned.
-const MAX_SLOPE: f64 = 2.0;
-/// Share of past scores that lie within [`Slopes::reach`].
-const REACH: f64 = 0.99;
-/// Most steps of Newton's method.
-const STEPS: usize = 20;
 
 /// What is calibrated: a fold's test window, or the final model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,15 +49,20 @@ pub fn all(
 ) {
     let horizon_ms = params.barriers.horizon_bars() as i64 * panel.timeframe.ms();
     let block_ms = (horizon_ms + DAY_MS - 1) / DAY_MS * DAY_MS;
+    let pools = params.models.scope.pools();
     let chooses = params.models.search.is_on() || params.models.kind == ModelKind::Ensemble;
+    let stops_early = params.models.early_stopping > 0;
     let context = Context {
         panel,
         view,
         targets,
         block_ms,
         horizon_bars: params.barriers.horizon_bars(),
-        uses_validation: !chooses,
-        pools: params.models.scope.pools(),
+        uses_validation: !chooses && (pools || !stops_early),
+        uses_own_validation: !stops_early,
+        pools,
+        demeaned: params.models.demean,
+        means: Means::of(targets, trained),
     };
     let stages: BTreeSet<Stage> = trained
         .values()
@@ -82,11 +75,11 @@ pub fn all(
         trained.values().flat_map(|own| &own.folds).flat_map(|outcome| outcome.families.keys().copied()).collect();
 
     let known = &*trained;
-    let fitted: Vec<(Stage, (Scores, [Slopes; Head::COUNT]))> = stages
+    let fitted: Vec<(Stage, [Slopes; Head::COUNT])> = stages
         .par_iter()
-        .map(|&stage| (stage, (offsets(known, stage.number()), context.fit(known, stage, None))))
+        .map(|&stage| (stage, context.fit(known, stage, None)))
         .collect();
-    let fitted: BTreeMap<Stage, (Scores, [Slopes; Head::COUNT])> = fitted.into_iter().collect();
+    let fitted: BTreeMap<Stage, [Slopes; Head::COUNT]> = fitted.into_iter().collect();
     let mut by_family: BTreeMap<(Family, Stage), [Slopes; Head::COUNT]> = BTreeMap::new();
     for family in families {
         for &stage in stages.iter().filter(|stage| **stage != Stage::Latest) {
@@ -97,49 +90,85 @@ pub fn all(
     for (&symbol, own) in trained.iter_mut() {
         for outcome in &mut own.folds {
             let stage = Stage::Fold { index: outcome.fold.index, test_start: outcome.fold.test.start };
-            let Some((offsets, slopes)) = fitted.get(&stage) else { continue };
-            let calibration = calibration(offsets, &outcome.scores.base, slopes);
+            let Some(slopes) = fitted.get(&stage) else { continue };
+            let calibration = context.calibration(stage.number(), &outcome.scores.base, slopes);
             let own_scores = outcome.scores.own.as_ref();
             outcome.predictions = context.predict(symbol, outcome, &calibration, &outcome.scores.all, own_scores);
             outcome.calibration = Some(calibration);
             let mut families = std::mem::take(&mut outcome.families);
             for (family, alone) in &mut families {
                 if let Some(slopes) = by_family.get(&(*family, stage)) {
-                    let calibration = self::calibration(offsets, &outcome.scores.base, slopes);
+                    let calibration = context.calibration(stage.number(), &outcome.scores.base, slopes);
                     alone.predictions = context.predict(symbol, outcome, &calibration, &alone.scores, None);
                 }
             }
             outcome.families = families;
         }
-        if let Some((offsets, slopes)) = fitted.get(&Stage::Latest) {
-            own.calibration = Some(calibration(offsets, &own.latest_scores.base, slopes));
+        if let Some(slopes) = fitted.get(&Stage::Latest) {
+            own.calibration = Some(context.calibration(None, &own.latest_scores.base, slopes));
         }
     }
 }
 
-fn calibration(offsets: &Scores, base: &Scores, slopes: &[Slopes; Head::COUNT]) -> Calibration {
-    Calibration {
-        heads: [0, 1, 2].map(|at| HeadCalibration { offset: offsets[at], base: base[at], slopes: slopes[at] }),
-    }
+/// Means over the training rows of all coins of a fold, or of the final models.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mean {
+    /// Log odds of the base rates; of the edge 0.
+    offsets: Scores,
+    /// Mean edge as it is traded, multiples of the ATR.
+    drift: f64,
 }
 
-/// What heads without skill say in a fold, or of the final models: the log odds of the base rate over the training rows of all coins, and no edge.
-fn offsets(trained: &BTreeMap<usize, TrainedSymbol>, fold: Option<usize>) -> Scores {
-    let mut sums = [0.0; Head::COUNT];
-    let mut rows = 0.0;
-    let mut add = |means: &Scores, count: usize| {
-        rows += count as f64;
-        sums.iter_mut().zip(means).for_each(|(sum, mean)| *sum += mean * count as f64);
-    };
-    for own in trained.values() {
-        match fold {
-            None => add(&own.latest_scores.means, own.train_rows),
-            Some(index) => {
-                own.folds.iter().filter(|o| o.fold.index == index).for_each(|o| add(&o.scores.means, o.train_rows));
+/// The means of all folds, and of the final models.
+struct Means {
+    folds: BTreeMap<usize, Mean>,
+    latest: Mean,
+}
+
+impl Means {
+    fn of(targets: &Targets, trained: &BTreeMap<usize, TrainedSymbol>) -> Self {
+        let mut folds: BTreeMap<usize, Sums> = BTreeMap::new();
+        let mut latest = Sums::default();
+        for (&symbol, own) in trained {
+            for outcome in &own.folds {
+                let sums = folds.entry(outcome.fold.index).or_default();
+                sums.add(targets, symbol, &outcome.fold, &outcome.scores.means, outcome.train_rows);
             }
+            latest.add(targets, symbol, &own.latest, &own.latest_scores.means, own.train_rows);
+        }
+        Self { folds: folds.into_iter().map(|(index, sums)| (index, sums.mean())).collect(), latest: latest.mean() }
+    }
+
+    /// Those of the fold with this number, or of the final models.
+    fn get(&self, fold: Option<usize>) -> Mean {
+        fold.map_or(self.latest, |index| self.folds.get(&index).copied().unwrap_or_default())
+    }
+}
+
+/// Sums over training rows.
+#[derive(Default)]
+struct Sums {
+    rows: f64,
+    wins: Scores,
+    edges: f64,
+    edge_rows: f64,
+}
+
+impl Sums {
+    fn add(&mut self, targets: &Targets, symbol: usize, fold: &Fold, means: &Scores, rows: usize) {
+        self.rows += rows as f64;
+        self.wins.iter_mut().zip(means).for_each(|(sum, mean)| *sum += mean * rows as f64);
+        for edge in fold.train.clone().filter_map(|bar| targets.outcome(symbol, bar, Head::EdgeBps)) {
+            self.edges += f64::from(edge);
+            self.edge_rows += 1.0;
         }
     }
-    Head::ALL.map(|head| if head == Head::EdgeBps { 0.0 } else { log_odds(sums[head.position()] / rows) })
+
+    fn mean(&self) -> Mean {
+        let log_odds = |head: Head| log_odds(self.wins[head.position()] / self.rows);
+        let offsets = Head::ALL.map(|head| if head == Head::EdgeBps { 0.0 } else { log_odds(head) });
+        Mean { offsets, drift: if self.edge_rows > 0.0 { self.edges / self.edge_rows } else { 0.0 } }
+    }
 }
 
 /// What the fits share.
@@ -153,25 +182,13 @@ struct Context<'a> {
     horizon_bars: usize,
     /// Whether validation rows count.
     uses_validation: bool,
-    /// Whether all coins share one model, whose base then differs from the offset by rounding and weights alone.
+    /// Whether they count for what the coins' own trees add to a pool.
+    uses_own_validation: bool,
+    /// Whether all coins share one model, whose base then differs from the means by rounding and weights alone.
     pools: bool,
-}
-
-/// One row from which slopes are fitted.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    /// The block of days that it belongs to.
-    block: i64,
-    /// Log odds without skill, or 0.
-    offset: f64,
-    /// Base less offset.
-    base: f64,
-    /// Score less base.
-    distance: f64,
-    /// What the coin's own trees add.
-    own: f64,
-    /// 0 or 1, or multiples of the ATR.
-    label: f64,
+    /// Whether the edge was learned without the mean over all coins of the bar.
+    demeaned: bool,
+    means: Means,
 }
 
 impl Context<'_> {
@@ -182,7 +199,29 @@ impl Context<'_> {
         stage: Stage,
         family: Option<Family>,
     ) -> [Slopes; Head::COUNT] {
-        Head::ALL.map(|head| fit(self.rows(trained, stage, head, family), head))
+        Head::ALL.map(|head| slopes::fit(self.rows(trained, stage, head, family), head))
+    }
+
+    /// A model's base less what it would be for all coins, in a fold or of the final models.
+    fn base(&self, mean: &Mean, base: f64, head: Head) -> f64 {
+        match head {
+            _ if self.pools => 0.0,
+            Head::EdgeBps if self.demeaned => base,
+            Head::EdgeBps => base - mean.drift,
+            _ => base - mean.offsets[head.position()],
+        }
+    }
+
+    /// The calibration of a model with these bases, in a fold or of the final models.
+    fn calibration(&self, fold: Option<usize>, bases: &Scores, slopes: &[Slopes; Head::COUNT]) -> Calibration {
+        let mean = self.means.get(fold);
+        let one = |head: Head| {
+            let (slopes, base) = (slopes[head.position()], bases[head.position()]);
+            let offset = mean.offsets[head.position()] + slopes.drift_slope * mean.drift;
+            let usual = offset + slopes.base_slope * self.base(&mean, base, head);
+            HeadCalibration { offset, base, usual, slopes }
+        };
+        Calibration { heads: Head::ALL.map(one) }
     }
 
     /// The rows that may be known in a stage.
@@ -197,15 +236,12 @@ impl Context<'_> {
             Stage::Fold { index, test_start } => (index, test_start),
             Stage::Latest => (usize::MAX, usize::MAX),
         };
-        // Rows have the offset of their own fold.
-        let mut known_offsets: BTreeMap<usize, Scores> = BTreeMap::new();
-        let latest_offset = offsets(trained, None)[head.position()];
         let mut rows = Vec::new();
         for (&symbol, own) in trained {
             for outcome in own.folds.iter().filter(|outcome| outcome.fold.index <= newest) {
                 let index = outcome.fold.index;
-                let offset =
-                    known_offsets.entry(index).or_insert_with(|| offsets(trained, Some(index)))[head.position()];
+                // Rows have the means of their own fold.
+                let mean = self.means.get(Some(index));
                 let scores = match family {
                     None => &outcome.scores.all,
                     Some(family) => match outcome.families.get(&family) {
@@ -214,7 +250,7 @@ impl Context<'_> {
                     },
                 };
                 let own_scores = outcome.scores.own.as_ref().filter(|_| family.is_none());
-                let source = Source { symbol, scores, own: own_scores, base: &outcome.scores.base, offset };
+                let source = Source { symbol, scores, own: own_scores, base: &outcome.scores.base, mean };
                 if self.uses_validation {
                     rows.extend(self.part(&source, outcome.fold.validation.clone(), Part::Validation, head));
                 }
@@ -226,7 +262,8 @@ impl Context<'_> {
             }
             if stage == Stage::Latest && own.latest.test.is_empty() && self.uses_validation {
                 let ModelScores { all: scores, own: own_scores, base, .. } = &own.latest_scores;
-                let source = Source { symbol, scores, own: own_scores.as_ref(), base, offset: latest_offset };
+                let mean = self.means.latest;
+                let source = Source { symbol, scores, own: own_scores.as_ref(), base, mean };
                 rows.extend(self.part(&source, own.latest.validation.clone(), Part::Validation, head));
             }
         }
@@ -241,14 +278,16 @@ impl Context<'_> {
             Part::Test => scores.test[place][at],
         };
         let base = source.base[at];
+        let own_counts = part == Part::Test || self.uses_own_validation;
         let row = |(place, bar): (usize, usize)| {
             Some(Row {
-                label: f64::from(self.targets.get(source.symbol, bar, head)?),
+                label: f64::from(self.targets.outcome(source.symbol, bar, head)?),
                 block: self.panel.time_ms(bar).div_euclid(self.block_ms),
-                offset: source.offset,
-                base: if self.pools && head != Head::EdgeBps { 0.0 } else { base - source.offset },
+                offset: source.mean.offsets[at],
+                drift: if head == Head::EdgeBps { source.mean.drift } else { 0.0 },
+                base: self.base(&source.mean, base, head),
                 distance: of(source.scores, place) - base,
-                own: source.own.map_or(0.0, |own| of(own, place)),
+                own: source.own.filter(|_| own_counts).map_or(0.0, |own| of(own, place)),
             })
         };
         bars.enumerate().filter_map(row).collect()
@@ -278,152 +317,5 @@ struct Source<'a> {
     scores: &'a FoldScores,
     own: Option<&'a FoldScores>,
     base: &'a Scores,
-    offset: f64,
-}
-
-/// Fits the slopes of a head: first that of the base, then that of the distance, then that of the own trees.
-fn fit(mut rows: Vec<Row>, head: Head) -> Slopes {
-    rows.retain(|row| row.distance.is_finite() && row.own.is_finite());
-    if rows.is_empty() {
-        return Slopes::NONE;
-    }
-    let mut distances: Vec<f64> = rows.iter().map(|row| row.distance.abs()).collect();
-    let place = ((distances.len() - 1) as f64 * REACH) as usize;
-    let reach = *distances.select_nth_unstable_by(place, f64::total_cmp).1;
-    rows.iter_mut().for_each(|row| row.distance = row.distance.clamp(-reach, reach));
-    let is_probability = head != Head::EdgeBps;
-    let base = slope(&rows, |row| row.base, is_probability);
-    let base_slope = base.shrunk(1.0);
-    rows.iter_mut().for_each(|row| row.offset += base_slope * row.base);
-    let distance = slope(&rows, |row| row.distance, is_probability);
-    let own_slope = distance.shrunk(MAX_SLOPE);
-    rows.iter_mut().for_each(|row| row.offset += own_slope * row.distance);
-    let own = slope(&rows, |row| row.own, is_probability);
-    Slopes {
-        base_slope,
-        slope: own_slope,
-        own_slope: own.shrunk(MAX_SLOPE),
-        reach,
-        raw_slope: distance.value,
-        raw_slope_error: distance.error,
-        rows: rows.len() as u64,
-        blocks: distance.blocks,
-    }
-}
-
-/// A slope before shrinkage.
-#[derive(Debug, Clone, Copy)]
-struct Fitted {
-    value: f64,
-    /// Standard error by blocks; 0 where there is nothing to fit.
-    error: f64,
-    blocks: u64,
-}
-
-impl Fitted {
-    /// The slope that is believed.
-    fn shrunk(&self, most: f64) -> f64 {
-        let blocks = self.blocks as f64;
-        if self.error <= 0.0 || self.value <= 0.0 || blocks <= FEW_BLOCKS {
-            return 0.0;
-        }
-        let scale = blocks / (blocks - FEW_BLOCKS);
-        let ratio = self.error / self.value;
-        (self.value * (1.0 - TOLERANCE * scale * scale * ratio * ratio)).clamp(0.0, most)
-    }
-}
-
-/// The slope of labels on `x` beyond the offsets, by Newton's method from 0.
-fn slope(rows: &[Row], x: impl Fn(&Row) -> f64, is_probability: bool) -> Fitted {
-    let mean = |row: &Row, value: f64| {
-        let score = row.offset + value * x(row);
-        if is_probability { arith::sigmoid(score) } else { score }
-    };
-    let (mut value, mut curvature) = (0.0, 0.0);
-    for _ in 0..STEPS {
-        let mut gradient = 0.0;
-        curvature = 0.0;
-        for row in rows {
-            let (x, mean) = (x(row), mean(row, value));
-            gradient += x * (row.label - mean);
-            curvature += x * x * if is_probability { mean * (1.0 - mean) } else { 1.0 };
-        }
-        // Without any spread there is no slope.
-        if curvature <= f64::MIN_POSITIVE {
-            return Fitted { value: 0.0, error: 0.0, blocks: 0 };
-        }
-        let step = gradient / curvature;
-        if !is_probability {
-            value = step;
-            break;
-        }
-        value += step.clamp(-1.0, 1.0);
-        if step.abs() < 1e-9 {
-            break;
-        }
-    }
-    let mut blocks: BTreeMap<i64, f64> = BTreeMap::new();
-    for row in rows {
-        *blocks.entry(row.block).or_default() += x(row) * (row.label - mean(row, value));
-    }
-    let count = blocks.len() as f64;
-    let spread: f64 = blocks.values().map(|sum| sum * sum).sum::<f64>() * count / (count - 1.0).max(1.0);
-    Fitted { value, error: spread.sqrt() / curvature, blocks: blocks.len() as u64 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use huracan_base::arith::{draw, uniform};
-
-    /// Rows whose label is `slope` times the score plus noise, over so many blocks of 40 rows.
-    fn edges(slope: f64, blocks: usize) -> Vec<Row> {
-        let at = |stream: u64, row: usize| uniform(draw(3, stream, row as u64)) - 0.5;
-        (0..blocks * 40)
-            .map(|row| {
-                let distance = at(0, row);
-                let label = slope * distance + 2.0 * at(1, row) + at(2, row / 40);
-                Row { block: row as i64 / 40, offset: 0.0, base: 0.0, distance, own: 0.0, label }
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_supported_slope_keeps_most_of_its_value_and_noise_keeps_nothing() {
-        let strong = fit(edges(0.8, 200), Head::EdgeBps);
-        assert!((0.7..0.9).contains(&strong.slope), "{strong:?}");
-        assert!((strong.raw_slope - 0.8).abs() < 0.1);
-        let noise = fit(edges(0.0, 200), Head::EdgeBps);
-        assert!(noise.slope < 0.05, "{noise:?}");
-        let wrong = fit(edges(-0.8, 200), Head::EdgeBps);
-        assert_eq!(wrong.slope, 0.0);
-    }
-
-    #[test]
-    fn few_blocks_support_nothing() {
-        assert_eq!(fit(edges(0.8, 4), Head::EdgeBps).slope, 0.0);
-        assert_eq!(fit(Vec::new(), Head::EdgeBps), Slopes::NONE);
-        let (few, many) = (fit(edges(2.0, 12), Head::EdgeBps), fit(edges(2.0, 300), Head::EdgeBps));
-        assert!(few.slope < many.slope, "{few:?} {many:?}");
-    }
-
-    #[test]
-    fn log_odds_are_fitted_by_their_likelihood() {
-        let at = |stream: u64, row: usize| uniform(draw(5, stream, row as u64));
-        let rows: Vec<Row> = (0..20_000)
-            .map(|row| {
-                let distance = 2.0 * at(0, row) - 1.0;
-                let label = f64::from(u8::from(at(1, row) < arith::sigmoid(-0.4 + 0.5 * distance)));
-                Row { block: row as i64 / 100, offset: -0.4, base: 0.0, distance, own: 0.0, label }
-            })
-            .collect();
-        let fitted = fit(rows, Head::WinLong);
-        assert!((fitted.raw_slope - 0.5).abs() < 0.06 && fitted.slope > 0.4, "{fitted:?}");
-    }
-
-    #[test]
-    fn scores_that_say_nothing_have_no_slope() {
-        let rows: Vec<Row> = edges(0.8, 50).into_iter().map(|row| Row { distance: 0.0, ..row }).collect();
-        assert_eq!(fit(rows, Head::EdgeBps).slope, 0.0);
-    }
+    mean: Mean,
 }

@@ -30,7 +30,9 @@ pub fn edge_fit(models: &[Model], panel: &Panel, labels: &Labels, horizon_bars: 
     let block_ms = (horizon_ms + DAY_MS - 1) / DAY_MS * DAY_MS;
     let known = known_means(models, labels);
     EdgeFit::of(predictions(models).filter_map(|(model, fold, bar, prediction)| {
+        let slopes = model.trained.folds[fold].calibration?.head(Head::EdgeBps).slopes;
         Some(PredictedEdge {
+            told: slopes.slope > 0.0 || slopes.own_slope > 0.0,
             predicted: prediction.edge_bps,
             realised: edge(labels, model.symbol, bar)?,
             known_mean: *known.get(&model.trained.folds[fold].fold.index)?,

@@ -5,46 +5,80 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 
 use super::{Performance, TrainerParams, Verdict};
-use huracan_bars::Panel;
+use huracan_bars::{DAY_MS, Panel};
 use huracan_decide::{SignalVotes, Voter};
 use huracan_features::{Features, Regime, columns};
-use huracan_metrics::{Account, Breakdown, Evidence, Holding, Metrics, with_refused};
+use huracan_metrics::{
+    Account, Breakdown, Evidence, Holding, Metrics, Moments, deflated_sharpe, q_values, with_refused,
+};
 use huracan_risk::{Ledger, Offer};
 use huracan_shadow::{Rules, Side, Trade};
 
 /// Name of the group of trades whose regime is not known.
 const UNKNOWN: &str = "unknown";
 
-/// The judgement of an account.
-pub struct Judged {
+/// The measures of one model's account.
+pub struct Measured {
     pub metrics: Metrics,
     pub evidence: Evidence,
     /// Buy-and-hold benchmark of the coin over the same days; `None` if it has no price.
     pub holding: Option<Holding>,
-    pub verdict: Verdict<()>,
 }
 
-/// Judges one symbol's model by the account that took all of its out-of-fold trades. `atr` is `[symbols × bars]`.
-pub fn model(
+/// Measures one symbol's model by the account that took all of its out-of-fold trades. `atr` is `[symbols × bars]`.
+pub fn measure(
     params: &TrainerParams,
     panel: &Panel,
     (rules, atr): (&Rules, &[f64]),
     symbol: usize,
     windows: &[Range<usize>],
     account: &Account,
-) -> Judged {
-    let metrics = Metrics::of(account);
-    let evidence = Evidence::of_model(account, tries(params), params.seed);
-    let traded = |value: f64| if metrics.trades.count > 0 { value } else { f64::NAN };
-    let performance = Performance {
-        sharpe: traded(metrics.sharpe),
-        win_rate: traded(metrics.trades.win_rate),
-        max_drawdown: metrics.drawdown.max,
-        trades: metrics.trades.count,
-        deflated_sharpe: evidence.deflated_sharpe.unwrap_or(f64::NAN),
+) -> Measured {
+    Measured {
+        metrics: Metrics::of(account),
+        evidence: Evidence::of_model(account, tries(params), params.seed),
+        holding: Holding::of(panel, symbol, windows, atr, rules),
+    }
+}
+
+/// One verdict per account: each by itself, and by the false-discovery rate among all of them and all tries.
+/// `portfolio_p_value` is that of the account of all models; NaN if undefined.
+pub fn verdicts(params: &TrainerParams, accounts: &[(&Account, &Metrics)], portfolio_p_value: f64) -> Vec<Verdict<()>> {
+    let moments: Vec<Option<Moments>> = accounts
+        .iter()
+        .map(|(account, _)| Moments::of(&account.entries.iter().map(|entry| entry.trade.net_bps).collect::<Vec<_>>()))
+        .collect();
+    let q_values = q_values(&moments.iter().map(p_value).collect::<Vec<_>>(), tries_per_model(params));
+    let one = |((&(_, metrics), moments), q_value): ((&(&Account, &Metrics), &Option<Moments>), f64)| {
+        let traded = |value: f64| if metrics.trades.count > 0 { value } else { f64::NAN };
+        let deflated = |moments| deflated_sharpe(moments, tries(params));
+        let performance = Performance {
+            sharpe: traded(metrics.sharpe),
+            win_rate: traded(metrics.trades.win_rate),
+            max_drawdown: metrics.drawdown.max,
+            trades: metrics.trades.count,
+            deflated_sharpe: moments.as_ref().map_or(f64::NAN, deflated),
+            q_value,
+            portfolio_p_value,
+        };
+        Verdict::judge((), &performance, &params.approve, &params.verdict)
     };
-    let verdict = Verdict::judge((), &performance, &params.approve);
-    Judged { metrics, evidence, holding: Holding::of(panel, symbol, windows, atr, rules), verdict }
+    accounts.iter().zip(&moments).zip(q_values).map(one).collect()
+}
+
+/// The q-value of each model: its p-values are those of the evidence.
+pub fn model_q_values<'a>(params: &TrainerParams, evidence: impl Iterator<Item = &'a Evidence>) -> Vec<f64> {
+    q_values(&evidence.map(|own| own.p_value.unwrap_or(f64::NAN)).collect::<Vec<_>>(), tries_per_model(params))
+}
+
+/// Probability of so good a result without skill; NaN if undefined.
+pub fn p_value(moments: &Option<Moments>) -> f64 {
+    moments.as_ref().map_or(f64::NAN, |moments| 1.0 - deflated_sharpe(moments, 1))
+}
+
+/// Number of tests that each model stands for: its configurations, and the nights on which it was tried before.
+fn tries_per_model(params: &TrainerParams) -> f64 {
+    tries(params) as f64 * params.nights.max(1.0)
 }
 
 /// Evidence of the account that took all symbols' trades.
@@ -70,6 +104,7 @@ pub fn further_metrics(metrics: &Metrics, evidence: &Evidence, holding: Option<&
         "probabilistic_sharpe": evidence.probabilistic_sharpe,
         "observed_sharpe": evidence.observed_sharpe,
         "t_statistic": evidence.t_statistic,
+        "p_value": evidence.p_value,
         "skewness": evidence.skewness,
         "kurtosis": evidence.kurtosis,
         "sharpe_low": interval.map(|interval| interval.low),
@@ -97,7 +132,9 @@ pub fn breakdowns(
 ) -> Vec<(&'static str, Breakdown)> {
     let decided = portfolio.decided();
     let trades: Vec<Trade> = decided.iter().map(|&index| offers[index].trade).collect();
-    let entries = with_refused(&trades, &portfolio.account);
+    let entries = with_refused(&trades, &portfolio.account, |trade| {
+        panel.time_ms(trade.entry_bar).div_euclid(DAY_MS)
+    });
     let code = |trade: &Trade| features.value(trade.symbol, trade.signal_bar, columns::MARKET_REGIME);
     let regime = |i: usize| [Regime::from_code(code(&trades[i])).map_or(UNKNOWN, Regime::name)];
     let supporters = |i: usize| voices[decided[i]].supporters(trades[i].side.sign()).collect::<Vec<usize>>();

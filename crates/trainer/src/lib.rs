@@ -6,6 +6,7 @@
 //! out-of-fold predictions and judges each model. [`walk_forward`] runs all steps. The crate does no I/O: checkpoints,
 //! progress and cancellation go through an [`Observer`].
 
+mod approved;
 mod batch;
 mod calibrate;
 mod calibration;
@@ -24,6 +25,7 @@ mod params;
 mod portfolio;
 mod scores;
 mod search;
+mod slopes;
 mod targets;
 mod trained;
 mod trees;
@@ -31,6 +33,7 @@ mod unit;
 mod verdict;
 mod walk_forward;
 
+pub use approved::{Approvals, ApprovedAccount};
 pub use batch::models_per_fold;
 pub use calibration::{calibration, edge_fit};
 pub use compare::FamilyComparison;
@@ -44,7 +47,7 @@ pub use observer::{NetworkName, Observer, SaveError};
 pub use out_of_fold::{Model, OutOfFold};
 pub use params::{
     ApprovalParams, EdgeLoss, ModelKind, ModelParams, ModelScope, NetworkParams, SearchParams, TrainerParams,
-    TreeGrowth,
+    TreeGrowth, VerdictParams,
 };
 pub use scores::{FoldScores, Part};
 pub use search::{SearchBatch, Tuning, TuningEntry};

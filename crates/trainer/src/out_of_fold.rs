@@ -13,9 +13,10 @@ use huracan_metrics::{Account, Breakdown, Evidence, Holding, Metrics};
 use huracan_risk::{self as risk, Ledger, Limits, Offer};
 use huracan_shadow::{self as shadow, Trade};
 
+use super::approved::{self, ApprovedAccount, Known};
 use super::candidates::candidates;
 use super::compare::{self, FamilyComparison};
-use super::judge::{self, Judged};
+use super::judge::{self, Measured};
 use super::portfolio::Portfolio;
 use super::{TrainedSymbol, Verdict, WalkForward};
 
@@ -33,6 +34,8 @@ pub struct Model {
     pub evidence: Evidence,
     /// Buy-and-hold benchmark over the test windows; `None` if the coin has no price there.
     pub holding: Option<Holding>,
+    /// Smallest false-discovery rate at which the model is a discovery among all models of the run.
+    pub q_value: f64,
     /// Whether the model is approved.
     pub verdict: Verdict<()>,
 }
@@ -52,11 +55,13 @@ pub struct OutOfFold {
     pub consensus: Summary,
     /// Number of bars per reason not to trade.
     pub waits: BTreeMap<WaitReason, usize>,
-    /// The portfolio: one account that was offered the trades of all signals, under all risk limits.
+    /// The account as it would have gone: it was offered the trades of those models only that were approved by then.
+    pub account: ApprovedAccount,
+    /// The account of all models: it was offered the trades of all signals, under all risk limits.
     pub ledger: Ledger,
-    /// Performance of the portfolio.
+    /// Performance of the account of all models.
     pub portfolio_metrics: Metrics,
-    /// How much of the portfolio's performance may be luck.
+    /// How much of that performance may be luck.
     pub portfolio_evidence: Evidence,
     /// Buy-and-hold benchmark of all coins over their test windows, with equal money each.
     pub portfolio_holding: Option<Holding>,
@@ -122,17 +127,30 @@ pub fn out_of_fold(
     let families = compare::compare(&trained, &portfolio, &portfolio_metrics);
     let mut symbol_trades: Vec<Vec<Trade>> = vec![Vec::new(); panel.symbols.len()];
     trades.iter().for_each(|trade| symbol_trades[trade.symbol].push(*trade));
-    let models: Vec<Model> = trained
-        .into_par_iter()
-        .map(|(symbol, trained)| {
+    let portfolio_evidence = judge::portfolio(params, &ledger.account);
+    let known = Known { params, trained: &trained, trades: &symbol_trades, all: &ledger.account, limits: &limits };
+    let account = approved::follow(&known, &portfolio, &offers, kill);
+    let measured: Vec<(usize, Account, Measured)> = trained
+        .par_iter()
+        .map(|(&symbol, _)| {
             let days = days(panel, &windows[symbol]);
             let account = risk::follow_without_breakers(panel, &symbol_trades[symbol], &days, &limits).account;
-            let Judged { metrics, evidence, holding, verdict } =
-                judge::model(params, panel, (rules, atr), symbol, &windows[symbol], &account);
-            Model { symbol, trained, account, metrics, evidence, holding, verdict }
+            let measured = judge::measure(params, panel, (rules, atr), symbol, &windows[symbol], &account);
+            (symbol, account, measured)
         })
         .collect();
-    let portfolio_evidence = judge::portfolio(params, &ledger.account);
+    let accounts: Vec<_> = measured.iter().map(|(_, account, own)| (account, &own.metrics)).collect();
+    let verdicts = judge::verdicts(params, &accounts, portfolio_evidence.p_value.unwrap_or(f64::NAN));
+    let q_values = judge::model_q_values(params, measured.iter().map(|(.., own)| &own.evidence));
+    let models: Vec<Model> = trained
+        .into_values()
+        .zip(measured)
+        .zip(verdicts.into_iter().zip(q_values))
+        .map(|((trained, (symbol, account, own)), (verdict, q_value))| {
+            let Measured { metrics, evidence, holding } = own;
+            Model { symbol, trained, account, metrics, evidence, holding, q_value, verdict }
+        })
+        .collect();
     let portfolio_holding = Holding::portfolio(models.iter().filter_map(|model| model.holding.as_ref()));
     let voice = |offer: &Offer| SignalVotes::at(&consensus, &votes, offer.trade.symbol, offer.trade.signal_bar);
     let voices: Vec<SignalVotes> = offers.iter().map(voice).collect();
@@ -145,6 +163,7 @@ pub fn out_of_fold(
         voices,
         consensus,
         waits,
+        account,
         ledger,
         portfolio_metrics,
         portfolio_evidence,
@@ -156,7 +175,7 @@ pub fn out_of_fold(
 }
 
 /// Start (ms UTC) of every day that the windows touch, ascending.
-fn days(panel: &Panel, windows: &[Range<usize>]) -> Vec<i64> {
+pub fn days(panel: &Panel, windows: &[Range<usize>]) -> Vec<i64> {
     let floor = |ms: i64| ms - ms.rem_euclid(DAY_MS);
     let mut days: Vec<i64> = windows
         .iter()

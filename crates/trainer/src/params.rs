@@ -27,6 +27,10 @@ pub struct TrainerParams {
     pub risk: RiskParams,
     /// Thresholds of approval.
     pub approve: ApprovalParams,
+    /// How much luck there may be among the approved models.
+    pub verdict: VerdictParams,
+    /// How many independent nights' tests the approvals of this one are chosen from, at least 1.
+    pub nights: f64,
     /// Seed of every random draw.
     pub seed: u64,
 }
@@ -225,6 +229,15 @@ pub struct ApprovalParams {
     pub min_deflated_sharpe: f64,
 }
 
+/// How much luck there may be among the approved models.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub struct VerdictParams {
+    /// False-discovery rate: the largest share of the approved models that may be luck; 1 turns the check off.
+    pub fdr: f64,
+    /// Whether no model is approved while the account of all models does not pass at the same rate.
+    pub portfolio: bool,
+}
+
 impl Default for ModelParams {
     /// The built-in defaults.
     fn default() -> Self {
@@ -280,6 +293,13 @@ impl Default for ModelParams {
                 seeds: 4,
             },
         }
+    }
+}
+
+impl Default for VerdictParams {
+    /// The built-in defaults.
+    fn default() -> Self {
+        Self { fdr: 0.1, portfolio: false }
     }
 }
 

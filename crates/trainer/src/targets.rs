@@ -27,7 +27,9 @@ pub struct Targets {
     bar_ms: i64,
     /// Per head in the order of [`Head::ALL`], `[symbols × bars]`; NaN where there is no label.
     values: [Vec<f32>; Head::COUNT],
-    /// Likewise: the last bar on which the label depends.
+    /// `[symbols × bars]`: the edge before its mean is taken away, multiples of the ATR; NaN where there is no label.
+    edges: Vec<f32>,
+    /// Like `values`: the last bar on which the label depends.
     last_bar: [Vec<u32>; Head::COUNT],
 }
 
@@ -53,6 +55,7 @@ impl Targets {
             bars: panel.bars,
             bar_ms: panel.timeframe.ms(),
             values: [0; Head::COUNT].map(|_| vec![f32::NAN; cells]),
+            edges: Vec::new(),
             last_bar: [0; Head::COUNT].map(|_| vec![0; cells]),
         };
         for &symbol in symbols {
@@ -82,6 +85,7 @@ impl Targets {
                 }
             }
         }
+        targets.edges = targets.values[Head::EdgeBps.position()].clone();
         if params.demean {
             targets.demean(symbols);
         }
@@ -112,6 +116,19 @@ impl Targets {
     /// Where there is no such symbol or bar.
     pub fn get(&self, symbol: usize, bar: usize, head: Head) -> Option<f32> {
         let value = self.values[head.position()][symbol * self.bars + bar];
+        (!value.is_nan()).then_some(value)
+    }
+
+    /// What a calibrated prediction of a head is held against: its label, of the edge with the market's mean, as it is traded;
+    /// `None` where there is none.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
+    pub fn outcome(&self, symbol: usize, bar: usize, head: Head) -> Option<f32> {
+        if head != Head::EdgeBps {
+            return self.get(symbol, bar, head);
+        }
+        let value = self.edges[symbol * self.bars + bar];
         (!value.is_nan()).then_some(value)
     }
 

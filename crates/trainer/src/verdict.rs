@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::ApprovalParams;
+use super::{ApprovalParams, VerdictParams};
 
 /// The inputs of a verdict, measured on out-of-fold trades.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +17,10 @@ pub struct Performance {
     pub trades: usize,
     /// Deflated Sharpe ratio: the probability that the true Sharpe ratio beats luck; NaN if undefined.
     pub deflated_sharpe: f64,
+    /// Smallest false-discovery rate at which the model is a discovery among all models of the run.
+    pub q_value: f64,
+    /// Probability of so good a result of the account of all models without skill; NaN if undefined.
+    pub portfolio_p_value: f64,
 }
 
 /// A threshold that was missed.
@@ -58,29 +62,31 @@ pub enum Verdict<T> {
 
 impl<T> Verdict<T> {
     /// Judges `item` by its performance. A value equal to its limit passes; an undefined value does not. A minimum
-    /// deflated Sharpe ratio of 0 turns that check off.
-    pub fn judge(item: T, performance: &Performance, limits: &ApprovalParams) -> Self {
+    /// deflated Sharpe ratio of 0 and a false-discovery rate of 1 turn these checks off.
+    pub fn judge(item: T, performance: &Performance, limits: &ApprovalParams, luck: &VerdictParams) -> Self {
+        let maximum = |metric, setting, value, limit| MissedThreshold { metric, setting, value, limit, at_most: true };
         let minimum = |metric, setting, value, limit| MissedThreshold { metric, setting, value, limit, at_most: false };
         let checks = [
             minimum("sharpe", "approve.min_sharpe", performance.sharpe, limits.min_sharpe),
             minimum("win_rate", "approve.min_win_rate", performance.win_rate, limits.min_win_rate),
-            MissedThreshold {
-                metric: "max_drawdown",
-                setting: "approve.max_drawdown",
-                value: performance.max_drawdown,
-                limit: limits.max_drawdown,
-                at_most: true,
-            },
+            maximum("max_drawdown", "approve.max_drawdown", performance.max_drawdown, limits.max_drawdown),
             minimum("trades", "approve.min_trades", performance.trades as f64, f64::from(limits.min_trades)),
         ];
-        let luck = minimum(
+        let deflated = minimum(
             "deflated_sharpe",
             "approve.min_deflated_sharpe",
             performance.deflated_sharpe,
             limits.min_deflated_sharpe,
         );
-        let luck = (limits.min_deflated_sharpe > 0.0).then_some(luck);
-        let missed: Vec<MissedThreshold> = checks.into_iter().chain(luck).filter(|check| !check.passes()).collect();
+        let discovery = maximum("q_value", "verdict.fdr", performance.q_value, luck.fdr);
+        let portfolio = maximum("portfolio_p_value", "verdict.fdr", performance.portfolio_p_value, luck.fdr);
+        let by_choice = [
+            (limits.min_deflated_sharpe > 0.0, deflated),
+            (luck.fdr < 1.0, discovery),
+            (luck.fdr < 1.0 && luck.portfolio, portfolio),
+        ];
+        let chosen = by_choice.into_iter().filter_map(|(is_on, check)| is_on.then_some(check));
+        let missed: Vec<MissedThreshold> = checks.into_iter().chain(chosen).filter(|check| !check.passes()).collect();
         if missed.is_empty() { Self::Approved(Approved { item }) } else { Self::Rejected(Rejected { item, missed }) }
     }
 
@@ -169,12 +175,20 @@ mod tests {
         min_trades: 30,
         min_deflated_sharpe: 0.99,
     };
-    const AT_THE_LIMITS: Performance =
-        Performance { sharpe: 0.5, win_rate: 0.45, max_drawdown: 0.2, trades: 30, deflated_sharpe: 0.99 };
+    const LUCK: VerdictParams = VerdictParams { fdr: 0.1, portfolio: true };
+    const AT_THE_LIMITS: Performance = Performance {
+        sharpe: 0.5,
+        win_rate: 0.45,
+        max_drawdown: 0.2,
+        trades: 30,
+        deflated_sharpe: 0.99,
+        q_value: 0.1,
+        portfolio_p_value: 0.1,
+    };
 
     #[test]
     fn values_at_their_limits_are_approved() {
-        let verdict = Verdict::judge("model", &AT_THE_LIMITS, &LIMITS);
+        let verdict = Verdict::judge("model", &AT_THE_LIMITS, &LIMITS, &LUCK);
         assert!(verdict.is_approved() && verdict.reasons().is_empty());
         let Verdict::Approved(approved) = verdict else { panic!("not approved") };
         assert_eq!(approved.into_item(), "model");
@@ -182,9 +196,16 @@ mod tests {
 
     #[test]
     fn every_missed_threshold_is_named_with_value_and_limit() {
-        let performance =
-            Performance { sharpe: -0.25, win_rate: 0.41236, max_drawdown: 0.35, trades: 12, deflated_sharpe: 0.31 };
-        let verdict = Verdict::judge((), &performance, &LIMITS);
+        let performance = Performance {
+            sharpe: -0.25,
+            win_rate: 0.41236,
+            max_drawdown: 0.35,
+            trades: 12,
+            deflated_sharpe: 0.31,
+            q_value: 0.4,
+            portfolio_p_value: 0.2,
+        };
+        let verdict = Verdict::judge((), &performance, &LIMITS, &LUCK);
         assert!(!verdict.is_approved());
         assert_eq!(
             verdict.reasons(),
@@ -194,6 +215,8 @@ mod tests {
                 "max_drawdown 0.35 is above 0.2 (approve.max_drawdown)",
                 "trades 12 is below 30 (approve.min_trades)",
                 "deflated_sharpe 0.31 is below 0.99 (approve.min_deflated_sharpe)",
+                "q_value 0.4 is above 0.1 (verdict.fdr)",
+                "portfolio_p_value 0.2 is above 0.1 (verdict.fdr)",
             ]
         );
     }
@@ -206,8 +229,10 @@ mod tests {
             Performance { max_drawdown: 0.201, ..AT_THE_LIMITS },
             Performance { trades: 29, ..AT_THE_LIMITS },
             Performance { deflated_sharpe: 0.989, ..AT_THE_LIMITS },
+            Performance { q_value: 0.101, ..AT_THE_LIMITS },
+            Performance { portfolio_p_value: f64::NAN, ..AT_THE_LIMITS },
         ] {
-            assert_eq!(Verdict::judge((), &performance, &LIMITS).reasons().len(), 1, "{performance:?}");
+            assert_eq!(Verdict::judge((), &performance, &LIMITS, &LUCK).reasons().len(), 1, "{performance:?}");
         }
     }
 
@@ -220,25 +245,35 @@ mod tests {
             max_drawdown: 0.0,
             trades: 0,
             deflated_sharpe: undefined,
+            q_value: 1.0,
+            portfolio_p_value: undefined,
         };
-        let reasons = Verdict::judge((), &performance, &LIMITS).reasons();
+        let reasons = Verdict::judge((), &performance, &LIMITS, &LUCK).reasons();
         assert_eq!(reasons[0], "sharpe is undefined; approve.min_sharpe is 0.5");
         assert_eq!(reasons[3], "deflated_sharpe is undefined; approve.min_deflated_sharpe is 0.99");
-        assert_eq!(reasons.len(), 4);
+        assert_eq!(reasons.len(), 6);
     }
 
     #[test]
     fn a_minimum_deflated_sharpe_ratio_of_0_is_not_checked() {
         let limits = ApprovalParams { min_deflated_sharpe: 0.0, ..LIMITS };
         let performance = Performance { deflated_sharpe: f64::NAN, ..AT_THE_LIMITS };
-        assert!(Verdict::judge((), &performance, &limits).is_approved());
-        assert!(!Verdict::judge((), &performance, &LIMITS).is_approved());
+        assert!(Verdict::judge((), &performance, &limits, &LUCK).is_approved());
+        assert!(!Verdict::judge((), &performance, &LIMITS, &LUCK).is_approved());
+    }
+
+    #[test]
+    fn luck_is_not_checked_where_it_is_turned_off() {
+        let lucky = Performance { q_value: 1.0, portfolio_p_value: 1.0, ..AT_THE_LIMITS };
+        let judged = |fdr, portfolio| Verdict::judge((), &lucky, &LIMITS, &VerdictParams { fdr, portfolio });
+        assert!(judged(1.0, true).is_approved());
+        assert_eq!(judged(0.1, false).reasons(), ["q_value 1 is above 0.1 (verdict.fdr)"]);
     }
 
     #[test]
     fn a_value_that_rounds_to_its_limit_is_shown_in_full() {
         let performance = Performance { sharpe: 0.499_999_9, ..AT_THE_LIMITS };
-        let reasons = Verdict::judge((), &performance, &LIMITS).reasons();
+        let reasons = Verdict::judge((), &performance, &LIMITS, &LUCK).reasons();
         assert_eq!(reasons, ["sharpe 0.4999999 is below 0.5 (approve.min_sharpe)"]);
     }
 }

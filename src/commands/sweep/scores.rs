@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::bars::Panel;
-use crate::commands::{backtest, signals};
+use crate::commands::backtest::{self, Models};
+use crate::commands::signals;
 use crate::decide::{self, Consensus, Opinion, expected_cost_bps};
 use crate::decide::{DecideMode, DecideParams};
 use crate::engine::Compute;
@@ -37,7 +38,7 @@ pub(super) fn scores(
     compute: &Compute,
     panel: &Panel,
     signals: Option<&Path>,
-    workdir: &Path,
+    models: Models<'_>,
     atr: &[f64],
     rules: &Rules,
 ) -> Result<Scores, CommandFailure> {
@@ -60,11 +61,12 @@ pub(super) fn scores(
     let both = mode == DecideMode::Both;
     let consensus = both.then(|| consensus(settings, compute, &settings.decide, panel, atr, rules)).transpose()?;
     let mut values = vec![f32::NAN; panel.symbols.len() * panel.bars];
-    for (symbol, bar, prediction) in backtest::own_predictions(compute, panel, workdir)? {
+    for (symbol, bar, prediction) in backtest::own_predictions(compute, panel, models)? {
         let Some(prediction) = prediction else { continue };
-        let is_long = prediction.edge_bps > 0.0;
+        let edge_bps = prediction.tradable_bps();
+        let is_long = edge_bps > 0.0;
         let side = if is_long { Side::Long } else { Side::Short };
-        let excess_bps = prediction.edge_bps.abs()
+        let excess_bps = edge_bps.abs()
             - expected_cost_bps(panel, symbol, bar, side, atr[symbol * panel.bars + bar], rules);
         let lead = if is_long { prediction.lead } else { -prediction.lead };
         let is_allowed = consensus.as_ref().is_none_or(|consensus| {

@@ -77,8 +77,8 @@ fn probability(name: &str, found: &Calibration) -> Head {
 
 fn edge(found: &EdgeFit) -> Edge {
     let verdict = match (found.slope, found.slope_low, found.slope_high) {
-        (None, ..) => {
-            "No bar of the test windows has a predicted edge: past rows support none, so nobody trades on it."
+        _ if found.told == 0 => {
+            "Past rows support no edge: every prediction is the market's drift, as far as that is believed, and nobody trades on it."
         }
         (Some(_), Some(low), Some(high)) if low > 0.0 && high >= 1.0 => {
             "The edges are realised as far as these rows can tell: the interval of the slope lies above 0 and reaches 1."
@@ -87,7 +87,7 @@ fn edge(found: &EdgeFit) -> Edge {
             "There is an edge, but less than is predicted: the interval of the slope lies between 0 and 1."
         }
         (Some(_), _, Some(high)) if high < 0.0 => "The edges go the wrong way: the interval of the slope lies below 0.",
-        (Some(_), ..) => "These rows cannot tell the predicted edges from luck: the interval of the slope holds 0.",
+        _ => "These rows cannot tell the predicted edges from luck: the interval of the slope holds 0.",
     };
     let cells = [
         grouped(found.predictions as f64),

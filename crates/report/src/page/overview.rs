@@ -1,9 +1,11 @@
-//! The tiles with the results of the day, and the charts of the portfolio.
+//! The tiles with the results of the day, and the charts of the accounts.
 
-use super::text::{grouped, interval, number, percent, probability, signed_percent, tone};
+use std::collections::BTreeSet;
+
+use super::text::{bps, grouped, interval, number, percent, probability, signed_percent, tone};
 use super::verdicts::evidence_note;
 use crate::chart::{Kind, curve, drawdown, points_json};
-use crate::{ReportData, ReportError};
+use crate::{AccountResult, ReportData, ReportError};
 
 /// Sizes of a chart for a wide screen and for a phone, so that its text is readable on both.
 const WIDE: (u32, u32) = (1080, 300);
@@ -22,6 +24,8 @@ pub(super) struct Tile {
 
 pub(super) struct Chart {
     pub title: &'static str,
+    /// Name of the account.
+    pub whose: &'static str,
     pub unit: &'static str,
     pub wide: String,
     pub narrow: String,
@@ -32,13 +36,12 @@ pub(super) struct Chart {
 }
 
 pub(super) fn tiles(data: &ReportData) -> Vec<Tile> {
-    let totals = &data.totals;
+    let (totals, account) = (&data.totals, &data.account);
     let tile = |name, value: String, note: String, tone| Tile { name, value, note, tone, title: String::new() };
     let failed = if totals.failed == 0 { String::new() } else { format!(", {} failed", totals.failed) };
     let holding = &totals.holding;
-    let costs = &data.costs;
-    let paid = costs.fee + costs.spread + costs.slippage + costs.funding;
-    let tries = totals.evidence.tries.max(1);
+    let tries = account.evidence.tries.max(1);
+    let all = &data.all_models;
     vec![
         tile(
             "Approved",
@@ -48,81 +51,112 @@ pub(super) fn tiles(data: &ReportData) -> Vec<Tile> {
         ),
         tile(
             "Return",
-            signed_percent(totals.total_return),
+            signed_percent(account.total_return),
             format!("net of costs; holding {}", signed_percent(holding.total_return)),
-            tone(totals.total_return),
+            tone(account.total_return),
         ),
-        tile("Sharpe", number(totals.sharpe), sharpe_note(data), tone(totals.sharpe)),
+        tile("Sharpe", number(account.sharpe), sharpe_note(data), tone(account.sharpe)),
         Tile {
-            title: evidence_note(&totals.evidence),
+            title: evidence_note(&account.evidence),
             ..tile(
                 "Not luck",
-                probability(totals.evidence.deflated_sharpe),
+                probability(account.evidence.deflated_sharpe),
                 format!("deflated Sharpe, {tries} tr{}", if tries == 1 { "y" } else { "ies" }),
                 "",
             )
         },
         tile(
             "Largest drawdown",
-            percent(totals.max_drawdown),
+            percent(account.max_drawdown),
             format!("from a peak; holding {}", percent(holding.max_drawdown)),
             "",
         ),
         tile(
-            "Win rate",
-            percent(totals.win_rate),
-            format!("{} of {} trades taken", grouped(data.risk.taken as f64), grouped(totals.trades as f64)),
+            "Trades",
+            grouped(account.trades as f64),
+            format!("{} won; {} refused", percent(account.win_rate), grouped(account.refused as f64)),
             "",
         ),
+        tile("Net per trade, bps", bps(account.net_bps), per_trade(account), tone(account.net_bps)),
         tile(
-            "Net profit",
-            if totals.trades > 0 { grouped(costs.net) } else { super::text::NONE.into() },
-            costs.currency.clone(),
-            if totals.trades > 0 && costs.net < -0.5 { "bad" } else { "" },
-        ),
-        tile(
-            "Cost share",
-            percent(totals.cost_share),
-            format!("of gross profit; {} {}", grouped(paid), costs.currency),
-            "",
+            "All models, bps",
+            bps(all.net_bps),
+            format!("{} trades, approved or not; {}", grouped(all.trades as f64), per_trade(all)),
+            tone(all.net_bps),
         ),
     ]
 }
 
+/// What a trade earned before costs, and what they took.
+fn per_trade(account: &AccountResult) -> String {
+    format!("gross {}, costs {}", bps(account.gross_bps), bps(account.cost_bps.map(|cost| -cost)))
+}
+
+/// The two accounts beside each other: name of the row, account as it would have gone, account of all models.
+pub(super) fn accounts(data: &ReportData) -> Vec<[String; 3]> {
+    let row = |name: &str, of: &dyn Fn(&AccountResult) -> String| [name.to_owned(), of(&data.account), of(&data.all_models)];
+    let with_error = |value: Option<f64>, error: Option<f64>| match error {
+        Some(error) if value.is_some() => format!("{} ± {error:.1}", bps(value)),
+        _ => bps(value),
+    };
+    vec![
+        row("Trades taken", &|own| grouped(own.trades as f64)),
+        row("Trades refused", &|own| grouped(own.refused as f64)),
+        row("Win rate", &|own| percent(own.win_rate)),
+        row("Predicted edge per trade, bps", &|own| bps(own.predicted_bps)),
+        row("Gross per trade, bps", &|own| with_error(own.gross_bps, own.error_bps)),
+        row("Costs per trade, bps", &|own| bps(own.cost_bps.map(|cost| -cost))),
+        row("Net per trade, bps", &|own| with_error(own.net_bps, own.error_bps)),
+        row("Return", &|own| signed_percent(own.total_return)),
+        row("Sharpe ratio", &|own| number(own.sharpe)),
+        row("95 % of the Sharpe ratio", &|own| interval(&own.evidence)),
+        row("t by days", &|own| number(own.evidence.t_statistic)),
+        row("Largest drawdown", &|own| percent(own.max_drawdown)),
+    ]
+}
+
+/// What the account traded by: the approvals over time, in words.
+pub(super) fn approvals(data: &ReportData) -> String {
+    let with = data.approvals.iter().filter(|row| !row.approved.is_empty()).count();
+    let coins: BTreeSet<&String> = data.approvals.iter().flat_map(|row| &row.approved).collect();
+    match (data.approvals.len(), with) {
+        (0, _) => "There was no fold boundary.".to_owned(),
+        (all, 0) => format!(
+            "At none of the {all} fold boundaries was a model approved from what was known by then, so this account did not trade."
+        ),
+        (all, with) => format!(
+            "At {with} of {all} fold boundaries at least one model was approved from what was known by then; {} coins were approved at some time.",
+            coins.len()
+        ),
+    }
+}
+
 fn sharpe_note(data: &ReportData) -> String {
-    let (range, holding) = (interval(&data.totals.evidence), number(data.totals.holding.sharpe));
+    let (range, holding) = (interval(&data.account.evidence), number(data.totals.holding.sharpe));
     let range = if range.is_empty() { "annualised".to_owned() } else { format!("95%: {range}") };
     format!("{range}; holding {holding}")
 }
 
 pub(super) fn charts(data: &ReportData) -> Result<Vec<Chart>, ReportError> {
-    let (drawdowns, holding_drawdowns) = (drawdown(&data.equity), drawdown(&data.holding));
+    let (drawdowns, holding_drawdowns) = (drawdown(&data.account_equity), drawdown(&data.holding));
     let kinds = [
-        ("Equity", "multiples of the start", &data.equity, &data.holding, Kind::Equity, WIDE, NARROW),
-        (
-            "Drawdown",
-            "below the highest equity so far",
-            &drawdowns,
-            &holding_drawdowns,
-            Kind::Drawdown,
-            WIDE_DRAWDOWN,
-            NARROW_DRAWDOWN,
-        ),
+        ("Equity", "account", &data.account_equity, &data.holding, Kind::Equity, WIDE, NARROW),
+        ("Drawdown", "account", &drawdowns, &holding_drawdowns, Kind::Drawdown, WIDE_DRAWDOWN, NARROW_DRAWDOWN),
+        ("Equity", "all models", &data.equity, &data.holding, Kind::Equity, WIDE, NARROW),
     ];
     let suffix = if data.simulated { " (simulated)" } else { "" };
     kinds
         .into_iter()
-        .map(|(title, unit, points, holding, kind, wide, narrow)| {
-            let what = format!("{title} of the portfolio over time{suffix}");
+        .map(|(title, whose, points, holding, kind, wide, narrow)| {
+            let what = format!("{title} of the {} over time{suffix}", if whose == "account" { whose } else { "account of all models" });
             let (own, other) = (points_json(points), points_json(holding));
             Ok(Chart {
                 title,
-                unit,
+                whose,
+                unit: if title == "Equity" { "multiples of the start" } else { "below the highest equity so far" },
                 wide: curve(points, holding, kind, wide, &what)?,
                 narrow: curve(points, holding, kind, narrow, &what)?,
-                series: format!(
-                    "[{{\"name\":\"portfolio\",\"points\":{own}}},{{\"name\":\"holding\",\"points\":{other}}}]"
-                ),
+                series: format!("[{{\"name\":\"{whose}\",\"points\":{own}}},{{\"name\":\"holding\",\"points\":{other}}}]"),
                 has_holding: holding.iter().filter(|point| point.1.is_finite()).count() > 1,
             })
         })

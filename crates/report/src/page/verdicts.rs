@@ -15,6 +15,7 @@ pub(super) struct Row<'a> {
     /// Sharpe ratio; below, its bootstrap interval.
     pub sharpe: Cell,
     pub deflated: Cell,
+    pub q_value: Cell,
     /// Sortino ratio; below, the Calmar ratio.
     pub sortino: Cell,
     pub max_drawdown: Cell,
@@ -80,6 +81,7 @@ fn table_row<'a>(data: &ReportData, row: &'a SymbolRow) -> Row<'a> {
         win_rate: Cell::of(row.win_rate, share),
         sharpe: Cell::of(row.sharpe, number).sub(interval(&row.evidence)),
         deflated: Cell::of(row.evidence.deflated_sharpe, probability).title(evidence_note(&row.evidence)),
+        q_value: Cell::of(row.q_value, probability),
         sortino: Cell::of(row.sortino, number).sub(format!("Calmar {}", number(row.calmar))),
         max_drawdown: Cell::of(row.max_drawdown, share),
         total_return: Cell::of(row.total_return, signed_share).sub(previous(row)).title(previous_note(row)),
@@ -111,6 +113,7 @@ fn previous_note(row: &SymbolRow) -> String {
 /// A reason without the name of the setting.
 fn short(reason: &str) -> String {
     let text = reason.split(" (approve.").next().unwrap_or(reason);
+    let text = text.split(" (verdict.").next().unwrap_or(text);
     text.replace('_', " ").replace(" -", " −")
 }
 

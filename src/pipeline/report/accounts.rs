@@ -1,0 +1,58 @@
+//! The account as it would have gone, and that of all models, as rows of the report.
+
+use super::judged;
+use crate::bars::Panel;
+use crate::metrics::{Evidence, Metrics, clustered_error};
+use crate::pipeline::learn::Learned;
+use crate::report::{AccountResult, ApprovalRow};
+use crate::risk::Ledger;
+use crate::shadow::Trade;
+
+/// The account that trades only approved models.
+pub fn of_approved(learned: &Learned) -> AccountResult {
+    let account = &learned.account;
+    result(learned, &account.ledger, &account.metrics, &account.evidence)
+}
+
+/// The account that was offered the trades of all models.
+pub fn of_all(learned: &Learned) -> AccountResult {
+    result(learned, &learned.ledger, &learned.portfolio_metrics, &learned.portfolio_evidence)
+}
+
+/// The approvals at each fold boundary.
+pub fn approvals(panel: &Panel, learned: &Learned) -> Vec<ApprovalRow> {
+    let row = |own: &crate::trainer::Approvals| ApprovalRow {
+        fold: own.fold,
+        from_ms: panel.time_ms(own.test_start),
+        judged: own.judged,
+        approved: own.approved.iter().map(|&symbol| panel.symbols[symbol].clone()).collect(),
+    };
+    learned.account.approvals.iter().map(row).collect()
+}
+
+fn result(learned: &Learned, ledger: &Ledger, metrics: &Metrics, evidence: &Evidence) -> AccountResult {
+    let entries = &ledger.account.entries;
+    let any = metrics.trades.count > 0;
+    let mean = |of: &dyn Fn(&Trade) -> Option<f64>| {
+        let values: Option<Vec<f64>> = entries.iter().map(|entry| of(&entry.trade)).collect();
+        values.filter(|values| !values.is_empty()).map(|values| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let predicted = |trade: &Trade| {
+        let (_, prediction) = learned.prediction(trade.symbol, trade.signal_bar)?;
+        Some(trade.side.sign() * prediction.edge_bps)
+    };
+    AccountResult {
+        trades: metrics.trades.count as u64,
+        refused: ledger.refused.len() as u64,
+        win_rate: any.then_some(metrics.trades.win_rate),
+        sharpe: any.then_some(metrics.sharpe),
+        max_drawdown: any.then_some(metrics.drawdown.max),
+        total_return: any.then_some(metrics.total_return),
+        predicted_bps: mean(&predicted),
+        gross_bps: mean(&|trade| Some(trade.gross_bps)),
+        cost_bps: mean(&|trade| Some(trade.gross_bps - trade.net_bps)),
+        net_bps: mean(&|trade| Some(trade.net_bps)),
+        error_bps: clustered_error(entries.iter().map(|entry| (entry.day, entry.trade.gross_bps))).map(|(_, error)| error),
+        evidence: judged::evidence(evidence),
+    }
+}
