@@ -4,9 +4,11 @@ pub mod bundle;
 mod interchange;
 pub mod lightgbm;
 pub mod networks;
+mod predict;
 pub mod xgboost;
 
 pub use bundle::{Bundle, BundleError, Metadata, Scaler, combined_digest, load_forest};
 pub use lightgbm::{LightgbmError, from_lightgbm, to_lightgbm};
 pub use networks::NetworksError;
+pub use predict::{SymbolModel, predictions};
 pub use xgboost::{XgboostError, to_xgboost};

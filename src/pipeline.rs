@@ -11,6 +11,7 @@ mod download;
 mod export;
 mod features;
 mod finish;
+mod forward;
 mod identity;
 mod learn;
 mod patterns;
@@ -114,11 +115,11 @@ async fn steps(day: &mut Day) -> Result<CommandOutput, CommandFailure> {
     // Step 5.
     let features = features::compute(day, &panel).await?;
     // Step 6: train walk-forward, trade, judge; train the final models on the latest window.
-    let learned = learn::learn(day, &panel, &features).await?;
+    let (learned, forward) = learn::learn(day, &panel, &features).await?;
     let patterns = patterns::mine(day, &panel, &features, &learned).await?;
     // Step 7.
     let saved = save::save(day, &panel, &features, &learned, &patterns).await?;
-    let report = report::write(day, &selection, &panel, &learned, &saved, &patterns).await?;
+    let report = report::write(day, &selection, &panel, &learned, &forward, &saved, &patterns).await?;
     // Steps 8, 10 and 12, and the rest of 9. Step 11, messages, is part of all others.
     export::export(day, &panel, &learned).await?;
     finish::finish(day, report, &saved).await

@@ -55,6 +55,12 @@ const BRAIN: &[BrainMigration] = &[
         postgres: include_str!("../../migrations/postgres/0007_faster_exports.sql"),
         sqlite: include_str!("../../migrations/sqlite/0007_faster_exports.sql"),
     },
+    BrainMigration {
+        version: 8,
+        description: "forward record",
+        postgres: include_str!("../../migrations/postgres/0008_forward_record.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0008_forward_record.sql"),
+    },
 ];
 
 /// Every change of the journal's tables: version, description, SQL.

@@ -1,5 +1,6 @@
 //! Reads for reports, exports and later runs.
 
+use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
@@ -72,6 +73,35 @@ impl Brain {
         );
         let binds = [model.run_id.clone().to_value(), model.model_id.clone().to_value()];
         self.typed(&MODEL_PERFORMANCE, sql, &binds).try_next().await
+    }
+
+    /// The forward record of other runs that are not newer than `run`, with signals from `from` on; the latest run's rows come last.
+    /// Simulated and real markets are kept apart.
+    ///
+    /// # Errors
+    /// A database that fails.
+    pub async fn forward_rows(&self, run: &RunRow, from: DateTime<Utc>) -> Result<Vec<ForwardRow>, BrainError> {
+        let columns: Vec<String> = ForwardRow::COLUMNS.iter().map(|column| format!("f.{}", column.name)).collect();
+        let sql = format!(
+            "SELECT {} FROM forward_record f JOIN runs r ON r.run_id = f.run_id \
+             WHERE f.run_id <> $1 AND f.simulated = $2 AND f.signal_timestamp >= $3 AND r.started <= $4 \
+             ORDER BY r.started, f.run_id, f.signal_timestamp, f.symbol, f.model_id",
+            columns.join(", ")
+        );
+        let binds = [run.run_id.to_value(), run.simulated.to_value(), from.to_value(), run.started.to_value()];
+        self.typed(&FORWARD_RECORD, sql, &binds).try_collect().await
+    }
+
+    /// Start of the first run of such a market and the number of days with a run, `run` itself included.
+    ///
+    /// # Errors
+    /// A database that fails.
+    pub async fn first_run(&self, run: &RunRow) -> Result<Option<RunRow>, BrainError> {
+        let sql = format!(
+            "SELECT {} FROM runs WHERE simulated = $1 AND started <= $2 ORDER BY started, run_id LIMIT 1",
+            RUNS.column_list()
+        );
+        self.typed(&RUNS, sql, &[run.simulated.to_value(), run.started.to_value()]).try_next().await
     }
 
     /// Streams the rows of any query; `columns` describes its result. Parameters are `$1`, `$2`, … in both databases.

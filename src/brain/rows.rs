@@ -1,5 +1,6 @@
 //! The rows of every table, by subject. docs/contract.md, section 7, describes the tables.
 
+mod forward;
 mod learning;
 mod model;
 mod operation;
@@ -7,6 +8,7 @@ mod risk;
 mod run;
 mod trade;
 
+pub use forward::ForwardRow;
 pub use learning::{AnalysisRow, PatternRow, PostExitRow};
 pub use model::{DailyMetricsRow, ModelRow, PerformanceRow};
 pub use operation::{EventRow, HealthRow, SyncRow};
@@ -42,6 +44,8 @@ pub const POST_EXIT_TRACKING: Table<PostExitRow> = Table::new("post_exit_trackin
 pub const RISK_REFUSALS: Table<RefusalRow> = Table::new("risk_refusals", "entry_timestamp, symbol, trade_id");
 /// One row per period in which a breaker held.
 pub const RISK_BREAKERS: Table<BreakerRow> = Table::new("risk_breakers", "from_time, breaker, to_time");
+/// One row per run, model and signal.
+pub const FORWARD_RECORD: Table<ForwardRow> = Table::new("forward_record", "signal_timestamp, symbol, model_id, run_id");
 /// One row per file on the remote.
 pub const SYNC_MANIFEST: Table<SyncRow> = Table::new("sync_manifest", "remote_path");
 /// One row per event of a run.

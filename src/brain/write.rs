@@ -125,6 +125,14 @@ impl Brain {
         tx.commit().await
     }
 
+    /// Stores the signals of handed-over models that the run has scored.
+    ///
+    /// # Errors
+    /// As for [`Brain::replace`].
+    pub async fn store_forward(&self, run_id: &str, rows: &[ForwardRow]) -> Result<(), BrainError> {
+        self.replace(&FORWARD_RECORD, run_id, rows).await
+    }
+
     /// Records files as they are now on the remote, replacing earlier entries.
     ///
     /// # Errors

@@ -8,18 +8,16 @@ use serde_json::{Value, json};
 
 use super::{candles, signals, table};
 use crate::bars::Panel;
-use crate::boost::{self, PredictJob};
-use crate::decide::{self, Calibration, Candidate, DecideMode, Decisions, Head, Scores, WaitReason};
+use crate::decide::{self, Candidate, DecideMode, Decisions, WaitReason};
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
 use crate::export::trade_table;
-use crate::features::{self, View, view_columns};
+use crate::features::{self, View};
 use crate::labels;
-use crate::models::Bundle;
 use crate::models::bundle::REJECTED;
+use crate::models::{Bundle, SymbolModel, predictions};
 use crate::settings::Settings;
 use crate::shadow::{self, Rules};
-use crate::trainer::{Family, FamilyModels, blend, mean_scores, table_rows};
 
 /// Whose models decide.
 #[derive(Debug, Clone, Copy)]
@@ -116,58 +114,11 @@ pub(super) fn own_predictions(
 ) -> Result<Vec<Candidate>, CommandFailure> {
     let models = own_models(panel, models)?;
     let view = View::of(panel, &features::device::compute_on(compute, panel)?);
-    let table = view.table();
-    let rows: Vec<Vec<u32>> =
-        models.iter().map(|own| table_rows(panel, own.symbol, &panel.ranges[own.symbol]).collect()).collect();
-    let trees = models.iter().zip(&rows).flat_map(|(own, rows)| {
-        let families = own.bundle.other_families.values().filter_map(FamilyModels::trees);
-        let all = std::iter::once(&own.bundle.heads).chain(families);
-        all.flat_map(move |heads| Head::ALL.map(|head| PredictJob { forest: &heads[&head], rows }))
-    });
-    let jobs: Vec<PredictJob<'_>> = trees.collect();
-    let mut scores = boost::device::raw_scores_on(compute, table, &jobs)?.into_iter();
-    let mut by_trees = || -> Vec<Scores> {
-        let heads: Vec<Vec<f64>> = scores.by_ref().take(Head::COUNT).collect();
-        (0..heads[0].len()).map(|row| [heads[0][row], heads[1][row], heads[2][row]]).collect()
-    };
-    let mut predictions = Vec::new();
-    for (OwnModel { symbol, bundle, calibration }, rows) in models.iter().zip(&rows) {
-        let mut families = BTreeMap::from([(Family::Gbdt, by_trees())]);
-        for (family, member) in &bundle.other_families {
-            let own = match member {
-                FamilyModels::Trees(_) => by_trees(),
-                FamilyModels::Networks(networks) => {
-                    mean_scores(&networks.seeds, table, (symbol * panel.bars) as u32, rows)
-                }
-            };
-            families.insert(*family, own);
-        }
-        let own = families.remove(&Family::Own);
-        let all = if bundle.mix.is_empty() {
-            families.remove(&Family::Gbdt).unwrap_or_default()
-        } else {
-            let families = families.iter().map(|(family, own)| (*family, own.as_slice())).collect();
-            blend(&bundle.mix, &families, rows.len())
-        };
-        for (place, (bar, scores)) in panel.ranges[*symbol].clone().zip(all).enumerate() {
-            let atr_share = f64::from(view.value(*symbol, bar, view_columns::ATR_SHARE));
-            let own = own.as_ref().map_or([0.0; Head::COUNT], |own| own[place]);
-            predictions.push((*symbol, bar, Some(calibration.predict(&scores, &own, atr_share))));
-        }
-    }
-    Ok(predictions)
+    Ok(predictions(compute, panel, &view, &models)?)
 }
 
-/// A model of the workdir.
-struct OwnModel {
-    /// Row of the symbol in the panel.
-    symbol: usize,
-    bundle: Bundle,
-    calibration: Calibration,
-}
-
-/// Loads the symbols' models, and checks that every family has all of [`Head::ALL`].
-fn own_models(panel: &Panel, from: Models<'_>) -> Result<Vec<OwnModel>, CommandFailure> {
+/// Loads the symbols' models.
+fn own_models(panel: &Panel, from: Models<'_>) -> Result<Vec<SymbolModel>, CommandFailure> {
     let (mut models, mut rejected) = (Vec::new(), 0);
     for (symbol, name) in panel.symbols.iter().enumerate() {
         let path = |approved: bool| Bundle::paths(from.workdir, name, approved).or_exit(Code::BadData);
@@ -180,19 +131,7 @@ fn own_models(panel: &Panel, from: Models<'_>) -> Result<Vec<OwnModel>, CommandF
                 continue;
             }
         };
-        let bad = |what: String| CommandFailure::new(Code::BadData, format!("{}: {what}", path.display()));
-        let bundle = Bundle::load(&path).or_exit(Code::BadData)?;
-        let Some(calibration) = bundle.calibration.filter(|_| bundle.feature_names == features::view_names()) else {
-            return Err(bad("was trained by another version, on other features; train it again".to_owned()));
-        };
-        let trees =
-            std::iter::once(&bundle.heads).chain(bundle.other_families.values().filter_map(FamilyModels::trees));
-        for heads in trees {
-            if let Some(head) = Head::ALL.iter().find(|head| !heads.contains_key(head)) {
-                return Err(bad(format!("has no head '{head}'")));
-            }
-        }
-        models.push(OwnModel { symbol, bundle, calibration });
+        models.push(SymbolModel::load(&path, symbol).or_exit(Code::BadData)?);
     }
     if models.is_empty() {
         let folder = from.workdir.join("models");

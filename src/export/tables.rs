@@ -7,7 +7,7 @@ use super::line::CsvLines;
 use super::pipe::Pipe;
 use super::{ExportError, ExportFile};
 use crate::brain::{
-    Brain, BrainError, Cell, Column, Journal, JournalModelRow, JournalTradeRow, Kind, ModelDeltaRow, PatternRow,
+    Brain, BrainError, Cell, Column, ForwardRow, Journal, JournalModelRow, JournalTradeRow, Kind, ModelDeltaRow, PatternRow,
     PerformanceRow, PostExitRow, Record, RowSink, RunRow, TradeRow, Value,
 };
 
@@ -185,7 +185,21 @@ pub(super) const OF_BRAIN: &[TableExport] = &[
         this_run_only: false,
         subset_kind: None,
     },
+    TableExport {
+        kind: "forward_record",
+        from: NEWEST_FORWARD,
+        columns: ForwardRow::COLUMNS,
+        expressions: &[("run_id", "f.run_id"), ("simulated", "f.simulated")],
+        this_run_only: false,
+        subset_kind: None,
+    },
 ];
+
+/// The forward record: of a signal that several runs have followed, the newest row.
+const NEWEST_FORWARD: &str = "forward_record AS f JOIN runs AS r ON r.run_id = f.run_id WHERE NOT EXISTS \
+     (SELECT 1 FROM forward_record AS l JOIN runs AS lr ON lr.run_id = l.run_id WHERE l.model_id = f.model_id \
+     AND l.signal_timestamp = f.signal_timestamp AND (lr.started > r.started \
+     OR (lr.started = r.started AND l.run_id > f.run_id))) ORDER BY f.signal_timestamp, f.symbol, f.model_id";
 
 /// The journal's tables, whole.
 pub(super) const OF_JOURNAL: &[TableExport] = &[

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::CommandFailure;
 use super::checkpoints::Checkpoints;
 use super::day::Day;
+use super::forward::{self, Forward};
 use super::services::Services;
 use super::stop::Stop;
 use crate::bars::Panel;
@@ -25,8 +26,12 @@ use crate::ui::Step;
 /// The result of step 6.
 pub type Learned = OutOfFold;
 
-pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<Learned, CommandFailure> {
-    let params = day.run.settings.trainer();
+pub async fn learn(
+    day: &mut Day,
+    panel: &Panel,
+    features: &Features,
+) -> Result<(Learned, Forward), CommandFailure> {
+    let params = TrainerParams { nights: nights(day).await?, ..day.run.settings.trainer() };
     let compute = day.services.compute.clone();
     day.step = "folds".to_owned();
     let all_symbols: Vec<usize> = (0..panel.symbols.len()).collect();
@@ -40,7 +45,21 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
 
     let tuning = tune(day, &params, &walk, &checkpoints).await?;
     let trained = train(day, panel, &walk, &tuning, &checkpoints).await?;
-    practise(day, walk, trained).await
+    let mut forward = forward::score(day, panel, &walk).await?;
+    let learned = practise(day, panel, walk, trained, &forward).await?;
+    forward.challenge(panel, &learned);
+    day.services.brain.store_forward(&day.run.row.run_id, &forward.rows).await?;
+    Ok((learned, forward))
+}
+
+/// How many independent tests the nights of this market amount to: 1 + ln((T + t)/T) for runs that test T days each and began t
+/// days ago, since the best of a random walk's values between two times grows with the logarithm of their ratio.
+async fn nights(day: &Day) -> Result<f64, CommandFailure> {
+    let first = day.services.brain.first_run(&day.run.row).await?;
+    let since = first.map_or(0, |first| (day.run.date - first.date).num_days()).max(0) as f64;
+    let settings = &day.run.settings;
+    let tested = f64::from(settings.market.lookback_days.saturating_sub(settings.folds.train_days)).max(1.0);
+    Ok(1.0 + crate::arith::ln((tested + since) / tested))
 }
 
 /// Searches for hyperparameters if the settings demand it. Uses the checkpoint of an earlier search on the same candles and
@@ -116,10 +135,18 @@ async fn train(
 }
 
 /// Trades the out-of-fold predictions, and reports each verdict.
-async fn practise(day: &mut Day, walk: WalkForward<'_>, done: TrainedSymbols) -> Result<Learned, CommandFailure> {
+async fn practise(
+    day: &mut Day,
+    panel: &Panel,
+    walk: WalkForward<'_>,
+    done: TrainedSymbols,
+    forward: &Forward,
+) -> Result<Learned, CommandFailure> {
     let step = day.begin("practise", Some(done.trained.len() as u64)).await?;
     let stop = day.services.stop.clone();
-    let learned = tokio::task::block_in_place(|| walk.out_of_fold(done.trained, &|| stop.why_killed()))?;
+    let learned = tokio::task::block_in_place(|| {
+        walk.out_of_fold(done.trained, &forward.evidence(panel), &|| stop.why_killed())
+    })?;
     // The kill switch may have ended the portfolio early, which makes it useless.
     day.services.stop.check()?;
     learned.models.iter().for_each(|model| report_model(&day.services.notifier, model));

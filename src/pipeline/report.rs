@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::CommandFailure;
 use super::day::Day;
+use super::forward::Forward;
 use super::learn::Learned;
 use super::patterns::Library;
 use super::risk;
@@ -36,11 +37,17 @@ pub async fn write(
     selection: &Selection,
     panel: &Panel,
     learned: &Learned,
+    forward: &Forward,
     saved: &Saved,
     patterns: &Library,
 ) -> Result<ReportData, CommandFailure> {
     let step = day.begin("report", None).await?;
-    let data = ReportData { patterns: patterns.report(), ..data(day, selection, panel, learned, saved) };
+    let verdict = &day.run.settings.verdict;
+    let data = ReportData {
+        patterns: patterns.report(),
+        forward: forward.report(learned, verdict.forward_days, verdict.forward_min_t),
+        ..data(day, selection, panel, learned, saved)
+    };
     report::write(&day.run.workdir, &data)?;
     day.end(step, json!({})).await?;
     Ok(data)
@@ -66,6 +73,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         account_equity: curve(&learned.account.ledger.account),
         approvals: accounts::approvals(panel, learned),
         all_models: accounts::of_all(learned),
+        forward: report::ForwardReport::default(),
         totals: Totals {
             symbols: learned.models.len(),
             trades: learned.ledger.decided().len() as u64,

@@ -71,6 +71,7 @@ const WHOLE: &[&str] = &[
     "risk.streak_wins",
     "risk.volatility_days",
     "approve.min_trades",
+    "verdict.forward_days",
     "patterns.bins",
     "patterns.depth",
     "patterns.min_rows",
@@ -428,6 +429,8 @@ fn account_ranges(s: &Settings, within: &mut Within<'_>) {
     within("approve.min_deflated_sharpe", s.approve.min_deflated_sharpe, 0.0, 1.0);
     within("approve.max_drawdown", s.approve.max_drawdown, 0.0, 1.0);
     within("verdict.fdr", s.verdict.fdr, 1e-6, 1.0);
+    within("verdict.forward_days", f64::from(s.verdict.forward_days), 20.0, 20_000.0);
+    within("verdict.forward_min_t", s.verdict.forward_min_t, -1e3, 0.0);
     within("patterns.bins", s.patterns.bins as f64, 2.0, 20.0);
     within("patterns.depth", s.patterns.depth as f64, 1.0, 3.0);
     within("patterns.min_rows", f64::from(s.patterns.min_rows), 10.0, 1e9);

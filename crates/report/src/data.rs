@@ -1,9 +1,11 @@
 //! The data of a report, as stored in `training_report.json`.
 
 mod account;
+mod forward;
 mod training;
 
 pub use account::*;
+pub use forward::*;
 pub use training::*;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -55,6 +57,9 @@ pub struct ReportData {
     /// The account that was offered the trades of all models, approved or not.
     #[serde(default)]
     pub all_models: AccountResult,
+    /// What models that were handed over have done on bars that arrived afterwards.
+    #[serde(default)]
+    pub forward: ForwardReport,
     /// Counts of the whole run, and more results of the account of all models.
     pub totals: Totals,
     /// One row per trained symbol.

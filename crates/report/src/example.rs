@@ -59,6 +59,7 @@ pub fn example() -> ReportData {
             ApprovalRow { fold: 4, from_ms: 1_758_758_400_000, judged: 8, approved: vec!["BTC-USDT".into()] },
         ],
         all_models: account(1984, 0.152, 4.1),
+        forward: forward(),
         totals: totals(&symbols),
         symbols,
         equity: walk(42, 6e-5),
@@ -114,6 +115,33 @@ pub fn example() -> ReportData {
             step: "download".into(),
             reason: "row 17: high < low; delete the file \"BAD-USDT.parquet\" & download again".into(),
         }],
+    }
+}
+
+fn forward() -> ForwardReport {
+    let sum = |trades: u64, t: f64| ForwardSum {
+        trades,
+        days: trades as usize / 2,
+        predicted_bps: Some(28.0),
+        gross_bps: Some(28.0 + 4.1 * t),
+        net_bps: Some(14.0 + 4.1 * t),
+        error_bps: Some(4.1),
+        t: Some(t),
+        challenger_bps: Some(26.5),
+        champion_error: Some(161.2),
+        challenger_error: Some(158.9),
+    };
+    let coin = |symbol: &str, lost: bool, t: f64| ForwardCoin {
+        symbol: symbol.to_owned(),
+        lost,
+        approved: !lost,
+        sum: sum(52, t),
+    };
+    ForwardReport {
+        days: 180,
+        open: 3,
+        all: sum(104, -0.9),
+        coins: vec![coin("BTC-USDT", false, 0.6), coin("DOGE-USDT", true, -2.7)],
     }
 }
 

@@ -5,6 +5,7 @@ mod bars;
 mod breakers;
 mod calibration;
 mod families;
+mod forward;
 mod overview;
 mod tables;
 pub(super) mod text;
@@ -32,6 +33,8 @@ struct Page<'a> {
     charts: Vec<overview::Chart>,
     accounts: Vec<[String; 3]>,
     approvals: String,
+    forward: Vec<forward::Row>,
+    forward_verdict: String,
     rows: Vec<verdicts::Row<'a>>,
     calibration: calibration::Calibrated,
     costs: Vec<Bar>,
@@ -71,6 +74,8 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         charts: overview::charts(data)?,
         accounts: overview::accounts(data),
         approvals: overview::approvals(data),
+        forward: forward::rows(data),
+        forward_verdict: forward::verdict(data),
         rows: verdicts::rows(data),
         calibration: calibration::calibrated(data)?,
         costs: bars::costs(data),

@@ -109,6 +109,8 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "ema cross",
         "in 21.4% of the bars, and to sell in 20.7%; its mean confidence there is 47.5%",
         "331 (16.7%)",
+        "The outcomes lie within two standard errors of the predictions. On the same bars this run&#39;s models err less",
+        "<td>approval lost</td>",
         "At 1 of 2 fold boundaries at least one model was approved",
         "<td>Net per trade, bps</td><td>+6.2 ± 3.3</td><td>+4.1 ± 3.3</td>",
         "2.00 times the equity in all coins, 25.0% of it in one coin",
@@ -139,6 +141,7 @@ fn a_day_without_trades_still_makes_a_page() {
     data.all_models = AccountResult::default();
     data.account_equity.clear();
     data.approvals.clear();
+    data.forward = ForwardReport::default();
     data.costs = Costs::default();
     data.seconds.clear();
     data.search.clear();
@@ -150,7 +153,7 @@ fn a_day_without_trades_still_makes_a_page() {
     data.groups.clear();
     data.patterns = Patterns::default();
     let html = page(&data);
-    assert!(html.contains("No symbol was trained.") && html.contains("No equity curve"));
+    assert!(html.contains("No trade of a model that was handed over") && html.contains("No symbol was trained.") && html.contains("No equity curve"));
     assert!(html.contains("No search for patterns was made."));
     assert!(!html.contains("Hyperparameters"), "a day without a search has no section for it");
     assert!(!html.contains("NaN"));

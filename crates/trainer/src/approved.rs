@@ -9,7 +9,7 @@ use huracan_metrics::{Account, Evidence, Metrics, Moments};
 use huracan_risk::{self as risk, Ledger, Limits, Offer};
 use huracan_shadow::Trade;
 
-use super::judge;
+use super::judge::{self, Judged};
 use super::portfolio::Portfolio;
 use super::{TrainedSymbol, TrainerParams};
 
@@ -118,8 +118,9 @@ fn at_boundary(
             (symbol, account, metrics)
         })
         .collect();
-    let pairs: Vec<(&Account, &Metrics)> = accounts.iter().map(|(_, account, metrics)| (account, metrics)).collect();
-    let verdicts = judge::verdicts(known.params, &pairs, p_value_before(known.all, panel.time_ms(test_start)));
+    let judged: Vec<Judged<'_>> =
+        accounts.iter().map(|(_, account, metrics)| Judged { account, metrics, forward: None }).collect();
+    let verdicts = judge::verdicts(known.params, &judged, p_value_before(known.all, panel.time_ms(test_start)));
     let approved = accounts.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_approved());
     Approvals { fold, test_start, judged: accounts.len(), approved: approved.map(|((symbol, ..), _)| *symbol).collect() }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
+use super::verdict::ForwardEvidence;
 use super::{Performance, TrainerParams, Verdict};
 use huracan_bars::{DAY_MS, Panel};
 use huracan_decide::{SignalVotes, Voter};
@@ -41,15 +42,24 @@ pub fn measure(
     }
 }
 
+/// An account to judge.
+pub struct Judged<'a> {
+    pub account: &'a Account,
+    pub metrics: &'a Metrics,
+    /// What the symbol's earlier models have done since they were handed over, if enough is known.
+    pub forward: Option<ForwardEvidence>,
+}
+
 /// One verdict per account: each by itself, and by the false-discovery rate among all of them and all tries.
 /// `portfolio_p_value` is that of the account of all models; NaN if undefined.
-pub fn verdicts(params: &TrainerParams, accounts: &[(&Account, &Metrics)], portfolio_p_value: f64) -> Vec<Verdict<()>> {
+pub fn verdicts(params: &TrainerParams, accounts: &[Judged<'_>], portfolio_p_value: f64) -> Vec<Verdict<()>> {
     let moments: Vec<Option<Moments>> = accounts
         .iter()
-        .map(|(account, _)| Moments::of(&account.entries.iter().map(|entry| entry.trade.net_bps).collect::<Vec<_>>()))
+        .map(|own| Moments::of(&own.account.entries.iter().map(|entry| entry.trade.net_bps).collect::<Vec<_>>()))
         .collect();
     let q_values = q_values(&moments.iter().map(p_value).collect::<Vec<_>>(), tries_per_model(params));
-    let one = |((&(_, metrics), moments), q_value): ((&(&Account, &Metrics), &Option<Moments>), f64)| {
+    let one = |((own, moments), q_value): ((&Judged<'_>, &Option<Moments>), f64)| {
+        let metrics = own.metrics;
         let traded = |value: f64| if metrics.trades.count > 0 { value } else { f64::NAN };
         let deflated = |moments| deflated_sharpe(moments, tries(params));
         let performance = Performance {
@@ -60,6 +70,7 @@ pub fn verdicts(params: &TrainerParams, accounts: &[(&Account, &Metrics)], portf
             deflated_sharpe: moments.as_ref().map_or(f64::NAN, deflated),
             q_value,
             portfolio_p_value,
+            forward: own.forward,
         };
         Verdict::judge((), &performance, &params.approve, &params.verdict)
     };

@@ -54,5 +54,5 @@ pub use search::{SearchBatch, Tuning, TuningEntry};
 pub use targets::{LabelledRows, Targets};
 pub use trained::{FamilyOutcome, FoldOutcome, ModelScores, TrainedSymbol, Tuned};
 pub use unit::{Unit, UnitFolds};
-pub use verdict::{Approved, MissedThreshold, Performance, Rejected, Verdict};
+pub use verdict::{Approved, FORWARD_DAYS, ForwardEvidence, MissedThreshold, Performance, Rejected, Verdict};
 pub use walk_forward::{SymbolFolds, TrainedSymbols, WalkForward, WalkForwardResult, walk_forward};

@@ -16,8 +16,9 @@ use huracan_shadow::{self as shadow, Trade};
 use super::approved::{self, ApprovedAccount, Known};
 use super::candidates::candidates;
 use super::compare::{self, FamilyComparison};
-use super::judge::{self, Measured};
+use super::judge::{self, Judged, Measured};
 use super::portfolio::Portfolio;
+use super::verdict::ForwardEvidence;
 use super::{TrainedSymbol, Verdict, WalkForward};
 
 /// One symbol's model with its out-of-fold results.
@@ -94,6 +95,7 @@ impl OutOfFold {
 pub fn out_of_fold(
     walk: WalkForward<'_>,
     trained: BTreeMap<usize, TrainedSymbol>,
+    forward: &BTreeMap<usize, ForwardEvidence>,
     kill: &dyn Fn() -> Option<String>,
 ) -> Result<OutOfFold, EngineError> {
     let WalkForward { params, compute, panel, features, rules, atr, labels, .. } = walk;
@@ -139,7 +141,10 @@ pub fn out_of_fold(
             (symbol, account, measured)
         })
         .collect();
-    let accounts: Vec<_> = measured.iter().map(|(_, account, own)| (account, &own.metrics)).collect();
+    let accounts: Vec<Judged<'_>> = measured
+        .iter()
+        .map(|(symbol, account, own)| Judged { account, metrics: &own.metrics, forward: forward.get(symbol).copied() })
+        .collect();
     let verdicts = judge::verdicts(params, &accounts, portfolio_evidence.p_value.unwrap_or(f64::NAN));
     let q_values = judge::model_q_values(params, measured.iter().map(|(.., own)| &own.evidence));
     let models: Vec<Model> = trained

@@ -236,6 +236,11 @@ pub struct VerdictParams {
     pub fdr: f64,
     /// Whether no model is approved while the account of all models does not pass at the same rate.
     pub portfolio: bool,
+    /// Days of the forward record that count.
+    pub forward_days: u32,
+    /// Fewest standard errors (by days) by which the realised edges of a symbol's handed-over models may differ from the predicted
+    /// ones, once they have trades on 20 days.
+    pub forward_min_t: f64,
 }
 
 impl Default for ModelParams {
@@ -299,7 +304,7 @@ impl Default for ModelParams {
 impl Default for VerdictParams {
     /// The built-in defaults.
     fn default() -> Self {
-        Self { fdr: 0.1, portfolio: false }
+        Self { fdr: 0.1, portfolio: false, forward_days: 180, forward_min_t: -2.0 }
     }
 }
 

@@ -4,6 +4,18 @@ use std::fmt;
 
 use super::{ApprovalParams, VerdictParams};
 
+/// Fewest days with trades after which the forward record counts.
+pub const FORWARD_DAYS: usize = 20;
+
+/// What a symbol's models have done on bars that arrived after they were handed over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ForwardEvidence {
+    /// Days with trades.
+    pub days: usize,
+    /// Mean outcome less prediction over its standard error by days.
+    pub t: f64,
+}
+
 /// The inputs of a verdict, measured on out-of-fold trades.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Performance {
@@ -21,6 +33,8 @@ pub struct Performance {
     pub q_value: f64,
     /// Probability of so good a result of the account of all models without skill; NaN if undefined.
     pub portfolio_p_value: f64,
+    /// What earlier models of the symbol have done since; none if too little is known.
+    pub forward: Option<ForwardEvidence>,
 }
 
 /// A threshold that was missed.
@@ -85,7 +99,9 @@ impl<T> Verdict<T> {
             (luck.fdr < 1.0, discovery),
             (luck.fdr < 1.0 && luck.portfolio, portfolio),
         ];
-        let chosen = by_choice.into_iter().filter_map(|(is_on, check)| is_on.then_some(check));
+        let forward = performance.forward.filter(|forward| forward.days >= FORWARD_DAYS);
+        let forward = forward.map(|f| minimum("forward_t", "verdict.forward_min_t", f.t, luck.forward_min_t));
+        let chosen = by_choice.into_iter().filter_map(|(is_on, check)| is_on.then_some(check)).chain(forward);
         let missed: Vec<MissedThreshold> = checks.into_iter().chain(chosen).filter(|check| !check.passes()).collect();
         if missed.is_empty() { Self::Approved(Approved { item }) } else { Self::Rejected(Rejected { item, missed }) }
     }
@@ -175,7 +191,7 @@ mod tests {
         min_trades: 30,
         min_deflated_sharpe: 0.99,
     };
-    const LUCK: VerdictParams = VerdictParams { fdr: 0.1, portfolio: true };
+    const LUCK: VerdictParams = VerdictParams { fdr: 0.1, portfolio: true, forward_days: 180, forward_min_t: -2.0 };
     const AT_THE_LIMITS: Performance = Performance {
         sharpe: 0.5,
         win_rate: 0.45,
@@ -184,6 +200,7 @@ mod tests {
         deflated_sharpe: 0.99,
         q_value: 0.1,
         portfolio_p_value: 0.1,
+        forward: Some(ForwardEvidence { days: 20, t: -2.0 }),
     };
 
     #[test]
@@ -204,6 +221,7 @@ mod tests {
             deflated_sharpe: 0.31,
             q_value: 0.4,
             portfolio_p_value: 0.2,
+            forward: Some(ForwardEvidence { days: 20, t: -2.6 }),
         };
         let verdict = Verdict::judge((), &performance, &LIMITS, &LUCK);
         assert!(!verdict.is_approved());
@@ -217,6 +235,7 @@ mod tests {
                 "deflated_sharpe 0.31 is below 0.99 (approve.min_deflated_sharpe)",
                 "q_value 0.4 is above 0.1 (verdict.fdr)",
                 "portfolio_p_value 0.2 is above 0.1 (verdict.fdr)",
+                "forward_t -2.6 is below -2 (verdict.forward_min_t)",
             ]
         );
     }
@@ -247,6 +266,7 @@ mod tests {
             deflated_sharpe: undefined,
             q_value: 1.0,
             portfolio_p_value: undefined,
+            forward: None,
         };
         let reasons = Verdict::judge((), &performance, &LIMITS, &LUCK).reasons();
         assert_eq!(reasons[0], "sharpe is undefined; approve.min_sharpe is 0.5");
@@ -263,9 +283,16 @@ mod tests {
     }
 
     #[test]
+    fn the_forward_record_counts_after_twenty_days() {
+        let bad = |days| Performance { forward: Some(ForwardEvidence { days, t: -9.0 }), ..AT_THE_LIMITS };
+        assert!(Verdict::judge((), &bad(19), &LIMITS, &LUCK).is_approved());
+        assert!(!Verdict::judge((), &bad(20), &LIMITS, &LUCK).is_approved());
+    }
+
+    #[test]
     fn luck_is_not_checked_where_it_is_turned_off() {
         let lucky = Performance { q_value: 1.0, portfolio_p_value: 1.0, ..AT_THE_LIMITS };
-        let judged = |fdr, portfolio| Verdict::judge((), &lucky, &LIMITS, &VerdictParams { fdr, portfolio });
+        let judged = |fdr, portfolio| Verdict::judge((), &lucky, &LIMITS, &VerdictParams { fdr, portfolio, ..LUCK });
         assert!(judged(1.0, true).is_approved());
         assert_eq!(judged(0.1, false).reasons(), ["q_value 1 is above 0.1 (verdict.fdr)"]);
     }

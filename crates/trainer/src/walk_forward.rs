@@ -16,6 +16,7 @@ use super::batch::{self, models_per_fold};
 use super::inputs::TrainingInputs;
 use super::out_of_fold::{Model, OutOfFold, out_of_fold};
 use super::search::SearchBatch;
+use super::verdict::ForwardEvidence;
 use super::{
     ModelError, Observer, Targets, TrainedSymbol, TrainerError, TrainerParams, Tuning, TuningEntry, Unit, UnitFolds,
     calibrate,
@@ -97,6 +98,26 @@ impl<'a> WalkForward<'a> {
     /// Symbols (rows in the panel) whose history is too short for one fold.
     pub fn too_short(&self) -> &[(usize, TooShort)] {
         &self.too_short
+    }
+
+    /// ATR(14) in price units, `[symbols × bars]`.
+    pub fn atr(&self) -> &[f64] {
+        &self.atr
+    }
+
+    /// Barriers and costs of trades.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The labels of all bars.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The columns that models see.
+    pub fn view(&self) -> &View {
+        &self.view
     }
 
     /// Number of models that [`Self::train`] trains.
@@ -213,17 +234,18 @@ impl<'a> WalkForward<'a> {
         self.units.iter().filter(own).cloned().collect()
     }
 
-    /// Trades every symbol's out-of-fold predictions, and judges its model. Once `kill` gives a reason, the portfolio
-    /// enters no more trades.
+    /// Trades every symbol's out-of-fold predictions, and judges its model, also by what earlier models of the symbol (row of the
+    /// panel) have done since they were handed over. Once `kill` gives a reason, the portfolio enters no more trades.
     ///
     /// # Errors
     /// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
     pub fn out_of_fold(
         self,
         trained: BTreeMap<usize, TrainedSymbol>,
+        forward: &BTreeMap<usize, ForwardEvidence>,
         kill: &dyn Fn() -> Option<String>,
     ) -> Result<OutOfFold, EngineError> {
-        out_of_fold(self, trained, kill)
+        out_of_fold(self, trained, forward, kill)
     }
 }
 
@@ -346,7 +368,7 @@ pub fn walk_forward(
     let name = |symbol: usize| panel.symbols[symbol].clone();
     let too_short = walk.too_short.iter().map(|(symbol, error)| (name(*symbol), error.clone().into()));
     let failed = too_short.chain(failed.into_iter().map(|(symbol, error)| (name(symbol), error))).collect();
-    let OutOfFold { models, trades, waits, .. } = walk.out_of_fold(trained, &|| None)?;
+    let OutOfFold { models, trades, waits, .. } = walk.out_of_fold(trained, &BTreeMap::new(), &|| None)?;
     Ok(WalkForwardResult { models, trades, waits, failed })
 }
 

@@ -1,0 +1,59 @@
+//! What models that were handed over have done on bars that arrived afterwards.
+
+use serde::{Deserialize, Serialize};
+
+/// The forward record: predictions that were made before their outcomes were known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ForwardReport {
+    /// Days that count.
+    pub days: u32,
+    /// Signals whose trade has not ended.
+    pub open: u64,
+    /// All coins together.
+    pub all: ForwardSum,
+    /// One row per coin with a signal whose trade has ended.
+    pub coins: Vec<ForwardCoin>,
+}
+
+/// The forward record of one coin.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ForwardCoin {
+    /// `BASE-QUOTE`.
+    pub symbol: String,
+    /// Whether the coin lost its approval by this record.
+    pub lost: bool,
+    /// Whether the model of this run is approved.
+    pub approved: bool,
+    /// Its trades.
+    #[serde(flatten)]
+    pub sum: ForwardSum,
+}
+
+/// Trades of handed-over models, the champions, against what this or a later run's models say of the same bars out of fold, the
+/// challengers. Means in basis points; `None` where undefined.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ForwardSum {
+    /// Number of trades.
+    pub trades: u64,
+    /// Days with a trade.
+    pub days: usize,
+    /// Mean predicted edge.
+    pub predicted_bps: Option<f64>,
+    /// Mean result before costs.
+    pub gross_bps: Option<f64>,
+    /// Mean result after costs.
+    pub net_bps: Option<f64>,
+    /// Standard error of the mean result less prediction, by days.
+    pub error_bps: Option<f64>,
+    /// Mean result less prediction over that error.
+    pub t: Option<f64>,
+    /// Mean edge that the challengers predict.
+    pub challenger_bps: Option<f64>,
+    /// Root of the champions' mean squared error, where a challenger says something too.
+    pub champion_error: Option<f64>,
+    /// Root of the challengers' mean squared error.
+    pub challenger_error: Option<f64>,
+}
