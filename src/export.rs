@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::brain::{Brain, BrainError, Journal, RunRow, to_millis};
 
-pub use trades::{trade_table, write_backtest};
+pub use trades::{trade_table, write_backtest, write_backtest_results};
 
 use file::Folder;
 

@@ -21,6 +21,7 @@ mod report;
 mod risk;
 mod save;
 mod services;
+mod snapshots;
 mod stop;
 mod tasks;
 mod universe;
@@ -121,6 +122,6 @@ async fn steps(day: &mut Day) -> Result<CommandOutput, CommandFailure> {
     let saved = save::save(day, &panel, &features, &learned, &patterns).await?;
     let report = report::write(day, &selection, &panel, &learned, &forward, &saved, &patterns).await?;
     // Steps 8, 10 and 12, and the rest of 9. Step 11, messages, is part of all others.
-    export::export(day, &panel, &learned).await?;
+    export::export(day, &panel, &learned, &report).await?;
     finish::finish(day, report, &saved).await
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 
 use super::file::Folder;
 use super::{ExportError, ExportFile, ExportIndex};
-use crate::brain::{Brain, BrainError, Column, DAILY_METRICS, Kind, RunRow, Value};
+use crate::brain::{Brain, BrainError, Column, DAILY_METRICS, Kind, RunRow, UNIVERSE_SELECTIONS, Value};
 
 const TRADES: &[Column] = &[
     Column { name: "total_trades", kind: Kind::Int },
@@ -71,8 +71,17 @@ pub(super) async fn comprehensive_metrics(
     let daily = brain.rows(&DAILY_METRICS, &run.run_id).await.map_err(failed)?;
     metrics.insert("daily_metrics".to_owned(), json!(daily.first()));
     let failed = |source| ExportError::Brain { file: name.clone(), source };
+    metrics.insert("universe".to_owned(), universe(brain, run).await.map_err(failed)?);
+    let failed = |source| ExportError::Brain { file: name.clone(), source };
     metrics.insert("all_runs".to_owned(), json!(figures(brain, None).await.map_err(failed)?));
     document(folder, &name, "comprehensive_metrics", &metrics)
+}
+
+/// The coins that the run chose, and those that it left out with the reason.
+async fn universe(brain: &Brain, run: &RunRow) -> Result<serde_json::Value, BrainError> {
+    let rows = brain.rows(&UNIVERSE_SELECTIONS, &run.run_id).await?;
+    let (chosen, excluded): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.selected);
+    Ok(json!({ "considered": chosen.len() + excluded.len(), "chosen": chosen, "excluded": excluded }))
 }
 
 /// Metrics of one run, or of all runs.

@@ -41,6 +41,20 @@ pub fn trade_table(panel: &Panel, trades: &[Trade]) -> PolarsResult<DataFrame> {
     DataFrame::new(trades.len(), columns)
 }
 
+/// Writes the results of a day's out-of-fold trades as `reports/backtest_{date}.json`.
+///
+/// # Errors
+/// [`ExportError::Write`].
+pub fn write_backtest_results(
+    workdir: &std::path::Path,
+    date: &str,
+    results: &serde_json::Value,
+) -> Result<(), ExportError> {
+    let path = workdir.join(format!("reports/backtest_{date}.json"));
+    write_atomic(&path, format!("{results:#}\n").as_bytes())
+        .map_err(|error| ExportError::Write { path: error.path, source: error.source })
+}
+
 /// Writes the out-of-fold trades of a day as `reports/backtest_{date}.csv`: the trade table and a column `simulated`.
 ///
 /// # Errors

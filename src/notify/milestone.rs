@@ -14,16 +14,25 @@ pub enum Milestone {
         /// Whether the prices are simulated.
         simulated: bool,
     },
-    /// The next model is about to be reported.
+    /// The training of a symbol has begun; symbols of one batch are trained together.
     Training {
         /// `BASE-QUOTE`.
         symbol: String,
-        /// Number of the model, from 1.
+        /// Number of the symbol, from 1.
         number: usize,
-        /// Number of models in all.
+        /// Number of symbols in all.
         total: usize,
     },
-    /// A model was trained.
+    /// The training of a symbol has ended.
+    SymbolTrained {
+        /// `BASE-QUOTE`.
+        symbol: String,
+        /// Number of the symbol, from 1.
+        number: usize,
+        /// Number of symbols in all.
+        total: usize,
+    },
+    /// A model was trained and judged by its trades.
     Trained {
         /// `BASE-QUOTE`.
         symbol: String,
@@ -86,6 +95,7 @@ impl Milestone {
                 format!("Starting training… {date} on {device}{}", mark(*simulated))
             }
             Self::Training { symbol, number, total } => format!("Training {symbol}… ({number}/{total})"),
+            Self::SymbolTrained { symbol, number, total } => format!("{symbol}: trained {number}/{total}"),
             Self::Trained { symbol, sharpe, win_rate, approved } => format!(
                 "{symbol}: model trained: Sharpe {}, win rate {}: {}",
                 sharpe.map_or("–".into(), |value| format!("{value:.2}")),
@@ -124,6 +134,8 @@ mod tests {
     fn milestones_read_as_the_description_says() {
         let training = Milestone::Training { symbol: "BTC-USDT".into(), number: 1, total: 20 };
         assert_eq!(training.text(), "Training BTC-USDT… (1/20)");
+        let trained = Milestone::SymbolTrained { symbol: "BTC-USDT".into(), number: 1, total: 20 };
+        assert_eq!(trained.text(), "BTC-USDT: trained 1/20");
         let trained =
             Milestone::Trained { symbol: "BTC-USDT".into(), sharpe: Some(1.25), win_rate: Some(0.52), approved: true };
         assert_eq!(trained.text(), "BTC-USDT: model trained: Sharpe 1.25, win rate 52%: approved");

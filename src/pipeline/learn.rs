@@ -1,5 +1,6 @@
 //! Step 6: trains walk-forward, trades the out-of-fold predictions, judges each model, and trains the final ones.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use serde_json::json;
@@ -9,6 +10,7 @@ use super::checkpoints::Checkpoints;
 use super::day::Day;
 use super::forward::{self, Forward};
 use super::services::Services;
+use super::snapshots::Snapshots;
 use super::stop::Stop;
 use crate::bars::Panel;
 use crate::brain::RunLock;
@@ -112,7 +114,8 @@ async fn train(
 ) -> Result<TrainedSymbols, CommandFailure> {
     let models = walk.model_count();
     let step = day.begin("train", Some(models as u64)).await?;
-    let observer = TrainingObserver::new(day, &step, Some(checkpoints));
+    let snapshots = Snapshots::of(day, panel).await?;
+    let observer = TrainingObserver { snapshots: Some(&snapshots), ..TrainingObserver::new(day, &step, Some(checkpoints)) };
     let done = tokio::task::block_in_place(|| walk.train(tuning, &observer));
     let done = observer.outcome(done)?;
     for (symbol, reason) in &done.failed {
@@ -186,6 +189,9 @@ struct TrainingObserver<'a> {
     notifier: &'a Notifier,
     step: &'a Step,
     checkpoints: Option<&'a Checkpoints>,
+    snapshots: Option<&'a Snapshots>,
+    /// Number of each symbol of this training, and of symbols in all.
+    numbers: Mutex<HashMap<String, (usize, usize)>>,
     /// Why training was cancelled.
     failure: Mutex<Option<CommandFailure>>,
 }
@@ -193,7 +199,17 @@ struct TrainingObserver<'a> {
 impl<'a> TrainingObserver<'a> {
     fn new(day: &'a Day, step: &'a Step, checkpoints: Option<&'a Checkpoints>) -> Self {
         let Services { stop, lock, notifier, .. } = &day.services;
-        Self { workdir: &day.run.workdir, stop, lock, notifier, step, checkpoints, failure: Mutex::new(None) }
+        Self {
+            workdir: &day.run.workdir,
+            stop,
+            lock,
+            notifier,
+            step,
+            checkpoints,
+            snapshots: None,
+            numbers: Mutex::default(),
+            failure: Mutex::new(None),
+        }
     }
 
     /// The result of training, or if it was cancelled, the reason.
@@ -238,6 +254,8 @@ impl Observer for TrainingObserver<'_> {
     }
 
     fn symbol_started(&self, symbol: &str, number: usize, total: usize) {
+        let mut numbers = self.numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        numbers.insert(symbol.to_owned(), (number, total));
         self.notifier.send(&Milestone::Training { symbol: symbol.to_owned(), number, total });
     }
 
@@ -246,7 +264,15 @@ impl Observer for TrainingObserver<'_> {
     }
 
     fn save_symbol(&self, trained: &TrainedSymbol) -> Result<(), SaveError> {
-        self.checkpoints.map_or(Ok(()), |checkpoints| Ok(checkpoints.save(trained)?))
+        self.checkpoints.map_or(Ok::<(), SaveError>(()), |checkpoints| Ok(checkpoints.save(trained)?))?;
+        if let Some(snapshots) = self.snapshots {
+            snapshots.write(trained)?;
+        }
+        let numbers = self.numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(&(number, total)) = numbers.get(&trained.symbol) {
+            self.notifier.send(&Milestone::SymbolTrained { symbol: trained.symbol.clone(), number, total });
+        }
+        Ok(())
     }
 
     fn saves_networks(&self) -> bool {

@@ -103,28 +103,24 @@ fn saved_model(bundle: &Bundle, previous: Option<PerformanceRow>) -> SavedModel 
     SavedModel { model_id: bundle.metadata.model_id.clone(), digest: bundle.metadata.digest.clone(), previous }
 }
 
-/// Writes the learning snapshot of a coin: its patterns, and changes from the previous model. Returns the performance of the
-/// previous model.
+/// Writes the learning snapshot of what a coin's trades show: its patterns, and what is better than with the previous model, whose
+/// performance it returns.
 async fn snapshot(
     day: &Day,
     bundle: &Bundle,
     performance: &PerformanceRow,
     patterns: &Library,
 ) -> Result<Option<PerformanceRow>, CommandFailure> {
-    let shares = |map: &Map<String, Value>| -> Vec<(String, f64)> {
-        map.iter().filter_map(|(name, share)| Some((name.clone(), share.as_f64()?))).collect()
-    };
     let (mut insights, mut found) = (patterns.insights(&bundle.symbol), None);
     if let Some(previous) = day.services.brain.previous_model(&bundle.symbol, &day.run.row).await? {
-        if let Some(old) = previous.feature_importance.as_object().map(shares) {
-            insights.extend(learning::importance_changes(&old, &shares(&bundle.metadata.feature_importance)));
-        }
         found = day.services.brain.performance(&previous).await?;
         if let Some(previous) = &found {
             insights.extend(learning::improvements(&figures(previous), &figures(performance)));
         }
     }
-    write_snapshot(day, &bundle.symbol, insights)?;
+    if !insights.is_empty() {
+        write_snapshot(day, &bundle.symbol, insights)?;
+    }
     Ok(found)
 }
 

@@ -51,6 +51,7 @@ fn bundle(symbol: &str, heads: BTreeMap<Head, Forest>, main_head: Head) -> Bundl
             git_commit: "unknown".to_owned(),
             settings_digest: String::new(),
             folds: vec![],
+            policy: serde_json::Value::Null,
             approved: true,
             reasons: vec![],
             simulated: false,

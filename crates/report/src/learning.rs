@@ -19,7 +19,7 @@ const MAX_CHANGES: usize = 20;
 /// What was learned about one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Start of the run.
+    /// When it was learned: the end of the symbol's training, or the start of the run for what its trades show.
     pub timestamp: DateTime<Utc>,
     /// `BASE-QUOTE`, or `*` for all coins together.
     pub symbol: String,
@@ -29,6 +29,9 @@ pub struct Snapshot {
     pub patterns_learned: u64,
     /// Number of insights of type `model_improvement`.
     pub model_improvements: u64,
+    /// Feature → share of the gain of the trained model, greatest first; empty in a snapshot of what its trades show.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub features: serde_json::Map<String, serde_json::Value>,
     /// Whether prices come from the simulated market.
     pub simulated: bool,
 }
@@ -76,6 +79,7 @@ impl Snapshot {
             patterns_learned: count(|insight| matches!(insight, Insight::PatternDiscovery { .. })),
             model_improvements: count(|insight| matches!(insight, Insight::ModelImprovement { .. })),
             insights,
+            features: serde_json::Map::new(),
             simulated,
         }
     }
@@ -230,6 +234,7 @@ mod tests {
             insights: vec![Insight::PatternDiscovery { description: "High RSI".into(), confidence: 0.85 }],
             patterns_learned: 5,
             model_improvements: 2,
+            features: serde_json::Map::new(),
             simulated: false,
         };
         let paths: Vec<_> = ["BTC-USDT", "ETH-USDT", "BTC-USDT", "ETH-USDT"]

@@ -1,9 +1,10 @@
 //! Fits how far the scores of a head are believed, from rows whose outcome is known.
 //!
 //! A slope is fitted by maximum likelihood through the offset (least squares for the edge), with a standard error by blocks of
-//! days, since rows of one day move together. It is then shrunk by the non-negative garrote (Breiman 1995):
-//! slope · (1 − c·error²/slope²), 0 where that is negative. A slope that past rows do not support at two standard errors becomes
-//! 0; with few blocks it takes more. On noise nothing is left, and a strong slope keeps its value.
+//! days, since rows of one day move together. Then it is judged: either the scores say something, and their slope is near 1, which
+//! their training aimed at; or they say nothing, and it is 0 (a spike and a slab, Mitchell and Beauchamp 1988). Scores that are
+//! likelier to say nothing are not believed at all. Otherwise the believed slope is its posterior mean: close to the fitted one
+//! where past rows support it, and less where they are few.
 //!
 //! The mean edge of all coins' training rows, the drift of the market, is another matter: past rows hardly ever say whether
 //! it goes on, and both to believe it and to leave it out is wrong by as much in the worst case. Its slope is the mean of a normal
@@ -14,12 +15,14 @@ use std::collections::BTreeMap;
 use huracan_base::arith;
 use huracan_decide::{Head, Slopes};
 
-/// c of the garrote with many blocks: the square of the t-statistic below which nothing is believed.
-const TOLERANCE: f64 = 4.0;
-/// Blocks that are taken off: with this many, no slope is believed, and with four times as many c is 1.8 times as large.
-const FEW_BLOCKS: f64 = 4.0;
+/// Probability that scores say something before any row is known.
+const SKILL_PRIOR: f64 = 0.1;
+/// Mean and standard deviation of the slope of scores that say something, before any row is known.
+const SLOPE_PRIOR: (f64, f64) = (1.0, 0.5);
 /// Largest slope of scores: boosting that was stopped early says less than it has learned.
 const MAX_SLOPE: f64 = 2.0;
+/// Fewest blocks of equal weight from which anything is concluded.
+const FEWEST_BLOCKS: f64 = 5.0;
 /// Share of past scores that lie within [`Slopes::reach`].
 const REACH: f64 = 0.99;
 /// Mean and standard deviation of the slope of the drift before any row is known.
@@ -57,19 +60,19 @@ pub fn fit(mut rows: Vec<Row>, head: Head) -> Slopes {
     let place = ((distances.len() - 1) as f64 * REACH) as usize;
     let reach = *distances.select_nth_unstable_by(place, f64::total_cmp).1;
     rows.iter_mut().for_each(|row| row.distance = row.distance.clamp(-reach, reach));
-    let drift_slope = if is_probability { 0.0 } else { slope(&rows, |row| row.drift, false).posterior(DRIFT_PRIOR) };
+    let drift_slope = if is_probability { 0.0 } else { slope(&rows, |row| row.drift, false).of_drift() };
     rows.iter_mut().for_each(|row| row.offset += drift_slope * row.drift);
-    let base_slope = slope(&rows, |row| row.base, is_probability).shrunk(1.0);
+    let base_slope = slope(&rows, |row| row.base, is_probability).believed(1.0);
     rows.iter_mut().for_each(|row| row.offset += base_slope * row.base);
     let distance = slope(&rows, |row| row.distance, is_probability);
-    let distance_slope = distance.shrunk(MAX_SLOPE);
+    let distance_slope = distance.believed(MAX_SLOPE);
     rows.iter_mut().for_each(|row| row.offset += distance_slope * row.distance);
     let own = slope(&rows, |row| row.own, is_probability);
     Slopes {
         drift_slope,
         base_slope,
         slope: distance_slope,
-        own_slope: own.shrunk(MAX_SLOPE),
+        own_slope: own.believed(MAX_SLOPE),
         reach,
         raw_slope: distance.value,
         raw_slope_error: distance.error,
@@ -78,34 +81,50 @@ pub fn fit(mut rows: Vec<Row>, head: Head) -> Slopes {
     }
 }
 
-/// A slope before shrinkage.
+/// A slope as rows give it.
 #[derive(Debug, Clone, Copy)]
 struct Fitted {
     value: f64,
     /// Standard error by blocks; 0 where there is nothing to fit.
     error: f64,
     blocks: u64,
+    /// Number of blocks of equal weight that would say as much: (Σ w)²/Σ w², w a block's share of the curvature.
+    equal_blocks: f64,
 }
 
 impl Fitted {
-    /// By how much an error from this number of blocks is understated at most; `None` where it says nothing.
-    fn scale(&self) -> Option<f64> {
-        let blocks = self.blocks as f64;
-        (self.error > 0.0 && blocks > FEW_BLOCKS).then(|| blocks / (blocks - FEW_BLOCKS))
+    const NOTHING: Self = Self { value: 0.0, error: 0.0, blocks: 0, equal_blocks: 0.0 };
+
+    fn is_known(&self) -> bool {
+        self.error > 0.0 && self.equal_blocks >= FEWEST_BLOCKS
+    }
+
+    /// Mean of the slope given `prior` (mean, standard deviation) and the rows.
+    fn posterior(&self, prior: (f64, f64)) -> f64 {
+        let (own, known) = ((1.0 / prior.1).powi(2), (1.0 / self.error).powi(2));
+        (prior.0 * own + self.value * known) / (own + known)
+    }
+
+    /// Probability that the scores say something, with Student's t of the blocks as the likelihood.
+    fn skill(&self) -> f64 {
+        let freedom = self.equal_blocks - 1.0;
+        let spread = self.error.hypot(SLOPE_PRIOR.1);
+        let square = |distance: f64| 1.0 + distance * distance / freedom;
+        let (nothing, something) = (square(self.value / self.error), square((self.value - SLOPE_PRIOR.0) / spread));
+        let ratio = self.error / spread * arith::exp((freedom + 1.0) / 2.0 * arith::ln(nothing / something));
+        let odds = SKILL_PRIOR / (1.0 - SKILL_PRIOR) * ratio;
+        if odds.is_finite() { odds / (1.0 + odds) } else { 1.0 }
     }
 
     /// The slope that is believed.
-    fn shrunk(&self, most: f64) -> f64 {
-        let Some(scale) = self.scale().filter(|_| self.value > 0.0) else { return 0.0 };
-        let ratio = scale * self.error / self.value;
-        (self.value * (1.0 - TOLERANCE * ratio * ratio)).clamp(0.0, most)
+    fn believed(&self, most: f64) -> f64 {
+        let skill = if self.is_known() { self.skill() } else { 0.0 };
+        if skill < 0.5 { 0.0 } else { (skill * self.posterior(SLOPE_PRIOR)).clamp(0.0, most) }
     }
 
-    /// Mean of the posterior with a normal prior of this mean and standard deviation, between 0 and 1.
-    fn posterior(&self, (mean, deviation): (f64, f64)) -> f64 {
-        let Some(scale) = self.scale() else { return mean };
-        let (prior, known) = ((1.0 / deviation).powi(2), (1.0 / (scale * self.error)).powi(2));
-        ((mean * prior + self.value * known) / (prior + known)).clamp(0.0, 1.0)
+    /// The slope of the drift, between 0 and 1.
+    fn of_drift(&self) -> f64 {
+        if self.is_known() { self.posterior(DRIFT_PRIOR).clamp(0.0, 1.0) } else { DRIFT_PRIOR.0 }
     }
 }
 
@@ -126,7 +145,7 @@ fn slope(rows: &[Row], x: impl Fn(&Row) -> f64, is_probability: bool) -> Fitted 
         }
         // Without any spread there is no slope.
         if curvature <= f64::MIN_POSITIVE {
-            return Fitted { value: 0.0, error: 0.0, blocks: 0 };
+            return Fitted::NOTHING;
         }
         let step = gradient / curvature;
         if !is_probability {
@@ -138,13 +157,22 @@ fn slope(rows: &[Row], x: impl Fn(&Row) -> f64, is_probability: bool) -> Fitted 
             break;
         }
     }
-    let mut blocks: BTreeMap<i64, f64> = BTreeMap::new();
+    let mut blocks: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
     for row in rows {
-        *blocks.entry(row.block).or_default() += x(row) * (row.label - mean(row, value));
+        let (x, mean) = (x(row), mean(row, value));
+        let own = blocks.entry(row.block).or_default();
+        own.0 += x * (row.label - mean);
+        own.1 += x * x * if is_probability { mean * (1.0 - mean) } else { 1.0 };
     }
     let count = blocks.len() as f64;
-    let spread: f64 = blocks.values().map(|sum| sum * sum).sum::<f64>() * count / (count - 1.0).max(1.0);
-    Fitted { value, error: spread.sqrt() / curvature, blocks: blocks.len() as u64 }
+    let spread: f64 = blocks.values().map(|(sum, _)| sum * sum).sum::<f64>() * count / (count - 1.0).max(1.0);
+    let (weight, squares) = blocks.values().fold((0.0, 0.0), |(sum, squares), own| (sum + own.1, squares + own.1 * own.1));
+    Fitted {
+        value,
+        error: spread.sqrt() / curvature,
+        blocks: blocks.len() as u64,
+        equal_blocks: weight * weight / squares,
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +198,7 @@ mod tests {
         assert!((0.7..0.9).contains(&strong.slope), "{strong:?}");
         assert!((strong.raw_slope - 0.8).abs() < 0.1);
         let noise = fit(edges(0.0, 200), Head::EdgeBps);
-        assert!(noise.slope < 0.05, "{noise:?}");
+        assert_eq!(noise.slope, 0.0, "{noise:?}");
         let wrong = fit(edges(-0.8, 200), Head::EdgeBps);
         assert_eq!(wrong.slope, 0.0);
     }
@@ -179,8 +207,30 @@ mod tests {
     fn few_blocks_support_nothing() {
         assert_eq!(fit(edges(0.8, 4), Head::EdgeBps).slope, 0.0);
         assert_eq!(fit(Vec::new(), Head::WinLong), Slopes::NONE);
-        let (few, many) = (fit(edges(2.0, 12), Head::EdgeBps), fit(edges(2.0, 300), Head::EdgeBps));
-        assert!(few.slope < many.slope, "{few:?} {many:?}");
+        let (few, many) = (fit(edges(0.9, 12), Head::EdgeBps), fit(edges(0.9, 300), Head::EdgeBps));
+        assert!((few.slope - few.raw_slope).abs() > (many.slope - many.raw_slope).abs(), "{few:?} {many:?}");
+    }
+
+    #[test]
+    fn scores_of_noise_are_rarely_believed() {
+        let believed = |noise: f64, count: f64, stream: u64| {
+            let value = noise * huracan_metrics::normal_quantile(uniform(draw(9, stream, count as u64)).max(1e-12));
+            Fitted { value, error: noise, blocks: count as u64, equal_blocks: count }.believed(MAX_SLOPE)
+        };
+        for (noise, blocks) in [(0.05, 300.0), (0.2, 100.0), (0.5, 60.0), (2.0, 60.0)] {
+            let all = (0..4000).map(|stream| believed(noise, blocks, stream));
+            let share = all.filter(|&slope| slope > 0.0).count() as f64 / 4000.0;
+            assert!(share < 0.02, "{noise}: {share}");
+        }
+    }
+
+    #[test]
+    fn a_slope_that_rows_support_is_believed_nearly_whole() {
+        let believed = |value: f64, error: f64| Fitted { value, error, blocks: 100, equal_blocks: 100.0 }.believed(MAX_SLOPE);
+        assert!((believed(0.3, 0.05) - 0.3).abs() < 0.02);
+        assert!((believed(1.1, 0.2) - 1.1).abs() < 0.05);
+        assert_eq!(believed(0.1, 0.1), 0.0);
+        assert_eq!(believed(-0.5, 0.1), 0.0);
     }
 
     #[test]

@@ -52,7 +52,11 @@ pub struct Metadata {
     pub settings_digest: String,
     /// One entry per walk-forward fold: its windows, rounds and losses.
     pub folds: Vec<Value>,
-    /// Whether it passed every threshold of `approve`.
+    /// How its predictions become trades: decision mode and voters' settings, safety margin, costs, barriers, risk limits, verdict,
+    /// and the calibration; null in models of older versions.
+    #[serde(default)]
+    pub policy: Value,
+    /// Whether it passed every threshold of `approve` and `verdict`.
     pub approved: bool,
     /// Every threshold that was missed, in words.
     pub reasons: Vec<String>,

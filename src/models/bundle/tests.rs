@@ -70,6 +70,7 @@ fn bundle(symbol: &str) -> Bundle {
             git_commit: "unknown".to_owned(),
             settings_digest: "s".to_owned(),
             folds: vec![json!({"fold": 0})],
+            policy: serde_json::Value::Null,
             approved: false,
             reasons: vec!["trades 12 is below 30 (approve.min_trades)".to_owned()],
             simulated: true,

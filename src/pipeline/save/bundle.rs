@@ -75,10 +75,32 @@ fn metadata(day: &Day, panel: &Panel, model: &Model) -> Metadata {
         git_commit: commit::get().to_owned(),
         settings_digest: day.run.row.settings_digest.clone(),
         folds: trained.folds.iter().map(|outcome| fold(panel, outcome)).collect(),
+        policy: policy(day, model),
         approved: model.verdict.is_approved(),
         reasons: model.verdict.reasons(),
         simulated: day.run.simulated,
     }
+}
+
+/// Everything that turns the model's raw scores into trades.
+fn policy(day: &Day, model: &Model) -> Value {
+    let settings = &day.run.settings;
+    json!({
+        "mode": settings.decide.mode,
+        "decide": settings.decide,
+        "gate": {
+            "margin_bps": settings.costs.safety_margin_bps,
+            "edge": "the smaller of edge_bps and told_bps on the side of told_bps, above the side's expected costs and the margin",
+            "probabilities": "the lead of the side is not below 0",
+        },
+        "costs": settings.costs,
+        "labels": settings.labels,
+        "market_type": settings.market.kind,
+        "risk": settings.risk,
+        "approve": settings.approve,
+        "verdict": settings.verdict,
+        "calibration": model.trained.calibration.map(|calibration| by_head(&calibration)),
+    })
 }
 
 /// Terms of the exchange, of the symbols for which some are known.
