@@ -11,15 +11,13 @@ use super::learn::Learned;
 use crate::bars::Panel;
 use crate::brain::{AnalysisRow, PostExitRow, TradeRow};
 use crate::decide::{SignalVotes, Voter};
-use crate::features::{CATALOGUE, Features, Regime, columns};
+use crate::features::{CATALOGUE, Features, Regime, columns, view_names};
 use crate::metrics::Account;
 use crate::shadow::{Side, Trade};
-use crate::trainer::Model;
+use crate::trainer::{Reason, Reasons};
 
 /// Bars after an exit at which the price is recorded.
 const HORIZONS: [usize; 3] = [1, 5, 20];
-/// Features recorded with every win and loss.
-const FACTORS: usize = 5;
 
 /// Symbol and signal bar of a trade, of which there is at most one.
 type Key = (usize, usize);
@@ -62,16 +60,15 @@ pub fn records(
         let notional = money.get(&key(trade)).copied().unwrap_or(0.0);
         Some(trade_row(day, panel, features, learned, offer, name, notional))
     };
-    let factors: HashMap<usize, Vec<Factor>> =
-        learned.models.iter().map(|model| (model.symbol, factors_of(model))).collect();
+    let (columns, no_reasons) = (view_names(), Reasons::default());
     let shadow_offers = learned.trades.iter().filter_map(|trade| learned.offer(trade.symbol, trade.signal_bar));
     let shadow = shadow_offers.filter_map(|offer| row(offer, &of_models)).collect();
     let mut records = Records { trades: vec![], shadow, wins: vec![], losses: vec![], post_exit: vec![] };
     for offer in learned.ledger.decided() {
         let trade = &learned.offers[offer].trade;
         let Some(row) = row(offer, &of_portfolio) else { continue };
-        let factors = factors.get(&trade.symbol).map(Vec::as_slice).unwrap_or_default();
-        let analysis = analysis(panel, features, factors, trade, &row);
+        let reasons = learned.reasons.get(&offer).unwrap_or(&no_reasons);
+        let analysis = analysis(panel, &columns, reasons, trade, &row);
         if row.is_winner { &mut records.wins } else { &mut records.losses }.push(analysis);
         records.post_exit.extend(HORIZONS.iter().filter_map(|&bars| post_exit(panel, trade, &row, bars)));
         records.trades.push(row);
@@ -188,25 +185,7 @@ fn extremes(panel: &Panel, trade: &Trade, from: f64, bars: std::ops::Range<usize
     (a.max(b), a.min(b))
 }
 
-/// One of the most important features of a model.
-struct Factor {
-    column: usize,
-    name: String,
-    /// Share of the gain.
-    importance: Value,
-}
-
-/// The most important features of a model, the most important one first.
-fn factors_of(model: &Model) -> Vec<Factor> {
-    let shares = crate::models::bundle::importance_shares(&model.trained.heads);
-    let factor = |(name, importance): (String, Value)| {
-        let column = CATALOGUE.iter().position(|feature| feature.name == name)?;
-        Some(Factor { column, name, importance })
-    };
-    shares.into_iter().take(FACTORS).filter_map(factor).collect()
-}
-
-fn analysis(panel: &Panel, features: &Features, factors: &[Factor], trade: &Trade, row: &TradeRow) -> AnalysisRow {
+fn analysis(panel: &Panel, names: &[String], reasons: &Reasons, trade: &Trade, row: &TradeRow) -> AnalysisRow {
     let (best, worst) = extremes(panel, trade, trade.entry_price, trade.entry_bar..trade.exit_bar + 1);
     let regime = row.market_regime.as_deref().unwrap_or("unknown");
     let outcome = if row.is_winner { "won" } else { "lost" };
@@ -220,13 +199,18 @@ fn analysis(panel: &Panel, features: &Features, factors: &[Factor], trade: &Trad
     } else {
         format!("{outcome}: {} after {} bars in {regime}", trade.exit_reason, trade.hold_bars())
     };
-    let factors: Vec<Value> = factors
-        .iter()
-        .map(|factor| {
-            let value = features.value(trade.symbol, trade.signal_bar, factor.column);
-            json!({ "feature": factor.name, "importance": factor.importance, "value": short(value) })
-        })
-        .collect();
+    let primary_reason = match reasons.all.first() {
+        Some(first) => {
+            format!("{primary_reason}; entered mostly for {} ({:+.1} bps)", names[first.column], first.edge_bps)
+        }
+        None => primary_reason,
+    };
+    let model = if reasons.of_fold { "fold" } else { "final" };
+    let factor = |reason: &Reason| {
+        let name = &names[reason.column];
+        json!({ "feature": name, "edge_bps": reason.edge_bps, "value": short(reason.value), "model": model })
+    };
+    let factors: Vec<Value> = reasons.all.iter().map(factor).collect();
     AnalysisRow {
         trade_id: row.trade_id.clone(),
         run_id: row.run_id.clone(),

@@ -12,6 +12,7 @@ use huracan_folds::Fold;
 use huracan_neural::Network;
 
 use super::inputs::TrainingInputs;
+use super::reasons::EdgeTrees;
 use super::scores::{FoldScores, Part};
 use super::trees::{self, Scored, TrainedHeads};
 use super::{
@@ -416,6 +417,10 @@ fn outcome(inputs: &TrainingInputs<'_>, scored: &ScoredFold<'_>) -> FoldOutcome 
         },
         calibration: None,
         predictions: Vec::new(),
+        edge_trees: EdgeTrees {
+            main: Some(heads[Head::EdgeBps.position()].clone()),
+            own: own.as_ref().map(|(heads, _)| heads[Head::EdgeBps.position()].clone()),
+        },
         families: if by_family.len() > 1 { families(models, by_family, &losses) } else { BTreeMap::new() },
         mix: mix.clone(),
     }

@@ -23,6 +23,7 @@ mod observer;
 mod out_of_fold;
 mod params;
 mod portfolio;
+mod reasons;
 mod scores;
 mod search;
 mod slopes;
@@ -49,6 +50,7 @@ pub use params::{
     ApprovalParams, EdgeLoss, ModelKind, ModelParams, ModelScope, NetworkParams, SearchParams, TrainerParams,
     TreeGrowth, VerdictParams,
 };
+pub use reasons::{EdgeTrees, Reason, Reasons};
 pub use scores::{FoldScores, Part};
 pub use search::{SearchBatch, Tuning, TuningEntry};
 pub use targets::{LabelledRows, Targets};

@@ -18,6 +18,7 @@ use super::candidates::candidates;
 use super::compare::{self, FamilyComparison};
 use super::judge::{self, Judged, Measured};
 use super::portfolio::Portfolio;
+use super::reasons::{self, Reasons};
 use super::verdict::ForwardEvidence;
 use super::{TrainedSymbol, Verdict, WalkForward};
 
@@ -68,6 +69,8 @@ pub struct OutOfFold {
     pub portfolio_holding: Option<Holding>,
     /// Statistics by group of the trades that the portfolio took or refused: `symbol`, `side`, `regime`, `engine` (by voter).
     pub breakdowns: Vec<(&'static str, Breakdown)>,
+    /// Why a model predicted the edge of each trade that the account of all models took or refused, by index of the offer.
+    pub reasons: BTreeMap<usize, Reasons>,
     /// Each family alone, and last the blend of all; empty if there is only one.
     pub families: Vec<FamilyComparison>,
     /// Labels of all bars.
@@ -98,7 +101,7 @@ pub fn out_of_fold(
     forward: &BTreeMap<usize, ForwardEvidence>,
     kill: &dyn Fn() -> Option<String>,
 ) -> Result<OutOfFold, EngineError> {
-    let WalkForward { params, compute, panel, features, rules, atr, labels, .. } = walk;
+    let WalkForward { params, compute, panel, features, rules, atr, labels, view, .. } = walk;
     let (rules, atr) = (&rules, atr.as_slice());
     let candidates = candidates(&trained, |outcome| &outcome.predictions);
     let horizon_bars = params.barriers.horizon_bars();
@@ -126,6 +129,7 @@ pub fn out_of_fold(
     let offers = portfolio.offers(&signals, &candidates);
     let ledger = portfolio.follow(&offers, kill);
     let portfolio_metrics = Metrics::of(&ledger.account);
+    let reasons = reasons::reasons(&trained, &view, &offers, &ledger.decided());
     let families = compare::compare(&trained, &portfolio, &portfolio_metrics);
     let mut symbol_trades: Vec<Vec<Trade>> = vec![Vec::new(); panel.symbols.len()];
     trades.iter().for_each(|trade| symbol_trades[trade.symbol].push(*trade));
@@ -174,6 +178,7 @@ pub fn out_of_fold(
         portfolio_evidence,
         portfolio_holding,
         breakdowns,
+        reasons,
         families,
         labels,
     })

@@ -8,6 +8,7 @@ use huracan_boost::{BoostParams, Forest, SearchOutcome};
 use huracan_decide::{Calibration, Head, Prediction, Scores};
 use huracan_folds::Fold;
 
+use super::reasons::EdgeTrees;
 use super::{Family, FamilyModels, FoldScores, Mix};
 
 /// The trained models of one symbol.
@@ -65,6 +66,9 @@ pub struct FoldOutcome {
     pub calibration: Option<Calibration>,
     /// Calibrated predictions, one per bar of the test window; empty until then.
     pub predictions: Vec<Prediction>,
+    /// Trees of the edge head, for the reasons of trades.
+    #[serde(skip)]
+    pub edge_trees: EdgeTrees,
     /// Each family alone; empty if there is only one.
     pub families: BTreeMap<Family, FamilyOutcome>,
     /// Families whose mean is the prediction, by head.
