@@ -104,6 +104,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         regimes: judged::groups(learned, "regime"),
         groups: judged::other_groups(learned, "regime"),
         decisions: decisions(day, learned),
+        consensus: judged::consensus(learned),
         voters: voters(learned),
         risk: risk::summary(panel, learned),
         patterns: report::Patterns::default(),

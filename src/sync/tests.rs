@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::settings::{RemoteKind, Settings};
+use crate::settings::Settings;
 
 const QUIET: OnProgress<'static> = &|_| {};
 
@@ -316,7 +316,7 @@ fn missing_secrets_and_impossible_settings_are_named_with_a_remedy() {
         Remote::open(settings, workdir.path(), credentials).unwrap_err().to_string()
     };
     let mut s3 = settings();
-    s3.remote.kind = RemoteKind::S3;
+    s3.remote.kind = crate::settings::RemoteKind::S3;
     assert!(error_of(&s3, &none).contains("HURACAN_S3_ACCESS_KEY_ID is not set; set "));
     let keys = Credentials {
         s3_access_key_id: Some(crate::secret::Secret::new("key-of-a-test")),
@@ -328,7 +328,7 @@ fn missing_secrets_and_impossible_settings_are_named_with_a_remedy() {
     s3.remote.path = "bucket/folder".into();
     assert!(error_of(&s3, &keys).starts_with("sync.remote.path: "));
     let mut dropbox = settings();
-    dropbox.remote.kind = RemoteKind::Dropbox;
+    dropbox.remote.kind = crate::settings::RemoteKind::Dropbox;
     assert!(error_of(&dropbox, &none).contains("HURACAN_DROPBOX_REFRESH_TOKEN is not set"));
     let mut outside = settings();
     outside.root = "../elsewhere".into();

@@ -90,16 +90,89 @@ pub fn compute(panel: &Panel, votes: &Votes, labels: &Labels, params: &DecidePar
         opinions: vec![undefined; panel.symbols.len() * panel.bars],
         hit_rates: vec![0.5; panel.symbols.len() * VOTERS],
     };
+    let pooled = params.pool.then(|| pooled_tallies(panel, votes, labels, params.reliability_bars as usize, horizon));
+    let pooled = pooled.as_deref();
     consensus
         .opinions
         .par_chunks_mut(panel.bars.max(1))
         .zip(consensus.hit_rates.par_chunks_mut(VOTERS))
         .enumerate()
         .for_each(|(symbol, (opinions, hit_rates))| {
-            let walk = SymbolWalk { votes, labels, symbol, range: panel.ranges[symbol].clone(), params, horizon };
+            let range = panel.ranges[symbol].clone();
+            let walk = SymbolWalk { votes, labels, symbol, range, params, horizon, pooled };
             walk.run(opinions, hit_rates);
         });
+    if params.pool {
+        pool_records(panel, labels, params, horizon, &mut consensus);
+    }
     consensus
+}
+
+/// Symbols that have a bar.
+fn symbols_at(panel: &Panel, bar: usize) -> impl Iterator<Item = usize> {
+    (0..panel.symbols.len()).filter(move |&symbol| panel.ranges[symbol].contains(&bar))
+}
+
+/// Per bar, the tallies over all coins of the newest `reliability_bars` bars whose outcomes are known then.
+fn pooled_tallies(
+    panel: &Panel,
+    votes: &Votes,
+    labels: &Labels,
+    reliability_bars: usize,
+    horizon: usize,
+) -> Vec<[Tally; VOTERS]> {
+    let of_bar = |bar: usize| {
+        let mut tallies = [Tally::default(); VOTERS];
+        for symbol in symbols_at(panel, bar) {
+            count(&mut tallies, votes.row(symbol, bar), outcome_bps(labels, symbol, bar), 1);
+        }
+        tallies
+    };
+    let own: Vec<[Tally; VOTERS]> = (0..panel.bars).into_par_iter().map(of_bar).collect();
+    let mut sums = [Tally::default(); VOTERS];
+    let mut add = |bar: usize, sign: i64| {
+        for (sum, own) in sums.iter_mut().zip(&own[bar]) {
+            (sum.hits, sum.all) = (sum.hits + sign * own.hits, sum.all + sign * own.all);
+        }
+        sums
+    };
+    let mut all = Vec::with_capacity(panel.bars);
+    for bar in 0..panel.bars {
+        let mut now = all.last().copied().unwrap_or_default();
+        if bar >= horizon {
+            let known = bar - horizon;
+            now = add(known, 1);
+            if known >= reliability_bars {
+                now = add(known - reliability_bars, -1);
+            }
+        }
+        all.push(now);
+    }
+    all
+}
+
+/// Replaces the expected results by those of all coins together.
+fn pool_records(panel: &Panel, labels: &Labels, params: &DecideParams, horizon: usize, consensus: &mut Consensus) {
+    let record_bars = params.record_bars as usize;
+    let mut record = Record::default();
+    for bar in 0..panel.bars {
+        if bar >= horizon {
+            let known = bar - horizon;
+            for symbol in symbols_at(panel, known) {
+                record.update(&consensus.at(symbol, known), outcome_bps(labels, symbol, known), 1);
+            }
+            if known >= record_bars {
+                let old = known - record_bars;
+                for symbol in symbols_at(panel, old) {
+                    record.update(&consensus.at(symbol, old), outcome_bps(labels, symbol, old), -1);
+                }
+            }
+        }
+        let expected_bps = record.mean(i64::from(params.record_min));
+        for symbol in symbols_at(panel, bar) {
+            consensus.opinions[symbol * panel.bars + bar].expected_bps = expected_bps;
+        }
+    }
 }
 
 /// The computation for one symbol, bar by bar.
@@ -110,6 +183,8 @@ struct SymbolWalk<'a> {
     range: Range<usize>,
     params: &'a DecideParams,
     horizon: usize,
+    /// Tallies over all coins, per bar; none if each coin counts by itself.
+    pooled: Option<&'a [[Tally; VOTERS]]>,
 }
 
 /// Strengths of one voter's votes with a known outcome, in units of 1/[`STRENGTH_SCALE`].
@@ -135,7 +210,9 @@ impl SymbolWalk<'_> {
         let mut recent = Recent::new(self.params.threshold_bars as usize);
         let mut record = Record::default();
         for bar in self.range.clone() {
-            if bar >= start + horizon {
+            if let Some(pooled) = self.pooled {
+                tallies = pooled[bar];
+            } else if bar >= start + horizon {
                 let known = bar - horizon;
                 self.tally(&mut tallies, known, 1);
                 record.update(&opinions[known], outcome_bps(self.labels, self.symbol, known), 1);
@@ -166,15 +243,20 @@ impl SymbolWalk<'_> {
     /// Adds (`sign` 1) or removes (`sign` −1) the votes of a bar whose outcome is known.
     fn tally(&self, tallies: &mut [Tally; VOTERS], bar: usize, sign: i64) {
         let outcome = outcome_bps(self.labels, self.symbol, bar);
-        if outcome.is_nan() || outcome == 0.0 {
-            return;
-        }
-        for (tally, &vote) in tallies.iter_mut().zip(self.votes.row(self.symbol, bar)) {
-            if !vote.is_nan() {
-                let strength = sign * (vote.abs() * STRENGTH_SCALE) as i64;
-                tally.all += strength;
-                tally.hits += if (vote > 0.0) == (outcome > 0.0) { strength } else { 0 };
-            }
+        count(tallies, self.votes.row(self.symbol, bar), outcome, sign);
+    }
+}
+
+/// Adds (`sign` 1) or removes (`sign` −1) votes whose outcome is known.
+fn count(tallies: &mut [Tally; VOTERS], votes: &[f32], outcome_bps: f64, sign: i64) {
+    if outcome_bps.is_nan() || outcome_bps == 0.0 {
+        return;
+    }
+    for (tally, &vote) in tallies.iter_mut().zip(votes) {
+        if !vote.is_nan() {
+            let strength = sign * (vote.abs() * STRENGTH_SCALE) as i64;
+            tally.all += strength;
+            tally.hits += if (vote > 0.0) == (outcome_bps > 0.0) { strength } else { 0 };
         }
     }
 }

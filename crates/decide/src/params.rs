@@ -13,6 +13,8 @@ pub struct DecideParams {
     pub threshold: f64,
     /// Bars over which that deviation is measured.
     pub threshold_bars: u32,
+    /// Whether the outcomes of all coins count together: some hundred bars of one coin are only some dozen outcomes.
+    pub pool: bool,
     /// Bars whose outcomes give the hit rate of each voter.
     pub reliability_bars: u32,
     /// Bars whose outcomes give the results of the consensus itself.
@@ -54,6 +56,7 @@ impl Default for DecideParams {
             mode: DecideMode::Model,
             threshold: 0.75,
             threshold_bars: 100,
+            pool: true,
             reliability_bars: 500,
             record_bars: 500,
             record_min: 30,

@@ -88,6 +88,9 @@ pub struct ReportData {
     /// Decisions on the bars of the test windows.
     #[serde(default)]
     pub decisions: Decisions,
+    /// What the consensus of the voters adds to the models.
+    #[serde(default)]
+    pub consensus: ConsensusGain,
     /// One row per voter.
     #[serde(default, rename = "engines")]
     pub voters: Vec<VoterRow>,
@@ -378,6 +381,35 @@ pub struct Decisions {
     pub confidence: Option<f64>,
     /// Reasons not to trade, and their numbers of bars.
     pub waits: Vec<(String, u64)>,
+}
+
+/// What the consensus of the voters adds to the models: trades of all signals of each mode, each followed by itself. Means in
+/// basis points; `None` where undefined.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConsensusRow {
+    /// `model`, `both` or `consensus`.
+    pub mode: String,
+    /// Number of trades.
+    pub trades: u64,
+    /// Mean result before costs.
+    pub gross_bps: Option<f64>,
+    /// Mean result after costs.
+    pub net_bps: Option<f64>,
+    /// Its standard error by days.
+    pub error_bps: Option<f64>,
+}
+
+/// By how much the models' trades that the consensus confirms earn more than those that it does not.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConsensusGain {
+    /// One row per mode.
+    pub modes: Vec<ConsensusRow>,
+    /// Difference of the mean results before costs, basis points; `None` if it confirms all or none.
+    pub gain_bps: Option<f64>,
+    /// Its standard error by days.
+    pub error_bps: Option<f64>,
 }
 
 /// One voter: how often its votes were right, and the trades that it voted for.

@@ -100,6 +100,7 @@ pub fn example() -> ReportData {
         ],
         groups: vec![Breakdown { by: "weekday".into(), groups: vec![group("Monday", 311, 0.53, 7.7)] }],
         decisions: decisions(),
+        consensus: consensus(),
         voters: voters(),
         risk: risk(),
         patterns: patterns(),
@@ -115,6 +116,21 @@ pub fn example() -> ReportData {
             step: "download".into(),
             reason: "row 17: high < low; delete the file \"BAD-USDT.parquet\" & download again".into(),
         }],
+    }
+}
+
+fn consensus() -> ConsensusGain {
+    let row = |mode: &str, trades: u64, net_bps: f64| ConsensusRow {
+        mode: mode.to_owned(),
+        trades,
+        gross_bps: Some(net_bps + 14.0),
+        net_bps: Some(net_bps),
+        error_bps: Some(2.5),
+    };
+    ConsensusGain {
+        modes: vec![row("model", 2310, 4.2), row("both", 730, 3.1), row("consensus", 5120, -13.0)],
+        gain_bps: Some(-1.6),
+        error_bps: Some(3.9),
     }
 }
 

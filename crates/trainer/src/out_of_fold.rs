@@ -16,6 +16,7 @@ use huracan_shadow::{self as shadow, Trade};
 use super::approved::{self, ApprovedAccount, Known};
 use super::candidates::candidates;
 use super::compare::{self, FamilyComparison};
+use super::consensus_value::{ConsensusValue, Deciding};
 use super::judge::{self, Judged, Measured};
 use super::portfolio::Portfolio;
 use super::reasons::{self, Reasons};
@@ -53,6 +54,8 @@ pub struct OutOfFold {
     pub offers: Vec<Offer>,
     /// The voters' opinions at each signal, one entry per offer.
     pub voices: Vec<SignalVotes>,
+    /// What the consensus adds to the models.
+    pub consensus_value: ConsensusValue,
     /// Summary of the consensus over the test windows.
     pub consensus: Summary,
     /// Number of bars per reason not to trade.
@@ -112,6 +115,10 @@ pub fn out_of_fold(
             trained.get(&symbol).map_or_else(Vec::new, |t| t.folds.iter().map(|o| o.fold.test.clone()).collect())
         })
         .collect();
+    let policy = params.policy();
+    let deciding =
+        Deciding { panel, candidates: &candidates, consensus: &consensus, atr, rules, windows: &windows, policy };
+    let consensus_value = deciding.value();
     let trades = shadow::device::simulate_on(compute, panel, &signals, atr, &windows, rules)?;
     let limits = Limits::of(&params.risk);
     let all_days = days(panel, &windows.iter().flatten().cloned().collect::<Vec<_>>());
@@ -170,6 +177,7 @@ pub fn out_of_fold(
         trades,
         offers,
         voices,
+        consensus_value,
         consensus,
         waits,
         account,

@@ -248,7 +248,7 @@ impl Default for ModelParams {
     fn default() -> Self {
         Self {
             kind: ModelKind::Gbdt,
-            scope: ModelScope::Pooled,
+            scope: ModelScope::Partial,
             demean: true,
             uniqueness: true,
             half_life_days: 0.0,

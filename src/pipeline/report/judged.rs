@@ -3,8 +3,8 @@
 use crate::decide::Head;
 use crate::metrics::{Breakdown, Evidence, GroupStatistics, Holding, Metrics};
 use crate::pipeline::learn::Learned;
-use crate::report::{self, BuyAndHold, CostShares, FamilyLoss, FamilyRow, Group, SharpeEvidence};
-use crate::trainer::{Family, FamilyComparison};
+use crate::report::{self, BuyAndHold, ConsensusGain, ConsensusRow, CostShares, FamilyLoss, FamilyRow, Group, SharpeEvidence};
+use crate::trainer::{Family, FamilyComparison, ModeResult};
 
 pub fn evidence(evidence: &Evidence) -> SharpeEvidence {
     SharpeEvidence {
@@ -36,6 +36,23 @@ pub fn cost_shares(metrics: &Metrics) -> CostShares {
         spread: share(costs.spread_share),
         slippage: share(costs.slippage_share),
         funding: share(costs.funding_share),
+    }
+}
+
+/// What the consensus adds to the models.
+pub fn consensus(learned: &Learned) -> ConsensusGain {
+    let value = &learned.consensus_value;
+    let row = |mode: &ModeResult| ConsensusRow {
+        mode: mode.mode.name().to_owned(),
+        trades: mode.trades as u64,
+        gross_bps: mode.gross_bps,
+        net_bps: mode.net_bps,
+        error_bps: mode.error_bps,
+    };
+    ConsensusGain {
+        modes: value.modes.iter().map(row).collect(),
+        gain_bps: value.gain_bps,
+        error_bps: value.gain_error_bps,
     }
 }
 

@@ -154,3 +154,32 @@ fn outcomes_that_are_not_known_yet_change_nothing() {
     assert_eq!(bits(&before, 0..cut), bits(&after, 0..cut));
     assert_ne!(bits(&before, cut..bars), bits(&after, cut..bars));
 }
+
+/// Two coins whose voter is right on one and wrong on the other: by themselves it has a weight on the first, together on none;
+/// and what one coin's outcomes are worth, the other one expects too.
+#[test]
+fn pooled_outcomes_of_all_coins_count_together() {
+    let bars = 40;
+    let coin = |name: &str| {
+        let mut candles = Candles::default();
+        (0..bars as i64).for_each(|t| candles.push(t * HOUR_MS, [100.0; 4], 1.0));
+        (name.to_owned(), candles)
+    };
+    let panel = Panel::new(vec![coin("A-X"), coin("B-X")], Timeframe::H1, 1, false).unwrap();
+    let outcomes: Vec<f64> = [10.0, -10.0].iter().flat_map(|&bps| vec![bps; bars]).collect();
+    let all = Labels { bars, ..labels(&outcomes) };
+    let mut votes = votes(&vec![vec![1.0]; 2 * bars]);
+    votes.bars = bars;
+    let rate = |pool: bool| compute(&panel, &votes, &all, &DecideParams { pool, ..params(4, 500, 500, 1) }, HORIZON);
+    let (own, pooled) = (rate(false), rate(true));
+    assert!(own.hit_rates[0] > 0.5 && own.hit_rates[VOTERS] < 0.5);
+    assert_eq!((pooled.hit_rates[0], pooled.hit_rates[VOTERS]), (0.5, 0.5));
+    assert_eq!((own.at(0, 39).score, pooled.at(0, 39).score), (1.0, 0.0));
+
+    // Where the voter is right on both, both expect what both have earned together.
+    let outcomes: Vec<f64> = [10.0, 30.0].iter().flat_map(|&bps| vec![bps; bars]).collect();
+    let all = Labels { bars, ..labels(&outcomes) };
+    let found = compute(&panel, &votes, &all, &params(4, 500, 500, 1), HORIZON);
+    let (a, b) = (found.at(0, 39), found.at(1, 39));
+    assert_eq!((a.score, a.expected_bps), (b.score, b.expected_bps));
+}

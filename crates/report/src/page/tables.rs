@@ -1,7 +1,8 @@
 //! Tables of groups, voters, patterns and hyperparameters, with every number as text.
 
 use super::text::{NONE, bps, grouped, number, percent, share, signed_share, words};
-use crate::{Group, PatternEntry, PatternResult, ReportData, SearchRow, VoterRow};
+use crate::typography::minus;
+use crate::{ConsensusRow, Group, PatternEntry, PatternResult, ReportData, SearchRow, VoterRow};
 
 /// Name, trades, win rate (%), mean net (bps), t, profit factor, profit (currency), cost share (%).
 pub(super) type GroupCells = [String; 8];
@@ -32,6 +33,36 @@ pub(super) fn other_groups(data: &ReportData) -> Vec<(&str, Vec<GroupCells>)> {
 }
 
 /// Voter, family, hit rate (%), trades, win rate (%), mean net (bps), t.
+/// What each mode's signals earned: mode, trades, gross, net.
+pub(super) fn modes(data: &ReportData) -> Vec<[String; 4]> {
+    let net = |row: &ConsensusRow| match row.error_bps {
+        Some(error) => format!("{} ± {error:.1}", bps(row.net_bps)),
+        None => bps(row.net_bps),
+    };
+    let name = |mode: &str| match mode {
+        "model" => "models alone".to_owned(),
+        "both" => "models and consensus".to_owned(),
+        _ => "consensus alone".to_owned(),
+    };
+    let row = |row: &ConsensusRow| [name(&row.mode), grouped(row.trades as f64), bps(row.gross_bps), net(row)];
+    data.consensus.modes.iter().map(row).collect()
+}
+
+/// Whether the consensus adds anything, in words.
+pub(super) fn consensus_verdict(data: &ReportData) -> String {
+    let gain = &data.consensus;
+    match (gain.gain_bps, gain.error_bps) {
+        (Some(by), Some(error)) if by > 2.0 * error => format!(
+            "The consensus earns its place: trades that it confirms earn {by:.1} ± {error:.1} bps more than those that it does not."
+        ),
+        (Some(by), Some(error)) => format!(
+            "The consensus adds nothing that these trades show: those that it confirms earn {} ± {error:.1} bps more than those that it does not.",
+            minus(format!("{by:.1}"))
+        ),
+        _ => "There are too few trades of the models to tell what the consensus adds.".to_owned(),
+    }
+}
+
 pub(super) fn voters(data: &ReportData) -> Vec<[String; 7]> {
     let cells = |row: &VoterRow| {
         [
