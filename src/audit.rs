@@ -1,4 +1,4 @@
-//! Checks whether the results of candles and settings can be trusted: look-ahead, recursion, noise and power.
+//! Checks whether the results of candles and settings can be trusted: look-ahead, recursion, noise, power and promise.
 
 mod drill;
 pub mod future;
@@ -8,6 +8,7 @@ pub mod null;
 pub mod oracle;
 pub mod page;
 pub mod power;
+pub mod promise;
 pub mod recursion;
 pub mod report;
 pub mod stages;
@@ -23,6 +24,7 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 
 use noise::Noise;
+use null::Order;
 use report::Audit;
 use stages::Stages;
 use worlds::Source;
@@ -53,7 +55,7 @@ impl Judgement {
     }
 }
 
-/// The four checks.
+/// The five checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
     /// Whether anything uses the future.
@@ -64,11 +66,13 @@ pub enum Check {
     Noise,
     /// How often a planted edge is found.
     Power,
+    /// Whether predicted edges are realised.
+    Promise,
 }
 
 impl Check {
     /// All checks, in their order.
-    pub const ALL: [Self; 4] = [Self::LookAhead, Self::Recursion, Self::Noise, Self::Power];
+    pub const ALL: [Self; 5] = [Self::LookAhead, Self::Recursion, Self::Noise, Self::Power, Self::Promise];
 }
 
 /// The arguments of an audit.
@@ -108,7 +112,9 @@ pub fn run(
         look_ahead: None,
         recursion: None,
         noise: None,
+        blocks: None,
         power: None,
+        promise: None,
     };
     let stages = Stages::of_a_run();
     if is_requested(Check::LookAhead) {
@@ -123,7 +129,10 @@ pub fn run(
     }
     if is_requested(Check::Noise) {
         let step = ui.step("noise", None);
-        audit.noise = Some(noise::run(source, settings, compute, request.noise_symbols, &step)?);
+        audit.noise = Some(noise::run(source, settings, compute, request.noise_symbols, Order::Shuffled, &step)?);
+        step.done();
+        let step = ui.step("noise in blocks", None);
+        audit.blocks = Some(noise::run(source, settings, compute, request.noise_symbols, Order::Blocks, &step)?);
         step.done();
     }
     if is_requested(Check::Power) {
@@ -131,6 +140,11 @@ pub fn run(
         let false_rate = audit.noise.as_ref().map_or(noise::LIMIT, Noise::false_rate);
         let (symbols, targets) = (request.power_symbols, &request.targets);
         audit.power = Some(power::run(source, settings, compute, symbols, false_rate, targets, &step)?);
+        step.done();
+    }
+    if is_requested(Check::Promise) {
+        let step = ui.step("promise", None);
+        audit.promise = Some(promise::run(source, settings, compute, &step)?);
         step.done();
     }
     Ok(audit)

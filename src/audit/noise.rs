@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::null;
+use super::null::{self, Order};
 use super::statistics::clopper_pearson;
 use super::walk::{self, Outcome};
 use super::worlds::{Source, Worlds};
@@ -20,6 +20,8 @@ pub const LIMIT: f64 = 0.01;
 /// The result of the check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Noise {
+    /// What the null keeps of the order of bars.
+    pub order: Order,
     /// Shuffled symbols.
     pub symbols: usize,
     /// Approved models.
@@ -46,6 +48,7 @@ pub fn run(
     settings: &Settings,
     compute: &Compute,
     symbols: usize,
+    order: Order,
     step: &Step,
 ) -> Result<Noise, CommandFailure> {
     let mut outcomes = Vec::new();
@@ -54,18 +57,19 @@ pub fn run(
         if outcomes.is_empty() {
             step.total((symbols * walk::models(settings, &world) / world.counted.len()) as u64);
         }
-        let shuffled = null::planted(&world.panel, world.seed, 0.0);
+        let shuffled = null::planted(&world.panel, world.seed, 0.0, order);
         step.note(&format!("{} of {symbols} symbols", outcomes.len()));
         outcomes.extend(walk::outcomes(settings, compute, &world, &shuffled, step)?);
     }
-    Ok(Noise::of(&outcomes))
+    Ok(Noise::of(&outcomes, order))
 }
 
 impl Noise {
     /// Summarises the outcomes.
-    pub fn of(outcomes: &[Outcome]) -> Self {
+    pub fn of(outcomes: &[Outcome], order: Order) -> Self {
         let (symbols, approved) = (outcomes.len(), outcomes.iter().filter(|outcome| outcome.approved).count());
         Self {
+            order,
             symbols,
             approved,
             share: approved as f64 / symbols as f64,

@@ -12,7 +12,13 @@
 //! - Symbols with the same bars use the same random draws, so that coins that moved together still do. Features across symbols
 //!   then behave as on real candles, and looking at another coin's future would still pay.
 
+//!
+//! That destroys the clustering of volatility too, which a model could mistake for something. The other null keeps it: bars come
+//! in blocks of consecutive ones (stationary bootstrap, Politis and Romano 1994), and a coin that all symbols share is tossed for each
+//! bar, which mirrors its shape. Sizes of moves then follow each other as they did, and their directions follow nothing.
+
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::arith::{draw, exp, ln, uniform};
 use crate::bars::Panel;
@@ -22,6 +28,19 @@ const MEAN_BARS: usize = 20;
 /// Standard deviation of close/SMA(20) − 1 in a random walk, in standard deviations of its steps: √(Σ (1 − k/20)²) over
 /// k = 1 … 19.
 const MEAN_SPREAD: f64 = 2.484_954_8;
+
+/// Mean length of a block, bars.
+const BLOCK: f64 = 120.0;
+
+/// What a null keeps of the order of bars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Nothing.
+    Shuffled,
+    /// The clustering of volatility.
+    Blocks,
+}
 
 /// Shuffled candles with a planted pattern.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +53,7 @@ pub struct Planted {
 
 /// The panel with bars drawn from its own, without drift, as described above.
 pub fn shuffled(panel: &Panel, seed: u64) -> Panel {
-    planted(panel, seed, 0.0).panel
+    planted(panel, seed, 0.0, Order::Shuffled).panel
 }
 
 /// Like [`shuffled`], with prices that return to their mean.
@@ -42,9 +61,9 @@ pub fn shuffled(panel: &Panel, seed: u64) -> Panel {
 /// The close of each bar is moved by `edge` · σ · signal. σ is the standard deviation of the symbol's log returns. The signal
 /// is −(close/SMA(close, 20) − 1) of the bar before, in standard deviations of a random walk, limited to −1 … 1. The open of
 /// the bar is not moved, so that an entry there can profit from the move.
-pub fn planted(panel: &Panel, seed: u64, edge: f64) -> Planted {
+pub fn planted(panel: &Panel, seed: u64, edge: f64, order: Order) -> Planted {
     let symbols: Vec<Rebuilt> =
-        (0..panel.symbols.len()).into_par_iter().map(|symbol| rebuilt(panel, symbol, seed, edge)).collect();
+        (0..panel.symbols.len()).into_par_iter().map(|symbol| rebuilt(panel, symbol, seed, edge, order)).collect();
     let column = |pick: fn(&Rebuilt) -> &Vec<f64>| symbols.iter().flat_map(pick).copied().collect();
     let panel = Panel {
         open: column(|s| &s.open),
@@ -95,7 +114,14 @@ struct Shape {
     value: f64,
 }
 
-fn rebuilt(panel: &Panel, symbol: usize, seed: u64, edge: f64) -> Rebuilt {
+impl Shape {
+    /// The same bar with every move in the other direction.
+    fn mirrored(self) -> Self {
+        Self { open: -self.open, high: -self.low, low: -self.high, close: -self.close, value: self.value }
+    }
+}
+
+fn rebuilt(panel: &Panel, symbol: usize, seed: u64, edge: f64, order: Order) -> Rebuilt {
     let range = panel.ranges[symbol].clone();
     let blank = || vec![f64::NAN; panel.bars];
     let mut out =
@@ -121,13 +147,18 @@ fn rebuilt(panel: &Panel, symbol: usize, seed: u64, edge: f64) -> Rebuilt {
         return out;
     }
     let count = shapes.len() as f64;
-    let drift = ln(shapes.iter().map(|shape| exp(shape.close)).sum::<f64>() / count);
+    // Of mirrored shapes, each direction is as likely.
+    let growth = |shape: &Shape| match order {
+        Order::Shuffled => exp(shape.close),
+        Order::Blocks => (exp(shape.close) + exp(-shape.close)) / 2.0,
+    };
+    let drift = ln(shapes.iter().map(growth).sum::<f64>() / count);
     let mean = shapes.iter().map(|shape| shape.close).sum::<f64>() / count;
     let squares: f64 = shapes.iter().map(|shape| (shape.close - mean) * (shape.close - mean)).sum();
     let sigma = (squares / count).sqrt();
-    for (i, source) in drawn_shapes(panel, &range, seed).into_iter().enumerate() {
+    for (i, (source, mirrored)) in drawn_shapes(panel, &range, seed, order).into_iter().enumerate() {
         let bar = range.start + 1 + i;
-        let shape = shapes[source];
+        let shape = if mirrored { shapes[source].mirrored() } else { shapes[source] };
         let signal = out.signal[bar - 1];
         let planted = if signal.is_nan() { 0.0 } else { edge * sigma * signal };
         let before = out.close[bar - 1];
@@ -145,12 +176,22 @@ fn rebuilt(panel: &Panel, symbol: usize, seed: u64, edge: f64) -> Rebuilt {
     out
 }
 
-/// Index of the shape for each bar. Symbols with the same range get the same draws at the same times.
-fn drawn_shapes(panel: &Panel, range: &std::ops::Range<usize>, seed: u64) -> Vec<usize> {
+/// Index of the shape for each bar, and whether it is mirrored. Symbols with the same range get the same draws at the same times.
+fn drawn_shapes(panel: &Panel, range: &std::ops::Range<usize>, seed: u64, order: Order) -> Vec<(usize, bool)> {
     let stream = draw(seed, panel.time_ms(range.start) as u64, range.len() as u64);
     let shapes = range.len() - 1;
+    let mut last = None;
     (range.start + 1..range.end)
-        .map(|bar| (uniform(draw(stream, 0, panel.time_ms(bar) as u64)) * shapes as f64) as usize)
+        .map(|bar| {
+            let unit = |kind: u64| uniform(draw(stream, kind, panel.time_ms(bar) as u64));
+            let anywhere = (unit(0) * shapes as f64) as usize;
+            let source = match (order, last) {
+                (Order::Blocks, Some(before)) if unit(1) >= 1.0 / BLOCK => (before + 1) % shapes,
+                _ => anywhere,
+            };
+            last = Some(source);
+            (source, order == Order::Blocks && unit(2) < 0.5)
+        })
         .collect()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::null::{self, Planted};
+use super::null::{self, Order, Planted};
 use super::oracle;
 use super::statistics::{MeanTest, clopper_pearson};
 use super::walk::{self, Outcome};
@@ -19,9 +19,9 @@ use crate::ui::Step;
 pub const TARGETS: [f64; 7] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0];
 /// The distance from which on [`LEAST_FOUND`] is required.
 pub const CLEAR: f64 = 5.0;
-/// Share of symbols that must be found if the edge is clear.
+/// Least ratio of the share found to the share that the t-test finds, if the edge is clear.
 pub const LEAST_FOUND: f64 = 0.9;
-/// Least ratio of the share found to the share that the t-test finds.
+/// The same at smaller sizes, which the upper end of the interval of the share found must reach.
 pub const LEAST_RATIO: f64 = 0.7;
 
 /// Power at one size of the edge.
@@ -96,7 +96,7 @@ pub fn run(
         }
         for ((target, edge), (outcomes, tests)) in sizes.iter().zip(&mut points) {
             step.note(&format!("edge {edge:.3} σ ({target} standard errors), {} of {symbols} symbols", outcomes.len()));
-            let planted = null::planted(&world.panel, world.seed, *edge);
+            let planted = null::planted(&world.panel, world.seed, *edge, Order::Shuffled);
             outcomes.extend(walk::outcomes(settings, compute, &world, &planted, step)?);
             for (all, own) in tests.iter_mut().zip(oracle::tests(settings, &world, &planted)) {
                 all.extend(own);
@@ -111,7 +111,7 @@ pub fn run(
 /// none if no edge up to 4 reaches it.
 fn edge_of(settings: &Settings, world: &World, target: f64) -> Option<f64> {
     let distance = |edge: f64| {
-        let planted: Planted = null::planted(&world.panel, world.seed, edge);
+        let planted: Planted = null::planted(&world.panel, world.seed, edge, Order::Shuffled);
         mean(oracle::best(oracle::tests(settings, world, &planted)).1.iter().map(|test| test.t))
     };
     let mut high = 0.05;
@@ -180,15 +180,18 @@ impl Power {
         let percent = |share: f64| format!("{:.0} %", 100.0 * share);
         let mut faults = Vec::new();
         for point in &self.points {
-            if point.target >= CLEAR && point.share < LEAST_FOUND {
-                let (found, required) = (percent(point.share), percent(LEAST_FOUND));
-                faults.push(format!("at {:.1} standard errors {found} are found, not {required}", point.best_t));
-            }
-            if point.ratio < LEAST_RATIO {
-                let (found, t_test) = (percent(point.share), percent(point.t_test_share));
+            let (least, reached) = match point.target >= CLEAR {
+                true => (LEAST_FOUND, point.share),
+                false => (LEAST_RATIO, point.interval.1),
+            };
+            if reached < least * point.t_test_share {
                 faults.push(format!(
-                    "at {:.1} standard errors {found} are found where a t-test finds {t_test}",
-                    point.best_t
+                    "at {:.1} standard errors {} are found (95 %: {} to {}) where a t-test finds {}",
+                    point.best_t,
+                    percent(point.share),
+                    percent(point.interval.0),
+                    percent(point.interval.1),
+                    percent(point.t_test_share)
                 ));
             }
         }

@@ -5,7 +5,9 @@ use serde::Serialize;
 use super::Judgement;
 use super::look_ahead::{LookAhead, STAGES};
 use super::noise::{self, Noise};
+use super::null::Order;
 use super::power::{self, Power};
+use super::promise::{self, Promise};
 use super::recursion::{RUNNING, Recursion};
 use crate::text::thousands;
 
@@ -26,8 +28,12 @@ pub struct Audit {
     pub recursion: Option<Recursion>,
     /// How often a model is approved where nothing can be predicted.
     pub noise: Option<Noise>,
+    /// The same where volatility clusters as it did.
+    pub blocks: Option<Noise>,
     /// How often a planted edge is found.
     pub power: Option<Power>,
+    /// Whether predicted edges are realised.
+    pub promise: Option<Promise>,
 }
 
 /// One row of the table.
@@ -53,8 +59,9 @@ impl Audit {
     pub fn rows(&self) -> Vec<Row> {
         let look_ahead = self.look_ahead.iter().map(look_ahead_row);
         let recursion = self.recursion.iter().map(recursion_row);
-        let noise = self.noise.iter().map(noise_row);
-        look_ahead.chain(recursion).chain(noise).chain(self.power.iter().map(power_row)).collect()
+        let noise = self.noise.iter().chain(&self.blocks).map(noise_row);
+        let power = self.power.iter().map(power_row);
+        look_ahead.chain(recursion).chain(noise).chain(power).chain(self.promise.iter().map(promise_row)).collect()
     }
 
     /// The details behind the rows, one per line.
@@ -85,9 +92,9 @@ impl Audit {
                 lines.push(format!("recursion, {}: differs by up to {worst:.1e} of its size; {fate}", one.name));
             }
         }
-        if let Some(found) = &self.noise {
+        for found in self.noise.iter().chain(&self.blocks) {
             for (metric, count) in &found.missed {
-                lines.push(format!("noise, {count} of {} missed {metric}", found.symbols));
+                lines.push(format!("{}, {count} of {} missed {metric}", noise_name(found), found.symbols));
             }
         }
         if let Some(found) = &self.power {
@@ -141,13 +148,49 @@ fn recursion_row(found: &Recursion) -> Row {
     }
 }
 
+fn noise_name(found: &Noise) -> &'static str {
+    match found.order {
+        Order::Shuffled => "noise",
+        Order::Blocks => "noise in blocks",
+    }
+}
+
+fn promise_row(found: &Promise) -> Row {
+    let bps = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:+.1}"));
+    let promised = match (found.slope, found.interval) {
+        (Some(slope), Some((low, high))) => format!("slope {slope:.2} (95 %: {low:.2} to {high:.2})"),
+        (Some(slope), None) => format!("slope {slope:.2}, too few days for an interval"),
+        (None, _) => "nothing is promised: past rows support no edge".to_owned(),
+    };
+    Row {
+        check: "promise",
+        compared: format!(
+            "edges of {} labelled bars of {} symbols, predicted out of fold, with what was realised; the slope must reach {}",
+            thousands(found.predictions),
+            found.symbols,
+            promise::LEAST_SLOPE
+        ),
+        found: format!(
+            "{promised}; {} trades, predicted {} bps, realised {} before costs",
+            found.trades,
+            bps(found.predicted_bps),
+            bps(found.gross_bps)
+        ),
+        verdict: found.judgement(),
+    }
+}
+
 fn noise_row(found: &Noise) -> Row {
     let percent = |share: f64| format!("{:.1}", 100.0 * share);
     Row {
-        check: "noise",
+        check: noise_name(found),
         compared: format!(
-            "walk-forward of {} shuffled symbols; at most {} % may be approved",
+            "walk-forward of {} {} symbols; at most {} % may be approved",
             found.symbols,
+            match found.order {
+                Order::Shuffled => "shuffled",
+                Order::Blocks => "mirrored and block-wise shuffled",
+            },
             percent(noise::LIMIT)
         ),
         found: format!(
@@ -173,7 +216,7 @@ fn power_row(found: &Power) -> Row {
     Row {
         check: "power",
         compared: format!(
-            "{symbols} symbols with a planted edge, {} sizes; 90 % must be found at 5 standard errors, nowhere less than 0.7 of what a t-test finds at {:.1} % false approvals",
+            "{symbols} symbols with a planted edge, {} sizes; 0.9 of what a t-test finds at {:.1} % false approvals must be found from 5 standard errors on, and elsewhere the interval must reach 0.7 of it",
             found.points.len(),
             100.0 * found.false_rate
         ),

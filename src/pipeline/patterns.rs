@@ -12,9 +12,9 @@ use super::day::Day;
 use super::learn::Learned;
 use crate::bars::Panel;
 use crate::brain::{PATTERN_LIBRARY, PatternRow};
-use crate::features::{COUNT, Features};
+use crate::features::{Features, View};
 use crate::labels::Labels;
-use crate::patterns::{self, Inputs, KnownPattern, MiningResult, Outcomes, Pattern, Scope, Table};
+use crate::patterns::{self, Inputs, KnownPattern, MiningResult, Outcomes, Pattern, PatternParams, Scope, Table};
 use crate::report::learning::Insight;
 use crate::report::{PatternEntry, PatternResult, Patterns};
 use crate::shadow::Side;
@@ -41,7 +41,7 @@ pub async fn mine(
         return Ok(Library::default());
     }
     let step = day.begin("patterns", None).await?;
-    let scopes = scopes(panel, learned, day.run.settings.patterns.pooled);
+    let scopes = scopes(panel, learned, &day.run.settings.patterns);
     let known = known(day, &scopes).await?;
     let mined = tokio::task::block_in_place(|| search(day, panel, features, &learned.labels, &scopes, &known));
     let library = Library { scopes, mined };
@@ -64,8 +64,8 @@ fn search(
     known: &[KnownPattern],
 ) -> MiningResult {
     let settings = &day.run.settings;
-    let columns = patterns::catalogue();
-    let table = Table { values: &features.values, bars: panel.bars, features: COUNT, columns: &columns };
+    let (columns, view) = (patterns::view(), View::of(panel, features));
+    let table = Table { values: &view.values, bars: panel.bars, features: columns.len(), columns: &columns };
     let outcomes = Outcomes { return_bps: &labels.return_bps, exit_bar: &labels.exit_bar, bars: panel.bars };
     let horizon_bars = settings.labels.horizon_bars();
     patterns::mine(&Inputs { table, outcomes, scopes, known, horizon_bars, params: &settings.patterns })
@@ -92,9 +92,10 @@ async fn known(day: &Day, scopes: &[Scope]) -> Result<Vec<KnownPattern>, Command
     Ok(known)
 }
 
-/// One scope per coin: patterns are discovered on the training windows of the first half of its folds, and confirmed on the
-/// test windows after that. If pooled, one more scope of all coins that share the most common windows.
-fn scopes(panel: &Panel, learned: &Learned, pooled: bool) -> Vec<Scope> {
+/// A scope of all coins that share the most common windows, if they are pooled, and one per coin, if coins are searched too or
+/// there is nothing to pool. Patterns are discovered on the training windows of the first half of the folds, and confirmed on
+/// the test windows after that.
+fn scopes(panel: &Panel, learned: &Learned, params: &PatternParams) -> Vec<Scope> {
     let mut scopes: Vec<Scope> = learned
         .models
         .iter()
@@ -117,9 +118,13 @@ fn scopes(panel: &Panel, learned: &Learned, pooled: bool) -> Vec<Scope> {
         same_windows.entry(key).or_default().push(at);
     }
     let largest = same_windows.into_values().max_by(|a, b| a.len().cmp(&b.len()).then(b.cmp(a))).unwrap_or_default();
-    if pooled && largest.len() > 1 {
+    if params.pooled && largest.len() > 1 {
         let symbols = largest.iter().map(|&at| scopes[at].symbols[0]).collect();
-        scopes.push(Scope { name: ALL.to_owned(), symbols, ..scopes[largest[0]].clone() });
+        let all = Scope { name: ALL.to_owned(), symbols, ..scopes[largest[0]].clone() };
+        if !params.coins {
+            scopes.clear();
+        }
+        scopes.push(all);
     }
     scopes
 }

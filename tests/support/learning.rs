@@ -115,7 +115,13 @@ pub fn predictions(
 
 /// The built-in market of `symbols` coins, `days` of hourly bars.
 pub fn simulated_panel(symbols: usize, days: i64) -> Panel {
-    let settings = settings(&[&format!("market.simulated.symbols={symbols}"), "market.simulated.edge=0.5"]);
+    panel_with_edge(symbols, days, 0.5)
+}
+
+/// The same with a pattern of this strength.
+pub fn panel_with_edge(symbols: usize, days: i64, edge: f64) -> Panel {
+    let symbols = format!("market.simulated.symbols={symbols}");
+    let settings = settings(&[&symbols, &format!("market.simulated.edge={edge:?}")]);
     let now = 1_725_580_800_000;
     let exchange = Exchange::open(&settings, Some(now)).unwrap();
     let Exchange::Simulated(market) = &exchange else { panic!("the default is the simulated market") };

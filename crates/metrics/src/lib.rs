@@ -33,7 +33,7 @@ pub use calmar::calmar;
 pub use clusters::{LEAST_CLUSTERS, clustered_error, clustered_t};
 pub use costs::CostTotals;
 pub use drawdown::{Drawdowns, drawdowns};
-pub use edge::{EdgeBin, EdgeFit, PredictedEdge};
+pub use edge::{EdgeBin, EdgeFit, EdgeMonth, PredictedEdge, month_of};
 pub use evidence::Evidence;
 pub use fdr::q_values;
 pub use groups::{Breakdown, GroupStatistics, with_refused};

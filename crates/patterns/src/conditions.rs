@@ -1,12 +1,14 @@
 //! Conditions on one feature: quantile bins of its training values, or its natural categories.
 
-use huracan_features::{CATALOGUE, Regime, VolatilityRegime};
+use huracan_features::{Regime, VolatilityRegime, view_names};
 
 /// How a feature is divided into conditions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Binning {
     /// Quantile bins: equal shares of the training rows.
     Quantiles,
+    /// The lowest and the highest of these bins.
+    Tails,
     /// Named ranges of values: name, from (inclusive), to (exclusive).
     Categories(&'static [(&'static str, f32, f32)]),
 }
@@ -21,26 +23,6 @@ pub struct Column {
     /// How it is divided into conditions.
     pub binning: Binning,
 }
-
-/// Features that patterns do not use. Prices, volumes and running sums: their level identifies a period of history, and
-/// the same level at another time means something else. The last two rank the rows like `ret_1` and `ret_5`, so their
-/// bins would be the same.
-const EXCLUDED: &[&str] = &[
-    "sma_5",
-    "sma_10",
-    "sma_20",
-    "sma_50",
-    "ema_5",
-    "ema_10",
-    "ema_20",
-    "bb_upper",
-    "bb_lower",
-    "volume_sma_20",
-    "price_volume_trend",
-    "on_balance_volume",
-    "log_ret_1",
-    "log_ret_5",
-];
 
 const THIRDS: &[(&str, f32, f32)] =
     &[third(VolatilityRegime::Low), third(VolatilityRegime::Middle), third(VolatilityRegime::High)];
@@ -67,21 +49,21 @@ const fn regime(regime: Regime) -> (&'static str, f32, f32) {
     (regime.label(), regime.code() as f32, regime.code() as f32 + 1.0)
 }
 
-/// The features of the catalogue that patterns may use.
-pub fn catalogue() -> Vec<Column> {
-    let column = |(index, name): (usize, &str)| {
-        let binning = match name {
+/// The columns of the view: none depends on the level of price or volume, so that a condition means the same at any time and
+/// for any coin. Of what has an order, only the ends are conditions: in the middle nothing is special.
+pub fn view() -> Vec<Column> {
+    let column = |(index, name): (usize, String)| {
+        let binning = match name.as_str() {
             "volatility_regime" => Binning::Categories(THIRDS),
             "market_regime" => Binning::Categories(REGIMES),
             "hour_of_day" => Binning::Categories(HOURS),
             "day_of_week" => Binning::Categories(DAYS),
             "is_weekend" => Binning::Categories(NO_YES),
-            _ => Binning::Quantiles,
+            _ => Binning::Tails,
         };
-        Column { name: name.to_owned(), index, binning }
+        Column { name, index, binning }
     };
-    let names = CATALOGUE.iter().map(|feature| feature.name).enumerate();
-    names.filter(|(_, name)| !EXCLUDED.contains(name)).map(column).collect()
+    view_names().into_iter().enumerate().map(column).collect()
 }
 
 /// Cut points of `bins` quantile bins: the lower bound of every bin except the first. Sorts `values`. Equal values
@@ -99,6 +81,8 @@ pub(super) fn cut_points(values: &mut [f32], bins: usize) -> Vec<f32> {
 pub(super) enum Bins {
     /// Cut points between quantile bins, ascending.
     Cuts(Vec<f32>),
+    /// The same, of which only the first and the last bin count.
+    Tails(Vec<f32>),
     Categories(&'static [(&'static str, f32, f32)]),
 }
 
@@ -110,6 +94,8 @@ impl Bins {
         }
         match self {
             Self::Cuts(cuts) => Some(cuts.iter().filter(|&&cut| value >= cut).count()),
+            Self::Tails(cuts) if cuts.first().is_some_and(|&cut| value < cut) => Some(0),
+            Self::Tails(cuts) => cuts.last().is_some_and(|&cut| value >= cut).then_some(1),
             Self::Categories(list) => list.iter().position(|&(_, from, to)| (from..to).contains(&value)),
         }
     }
@@ -118,6 +104,7 @@ impl Bins {
     pub fn range(&self, bin: usize) -> (Option<f32>, Option<f32>) {
         match self {
             Self::Cuts(cuts) => (bin.checked_sub(1).map(|below| cuts[below]), cuts.get(bin).copied()),
+            Self::Tails(cuts) => if bin == 0 { (None, cuts.first().copied()) } else { (cuts.last().copied(), None) },
             Self::Categories(list) => (Some(list[bin].1), Some(list[bin].2)),
         }
     }
@@ -127,6 +114,7 @@ impl Bins {
 pub(super) fn condition_count(binning: Binning, bins: usize) -> usize {
     match binning {
         Binning::Quantiles => bins,
+        Binning::Tails => 2,
         Binning::Categories(list) => list.len(),
     }
 }
@@ -135,6 +123,7 @@ pub(super) fn condition_count(binning: Binning, bins: usize) -> usize {
 pub(super) fn condition_name(binning: Binning, bins: usize, bin: usize) -> String {
     match (binning, bins) {
         (Binning::Categories(list), _) => list[bin].0.to_owned(),
+        (Binning::Tails, _) => ["low", "high"][bin].to_owned(),
         (Binning::Quantiles, 2) => ["low", "high"][bin].to_owned(),
         (Binning::Quantiles, 3) => ["low", "mid", "high"][bin].to_owned(),
         (Binning::Quantiles, 5) => ["lowest", "low", "mid", "high", "highest"][bin].to_owned(),
@@ -162,16 +151,30 @@ mod tests {
     }
 
     #[test]
-    fn the_catalogue_excludes_levels_and_names_categories() {
-        let columns = catalogue();
-        assert_eq!(columns.len(), CATALOGUE.len() - EXCLUDED.len());
+    fn the_ends_of_a_column_are_its_conditions() {
+        let bins = Bins::Tails(cut_points(&mut [5.0, 1.0, 4.0, 2.0, 3.0, 6.0], 3));
+        let of: Vec<_> = (1..=6).map(|value| bins.of(value as f32)).collect();
+        assert_eq!(of, [Some(0), Some(0), None, None, Some(1), Some(1)]);
+        assert_eq!((bins.range(0), bins.range(1)), ((None, Some(3.0)), (Some(5.0), None)));
+        assert_eq!(bins.of(f32::NAN), None);
+    }
+
+    #[test]
+    fn the_columns_are_those_of_the_view_and_categories_have_names() {
+        let columns = view();
+        assert_eq!(columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>(), view_names());
         let find = |name: &str| columns.iter().find(|column| column.name == name);
-        assert!(find("sma_20").is_none() && find("rsi_14").is_some());
+        assert_eq!(find("rsi_14").unwrap().binning, Binning::Tails);
         let regime = find("market_regime").unwrap();
         let Binning::Categories(list) = regime.binning else { panic!("{regime:?}") };
         let bin = Bins::Categories(list).of(2.0).unwrap();
         assert_eq!(condition_name(regime.binning, 3, bin), "panic");
         let quantile = |bins, bin| condition_name(Binning::Quantiles, bins, bin);
         assert_eq!((quantile(3, 2), quantile(4, 0)), ("high".into(), "bin 1 of 4".into()));
+        // With one or two conditions on both sides: thousands of tests, not millions.
+        let counts: Vec<f64> = columns.iter().map(|column| condition_count(column.binning, 3) as f64).collect();
+        let (sum, squares) = (counts.iter().sum::<f64>(), counts.iter().map(|count| count * count).sum::<f64>());
+        let tests = 2.0 * (sum + (sum * sum - squares) / 2.0);
+        assert!((10_000.0..20_000.0).contains(&tests), "{tests}");
     }
 }

@@ -39,7 +39,7 @@ impl<'a> Items<'a> {
             let row = table.row(train.symbols[coin], bar);
             for (index, column) in columns.iter().enumerate() {
                 let value = row[column.index];
-                if column.binning == Binning::Quantiles && !value.is_nan() {
+                if matches!(column.binning, Binning::Quantiles | Binning::Tails) && !value.is_nan() {
                     values[coin][index].push(value);
                 }
             }
@@ -49,6 +49,7 @@ impl<'a> Items<'a> {
             .flat_map(|own| {
                 own.iter_mut().zip(columns).map(|(values, column)| match column.binning {
                     Binning::Quantiles => Bins::Cuts(cut_points(values, bins_per_feature)),
+                    Binning::Tails => Bins::Tails(cut_points(values, bins_per_feature)),
                     Binning::Categories(list) => Bins::Categories(list),
                 })
             })

@@ -11,7 +11,8 @@
 //!    families of equal weight, so that the millions of triples do not outweigh the hundreds of single conditions.
 //! 2. Of nested and overlapping patterns, only those remain that add something (module `prune`).
 //! 3. The remaining candidates are tested again on later windows, with the cut points of the training rows, and the
-//!    false discovery rate is controlled again over all candidates of the run.
+//!    false discovery rate is controlled again over all candidates of the run, weighted by what the training windows say
+//!    for each.
 //!
 //! The crate does no I/O. Each pattern is evaluated by one thread, and all sums run in the order of the rows, so
 //! results do not depend on the number of threads.
@@ -36,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use huracan_shadow::Side;
 
-pub use conditions::{Binning, Column, catalogue};
+pub use conditions::{Binning, Column, view};
 pub use params::PatternParams;
 pub use rows::Outcomes;
 
@@ -215,7 +216,12 @@ pub fn mine(inputs: &Inputs<'_>) -> MiningResult {
         .flat_map_iter(|(index, ((scope, searched), q))| confirm::confirm_scope(inputs, index, scope, searched, q))
         .collect();
     let candidates: Vec<&mut Pattern> = patterns.iter_mut().filter(|pattern| pattern.candidate).collect();
-    let p: Vec<f64> = candidates.iter().map(|pattern| pattern.test_p_value).collect();
+    // A candidate weighs as much as the training windows speak for it: of one that stands out, the test is hardly harder than
+    // of it alone. The mean weight is 1, and the weights know nothing of the test windows.
+    let evidence: Vec<f64> = candidates.iter().map(|pattern| 1.0 / pattern.p_value.max(1e-300)).collect();
+    let share = evidence.iter().sum::<f64>() / evidence.len() as f64;
+    let p: Vec<f64> =
+        candidates.iter().zip(&evidence).map(|(pattern, own)| pattern.test_p_value * share / own).collect();
     for (pattern, q) in candidates.into_iter().zip(q_values(&p, p.len() as f64)) {
         pattern.test_q_value = q;
         pattern.learned = q <= params.confirm_level && pattern.test.mean_bps > pattern.test.base_mean_bps;

@@ -15,8 +15,10 @@ pub struct PatternParams {
     pub min_rows: u32,
     /// Number of pairs per coin and side from which triples are built.
     pub beam: usize,
-    /// Whether all coins are also searched together: more data, and patterns that hold everywhere.
+    /// Whether all coins are searched together: more data, and patterns that hold everywhere.
     pub pooled: bool,
+    /// Whether each coin is searched by itself too: a hundred times as many tests, each on a hundredth of the data.
+    pub coins: bool,
     /// Maximum q-value of a candidate, over all tests of the search: the tolerated share of false ones.
     pub discovery_level: f64,
     /// Maximum q-value of a learned pattern on the test windows, over all candidates: the tolerated share of false
@@ -34,10 +36,11 @@ impl Default for PatternParams {
         Self {
             enabled: true,
             bins: 3,
-            depth: 3,
+            depth: 2,
             min_rows: 100,
             beam: 200,
             pooled: true,
+            coins: false,
             discovery_level: 0.2,
             confirm_level: 0.1,
             most: 10,

@@ -30,24 +30,28 @@ impl Market {
     /// in addition to returns with standard deviation 1. The drift depends on the entry bar alone, so neighbouring bars
     /// are not part of the pattern. Barriers are at −3 and +5, the holding time is at most 24 bars, and costs are 0.3.
     fn new(seed: u64, symbols: usize, drift: impl Fn(&[f32]) -> f64) -> Self {
+        Self::with_features(seed, symbols, FEATURES, drift)
+    }
+
+    fn with_features(seed: u64, symbols: usize, features: usize, drift: impl Fn(&[f32]) -> f64) -> Self {
         let mut market = Self {
             values: vec![],
             return_bps: vec![f64::NAN; symbols * BARS * 2],
             exit_bar: vec![0; symbols * BARS * 2],
-            columns: columns(FEATURES),
+            columns: columns(features),
         };
         for symbol in 0..symbols {
-            let stream = |k: usize| (symbol * (FEATURES + 1) + k) as u64;
-            let mut state = [0.0_f64; FEATURES];
+            let stream = |k: usize| (symbol * (features + 1) + k) as u64;
+            let mut state = vec![0.0_f64; features];
             let (mut returns, mut drifts) = (vec![0.0], vec![]);
             for bar in 0..BARS {
                 for (k, value) in state.iter_mut().enumerate() {
                     // Memories from 3 to 100 bars.
-                    let memory = 1.0 - 0.3 / (1.0 + 4.0 * k as f64);
+                    let memory = 1.0 - 0.3 / (1.0 + 4.0 * (k % FEATURES) as f64);
                     *value = memory * *value + (1.0 - memory * memory).sqrt() * gauss(seed, stream(k), bar as u64);
                 }
                 let row: Vec<f32> = state.iter().map(|&value| value as f32).collect();
-                returns.push(gauss(seed, stream(FEATURES), bar as u64));
+                returns.push(gauss(seed, stream(features), bar as u64));
                 drifts.push(drift(&row));
                 market.values.extend(row);
             }
@@ -80,7 +84,7 @@ impl Market {
     }
 
     fn table(&self) -> Table<'_> {
-        Table { values: &self.values, bars: BARS, features: FEATURES, columns: &self.columns }
+        Table { values: &self.values, bars: BARS, features: self.columns.len(), columns: &self.columns }
     }
 
     fn outcomes(&self) -> Outcomes<'_> {
@@ -101,6 +105,10 @@ fn columns(features: usize) -> Vec<Column> {
     (0..features).map(|index| Column { name: format!("f{index}"), index, binning: Binning::Quantiles }).collect()
 }
 
+fn tails() -> Vec<Column> {
+    columns(58).into_iter().map(|column| Column { binning: Binning::Tails, ..column }).collect()
+}
+
 fn params() -> PatternParams {
     PatternParams {
         enabled: true,
@@ -109,6 +117,7 @@ fn params() -> PatternParams {
         min_rows: 100,
         beam: 50,
         pooled: true,
+        coins: true,
         discovery_level: 0.2,
         confirm_level: 0.1,
         most: 10,
@@ -295,6 +304,38 @@ fn all_coins_together_find_what_one_alone_cannot() {
     let learned: Vec<&Pattern> = mined.patterns.iter().filter(|pattern| pattern.learned).collect();
     assert!(learned.iter().any(|pattern| pattern.scope == 12 && pattern.conditions_text() == "f1 high + f2 low"));
     assert!(learned.iter().filter(|pattern| pattern.scope < 12).count() <= 2, "{learned:?}");
+}
+
+/// How often the search learns a planted pattern among as many columns as the view has, and how often a test of it alone finds it
+/// on the same test windows.
+#[test]
+fn a_planted_pattern_is_learned_about_as_often_as_a_test_of_it_alone_finds_it() {
+    let (coins, runs) = (8, 12);
+    let scopes = [scope("*", (0..coins).collect())];
+    let params = PatternParams { depth: 2, ..params() };
+    let planted_items = [("f1", "high"), ("f2", "low")];
+    let (mut found, mut alone) = ([0; 3], [0; 3]);
+    for (size, edge) in [0.05, 0.1, 0.15].into_iter().enumerate() {
+        for seed in 0..runs {
+            let market = Market { columns: tails(), ..Market::with_features(300 + seed, coins, 58, planted(edge)) };
+            let mined = market.mine(&scopes, &params);
+            let is_planted = |p: &Pattern| p.learned && p.side == Side::Long && p.conditions_text() == "f1 high + f2 low";
+            found[size] += usize::from(mined.patterns.iter().any(is_planted));
+            let (table, outcomes) = (market.table(), market.outcomes());
+            let train = Rows::new(&outcomes, &scopes[0].symbols, std::slice::from_ref(&scopes[0].train), TESTS.start, HORIZON_BARS);
+            let items = Items::new(&table, &train, params.bins);
+            let test = Rows::new(&outcomes, &scopes[0].symbols, &scopes[0].tests, usize::MAX, HORIZON_BARS);
+            let (base, masks) = (Base::of(&test, &test.labelled), items.masks(&table, &test));
+            let set = planted_items.map(|(feature, name)| items.find(feature, name).unwrap());
+            let mask = search::mask_of(&masks, test.words(), set);
+            let p = base.excess(&test, &mask, &mut Scratch::default())[0].p_value();
+            alone[size] += usize::from(p <= params.confirm_level);
+        }
+    }
+    println!("planted 0.05, 0.1, 0.15: learned in {found:?}, by a test of it alone {alone:?} of {runs}");
+    for (found, alone) in found.into_iter().zip(alone).skip(1) {
+        assert!(found + 2 >= alone, "{found} against {alone} of {runs}");
+    }
 }
 
 #[test]

@@ -326,8 +326,9 @@ fn edge_fit() -> HeadCalibration {
         predicted: f64::from(i % 41 - 20),
         realised: f64::from(i % 41 - 20) / 2.0 + f64::from(i % 7 - 3) * 30.0,
         known_mean: 0.0,
-        told: true,
+        told: f64::from(i % 41 - 20),
         block: i64::from(i / 50),
+        month: 660 + i64::from(i / 500),
     };
     HeadCalibration { head: "edge_bps".into(), fit: HeadFit::Edge(EdgeFit::of((0..2000).map(row)).unwrap()) }
 }

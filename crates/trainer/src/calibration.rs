@@ -7,7 +7,7 @@ use huracan_bars::{DAY_MS, Panel};
 use huracan_base::arith;
 use huracan_decide::{Head, Prediction};
 use huracan_labels::Labels;
-use huracan_metrics::{Calibration, EdgeFit, PredictedEdge};
+use huracan_metrics::{Calibration, EdgeFit, PredictedEdge, month_of};
 use huracan_shadow::Side;
 
 /// Calibration of every head that predicts a probability, over the labelled out-of-fold bars of all symbols.
@@ -30,13 +30,13 @@ pub fn edge_fit(models: &[Model], panel: &Panel, labels: &Labels, horizon_bars: 
     let block_ms = (horizon_ms + DAY_MS - 1) / DAY_MS * DAY_MS;
     let known = known_means(models, labels);
     EdgeFit::of(predictions(models).filter_map(|(model, fold, bar, prediction)| {
-        let slopes = model.trained.folds[fold].calibration?.head(Head::EdgeBps).slopes;
         Some(PredictedEdge {
-            told: slopes.slope > 0.0 || slopes.own_slope > 0.0,
+            told: prediction.told_bps,
             predicted: prediction.edge_bps,
             realised: edge(labels, model.symbol, bar)?,
             known_mean: *known.get(&model.trained.folds[fold].fold.index)?,
             block: panel.time_ms(bar).div_euclid(block_ms),
+            month: month_of(panel.time_ms(bar)),
         })
     }))
 }

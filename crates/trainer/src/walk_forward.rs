@@ -9,10 +9,12 @@ use huracan_engine::{Compute, Device, EngineError};
 use huracan_features::{self as features, Features, View};
 use huracan_folds::{self as folds, Fold, Grid, TooShort};
 use huracan_labels::{self as labels, Labels};
+use huracan_metrics::EdgeFit;
 use huracan_shadow::{Rules, Trade};
 
 use super::ModelScope;
 use super::batch::{self, models_per_fold};
+use super::calibration::edge_fit;
 use super::inputs::TrainingInputs;
 use super::out_of_fold::{Model, OutOfFold, out_of_fold};
 use super::search::SearchBatch;
@@ -338,6 +340,8 @@ pub struct WalkForwardResult {
     pub waits: BTreeMap<WaitReason, usize>,
     /// Symbols without a model, and the reason.
     pub failed: Vec<(String, ModelError)>,
+    /// How well the predicted edges match the realised ones; none without a labelled bar.
+    pub edge: Option<EdgeFit>,
 }
 
 impl WalkForwardResult {
@@ -368,8 +372,9 @@ pub fn walk_forward(
     let name = |symbol: usize| panel.symbols[symbol].clone();
     let too_short = walk.too_short.iter().map(|(symbol, error)| (name(*symbol), error.clone().into()));
     let failed = too_short.chain(failed.into_iter().map(|(symbol, error)| (name(symbol), error))).collect();
-    let OutOfFold { models, trades, waits, .. } = walk.out_of_fold(trained, &BTreeMap::new(), &|| None)?;
-    Ok(WalkForwardResult { models, trades, waits, failed })
+    let OutOfFold { models, trades, waits, labels, .. } = walk.out_of_fold(trained, &BTreeMap::new(), &|| None)?;
+    let edge = edge_fit(&models, panel, &labels, params.barriers.horizon_bars());
+    Ok(WalkForwardResult { models, trades, waits, failed, edge })
 }
 
 /// Observer of the search: it passes on cancellation only, because the search's models do not count as progress.

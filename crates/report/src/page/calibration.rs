@@ -4,6 +4,7 @@ use huracan_metrics::{Calibration, EdgeFit};
 
 use super::text::{bps, grouped, number, share, signed_share, words};
 use crate::chart::reliability;
+use crate::typography::minus;
 use crate::{HeadFit, ReportData, ReportError};
 
 const WIDE: (u32, u32) = (540, 380);
@@ -32,10 +33,12 @@ pub(super) struct Head {
 pub(super) struct Edge {
     /// What the figures say, in words.
     pub verdict: String,
-    /// Predictions, mean predicted and realised edge (bps), R² (%), slope, and its interval.
-    pub cells: [String; 6],
+    /// Predictions, mean predicted and realised edge (bps), R² (%), slope, its interval, and both of what models say of a bar.
+    pub cells: [String; 8],
     /// Per bin: predictions, mean predicted and mean realised edge (bps).
     pub bins: Vec<[String; 3]>,
+    /// Per month: name, predictions, mean predicted and realised edge, what was promised of single bars and what was kept (bps).
+    pub months: Vec<[String; 6]>,
 }
 
 pub(super) fn calibrated(data: &ReportData) -> Result<Calibrated, ReportError> {
@@ -76,7 +79,7 @@ fn probability(name: &str, found: &Calibration) -> Head {
 }
 
 fn edge(found: &EdgeFit) -> Edge {
-    let verdict = match (found.slope, found.slope_low, found.slope_high) {
+    let verdict = match (found.told_slope, found.told_low, found.told_high) {
         _ if found.told == 0 => {
             "Past rows support no edge: every prediction is the market's drift, as far as that is believed, and nobody trades on it."
         }
@@ -89,20 +92,33 @@ fn edge(found: &EdgeFit) -> Edge {
         (Some(_), _, Some(high)) if high < 0.0 => "The edges go the wrong way: the interval of the slope lies below 0.",
         _ => "These rows cannot tell the predicted edges from luck: the interval of the slope holds 0.",
     };
+    let interval = |low: Option<f64>, high: Option<f64>| match low.zip(high) {
+        Some((low, high)) => format!("{} to {}", minus(format!("{low:.2}")), minus(format!("{high:.2}"))),
+        None => number(None),
+    };
     let cells = [
         grouped(found.predictions as f64),
         bps(Some(found.predicted)),
         bps(Some(found.realised)),
-        found.r2.map_or_else(|| number(None), |r2| format!("{:+.3}", 100.0 * r2)),
+        found.r2.map_or_else(|| number(None), |r2| minus(format!("{:+.3}", 100.0 * r2))),
         number(found.slope),
-        found
-            .slope_low
-            .zip(found.slope_high)
-            .map_or_else(|| number(None), |(low, high)| format!("{low:.2} to {high:.2}")),
+        interval(found.slope_low, found.slope_high),
+        number(found.told_slope),
+        interval(found.told_low, found.told_high),
     ];
+    let months = found.months.iter().map(|month| {
+        [
+            month.month.clone(),
+            grouped(month.predictions as f64),
+            bps(Some(month.predicted)),
+            bps(Some(month.realised)),
+            bps(month.promised),
+            bps(month.kept),
+        ]
+    });
     let bins = found
         .bins
         .iter()
         .map(|bin| [grouped(bin.predictions as f64), bps(Some(bin.predicted)), bps(Some(bin.realised))]);
-    Edge { verdict: verdict.to_owned(), cells, bins: bins.collect() }
+    Edge { verdict: verdict.to_owned(), cells, bins: bins.collect(), months: months.collect() }
 }
