@@ -39,12 +39,7 @@ pub struct Promise {
 ///
 /// # Errors
 /// Candles or settings that cannot be used.
-pub fn run(
-    source: Source<'_>,
-    settings: &Settings,
-    compute: &Compute,
-    step: &Step,
-) -> Result<Promise, CommandFailure> {
+pub fn run(source: Source<'_>, settings: &Settings, compute: &Compute, step: &Step) -> Result<Promise, CommandFailure> {
     let Some(world) = Worlds::new(source, settings, usize::MAX)?.next() else { return Ok(Promise::of(0, None, &[])) };
     let world = world?;
     let params = settings.trainer();
@@ -53,9 +48,8 @@ pub fn run(
     let mut trades = Vec::new();
     for trade in &found.trades {
         let model = found.models.iter().find(|model| model.symbol == trade.symbol);
-        let outcome = model.and_then(|model| {
-            model.trained.folds.iter().find(|outcome| outcome.fold.test.contains(&trade.signal_bar))
-        });
+        let outcome = model
+            .and_then(|model| model.trained.folds.iter().find(|outcome| outcome.fold.test.contains(&trade.signal_bar)));
         if let Some(outcome) = outcome {
             let said = outcome.predictions[trade.signal_bar - outcome.fold.test.start];
             trades.push((trade.side.sign() * said.edge_bps, trade.gross_bps));

@@ -45,7 +45,8 @@ pub const RISK_REFUSALS: Table<RefusalRow> = Table::new("risk_refusals", "entry_
 /// One row per period in which a breaker held.
 pub const RISK_BREAKERS: Table<BreakerRow> = Table::new("risk_breakers", "from_time, breaker, to_time");
 /// One row per run, model and signal.
-pub const FORWARD_RECORD: Table<ForwardRow> = Table::new("forward_record", "signal_timestamp, symbol, model_id, run_id");
+pub const FORWARD_RECORD: Table<ForwardRow> =
+    Table::new("forward_record", "signal_timestamp, symbol, model_id, run_id");
 /// One row per file on the remote.
 pub const SYNC_MANIFEST: Table<SyncRow> = Table::new("sync_manifest", "remote_path");
 /// One row per event of a run.

@@ -7,8 +7,8 @@ use super::line::CsvLines;
 use super::pipe::Pipe;
 use super::{ExportError, ExportFile};
 use crate::brain::{
-    Brain, BrainError, Cell, Column, ForwardRow, Journal, JournalModelRow, JournalTradeRow, Kind, ModelDeltaRow, PatternRow,
-    PerformanceRow, PostExitRow, Record, RowSink, RunRow, TradeRow, Value,
+    Brain, BrainError, Cell, Column, ForwardRow, Journal, JournalModelRow, JournalTradeRow, Kind, ModelDeltaRow,
+    PatternRow, PerformanceRow, PostExitRow, Record, RowSink, RunRow, TradeRow, Value,
 };
 
 /// One file and the query behind it.

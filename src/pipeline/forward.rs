@@ -7,7 +7,6 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::CommandFailure;
 use super::day::{Day, time};
-use super::learn::Learned;
 use crate::bars::Panel;
 use crate::brain::ForwardRow;
 use crate::decide::{self, Candidate, Consensus, DecideMode};
@@ -16,7 +15,7 @@ use crate::metrics::clustered_error;
 use crate::models::{Bundle, SymbolModel, predictions};
 use crate::report::{ForwardCoin, ForwardReport, ForwardSum};
 use crate::shadow::{ExitReason, Side, Signals, Trade, every_signal};
-use crate::trainer::{FORWARD_DAYS, ForwardEvidence, WalkForward};
+use crate::trainer::{FORWARD_DAYS, ForwardEvidence, OutOfFold, WalkForward};
 
 /// Longest time that a signal waits for the end of its trade, for instance because its coin left the universe.
 const LONGEST_WAIT_DAYS: i64 = 60;
@@ -50,7 +49,9 @@ pub async fn score(day: &Day, panel: &Panel, walk: &WalkForward<'_>) -> Result<F
     let oldest = time(panel.time_ms(panel.bars)) - Duration::days(days);
     let mut known: Vec<ForwardRow> = ended.into_iter().chain(rows.iter().cloned()).collect();
     known.retain(|row| row.gross_bps.is_some() && row.signal_timestamp >= oldest);
-    known.sort_by(|a, b| (a.signal_timestamp, &a.symbol, &a.model_id).cmp(&(b.signal_timestamp, &b.symbol, &b.model_id)));
+    known.sort_by(|a, b| {
+        (a.signal_timestamp, &a.symbol, &a.model_id).cmp(&(b.signal_timestamp, &b.symbol, &b.model_id))
+    });
     Ok(Forward { rows, known })
 }
 
@@ -130,7 +131,9 @@ fn follow(
             None => ForwardRow { run_id, ..row },
         }
     }));
-    rows.sort_by(|a, b| (a.signal_timestamp, &a.symbol, &a.model_id).cmp(&(b.signal_timestamp, &b.symbol, &b.model_id)));
+    rows.sort_by(|a, b| {
+        (a.signal_timestamp, &a.symbol, &a.model_id).cmp(&(b.signal_timestamp, &b.symbol, &b.model_id))
+    });
     Ok(rows)
 }
 
@@ -158,7 +161,8 @@ fn new_signals(
     let is_new = |&(symbol, bar, _): &Candidate| {
         let metadata = &by_symbol[&symbol].bundle.metadata;
         let at = time(panel.time_ms(bar));
-        metadata.inputs.as_ref().is_some_and(|inputs| at >= inputs.to) && !seen.contains(&(metadata.model_id.clone(), at))
+        metadata.inputs.as_ref().is_some_and(|inputs| at >= inputs.to)
+            && !seen.contains(&(metadata.model_id.clone(), at))
     };
     let candidates: Vec<Candidate> =
         predictions(compute, panel, walk.view(), models)?.into_iter().filter(is_new).collect();
@@ -179,13 +183,18 @@ fn new_signals(
             -1 if walk.rules().shorts => Side::Short,
             _ => return None,
         };
+        // What the gate saw.
+        let predicted_bps = match settings.decide.mode {
+            DecideMode::Consensus => f64::from(consensus.at(symbol, bar).expected_bps),
+            DecideMode::Model | DecideMode::Both => direction.sign() * prediction?.edge_bps,
+        };
         Some(ForwardRow {
             run_id: day.run.row.run_id.clone(),
             model_id: by_symbol[&symbol].bundle.metadata.model_id.clone(),
             symbol: panel.symbols[symbol].clone(),
             signal_timestamp: time(panel.time_ms(bar)),
             direction,
-            predicted_bps: direction.sign() * prediction?.edge_bps,
+            predicted_bps,
             challenger_bps: None,
             exit_timestamp: None,
             exit_reason: None,
@@ -231,20 +240,21 @@ impl Forward {
     }
 
     /// Adds what this run's own models say of the same bars, out of fold.
-    pub fn challenge(&mut self, panel: &Panel, learned: &Learned) {
+    pub fn challenge(&mut self, panel: &Panel, learned: &OutOfFold) {
         for row in self.rows.iter_mut().filter(|row| row.challenger_bps.is_none()) {
             let Some(cell) = place(panel, row) else { continue };
             let prediction = learned.prediction(cell / panel.bars, cell % panel.bars);
             row.challenger_bps = prediction.map(|(_, said)| row.direction.sign() * said.edge_bps);
         }
-        let challenged: BTreeMap<Key, Option<f64>> = self.rows.iter().map(|row| (key(row), row.challenger_bps)).collect();
+        let challenged: BTreeMap<Key, Option<f64>> =
+            self.rows.iter().map(|row| (key(row), row.challenger_bps)).collect();
         for row in &mut self.known {
             row.challenger_bps = row.challenger_bps.or_else(|| challenged.get(&key(row)).copied().flatten());
         }
     }
 
     /// The record for the report.
-    pub fn report(&self, learned: &Learned, days: u32, least_t: f64) -> ForwardReport {
+    pub fn report(&self, learned: &OutOfFold, days: u32, least_t: f64) -> ForwardReport {
         let all: Vec<&ForwardRow> = self.known.iter().collect();
         let mut symbols: Vec<&str> = self.known.iter().map(|row| row.symbol.as_str()).collect();
         symbols.sort_unstable();

@@ -28,11 +28,7 @@ use crate::ui::Step;
 /// The result of step 6.
 pub type Learned = OutOfFold;
 
-pub async fn learn(
-    day: &mut Day,
-    panel: &Panel,
-    features: &Features,
-) -> Result<(Learned, Forward), CommandFailure> {
+pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<(Learned, Forward), CommandFailure> {
     let params = TrainerParams { nights: nights(day).await?, ..day.run.settings.trainer() };
     let compute = day.services.compute.clone();
     day.step = "folds".to_owned();
@@ -115,7 +111,8 @@ async fn train(
     let models = walk.model_count();
     let step = day.begin("train", Some(models as u64)).await?;
     let snapshots = Snapshots::of(day, panel).await?;
-    let observer = TrainingObserver { snapshots: Some(&snapshots), ..TrainingObserver::new(day, &step, Some(checkpoints)) };
+    let observer =
+        TrainingObserver { snapshots: Some(&snapshots), ..TrainingObserver::new(day, &step, Some(checkpoints)) };
     let done = tokio::task::block_in_place(|| walk.train(tuning, &observer));
     let done = observer.outcome(done)?;
     for (symbol, reason) in &done.failed {

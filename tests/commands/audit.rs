@@ -377,7 +377,9 @@ fn noise_that_thresholds_let_through_fails_the_audit_and_strict_ones_pass() {
         // A calibrated model does not trade on noise. The voters do.
         let free = ["decide.mode=consensus", "costs.fee_bps=0", "costs.spread_bps=0", "costs.safety_margin_bps=0"];
         let settings = small(&[&free, more].concat());
-        huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 12, null::Order::Shuffled, &step()).ok().unwrap()
+        huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 12, null::Order::Shuffled, &step())
+            .ok()
+            .unwrap()
     };
     let lenient = run(&LENIENT);
     assert_eq!(lenient.symbols, 12);
@@ -391,7 +393,10 @@ fn noise_that_thresholds_let_through_fails_the_audit_and_strict_ones_pass() {
 #[test]
 fn too_few_symbols_leave_the_noise_unclear() {
     let settings = small(&LENIENT);
-    let found = huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 3, null::Order::Shuffled, &step()).ok().unwrap();
+    let found =
+        huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 3, null::Order::Shuffled, &step())
+            .ok()
+            .unwrap();
     let one = |approved: usize| -> Vec<_> {
         let outcomes = found.outcomes.iter().cycle().take(40).cloned().enumerate();
         outcomes

@@ -159,9 +159,9 @@ fn every_page_is_whole_at_both_widths_in_both_schemes_and_without_scripts() {
     for (name, _) in &pages {
         assert_eq!(seen.problems(name), Vec::<&str>::new(), "{name}");
     }
-    // Equity, drawdown and calibration, and a small curve a symbol; of two hundred the first 25 are shown.
-    assert_eq!(seen.charts("day"), 3 + data.symbols.len() as u64);
-    assert_eq!((seen.charts("crowded"), seen.charts("bare"), seen.charts("single")), (3 + 25, 0, 4));
+    // Equity and drawdown of the account, equity of all models, calibration, and a small curve a symbol; of two hundred the first 25 are shown.
+    assert_eq!(seen.charts("day"), 4 + data.symbols.len() as u64);
+    assert_eq!((seen.charts("crowded"), seen.charts("bare"), seen.charts("single")), (4 + 25, 0, 5));
 }
 
 #[test]

@@ -308,7 +308,13 @@ fn a_decision_counts_costs_by_its_own_bar() {
             let cost = decide::expected_cost_bps(&panel, symbol, bar, Side::Long, atr, &rules);
             let cost = cost + settings.costs.safety_margin_bps;
             let nudge = if bar % 2 == 0 { 1e-9 } else { -1e-9 };
-            let says = decide::Prediction { win_long: 0.6, win_short: 0.4, edge_bps: cost + nudge, told_bps: cost + nudge, lead: 0.2 };
+            let says = decide::Prediction {
+                win_long: 0.6,
+                win_short: 0.4,
+                edge_bps: cost + nudge,
+                told_bps: cost + nudge,
+                lead: 0.2,
+            };
             predictions.push((symbol, bar, Some(says)));
         }
     }

@@ -63,7 +63,8 @@ fn read(path: &Path) -> Value {
 
 /// The bundles of a workdir, in order.
 fn models(workdir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(workdir.join("models")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = [workdir.join("models"), workdir.join("models/rejected")];
+    let entries = folders.iter().flat_map(std::fs::read_dir).flatten().map(|entry| entry.unwrap().path());
     let mut models: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().ends_with("_model.pkl")).collect();
     models.sort();
     models

@@ -1,5 +1,7 @@
 //! A machine with its disk is lost after a run; the next day's run, on an empty one, goes on where that one ended.
 
+use crate::folder;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -85,8 +87,7 @@ async fn a_run_on_an_empty_disk_goes_on_with_the_library_of_the_one_before() {
     let (old, all) = (files(&first.path().join("logs/learning")), files(&second.path().join("logs/learning")));
     assert!(old > 0 && all > old, "{old} snapshots of the first day, {all} in all");
     for symbol in before["symbols"].as_array().unwrap() {
-        let model = second.path().join(format!("models/{}_model.pkl", symbol.as_str().unwrap()));
-        assert!(model.is_file(), "{}", model.display());
+        folder::model(second.path(), symbol.as_str().unwrap());
     }
     // What came from there is known to lie there: the first day's snapshot does not go up into the second day's folder.
     let learned = remote.path().join("Runpodhuracan").join(DAYS[1]).join("learning");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::folder::files;
+use crate::folder::{self, files};
 use futures::TryStreamExt;
 use huracan::arith::{draw, uniform};
 use huracan::brain::{self, Brain};
@@ -105,10 +105,13 @@ async fn a_day_leaves_models_reports_exports_a_filled_brain_and_a_synced_remote(
     let path = |name: &str| workdir.path().join(name);
     for symbol in answer["symbols"].as_array().unwrap() {
         let symbol = symbol.as_str().unwrap();
-        let bundle = huracan::models::Bundle::load(&path(&format!("models/{symbol}_model.pkl"))).unwrap();
+        let pickle = folder::model(workdir.path(), symbol);
+        let bundle = huracan::models::Bundle::load(&pickle).unwrap();
+        let folder = if bundle.metadata.approved { "models" } else { "models/rejected" };
+        assert_eq!(pickle.parent(), Some(path(folder).as_path()));
         assert!(bundle.metadata.simulated && bundle.heads.len() == 3);
         let metadata: Value =
-            serde_json::from_slice(&std::fs::read(path(&format!("models/{symbol}/metadata.json"))).unwrap()).unwrap();
+            serde_json::from_slice(&std::fs::read(path(&format!("{folder}/{symbol}/metadata.json"))).unwrap()).unwrap();
         for key in ["device", "digest", "data_digest", "git_commit", "settings_digest", "folds", "approved", "reasons"]
         {
             assert!(!metadata[key].is_null(), "{key} is missing");

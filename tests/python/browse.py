@@ -16,7 +16,7 @@ from playwright.sync_api import Error, sync_playwright
 WIDTHS = {390: 844, 1280: 800}
 SCHEMES = ["light", "dark"]
 SECTIONS = [
-    "portfolio", "verdicts", "calibration", "costs", "exits", "decisions", "risk", "importance", "time", "regimes",
+    "account", "forward", "verdicts", "calibration", "costs", "exits", "decisions", "risk", "importance", "time", "regimes",
     "engines", "patterns",
 ]
 
@@ -163,7 +163,7 @@ def use(page):
         svg.scroll_into_view_if_needed()
         svg.hover()
         told = figure.query_selector("output").inner_text()
-        if "portfolio" not in told or not any(digit.isdigit() for digit in told):
+        if not ("account" in told or "all models" in told) or not any(digit.isdigit() for digit in told):
             problems.append(f"no value under the pointer: '{told}'")
     table = page.query_selector(".verdicts")
     tools = page.query_selector(".tools")

@@ -10,9 +10,9 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 
 use huracan::brain::{
-    Brain, BrainError, Column, DAILY_METRICS, EVENTS, EventRow, FeatureBlock, Kind, LOSS_ANALYSIS, MODEL_PERFORMANCE,
-    MODELS, PATTERN_LIBRARY, POST_EXIT_TRACKING, RISK_BREAKERS, RISK_REFUSALS, RunRow, RunStatus, SHADOW_TRADES,
-    TRADE_MEMORY, TradeRow, UNIVERSE_SELECTIONS, Value, WIN_ANALYSIS, time_of_ms,
+    Brain, BrainError, Column, DAILY_METRICS, EVENTS, EventRow, FORWARD_RECORD, FeatureBlock, Kind, LOSS_ANALYSIS,
+    MODEL_PERFORMANCE, MODELS, PATTERN_LIBRARY, POST_EXIT_TRACKING, RISK_BREAKERS, RISK_REFUSALS, RunRow, RunStatus,
+    SHADOW_TRADES, TRADE_MEMORY, TradeRow, UNIVERSE_SELECTIONS, Value, WIN_ANALYSIS, time_of_ms,
 };
 
 /// An empty library and the folder it may lie in.
@@ -122,6 +122,10 @@ async fn every_table_gives_back_what_it_was_given(bed: Bed) {
     brain.store_risk("run-1", &refusals, &breakers).await.expect("stores");
     assert_eq!(brain.rows(&RISK_REFUSALS, "run-1").await.expect("reads"), refusals);
     assert_eq!(brain.rows(&RISK_BREAKERS, "run-1").await.expect("reads"), breakers);
+
+    let forward = rows::forward("run-1", false);
+    brain.store_forward("run-1", &forward).await.expect("stores");
+    assert_eq!(brain.rows(&FORWARD_RECORD, "run-1").await.expect("reads"), forward);
 
     let after = rows::post_exit(&trades);
     brain.store_post_exit("run-1", &after).await.expect("stores");
@@ -405,6 +409,7 @@ async fn the_tables_are_those_of_the_contract(bed: Bed) {
         "daily_metrics",
         "events",
         "features",
+        "forward_record",
         "health_checks",
         "loss_analysis",
         "model_performance",

@@ -13,9 +13,14 @@ use sha2::{Digest, Sha256};
 use huracan::brain::{Brain, Journal, JournalModelRow, RunRow, TradeRow};
 use huracan::export::{self, ExportIndex};
 
-/// The seventeen kinds of `how-the-bot-works.md`, section 8, as files of 2025-11-08 are named, with the columns (of a
+/// The seventeen kinds of `how-the-bot-works.md`, section 8, and the forward record, as files of 2025-11-08 are named, with the columns (of a
 /// CSV) or keys (of a JSON object) that it promises; `*` stands for what the copied file is called.
-const KINDS: [(&str, &str, &str); 17] = [
+const KINDS: [(&str, &str, &str); 18] = [
+    (
+        "forward_record",
+        "forward_record_2025-11-08.csv",
+        "model_id symbol signal_timestamp direction predicted_bps challenger_bps exit_timestamp gross_bps net_bps",
+    ),
     ("trade_history", "trade_history_2025-11-08.csv", TRADES),
     ("all_trades_complete", "all_trades_complete_2025-11-08.csv", TRADES),
     (
@@ -70,6 +75,9 @@ async fn exported(url: &str, home: &Path) -> (ExportIndex, Brain, Journal, RunRo
         brain.store_patterns(run_id, &rows::patterns(run_id)).await.expect("stores");
         brain.store_analysis(run_id, &wins, &losses).await.expect("stores");
         brain.store_post_exit(run_id, &rows::post_exit(&trades)).await.expect("stores");
+        // The second run sees the end of the trade that the first one left open.
+        let forward = rows::forward(run_id, run_id == "run-2").split_off(usize::from(run_id == "run-2"));
+        brain.store_forward(run_id, &forward).await.expect("stores");
         journal.store_trades(run_id, &trades).await.expect("stores");
         let noted: Vec<JournalModelRow> = models
             .iter()
@@ -182,6 +190,13 @@ async fn exports_say_what_the_library_holds(url: &str) {
     assert_eq!(Csv::read(home, "observability_trades").rows.len(), 60);
     assert_eq!(Csv::read(home, "model_performance").rows.len(), 6);
 
+    let forward = Csv::read(home, "forward_record");
+    assert_eq!(forward.column("run_id"), ["run-1", "run-2"], "the newest word on each signal");
+    assert_eq!(forward.numbers("gross_bps"), [40.5, 40.5]);
+    let earlier = brain.forward_rows(&rows::run("run-3"), huracan::brain::time_of_ms(rows::T0)).await.expect("reads");
+    let seen: Vec<_> = earlier.iter().map(|row| (row.run_id.as_str(), row.gross_bps.is_some())).collect();
+    assert_eq!(seen, [("run-1", true), ("run-1", false), ("run-2", true)]);
+
     regimes_add_up(home, &trades);
     let evolution = Csv::read(home, "model_evolution");
     assert_eq!(evolution.column("symbol"), ["BTC-USDT", "BTC-USDT", "ETH-USDT", "ETH-USDT"]);
@@ -292,7 +307,7 @@ async fn an_empty_library_gives_tables_with_heads_and_no_rows() {
     let run = rows::run("run-1");
     brain.begin_run(&run).await.expect("begins");
     let index = export::all(&brain, &journal, home.path(), &run).await.expect("exports");
-    assert_eq!(index.files.len(), 13);
+    assert_eq!(index.files.len(), 14);
     for file in index.files.iter().filter(|file| file.file.ends_with(".csv")) {
         assert_eq!((file.rows, Csv::read(home.path(), file.kind).rows.len()), (Some(0), 0), "{}", file.file);
     }

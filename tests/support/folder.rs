@@ -10,3 +10,11 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
         .flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] })
         .collect()
 }
+
+/// The pickle of a coin's model in a workdir, approved or rejected.
+pub fn model(workdir: &Path, symbol: &str) -> PathBuf {
+    let paths = [true, false].map(|approved| huracan::models::Bundle::paths(workdir, symbol, approved).unwrap().pickle);
+    let there: Vec<&PathBuf> = paths.iter().filter(|path| path.is_file()).collect();
+    assert_eq!(there.len(), 1, "{symbol} has one model: {there:?}");
+    there[0].clone()
+}

@@ -7,8 +7,8 @@ use futures::TryStreamExt;
 use serde_json::json;
 
 use huracan::brain::{
-    AnalysisRow, Brain, BreakerRow, DailyMetricsRow, ModelRow, PatternRow, PerformanceRow, PostExitRow, RefusalRow,
-    RunRow, SyncRow, TradeRow, UniverseRow, time_of_ms,
+    AnalysisRow, Brain, BreakerRow, DailyMetricsRow, ForwardRow, ModelRow, PatternRow, PerformanceRow, PostExitRow,
+    RefusalRow, RunRow, SyncRow, TradeRow, UniverseRow, time_of_ms,
 };
 use huracan::shadow::{ExitReason, Side};
 
@@ -315,6 +315,25 @@ pub fn breakers(run_id: &str) -> Vec<BreakerRow> {
         simulated: true,
     };
     vec![breaker(0, "daily_stop"), breaker(0, "streak_breaker"), breaker(3, "daily_stop")]
+}
+
+/// Two signals of a model that was handed over: the first trade has ended, the second one only where `ended`.
+pub fn forward(run_id: &str, ended: bool) -> Vec<ForwardRow> {
+    let signal = |n: i64, known: bool| ForwardRow {
+        run_id: run_id.to_owned(),
+        model_id: "m-0".to_owned(),
+        symbol: "BTC-USDT".to_owned(),
+        signal_timestamp: time_of_ms(T0 + n * HOUR),
+        direction: Side::Short,
+        predicted_bps: 31.25,
+        challenger_bps: known.then_some(-2.5),
+        exit_timestamp: known.then(|| time_of_ms(T0 + (n + 5) * HOUR)),
+        exit_reason: known.then_some(ExitReason::TakeProfit),
+        gross_bps: known.then_some(40.5),
+        net_bps: known.then_some(26.5),
+        simulated: true,
+    };
+    vec![signal(0, true), signal(3, ended)]
 }
 
 pub fn synced(remote_path: &str, sha256: &str) -> SyncRow {

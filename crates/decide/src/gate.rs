@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_drift_of_the_market_is_not_traded_but_counts_against_an_edge() {
-        let tradable = |edge_bps, told_bps| Prediction { edge_bps, told_bps, ..prediction(0.5, 0.5, 0.0).unwrap() }.tradable_bps();
+        let tradable =
+            |edge_bps, told_bps| Prediction { edge_bps, told_bps, ..prediction(0.5, 0.5, 0.0).unwrap() }.tradable_bps();
         assert_eq!((tradable(30.0, 0.0), tradable(-30.0, 0.0)), (0.0, 0.0));
         assert_eq!((tradable(30.0, 20.0), tradable(12.0, 20.0), tradable(-5.0, 20.0)), (20.0, 12.0, 0.0));
         assert_eq!((tradable(-30.0, -20.0), tradable(-12.0, -20.0), tradable(5.0, -20.0)), (-20.0, -12.0, 0.0));

@@ -180,11 +180,7 @@ impl Slope {
 }
 
 /// The slope of `y` on `x` with an intercept; none where all `x` are equal.
-fn slope(
-    rows: &[PredictedEdge],
-    x: impl Fn(&PredictedEdge) -> f64,
-    y: impl Fn(&PredictedEdge) -> f64,
-) -> Slope {
+fn slope(rows: &[PredictedEdge], x: impl Fn(&PredictedEdge) -> f64, y: impl Fn(&PredictedEdge) -> f64) -> Slope {
     let count = rows.len() as f64;
     let mean = |of: &dyn Fn(&PredictedEdge) -> f64| rows.iter().map(of).sum::<f64>() / count;
     let (mean_x, mean_y) = (mean(&x), mean(&y));
@@ -226,7 +222,11 @@ mod tests {
     fn months_are_those_of_the_calendar_and_hold_what_was_promised() {
         let day = 86_400_000;
         assert_eq!([0, 31 * day - 1, 31 * day, 59 * day, 365 * day].map(month_of), [0, 0, 1, 2, 12]);
-        assert_eq!((month_of(951_782_400_000), month_of(951_868_800_000)), (30 * 12 + 1, 30 * 12 + 2), "29 February 2000");
+        assert_eq!(
+            (month_of(951_782_400_000), month_of(951_868_800_000)),
+            (30 * 12 + 1, 30 * 12 + 2),
+            "29 February 2000"
+        );
         let row = |told: f64, realised: f64, month: i64| PredictedEdge {
             predicted: told + 5.0,
             realised,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::account::{Account, Entry};
-use super::costs::CostTotals;
 use super::clusters::clustered_t;
+use super::costs::CostTotals;
 use super::trades::TradeStatistics;
 use huracan_shadow::Trade;
 
@@ -111,10 +111,13 @@ mod tests {
     #[test]
     fn the_evidence_of_a_group_is_counted_in_days() {
         let results = |copies: i64| -> Vec<Entry> {
-            let day = |day: i64| (0..copies).map(move |_| Entry { day, ..entry(0, 1.0, if day % 3 == 0 { 90.0 } else { -10.0 }) });
+            let day = |day: i64| {
+                (0..copies).map(move |_| Entry { day, ..entry(0, 1.0, if day % 3 == 0 { 90.0 } else { -10.0 }) })
+            };
             (0..12).flat_map(day).collect()
         };
-        let t = |copies: i64| Breakdown::by(&results(copies), |_| [0], |_| String::new()).groups[0].t_statistic.unwrap();
+        let t =
+            |copies: i64| Breakdown::by(&results(copies), |_| [0], |_| String::new()).groups[0].t_statistic.unwrap();
         assert!((t(1) - t(5)).abs() < 1e-12 && t(1) > 1.0);
     }
 

@@ -104,7 +104,13 @@ impl Bins {
     pub fn range(&self, bin: usize) -> (Option<f32>, Option<f32>) {
         match self {
             Self::Cuts(cuts) => (bin.checked_sub(1).map(|below| cuts[below]), cuts.get(bin).copied()),
-            Self::Tails(cuts) => if bin == 0 { (None, cuts.first().copied()) } else { (cuts.last().copied(), None) },
+            Self::Tails(cuts) => {
+                if bin == 0 {
+                    (None, cuts.first().copied())
+                } else {
+                    (cuts.last().copied(), None)
+                }
+            }
             Self::Categories(list) => (Some(list[bin].1), Some(list[bin].2)),
         }
     }

@@ -319,10 +319,17 @@ fn a_planted_pattern_is_learned_about_as_often_as_a_test_of_it_alone_finds_it() 
         for seed in 0..runs {
             let market = Market { columns: tails(), ..Market::with_features(300 + seed, coins, 58, planted(edge)) };
             let mined = market.mine(&scopes, &params);
-            let is_planted = |p: &Pattern| p.learned && p.side == Side::Long && p.conditions_text() == "f1 high + f2 low";
+            let is_planted =
+                |p: &Pattern| p.learned && p.side == Side::Long && p.conditions_text() == "f1 high + f2 low";
             found[size] += usize::from(mined.patterns.iter().any(is_planted));
             let (table, outcomes) = (market.table(), market.outcomes());
-            let train = Rows::new(&outcomes, &scopes[0].symbols, std::slice::from_ref(&scopes[0].train), TESTS.start, HORIZON_BARS);
+            let train = Rows::new(
+                &outcomes,
+                &scopes[0].symbols,
+                std::slice::from_ref(&scopes[0].train),
+                TESTS.start,
+                HORIZON_BARS,
+            );
             let items = Items::new(&table, &train, params.bins);
             let test = Rows::new(&outcomes, &scopes[0].symbols, &scopes[0].tests, usize::MAX, HORIZON_BARS);
             let (base, masks) = (Base::of(&test, &test.labelled), items.masks(&table, &test));

@@ -154,7 +154,11 @@ fn a_day_without_trades_still_makes_a_page() {
     data.groups.clear();
     data.patterns = Patterns::default();
     let html = page(&data);
-    assert!(html.contains("No trade of a model that was handed over") && html.contains("No symbol was trained.") && html.contains("No equity curve"));
+    assert!(
+        html.contains("No trade of a model that was handed over")
+            && html.contains("No symbol was trained.")
+            && html.contains("No equity curve")
+    );
     assert!(html.contains("No search for patterns was made."));
     assert!(!html.contains("Hyperparameters"), "a day without a search has no section for it");
     assert!(!html.contains("NaN"));

@@ -9,6 +9,7 @@ use huracan_metrics::{Account, Evidence, Metrics, Moments};
 use huracan_risk::{self as risk, Ledger, Limits, Offer};
 use huracan_shadow::Trade;
 
+use super::days::days;
 use super::judge::{self, Judged};
 use super::portfolio::Portfolio;
 use super::{TrainedSymbol, TrainerParams};
@@ -108,11 +109,9 @@ fn at_boundary(
         .map(|&symbol| {
             let ended: Vec<Trade> =
                 known.trades[symbol].iter().filter(|trade| trade.exit_bar < test_start).copied().collect();
-            let before: Vec<Range<usize>> = windows[symbol]
-                .iter()
-                .map(|window| window.start.min(test_start)..window.end.min(test_start))
-                .collect();
-            let days = super::out_of_fold::days(panel, &before);
+            let before: Vec<Range<usize>> =
+                windows[symbol].iter().map(|window| window.start.min(test_start)..window.end.min(test_start)).collect();
+            let days = days(panel, &before);
             let account = risk::follow_without_breakers(panel, &ended, &days, known.limits).account;
             let metrics = Metrics::of(&account);
             (symbol, account, metrics)
@@ -122,7 +121,12 @@ fn at_boundary(
         accounts.iter().map(|(_, account, metrics)| Judged { account, metrics, forward: None }).collect();
     let verdicts = judge::verdicts(known.params, &judged, p_value_before(known.all, panel.time_ms(test_start)));
     let approved = accounts.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_approved());
-    Approvals { fold, test_start, judged: accounts.len(), approved: approved.map(|((symbol, ..), _)| *symbol).collect() }
+    Approvals {
+        fold,
+        test_start,
+        judged: accounts.len(),
+        approved: approved.map(|((symbol, ..), _)| *symbol).collect(),
+    }
 }
 
 /// The p-value of the days of an account that had ended at a time.

@@ -75,10 +75,8 @@ pub fn all(
         trained.values().flat_map(|own| &own.folds).flat_map(|outcome| outcome.families.keys().copied()).collect();
 
     let known = &*trained;
-    let fitted: Vec<(Stage, [Slopes; Head::COUNT])> = stages
-        .par_iter()
-        .map(|&stage| (stage, context.fit(known, stage, None)))
-        .collect();
+    let fitted: Vec<(Stage, [Slopes; Head::COUNT])> =
+        stages.par_iter().map(|&stage| (stage, context.fit(known, stage, None))).collect();
     let fitted: BTreeMap<Stage, [Slopes; Head::COUNT]> = fitted.into_iter().collect();
     let mut by_family: BTreeMap<(Family, Stage), [Slopes; Head::COUNT]> = BTreeMap::new();
     for family in families {

@@ -58,7 +58,11 @@ impl Deciding<'_> {
             model.iter().partition(|trade| confirmed.contains(&(trade.symbol, trade.signal_bar)));
         let gain = self.difference(&yes, &no);
         ConsensusValue {
-            modes: modes.into_iter().zip([&model, &both, &consensus]).map(|(mode, own)| self.result(mode, own)).collect(),
+            modes: modes
+                .into_iter()
+                .zip([&model, &both, &consensus])
+                .map(|(mode, own)| self.result(mode, own))
+                .collect(),
             gain_bps: gain.map(|(gain, _)| gain),
             gain_error_bps: gain.and_then(|(_, error)| error),
         }

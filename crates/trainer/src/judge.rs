@@ -143,9 +143,7 @@ pub fn breakdowns(
 ) -> Vec<(&'static str, Breakdown)> {
     let decided = portfolio.decided();
     let trades: Vec<Trade> = decided.iter().map(|&index| offers[index].trade).collect();
-    let entries = with_refused(&trades, &portfolio.account, |trade| {
-        panel.time_ms(trade.entry_bar).div_euclid(DAY_MS)
-    });
+    let entries = with_refused(&trades, &portfolio.account, |trade| panel.time_ms(trade.entry_bar).div_euclid(DAY_MS));
     let code = |trade: &Trade| features.value(trade.symbol, trade.signal_bar, columns::MARKET_REGIME);
     let regime = |i: usize| [Regime::from_code(code(&trades[i])).map_or(UNKNOWN, Regime::name)];
     let supporters = |i: usize| voices[decided[i]].supporters(trades[i].side.sign()).collect::<Vec<usize>>();

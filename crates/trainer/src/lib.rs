@@ -13,6 +13,7 @@ mod calibration;
 mod candidates;
 mod compare;
 mod consensus_value;
+mod days;
 mod error;
 mod family;
 mod inputs;

@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use huracan_bars::{DAY_MS, Panel};
 use huracan_decide::{self as decide, Decisions, Prediction, SignalVotes, Summary, WaitReason};
 use huracan_engine::EngineError;
 use huracan_labels::Labels;
@@ -17,6 +16,7 @@ use super::approved::{self, ApprovedAccount, Known};
 use super::candidates::candidates;
 use super::compare::{self, FamilyComparison};
 use super::consensus_value::{ConsensusValue, Deciding};
+use super::days::days;
 use super::judge::{self, Judged, Measured};
 use super::portfolio::Portfolio;
 use super::reasons::{self, Reasons};
@@ -190,20 +190,4 @@ pub fn out_of_fold(
         families,
         labels,
     })
-}
-
-/// Start (ms UTC) of every day that the windows touch, ascending.
-pub fn days(panel: &Panel, windows: &[Range<usize>]) -> Vec<i64> {
-    let floor = |ms: i64| ms - ms.rem_euclid(DAY_MS);
-    let mut days: Vec<i64> = windows
-        .iter()
-        .filter(|window| !window.is_empty())
-        .flat_map(|window| {
-            let (first, last) = (floor(panel.time_ms(window.start)), floor(panel.time_ms(window.end - 1)));
-            (first..=last).step_by(DAY_MS as usize)
-        })
-        .collect();
-    days.sort_unstable();
-    days.dedup();
-    days
 }

@@ -96,7 +96,8 @@ mod tests {
         features.values[(BARS + 1) * COUNT + columns::MARKET_BETA] = 1.5;
         let opinion = Opinion { score: 0.4, threshold: 0.3, confidence: 60.0, expected_bps: 17.0 };
         let consensus = Consensus { bars: BARS, opinions: vec![opinion; 2 * BARS], hit_rates: vec![] };
-        let heads = |edge_bps| Some(Prediction { win_long: 0.5, win_short: 0.5, edge_bps, told_bps: edge_bps, lead: 0.0 });
+        let heads =
+            |edge_bps| Some(Prediction { win_long: 0.5, win_short: 0.5, edge_bps, told_bps: edge_bps, lead: 0.0 });
         let candidates = [(0, 1, heads(20.0)), (0, 2, heads(99.0)), (0, 3, heads(30.0)), (1, 1, heads(-40.0))];
         let portfolio = Portfolio {
             policy: Policy { mode, margin_bps: 3.0 },

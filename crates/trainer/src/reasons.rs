@@ -11,8 +11,8 @@ use huracan_decide::Head;
 use huracan_features::{View, view_columns};
 use huracan_risk::Offer;
 
-use super::{Family, FamilyModels, TrainedSymbol};
 use super::trees::TrainedHead;
+use super::{Family, FamilyModels, TrainedSymbol};
 
 /// Most reasons of a prediction.
 const MOST: usize = 5;
@@ -62,9 +62,9 @@ pub fn reasons(
     let mut groups: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
     for &offer in wanted {
         let trade = &offers[offer].trade;
-        let fold = trained.get(&trade.symbol).and_then(|own| {
-            own.folds.iter().position(|outcome| outcome.fold.test.contains(&trade.signal_bar))
-        });
+        let fold = trained
+            .get(&trade.symbol)
+            .and_then(|own| own.folds.iter().position(|outcome| outcome.fold.test.contains(&trade.signal_bar)));
         if let Some(fold) = fold {
             groups.entry((trade.symbol, fold)).or_default().push(offer);
         }

@@ -166,7 +166,8 @@ fn slope(rows: &[Row], x: impl Fn(&Row) -> f64, is_probability: bool) -> Fitted 
     }
     let count = blocks.len() as f64;
     let spread: f64 = blocks.values().map(|(sum, _)| sum * sum).sum::<f64>() * count / (count - 1.0).max(1.0);
-    let (weight, squares) = blocks.values().fold((0.0, 0.0), |(sum, squares), own| (sum + own.1, squares + own.1 * own.1));
+    let (weight, squares) =
+        blocks.values().fold((0.0, 0.0), |(sum, squares), own| (sum + own.1, squares + own.1 * own.1));
     Fitted {
         value,
         error: spread.sqrt() / curvature,
@@ -226,7 +227,8 @@ mod tests {
 
     #[test]
     fn a_slope_that_rows_support_is_believed_nearly_whole() {
-        let believed = |value: f64, error: f64| Fitted { value, error, blocks: 100, equal_blocks: 100.0 }.believed(MAX_SLOPE);
+        let believed =
+            |value: f64, error: f64| Fitted { value, error, blocks: 100, equal_blocks: 100.0 }.believed(MAX_SLOPE);
         assert!((believed(0.3, 0.05) - 0.3).abs() < 0.02);
         assert!((believed(1.1, 0.2) - 1.1).abs() < 0.05);
         assert_eq!(believed(0.1, 0.1), 0.0);

@@ -66,8 +66,8 @@ pub(super) fn scores(
         let edge_bps = prediction.tradable_bps();
         let is_long = edge_bps > 0.0;
         let side = if is_long { Side::Long } else { Side::Short };
-        let excess_bps = edge_bps.abs()
-            - expected_cost_bps(panel, symbol, bar, side, atr[symbol * panel.bars + bar], rules);
+        let excess_bps =
+            edge_bps.abs() - expected_cost_bps(panel, symbol, bar, side, atr[symbol * panel.bars + bar], rules);
         let lead = if is_long { prediction.lead } else { -prediction.lead };
         let is_allowed = consensus.as_ref().is_none_or(|consensus| {
             let opinion = consensus.at(symbol, bar);

@@ -52,7 +52,8 @@ fn result(learned: &Learned, ledger: &Ledger, metrics: &Metrics, evidence: &Evid
         gross_bps: mean(&|trade| Some(trade.gross_bps)),
         cost_bps: mean(&|trade| Some(trade.gross_bps - trade.net_bps)),
         net_bps: mean(&|trade| Some(trade.net_bps)),
-        error_bps: clustered_error(entries.iter().map(|entry| (entry.day, entry.trade.gross_bps))).map(|(_, error)| error),
+        error_bps: clustered_error(entries.iter().map(|entry| (entry.day, entry.trade.gross_bps)))
+            .map(|(_, error)| error),
         evidence: judged::evidence(evidence),
     }
 }

@@ -3,7 +3,9 @@
 use crate::decide::Head;
 use crate::metrics::{Breakdown, Evidence, GroupStatistics, Holding, Metrics};
 use crate::pipeline::learn::Learned;
-use crate::report::{self, BuyAndHold, ConsensusGain, ConsensusRow, CostShares, FamilyLoss, FamilyRow, Group, SharpeEvidence};
+use crate::report::{
+    self, BuyAndHold, ConsensusGain, ConsensusRow, CostShares, FamilyLoss, FamilyRow, Group, SharpeEvidence,
+};
 use crate::trainer::{Family, FamilyComparison, ModeResult};
 
 pub fn evidence(evidence: &Evidence) -> SharpeEvidence {

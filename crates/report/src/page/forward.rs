@@ -64,10 +64,14 @@ pub(super) fn verdict(data: &ReportData) -> String {
     };
     let better = match (all.champion_error, all.challenger_error) {
         (Some(champion), Some(challenger)) if challenger < champion => {
-            format!(" On the same bars this run's models err less than those that were handed over: {challenger:.1} against {champion:.1} bps.")
+            format!(
+                " On the same bars this run's models err less than those that were handed over: {challenger:.1} against {champion:.1} bps."
+            )
         }
         (Some(champion), Some(challenger)) => {
-            format!(" On the same bars this run's models do not err less than those that were handed over: {challenger:.1} against {champion:.1} bps.")
+            format!(
+                " On the same bars this run's models do not err less than those that were handed over: {challenger:.1} against {champion:.1} bps."
+            )
         }
         _ => String::new(),
     };

@@ -94,7 +94,8 @@ fn per_trade(account: &AccountResult) -> String {
 
 /// The two accounts beside each other: name of the row, account as it would have gone, account of all models.
 pub(super) fn accounts(data: &ReportData) -> Vec<[String; 3]> {
-    let row = |name: &str, of: &dyn Fn(&AccountResult) -> String| [name.to_owned(), of(&data.account), of(&data.all_models)];
+    let row =
+        |name: &str, of: &dyn Fn(&AccountResult) -> String| [name.to_owned(), of(&data.account), of(&data.all_models)];
     let with_error = |value: Option<f64>, error: Option<f64>| match error {
         Some(error) if value.is_some() => format!("{} ± {error:.1}", bps(value)),
         _ => bps(value),
@@ -148,7 +149,10 @@ pub(super) fn charts(data: &ReportData) -> Result<Vec<Chart>, ReportError> {
     kinds
         .into_iter()
         .map(|(title, whose, points, holding, kind, wide, narrow)| {
-            let what = format!("{title} of the {} over time{suffix}", if whose == "account" { whose } else { "account of all models" });
+            let what = format!(
+                "{title} of the {} over time{suffix}",
+                if whose == "account" { whose } else { "account of all models" }
+            );
             let (own, other) = (points_json(points), points_json(holding));
             Ok(Chart {
                 title,
@@ -156,7 +160,9 @@ pub(super) fn charts(data: &ReportData) -> Result<Vec<Chart>, ReportError> {
                 unit: if title == "Equity" { "multiples of the start" } else { "below the highest equity so far" },
                 wide: curve(points, holding, kind, wide, &what)?,
                 narrow: curve(points, holding, kind, narrow, &what)?,
-                series: format!("[{{\"name\":\"{whose}\",\"points\":{own}}},{{\"name\":\"holding\",\"points\":{other}}}]"),
+                series: format!(
+                    "[{{\"name\":\"{whose}\",\"points\":{own}}},{{\"name\":\"holding\",\"points\":{other}}}]"
+                ),
                 has_holding: holding.iter().filter(|point| point.1.is_finite()).count() > 1,
             })
         })
