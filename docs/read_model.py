@@ -121,6 +121,16 @@ class Model:
             said[head] = score * atr_bps if head == "edge_bps" else 1 / (1 + numpy.exp(-score))
         return said
 
+    def tradable(self, bars):
+        """The edge that may be traded, basis points: what the model says of a bar in particular, less a drift of the market
+        against it. A drift in its favour is not traded. A trade needs more than its expected costs and the safety margin."""
+        bars = numpy.asarray(bars, dtype="f4")
+        edge = self.predict(bars)["edge_bps"]
+        drift = 1e4 * bars[:, self.features.index("atr_share")].astype("f8") * self.calibration["edge_bps"]["offset"]
+        told = edge - drift
+        side = numpy.where(told >= 0, 1, -1)
+        return side * numpy.maximum(numpy.minimum(side * edge, side * told), 0)
+
     def lead(self, bars):
         """By how much a long trade is likelier than usual to make money, less the same of a short trade. A long trade needs
         0 or more, a short trade 0 or less."""

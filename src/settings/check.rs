@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::voters;
 use super::{ExchangeKind, Purpose, RemoteKind, Settings};
 use crate::bars::{DAY_MS, Timeframe};
-use crate::trainer::{ModelKind, ModelScope, NetworkParams, SearchParams, TreeGrowth};
+use crate::trainer::{ModelKind, NetworkParams, SearchParams, TreeGrowth};
 
 /// All faults of the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -154,13 +154,6 @@ pub(super) fn combinations(s: &Settings, purpose: Purpose, faults: &mut Vec<Faul
             "models.subsample",
             "is 1, as are colsample and colsample_node: all trees of the forest would be equal".into(),
             "lower one of them, to sample rows or features".into(),
-        );
-    }
-    if m.scope == ModelScope::Partial && matches!(m.kind, ModelKind::Neural | ModelKind::Ensemble) {
-        fault(
-            "models.scope",
-            "is partial, but a coin's own trees can only add to trees".into(),
-            "choose models.kind gbdt or forest, or the scope pooled or coin".into(),
         );
     }
     let window = m.neural.window;
