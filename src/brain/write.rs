@@ -153,6 +153,20 @@ impl Brain {
         tx.commit().await
     }
 
+    /// Forgets files that are no longer on the remote.
+    ///
+    /// # Errors
+    /// A database that fails; nothing is changed then.
+    pub async fn forget_synced(&self, remote_paths: &[String]) -> Result<(), BrainError> {
+        let mut tx = self.store.begin().await?;
+        for chunk in remote_paths.chunks(PATHS_PER_STATEMENT) {
+            let paths: Vec<Value> = chunk.iter().map(|path| Value::Text(path.clone())).collect();
+            let sql = format!("DELETE FROM sync_manifest WHERE remote_path IN ({})", placeholders(1, paths.len()));
+            tx.execute("cannot write to sync_manifest", sql, &paths).await?;
+        }
+        tx.commit().await
+    }
+
     /// Records that these files were verified on the remote.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use super::CommandFailure;
 use super::identity::RunIdentity;
 use super::services::Services;
 use crate::brain::{Brain, SYNC_MANIFEST, SyncRow, to_millis};
+use crate::models::bundle::REJECTED;
 use crate::sync::{Kind, Manifest, ManifestEntry, OnProgress, Push, Pushed, Remote, Verified};
 use crate::ui::Step;
 
@@ -100,7 +101,31 @@ impl Uploads {
         failed.extend(verified.missing.iter().map(|path| format!("{path} is missing on the remote")));
         failed.extend(verified.differing.iter().map(|(path, difference)| format!("{path} {difference}")));
         failed.extend(verified.unchecked.iter().map(|f| format!("{} cannot be verified: {}", f.path, f.error)));
+        failed.extend(self.delete_moved_models(&manifest).await?);
         Ok(Synced { uploaded, unchanged, verified, failed })
+    }
+
+    /// Deletes this day's models on the remote whose verdict has changed since they were uploaded: what lies in the folder of
+    /// approved models may be traded. Returns what could not be deleted, in words.
+    async fn delete_moved_models(&self, manifest: &Manifest) -> Result<Vec<String>, CommandFailure> {
+        let folder = format!("{}/", self.remote.folder(Kind::Models, self.date));
+        let moved = manifest.iter().filter(|(local, entry)| {
+            let is_here = |local: &str| self.workdir.join(local).exists();
+            entry.remote_path.starts_with(&folder)
+                && !is_here(local)
+                && other_folder(local).is_some_and(|l| is_here(&l))
+        });
+        let (mut deleted, mut failed) = (Vec::new(), Vec::new());
+        for (local, entry) in moved {
+            match self.remote.operator().delete(&entry.remote_path).await {
+                Ok(()) => deleted.push(entry.remote_path.clone()),
+                Err(error) => {
+                    failed.push(format!("{local}, whose verdict has changed, is still on the remote: {error}"))
+                }
+            }
+        }
+        self.brain.forget_synced(&deleted).await?;
+        Ok(failed)
     }
 
     /// Uploads one kind of file after the other, without verification. Returns the number of uploaded files.
@@ -190,6 +215,15 @@ impl Uploads {
                 (row.local_path, entry)
             })
             .collect())
+    }
+}
+
+/// Where a model's file would be with the other verdict.
+fn other_folder(local: &str) -> Option<String> {
+    let (approved, rejected) = ("models/", format!("models/{REJECTED}/"));
+    match local.strip_prefix(&rejected) {
+        Some(file) => Some(format!("{approved}{file}")),
+        None => Some(format!("{rejected}{}", local.strip_prefix(approved)?)),
     }
 }
 

@@ -21,4 +21,5 @@ mod lost_disk;
 mod run;
 mod secrets;
 mod simulated_gpu;
+mod verdicts;
 mod watched_run;

@@ -1,0 +1,146 @@
+//! What becomes of verdicts: where models lie, what the account would have traded, and whether models that were handed over keep
+//! their word.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::folder::files;
+use huracan::brain::{self, Brain, ForwardRow, time_of_ms};
+use huracan::models::Bundle;
+
+/// A small market with a pattern that every coin has, and thresholds that any model with a trade passes.
+const SMALL: [&str; 16] = [
+    "market.type=perp",
+    "market.simulated.symbols=14",
+    "market.simulated.edge=5.0",
+    "market.lookback_days=220",
+    "universe.top_n=4",
+    "folds.train_days=60",
+    "models.rounds=20",
+    "brain.feature_days=1",
+    "patterns.enabled=false",
+    "verdict.fdr=1",
+    "approve.min_sharpe=-100",
+    "approve.min_win_rate=0",
+    "approve.max_drawdown=1",
+    "approve.min_trades=1",
+    "approve.min_deflated_sharpe=0",
+    "sync.retries=1",
+];
+
+fn huracan(workdir: &Path, arguments: &[&str], more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
+    command.current_dir(workdir).env_remove("HURACAN__BRAIN__URL").args(arguments).arg("--workdir").arg(workdir);
+    for setting in SMALL.iter().chain(more) {
+        command.args(["--set", setting]);
+    }
+    command.output().unwrap()
+}
+
+#[track_caller]
+fn day(workdir: &Path, date: &str, more: &[&str]) -> Value {
+    let output = huracan(workdir, &["run", "--json", "--date", date], more);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn report(workdir: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(workdir.join("reports/training_report.json")).unwrap()).unwrap()
+}
+
+/// The pickles directly in a folder.
+fn pickles(folder: &Path) -> Vec<PathBuf> {
+    let is_pickle = |path: &PathBuf| path.extension().is_some_and(|end| end == "pkl") && path.parent() == Some(folder);
+    files(folder).into_iter().filter(is_pickle).collect()
+}
+
+#[test]
+fn a_model_whose_verdict_changes_moves_here_and_on_the_remote() {
+    let folder = tempfile::tempdir().unwrap();
+    let workdir = folder.path();
+    let here = |place: &str| pickles(&workdir.join(place)).len();
+    let there = |place: &str| pickles(&workdir.join("remote/Runpodhuracan/2024-08-01").join(place)).len();
+    let approved = day(workdir, "2024-08-01", &[]);
+    assert_eq!(approved["models"]["approved"], 4, "{approved}");
+    assert_eq!((here("models"), here("models/rejected")), (4, 0));
+    assert_eq!((there("models"), there("models/rejected")), (4, 0));
+
+    let rejected = day(workdir, "2024-08-01", &["approve.min_sharpe=100"]);
+    assert_eq!(rejected["models"]["approved"], 0);
+    assert_eq!((here("models"), here("models/rejected")), (0, 4));
+    assert_eq!((there("models"), there("models/rejected")), (0, 4));
+    assert!(files(&workdir.join("models")).iter().all(|path| path.starts_with(workdir.join("models/rejected"))));
+    let bundle = Bundle::load(&pickles(&workdir.join("models/rejected"))[0]).unwrap();
+    assert!(!bundle.metadata.approved && bundle.metadata.policy["verdict"]["fdr"] == 1.0);
+    let copied = files(&workdir.join("exports"));
+    assert_eq!(copied.iter().filter(|path| path.to_string_lossy().contains("artifact_")).count(), 4);
+
+    // Nobody trades them by mistake.
+    let backtest = |more: &[&str]| {
+        let arguments = ["backtest", "--candles", "data/candles", "--trades", "trades.csv", "--json"];
+        huracan(workdir, &[&arguments[..], more].concat(), &[])
+    };
+    let refused = backtest(&[]);
+    assert_eq!(refused.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("4 rejected ones") && said.contains("--include-rejected"), "{said}");
+    let found = backtest(&["--include-rejected"]);
+    assert_eq!(found.status.code(), Some(0), "{}", String::from_utf8_lossy(&found.stderr));
+}
+
+#[tokio::test]
+async fn the_account_trades_what_was_approved_by_then_and_handed_over_models_are_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let workdir = folder.path();
+    let first = day(workdir, "2024-08-01", &[]);
+    let seen = report(workdir);
+    let approvals = seen["approvals"].as_array().unwrap();
+    assert!(approvals.len() >= 4, "{approvals:?}");
+    // At the first boundary no model has traded yet, so none is approved.
+    assert_eq!(approvals[0]["approved"].as_array().unwrap().len(), 0);
+    assert!(!approvals.last().unwrap()["approved"].as_array().unwrap().is_empty(), "{approvals:?}");
+    let trades = |account: &str| first[account]["trades"].as_u64().unwrap();
+    assert!(trades("account") > 0 && trades("account") < trades("all_models"), "{first}");
+    // Until the first approval the account stands still.
+    let begins = approvals.iter().find(|row| !row["approved"].as_array().unwrap().is_empty()).unwrap();
+    let from = begins["from_ms"].as_i64().unwrap();
+    for point in seen["account_equity"].as_array().unwrap() {
+        let (time, equity) = (point[0].as_i64().unwrap(), point[1].as_f64().unwrap());
+        assert!(time > from || equity == 1.0, "{point} before {from}");
+    }
+    assert_eq!(seen["forward"]["all"]["trades"], 0);
+
+    // A week later the models of the first day are scored, and a day after that what was still open has ended.
+    let second = day(workdir, "2024-08-08", &[]);
+    let after = report(workdir);
+    assert!(after["forward"]["all"]["trades"].as_u64().unwrap() > 0, "{}", after["forward"]);
+    let third = day(workdir, "2024-08-11", &[]);
+    let brain = Brain::open("sqlite://data/brain.db", workdir, 2).await.unwrap();
+    let of = |run: &Value| run["run_id"].as_str().unwrap().to_owned();
+    let models: BTreeSet<String> =
+        brain.rows(&brain::MODELS, &of(&first)).await.unwrap().into_iter().map(|model| model.model_id).collect();
+    let rows: Vec<ForwardRow> = brain.rows(&brain::FORWARD_RECORD, &of(&second)).await.unwrap();
+    let (from, to) = (1_722_470_400_000, 1_723_075_200_000);
+    for row in &rows {
+        assert!(models.contains(&row.model_id));
+        assert!(row.signal_timestamp >= time_of_ms(from) && row.signal_timestamp < time_of_ms(to), "{row:?}");
+        assert!(row.predicted_bps > 0.0 && row.gross_bps.is_some() == row.exit_timestamp.is_some());
+    }
+    assert!(rows.iter().any(|row| row.challenger_bps.is_some()));
+    let open: Vec<&ForwardRow> = rows.iter().filter(|row| row.gross_bps.is_none()).collect();
+    let later: Vec<ForwardRow> = brain.rows(&brain::FORWARD_RECORD, &of(&third)).await.unwrap();
+    for row in &open {
+        let ended = later.iter().find(|l| (&l.model_id, l.signal_timestamp) == (&row.model_id, row.signal_timestamp));
+        assert!(ended.is_some_and(|ended| ended.gross_bps.is_some()), "{row:?} is {ended:?}");
+    }
+    // A signal is in the export once, with its newest outcome.
+    let csv = std::fs::read_to_string(workdir.join("exports/forward_record_2024-08-11.csv")).unwrap();
+    let signals: Vec<String> =
+        csv.lines().skip(1).map(|line| line.split(',').skip(1).take(3).collect::<Vec<_>>().join(",")).collect();
+    assert_eq!(signals.iter().collect::<BTreeSet<_>>().len(), signals.len());
+    assert!(signals.len() >= rows.len());
+    brain.close().await;
+}
