@@ -103,6 +103,8 @@ fn serve(mut stream: TcpStream, faults: &Mutex<Vec<Fault>>, requests: &AtomicUsi
         (None, "/api/v3/exchangeInfo") => ("200 OK", exchange_info()),
         (None, "/api/v3/ticker/24hr") => ("200 OK", tickers()),
         (None, "/api/v3/klines") => ("200 OK", klines(query)),
+        (None, "/fapi/v1/exchangeInfo") => ("200 OK", perpetuals()),
+        (None, "/fapi/v1/fundingRate") => ("200 OK", funding(query)),
         (None, "/0/public/AssetPairs") => ("200 OK", kraken_pairs()),
         (None, "/0/public/Ticker") => ("200 OK", kraken_tickers()),
         (None, "/0/public/OHLC") => ("200 OK", kraken_bars(query)),
@@ -149,6 +151,45 @@ fn exchange_info() -> String {
     let symbols: Vec<_> = PAIRS.iter().chain(&more).map(pair).collect();
     serde_json::json!({"timezone": "UTC", "serverTime": NOW, "rateLimits": [], "exchangeFilters": [], "symbols": symbols})
         .to_string()
+}
+
+fn perpetuals() -> String {
+    serde_json::json!({"timezone": "UTC", "serverTime": NOW, "rateLimits": [], "exchangeFilters": [], "assets": [],
+        "symbols": [{
+            "symbol": "BTCUSDT", "pair": "BTCUSDT", "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000_i64,
+            "onboardDate": NOW - 3000 * DAY_MS, "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT",
+            "marginAsset": "USDT", "pricePrecision": 2, "quantityPrecision": 3, "baseAssetPrecision": 8,
+            "quotePrecision": 8, "underlyingType": "COIN", "orderTypes": ["LIMIT", "MARKET"], "timeInForce": ["GTC"],
+            "filters": [
+                {"filterType": "PRICE_FILTER", "minPrice": "0.10", "maxPrice": "1000000.00", "tickSize": "0.10"},
+                {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
+                {"filterType": "MIN_NOTIONAL", "notional": "100"}
+            ]
+        }]})
+    .to_string()
+}
+
+const EIGHT_HOURS: i64 = 8 * HOUR_MS;
+
+/// A payment every eight hours since 700 days, at most `limit` from `startTime` on. Like the real exchange, the payments are
+/// some milliseconds late.
+fn funding(query: &str) -> String {
+    let get = |name: &str| query.split('&').find_map(|p| p.strip_prefix(&format!("{name}="))).unwrap_or_default();
+    let start = get("startTime").parse::<i64>().unwrap().max(NOW - 700 * DAY_MS);
+    let limit: usize = get("limit").parse().unwrap();
+    assert!(limit <= 1000, "the exchange sends no more");
+    let first = (start + EIGHT_HOURS - 1).div_euclid(EIGHT_HOURS) * EIGHT_HOURS;
+    let times = (0..).map(|i| first + i * EIGHT_HOURS).take_while(|&time| time <= NOW).take(limit);
+    let one = |time: i64| {
+        serde_json::json!({"symbol": "BTCUSDT", "fundingTime": time + 3, "fundingRate": format!("{:.8}", rate_at(time)),
+            "markPrice": "100.0"})
+    };
+    serde_json::Value::from(times.map(one).collect::<Vec<_>>()).to_string()
+}
+
+/// The rate of a payment, which identifies it.
+fn rate_at(time: i64) -> f64 {
+    (time / EIGHT_HOURS % 1000) as f64 * 1e-7 - 4e-5
 }
 
 fn tickers() -> String {
@@ -310,6 +351,7 @@ async fn markets_have_volume_spread_fees_and_age_and_excluded_ones_a_reason() {
     assert_eq!((btc.daily_volume_usd, btc.activity), (Some(50_000_000.0), Some(7000.0)));
     assert!((btc.spread_bps.unwrap() - 2.0).abs() < 1e-9, "{:?}", btc.spread_bps);
     assert!(btc.listed_ms.unwrap() <= NOW - 154 * DAY_MS && btc.taker_fee_bps.is_some());
+    assert_eq!((btc.tick, btc.lot, btc.min_notional), (Some(0.01), Some(0.000_01), Some(5.0)));
     let selection = select(&markets, &settings(), NOW);
     let chosen: Vec<&str> = selection.chosen.iter().map(|c| c.symbol.as_str()).collect();
     assert_eq!(chosen, ["BTC-USDT", "ETH-USDT"]);
@@ -319,6 +361,22 @@ async fn markets_have_volume_spread_fees_and_age_and_excluded_ones_a_reason() {
     assert!(reason("USDC-USDT").contains("stablecoin"), "{}", reason("USDC-USDT"));
     assert!(reason("THIN-USDT").contains("$900000"), "{}", reason("THIN-USDT"));
     assert!(reason("ETH-BTC").contains("quoted in BTC"), "{}", reason("ETH-BTC"));
+}
+
+#[tokio::test]
+async fn funding_is_complete_across_pages_and_only_perpetuals_have_any() {
+    let fake = Fake::start();
+    let from = NOW - 400 * DAY_MS;
+    let spot = fake.exchange(|_| ());
+    assert!(spot.funding("BTC-USDT", from, NOW).await.unwrap().is_none());
+    let exchange = fake.exchange(|s| s.market.kind = MarketType::Perp);
+    let history = exchange.funding("BTC-USDT", from, NOW).await.unwrap().unwrap();
+    // 400 days of three payments each, in two pages; that of this moment comes some milliseconds later.
+    assert_eq!((history.timestamp().len(), history.rate().len()), (1200, 1200));
+    for (at, (&time, &rate)) in history.timestamp().iter().zip(history.rate()).enumerate() {
+        assert_eq!(time, from + at as i64 * EIGHT_HOURS);
+        assert!((rate - rate_at(time)).abs() < 1e-9, "{time}: {rate}");
+    }
 }
 
 #[tokio::test]
