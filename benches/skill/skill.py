@@ -9,6 +9,10 @@ and fold with settings that its documentation advises for small, noisy data. All
     R2      1 - sum (y - p)^2 / sum (y - b)^2, b the mean edge of the fold's training rows, pooled over coins
     skill   1 - Brier score / Brier score of the base rate of the fold's training rows, pooled over coins
     slope   of realised on predicted edges, with its 95 % interval by blocks of days
+    told    the same of what models say of a bar in particular, beyond the market's drift: the part that is traded
+
+Trades are those of the account of all models: their mean predicted edge, their result before costs with its standard error by
+days, and after costs. `approved` counts the trades of the account that trades approved models only.
 """
 
 import argparse
@@ -59,7 +63,7 @@ def own(options, workdir):
         report = json.load(file)
     heads = {row["head"]: row for row in report["calibration"]}
     edge = heads["edge_bps"]
-    trades = pandas.read_csv(next((workdir / "reports").glob("backtest_*.csv")))
+    trades, account = report["all_models"], report["account"]
     bars = report["decisions"]["bars"]
     return {
         "models": "Huracan",
@@ -71,9 +75,17 @@ def own(options, workdir):
         "slope_high": edge["slope_high"],
         "skill_long": 1 - heads["win_long"]["brier"] / heads["win_long"]["known_base_brier"],
         "skill_short": 1 - heads["win_short"]["brier"] / heads["win_short"]["known_base_brier"],
-        "trades": len(trades),
-        "gross_bps": trades.gross_bps.mean() if len(trades) else None,
-        "net_bps": trades.net_bps.mean() if len(trades) else None,
+        "told_slope": edge["told_slope"],
+        "told_low": edge["told_low"],
+        "told_high": edge["told_high"],
+        "trades": trades["trades"],
+        "predicted_bps": trades["predicted_bps"],
+        "gross_bps": trades["gross_bps"],
+        "error_bps": trades["error_bps"],
+        "net_bps": trades["net_bps"],
+        "account_trades": account["trades"],
+        "account_gross_bps": account["gross_bps"],
+        "approved": report["totals"]["approved"],
         "pass": report["decisions"]["signals"] / bars if bars else None,
     }
 
@@ -176,13 +188,16 @@ def shown(rows):
     percent = lambda value: "–" if value is None else f"{100 * value:+.3f}"
     number = lambda value: "–" if value is None else f"{value:+.2f}"
     head = ["models", "coins", "rows", "R², %", "slope", "interval", "skill long, %", "skill short, %"]
-    head += ["trades", "gross, bps", "net, bps", "bars that pass, %"]
+    head += ["told", "interval", "trades", "predicted, bps", "gross, bps", "net, bps", "approved", "bars that pass, %"]
     lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
     for row in rows:
-        interval = "–" if row["slope_low"] is None else f"{row['slope_low']:.2f} to {row['slope_high']:.2f}"
-        cells = [row["models"], row["coins"], f"{row['rows']:,}", percent(row["r2"]), number(row["slope"]), interval]
-        cells += [percent(row["skill_long"]), percent(row["skill_short"]), row.get("trades", "–")]
-        cells += [number(row.get("gross_bps")), number(row.get("net_bps")), percent(row.get("pass"))]
+        interval = lambda low, high: "–" if row.get(low) is None else f"{row[low]:.2f} to {row[high]:.2f}"
+        cells = [row["models"], row["coins"], f"{row['rows']:,}", percent(row["r2"]), number(row["slope"])]
+        cells += [interval("slope_low", "slope_high"), percent(row["skill_long"]), percent(row["skill_short"])]
+        cells += [number(row.get("told_slope")), interval("told_low", "told_high"), row.get("trades", "–")]
+        gross = number(row.get("gross_bps")) + (f" ± {row['error_bps']:.1f}" if row.get("error_bps") else "")
+        cells += [number(row.get("predicted_bps")), gross, number(row.get("net_bps"))]
+        cells += [row.get("account_trades", "–"), percent(row.get("pass"))]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines)
 
