@@ -298,7 +298,7 @@ fn shuffled_symbols_keep_their_moves_and_their_company_but_neither_drift_nor_end
 
 #[test]
 fn blocks_keep_the_clustering_of_volatility_and_nothing_of_the_direction() {
-    // Four days of wild bars follow four of calm ones, and every bar continues the move of the one before.
+    // Four days of wild bars follow four of calm ones, and most bars continue the move of the one before.
     let mut panel = learning::simulated_panel(2, 240);
     let bars = panel.bars;
     for symbol in 0..2 {
@@ -308,7 +308,7 @@ fn blocks_keep_the_clustering_of_volatility_and_nothing_of_the_direction() {
         for bar in range {
             let size = if bar / 96 % 2 == 0 { 0.001 } else { 0.01 };
             let random = huracan::arith::uniform(huracan::arith::draw(3, symbol as u64, bar as u64)) - 0.5;
-            let own = size * (random + 0.6 * f64::from(i8::from(move_before > 0.0) * 2 - 1));
+            let own = size * (random + 0.2 * f64::from(i8::from(move_before > 0.0) * 2 - 1));
             let (open, cell) = (close, symbol * bars + bar);
             close *= 1.0 + own;
             move_before = own;
@@ -324,10 +324,10 @@ fn blocks_keep_the_clustering_of_volatility_and_nothing_of_the_direction() {
         values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum::<f64>() / variance
     };
     let (size, direction): (fn(f64) -> f64, fn(f64) -> f64) = (f64::abs, f64::signum);
-    assert!(correlation(&panel, size) > 0.5 && correlation(&panel, direction) > 0.3);
+    assert!(correlation(&panel, size) > 0.4 && correlation(&panel, direction) > 0.3);
     let blocks = null::planted(&panel, 4, 0.0, null::Order::Blocks).panel;
     let shuffled = null::shuffled(&panel, 4);
-    assert!(correlation(&blocks, size) > 0.4, "{}", correlation(&blocks, size));
+    assert!(correlation(&blocks, size) > 0.3, "{}", correlation(&blocks, size));
     assert!(correlation(&shuffled, size).abs() < 0.1, "{}", correlation(&shuffled, size));
     for panel in [&blocks, &shuffled] {
         assert!(correlation(panel, direction).abs() < 0.06, "{}", correlation(panel, direction));
@@ -482,7 +482,11 @@ fn the_command_audits_a_folder_and_says_by_its_exit_code_whether_a_check_failed(
         &format!("audit --candles candles --only noise --symbols 9{small}{lenient}{costless}"),
     );
     lucky.expect(1, &[]);
-    assert!(lucky.out.contains("FAIL") && lucky.out.contains("8 approved"), "{}", lucky.out);
+    assert!(
+        lucky.out.contains("FAIL") && lucky.out.contains("9 approved") && lucky.out.contains("noise in blocks"),
+        "{}",
+        lucky.out
+    );
 
     cli::huracan(folder.path(), &format!("audit --candles candles --set market.timeframe=30m{small}")).expect(3, &[]);
     cli::huracan(folder.path(), "audit --only luck").expect(2, &["luck", "look-ahead"]);

@@ -9,7 +9,8 @@ use crate::python;
 use std::path::{Path, PathBuf};
 
 use huracan::report::{
-    self, Breakdown, Costs, Decisions, PatternEntry, PatternResult, Patterns, ReportData, RiskSummary, Totals,
+    self, AccountResult, Breakdown, Costs, Decisions, PatternEntry, PatternResult, Patterns, ReportData, RiskSummary,
+    Totals,
 };
 use serde_json::Value;
 
@@ -117,6 +118,10 @@ fn bare(day: &ReportData) -> ReportData {
             ..report::SymbolRow::default()
         };
     }
+    data.account = AccountResult::default();
+    data.all_models = AccountResult::default();
+    data.account_equity.clear();
+    data.approvals.clear();
     data.equity.clear();
     data.holding.clear();
     data.symbol_equity.clear();
@@ -137,7 +142,9 @@ fn single(day: &ReportData) -> ReportData {
     data.symbols.truncate(1);
     data.symbol_equity.truncate(1);
     data.equity = vec![(1_700_000_000_000, 1.0), (1_700_086_400_000, 12_345_678.9)];
+    data.account_equity.clone_from(&data.equity);
     data.holding = vec![(1_700_000_000_000, 1.0), (1_700_086_400_000, f64::NAN)];
+    data.account.total_return = Some(12_345_677.9);
     data.costs.net = 123_456_789_012.0;
     data.totals.total_return = Some(12_345_677.9);
     data

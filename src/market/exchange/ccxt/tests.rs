@@ -155,17 +155,17 @@ fn exchange_info() -> String {
 
 fn perpetuals() -> String {
     serde_json::json!({"timezone": "UTC", "serverTime": NOW, "rateLimits": [], "exchangeFilters": [], "assets": [],
-        "symbols": [{
-            "symbol": "BTCUSDT", "pair": "BTCUSDT", "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000_i64,
-            "onboardDate": NOW - 3000 * DAY_MS, "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT",
-            "marginAsset": "USDT", "pricePrecision": 2, "quantityPrecision": 3, "baseAssetPrecision": 8,
-            "quotePrecision": 8, "underlyingType": "COIN", "orderTypes": ["LIMIT", "MARKET"], "timeInForce": ["GTC"],
-            "filters": [
-                {"filterType": "PRICE_FILTER", "minPrice": "0.10", "maxPrice": "1000000.00", "tickSize": "0.10"},
-                {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
-                {"filterType": "MIN_NOTIONAL", "notional": "100"}
-            ]
-        }]})
+    "symbols": [{
+        "symbol": "BTCUSDT", "pair": "BTCUSDT", "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000_i64,
+        "onboardDate": NOW - 3000 * DAY_MS, "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT",
+        "marginAsset": "USDT", "pricePrecision": 2, "quantityPrecision": 3, "baseAssetPrecision": 8,
+        "quotePrecision": 8, "underlyingType": "COIN", "orderTypes": ["LIMIT", "MARKET"], "timeInForce": ["GTC"],
+        "filters": [
+            {"filterType": "PRICE_FILTER", "minPrice": "0.10", "maxPrice": "1000000.00", "tickSize": "0.10"},
+            {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
+            {"filterType": "MIN_NOTIONAL", "notional": "100"}
+        ]
+    }]})
     .to_string()
 }
 
