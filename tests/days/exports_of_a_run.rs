@@ -36,7 +36,7 @@ fn day(workdir: &Path, candles: &Path, date: &str) {
         "market.type=perp",
         // Some models are approved, so that the second day scores them on the bars since.
         "verdict.fdr=1",
-        "approve.min_sharpe=-100",
+        "approve.min_sharpe=0",
         "approve.min_win_rate=0",
         "approve.max_drawdown=1",
         "approve.min_trades=1",

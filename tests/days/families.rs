@@ -16,7 +16,7 @@ use huracan::trainer::{Family, Networks};
 use serde_json::{Value, json};
 
 /// A small market with something to learn; a day takes some seconds.
-const SMALL: [&str; 17] = [
+const SMALL: [&str; 18] = [
     "market.simulated.symbols=12",
     "market.simulated.edge=5.0",
     "market.lookback_days=160",
@@ -24,6 +24,7 @@ const SMALL: [&str; 17] = [
     "folds.train_days=60",
     "folds.test_days=30",
     "folds.step_days=30",
+    "models.scope=pooled",
     "models.rounds=12",
     "models.min_rounds=4",
     "decide.mode=model",
@@ -151,7 +152,7 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
         let bundle = Bundle::load(path).unwrap();
         assert_eq!(bundle.mix.keys().collect::<Vec<_>>(), [&Head::EdgeBps, &Head::WinLong, &Head::WinShort]);
         assert_eq!(bundle.other_families.keys().collect::<Vec<_>>(), [&Family::Forest, &Family::Neural]);
-        let metadata = read(&workdir.join("models").join(&bundle.symbol).join("metadata.json"));
+        let metadata = read(&path.parent().unwrap().join(&bundle.symbol).join("metadata.json"));
         assert_eq!(metadata["mix"], json!(bundle.mix));
         assert_eq!(metadata["folds"][0]["families"]["neural"]["digests"].as_object().unwrap().len(), 2);
         let features = bundle.feature_names.len();
@@ -164,7 +165,7 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
         jobs.push(json!({ "model": path, "rows": rows, "features": features, "out": out }));
         // The networks by themselves, from their own file.
         let out = workdir.join(format!("{}.networks.f64", bundle.symbol));
-        let file = workdir.join("models").join(&bundle.symbol).join("network.safetensors");
+        let file = path.parent().unwrap().join(&bundle.symbol).join("network.safetensors");
         jobs.push(json!({ "model": file, "rows": rows, "features": features, "out": out }));
         expected.push(said_by_networks(networks, Table { values: &values, features }));
     }
@@ -198,7 +199,7 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
 
     // A changed network is found out, and so is one that is gone.
     let symbol = Bundle::load(&paths[0]).unwrap().symbol;
-    let file = workdir.join("models").join(&symbol).join("network.safetensors");
+    let file = paths[0].parent().unwrap().join(&symbol).join("network.safetensors");
     let bytes = std::fs::read(&file).unwrap();
     let mut changed = bytes.clone();
     *changed.last_mut().unwrap() ^= 1;
@@ -211,13 +212,13 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
     // The models' own predictions are traded by their mix.
     let mut backtest = Command::new(env!("CARGO_BIN_EXE_huracan"));
     backtest.current_dir(workdir).args(["backtest", "--json", "--trades", "t.csv", "--candles", "data/candles"]);
-    backtest.args(["--set", "decide.mode=model", "--workdir"]).arg(workdir);
+    backtest.args(["--include-rejected", "--set", "decide.mode=model", "--workdir"]).arg(workdir);
     assert!(done(&backtest.output().unwrap())["signals"].as_u64().unwrap() > 0);
 
     // Trees alone leave no network behind.
     train(workdir, "gbdt");
     assert!(!file.exists());
-    let bundle = Bundle::load(&paths[0]).unwrap();
+    let bundle = Bundle::load(&models(workdir)[0]).unwrap();
     assert!(bundle.other_families.is_empty() && bundle.mix.is_empty());
     assert_eq!(read(&workdir.join("reports/training_report.json"))["families"], json!([]));
 }
@@ -293,4 +294,12 @@ fn a_coins_own_trees_beside_a_pool_are_saved_and_train_again_to_the_same_bits() 
     let own = |check: &&Value| check["of"] == "model, own trees";
     assert_eq!(verified["checks"].as_array().unwrap().iter().filter(own).count(), Head::COUNT);
     assert_eq!(verified["equal"], true, "{verified}");
+
+    // Beside networks too: they learn what the pool's trees leave over, and count by what they add to the networks.
+    done(&command(workdir, "neural", &["--set", "models.scope=partial"]).output().unwrap());
+    let path = &models(workdir)[0];
+    assert!(Bundle::load(path).unwrap().other_families.keys().eq([&Family::Neural, &Family::Own]));
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_huracan"));
+    verify.current_dir(workdir).args(["verify", "--json"]).arg(path).arg("--workdir").arg(workdir);
+    assert_eq!(done(&verify.output().unwrap())["equal"], true);
 }
