@@ -118,16 +118,14 @@ class Model:
             distance = numpy.clip(self.score(head, bars) - c["base"], -c["reach"], c["reach"])
             own = self.trees["own"][head].predict(bars) if "own" in self.trees else 0
             score = c["usual"] + c["slope"] * distance + c["own_slope"] * own
-            said[head] = score * atr_bps if head == "edge_bps" else 1 / (1 + numpy.exp(-score))
+            said[head] = score * atr_bps + c.get("drift_bps", 0) if head == "edge_bps" else 1 / (1 + numpy.exp(-score))
         return said
 
     def tradable(self, bars):
         """The edge that may be traded, basis points: what the model says of a bar in particular, less a drift of the market
         against it. A drift in its favour is not traded. A trade needs more than its expected costs and the safety margin."""
-        bars = numpy.asarray(bars, dtype="f4")
         edge = self.predict(bars)["edge_bps"]
-        drift = 1e4 * bars[:, self.features.index("atr_share")].astype("f8") * self.calibration["edge_bps"]["offset"]
-        told = edge - drift
+        told = edge - self.calibration["edge_bps"].get("drift_bps", 0)
         side = numpy.where(told >= 0, 1, -1)
         return side * numpy.maximum(numpy.minimum(side * edge, side * told), 0)
 

@@ -10,8 +10,9 @@ use crate::shadow::Signals;
 /// The raw scores, all of which are believed: nothing is hidden by the calibration.
 pub(super) fn prediction(heads: &[Forest], view: &View, symbol: usize, bar: usize) -> Prediction {
     let slopes = Slopes { slope: 1.0, reach: f64::MAX, ..Slopes::NONE };
-    let calibration =
-        Calibration { heads: [HeadCalibration { offset: 0.0, base: 0.0, usual: 0.0, slopes }; Head::COUNT] };
+    let calibration = Calibration {
+        heads: [HeadCalibration { offset: 0.0, drift_bps: 0.0, base: 0.0, usual: 0.0, slopes }; Head::COUNT],
+    };
     let scores = [0, 1, 2].map(|head: usize| heads[head].raw_scores(view.row(symbol, bar))[0]);
     let atr_share = f64::from(view.value(symbol, bar, view_columns::ATR_SHARE));
     calibration.predict(&scores, &[0.0; Head::COUNT], atr_share)

@@ -7,8 +7,8 @@
 //!
 //! where `base` is the mean of the model's training labels, `usual` what the head says of no bar in particular, and `own` what a
 //! coin's own trees add to a pooled model. The slopes are not below 0, and come from rows that are older than those that are
-//! predicted (`trainer::calibrate`). A head without skill has slopes of 0 and says its `offset`: the base rate of all coins, or
-//! the part of the whole market's drift that is believed.
+//! predicted (`trainer::calibrate`). A head without skill has slopes of 0 and says its `offset`, the base rate of all coins, or an
+//! edge of 0. To an edge in basis points the part of the whole market's drift that is believed is added, the same for every bar.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ const LEAST_PROBABILITY: f64 = 1e-15;
 /// How far the scores of one head are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Slopes {
-    /// Share of the mean edge of all coins' training rows that the offset of the edge is; 0 for probabilities.
+    /// Share of the mean edge of all coins' training rows that is believed; 0 for probabilities.
     #[serde(default)]
     pub drift_slope: f64,
     /// Share of the model's base, less that of all coins, that is added to the offset.
@@ -66,9 +66,11 @@ impl Slopes {
 /// The calibration of one head of one model.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HeadCalibration {
-    /// What a head without skill says: log odds of the base rate over the training rows of all coins; for the edge the share of
-    /// their mean edge that is believed, multiples of the ATR.
+    /// What a head without skill says: log odds of the base rate over the training rows of all coins; for the edge 0.
     pub offset: f64,
+    /// What is added to an edge, basis points: the mean edge of the training rows of all coins, as far as it is believed.
+    #[serde(default)]
+    pub drift_bps: f64,
     /// Mean of the model's training labels: log odds, or multiples of the ATR.
     pub base: f64,
     /// What the head says of no bar in particular: the offset, and what is believed of the base.
@@ -82,8 +84,18 @@ impl HeadCalibration {
     /// Whether every number is finite and none is negative that must not be: what a file has to fulfil.
     pub fn is_valid(&self) -> bool {
         let s = &self.slopes;
-        let numbers = [self.offset, self.base, self.usual, s.drift_slope, s.base_slope, s.slope, s.own_slope, s.reach];
-        numbers.iter().all(|number| number.is_finite()) && numbers[3..].iter().all(|number| *number >= 0.0)
+        let numbers = [
+            self.offset,
+            self.drift_bps,
+            self.base,
+            self.usual,
+            s.drift_slope,
+            s.base_slope,
+            s.slope,
+            s.own_slope,
+            s.reach,
+        ];
+        numbers.iter().all(|number| number.is_finite()) && numbers[4..].iter().all(|number| *number >= 0.0)
     }
 
     /// The calibrated score. `own` is what the coin's own trees add, 0 without them.
@@ -114,11 +126,12 @@ impl Calibration {
             self.heads[at].apply(scores[at], own[at])
         };
         let lift = |head: Head| arith::sigmoid(score(head)) - arith::sigmoid(self.head(head).usual);
+        let told_bps = score(Head::EdgeBps) * atr_share * BPS;
         Prediction {
             win_long: arith::sigmoid(score(Head::WinLong)),
             win_short: arith::sigmoid(score(Head::WinShort)),
-            edge_bps: score(Head::EdgeBps) * atr_share * BPS,
-            told_bps: (score(Head::EdgeBps) - self.head(Head::EdgeBps).offset) * atr_share * BPS,
+            edge_bps: told_bps + self.head(Head::EdgeBps).drift_bps,
+            told_bps,
             lead: lift(Head::WinLong) - lift(Head::WinShort),
         }
     }
@@ -135,7 +148,7 @@ mod tests {
     use super::*;
 
     fn head(usual: f64, base: f64, slopes: Slopes) -> HeadCalibration {
-        HeadCalibration { offset: 0.0, base, usual, slopes }
+        HeadCalibration { offset: 0.0, drift_bps: 0.0, base, usual, slopes }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use huracan_bars::{DAY_MS, Panel};
+use huracan_base::units::BPS;
 use huracan_decide::{Calibration, Head, HeadCalibration, Prediction, Scores, Slopes, log_odds};
 use huracan_features::{View, view_columns};
 use huracan_folds::Fold;
@@ -62,7 +63,7 @@ pub fn all(
         uses_own_validation: !stops_early,
         pools,
         demeaned: params.models.demean,
-        means: Means::of(targets, trained),
+        means: Means::of(targets, view, trained),
     };
     let stages: BTreeSet<Stage> = trained
         .values()
@@ -113,8 +114,10 @@ pub fn all(
 struct Mean {
     /// Log odds of the base rates; of the edge 0.
     offsets: Scores,
-    /// Mean edge as it is traded, multiples of the ATR.
-    drift: f64,
+    /// Mean edge as it is traded, basis points.
+    drift_bps: f64,
+    /// The same in multiples of the ATR.
+    edge: f64,
 }
 
 /// The means of all folds, and of the final models.
@@ -124,15 +127,15 @@ struct Means {
 }
 
 impl Means {
-    fn of(targets: &Targets, trained: &BTreeMap<usize, TrainedSymbol>) -> Self {
+    fn of(targets: &Targets, view: &View, trained: &BTreeMap<usize, TrainedSymbol>) -> Self {
         let mut folds: BTreeMap<usize, Sums> = BTreeMap::new();
         let mut latest = Sums::default();
         for (&symbol, own) in trained {
             for outcome in &own.folds {
                 let sums = folds.entry(outcome.fold.index).or_default();
-                sums.add(targets, symbol, &outcome.fold, &outcome.scores.means, outcome.train_rows);
+                sums.add((targets, view), symbol, &outcome.fold, &outcome.scores.means, outcome.train_rows);
             }
-            latest.add(targets, symbol, &own.latest, &own.latest_scores.means, own.train_rows);
+            latest.add((targets, view), symbol, &own.latest, &own.latest_scores.means, own.train_rows);
         }
         Self { folds: folds.into_iter().map(|(index, sums)| (index, sums.mean())).collect(), latest: latest.mean() }
     }
@@ -148,16 +151,19 @@ impl Means {
 struct Sums {
     rows: f64,
     wins: Scores,
+    edges_bps: f64,
     edges: f64,
     edge_rows: f64,
 }
 
 impl Sums {
-    fn add(&mut self, targets: &Targets, symbol: usize, fold: &Fold, means: &Scores, rows: usize) {
+    fn add(&mut self, (targets, view): (&Targets, &View), symbol: usize, fold: &Fold, means: &Scores, rows: usize) {
         self.rows += rows as f64;
         self.wins.iter_mut().zip(means).for_each(|(sum, mean)| *sum += mean * rows as f64);
-        for edge in fold.train.clone().filter_map(|bar| targets.outcome(symbol, bar, Head::EdgeBps)) {
+        for bar in fold.train.clone() {
+            let Some(edge) = targets.outcome(symbol, bar, Head::EdgeBps) else { continue };
             self.edges += f64::from(edge);
+            self.edges_bps += f64::from(edge) * atr_bps(view, symbol, bar);
             self.edge_rows += 1.0;
         }
     }
@@ -165,8 +171,14 @@ impl Sums {
     fn mean(&self) -> Mean {
         let log_odds = |head: Head| log_odds(self.wins[head.position()] / self.rows);
         let offsets = Head::ALL.map(|head| if head == Head::EdgeBps { 0.0 } else { log_odds(head) });
-        Mean { offsets, drift: if self.edge_rows > 0.0 { self.edges / self.edge_rows } else { 0.0 } }
+        let mean = |sum: f64| if self.edge_rows > 0.0 { sum / self.edge_rows } else { 0.0 };
+        Mean { offsets, drift_bps: mean(self.edges_bps), edge: mean(self.edges) }
     }
+}
+
+/// The ATR at a bar, basis points of its close.
+fn atr_bps(view: &View, symbol: usize, bar: usize) -> f64 {
+    f64::from(view.value(symbol, bar, view_columns::ATR_SHARE)) * BPS
 }
 
 /// What the fits share.
@@ -205,7 +217,7 @@ impl Context<'_> {
         match head {
             _ if self.pools => 0.0,
             Head::EdgeBps if self.demeaned => base,
-            Head::EdgeBps => base - mean.drift,
+            Head::EdgeBps => base - mean.edge,
             _ => base - mean.offsets[head.position()],
         }
     }
@@ -215,9 +227,10 @@ impl Context<'_> {
         let mean = self.means.get(fold);
         let one = |head: Head| {
             let (slopes, base) = (slopes[head.position()], bases[head.position()]);
-            let offset = mean.offsets[head.position()] + slopes.drift_slope * mean.drift;
+            let offset = mean.offsets[head.position()];
+            let drift_bps = slopes.drift_slope * mean.drift_bps;
             let usual = offset + slopes.base_slope * self.base(&mean, base, head);
-            HeadCalibration { offset, base, usual, slopes }
+            HeadCalibration { offset, drift_bps, base, usual, slopes }
         };
         Calibration { heads: Head::ALL.map(one) }
     }
@@ -282,7 +295,10 @@ impl Context<'_> {
                 label: f64::from(self.targets.outcome(source.symbol, bar, head)?),
                 block: self.panel.time_ms(bar).div_euclid(self.block_ms),
                 offset: source.mean.offsets[at],
-                drift: if head == Head::EdgeBps { source.mean.drift } else { 0.0 },
+                drift: match head {
+                    Head::EdgeBps => source.mean.drift_bps / atr_bps(self.view, source.symbol, bar),
+                    _ => 0.0,
+                },
                 base: self.base(&source.mean, base, head),
                 distance: of(source.scores, place) - base,
                 own: source.own.filter(|_| own_counts).map_or(0.0, |own| of(own, place)),

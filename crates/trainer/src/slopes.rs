@@ -37,7 +37,7 @@ pub struct Row {
     pub block: i64,
     /// Log odds without skill; of the edge 0.
     pub offset: f64,
-    /// Of the edge the mean over the training rows of all coins, multiples of the ATR; of probabilities 0.
+    /// Of the edge the mean over the training rows of all coins, in multiples of the row's ATR; of probabilities 0.
     pub drift: f64,
     /// The model's base, less what it would be for all coins.
     pub base: f64,
