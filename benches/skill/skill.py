@@ -116,7 +116,7 @@ def lightgbm_per_coin(options, workdir):
             {
                 "win_long": wide["win"][1].astype("f8"),
                 "win_short": wide["win"][-1].astype("f8"),
-                "edge_bps": (wide["return_bps"][1] - wide["return_bps"][-1]) / 2,
+                "edge_bps": (wide["return_bps"][1].astype("f8") - wide["return_bps"][-1].astype("f8")) / 2,
             }
         ),
         how="inner",
@@ -141,7 +141,7 @@ def lightgbm_per_coin(options, workdir):
             name: rows.loc[pandas.Timestamp(fold[name]["from"]) : pandas.Timestamp(fold[name]["to"])]
             for name in ("train", "validation", "test")
         }
-        if min(len(part["train"]), len(part["validation"]), len(part["test"])) < 20:
+        if len(part["train"]) < 50 or min(len(part["validation"]), len(part["test"])) < 5:
             continue
         for head, rows in found.items():
             objective = "regression" if head == "edge_bps" else "binary"

@@ -224,10 +224,14 @@ fn performance_row(day: &Day, learned: &Learned, model: &Model, bundle: &Bundle)
         approved: model.verdict.is_approved(),
         reasons: json!(model.verdict.reasons()),
         more: Value::Object(
-            [("waits".to_owned(), json!(waits(learned))), ("test_loss".to_owned(), json!(test_losses(model)))]
-                .into_iter()
-                .chain(further_metrics(m, &model.evidence, model.holding.as_ref()))
-                .collect(),
+            [
+                ("waits".to_owned(), json!(waits(learned))),
+                ("test_loss".to_owned(), json!(test_losses(model))),
+                ("q_value".to_owned(), json!(model.q_value)),
+            ]
+            .into_iter()
+            .chain(further_metrics(m, &model.evidence, model.holding.as_ref()))
+            .collect(),
         ),
         simulated: day.run.simulated,
     }
@@ -288,6 +292,7 @@ fn daily_metrics(day: &Day, panel: &Panel, learned: &Learned, patterns: &Library
                 ("waits".to_owned(), json!(waits(learned))),
                 ("risk".to_owned(), json!(risk::summary(panel, learned))),
                 ("buy_and_hold".to_owned(), json!(learned.portfolio_holding.as_ref().map(|h| h.total_return))),
+                ("account".to_owned(), json!(learned.account.metrics)),
                 ("groups".to_owned(), learned.breakdowns.iter().map(|(by, groups)| (*by, json!(groups))).collect()),
             ]
             .into_iter()

@@ -120,6 +120,7 @@ fn performance(model: &Model) -> Performance {
         "trades": m.trades.count,
         "cost_share": defined(m.costs.cost_share),
         "buy_and_hold": model.holding.as_ref().map(|holding| holding.total_return),
+        "q_value": model.q_value,
     }));
     Performance {
         sharpe_ratio: defined(m.sharpe),
