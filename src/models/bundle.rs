@@ -2,6 +2,7 @@
 
 mod calibration;
 mod metadata;
+mod paths;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use sha2::{Digest, Sha256};
 pub use calibration::calibration_digest;
 use calibration::read_calibration;
 pub use metadata::{Inputs, Metadata, Performance, TrainingParameters, model_id};
+pub use paths::{BundlePaths, REJECTED};
+use paths::{NETWORKS_FILE, remove_if_there};
 
 use super::lightgbm::{LightgbmError, from_lightgbm, lightgbm_feature_names, to_lightgbm};
 use super::networks::{NetworksError, read_networks, write_networks};
@@ -26,12 +29,6 @@ use crate::trainer::{Family, FamilyModels, Mix, Networks};
 const FORMAT: &str = "huracan-model-3";
 /// Formats of earlier versions, without a calibration: of one family, and of several.
 const OLDER_FORMATS: [&str; 2] = ["huracan-model-1", "huracan-model-2"];
-
-/// Folder below `models` of those that were not approved, so that nobody loads one by mistake.
-pub const REJECTED: &str = "rejected";
-
-/// File name of a symbol's networks, in a folder named after the symbol.
-const NETWORKS_FILE: &str = "network.safetensors";
 
 /// One symbol's model: its heads, and everything needed to use, judge and reproduce it.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,42 +65,6 @@ pub struct Scaler {
     pub center: Vec<f64>,
     /// Divides; one entry per feature.
     pub scale: Vec<f64>,
-}
-
-/// Paths of a bundle's files, below `models`, or below `models/rejected` if it is not approved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BundlePaths {
-    /// `{SYMBOL}_model.pkl`.
-    pub pickle: PathBuf,
-    /// `{SYMBOL}_model.txt`.
-    pub text: PathBuf,
-    /// `{SYMBOL}/metadata.json`.
-    pub metadata: PathBuf,
-    /// `{SYMBOL}/network.safetensors`; exists only for models with networks.
-    pub networks: PathBuf,
-}
-
-impl BundlePaths {
-    /// Deletes the files, and the symbol's folder if nothing else is in it.
-    fn remove(&self) -> Result<(), BundleError> {
-        for path in [&self.pickle, &self.text, &self.networks, &self.metadata] {
-            remove_if_there(path)?;
-        }
-        if let Some(folder) = self.metadata.parent() {
-            // Fails if it does not exist, or if someone else's file is in it.
-            let _ = std::fs::remove_dir(folder);
-        }
-        Ok(())
-    }
-}
-
-fn remove_if_there(path: &Path) -> Result<(), BundleError> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(BundleError::Io { path: path.to_owned(), source })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// A bundle that cannot be written or read.
