@@ -34,6 +34,8 @@ fn day(workdir: &Path, candles: &Path, date: &str) {
         "risk.max_leverage=0.3",
         "decide.mode=consensus",
         "market.type=perp",
+        // Of so few coins each has some condition that stands out.
+        "patterns.coins=true",
         // Some models are approved, so that the second day scores them on the bars since.
         "verdict.fdr=1",
         "approve.min_sharpe=0",
