@@ -120,7 +120,7 @@ def lightgbm_per_coin(options, workdir):
             }
         ),
         how="inner",
-    )
+    ).dropna(subset=["win_long", "win_short", "edge_bps"])
     columns = [name for name in view.columns if name not in ("symbol", "timestamp")]
     parameters = {
         "learning_rate": 0.03,
