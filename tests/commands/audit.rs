@@ -323,7 +323,8 @@ fn blocks_keep_the_clustering_of_volatility_and_nothing_of_the_direction() {
         let variance: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
         values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum::<f64>() / variance
     };
-    let (size, direction): (fn(f64) -> f64, fn(f64) -> f64) = (f64::abs, f64::signum);
+    let size: fn(f64) -> f64 = f64::abs;
+    let direction: fn(f64) -> f64 = f64::signum;
     assert!(correlation(&panel, size) > 0.4 && correlation(&panel, direction) > 0.3);
     let blocks = null::planted(&panel, 4, 0.0, null::Order::Blocks).panel;
     let shuffled = null::shuffled(&panel, 4);
