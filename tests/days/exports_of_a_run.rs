@@ -15,9 +15,15 @@ use huracan::brain::{Brain, Column, Kind};
 const DATES: [&str; 2] = ["2024-08-20", "2024-09-05"];
 
 /// What a run without faults on plain candle files has nothing for: quoted spreads, errors, remedies, names that a remote
-/// gives to contents.
-const MAY_BE_EMPTY: [&str; 4] =
-    ["universe_selections.spread_bps", "runs.error", "health_checks.remedy", "sync_manifest.etag"];
+/// gives to contents; and reasons of models that say nothing, where the voters decide.
+const MAY_BE_EMPTY: [&str; 6] = [
+    "universe_selections.spread_bps",
+    "runs.error",
+    "health_checks.remedy",
+    "sync_manifest.etag",
+    "win_analysis.contributing_factors",
+    "loss_analysis.contributing_factors",
+];
 
 fn day(workdir: &Path, candles: &Path, date: &str) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));

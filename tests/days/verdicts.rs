@@ -122,6 +122,16 @@ async fn the_account_trades_what_was_approved_by_then_and_handed_over_models_are
     let of = |run: &Value| run["run_id"].as_str().unwrap().to_owned();
     let models: BTreeSet<String> =
         brain.rows(&brain::MODELS, &of(&first)).await.unwrap().into_iter().map(|model| model.model_id).collect();
+    // Why a trade was entered: the SHAP values of the fold's own trees, the largest first.
+    let wins = brain.rows(&brain::WIN_ANALYSIS, &of(&first)).await.unwrap();
+    for win in &wins {
+        let reasons = win.contributing_factors.as_array().unwrap();
+        let sizes: Vec<f64> = reasons.iter().map(|reason| reason["edge_bps"].as_f64().unwrap()).collect();
+        assert!((1..=5).contains(&sizes.len()) && sizes.windows(2).all(|pair| pair[0].abs() >= pair[1].abs()));
+        assert!(reasons.iter().all(|reason| reason["model"] == "fold" && reason["feature"].is_string()));
+        // An edge that was traded has reasons for it.
+        assert!(sizes.iter().sum::<f64>() > 0.0 && win.primary_reason.contains("entered mostly for"), "{reasons:?}");
+    }
     let rows: Vec<ForwardRow> = brain.rows(&brain::FORWARD_RECORD, &of(&second)).await.unwrap();
     let (from, to) = (1_722_470_400_000, 1_723_075_200_000);
     for row in &rows {
