@@ -199,7 +199,7 @@ fn analysis(panel: &Panel, names: &[String], reasons: &Reasons, trade: &Trade, r
     } else {
         format!("{outcome}: {} after {} bars in {regime}", trade.exit_reason, trade.hold_bars())
     };
-    let primary_reason = match reasons.all.first() {
+    let primary_reason = match reasons.all.iter().find(|reason| reason.edge_bps > 0.0) {
         Some(first) => {
             format!("{primary_reason}; entered mostly for {} ({:+.1} bps)", names[first.column], first.edge_bps)
         }
