@@ -4,7 +4,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 
 use huracan_host::text::duration;
 
-use crate::{ReportData, SymbolRow};
+use crate::{HeadFit, ReportData, SymbolRow};
 
 /// Where a result is stored, for the last lines of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub fn summary_table(data: &ReportData, locations: &[Location], colour: bool) ->
         totals.failed,
         duration(data.seconds.iter().map(|(_, seconds)| seconds).sum())
     ));
+    text.push_str(&account(data));
     for failure in &data.failures {
         text.push_str(&format!("failed: {} in {}: {}\n", failure.symbol, failure.step, failure.reason));
     }
@@ -64,6 +65,32 @@ pub fn summary_table(data: &ReportData, locations: &[Location], colour: bool) ->
         text.push_str(&format!("{:<width$}  {}\n", location.what, location.path));
     }
     text.truncate(text.trim_end().len());
+    text
+}
+
+/// What the account would have traded, and why nothing where it is nothing.
+fn account(data: &ReportData) -> String {
+    let account = &data.account;
+    let number =
+        |value: Option<f64>, digits: usize| value.map_or("–".to_owned(), |value| format!("{value:+.digits$}"));
+    let told = data.calibration.iter().any(|head| matches!(&head.fit, HeadFit::Edge(fit) if fit.told > 0));
+    let silent = !told && data.calibration.iter().any(|head| matches!(head.fit, HeadFit::Edge(_)));
+    let mut text = if account.trades > 0 {
+        format!(
+            "account (only models approved by then): {} trades, {} bps each after costs, return {} %\n",
+            account.trades,
+            number(account.net_bps, 1),
+            number(account.total_return.map(|share| 100.0 * share), 1)
+        )
+    } else {
+        "account (only models approved by then): no trade\n".to_owned()
+    };
+    if silent {
+        text.push_str("past rows support no edge, so no model says anything of a bar: the right answer where there is nothing to find\n");
+    }
+    if data.totals.approved == 0 && data.totals.rejected > 0 {
+        text.push_str("no model was approved; the rejected ones are in models/rejected\n");
+    }
     text
 }
 
@@ -107,6 +134,21 @@ mod tests {
         assert!(text.starts_with("SIMULATED MARKET"));
         assert!(text.contains("(simulated)") && text.contains("rejected: ") && text.contains("approved"), "{text}");
         assert!(text.contains("failed: BAD-USDT in download"), "{text}");
+        assert!(
+            text.contains("account (only models approved by then): 412 trades, +6.2 bps each after costs"),
+            "{text}"
+        );
+        let mut none = data.clone();
+        (none.totals.approved, none.account) = (0, crate::AccountResult::default());
+        none.calibration.iter_mut().for_each(|head| {
+            if let HeadFit::Edge(fit) = &mut head.fit {
+                fit.told = 0;
+            }
+        });
+        let silent = summary_table(&none, &[], false);
+        for words in ["no trade", "past rows support no edge", "the rejected ones are in models/rejected"] {
+            assert!(silent.contains(words), "{silent}");
+        }
         assert!(text.ends_with("report  reports/model_comparison.html"), "{text}");
         assert!(!text.contains('\u{1b}'), "colours are off");
         assert!(summary_table(&data, &[], true).contains('\u{1b}'));
