@@ -80,7 +80,7 @@ class Model:
         path = pathlib.Path(path)
         with open(path, "rb") as file:
             self.bundle = pickle.load(file)
-        assert self.bundle["format"] == "huracan-model-3", self.bundle["format"]
+        assert self.bundle["format"] == "huracan-model-4", self.bundle["format"]
         self.features = self.bundle["feature_names"]
         self.calibration = self.bundle["calibration"]
         self.trees = {"gbdt": self.boosters(self.bundle["heads"])}

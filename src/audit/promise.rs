@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::trainer::{WalkForwardResult, walk_forward};
 use crate::ui::Step;
 
-/// Slope of realised on predicted edges that the upper end of the interval must reach.
+/// Slope of realised on predicted edges, beyond the market's drift, that the upper end of its interval must reach.
 pub const LEAST_SLOPE: f64 = 0.8;
 
 /// The result of the check.

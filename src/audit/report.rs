@@ -165,7 +165,7 @@ fn promise_row(found: &Promise) -> Row {
     Row {
         check: "promise",
         compared: format!(
-            "edges of {} labelled bars of {} symbols, predicted out of fold, with what was realised; the slope must reach {}",
+            "edges of {} labelled bars of {} symbols, predicted out of fold, with what was realised; the slope's interval must reach {}",
             thousands(found.predictions),
             found.symbols,
             promise::LEAST_SLOPE

@@ -92,7 +92,7 @@ impl Brain {
         self.typed(&FORWARD_RECORD, sql, &binds).try_collect().await
     }
 
-    /// Start of the first run of such a market and the number of days with a run, `run` itself included.
+    /// The first run of such a market, `run` itself included.
     ///
     /// # Errors
     /// A database that fails.

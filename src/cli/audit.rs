@@ -38,8 +38,9 @@ The five checks, each of which can fail:
               own trades stand 5 standard errors from zero, 0.9 of what a t-test on them finds at the
               false-approval rate of the noise must be found; elsewhere the 95 % interval of the share
               found must reach 0.7 of that.
-  promise     The walk-forward on the candles as they are: the slope of realised on predicted edges, with
-              its 95 % interval by days. It must reach 0.8: models may not promise more than they keep.
+  promise     The walk-forward on the candles as they are: the slope of realised on predicted edges, beyond
+              the market's drift. The upper end of its 95 % interval by days must reach 0.8: models may not
+              promise more than they keep.
               Models that promise nothing pass.
 
 Takes some ten minutes on 2 cores, with --full an hour or two. Exit code 1 if a check fails.

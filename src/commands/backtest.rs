@@ -131,7 +131,15 @@ fn own_models(panel: &Panel, from: Models<'_>) -> Result<Vec<SymbolModel>, Comma
                 continue;
             }
         };
-        models.push(SymbolModel::load(&path, symbol).or_exit(Code::BadData)?);
+        let model = SymbolModel::load(&path, symbol).or_exit(Code::BadData)?;
+        if let Some(inputs) = &model.bundle.metadata.inputs
+            && inputs.timeframe != panel.timeframe
+        {
+            let (learned, given) = (inputs.timeframe, panel.timeframe);
+            let message = format!("{} has learned from {learned} bars, and these are {given} bars", path.display());
+            return Err(CommandFailure::new(Code::BadData, message));
+        }
+        models.push(model);
     }
     if models.is_empty() {
         let folder = from.workdir.join("models");

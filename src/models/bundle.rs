@@ -26,7 +26,7 @@ use crate::trainer::{Family, FamilyModels, Mix, Networks};
 
 /// Format of a pickle. The number grows when an older reader could misread a newer file: one that does not know the calibration
 /// would believe raw scores.
-const FORMAT: &str = "huracan-model-3";
+const FORMAT: &str = "huracan-model-4";
 /// Formats of earlier versions, without a calibration: of one family, and of several.
 const OLDER_FORMATS: [&str; 2] = ["huracan-model-1", "huracan-model-2"];
 
@@ -251,6 +251,11 @@ impl Bundle {
         let write = |path: &PathBuf, bytes: &[u8]| {
             write_atomic(path, bytes).map_err(|error| BundleError::Io { path: error.path, source: error.source })
         };
+        let other = Self::paths(workdir, &self.symbol, !self.metadata.approved)?;
+        // A model that is no longer approved is gone before its successor is there.
+        if !self.metadata.approved {
+            other.remove()?;
+        }
         match networks {
             Some(bytes) => write(&paths.networks, &bytes)?,
             // Remove the networks of an earlier model.
@@ -259,7 +264,7 @@ impl Bundle {
         write(&paths.pickle, &pickle)?;
         write(&paths.text, texts[&self.main_head].as_bytes())?;
         write(&paths.metadata, format!("{metadata:#}\n").as_bytes())?;
-        Self::paths(workdir, &self.symbol, !self.metadata.approved)?.remove()?;
+        other.remove()?;
         Ok(paths)
     }
 

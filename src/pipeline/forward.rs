@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::CommandFailure;
 use super::day::{Day, time};
 use crate::bars::Panel;
-use crate::brain::ForwardRow;
+use crate::brain::{FORWARD_RECORD, ForwardRow};
 use crate::decide::{self, Candidate, Consensus, DecideMode};
 use crate::engine::EngineError;
 use crate::metrics::clustered_error;
@@ -41,18 +41,32 @@ fn key(row: &ForwardRow) -> Key {
 pub async fn score(day: &Day, panel: &Panel, walk: &WalkForward<'_>) -> Result<Forward, CommandFailure> {
     let days = i64::from(day.run.settings.verdict.forward_days);
     let from = time(panel.time_ms(panel.bars)) - Duration::days(days.max(LONGEST_WAIT_DAYS));
-    let earlier = day.services.brain.forward_rows(&day.run.row, from).await?;
+    let mut earlier = day.services.brain.forward_rows(&day.run.row, from).await?;
+    // A run that was stopped after it had saved its models finds those instead of the ones that it has scored.
+    let own = day.services.brain.rows(&FORWARD_RECORD, &day.run.row.run_id).await?;
+    earlier.extend(own.iter().cloned());
+    let seen: BTreeSet<Key> = earlier.iter().map(key).collect();
     let (ended, open) = split(earlier, time(panel.time_ms(panel.bars)));
-    let seen: BTreeSet<Key> = ended.iter().chain(&open).map(key).collect();
     let models = handed_over(day, panel);
-    let rows = tokio::task::block_in_place(|| follow(day, panel, walk, &models, open, &seen))?;
+    let new = New { models: &models, seen: &seen, from };
+    let mut rows = tokio::task::block_in_place(|| follow(day, panel, walk, &new, open))?;
     let oldest = time(panel.time_ms(panel.bars)) - Duration::days(days);
     let mut known: Vec<ForwardRow> = ended.into_iter().chain(rows.iter().cloned()).collect();
     known.retain(|row| row.gross_bps.is_some() && row.signal_timestamp >= oldest);
     known.sort_by(|a, b| {
         (a.signal_timestamp, &a.symbol, &a.model_id).cmp(&(b.signal_timestamp, &b.symbol, &b.model_id))
     });
+    rows.extend(own.into_iter().filter(|row| row.gross_bps.is_some()));
     Ok(Forward { rows, known })
+}
+
+/// What may be scored anew.
+struct New<'a> {
+    models: &'a [SymbolModel],
+    /// Signals that are known already.
+    seen: &'a BTreeSet<Key>,
+    /// Older bars are not scored.
+    from: DateTime<Utc>,
 }
 
 /// Separates trades that have ended from those that have not; a trade that ended later counts once. Signals that have waited too
@@ -77,7 +91,11 @@ fn handed_over(day: &Day, panel: &Panel) -> Vec<SymbolModel> {
             return None;
         }
         match SymbolModel::load(&path, symbol) {
-            Ok(model) => (model.bundle.metadata.simulated == day.run.simulated).then_some(model),
+            Ok(model) => {
+                let metadata = &model.bundle.metadata;
+                let same_bars = metadata.inputs.as_ref().is_some_and(|inputs| inputs.timeframe == panel.timeframe);
+                (metadata.simulated == day.run.simulated && same_bars).then_some(model)
+            }
             Err(error) => {
                 tracing::warn!("not scored on the bars that arrived since: {error}");
                 None
@@ -92,9 +110,8 @@ fn follow(
     day: &Day,
     panel: &Panel,
     walk: &WalkForward<'_>,
-    models: &[SymbolModel],
+    new: &New<'_>,
     open: Vec<ForwardRow>,
-    seen: &BTreeSet<Key>,
 ) -> Result<Vec<ForwardRow>, EngineError> {
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
     // Rows without a place in the panel stay as they are.
@@ -108,7 +125,10 @@ fn follow(
             None => rows.push(ForwardRow { run_id: day.run.row.run_id.clone(), ..row }),
         }
     }
-    for row in new_signals(day, panel, walk, models, seen)? {
+    let (new_rows, ends) = new_signals(day, panel, walk, new)?;
+    // Where there are no shorts, a decision for one ends a long position.
+    ends.into_iter().filter(|_| !walk.rules().shorts).for_each(|cell| signals.side[cell] = -1);
+    for row in new_rows {
         let Some(cell) = place(panel, &row).filter(|&cell| signals.side[cell] == 0) else { continue };
         signals.side[cell] = row.direction.sign() as i8;
         placed.push((cell, row));
@@ -144,30 +164,32 @@ fn place(panel: &Panel, row: &ForwardRow) -> Option<usize> {
     panel.ranges[symbol].contains(&bar).then_some(symbol * panel.bars + bar)
 }
 
-/// What the models decide on bars that had not arrived when they were handed over.
+/// What the models decide on bars that had not arrived when they were handed over: rows of the trades, and the cells of the panel
+/// with a decision for a short.
 fn new_signals(
     day: &Day,
     panel: &Panel,
     walk: &WalkForward<'_>,
-    models: &[SymbolModel],
-    seen: &BTreeSet<Key>,
-) -> Result<Vec<ForwardRow>, EngineError> {
+    new: &New<'_>,
+) -> Result<(Vec<ForwardRow>, Vec<usize>), EngineError> {
     let settings = &day.run.settings;
     let compute = &day.services.compute;
+    let New { models, seen, from } = *new;
     if models.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let by_symbol: BTreeMap<usize, &SymbolModel> = models.iter().map(|model| (model.symbol, model)).collect();
     let is_new = |&(symbol, bar, _): &Candidate| {
         let metadata = &by_symbol[&symbol].bundle.metadata;
         let at = time(panel.time_ms(bar));
-        metadata.inputs.as_ref().is_some_and(|inputs| at >= inputs.to)
+        at >= from
+            && metadata.inputs.as_ref().is_some_and(|inputs| at >= inputs.to)
             && !seen.contains(&(metadata.model_id.clone(), at))
     };
     let candidates: Vec<Candidate> =
         predictions(compute, panel, walk.view(), models)?.into_iter().filter(is_new).collect();
     if candidates.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let consensus = if settings.decide.mode == DecideMode::Model {
         Consensus { bars: panel.bars, opinions: Vec::new(), hit_rates: Vec::new() }
@@ -183,7 +205,7 @@ fn new_signals(
             -1 if walk.rules().shorts => Side::Short,
             _ => return None,
         };
-        // What the gate saw.
+        // The edge of whoever decides.
         let predicted_bps = match settings.decide.mode {
             DecideMode::Consensus => f64::from(consensus.at(symbol, bar).expected_bps),
             DecideMode::Model | DecideMode::Both => direction.sign() * prediction?.edge_bps,
@@ -203,7 +225,9 @@ fn new_signals(
             simulated: day.run.simulated,
         })
     };
-    Ok(candidates.iter().filter_map(row).collect())
+    let shorts = candidates.iter().map(|(symbol, bar, _)| symbol * panel.bars + bar);
+    let ends = shorts.filter(|&cell| decided.signals.side[cell] < 0).collect();
+    Ok((candidates.iter().filter_map(row).collect(), ends))
 }
 
 /// A mean of outcomes less predictions over days.
@@ -239,8 +263,11 @@ impl Forward {
         self.known.iter().filter(|row| row.symbol == symbol).collect()
     }
 
-    /// Adds what this run's own models say of the same bars, out of fold.
-    pub fn challenge(&mut self, panel: &Panel, learned: &OutOfFold) {
+    /// Adds what this run's own models say of the same bars, out of fold, unless the consensus decides alone.
+    pub fn challenge(&mut self, panel: &Panel, learned: &OutOfFold, mode: DecideMode) {
+        if mode == DecideMode::Consensus {
+            return;
+        }
         for row in self.rows.iter_mut().filter(|row| row.challenger_bps.is_none()) {
             let Some(cell) = place(panel, row) else { continue };
             let prediction = learned.prediction(cell / panel.bars, cell % panel.bars);

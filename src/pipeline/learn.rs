@@ -45,7 +45,7 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
     let trained = train(day, panel, &walk, &tuning, &checkpoints).await?;
     let mut forward = forward::score(day, panel, &walk).await?;
     let learned = practise(day, panel, walk, trained, &forward).await?;
-    forward.challenge(panel, &learned);
+    forward.challenge(panel, &learned, day.run.settings.decide.mode);
     day.services.brain.store_forward(&day.run.row.run_id, &forward.rows).await?;
     Ok((learned, forward))
 }

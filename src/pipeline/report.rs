@@ -69,10 +69,10 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         models_digest: saved.models_digest.clone(),
         seconds: day.services.ui.seconds(),
         peak_rss_bytes: health::peak_rss_bytes(),
-        account: accounts::of_approved(learned),
+        account: accounts::of_approved(learned, day.run.settings.decide.mode),
         account_equity: curve(&learned.account.ledger.account),
         approvals: accounts::approvals(panel, learned),
-        all_models: accounts::of_all(learned),
+        all_models: accounts::of_all(learned, day.run.settings.decide.mode),
         forward: report::ForwardReport::default(),
         totals: Totals {
             symbols: learned.models.len(),

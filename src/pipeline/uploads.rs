@@ -140,6 +140,9 @@ impl Uploads {
             }
             uploaded += pushed.uploaded.len();
         }
+        for fault in self.delete_moved_models(&self.manifest().await?).await? {
+            tracing::warn!("{fault}");
+        }
         Ok(uploaded)
     }
 

@@ -73,7 +73,9 @@ pub struct HeadCalibration {
     pub drift_bps: f64,
     /// Mean of the model's training labels: log odds, or multiples of the ATR.
     pub base: f64,
-    /// What the head says of no bar in particular: the offset, and what is believed of the base.
+    /// What the head says of no bar in particular: the offset, and what is believed of the base. Models of the format before have
+    /// none, and are refused by their format.
+    #[serde(default)]
     pub usual: f64,
     /// How far base and scores are believed.
     #[serde(flatten)]

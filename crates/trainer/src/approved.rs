@@ -105,8 +105,9 @@ fn at_boundary(
 ) -> Approvals {
     let accounts: Vec<(usize, Account, Metrics)> = known
         .trained
-        .keys()
-        .map(|&symbol| {
+        .iter()
+        .filter(|(_, own)| own.folds.first().is_some_and(|first| first.fold.index <= fold))
+        .map(|(&symbol, _)| {
             let ended: Vec<Trade> =
                 known.trades[symbol].iter().filter(|trade| trade.exit_bar < test_start).copied().collect();
             let before: Vec<Range<usize>> =

@@ -86,11 +86,13 @@ fn of_fold(
 ) -> Vec<(usize, Reasons)> {
     let outcome = &trained.folds[fold];
     let Some(calibration) = outcome.calibration else { return Vec::new() };
-    // Of a mix only the trees have reasons, and networks alone have none.
-    if outcome.mix.get(&Head::EdgeBps).is_some_and(|families| families.as_slice() == [Family::Neural]) {
-        return Vec::new();
-    }
-    let slopes = calibration.head(Head::EdgeBps).slopes;
+    // Of a mix the first family's trees have reasons, for their part of the mean.
+    let part = match outcome.mix.get(&Head::EdgeBps) {
+        None => 1.0,
+        Some(families) if families.contains(&Family::Gbdt) => 1.0 / families.len() as f64,
+        Some(_) => return Vec::new(),
+    };
+    let (slopes, base) = (calibration.head(Head::EdgeBps).slopes, calibration.head(Head::EdgeBps).base);
     let of_fold = outcome.edge_trees.main.is_some();
     let forest = |trees: &Option<Arc<TrainedHead>>| trees.as_ref().map(|head| head.forest.clone());
     let (main, own) = if of_fold {
@@ -102,15 +104,25 @@ fn of_fold(
     let rows: Vec<u32> = wanted.iter().map(|&offer| row(view, &offers[offer])).collect();
     let columns = view.table().features;
     let mut sums = vec![0.0; rows.len() * columns];
-    let mut add = |forest: &Option<Forest>, slope: f64| {
+    // A score beyond the reach counts for less than it says.
+    let shares: Vec<f64> = wanted
+        .iter()
+        .map(|&offer| {
+            let place = offers[offer].trade.signal_bar - outcome.fold.test.start;
+            let distance = outcome.scores.all.test[place][Head::EdgeBps.position()] - base;
+            if distance == 0.0 { 0.0 } else { distance.clamp(-slopes.reach, slopes.reach) / distance }
+        })
+        .collect();
+    let mut add = |forest: &Option<Forest>, slope: f64, shares: &[f64]| {
         let Some(forest) = forest.as_ref().filter(|_| slope > 0.0) else { return };
         let values = contributions(forest, view.table(), &rows);
-        for (sums, values) in sums.chunks_exact_mut(columns).zip(values.chunks_exact(columns + 1)) {
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += slope * value);
+        let all = sums.chunks_exact_mut(columns).zip(values.chunks_exact(columns + 1)).zip(shares);
+        for ((sums, values), share) in all {
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += slope * share * value);
         }
     };
-    add(&main, slopes.slope);
-    add(&own, slopes.own_slope);
+    add(&main, part * slopes.slope, &shares);
+    add(&own, slopes.own_slope, &vec![1.0; rows.len()]);
     let one = |(&offer, sums): (&usize, &[f64])| {
         let trade = &offers[offer].trade;
         let at = |column: usize| view.value(trade.symbol, trade.signal_bar, column);

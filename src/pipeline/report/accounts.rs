@@ -2,6 +2,7 @@
 
 use super::judged;
 use crate::bars::Panel;
+use crate::decide::DecideMode;
 use crate::metrics::{Evidence, Metrics, clustered_error};
 use crate::pipeline::learn::Learned;
 use crate::report::{AccountResult, ApprovalRow};
@@ -9,14 +10,14 @@ use crate::risk::Ledger;
 use crate::shadow::Trade;
 
 /// The account that trades only approved models.
-pub fn of_approved(learned: &Learned) -> AccountResult {
+pub fn of_approved(learned: &Learned, mode: DecideMode) -> AccountResult {
     let account = &learned.account;
-    result(learned, &account.ledger, &account.metrics, &account.evidence)
+    result((learned, mode), &account.ledger, &account.metrics, &account.evidence)
 }
 
 /// The account that was offered the trades of all models.
-pub fn of_all(learned: &Learned) -> AccountResult {
-    result(learned, &learned.ledger, &learned.portfolio_metrics, &learned.portfolio_evidence)
+pub fn of_all(learned: &Learned, mode: DecideMode) -> AccountResult {
+    result((learned, mode), &learned.ledger, &learned.portfolio_metrics, &learned.portfolio_evidence)
 }
 
 /// The approvals at each fold boundary.
@@ -30,7 +31,12 @@ pub fn approvals(panel: &Panel, learned: &Learned) -> Vec<ApprovalRow> {
     learned.account.approvals.iter().map(row).collect()
 }
 
-fn result(learned: &Learned, ledger: &Ledger, metrics: &Metrics, evidence: &Evidence) -> AccountResult {
+fn result(
+    (learned, mode): (&Learned, DecideMode),
+    ledger: &Ledger,
+    metrics: &Metrics,
+    evidence: &Evidence,
+) -> AccountResult {
     let entries = &ledger.account.entries;
     let any = metrics.trades.count > 0;
     let mean = |of: &dyn Fn(&Trade) -> Option<f64>| {
@@ -38,7 +44,9 @@ fn result(learned: &Learned, ledger: &Ledger, metrics: &Metrics, evidence: &Evid
         values.filter(|values| !values.is_empty()).map(|values| values.iter().sum::<f64>() / values.len() as f64)
     };
     let predicted = |trade: &Trade| {
-        let (_, prediction) = learned.prediction(trade.symbol, trade.signal_bar)?;
+        // Where the consensus decides alone, the models have promised nothing.
+        let (_, prediction) =
+            learned.prediction(trade.symbol, trade.signal_bar).filter(|_| mode != DecideMode::Consensus)?;
         Some(trade.side.sign() * prediction.edge_bps)
     };
     AccountResult {
