@@ -10,5 +10,6 @@ pub mod xgboost;
 pub use bundle::{Bundle, BundleError, Metadata, Scaler, combined_digest, load_forest};
 pub use lightgbm::{LightgbmError, from_lightgbm, to_lightgbm};
 pub use networks::NetworksError;
+pub(crate) use predict::mixed;
 pub use predict::{SymbolModel, predictions};
 pub use xgboost::{XgboostError, to_xgboost};

@@ -9,7 +9,7 @@ use crate::boost::{self, PredictJob};
 use crate::decide::{Calibration, Candidate, Head, Scores};
 use crate::engine::{Compute, EngineError};
 use crate::features::{self, View, view_columns};
-use crate::trainer::{Family, FamilyModels, blend, mean_scores, table_rows};
+use crate::trainer::{Family, FamilyModels, Mix, blend, mean_scores, table_rows};
 
 /// The model of a symbol of a panel, ready to predict.
 #[derive(Debug)]
@@ -79,13 +79,7 @@ pub fn predictions(
             };
             families.insert(*family, own);
         }
-        let own = families.remove(&Family::Own);
-        let all = if bundle.mix.is_empty() {
-            families.remove(&Family::Gbdt).unwrap_or_default()
-        } else {
-            let families = families.iter().map(|(family, own)| (*family, own.as_slice())).collect();
-            blend(&bundle.mix, &families, rows.len())
-        };
+        let (all, own) = mixed(&bundle.mix, families, rows.len());
         for (place, (bar, scores)) in panel.ranges[*symbol].clone().zip(all).enumerate() {
             let atr_share = f64::from(view.value(*symbol, bar, view_columns::ATR_SHARE));
             let own = own.as_ref().map_or([0.0; Head::COUNT], |own| own[place]);
@@ -93,4 +87,21 @@ pub fn predictions(
         }
     }
     Ok(predictions)
+}
+
+/// The scores of all families together, and those of the coin's own family if it has one: what [`Calibration::predict`] takes.
+///
+/// `families` are the scores of `rows` rows by family. Without a `mix`, boosted trees predict alone.
+pub(crate) fn mixed(
+    mix: &Mix,
+    mut families: BTreeMap<Family, Vec<Scores>>,
+    rows: usize,
+) -> (Vec<Scores>, Option<Vec<Scores>>) {
+    let own = families.remove(&Family::Own);
+    let all = if mix.is_empty() {
+        families.remove(&Family::Gbdt).unwrap_or_default()
+    } else {
+        blend(mix, &families.iter().map(|(family, scores)| (*family, scores.as_slice())).collect(), rows)
+    };
+    (all, own)
 }

@@ -2,6 +2,7 @@
 
 use crate::cli;
 use crate::learning;
+use crate::lenient::LENIENT;
 
 use huracan::audit::look_ahead::{self, LookAhead};
 use huracan::audit::noise::Noise;
@@ -30,15 +31,6 @@ const SMALL: [&str; 9] = [
     "models.max_depth=3",
     "costs.spot_shorts=borrow",
     "costs.borrow_bps_per_day=0",
-];
-/// Whatever has a trade is approved.
-const LENIENT: [&str; 6] = [
-    "verdict.fdr=1",
-    "approve.min_sharpe=-100",
-    "approve.min_win_rate=0",
-    "approve.max_drawdown=1",
-    "approve.min_trades=1",
-    "approve.min_deflated_sharpe=0",
 ];
 
 fn small(more: &[&str]) -> Settings {

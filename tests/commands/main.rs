@@ -6,6 +6,8 @@ mod browser;
 mod cli;
 #[path = "../support/learning.rs"]
 mod learning;
+#[path = "../support/lenient.rs"]
+mod lenient;
 #[path = "../support/python.rs"]
 mod python;
 #[path = "../support/skip.rs"]

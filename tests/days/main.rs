@@ -6,6 +6,8 @@ mod candles;
 mod folder;
 #[path = "../support/forests.rs"]
 mod forests;
+#[path = "../support/lenient.rs"]
+mod lenient;
 #[path = "../support/postgres.rs"]
 mod postgres;
 #[path = "../support/python.rs"]

@@ -55,11 +55,6 @@ impl Moments {
     pub fn sharpe(&self) -> f64 {
         self.mean / self.deviation
     }
-
-    /// Student's t of the mean against 0: mean / deviation × √n.
-    pub fn t_statistic(&self) -> f64 {
-        self.sharpe() * (self.count as f64).sqrt()
-    }
 }
 
 #[cfg(test)]
@@ -73,7 +68,7 @@ mod tests {
         assert_eq!((moments.count, moments.mean), (4, 4.0));
         assert!((moments.deviation - 12_f64.sqrt()).abs() < 1e-15);
         assert!((moments.skewness - 24.0 / 27.0).abs() < 1e-15 && (moments.kurtosis - 177.0 / 81.0).abs() < 1e-15);
-        assert!((moments.t_statistic() - 4.0 / 12_f64.sqrt() * 2.0).abs() < 1e-15);
+        assert!((moments.sharpe() - 4.0 / 12_f64.sqrt()).abs() < 1e-15);
     }
 
     #[test]

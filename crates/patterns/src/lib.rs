@@ -35,6 +35,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use huracan_metrics::q_values;
 use huracan_shadow::Side;
 
 pub use conditions::{Binning, Column, view};
@@ -45,7 +46,6 @@ use excess::Base;
 use items::Items;
 use rows::Rows;
 use search::Finding;
-use significance::q_values;
 
 /// Feature values, and the columns that patterns may use.
 #[derive(Debug, Clone, Copy)]

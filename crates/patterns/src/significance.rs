@@ -1,4 +1,4 @@
-//! p-values of test statistics, and q-values of p-values.
+//! p-values of test statistics.
 
 use std::f64::consts::PI;
 
@@ -69,23 +69,6 @@ fn ln_gamma(x: f64) -> f64 {
     (x - 0.5) * ln(x) - x + 0.5 * ln(2.0 * PI) + series - ln(product)
 }
 
-/// q-values of Benjamini and Hochberg (1995): the smallest false discovery rate at which each test counts as a
-/// discovery.
-///
-/// `p` are the smallest of `tests` p-values, in any order; those not given count as 1. For weighted tests, divide each
-/// p-value by its weight first (Genovese, Roeder and Wasserman 2006).
-pub(super) fn q_values(p: &[f64], tests: f64) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p.len()).collect();
-    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]).then(a.cmp(&b)));
-    let mut q = vec![1.0; p.len()];
-    let mut smallest = 1.0_f64;
-    for (rank, &at) in order.iter().enumerate().rev() {
-        smallest = smallest.min(p[at] * tests / (rank + 1) as f64);
-        q[at] = smallest;
-    }
-    q
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,16 +95,5 @@ mod tests {
             assert!((student_tail(-t, degrees) - (1.0 - tail)).abs() < 1e-12);
         }
         assert_eq!((student_tail(f64::NAN, 5.0), student_tail(9.0, 0.0)), (1.0, 1.0));
-    }
-
-    #[test]
-    fn q_values_follow_benjamini_and_hochberg() {
-        // By hand, for 5 tests: 0.01·5/1, 0.02·5/2, 0.03·5/3, 0.5·5/4, 0.9, each reduced to at most the next.
-        let q = q_values(&[0.5, 0.01, 0.9, 0.02, 0.03], 5.0);
-        assert!(q.iter().zip([0.625, 0.05, 0.9, 0.05, 0.05]).all(|(q, known)| (q - known).abs() < 1e-15), "{q:?}");
-        // The three smallest of 100 tests: 0.001·100/1 > 0.002·100/3.
-        let q = q_values(&[0.002, 0.001, 0.0015], 100.0);
-        assert!(q.iter().all(|q| (q - 0.2 / 3.0).abs() < 1e-15), "{q:?}");
-        assert_eq!(q_values(&[0.9], 4.0), [1.0]);
     }
 }

@@ -31,21 +31,12 @@ pub struct Approvals {
 pub struct ApprovedAccount {
     /// The approvals at each fold boundary, in time order.
     pub approvals: Vec<Approvals>,
-    /// Index among the offers of every trade that it was offered, ascending.
-    pub offers: Vec<usize>,
-    /// What it took and refused; trades are numbered by their place in `offers`.
+    /// What it took and refused; trades are numbered by their place among those that it was offered.
     pub ledger: Ledger,
     /// Its performance.
     pub metrics: Metrics,
     /// How much of the performance may be luck.
     pub evidence: Evidence,
-}
-
-impl ApprovedAccount {
-    /// Index among the offers of every trade that it took.
-    pub fn taken(&self) -> impl Iterator<Item = usize> {
-        self.ledger.taken.iter().map(|taken| self.offers[taken.approved.order().trade])
-    }
 }
 
 /// What the approvals are judged by.
@@ -74,12 +65,11 @@ pub fn follow(
         let at = fold.and_then(|fold| approved.get(&fold));
         at.is_some_and(|at| at.approved.binary_search(&symbol).is_ok())
     };
-    let chosen: Vec<usize> = (0..offers.len()).filter(|&offer| may_trade(&offers[offer])).collect();
-    let own: Vec<Offer> = chosen.iter().map(|&offer| offers[offer]).collect();
+    let own: Vec<Offer> = offers.iter().filter(|offer| may_trade(offer)).copied().collect();
     let ledger = portfolio.follow(&own, kill);
     let metrics = Metrics::of(&ledger.account);
     let evidence = judge::portfolio(known.params, &ledger.account);
-    ApprovedAccount { approvals, offers: chosen, ledger, metrics, evidence }
+    ApprovedAccount { approvals, ledger, metrics, evidence }
 }
 
 /// Number of the fold whose test window holds a bar.

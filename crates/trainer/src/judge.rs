@@ -57,7 +57,7 @@ pub fn verdicts(params: &TrainerParams, accounts: &[Judged<'_>], portfolio_p_val
         .iter()
         .map(|own| Moments::of(&own.account.entries.iter().map(|entry| entry.trade.net_bps).collect::<Vec<_>>()))
         .collect();
-    let q_values = q_values(&moments.iter().map(p_value).collect::<Vec<_>>(), tries_per_model(params));
+    let q_values = q_values_of(params, moments.iter().map(p_value));
     let one = |((own, moments), q_value): ((&Judged<'_>, &Option<Moments>), f64)| {
         let metrics = own.metrics;
         let traded = |value: f64| if metrics.trades.count > 0 { value } else { f64::NAN };
@@ -79,7 +79,13 @@ pub fn verdicts(params: &TrainerParams, accounts: &[Judged<'_>], portfolio_p_val
 
 /// The q-value of each model: its p-values are those of the evidence.
 pub fn model_q_values<'a>(params: &TrainerParams, evidence: impl Iterator<Item = &'a Evidence>) -> Vec<f64> {
-    q_values(&evidence.map(|own| own.p_value.unwrap_or(f64::NAN)).collect::<Vec<_>>(), tries_per_model(params))
+    q_values_of(params, evidence.map(|own| own.p_value.unwrap_or(f64::NAN)))
+}
+
+/// The q-value of each model among all of them and all tries.
+fn q_values_of(params: &TrainerParams, p_values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let p_values: Vec<f64> = p_values.collect();
+    q_values(&p_values, p_values.len() as f64 * tries_per_model(params))
 }
 
 /// Probability of so good a result without skill; NaN if undefined.

@@ -7,8 +7,8 @@ use crate::boost::{self, PredictJob, Table};
 use crate::decide::{Calibration, Head, Scores};
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure};
-use crate::models::Bundle;
-use crate::trainer::{Family, FamilyModels, blend, mean_scores};
+use crate::models::{Bundle, mixed};
+use crate::trainer::{Family, FamilyModels, mean_scores};
 
 /// Column of the view that turns an edge in ATR into basis points.
 const ATR_SHARE: &str = "atr_share";
@@ -50,13 +50,7 @@ pub(super) fn predictions(
         };
         families.insert(*family, scores);
     }
-    let own = families.remove(&Family::Own);
-    let all = if bundle.mix.is_empty() {
-        families.remove(&Family::Gbdt).unwrap_or_default()
-    } else {
-        let families = families.iter().map(|(family, scores)| (*family, scores.as_slice())).collect();
-        blend(&bundle.mix, &families, rows.len())
-    };
+    let (all, own) = mixed(&bundle.mix, families, rows.len());
     let predict = |(row, scores): (usize, &Scores)| {
         let own = own.as_ref().map_or([0.0; Head::COUNT], |own| own[row]);
         let atr_share = atr_share.map_or(f64::NAN, |column| f64::from(table.row(row)[column]));
