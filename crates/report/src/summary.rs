@@ -86,7 +86,7 @@ fn account(data: &ReportData) -> String {
         "account (only models approved by then): no trade\n".to_owned()
     };
     if silent {
-        text.push_str("past rows support no edge, so no model says anything of a bar: the right answer where there is nothing to find\n");
+        text.push_str("past rows support no edge, so no model says anything about a bar: the right answer where there is nothing to find\n");
     }
     if data.totals.approved == 0 && data.totals.rejected > 0 {
         text.push_str("no model was approved; the rejected ones are in models/rejected\n");
