@@ -11,8 +11,12 @@ and fold with settings that its documentation advises for small, noisy data. All
     slope   of realised on predicted edges, with its 95 % interval by blocks of days
     told    the same of what models say of a bar in particular, beyond the market's drift: the part that is traded
 
+LightGBM and the constant are measured on the coins and folds of the run; where a coin has too few rows to train LightGBM, it
+predicts the constant. Should their numbers of rows differ from the run's all the same, the table says so.
+
 Trades are those of the account of all models: their mean predicted edge, their result before costs with its standard error by
-days, and after costs. `approved` counts the trades of the account that trades approved models only.
+days, and after costs. `approved` counts the trades of the account that trades approved models only. The share of bars that pass
+is that of bars with a prediction whose edge exceeds their costs and the margin, whatever else speaks against a trade.
 """
 
 import argparse
@@ -26,6 +30,8 @@ import numpy
 import pandas
 
 DAY_MS = 86_400_000
+# Reasons to wait of bars whose edge does not exceed their costs, or that have no edge or no stop.
+BEFORE_THE_GATE = ("warm_up", "score_below_threshold", "no_record", "edge_below_costs", "no_stop")
 
 
 def huracan(options, *arguments):
@@ -65,8 +71,11 @@ def own(options, workdir):
     edge = heads["edge_bps"]
     trades, account = report["all_models"], report["account"]
     bars = report["decisions"]["bars"]
+    waits = dict(report["decisions"]["waits"])
+    passed = bars - sum(waits.get(reason, 0) for reason in BEFORE_THE_GATE)
     return {
         "models": "Huracan",
+        "symbols": [row["symbol"] for row in report["symbols"]],
         "coins": len(report["symbols"]),
         "rows": edge["predictions"],
         "r2": edge["r2"],
@@ -86,7 +95,7 @@ def own(options, workdir):
         "account_trades": account["trades"],
         "account_gross_bps": account["gross_bps"],
         "approved": report["totals"]["approved"],
-        "pass": report["decisions"]["signals"] / bars if bars else None,
+        "pass": passed / bars if bars else None,
     }
 
 
@@ -101,8 +110,14 @@ def slope_and_interval(predicted, realised, block):
     return slope, slope - 1.96 * error, slope + 1.96 * error
 
 
-def lightgbm_per_coin(options, workdir):
-    """Two rows: LightGBM per coin, and the constant that both are held against."""
+def longest_label_ms(labels):
+    """How far the longest label looks ahead: blocks of days are at least as long, as in the program's own intervals."""
+    held = labels["exit_timestamp"] - labels["timestamp"]
+    return int(held.max() / pandas.Timedelta(milliseconds=1))
+
+
+def lightgbm_per_coin(options, workdir, symbols):
+    """Two rows for the coins of the run: LightGBM per coin, and the constant that both are held against."""
     import lightgbm
 
     view, labels = workdir / "view.parquet", workdir / "labels.parquet"
@@ -135,15 +150,26 @@ def lightgbm_per_coin(options, workdir):
     }
     found = {head: [] for head in ("win_long", "win_short", "edge_bps")}
     means = {}
-    for fold in plan["folds"]:
+    horizon_ms = longest_label_ms(labels)
+    block_ms = -(-horizon_ms // DAY_MS) * DAY_MS
+    own_folds = [fold for fold in plan["folds"] if fold["symbol"] in symbols]
+    for fold in own_folds:
         rows = table.loc[fold["symbol"]]
         part = {
             name: rows.loc[pandas.Timestamp(fold[name]["from"]) : pandas.Timestamp(fold[name]["to"])]
             for name in ("train", "validation", "test")
         }
-        if len(part["train"]) < 50 or min(len(part["validation"]), len(part["test"])) < 5:
+        if len(part["test"]) == 0:
             continue
+        enough = len(part["train"]) >= 50 and len(part["validation"]) >= 5
         for head, rows in found.items():
+            sums = means.setdefault((fold["fold"], head), [0.0, 0])
+            sums[0] += part["train"][head].sum()
+            sums[1] += len(part["train"])
+            block = part["test"].index.as_unit("ms").astype("int64") // block_ms
+            if not enough:
+                rows.append((fold["fold"], None, part["test"][head].to_numpy(), numpy.asarray(block)))
+                continue
             objective = "regression" if head == "edge_bps" else "binary"
             train = lightgbm.Dataset(part["train"][columns], part["train"][head])
             valid = lightgbm.Dataset(part["validation"][columns], part["validation"][head], reference=train)
@@ -154,22 +180,20 @@ def lightgbm_per_coin(options, workdir):
                 valid_sets=[valid],
                 callbacks=[lightgbm.early_stopping(30, verbose=False)],
             )
-            sums = means.setdefault((fold["fold"], head), [0.0, 0])
-            sums[0] += part["train"][head].sum()
-            sums[1] += len(part["train"])
             predicted = model.predict(part["test"][columns])
-            block = part["test"].index.as_unit("ms").astype("int64") // (options.block_days * DAY_MS)
             rows.append((fold["fold"], predicted, part["test"][head].to_numpy(), numpy.asarray(block)))
     skill, constant = {}, {}
     for head, rows in found.items():
-        known = numpy.concatenate([numpy.full(len(p), means[fold, head][0] / means[fold, head][1]) for fold, p, _, _ in rows])
-        predicted, realised, block = (numpy.concatenate([row[at] for row in rows]) for at in (1, 2, 3))
+        known = [numpy.full(len(y), means[fold, head][0] / means[fold, head][1]) for fold, _, y, _ in rows]
+        predicted = numpy.concatenate([base if row[1] is None else row[1] for base, row in zip(known, rows)])
+        known = numpy.concatenate(known)
+        realised, block = (numpy.concatenate([row[at] for row in rows]) for at in (2, 3))
         skill[head] = 1 - ((realised - predicted) ** 2).sum() / ((realised - known) ** 2).sum()
         constant[head] = 0.0
         if head == "edge_bps":
             slope = slope_and_interval(predicted, realised, block)
             count = len(predicted)
-    row = {"coins": len({fold["symbol"] for fold in plan["folds"]}), "rows": count}
+    row = {"coins": len({fold["symbol"] for fold in own_folds}), "rows": count}
     named = lambda models, skill, slope: {
         "models": models,
         **row,
@@ -209,14 +233,16 @@ def main():
     parser.add_argument("--timeframe", default="1h", help="length of a bar")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; repeatable")
     parser.add_argument("--lightgbm", action="store_true", help="also train LightGBM per coin, and show the constant")
-    parser.add_argument("--block-days", type=int, default=2, help="length of a block of days for LightGBM's interval: at least the longest label")
     parser.add_argument("--out", type=pathlib.Path, help="also write the rows as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as workdir:
         rows = [own(options, pathlib.Path(workdir))]
         if options.lightgbm:
-            rows += lightgbm_per_coin(options, pathlib.Path(workdir))
+            rows += lightgbm_per_coin(options, pathlib.Path(workdir), set(rows[0]["symbols"]))
     print(shown(rows))
+    for row in rows[1:]:
+        if row["rows"] != rows[0]["rows"]:
+            print(f"{row['models']} was measured on {row['rows']:,} rows, the run on {rows[0]['rows']:,}: not the same")
     if options.out:
         options.out.write_text(json.dumps(rows, indent=1) + "\n")
 
