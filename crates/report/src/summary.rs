@@ -57,6 +57,12 @@ pub fn summary_table(data: &ReportData, locations: &[Location], colour: bool) ->
         duration(data.seconds.iter().map(|(_, seconds)| seconds).sum())
     ));
     text.push_str(&account(data));
+    if totals.retired > 0 {
+        text.push_str(&format!(
+            "{} approved of earlier runs withdrawn, because this run did not train their coins: now in models/rejected\n",
+            totals.retired
+        ));
+    }
     for failure in &data.failures {
         text.push_str(&format!("failed: {} in {}: {}\n", failure.symbol, failure.step, failure.reason));
     }
