@@ -19,7 +19,7 @@ const KINDS: [(&str, &str, &str); 18] = [
     (
         "forward_record",
         "forward_record_2025-11-08.csv",
-        "model_id symbol signal_timestamp direction predicted_bps challenger_bps exit_timestamp gross_bps net_bps",
+        "model_id symbol signal_timestamp direction predicted_bps challenger_bps exit_timestamp gross_bps net_bps realised_bps basis timeframe market_type mode approved",
     ),
     ("trade_history", "trade_history_2025-11-08.csv", TRADES),
     ("all_trades_complete", "all_trades_complete_2025-11-08.csv", TRADES),
