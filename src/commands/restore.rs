@@ -38,9 +38,8 @@ async fn run(settings: &Settings, request: &Request, overwrite: bool) -> Result<
     let winners: Vec<String> = if overwrite { restored.known.keys().cloned().collect() } else { Vec::new() };
     let superseded = settle(&workdir, &winners).or_exit(Code::Failed)?;
     for path in &superseded {
-        eprintln!(
-            "{path} does not stay: another run's verdict on this coin is newer, or was restored with --overwrite"
-        );
+        let other = if overwrite { "the restored day" } else { "a newer run" };
+        eprintln!("{path} is not kept: {other} has another verdict on this coin");
     }
     restored.known.retain(|local, _| workdir.join(local).exists());
     // Recorded as uploaded, so that these files are not uploaded again.

@@ -235,7 +235,7 @@ async fn download(
     }
     // A day's folder may still have the file of an earlier verdict of that day.
     for path in settle(workdir, &[]).or_exit(Code::Failed)? {
-        tracing::warn!("{path} does not stay: another verdict on this coin is newer");
+        tracing::warn!("{path} is not kept: a newer run has another verdict on this coin");
     }
     known.extend(restored.known.into_iter().filter(|(local, _)| workdir.join(local).exists()));
     Ok(restored.written.len() + restored.same)

@@ -110,7 +110,7 @@ struct LeftModel {
 #[derive(Default)]
 struct LeftBehind {
     models: Vec<LeftModel>,
-    /// Number of models that were made under other settings, or withdrawn.
+    /// Number of models that were made under other settings.
     of_other_settings: usize,
 }
 
@@ -134,7 +134,7 @@ fn left_behind(day: &Day, panel: &Panel, basis: &Basis) -> LeftBehind {
                 let missing = model.bundle.metadata.missing_inputs(&panel.symbols);
                 left.models.push(LeftModel { model, policy, missing });
             }
-            None => left.of_other_settings += 1,
+            None => left.of_other_settings += usize::from(model.bundle.metadata.retired.is_none()),
         }
     }
     left

@@ -35,7 +35,9 @@ impl Basis {
         let simulated = (exchange.kind == ExchangeKind::Simulated).then(|| json!([market.simulated, settings.seed]));
         let name = (exchange.kind == ExchangeKind::Ccxt).then_some(&exchange.name);
         let mut costs = json!(settings.costs);
-        costs.as_object_mut().map(|costs| costs.remove("safety_margin_bps"));
+        if let Some(costs) = costs.as_object_mut() {
+            costs.remove("safety_margin_bps");
+        }
         let decide = match settings.decide.mode {
             DecideMode::Model => json!(DecideMode::Model),
             DecideMode::Consensus | DecideMode::Both => json!(settings.decide),

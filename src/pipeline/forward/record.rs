@@ -1,18 +1,15 @@
 //! The forward record: what counts of it, and what it says.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::follow::place;
 use super::{Key, key};
-use crate::bars::Panel;
+use crate::bars::{DAY_MS, Panel};
 use crate::brain::ForwardRow;
 use crate::decide::DecideMode;
 use crate::metrics::clustered_error;
 use crate::report::{ForwardCoin, ForwardReport, ForwardSum};
 use crate::trainer::{FORWARD_DAYS, ForwardEvidence, OutOfFold};
-
-const DAY_MS: i64 = crate::bars::DAY_MS;
 
 /// What earlier runs' models have done on bars that they had not seen.
 #[derive(Default)]
