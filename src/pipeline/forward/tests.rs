@@ -71,7 +71,7 @@ fn what_a_prediction_means_and_how_it_is_followed_make_a_basis() {
     let usual = basis(&|_| ());
     assert_eq!(usual.len(), 16);
     let other: [&dyn Fn(&mut Settings); 8] = [
-        &|s| s.market.timeframe = Timeframe::M5,
+        &|s| s.market.timeframe = "5m".parse().unwrap(),
         &|s| s.market.kind = MarketType::Perp,
         &|s| s.market.simulated.edge += 1.0,
         &|s| s.decide.mode = DecideMode::Both,
@@ -153,7 +153,7 @@ fn a_model_is_scored_by_its_own_policy_and_only_under_the_settings_that_it_was_m
     let spot_bundle = metadata(&settings);
     assert_eq!(Basis::of(&perp).policy_of(&spot_bundle, false), None);
     let mut quick = settings.clone();
-    quick.market.timeframe = Timeframe::M5;
+    quick.market.timeframe = "5m".parse().unwrap();
     assert_eq!(basis.policy_of(&metadata(&quick), false), None);
     assert_eq!(basis.policy_of(&spot_bundle, true), None, "simulated candles are another market");
     let retired = Metadata { retired: Some("2024-09-07".parse().unwrap()), ..spot_bundle.clone() };
