@@ -17,7 +17,7 @@ pub use record::Forward;
 
 use super::CommandFailure;
 use super::day::{Day, time};
-use crate::bars::{Markets, Panel, Timeframe};
+use crate::bars::{DAY_MS, Markets, Panel, Timeframe};
 use crate::brain::{FORWARD_RECORD, ForwardRow};
 use crate::decide::{self, Candidate, Consensus, DecideMode, Policy};
 use crate::engine::EngineError;
@@ -25,6 +25,7 @@ use crate::exit::{Code, OrExit};
 use crate::features;
 use crate::files::is_plain_name;
 use crate::market::{read_candles, read_markets};
+use crate::metrics::LEAST_CLUSTERS;
 use crate::models::{Bundle, SymbolModel, predictions_from};
 use crate::shadow::Side;
 use crate::trainer::{WalkForward, block_ms};
@@ -34,6 +35,8 @@ use crate::trainer::{WalkForward, block_ms};
 const WAIT_DAYS: i64 = 60;
 /// How long it is tried to close such a trade.
 const TRY_DAYS: i64 = 30;
+/// Fewest blocks of days that count: twice as many as an error needs, since not every block has a trade.
+const LEAST_BLOCKS: i64 = 2 * LEAST_CLUSTERS as i64;
 
 /// A model and a signal bar.
 type Key = (String, DateTime<Utc>);
@@ -47,7 +50,9 @@ pub async fn score(day: &Day, panel: &Panel, walk: &WalkForward<'_>) -> Result<F
     let settings = &day.run.settings;
     let basis = Basis::of(settings);
     let now = time(panel.time_ms(panel.bars));
-    let oldest = now - Duration::days(i64::from(settings.verdict.forward_days));
+    let block_ms = block_ms(panel.timeframe, settings.labels.horizon_bars());
+    let days = days_that_count(settings.verdict.forward_days, block_ms);
+    let oldest = now - Duration::days(i64::from(days));
     let overdue = now - wait(panel.timeframe, settings.labels.horizon_bars());
     let from = oldest.min(overdue - Duration::days(TRY_DAYS));
     let mut earlier = day.services.brain.forward_rows(&day.run.row, &basis.digest, from).await?;
@@ -67,11 +72,18 @@ pub async fn score(day: &Day, panel: &Panel, walk: &WalkForward<'_>) -> Result<F
     Ok(Forward {
         rows,
         known,
-        block_ms: block_ms(panel.timeframe, settings.labels.horizon_bars()),
+        block_ms,
+        days,
         scored: left.models.len(),
         left_out: left.of_other_settings,
         missing: left.models.iter().flat_map(|own| own.missing.iter().cloned()).collect(),
     })
+}
+
+/// The days of the record that count: as many as are set, and where trades are long enough blocks to judge by.
+fn days_that_count(set: u32, block_ms: i64) -> u32 {
+    let least = LEAST_BLOCKS * block_ms / DAY_MS;
+    set.max(u32::try_from(least).unwrap_or(u32::MAX))
 }
 
 /// How long after its signal a trade is open at most, before it is closed at the last price that is known.

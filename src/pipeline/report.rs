@@ -45,7 +45,7 @@ pub async fn write(
     let verdict = &day.run.settings.verdict;
     let data = ReportData {
         patterns: patterns.report(),
-        forward: forward.report(learned, verdict.forward_days, verdict.forward_min_t),
+        forward: forward.report(learned, verdict.forward_min_t),
         ..data(day, selection, panel, learned, saved)
     };
     report::write(&day.run.workdir, &data)?;

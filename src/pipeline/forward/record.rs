@@ -20,6 +20,8 @@ pub struct Forward {
     pub(super) known: Vec<ForwardRow>,
     /// Length of a block of days whose outcomes move together, milliseconds.
     pub(super) block_ms: i64,
+    /// Days that count.
+    pub(super) days: u32,
     /// Models that were scored.
     pub(super) scored: usize,
     /// Models that were not, because they were made under other settings.
@@ -107,7 +109,7 @@ impl Forward {
     }
 
     /// The record for the report.
-    pub fn report(&self, learned: &OutOfFold, days: u32, least_t: f64) -> ForwardReport {
+    pub fn report(&self, learned: &OutOfFold, least_t: f64) -> ForwardReport {
         let all: Vec<&ForwardRow> = self.known.iter().collect();
         let approved: Vec<&ForwardRow> = self.known.iter().filter(|row| row.approved).collect();
         let mut symbols: Vec<&str> = self.known.iter().map(|row| row.symbol.as_str()).collect();
@@ -124,7 +126,7 @@ impl Forward {
             }
         };
         ForwardReport {
-            days,
+            days: self.days,
             open: self.rows.iter().filter(|row| row.gross_bps.is_none()).count() as u64,
             all: sum(&all, self.block_ms),
             approved: sum(&approved, self.block_ms),

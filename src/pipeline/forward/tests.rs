@@ -1,6 +1,6 @@
 use super::follow::{Market, follow};
 use super::*;
-use crate::bars::{Candles, DAY_MS, HOUR_MS};
+use crate::bars::{Candles, HOUR_MS};
 use crate::brain::time_of_ms;
 use crate::decide::DecideMode;
 use crate::models::Metadata;
@@ -249,6 +249,13 @@ fn trades_that_overlap_are_not_independent() {
     let by_block = evidence(rows, 5 * DAY_MS).unwrap();
     assert_eq!((by_day.days, by_block.days), (60, 60), "days with trades are counted as they are");
     assert!(by_block.t.abs() < 0.5 * by_day.t.abs(), "{by_block:?} against {by_day:?}");
+}
+
+#[test]
+fn where_trades_are_long_enough_days_count_to_judge_by() {
+    assert_eq!(days_that_count(180, block_ms(Timeframe::H1, 25)), 180);
+    assert_eq!(days_that_count(180, block_ms(Timeframe::D1, 4)), 180);
+    assert_eq!(days_that_count(180, block_ms(Timeframe::D1, 25)), 500);
 }
 
 #[test]
