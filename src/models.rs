@@ -11,5 +11,5 @@ pub use bundle::{Bundle, BundleError, Metadata, Scaler, combined_digest, load_fo
 pub use lightgbm::{LightgbmError, from_lightgbm, to_lightgbm};
 pub use networks::NetworksError;
 pub(crate) use predict::mixed;
-pub use predict::{SymbolModel, predictions};
+pub use predict::{SymbolModel, predictions, predictions_from};
 pub use xgboost::{XgboostError, to_xgboost};

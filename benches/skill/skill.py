@@ -90,6 +90,7 @@ def own(options, workdir):
         "trades": trades["trades"],
         "predicted_bps": trades["predicted_bps"],
         "gross_bps": trades["gross_bps"],
+        "realised_bps": trades["realised_bps"],
         "error_bps": trades["error_bps"],
         "net_bps": trades["net_bps"],
         "account_trades": account["trades"],
@@ -212,15 +213,15 @@ def shown(rows):
     percent = lambda value: "–" if value is None else f"{100 * value:+.3f}"
     number = lambda value: "–" if value is None else f"{value:+.2f}"
     head = ["models", "coins", "rows", "R², %", "slope", "interval", "skill long, %", "skill short, %"]
-    head += ["told", "interval", "trades", "predicted, bps", "gross, bps", "net, bps", "approved", "bars that pass, %"]
+    head += ["told", "interval", "trades", "predicted, bps", "realised, bps", "net, bps", "approved", "bars that pass, %"]
     lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
     for row in rows:
         interval = lambda low, high: "–" if row.get(low) is None else f"{row[low]:.2f} to {row[high]:.2f}"
         cells = [row["models"], row["coins"], f"{row['rows']:,}", percent(row["r2"]), number(row["slope"])]
         cells += [interval("slope_low", "slope_high"), percent(row["skill_long"]), percent(row["skill_short"])]
         cells += [number(row.get("told_slope")), interval("told_low", "told_high"), row.get("trades", "–")]
-        gross = number(row.get("gross_bps")) + (f" ± {row['error_bps']:.1f}" if row.get("error_bps") else "")
-        cells += [number(row.get("predicted_bps")), gross, number(row.get("net_bps"))]
+        realised = number(row.get("realised_bps")) + (f" ± {row['error_bps']:.1f}" if row.get("error_bps") else "")
+        cells += [number(row.get("predicted_bps")), realised, number(row.get("net_bps"))]
         cells += [row.get("account_trades", "–"), percent(row.get("pass"))]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines)

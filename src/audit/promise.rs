@@ -8,6 +8,7 @@ use crate::engine::Compute;
 use crate::exit::{CommandFailure, OrCode};
 use crate::metrics::EdgeFit;
 use crate::settings::Settings;
+use crate::shadow::CoinCosts;
 use crate::trainer::{WalkForwardResult, walk_forward};
 use crate::ui::Step;
 
@@ -33,6 +34,8 @@ pub struct Promise {
     pub predicted_bps: Option<f64>,
     /// Their mean result before costs.
     pub gross_bps: Option<f64>,
+    /// Mean of what they realised of the predicted edge: the result before costs, less the funding that is known.
+    pub realised_bps: Option<f64>,
 }
 
 /// Does the walk-forward on the candles as they are, those of the first world.
@@ -45,6 +48,7 @@ pub fn run(source: Source<'_>, settings: &Settings, compute: &Compute, step: &St
     let params = settings.trainer();
     step.total(WalkForwardResult::model_count(&params, &world.panel, &world.counted) as u64);
     let found = walk_forward(&params, compute, &world.panel, &world.counted, step).or_code()?;
+    let rules = params.rules(world.panel.timeframe);
     let mut trades = Vec::new();
     for trade in &found.trades {
         let model = found.models.iter().find(|model| model.symbol == trade.symbol);
@@ -52,16 +56,17 @@ pub fn run(source: Source<'_>, settings: &Settings, compute: &Compute, step: &St
             .and_then(|model| model.trained.folds.iter().find(|outcome| outcome.fold.test.contains(&trade.signal_bar)));
         if let Some(outcome) = outcome {
             let said = outcome.predictions[trade.signal_bar - outcome.fold.test.start];
-            trades.push((trade.side.sign() * said.edge_bps, trade.gross_bps));
+            let realised = CoinCosts::of(&world.panel, trade.symbol, &rules).realised_bps(trade);
+            trades.push((trade.side.sign() * said.edge_bps, trade.gross_bps, realised));
         }
     }
     Ok(Promise::of(found.models.len(), found.edge.as_ref(), &trades))
 }
 
 impl Promise {
-    /// Summarises predictions, and predicted and realised edges of trades.
-    fn of(symbols: usize, fit: Option<&EdgeFit>, trades: &[(f64, f64)]) -> Self {
-        let mean = |of: fn(&(f64, f64)) -> f64| {
+    /// Summarises predictions, and of trades the predicted edges, the results before costs and what was realised.
+    fn of(symbols: usize, fit: Option<&EdgeFit>, trades: &[(f64, f64, f64)]) -> Self {
+        let mean = |of: fn(&(f64, f64, f64)) -> f64| {
             (!trades.is_empty()).then(|| trades.iter().map(of).sum::<f64>() / trades.len() as f64)
         };
         Self {
@@ -73,6 +78,7 @@ impl Promise {
             trades: trades.len(),
             predicted_bps: mean(|trade| trade.0),
             gross_bps: mean(|trade| trade.1),
+            realised_bps: mean(|trade| trade.2),
         }
     }
 

@@ -174,7 +174,7 @@ fn promise_row(found: &Promise) -> Row {
             "{promised}; {} trades, predicted {} bps, realised {} before costs",
             found.trades,
             bps(found.predicted_bps),
-            bps(found.gross_bps)
+            bps(found.realised_bps)
         ),
         verdict: found.judgement(),
     }

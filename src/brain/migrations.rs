@@ -61,6 +61,12 @@ const BRAIN: &[BrainMigration] = &[
         postgres: include_str!("../../migrations/postgres/0008_forward_record.sql"),
         sqlite: include_str!("../../migrations/sqlite/0008_forward_record.sql"),
     },
+    BrainMigration {
+        version: 9,
+        description: "forward basis",
+        postgres: include_str!("../../migrations/postgres/0009_forward_basis.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0009_forward_basis.sql"),
+    },
 ];
 
 /// Every change of the journal's tables: version, description, SQL.

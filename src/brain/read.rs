@@ -1,6 +1,6 @@
 //! Reads for reports, exports and later runs.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
@@ -8,7 +8,7 @@ use super::bulk::RowSink;
 use super::record::{Record, RunRecord, Table};
 use super::rows::*;
 use super::store::ValueStream;
-use super::value::{Column, Field, Value};
+use super::value::{Column, Field, Kind, Value};
 use super::{Brain, BrainError};
 
 impl Brain {
@@ -75,33 +75,48 @@ impl Brain {
         self.typed(&MODEL_PERFORMANCE, sql, &binds).try_next().await
     }
 
-    /// The forward record of other runs that are not newer than `run`, with signals from `from` on; the latest run's rows come last.
-    /// Simulated and real markets are kept apart.
+    /// The forward record of other runs that are not newer than `run`, with this `basis` and with signals from `from` on; the latest
+    /// run's rows come last. Simulated and real markets are kept apart.
     ///
     /// # Errors
     /// A database that fails.
-    pub async fn forward_rows(&self, run: &RunRow, from: DateTime<Utc>) -> Result<Vec<ForwardRow>, BrainError> {
+    pub async fn forward_rows(
+        &self,
+        run: &RunRow,
+        basis: &str,
+        from: DateTime<Utc>,
+    ) -> Result<Vec<ForwardRow>, BrainError> {
         let columns: Vec<String> = ForwardRow::COLUMNS.iter().map(|column| format!("f.{}", column.name)).collect();
         let sql = format!(
             "SELECT {} FROM forward_record f JOIN runs r ON r.run_id = f.run_id \
-             WHERE f.run_id <> $1 AND f.simulated = $2 AND f.signal_timestamp >= $3 AND r.started <= $4 \
+             WHERE f.run_id <> $1 AND f.simulated = $2 AND f.signal_timestamp >= $3 AND r.started <= $4 AND f.basis = $5 \
              ORDER BY r.started, f.run_id, f.signal_timestamp, f.symbol, f.model_id",
             columns.join(", ")
         );
-        let binds = [run.run_id.to_value(), run.simulated.to_value(), from.to_value(), run.started.to_value()];
+        let binds = [
+            run.run_id.to_value(),
+            run.simulated.to_value(),
+            from.to_value(),
+            run.started.to_value(),
+            basis.to_owned().to_value(),
+        ];
         self.typed(&FORWARD_RECORD, sql, &binds).try_collect().await
     }
 
-    /// The first run of such a market, `run` itself included.
+    /// The earliest and the latest day of the runs of such a market that are not newer than `run`, itself included. Runs may be
+    /// started for days of the past, in any order.
     ///
     /// # Errors
     /// A database that fails.
-    pub async fn first_run(&self, run: &RunRow) -> Result<Option<RunRow>, BrainError> {
-        let sql = format!(
-            "SELECT {} FROM runs WHERE simulated = $1 AND started <= $2 ORDER BY started, run_id LIMIT 1",
-            RUNS.column_list()
-        );
-        self.typed(&RUNS, sql, &[run.simulated.to_value(), run.started.to_value()]).try_next().await
+    pub async fn days_of_runs(&self, run: &RunRow) -> Result<(NaiveDate, NaiveDate), BrainError> {
+        const DAYS: &[Column] =
+            &[Column { name: "first", kind: Kind::Date }, Column { name: "last", kind: Kind::Date }];
+        let sql = "SELECT MIN(date) AS first, MAX(date) AS last FROM runs WHERE simulated = $1 AND started <= $2";
+        let binds = [run.simulated.to_value(), run.started.to_value()];
+        let found = self.query("runs", sql, &binds, DAYS).try_next().await?;
+        let mut days = found.into_iter().flatten().map(|value| NaiveDate::from_value(value).unwrap_or(run.date));
+        let (first, last) = (days.next().unwrap_or(run.date), days.next().unwrap_or(run.date));
+        Ok((first.min(run.date), last.max(run.date)))
     }
 
     /// Streams the rows of any query; `columns` describes its result. Parameters are `$1`, `$2`, … in both databases.
@@ -141,5 +156,77 @@ impl Brain {
             .scan(name, sql, binds, R::COLUMNS)
             .map(move |values| values.and_then(|values| R::from_values(name, values)))
             .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::brain::time_of_ms;
+    use crate::shadow::Side;
+
+    const HOUR: i64 = 3_600_000;
+
+    async fn brain(folder: &std::path::Path) -> Brain {
+        Brain::open("sqlite://brain.db", folder, 1).await.unwrap()
+    }
+
+    fn run(id: &str, date: &str, started_h: i64) -> RunRow {
+        RunRow { started: time_of_ms(started_h * HOUR), ..RunRow::new(id.to_owned(), date.parse().unwrap()) }
+    }
+
+    #[tokio::test]
+    async fn the_days_of_runs_span_those_of_the_past_that_were_run_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let brain = brain(folder.path()).await;
+        let days = ["2024-06-30", "2024-03-22", "2024-03-23", "2024-05-01"];
+        for (place, date) in days.into_iter().enumerate() {
+            brain.begin_run(&run(&format!("run-{place}"), date, place as i64)).await.unwrap();
+        }
+        let simulated = RunRow { simulated: true, ..run("run-x", "2020-01-01", 0) };
+        brain.begin_run(&simulated).await.unwrap();
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        for (place, first) in [(0, "2024-06-30"), (1, "2024-03-22"), (3, "2024-03-22")] {
+            let own = run(&format!("run-{place}"), days[place], place as i64);
+            assert_eq!(brain.days_of_runs(&own).await.unwrap(), (day(first), day("2024-06-30")), "{place}");
+        }
+        brain.close().await;
+    }
+
+    #[tokio::test]
+    async fn the_forward_record_is_read_by_its_basis() {
+        let folder = tempfile::tempdir().unwrap();
+        let brain = brain(folder.path()).await;
+        let earlier = run("run-1", "2024-06-01", 1);
+        brain.begin_run(&earlier).await.unwrap();
+        let row = |hour: i64, basis: Option<&str>| ForwardRow {
+            run_id: "run-1".to_owned(),
+            model_id: "m".to_owned(),
+            symbol: "A-USD".to_owned(),
+            signal_timestamp: time_of_ms(hour * HOUR),
+            direction: Side::Long,
+            predicted_bps: 30.0,
+            challenger_bps: None,
+            exit_timestamp: None,
+            exit_reason: None,
+            gross_bps: None,
+            net_bps: None,
+            realised_bps: None,
+            basis: basis.map(str::to_owned),
+            timeframe: Some("1h".to_owned()),
+            market_type: Some("perp".to_owned()),
+            mode: Some("model".to_owned()),
+            stop_atr: Some(1.5),
+            take_atr: Some(2.5),
+            max_hold: Some(24),
+            approved: false,
+            inputs_missing: Some(2),
+            simulated: false,
+        };
+        let rows = [row(1, Some("hourly")), row(2, Some("daily")), row(3, None), row(4, Some("hourly"))];
+        brain.store_forward("run-1", &rows).await.unwrap();
+        let found = brain.forward_rows(&run("run-2", "2024-06-02", 2), "hourly", time_of_ms(2 * HOUR)).await.unwrap();
+        assert_eq!(found, [rows[3].clone()], "rows of other settings, and those of older versions, are not read");
+        brain.close().await;
     }
 }

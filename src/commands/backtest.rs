@@ -1,6 +1,6 @@
 //! `huracan backtest`: shadow trading alone, on given signals or on those of the models.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -117,6 +117,22 @@ pub(super) fn own_predictions(
     Ok(predictions(compute, panel, &view, &models)?)
 }
 
+/// Warns on standard error where models have learned from coins that the panel does not have.
+fn warn_of_missing_inputs(panel: &Panel, models: &[SymbolModel]) {
+    let lists = models.iter().map(|model| model.bundle.metadata.missing_inputs(&panel.symbols));
+    let lists: Vec<Vec<String>> = lists.filter(|missing| !missing.is_empty()).collect();
+    let missing: BTreeSet<&str> = lists.iter().flatten().map(String::as_str).collect();
+    if !missing.is_empty() {
+        eprintln!(
+            "warning: {} of {} models have also learned from {}, of which there are no candles here; the columns that compare \
+             coins (market_…, relative_…) differ from those in training",
+            lists.len(),
+            models.len(),
+            missing.into_iter().collect::<Vec<_>>().join(", ")
+        );
+    }
+}
+
 /// Loads the symbols' models.
 fn own_models(panel: &Panel, from: Models<'_>) -> Result<Vec<SymbolModel>, CommandFailure> {
     let (mut models, mut rejected) = (Vec::new(), 0);
@@ -141,6 +157,7 @@ fn own_models(panel: &Panel, from: Models<'_>) -> Result<Vec<SymbolModel>, Comma
         }
         models.push(model);
     }
+    warn_of_missing_inputs(panel, &models);
     if models.is_empty() {
         let folder = from.workdir.join("models");
         let message = if rejected > 0 {

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::CommandFuture;
 use super::library::open_brain;
-use crate::exit::{Code, CommandFailure, CommandOutput};
+use crate::exit::{Code, CommandFailure, CommandOutput, OrExit};
+use crate::models::bundle::settle;
 use crate::pipeline::{Request, Uploads, copies};
 use crate::settings::Settings;
 use crate::sync::{Credentials, Kind, Remote, Scope};
@@ -26,13 +27,21 @@ async fn run(settings: &Settings, request: &Request, overwrite: bool) -> Result<
     let databases = copies::restore_missing_databases(settings, &workdir, &remote, date).await?;
     let step = ui.step("restore", None);
     let scope = Scope { kinds: Kind::SCHEDULED.to_vec(), date, overwrite_newer: overwrite };
-    let restored = remote
+    let mut restored = remote
         .restore(&workdir, &scope, &|progress| {
             step.total(progress.files_total as u64);
             step.advance(1);
         })
         .await?;
     step.done();
+    // The verdicts of this day do not replace those of a newer one, unless that is asked for.
+    let winners: Vec<String> = if overwrite { restored.known.keys().cloned().collect() } else { Vec::new() };
+    let superseded = settle(&workdir, &winners).or_exit(Code::Failed)?;
+    for path in &superseded {
+        let other = if overwrite { "the restored day" } else { "a newer run" };
+        eprintln!("{path} is not kept: {other} has another verdict on this coin");
+    }
+    restored.known.retain(|local, _| workdir.join(local).exists());
     // Recorded as uploaded, so that these files are not uploaded again.
     let brain = open_brain(settings, &workdir).await?;
     let uploads = Uploads { brain, remote, workdir, date, run_id: None };
@@ -48,7 +57,7 @@ async fn run(settings: &Settings, request: &Request, overwrite: bool) -> Result<
         code,
         json: json!({
             "remote": remote.address(), "date": date, "databases": databases, "written": restored.written.len(), "same": restored.same,
-            "kept_newer": restored.kept_newer, "refused": restored.refused, "failed": failed,
+            "kept_newer": restored.kept_newer, "superseded": superseded, "refused": restored.refused, "failed": failed,
         }),
     })
 }

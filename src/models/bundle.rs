@@ -3,6 +3,7 @@
 mod calibration;
 mod metadata;
 mod paths;
+mod place;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ pub use calibration::calibration_digest;
 use calibration::read_calibration;
 pub use metadata::{Inputs, Metadata, Performance, TrainingParameters, model_id};
 pub use paths::{BundlePaths, REJECTED};
-use paths::{NETWORKS_FILE, remove_if_there};
+use paths::{METADATA_FILE, MODEL_SUFFIX, NETWORKS_FILE, remove_if_there};
+pub use place::{retire, settle, symbols_with_files};
 
 use super::lightgbm::{LightgbmError, from_lightgbm, lightgbm_feature_names, to_lightgbm};
 use super::networks::{NetworksError, read_networks, write_networks};
@@ -193,9 +195,9 @@ impl Bundle {
         let models = workdir.join("models");
         let models = if approved { models } else { models.join(REJECTED) };
         Ok(BundlePaths {
-            pickle: models.join(format!("{symbol}_model.pkl")),
+            pickle: models.join(format!("{symbol}{MODEL_SUFFIX}")),
             text: models.join(format!("{symbol}_model.txt")),
-            metadata: models.join(symbol).join("metadata.json"),
+            metadata: models.join(symbol).join(METADATA_FILE),
             networks: models.join(symbol).join(NETWORKS_FILE),
         })
     }

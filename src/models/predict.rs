@@ -1,6 +1,7 @@
 //! Predictions of finished models for the bars of a panel.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use super::bundle::{Bundle, BundleError};
@@ -53,9 +54,30 @@ pub fn predictions(
     view: &View,
     models: &[SymbolModel],
 ) -> Result<Vec<Candidate>, EngineError> {
+    predictions_from(compute, panel, view, &models.iter().collect::<Vec<_>>(), |_| 0)
+}
+
+/// As [`predictions`], of the bars of each model's symbol from `first` on; of each model there must be one.
+///
+/// # Errors
+/// As [`predictions`].
+pub fn predictions_from(
+    compute: &Compute,
+    panel: &Panel,
+    view: &View,
+    models: &[&SymbolModel],
+    first: impl Fn(&SymbolModel) -> usize,
+) -> Result<Vec<Candidate>, EngineError> {
     let table = view.table();
+    let bars: Vec<Range<usize>> = models
+        .iter()
+        .map(|own| {
+            let range = panel.ranges[own.symbol].clone();
+            range.start.max(first(own))..range.end
+        })
+        .collect();
     let rows: Vec<Vec<u32>> =
-        models.iter().map(|own| table_rows(panel, own.symbol, &panel.ranges[own.symbol]).collect()).collect();
+        models.iter().zip(&bars).map(|(own, bars)| table_rows(panel, own.symbol, bars).collect()).collect();
     let trees = models.iter().zip(&rows).flat_map(|(own, rows)| {
         let families = own.bundle.other_families.values().filter_map(FamilyModels::trees);
         let all = std::iter::once(&own.bundle.heads).chain(families);
@@ -68,7 +90,7 @@ pub fn predictions(
         (0..heads[0].len()).map(|row| [heads[0][row], heads[1][row], heads[2][row]]).collect()
     };
     let mut predictions = Vec::new();
-    for (SymbolModel { symbol, bundle, calibration }, rows) in models.iter().zip(&rows) {
+    for ((SymbolModel { symbol, bundle, calibration }, rows), bars) in models.iter().zip(&rows).zip(bars) {
         let mut families = BTreeMap::from([(Family::Gbdt, by_trees())]);
         for (family, member) in &bundle.other_families {
             let own = match member {
@@ -80,7 +102,7 @@ pub fn predictions(
             families.insert(*family, own);
         }
         let (all, own) = mixed(&bundle.mix, families, rows.len());
-        for (place, (bar, scores)) in panel.ranges[*symbol].clone().zip(all).enumerate() {
+        for (place, (bar, scores)) in bars.zip(all).enumerate() {
             let atr_share = f64::from(view.value(*symbol, bar, view_columns::ATR_SHARE));
             let own = own.as_ref().map_or([0.0; Head::COUNT], |own| own[place]);
             predictions.push((*symbol, bar, Some(calibration.predict(&scores, &own, atr_share))));

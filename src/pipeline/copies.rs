@@ -10,7 +10,8 @@ use super::CommandFailure;
 use super::day::{ANSWER, Day};
 use super::uploads::{FileSelection, Uploads};
 use crate::brain::{Brain, BrainError, Journal, RunStatus};
-use crate::exit::Code;
+use crate::exit::{Code, OrExit};
+use crate::models::bundle::settle;
 use crate::settings::Settings;
 use crate::sync::{DATABASES, Kind, Manifest, Remote, Scope, local_files};
 use crate::ui::Ui;
@@ -232,7 +233,11 @@ async fn download(
         );
         return Err(CommandFailure::new(Code::Failed, message));
     }
-    known.extend(restored.known);
+    // A day's folder may still have the file of an earlier verdict of that day.
+    for path in settle(workdir, &[]).or_exit(Code::Failed)? {
+        tracing::warn!("{path} is not kept: a newer run has another verdict on this coin");
+    }
+    known.extend(restored.known.into_iter().filter(|(local, _)| workdir.join(local).exists()));
     Ok(restored.written.len() + restored.same)
 }
 

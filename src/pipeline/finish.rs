@@ -87,6 +87,8 @@ fn answer(day: &Day, report: &ReportData, saved: &Saved) -> Value {
             "trained": saved.approved + saved.rejected,
             "approved": saved.approved,
             "rejected": saved.rejected,
+            // Approved models of earlier runs whose coins this run did not train.
+            "retired": saved.retired,
         },
         // The account as it would have gone, and the one that was offered the trades of all models.
         "account": report.account,

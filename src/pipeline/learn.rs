@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use chrono::NaiveDate;
 use serde_json::json;
 
 use super::CommandFailure;
@@ -44,20 +45,29 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
     let tuning = tune(day, &params, &walk, &checkpoints).await?;
     let trained = train(day, panel, &walk, &tuning, &checkpoints).await?;
     let mut forward = forward::score(day, panel, &walk).await?;
+    tracing::info!("{}", forward.note());
+    if forward.lacks_inputs() {
+        day.event("warn", "forward_inputs", forward.note());
+    }
     let learned = practise(day, panel, walk, trained, &forward).await?;
     forward.challenge(panel, &learned, day.run.settings.decide.mode);
     day.services.brain.store_forward(&day.run.row.run_id, &forward.rows).await?;
     Ok((learned, forward))
 }
 
-/// How many independent tests the nights of this market amount to: 1 + ln((T + t)/T) for runs that test T days each and began t
-/// days ago, since the best of a random walk's values between two times grows with the logarithm of their ratio.
+/// How many independent tests the nights of this market amount to: 1 + ln((T + t)/T) for runs that test T days each, with t days
+/// between the earliest and the latest day that was run, since the best of a random walk's values between two times grows with the logarithm of their ratio.
 async fn nights(day: &Day) -> Result<f64, CommandFailure> {
-    let first = day.services.brain.first_run(&day.run.row).await?;
-    let since = first.map_or(0, |first| (day.run.date - first.date).num_days()).max(0) as f64;
+    let days = day.services.brain.days_of_runs(&day.run.row).await?;
     let settings = &day.run.settings;
-    let tested = f64::from(settings.market.lookback_days.saturating_sub(settings.folds.train_days)).max(1.0);
-    Ok(1.0 + crate::arith::ln((tested + since) / tested))
+    Ok(independent_nights(days, settings.market.lookback_days.saturating_sub(settings.folds.train_days)))
+}
+
+/// The number of independent tests of runs for days between the first and the last one, each of which tests so many days.
+fn independent_nights((first, last): (NaiveDate, NaiveDate), tested_days: u32) -> f64 {
+    let between = (last - first).num_days().max(0) as f64;
+    let tested = f64::from(tested_days).max(1.0);
+    1.0 + crate::arith::ln((tested + between) / tested)
 }
 
 /// Searches for hyperparameters if the settings demand it. Uses the checkpoint of an earlier search on the same candles and
@@ -154,7 +164,8 @@ async fn practise(
     day.services.notifier.send(&Milestone::TrainingComplete { passed, failed: learned.models.len() - passed });
     step.advance(learned.models.len() as u64);
     let trades = learned.ledger.decided().len();
-    step.note(&format!("{trades} trades, {passed} of {} models approved", learned.models.len()));
+    let lacks = if forward.lacks_inputs() { format!("; {}", forward.note()) } else { String::new() };
+    step.note(&format!("{trades} trades, {passed} of {} models approved{lacks}", learned.models.len()));
     day.end(step, json!({ "trades": trades, "approved": passed })).await?;
     Ok(learned)
 }
@@ -282,5 +293,20 @@ impl Observer for TrainingObserver<'_> {
 
     fn save_network(&self, name: &NetworkName<'_>, state: &TrainingState) -> Result<(), SaveError> {
         self.checkpoints.map_or(Ok(()), |checkpoints| Ok(checkpoints.save_network(name, state)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nights_count_the_days_between_runs_in_whatever_order_they_were_started() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        assert_eq!(independent_nights((day("2024-06-30"), day("2024-06-30")), 100), 1.0);
+        // 1 + ln 2.
+        let twice = independent_nights((day("2024-03-22"), day("2024-06-30")), 100);
+        assert!((twice - 1.693_147_180_559_945).abs() < 1e-12, "{twice}");
+        assert!(independent_nights((day("2024-03-22"), day("2024-06-30")), 0) > 5.0);
     }
 }

@@ -45,7 +45,7 @@ pub async fn write(
     let verdict = &day.run.settings.verdict;
     let data = ReportData {
         patterns: patterns.report(),
-        forward: forward.report(learned, verdict.forward_days, verdict.forward_min_t),
+        forward: forward.report(learned, verdict.forward_min_t),
         ..data(day, selection, panel, learned, saved)
     };
     report::write(&day.run.workdir, &data)?;
@@ -56,6 +56,9 @@ pub async fn write(
 fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, saved: &Saved) -> ReportData {
     let m = &learned.portfolio_metrics;
     let any = m.trades.count > 0;
+    let settings = &day.run.settings;
+    let rules = settings.trainer().rules(panel.timeframe);
+    let traded = accounts::Traded { panel, rules: &rules, mode: settings.decide.mode };
     ReportData {
         run_id: day.run.row.run_id.clone(),
         date: day.run.date,
@@ -69,16 +72,17 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         models_digest: saved.models_digest.clone(),
         seconds: day.services.ui.seconds(),
         peak_rss_bytes: health::peak_rss_bytes(),
-        account: accounts::of_approved(learned, day.run.settings.decide.mode),
+        account: accounts::of_approved(&traded, learned),
         account_equity: curve(&learned.account.ledger.account),
         approvals: accounts::approvals(panel, learned),
-        all_models: accounts::of_all(learned, day.run.settings.decide.mode),
+        all_models: accounts::of_all(&traded, learned),
         forward: report::ForwardReport::default(),
         totals: Totals {
             symbols: learned.models.len(),
             trades: learned.ledger.decided().len() as u64,
             approved: saved.approved,
             rejected: saved.rejected,
+            retired: saved.retired,
             failed: day.failures.len(),
             win_rate: any.then_some(m.trades.win_rate),
             sharpe: any.then_some(m.sharpe),

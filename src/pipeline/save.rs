@@ -2,7 +2,7 @@
 
 mod bundle;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
@@ -15,9 +15,10 @@ use super::risk;
 use crate::bars::Panel;
 use crate::brain::{DailyMetricsRow, JournalModelRow, ModelRow, PerformanceRow};
 use crate::decide::Head;
+use crate::exit::{Code, OrExit};
 use crate::features::Features;
 use crate::metrics::Metrics;
-use crate::models::bundle::REJECTED;
+use crate::models::bundle::{REJECTED, retire, symbols_with_files};
 use crate::models::{Bundle, combined_digest};
 use crate::report::learning::{self, Figure, Insight, Snapshot};
 use crate::report::{PreviousModel, SavedModel};
@@ -31,6 +32,8 @@ pub struct Saved {
     pub models_digest: String,
     pub approved: usize,
     pub rejected: usize,
+    /// Approved models of earlier runs that were withdrawn.
+    pub retired: usize,
     /// In the order of the learned models.
     pub models: Vec<SavedModel>,
 }
@@ -57,6 +60,7 @@ pub async fn save(
         journal.push(journal_row(day, model, &bundle));
         step.advance(1);
     }
+    let retired = retire_others(day, learned)?;
     snapshot_of_all(day, patterns)?;
     let records = tokio::task::block_in_place(|| records::records(day, panel, features, learned, &names));
     let run_id = day.run.row.run_id.clone();
@@ -79,10 +83,27 @@ pub async fn save(
     let approved = learned.models.iter().filter(|model| model.verdict.is_approved()).count();
     day.verdicts = (approved, learned.models.len() - approved);
     let models_digest = combined_digest(models.iter().map(|model| &model.digest));
-    let saved = Saved { models_digest, approved, rejected: learned.models.len() - approved, models };
-    step.note(&format!("{} models, {} trades", rows.len(), records.trades.len()));
-    day.end(step, json!({ "models": rows.len(), "trades": records.trades.len() })).await?;
+    let saved = Saved { models_digest, approved, rejected: learned.models.len() - approved, retired, models };
+    let withdrawn = if retired > 0 { format!(", {retired} of earlier runs withdrawn") } else { String::new() };
+    step.note(&format!("{} models, {} trades{withdrawn}", rows.len(), records.trades.len()));
+    let output = json!({ "models": rows.len(), "trades": records.trades.len(), "retired": retired });
+    day.end(step, output).await?;
     Ok(saved)
+}
+
+/// Withdraws the approved models of coins that this run has not trained: nobody judges them any more. Returns how many.
+fn retire_others(day: &mut Day, learned: &Learned) -> Result<usize, CommandFailure> {
+    let trained: BTreeSet<&str> = learned.models.iter().map(|model| model.trained.symbol.as_str()).collect();
+    let mut others = symbols_with_files(&day.run.workdir, true).or_exit(Code::Failed)?;
+    others.retain(|symbol| !trained.contains(symbol.as_str()));
+    for symbol in &others {
+        let failure = day.failures.iter().find(|failure| failure.symbol == *symbol);
+        let why = failure.map_or("it is not among the run's coins", |failure| failure.reason.as_str());
+        let reason = format!("not trained by the run of {}: {why}", day.run.date);
+        retire(&day.run.workdir, symbol, day.run.date, &reason).or_exit(Code::Failed)?;
+        day.event("warn", "model_retired", format!("{symbol}: {reason}; the model is now in models/{REJECTED}"));
+    }
+    Ok(others.len())
 }
 
 /// Path of a model's pickle below the workdir.

@@ -54,6 +54,7 @@ fn bundle(symbol: &str, heads: BTreeMap<Head, Forest>, main_head: Head) -> Bundl
             policy: serde_json::Value::Null,
             approved: true,
             reasons: vec![],
+            retired: None,
             simulated: false,
         },
         heads,

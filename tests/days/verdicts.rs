@@ -11,6 +11,7 @@ use crate::folder::files;
 use crate::lenient::LENIENT;
 use huracan::brain::{self, Brain, ForwardRow, time_of_ms};
 use huracan::models::Bundle;
+use huracan::shadow::{ExitReason, Side};
 
 /// A small market with a pattern that every coin has.
 const SMALL: [&str; 10] = [
@@ -153,4 +154,106 @@ async fn the_account_trades_what_was_approved_by_then_and_handed_over_models_are
     assert_eq!(signals.iter().collect::<BTreeSet<_>>().len(), signals.len());
     assert!(signals.len() >= rows.len());
     brain.close().await;
+}
+
+/// 40 days of trades before the first day, each of which promises 40 basis points and loses 60.
+fn broken(model: &Bundle, run_id: &str, basis: &str) -> Vec<ForwardRow> {
+    let row = |day: i64| {
+        let realised_bps = -65.0 + 5.0 * (day % 3) as f64;
+        ForwardRow {
+            run_id: run_id.to_owned(),
+            model_id: model.metadata.model_id.clone(),
+            symbol: model.symbol.clone(),
+            signal_timestamp: time_of_ms(1_722_470_400_000 - (50 - day) * 86_400_000),
+            direction: Side::Long,
+            predicted_bps: 40.0,
+            challenger_bps: None,
+            exit_timestamp: Some(time_of_ms(1_722_470_400_000 - (50 - day) * 86_400_000 + 18_000_000)),
+            exit_reason: Some(ExitReason::StopLoss),
+            gross_bps: Some(realised_bps),
+            net_bps: Some(realised_bps - 12.0),
+            realised_bps: Some(realised_bps),
+            basis: Some(basis.to_owned()),
+            timeframe: Some("1h".to_owned()),
+            market_type: Some("perp".to_owned()),
+            mode: Some("model".to_owned()),
+            stop_atr: Some(1.5),
+            take_atr: Some(2.5),
+            max_hold: Some(24),
+            approved: true,
+            inputs_missing: Some(0),
+            simulated: true,
+        }
+    };
+    (0..40).map(row).collect()
+}
+
+#[tokio::test]
+async fn a_broken_record_takes_an_approval_away_and_a_model_that_nobody_trains_is_withdrawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let workdir = folder.path();
+    let first = day(workdir, "2024-08-01", &[]);
+    let models: Vec<Bundle> = pickles(&workdir.join("models")).iter().map(|path| Bundle::load(path).unwrap()).collect();
+    assert_eq!(models.len(), 4);
+    let basis = models[0].metadata.policy["basis"].as_str().unwrap().to_owned();
+    // The record of the first coin counts. That of the second was made under other settings.
+    let run_id = first["run_id"].as_str().unwrap();
+    let rows = [broken(&models[0], run_id, &basis), broken(&models[1], run_id, "0123456789abcdef")].concat();
+    let brain = Brain::open("sqlite://data/brain.db", workdir, 2).await.unwrap();
+    brain.store_forward(run_id, &rows).await.unwrap();
+    brain.close().await;
+    // The model of a coin that has left the universe.
+    let mut gone = Bundle::load(&pickles(&workdir.join("models"))[2]).unwrap();
+    gone.symbol = "GONE-USDT".to_owned();
+    gone.metadata.symbol.clone_from(&gone.symbol);
+    gone.save(workdir).unwrap();
+
+    let second = day(workdir, "2024-08-01", &[]);
+    let metadata = |place: &str, symbol: &str| -> Option<Value> {
+        let path = workdir.join(place).join(symbol).join("metadata.json");
+        Some(serde_json::from_slice(&std::fs::read(path).ok()?).unwrap())
+    };
+    let lost = metadata("models/rejected", &models[0].symbol).expect("the broken record takes the approval away");
+    assert!(lost["reasons"].to_string().contains("verdict.forward_min_t"), "{}", lost["reasons"]);
+    assert!(metadata("models", &models[0].symbol).is_none());
+    assert!(metadata("models", &models[1].symbol).is_some(), "a record of other settings takes nothing away");
+    let coins = report(workdir)["forward"]["coins"].clone();
+    assert_eq!(coins.as_array().unwrap().len(), 1, "{coins}");
+    assert_eq!((&coins[0]["lost"], &coins[0]["trades"]), (&Value::from(true), &Value::from(40)), "{coins}");
+
+    assert_eq!(second["models"]["retired"], 1, "{}", second["models"]);
+    let withdrawn = metadata("models/rejected", "GONE-USDT").unwrap();
+    assert_eq!((&withdrawn["approved"], &withdrawn["retired"]), (&Value::from(false), &Value::from("2024-08-01")));
+    assert!(withdrawn["reasons"].to_string().contains("not trained by the run of 2024-08-01"), "{withdrawn}");
+    let remote = workdir.join("remote/Runpodhuracan/2024-08-01/models");
+    assert!(remote.join("rejected/GONE-USDT_model.pkl").exists() && !remote.join("GONE-USDT_model.pkl").exists());
+    assert_eq!(pickles(&remote).len(), pickles(&workdir.join("models")).len());
+}
+
+#[test]
+fn a_restored_day_does_not_bring_back_an_approval_that_is_lost_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let workdir = folder.path();
+    day(workdir, "2024-08-01", &[]);
+    let approved: BTreeSet<PathBuf> = pickles(&workdir.join("models")).into_iter().collect();
+    day(workdir, "2024-08-02", &["approve.min_sharpe=100"]);
+    assert!(!approved.is_empty() && pickles(&workdir.join("models")).is_empty());
+    let rejected = pickles(&workdir.join("models/rejected")).len();
+    let restore = |more: &[&str]| -> Value {
+        let output = huracan(workdir, &[&["restore", "--json", "--date", "2024-08-01"], more].concat(), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let answer = restore(&[]);
+    assert_eq!(answer["superseded"].as_array().unwrap().len(), approved.len(), "{answer}");
+    assert!(pickles(&workdir.join("models")).is_empty());
+    assert_eq!(pickles(&workdir.join("models/rejected")).len(), rejected);
+    // Who asks for that day's files gets its verdicts too.
+    restore(&["--overwrite"]);
+    assert_eq!(pickles(&workdir.join("models")).into_iter().collect::<BTreeSet<_>>(), approved);
+    let both = pickles(&workdir.join("models/rejected")).into_iter();
+    assert!(
+        both.filter_map(|path| path.file_name().map(|name| workdir.join("models").join(name)))
+            .all(|path| !path.exists())
+    );
 }

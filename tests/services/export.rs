@@ -19,7 +19,7 @@ const KINDS: [(&str, &str, &str); 18] = [
     (
         "forward_record",
         "forward_record_2025-11-08.csv",
-        "model_id symbol signal_timestamp direction predicted_bps challenger_bps exit_timestamp gross_bps net_bps",
+        "model_id symbol signal_timestamp direction predicted_bps challenger_bps exit_timestamp gross_bps net_bps realised_bps basis timeframe market_type mode approved",
     ),
     ("trade_history", "trade_history_2025-11-08.csv", TRADES),
     ("all_trades_complete", "all_trades_complete_2025-11-08.csv", TRADES),
@@ -193,7 +193,10 @@ async fn exports_say_what_the_library_holds(url: &str) {
     let forward = Csv::read(home, "forward_record");
     assert_eq!(forward.column("run_id"), ["run-1", "run-2"], "the newest word on each signal");
     assert_eq!(forward.numbers("gross_bps"), [40.5, 40.5]);
-    let earlier = brain.forward_rows(&rows::run("run-3"), huracan::brain::time_of_ms(rows::T0)).await.expect("reads");
+    let earlier = brain
+        .forward_rows(&rows::run("run-3"), rows::BASIS, huracan::brain::time_of_ms(rows::T0))
+        .await
+        .expect("reads");
     let seen: Vec<_> = earlier.iter().map(|row| (row.run_id.as_str(), row.gross_bps.is_some())).collect();
     assert_eq!(seen, [("run-1", true), ("run-1", false), ("run-2", true)]);
 

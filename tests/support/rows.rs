@@ -317,6 +317,9 @@ pub fn breakers(run_id: &str) -> Vec<BreakerRow> {
     vec![breaker(0, "daily_stop"), breaker(0, "streak_breaker"), breaker(3, "daily_stop")]
 }
 
+/// The basis of the forward record.
+pub const BASIS: &str = "0123456789abcdef";
+
 /// Two signals of a model that was handed over: the first trade has ended, the second one only where `ended`.
 pub fn forward(run_id: &str, ended: bool) -> Vec<ForwardRow> {
     let signal = |n: i64, known: bool| ForwardRow {
@@ -331,6 +334,16 @@ pub fn forward(run_id: &str, ended: bool) -> Vec<ForwardRow> {
         exit_reason: known.then_some(ExitReason::TakeProfit),
         gross_bps: known.then_some(40.5),
         net_bps: known.then_some(26.5),
+        realised_bps: known.then_some(41.0),
+        basis: Some(BASIS.to_owned()),
+        timeframe: Some("1h".to_owned()),
+        market_type: Some("perp".to_owned()),
+        mode: Some("model".to_owned()),
+        stop_atr: Some(1.5),
+        take_atr: Some(2.5),
+        max_hold: Some(24),
+        approved: n == 0,
+        inputs_missing: Some(n),
         simulated: true,
     };
     vec![signal(0, true), signal(3, ended)]

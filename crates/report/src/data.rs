@@ -125,6 +125,9 @@ pub struct Totals {
     pub approved: usize,
     /// Number of rejected models.
     pub rejected: usize,
+    /// Number of approved models of earlier runs that were withdrawn, because this run did not train their coins.
+    #[serde(default)]
+    pub retired: usize,
     /// Number of symbols for which a step failed.
     pub failed: usize,
     /// Share of winning trades.

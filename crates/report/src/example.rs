@@ -141,6 +141,7 @@ fn forward() -> ForwardReport {
         predicted_bps: Some(28.0),
         gross_bps: Some(28.0 + 4.1 * t),
         net_bps: Some(14.0 + 4.1 * t),
+        realised_bps: Some(28.0 + 4.1 * t),
         error_bps: Some(4.1),
         t: Some(t),
         challenger_bps: Some(26.5),
@@ -157,6 +158,9 @@ fn forward() -> ForwardReport {
         days: 180,
         open: 3,
         all: sum(104, -0.9),
+        approved: sum(80, -0.4),
+        left_out: 0,
+        missing: Vec::new(),
         coins: vec![coin("BTC-USDT", false, 0.6), coin("DOGE-USDT", true, -2.7)],
     }
 }
@@ -171,6 +175,7 @@ fn account(trades: u64, total_return: f64, net_bps: f64) -> AccountResult {
         total_return: Some(total_return),
         predicted_bps: Some(net_bps + 17.0),
         gross_bps: Some(net_bps + 14.0),
+        realised_bps: Some(net_bps + 14.0),
         cost_bps: Some(14.0),
         net_bps: Some(net_bps),
         error_bps: Some(3.3),
@@ -185,6 +190,7 @@ fn totals(symbols: &[SymbolRow]) -> Totals {
         trades: symbols.iter().map(|row| row.trades).sum(),
         approved,
         rejected: symbols.len() - approved,
+        retired: 1,
         failed: 1,
         win_rate: Some(0.512),
         sharpe: Some(1.25),

@@ -57,6 +57,13 @@ pub fn summary_table(data: &ReportData, locations: &[Location], colour: bool) ->
         duration(data.seconds.iter().map(|(_, seconds)| seconds).sum())
     ));
     text.push_str(&account(data));
+    if totals.retired > 0 {
+        let models = if totals.retired == 1 { "model" } else { "models" };
+        text.push_str(&format!(
+            "{} approved {models} of earlier runs withdrawn to models/rejected: this run did not train their coins\n",
+            totals.retired
+        ));
+    }
     for failure in &data.failures {
         text.push_str(&format!("failed: {} in {}: {}\n", failure.symbol, failure.step, failure.reason));
     }
@@ -134,6 +141,7 @@ mod tests {
         assert!(text.starts_with("SIMULATED MARKET"));
         assert!(text.contains("(simulated)") && text.contains("rejected: ") && text.contains("approved"), "{text}");
         assert!(text.contains("failed: BAD-USDT in download"), "{text}");
+        assert!(text.contains("1 approved model of earlier runs withdrawn"), "{text}");
         assert!(
             text.contains("account (only models approved by then): 412 trades, +6.2 bps each after costs"),
             "{text}"

@@ -111,6 +111,8 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "331 (16.7%)",
         "The outcomes lie within two standard errors of the predictions. On the same bars this run&#39;s models err less",
         "<td>approval lost</td>",
+        "<td>Approved when handed over</td>",
+        "<td>Realised of it, bps</td><td>+20.2 ± 3.3</td>",
         "those that it confirms earn −1.6 ± 3.9 bps more",
         "At 1 of 2 fold boundaries at least one model was approved",
         "<td>Net per trade, bps</td><td>+6.2 ± 3.3</td><td>+4.1 ± 3.3</td>",
@@ -127,6 +129,17 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
     ] {
         assert!(html.contains(word), "{word}");
     }
+}
+
+#[test]
+fn the_forward_record_says_which_models_are_not_scored_and_which_coins_they_miss() {
+    let mut data = example();
+    assert!(!page(&data).contains("other settings"));
+    data.forward.left_out = 2;
+    data.forward.missing = vec!["ADA-USDT".to_owned(), "SOL-USDT".to_owned()];
+    let html = page(&data);
+    assert!(html.contains("2 models were made under other settings and are not scored."));
+    assert!(html.contains("have also learned from ADA-USDT, SOL-USDT, which this run does not have"));
 }
 
 #[test]

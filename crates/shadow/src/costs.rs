@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Rules, Side, SlippageRule};
+use super::{Rules, Side, SlippageRule, Trade};
 use huracan_bars::Panel;
 use huracan_base::units::BPS;
 
@@ -43,6 +43,16 @@ impl<'a> CoinCosts<'a> {
     pub(super) fn within(self, window: Range<usize>) -> Self {
         let funding_bps = if self.funding_bps.is_empty() { &[] } else { &self.funding_bps[window] };
         Self { funding_bps, ..self }
+    }
+
+    /// What a trade realised of the edge that was predicted for it, basis points: its result before costs, less the funding
+    /// that is known. An edge is half the difference of what both sides earn net: costs that are the same on both sides cancel
+    /// from it, known funding does not.
+    ///
+    /// # Panics
+    /// Where the panel of these costs has no such bars.
+    pub fn realised_bps(&self, trade: &Trade) -> f64 {
+        trade.gross_bps - self.known_funding_bps(trade.side, trade.entry_bar, trade.exit_bar).unwrap_or(0.0)
     }
 
     /// The rules of all symbols.
@@ -104,17 +114,28 @@ impl<'a> CoinCosts<'a> {
     /// Where there are no such bars, or the exit is before the entry.
     #[inline(always)]
     pub fn holding_bps(&self, side: Side, entry_bar: usize, exit_bar: usize) -> f64 {
-        if !self.funding_bps.is_empty() {
-            let (before, after) = (self.funding_bps[entry_bar], self.funding_bps[exit_bar]);
-            let paid = match side {
-                Side::Long => after - before,
-                Side::Short => before - after,
-            };
-            if !paid.is_nan() {
-                return paid;
-            }
+        match self.known_funding_bps(side, entry_bar, exit_bar) {
+            Some(paid) => paid,
+            None => self.flat_holding_bps(side, exit_bar - entry_bar),
         }
-        self.flat_holding_bps(side, exit_bar - entry_bar)
+    }
+
+    /// The funding that a position paid from the open of its entry bar to that of `exit_bar`, basis points, below 0 if it was
+    /// received; `None` where the history does not cover both opens.
+    ///
+    /// # Panics
+    /// Where there are no such bars.
+    #[inline(always)]
+    pub fn known_funding_bps(&self, side: Side, entry_bar: usize, exit_bar: usize) -> Option<f64> {
+        if self.funding_bps.is_empty() {
+            return None;
+        }
+        let (before, after) = (self.funding_bps[entry_bar], self.funding_bps[exit_bar]);
+        let paid = match side {
+            Side::Long => after - before,
+            Side::Short => before - after,
+        };
+        (!paid.is_nan()).then_some(paid)
     }
 
     /// What holding a position for so many bars costs where no history of funding is known, basis points.

@@ -143,6 +143,26 @@ fn a_perpetual_pays_the_funding_that_is_known_and_a_short_receives_it() {
 }
 
 #[test]
+fn what_a_trade_realises_of_an_edge_counts_the_funding_that_is_known_and_no_other() {
+    let panel = funded();
+    let rules = Rules { max_hold: 8, pays_known_funding: true, funding_bps_per_bar: 0.125, notional: 1000.0, ..free() };
+    let realised = |signal: usize, side: i8, rules: &Rules| {
+        let trade = trades(&panel, &[(signal, side)], rules)[0];
+        (CoinCosts::of(&panel, 0, rules).realised_bps(&trade), trade)
+    };
+    let (long, short) = (realised(8, 1, &rules), realised(8, -1, &rules));
+    assert!((long.0 - (long.1.gross_bps - 2.0)).abs() < 1e-5 && (short.0 - (short.1.gross_bps + 2.0)).abs() < 1e-5);
+    // Both sides together are the edge, which is what a model learns: half the difference of the net results.
+    near((long.0 - short.0) / 2.0, (long.1.net_bps - short.1.net_bps) / 2.0);
+    // The flat rate is the same on both sides, and cancels from an edge.
+    let (flat, trade) = realised(6, 1, &rules);
+    assert!(trade.funding_bps == 1.0 && flat == trade.gross_bps);
+    let spot = Rules { pays_known_funding: false, funding_bps_per_bar: 0.0, ..rules };
+    let (none, trade) = realised(8, 1, &spot);
+    assert_eq!(none, trade.gross_bps);
+}
+
+#[test]
 fn without_shorts_a_short_signal_ends_a_long_position_and_enters_nothing() {
     let panel = panel(&[QUIET; 12]);
     let rules = Rules { shorts: false, ..free() };

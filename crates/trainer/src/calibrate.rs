@@ -11,12 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use huracan_bars::{DAY_MS, Panel};
+use huracan_bars::Panel;
 use huracan_base::units::BPS;
 use huracan_decide::{Calibration, Head, HeadCalibration, Prediction, Scores, Slopes, log_odds};
 use huracan_features::{View, view_columns};
 use huracan_folds::Fold;
 
+use super::calibration::block_ms;
 use super::scores::{FoldScores, Part};
 use super::slopes::{self, Row};
 use super::{Family, FoldOutcome, ModelKind, ModelScores, Targets, TrainedSymbol, TrainerParams};
@@ -48,8 +49,7 @@ pub fn all(
     targets: &Targets,
     trained: &mut BTreeMap<usize, TrainedSymbol>,
 ) {
-    let horizon_ms = params.barriers.horizon_bars() as i64 * panel.timeframe.ms();
-    let block_ms = (horizon_ms + DAY_MS - 1) / DAY_MS * DAY_MS;
+    let block_ms = block_ms(panel.timeframe, params.barriers.horizon_bars());
     let pools = params.models.scope.pools();
     let chooses = params.models.search.is_on() || params.models.kind == ModelKind::Ensemble;
     let stops_early = params.models.early_stopping > 0;

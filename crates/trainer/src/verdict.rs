@@ -12,7 +12,7 @@ pub const FORWARD_DAYS: usize = 20;
 pub struct ForwardEvidence {
     /// Days with trades.
     pub days: usize,
-    /// Mean outcome less prediction over its standard error by days.
+    /// Mean outcome less prediction over its standard error by blocks of days that are at least as long as a label.
     pub t: f64,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -52,7 +52,7 @@ pub struct Metadata {
     pub settings_digest: String,
     /// One entry per walk-forward fold: its windows, rounds and losses.
     pub folds: Vec<Value>,
-    /// How its predictions become trades: decision mode and voters' settings, safety margin, costs, barriers, risk limits, verdict,
+    /// How its predictions become trades: the `basis` of its forward record, decision mode and voters' settings, safety margin, costs, barriers, risk limits, verdict,
     /// and the calibration; null in models of older versions.
     #[serde(default)]
     pub policy: Value,
@@ -60,6 +60,9 @@ pub struct Metadata {
     pub approved: bool,
     /// Every threshold that was missed, in words.
     pub reasons: Vec<String>,
+    /// Day of the run that withdrew it, because this run did not train its coin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired: Option<NaiveDate>,
     /// True if the candles come from the simulated market.
     pub simulated: bool,
 }
@@ -110,6 +113,15 @@ pub struct TrainingParameters {
     /// Hyperparameters and everything else that determined the training.
     #[serde(flatten)]
     pub more: Map<String, Value>,
+}
+
+impl Metadata {
+    /// The coins whose candles the model has learned from and that are not among `symbols`. The columns of the view that compare
+    /// coins, such as the market's mean, mean something else without them.
+    pub fn missing_inputs(&self, symbols: &[String]) -> Vec<String> {
+        let inputs = self.inputs.iter().flat_map(|inputs| &inputs.symbols);
+        inputs.filter(|symbol| !symbols.contains(symbol)).cloned().collect()
+    }
 }
 
 /// A UUID that follows from symbol, run and digest, so that a resumed run stores nothing twice and two runs of one

@@ -7,6 +7,12 @@ use super::BundleError;
 /// Folder below `models` of those that were not approved, so that nobody loads one by mistake.
 pub const REJECTED: &str = "rejected";
 
+/// Ending of the file name of a pickle, after the symbol.
+pub(super) const MODEL_SUFFIX: &str = "_model.pkl";
+
+/// File name of a symbol's metadata, in a folder named after the symbol.
+pub(super) const METADATA_FILE: &str = "metadata.json";
+
 /// File name of a symbol's networks, in a folder named after the symbol.
 pub(super) const NETWORKS_FILE: &str = "network.safetensors";
 

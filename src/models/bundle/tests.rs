@@ -73,6 +73,7 @@ fn bundle(symbol: &str) -> Bundle {
             policy: serde_json::Value::Null,
             approved: false,
             reasons: vec!["trades 12 is below 30 (approve.min_trades)".to_owned()],
+            retired: None,
             simulated: true,
         },
         heads,
@@ -189,4 +190,84 @@ fn combined_digest_ignores_only_the_order() {
     assert_ne!(combined_digest(["a", "b"]), combined_digest(["a", "c"]));
     // echo -n ab | sha256sum
     assert_eq!(combined_digest(["b", "a"]), "fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603");
+}
+
+/// The files of a model that has seen candles up to a day.
+fn of_day(folder: &std::path::Path, symbol: &str, approved: bool, day: &str) -> BundlePaths {
+    let mut own = bundle(symbol);
+    own.metadata.approved = approved;
+    own.metadata.training_date = day.to_owned();
+    own.metadata.inputs = Some(Inputs {
+        symbols: vec![symbol.to_owned()],
+        timeframe: crate::bars::Timeframe::H1,
+        max_gap_bars: 3,
+        from: "2024-01-01T00:00:00Z".parse().unwrap(),
+        to: format!("{day}T00:00:00Z").parse().unwrap(),
+        terms: BTreeMap::new(),
+    });
+    own.save(folder).unwrap()
+}
+
+#[test]
+fn a_model_that_no_run_trains_any_more_is_withdrawn_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let workdir = folder.path();
+    let approved = of_day(workdir, "A-B", true, "2024-09-06");
+    std::fs::write(&approved.networks, "networks").unwrap();
+    of_day(workdir, "C-D", false, "2024-09-06");
+    assert_eq!(symbols_with_files(workdir, true).unwrap(), ["A-B".to_owned()].into());
+    assert_eq!(symbols_with_files(workdir, false).unwrap(), ["C-D".to_owned()].into());
+
+    retire(workdir, "A-B", "2024-09-07".parse().unwrap(), "not trained by the run of 2024-09-07").unwrap();
+    assert!(!approved.pickle.exists() && !approved.metadata.exists() && !approved.text.exists());
+    assert!(symbols_with_files(workdir, true).unwrap().is_empty());
+    let paths = Bundle::paths(workdir, "A-B", false).unwrap();
+    assert!(paths.text.exists() && std::fs::read(&paths.networks).unwrap() == b"networks");
+    let moved = Bundle::load(&paths.pickle).unwrap();
+    let metadata: Metadata = serde_json::from_slice(&std::fs::read(&paths.metadata).unwrap()).unwrap();
+    assert_eq!(moved.metadata, metadata, "pickle and metadata.json say the same");
+    assert!(!metadata.approved && metadata.reasons.last().unwrap().contains("2024-09-07"), "{metadata:?}");
+    assert_eq!(metadata.retired, Some("2024-09-07".parse().unwrap()));
+}
+
+#[test]
+fn files_that_nobody_can_read_are_withdrawn_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let workdir = folder.path();
+    let approved = Bundle::paths(workdir, "A-B", true).unwrap();
+    std::fs::create_dir_all(workdir.join("models")).unwrap();
+    std::fs::write(&approved.pickle, "not a pickle").unwrap();
+    retire(workdir, "A-B", "2024-09-07".parse().unwrap(), "why").unwrap();
+    assert!(!approved.pickle.exists());
+    let rejected = Bundle::paths(workdir, "A-B", false).unwrap();
+    assert_eq!(std::fs::read(rejected.pickle).unwrap(), b"not a pickle");
+}
+
+#[test]
+fn of_an_approved_and_a_rejected_model_the_newer_one_stays() {
+    let verdicts = |approved_day: &str, rejected_day: &str, winners: &[String]| {
+        let folder = tempfile::tempdir().unwrap();
+        // A restore brings a file back beside another one, as saving a model never does.
+        let elsewhere = tempfile::tempdir().unwrap();
+        of_day(elsewhere.path(), "A-B", true, approved_day);
+        of_day(folder.path(), "A-B", false, rejected_day);
+        let (from, to) = (elsewhere.path().join("models"), folder.path().join("models"));
+        std::fs::create_dir_all(to.join("A-B")).unwrap();
+        for file in ["A-B_model.pkl", "A-B_model.txt", "A-B/metadata.json"] {
+            std::fs::copy(from.join(file), to.join(file)).unwrap();
+        }
+        let removed = settle(folder.path(), winners).unwrap();
+        let left = [true, false].map(|approved| !symbols_with_files(folder.path(), approved).unwrap().is_empty());
+        (removed, left)
+    };
+    let (approved, rejected) = ("models/A-B_model.pkl".to_owned(), "models/rejected/A-B_model.pkl".to_owned());
+    let is_rejected = (vec![approved.clone()], [false, true]);
+    let is_approved = (vec![rejected.clone()], [true, false]);
+    assert_eq!(verdicts("2024-09-06", "2024-09-07", &[]), is_rejected);
+    assert_eq!(verdicts("2024-09-07", "2024-09-06", &[]), is_approved);
+    // A model and its own withdrawal.
+    assert_eq!(verdicts("2024-09-06", "2024-09-06", &[]), is_rejected);
+    // Asked for with --overwrite.
+    assert_eq!(verdicts("2024-09-06", "2024-09-07", &[approved]), is_approved);
+    assert_eq!(verdicts("2024-09-07", "2024-09-06", &[rejected]), is_rejected);
 }

@@ -7,17 +7,24 @@ use crate::metrics::{Evidence, Metrics, clustered_error};
 use crate::pipeline::learn::Learned;
 use crate::report::{AccountResult, ApprovalRow};
 use crate::risk::Ledger;
-use crate::shadow::Trade;
+use crate::shadow::{CoinCosts, Rules, Trade};
+
+/// Where accounts trade.
+pub struct Traded<'a> {
+    pub panel: &'a Panel,
+    pub rules: &'a Rules,
+    pub mode: DecideMode,
+}
 
 /// The account that trades only approved models.
-pub fn of_approved(learned: &Learned, mode: DecideMode) -> AccountResult {
+pub fn of_approved(traded: &Traded<'_>, learned: &Learned) -> AccountResult {
     let account = &learned.account;
-    result((learned, mode), &account.ledger, &account.metrics, &account.evidence)
+    result(traded, learned, (&account.ledger, &account.metrics, &account.evidence))
 }
 
 /// The account that was offered the trades of all models.
-pub fn of_all(learned: &Learned, mode: DecideMode) -> AccountResult {
-    result((learned, mode), &learned.ledger, &learned.portfolio_metrics, &learned.portfolio_evidence)
+pub fn of_all(traded: &Traded<'_>, learned: &Learned) -> AccountResult {
+    result(traded, learned, (&learned.ledger, &learned.portfolio_metrics, &learned.portfolio_evidence))
 }
 
 /// The approvals at each fold boundary.
@@ -32,11 +39,12 @@ pub fn approvals(panel: &Panel, learned: &Learned) -> Vec<ApprovalRow> {
 }
 
 fn result(
-    (learned, mode): (&Learned, DecideMode),
-    ledger: &Ledger,
-    metrics: &Metrics,
-    evidence: &Evidence,
+    traded: &Traded<'_>,
+    learned: &Learned,
+    (ledger, metrics, evidence): (&Ledger, &Metrics, &Evidence),
 ) -> AccountResult {
+    let &Traded { panel, rules, mode } = traded;
+    let realised = |trade: &Trade| CoinCosts::of(panel, trade.symbol, rules).realised_bps(trade);
     let entries = &ledger.account.entries;
     let any = metrics.trades.count > 0;
     let mean = |of: &dyn Fn(&Trade) -> Option<f64>| {
@@ -58,9 +66,10 @@ fn result(
         total_return: any.then_some(metrics.total_return),
         predicted_bps: mean(&predicted),
         gross_bps: mean(&|trade| Some(trade.gross_bps)),
+        realised_bps: mean(&|trade| Some(realised(trade))),
         cost_bps: mean(&|trade| Some(trade.gross_bps - trade.net_bps)),
         net_bps: mean(&|trade| Some(trade.net_bps)),
-        error_bps: clustered_error(entries.iter().map(|entry| (entry.day, entry.trade.gross_bps)))
+        error_bps: clustered_error(entries.iter().map(|entry| (entry.day, realised(&entry.trade))))
             .map(|(_, error)| error),
         evidence: judged::evidence(evidence),
     }

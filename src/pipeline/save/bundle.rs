@@ -14,6 +14,7 @@ use crate::models::bundle::{Inputs, Performance, TrainingParameters, calibration
 use crate::models::{Bundle, Metadata, combined_digest};
 use crate::pipeline::CommandFailure;
 use crate::pipeline::day::{Day, time};
+use crate::pipeline::forward::Basis;
 use crate::trainer::{Family, FamilyOutcome, FoldOutcome, Model, ModelKind, further_metrics};
 
 /// The model of a symbol, with its metadata.
@@ -78,6 +79,7 @@ fn metadata(day: &Day, panel: &Panel, model: &Model) -> Metadata {
         policy: policy(day, model),
         approved: model.verdict.is_approved(),
         reasons: model.verdict.reasons(),
+        retired: None,
         simulated: day.run.simulated,
     }
 }
@@ -86,6 +88,7 @@ fn metadata(day: &Day, panel: &Panel, model: &Model) -> Metadata {
 fn policy(day: &Day, model: &Model) -> Value {
     let settings = &day.run.settings;
     json!({
+        "basis": Basis::of(settings).digest,
         "mode": settings.decide.mode,
         "decide": settings.decide,
         "gate": {

@@ -24,11 +24,13 @@ pub struct AccountResult {
     pub predicted_bps: Option<f64>,
     /// Mean result before costs, basis points.
     pub gross_bps: Option<f64>,
+    /// Mean of what was realised of the predicted edge: the result before costs, less the funding that is known; basis points.
+    pub realised_bps: Option<f64>,
     /// Mean costs, basis points.
     pub cost_bps: Option<f64>,
     /// Mean result after costs, basis points.
     pub net_bps: Option<f64>,
-    /// Standard error of the mean results by days, basis points; `None` with trades on fewer than ten days.
+    /// Standard error of the mean of `realised_bps` by days, basis points; `None` with trades on fewer than ten days.
     pub error_bps: Option<f64>,
     /// Significance of the Sharpe ratio; the observations are the account's days.
     #[serde(rename = "luck")]

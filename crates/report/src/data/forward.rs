@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The forward record: predictions that were made before their outcomes were known.
+/// The forward record: predictions of bars that had not arrived when their models were made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ForwardReport {
@@ -12,6 +12,12 @@ pub struct ForwardReport {
     pub open: u64,
     /// All coins together.
     pub all: ForwardSum,
+    /// All coins together, of the models that were approved when they were handed over.
+    pub approved: ForwardSum,
+    /// Models that were not scored, because they were made under other settings.
+    pub left_out: u64,
+    /// Coins that scored models have learned from and that this run does not have.
+    pub missing: Vec<String>,
     /// One row per coin with a signal whose trade has ended.
     pub coins: Vec<ForwardCoin>,
 }
@@ -31,7 +37,7 @@ pub struct ForwardCoin {
     pub sum: ForwardSum,
 }
 
-/// Trades of handed-over models, the champions, against what this or a later run's models say of the same bars out of fold, the
+/// Trades of models that earlier runs left behind, the champions, against what this or a later run's models say of the same bars out of fold, the
 /// challengers. Means in basis points; `None` where undefined.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -46,9 +52,11 @@ pub struct ForwardSum {
     pub gross_bps: Option<f64>,
     /// Mean result after costs.
     pub net_bps: Option<f64>,
-    /// Standard error of the mean result less prediction, by days.
+    /// Mean of what was realised of the predicted edge: the result before costs, less the funding that is known.
+    pub realised_bps: Option<f64>,
+    /// Standard error of the mean of realised less predicted, by blocks of days at least as long as a label.
     pub error_bps: Option<f64>,
-    /// Mean result less prediction over that error.
+    /// Mean of realised less predicted over that error.
     pub t: Option<f64>,
     /// Mean edge that the challengers predict.
     pub challenger_bps: Option<f64>,

@@ -1,4 +1,4 @@
-//! What models that were handed over have done since.
+//! What models that earlier runs left behind have done since.
 
 use super::text::{bps, grouped, number};
 use crate::{ForwardSum, ReportData};
@@ -21,17 +21,18 @@ pub(super) fn rows(data: &ReportData) -> Vec<Row> {
         (false, false) => "rejected",
     };
     let all = Row { symbol: "All coins".to_owned(), cells: cells(&forward.all, "") };
+    let approved = Row { symbol: "Approved when handed over".to_owned(), cells: cells(&forward.approved, "") };
     let coins = forward
         .coins
         .iter()
         .map(|coin| Row { symbol: coin.symbol.clone(), cells: cells(&coin.sum, verdict(coin.lost, coin.approved)) });
-    std::iter::once(all).chain(coins).collect()
+    [all, approved].into_iter().chain(coins).collect()
 }
 
 fn cells(sum: &ForwardSum, verdict: &str) -> [String; 8] {
     let realised = match sum.error_bps {
-        Some(error) => format!("{} ± {error:.1}", bps(sum.gross_bps)),
-        None => bps(sum.gross_bps),
+        Some(error) => format!("{} ± {error:.1}", bps(sum.realised_bps)),
+        None => bps(sum.realised_bps),
     };
     [
         grouped(sum.trades as f64),
@@ -45,7 +46,7 @@ fn cells(sum: &ForwardSum, verdict: &str) -> [String; 8] {
     ]
 }
 
-/// Whether the models that are handed over keep their word, in words.
+/// Whether models keep their word, in words.
 pub(super) fn verdict(data: &ReportData) -> String {
     let all = &data.forward.all;
     let open = match data.forward.open {
@@ -55,7 +56,7 @@ pub(super) fn verdict(data: &ReportData) -> String {
     };
     let kept = match all.t {
         _ if all.trades == 0 => {
-            "No trade of a model that was handed over has ended yet: each run scores the approved models of earlier runs on the bars that have arrived since."
+            "No trade of a model that was handed over has ended yet: each run scores the models of earlier runs on the bars that have arrived since."
         }
         None => "There are too few days to compare predictions with outcomes.",
         Some(t) if t < -2.0 => "The models earn less than they promised, by more than two standard errors.",
@@ -75,5 +76,17 @@ pub(super) fn verdict(data: &ReportData) -> String {
         }
         _ => String::new(),
     };
-    format!("{kept}{better}{open}")
+    let left_out = match data.forward.left_out {
+        0 => String::new(),
+        1 => " One model was made under other settings and is not scored.".to_owned(),
+        more => format!(" {} models were made under other settings and are not scored.", grouped(more as f64)),
+    };
+    let missing = match data.forward.missing.as_slice() {
+        [] => String::new(),
+        coins => format!(
+            " The models have also learned from {}, which this run does not have: what compares coins means something else to them now.",
+            coins.join(", ")
+        ),
+    };
+    format!("{kept}{better}{open}{left_out}{missing}")
 }
