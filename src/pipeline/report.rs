@@ -56,6 +56,7 @@ pub async fn write(
 fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, saved: &Saved) -> ReportData {
     let m = &learned.portfolio_metrics;
     let any = m.trades.count > 0;
+    let block_days = panel.timeframe.block_days(day.run.settings.labels.horizon_bars());
     ReportData {
         run_id: day.run.row.run_id.clone(),
         date: day.run.date,
@@ -69,10 +70,10 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
         models_digest: saved.models_digest.clone(),
         seconds: day.services.ui.seconds(),
         peak_rss_bytes: health::peak_rss_bytes(),
-        account: accounts::of_approved(learned, day.run.settings.decide.mode),
+        account: accounts::of_approved(learned, day.run.settings.decide.mode, block_days),
         account_equity: curve(&learned.account.ledger.account),
         approvals: accounts::approvals(panel, learned),
-        all_models: accounts::of_all(learned, day.run.settings.decide.mode),
+        all_models: accounts::of_all(learned, day.run.settings.decide.mode, block_days),
         forward: report::ForwardReport::default(),
         totals: Totals {
             symbols: learned.models.len(),

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use huracan_bars::{DAY_MS, Panel};
+use huracan_bars::Panel;
 use huracan_base::units::BPS;
 use huracan_decide::{Calibration, Head, HeadCalibration, Prediction, Scores, Slopes, log_odds};
 use huracan_features::{View, view_columns};
@@ -48,8 +48,7 @@ pub fn all(
     targets: &Targets,
     trained: &mut BTreeMap<usize, TrainedSymbol>,
 ) {
-    let horizon_ms = params.barriers.horizon_bars() as i64 * panel.timeframe.ms();
-    let block_ms = (horizon_ms + DAY_MS - 1) / DAY_MS * DAY_MS;
+    let block_ms = panel.timeframe.block_ms(params.barriers.horizon_bars());
     let pools = params.models.scope.pools();
     let chooses = params.models.search.is_on() || params.models.kind == ModelKind::Ensemble;
     let stops_early = params.models.early_stopping > 0;
@@ -333,3 +332,6 @@ struct Source<'a> {
     base: &'a Scores,
     mean: Mean,
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Model;
-use huracan_bars::{DAY_MS, Panel};
+use huracan_bars::Panel;
 use huracan_base::arith;
 use huracan_decide::{Head, Prediction};
 use huracan_labels::Labels;
@@ -26,10 +26,14 @@ pub fn calibration(models: &[Model], labels: &Labels) -> Vec<(Head, Calibration)
 /// How well the predicted edges match the realised ones, over the labelled out-of-fold bars of all symbols; `None` if there
 /// are none. A label looks ahead by at most `horizon_bars`.
 pub fn edge_fit(models: &[Model], panel: &Panel, labels: &Labels, horizon_bars: usize) -> Option<EdgeFit> {
-    let horizon_ms = horizon_bars as i64 * panel.timeframe.ms();
-    let block_ms = (horizon_ms + DAY_MS - 1) / DAY_MS * DAY_MS;
+    EdgeFit::of(predicted_edges(models, panel, labels, horizon_bars))
+}
+
+/// Predicted and realised edges of the labelled out-of-fold bars of all symbols.
+pub fn predicted_edges(models: &[Model], panel: &Panel, labels: &Labels, horizon_bars: usize) -> Vec<PredictedEdge> {
+    let block_ms = panel.timeframe.block_ms(horizon_bars);
     let known = known_means(models, labels);
-    EdgeFit::of(predictions(models).filter_map(|(model, fold, bar, prediction)| {
+    let row = |(model, fold, bar, prediction): (&Model, usize, usize, &Prediction)| {
         Some(PredictedEdge {
             told: prediction.told_bps,
             predicted: prediction.edge_bps,
@@ -38,7 +42,8 @@ pub fn edge_fit(models: &[Model], panel: &Panel, labels: &Labels, horizon_bars: 
             block: panel.time_ms(bar).div_euclid(block_ms),
             month: month_of(panel.time_ms(bar)),
         })
-    }))
+    };
+    predictions(models).filter_map(row).collect()
 }
 
 /// Mean edge of the training rows of all symbols, by number of the fold, basis points.

@@ -9,15 +9,15 @@ use crate::report::{AccountResult, ApprovalRow};
 use crate::risk::Ledger;
 use crate::shadow::Trade;
 
-/// The account that trades only approved models.
-pub fn of_approved(learned: &Learned, mode: DecideMode) -> AccountResult {
+/// The account that trades only approved models. Errors are by blocks of so many days, in which trades overlap.
+pub fn of_approved(learned: &Learned, mode: DecideMode, block_days: i64) -> AccountResult {
     let account = &learned.account;
-    result((learned, mode), &account.ledger, &account.metrics, &account.evidence)
+    result((learned, mode, block_days), &account.ledger, &account.metrics, &account.evidence)
 }
 
 /// The account that was offered the trades of all models.
-pub fn of_all(learned: &Learned, mode: DecideMode) -> AccountResult {
-    result((learned, mode), &learned.ledger, &learned.portfolio_metrics, &learned.portfolio_evidence)
+pub fn of_all(learned: &Learned, mode: DecideMode, block_days: i64) -> AccountResult {
+    result((learned, mode, block_days), &learned.ledger, &learned.portfolio_metrics, &learned.portfolio_evidence)
 }
 
 /// The approvals at each fold boundary.
@@ -32,7 +32,7 @@ pub fn approvals(panel: &Panel, learned: &Learned) -> Vec<ApprovalRow> {
 }
 
 fn result(
-    (learned, mode): (&Learned, DecideMode),
+    (learned, mode, block_days): (&Learned, DecideMode, i64),
     ledger: &Ledger,
     metrics: &Metrics,
     evidence: &Evidence,
@@ -60,8 +60,10 @@ fn result(
         gross_bps: mean(&|trade| Some(trade.gross_bps)),
         cost_bps: mean(&|trade| Some(trade.gross_bps - trade.net_bps)),
         net_bps: mean(&|trade| Some(trade.net_bps)),
-        error_bps: clustered_error(entries.iter().map(|entry| (entry.day, entry.trade.gross_bps)))
-            .map(|(_, error)| error),
+        error_bps: clustered_error(
+            entries.iter().map(|entry| (entry.day.div_euclid(block_days), entry.trade.gross_bps)),
+        )
+        .map(|(_, error)| error),
         evidence: judged::evidence(evidence),
     }
 }
