@@ -1,4 +1,4 @@
-//! The panels for noise and power: parts of the user's candles, or simulated markets.
+//! The panels for noise, power and promise: parts of the user's candles, or simulated markets.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ pub struct World {
     pub number: usize,
     /// The candles.
     pub panel: Panel,
-    /// The symbols to study: those with a fold, each once over all worlds with one seed.
+    /// The symbols to study: those with a fold, each once per copy of the user's candles.
     pub counted: Vec<usize>,
     /// Seed of this world's shuffling.
     pub seed: u64,
@@ -79,7 +79,9 @@ impl<'a> Worlds<'a> {
                     let message = format!("no symbol has enough history; the longest one: {reason}");
                     return Err(CommandFailure::new(Code::BadData, message));
                 }
-                usable.chunks(world_size(settings)).map(<[usize]>::to_vec).collect()
+                // Parts of the same size, so that none is left with a coin or two.
+                let parts = usable.len().div_ceil(world_size(settings));
+                usable.chunks(usable.len().div_ceil(parts)).map(<[usize]>::to_vec).collect()
             }
         };
         Ok(Self { source, settings, parts, edge: 0.0, left: symbols, next: 0 })
