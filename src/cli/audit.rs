@@ -47,8 +47,8 @@ The five checks, each of which can fail:
               must lie above 0 and reach 0.8: models may not promise more than they keep. Models that promise
               nothing on your candles pass.
 
-Noise and power train a model for each fold of each world and size: they take most of the time, which grows with --symbols
-and --edges. Exit code 1 if a check fails.
+Noise and power train models for each fold of each world and size: they take most of the time, and it grows
+with --symbols and --edges. Exit code 1 if a check fails.
 
 Examples:
   huracan audit
