@@ -80,7 +80,7 @@ impl Check {
 pub struct Request {
     /// The checks to make.
     pub checks: Vec<Check>,
-    /// Number of shuffled symbols for [`Check::Noise`].
+    /// Number of shuffled symbols for [`Check::Noise`], and of simulated ones for [`Check::Promise`].
     pub noise_symbols: usize,
     /// Number of symbols per size of the planted edge.
     pub power_symbols: usize,
@@ -144,7 +144,7 @@ pub fn run(
     }
     if is_requested(Check::Promise) {
         let step = ui.step("promise", None);
-        audit.promise = Some(promise::run(source, settings, compute, &step)?);
+        audit.promise = Some(promise::run(&stages, source, settings, compute, request.noise_symbols, &step)?);
         step.done();
     }
     Ok(audit)

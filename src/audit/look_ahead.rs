@@ -19,6 +19,7 @@ use crate::exit::{Code, CommandFailure};
 use crate::features::{CATALOGUE, Features, VIEW, View};
 use crate::folds::{Fold, Grid};
 use crate::labels::Labels;
+use crate::metrics::Entry;
 use crate::settings::Settings;
 use crate::shadow::{Rules, Side, Signals, Trade};
 use crate::trainer::{Targets, Unit, WalkForwardResult, boost_params};
@@ -109,6 +110,14 @@ fn cuts(folds: &[Fold]) -> Vec<usize> {
     vec![first.test.start - 1, middle(first), middle(last)]
 }
 
+/// Bars after which the whole walk-forward must not know what comes: the middle of the first two test windows, and the first bar
+/// of the second. The second fold is the first one whose calibration knows test windows; at its first bar the newest labels of the
+/// window before have not ended, so a calibration that counts them is seen. In the middle of a window they have.
+fn walk_cuts(folds: &[Fold]) -> Vec<usize> {
+    let middles = folds.iter().take(2).map(|fold| fold.test.start + (fold.test.len() - 1) / 2);
+    middles.chain(folds.get(1).map(|fold| fold.test.start)).collect()
+}
+
 /// Replaces the future of `panel` after several cuts in every way, and compares what comes before.
 ///
 /// # Errors
@@ -124,9 +133,7 @@ pub fn run(
     let longest = before.folds.values().max_by_key(|folds| folds.len());
     let folds =
         longest.ok_or_else(|| CommandFailure::new(Code::BadData, "no symbol has enough history for one fold"))?;
-    // Bars within the first and the second test window: what is predicted before such a bar, the calibration included, must not
-    // know what comes after it. The second fold is the first one whose calibration knows test windows.
-    let ends: Vec<usize> = folds.iter().take(2).map(|fold| fold.test.start + (fold.test.len() - 1) / 2).collect();
+    let ends = walk_cuts(folds);
     let mut found = LookAhead {
         symbols: before.folds.len(),
         cuts: cuts(folds),
@@ -147,13 +154,13 @@ pub fn run(
     }
     found.cuts.extend(&ends);
     let symbols: Vec<usize> = before.folds.keys().copied().collect();
-    let study = (stages.walk)(settings, compute, panel, &symbols)?;
+    let study = (stages.walk)(settings, compute, panel, &symbols, &())?;
     for (cut, future) in ends.into_iter().flat_map(|cut| Future::ALL.map(|future| (cut, future))) {
         step.note(&format!("the walk-forward up to bar {cut}, {}", future.name()));
         let other = future::changed(panel, cut, future)?;
         let case = Case { panel, other: &other, cut, future };
         let rows: Vec<usize> = symbols.iter().filter_map(|&symbol| case.row(symbol)).collect();
-        case.walk(&mut found, &study, &(stages.walk)(settings, compute, &other, &rows)?);
+        case.walk(&mut found, &study, &(stages.walk)(settings, compute, &other, &rows, &())?);
         step.advance(1);
     }
     Ok(found)
@@ -161,7 +168,7 @@ pub fn run(
 
 /// Number of steps of [`run`], for the progress bar.
 pub fn steps() -> u64 {
-    (5 * Future::ALL.len()) as u64
+    (6 * Future::ALL.len()) as u64
 }
 
 /// All values of a panel that a model is trained on.
@@ -405,8 +412,7 @@ impl Case<'_> {
             found.at("forests").count(same, || describe("the forest", &job.name));
         }
         let bits = |&(symbol, bar, prediction): &(usize, usize, Prediction), panel: &Panel| {
-            let heads = [prediction.win_long, prediction.win_short, prediction.edge_bps].map(f64::to_bits);
-            (panel.symbols[symbol].clone(), bar, heads)
+            (panel.symbols[symbol].clone(), bar, prediction_bits(&prediction))
         };
         let new: Vec<_> = after.predictions.iter().map(|one| bits(one, self.other)).collect();
         for (i, old) in before.predictions.iter().enumerate() {
@@ -425,11 +431,8 @@ impl Case<'_> {
 
     /// Compares the trades that ended by the cut.
     fn trades(&self, compared: &mut StageComparison, before: &[Trade], after: &[Trade]) {
-        // A history that ends at the cut closes all open trades there. The longer one does not, so they are left out.
-        let last = self.cut - usize::from(self.future == Future::Missing);
         let finished = |trades: &[Trade], panel: &Panel| -> Vec<TradeBits> {
-            let finished = trades.iter().filter(|trade| trade.exit_bar <= last);
-            finished.map(|trade| (trade.entry_bar, panel.symbols[trade.symbol].clone(), bits(trade))).collect()
+            trades.iter().filter(|trade| trade.exit_bar <= self.last_bar()).map(|trade| named(trade, panel)).collect()
         };
         let (old, new) = (finished(before, self.panel), finished(after, self.other));
         let describe = |(bar, symbol, _): &TradeBits| {
@@ -444,7 +447,7 @@ impl Case<'_> {
     }
 
     /// Compares the folds of the whole walk-forward whose test window has begun by the cut, with their calibration and their
-    /// predictions up to the cut.
+    /// predictions up to the cut; what was approved at the boundaries by then; and what the account had earned.
     fn walk(&self, found: &mut LookAhead, before: &WalkForwardResult, after: &WalkForwardResult) {
         let compared = found.at("walk-forward");
         for model in &before.models {
@@ -455,26 +458,66 @@ impl Case<'_> {
                 let other = again
                     .and_then(|other| other.trained.folds.iter().find(|other| other.fold.index == outcome.fold.index));
                 let same = other.is_some_and(|other| {
-                    let bits = |predictions: &[Prediction]| -> Vec<[u64; 3]> {
-                        let heads = |p: &Prediction| [p.win_long, p.win_short, p.edge_bps].map(f64::to_bits);
-                        predictions.iter().map(heads).collect()
+                    let bits = |predictions: &[Prediction]| -> Vec<[u64; PREDICTED]> {
+                        predictions.iter().map(prediction_bits).collect()
                     };
                     other.digests == outcome.digests
                         && other.calibration == outcome.calibration
                         && other.predictions.len() >= known
                         && bits(&other.predictions[..known]) == bits(&outcome.predictions[..known])
                 });
-                let values = (outcome.digests.len() + known * Head::COUNT) as u64;
+                let values = (outcome.digests.len() + known * PREDICTED) as u64;
                 let what = format!("fold {}", outcome.fold.index);
                 compared.count_all(values, same, || self.describe(&what, model.symbol, outcome.fold.test.start));
             }
         }
         self.trades(compared, &before.trades, &after.trades);
+        let approved = |result: &WalkForwardResult, panel: &Panel| -> Vec<(usize, usize, usize, Vec<String>)> {
+            let known = result.account.approvals.iter().filter(|own| own.test_start <= self.cut);
+            let names = |rows: &[usize]| rows.iter().map(|&row| panel.symbols[row].clone()).collect();
+            known.map(|own| (own.fold, own.test_start, own.judged, names(&own.approved))).collect()
+        };
+        let (old, new) = (approved(before, self.panel), approved(after, self.other));
+        compared.count_all(old.len() as u64, old == new, || {
+            format!("approvals up to bar {} with the bars after it {}", self.cut, self.future.name())
+        });
+        let earned = |result: &WalkForwardResult, panel: &Panel| -> Vec<(TradeBits, [u64; 2])> {
+            let entries = result.account.ledger.account.entries.iter();
+            let money = |entry: &Entry| [entry.notional, entry.profit].map(f64::to_bits);
+            entries
+                .filter(|entry| entry.trade.exit_bar <= self.last_bar())
+                .map(|entry| (named(&entry.trade, panel), money(entry)))
+                .collect()
+        };
+        let (old, new) = (earned(before, self.panel), earned(after, self.other));
+        compared.count_all(old.len() as u64, old == new, || {
+            format!("the account up to bar {} with the bars after it {}", self.cut, self.future.name())
+        });
+    }
+
+    /// The last bar whose exits can be compared. A history that ends at the cut closes all open trades there, and the longer one
+    /// does not.
+    fn last_bar(&self) -> usize {
+        self.cut - usize::from(self.future == Future::Missing)
     }
 }
 
 /// Entry bar, symbol and all numbers of a trade.
 type TradeBits = (usize, String, [u64; 14]);
+
+fn named(trade: &Trade, panel: &Panel) -> TradeBits {
+    (trade.entry_bar, panel.symbols[trade.symbol].clone(), bits(trade))
+}
+
+/// Values of a prediction.
+const PREDICTED: usize = 5;
+
+/// All values of a prediction.
+fn prediction_bits(p: &Prediction) -> [u64; PREDICTED] {
+    // Named one by one, so that a new value cannot be forgotten.
+    let Prediction { win_long, win_short, edge_bps, told_bps, lead } = *p;
+    [win_long, win_short, edge_bps, told_bps, lead].map(f64::to_bits)
+}
 
 fn bits(t: &Trade) -> [u64; 14] {
     let numbers = [t.entry_price, t.exit_price, t.stop_price, t.take_price, t.size, t.gross_bps, t.fee_bps];

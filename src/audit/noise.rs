@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::null::{self, Order};
-use super::statistics::clopper_pearson;
+use super::statistics::clustered_interval;
 use super::walk::{self, Outcome};
-use super::worlds::{Source, Worlds};
+use super::worlds::{LEAST_WORLDS, Source, Worlds};
 use super::{CONFIDENCE, Judgement};
 use crate::engine::Compute;
 use crate::exit::CommandFailure;
@@ -24,11 +24,13 @@ pub struct Noise {
     pub order: Order,
     /// Shuffled symbols.
     pub symbols: usize,
+    /// Worlds that they belong to: as many symbols as a run has, which share a model and its slopes, so that approvals come in clumps.
+    pub worlds: usize,
     /// Approved models.
     pub approved: usize,
     /// `approved / symbols`.
     pub share: f64,
-    /// Clopper-Pearson interval of the share at [`CONFIDENCE`].
+    /// Interval of the share at [`CONFIDENCE`], by worlds ([`clustered_interval`]).
     pub interval: (f64, f64),
     /// Number of symbols that missed a threshold, by metric.
     pub missed: BTreeMap<&'static str, usize>,
@@ -67,13 +69,15 @@ pub fn run(
 impl Noise {
     /// Summarises the outcomes.
     pub fn of(outcomes: &[Outcome], order: Order) -> Self {
+        let worlds = walk::by_world(outcomes);
         let (symbols, approved) = (outcomes.len(), outcomes.iter().filter(|outcome| outcome.approved).count());
         Self {
             order,
             symbols,
+            worlds: worlds.len(),
             approved,
             share: approved as f64 / symbols as f64,
-            interval: clopper_pearson(approved, symbols, CONFIDENCE),
+            interval: clustered_interval(&worlds, CONFIDENCE),
             missed: missed(outcomes),
             mean_trades: outcomes.iter().map(|outcome| outcome.trades as f64).sum::<f64>() / symbols as f64,
             outcomes: outcomes.to_vec(),
@@ -86,12 +90,12 @@ impl Noise {
         self.approved.max(1) as f64 / self.symbols as f64
     }
 
-    /// Passes if the share is at most [`LIMIT`], fails if the whole interval is above it.
+    /// Passes if the share is at most [`LIMIT`] in [`LEAST_WORLDS`] worlds or more, fails if the whole interval is above it.
     pub fn judgement(&self) -> Judgement {
-        if self.share <= LIMIT {
-            Judgement::Pass
-        } else if self.interval.0 > LIMIT {
+        if self.interval.0 > LIMIT {
             Judgement::Fail
+        } else if self.share <= LIMIT && self.worlds >= LEAST_WORLDS {
+            Judgement::Pass
         } else {
             Judgement::Unclear
         }

@@ -3,6 +3,9 @@
 //! Features of some bars are computed with the whole history, and with a history of a certain number of bars. Windows of fixed
 //! length give the same bits. In recurrences (exponential and Wilder's averages) the influence of the start decays: they are
 //! harmless after some number of bars. In running sums it never does. The idea is from freqtrade's `recursive-analysis`.
+//!
+//! The view that models see must not depend on the level of prices and volumes either: those of one coin are multiplied by factors
+//! that are no powers of two, and every column must stay the same but for rounding.
 
 use serde::Serialize;
 
@@ -21,6 +24,15 @@ pub const HISTORIES: [usize; 9] = [0, 25, 50, 100, 200, 400, 800, 1600, 3200];
 pub const HARMLESS: f64 = 1e-6;
 /// Features whose level depends on the start by definition (docs/contract.md, section 3: running sums).
 pub const RUNNING: [&str; 2] = ["price_volume_trend", "on_balance_volume"];
+/// What the prices of one coin are multiplied by. With a power of two every value would keep its digits.
+const PRICE_FACTOR: f64 = 0.000_137;
+/// What its volumes are multiplied by.
+const VOLUME_FACTOR: f64 = 7.31;
+/// Differences of the view below this share of the column's usual size are rounding: a price in f32 has seven digits, and a distance
+/// in ATR some four fewer.
+const ROUNDING: f64 = 1e-3;
+/// Largest share of bars with greater ones: a regime is a class, and rounding decides a few bars at the edge of one.
+const LEAST_BARS: f64 = 0.01;
 /// Bars at which values are compared, per position in the history.
 const BARS: usize = 24;
 /// Positions in the history.
@@ -52,17 +64,21 @@ pub struct Recursion {
     pub independent: usize,
     /// Columns that do.
     pub dependent: Vec<Dependent>,
+    /// Values of the view compared at two levels of prices and volumes.
+    pub levels: u64,
+    /// Columns of the view that depend on the level, with the share of bars that differ.
+    pub level_dependent: Vec<(String, f64)>,
     /// Columns without a value to compare.
     #[serde(rename = "silent")]
     pub without_values: Vec<String>,
 }
 
 impl Recursion {
-    /// Fails if a value other than a running sum always depends on the start.
+    /// Fails if a value other than a running sum always depends on the start, or a column of the view on the level of prices.
     pub fn judgement(&self) -> Judgement {
-        if self.faults().next().is_some() {
+        if self.faults().next().is_some() || !self.level_dependent.is_empty() {
             Judgement::Fail
-        } else if self.compared == 0 || self.histories.len() < 2 {
+        } else if self.compared == 0 || self.levels == 0 || self.histories.len() < 2 {
             Judgement::Unclear
         } else {
             Judgement::Pass
@@ -124,7 +140,11 @@ pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> 
             step.advance(1);
         }
     }
+    let (levels, level_dependent) = at_another_level(stages, panel, &whole, &sizes);
+    step.advance(1);
     let mut found = Recursion {
+        levels,
+        level_dependent,
         symbols: panel.symbols.len(),
         compared: counts.iter().sum(),
         independent: 0,
@@ -149,7 +169,48 @@ pub fn run(stages: &Stages, settings: &Settings, panel: &Panel, step: &Step) -> 
 
 /// Largest number of steps of [`run`], for the progress bar.
 pub fn steps() -> u64 {
-    (HISTORIES.len() * POSITIONS) as u64
+    (HISTORIES.len() * POSITIONS + 1) as u64
+}
+
+/// Compares the view of all symbols with that of a panel in which one coin has other prices and volumes. Returns the number of
+/// values, and the columns that differ, with the share of bars.
+fn at_another_level(stages: &Stages, panel: &Panel, whole: &Values, sizes: &[Vec<f64>]) -> (u64, Vec<(String, f64)>) {
+    // The coin with the longest history, of several the last: BTC and ETH, which others are compared with, come early.
+    let Some(coin) = (0..panel.symbols.len()).max_by_key(|&symbol| panel.ranges[symbol].len()) else {
+        return (0, Vec::new());
+    };
+    let mut scaled = panel.clone();
+    let own = coin * panel.bars..(coin + 1) * panel.bars;
+    for column in [&mut scaled.open, &mut scaled.high, &mut scaled.low, &mut scaled.close] {
+        column[own.clone()].iter_mut().for_each(|price| *price *= PRICE_FACTOR);
+    }
+    scaled.volume[own].iter_mut().for_each(|volume| *volume *= VOLUME_FACTOR);
+    let view = (stages.view)(&scaled, &(stages.features)(&scaled));
+    let mut all = 0;
+    let mut dependent = Vec::new();
+    for (column, feature) in VIEW.iter().enumerate() {
+        let (mut count, mut differ) = ([0_u64; 2], [0_u64; 2]);
+        for (symbol, range) in panel.ranges.iter().enumerate() {
+            for bar in range.clone() {
+                let (old, new) = (whole.view.value(symbol, bar, column), view.value(symbol, bar, column));
+                if old.is_nan() && new.is_nan() {
+                    continue;
+                }
+                let off = (f64::from(old) - f64::from(new)).abs() / sizes[symbol][COUNT + column];
+                let whose = usize::from(symbol != coin);
+                count[whose] += 1;
+                // A value that is undefined at one of the levels differs, too.
+                differ[whose] += u64::from(off.is_nan() || off > ROUNDING);
+            }
+        }
+        all += count[0] + count[1];
+        let share = |whose: usize| differ[whose] as f64 / count[whose].max(1) as f64;
+        let worst = share(0).max(share(1));
+        if worst > LEAST_BARS {
+            dependent.push((feature.name.to_owned(), worst));
+        }
+    }
+    (all, dependent)
 }
 
 /// The features, the view of them that models see, and the votes of a panel. Columns are numbered in this order.

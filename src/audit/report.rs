@@ -91,6 +91,12 @@ impl Audit {
                 };
                 lines.push(format!("recursion, {}: differs by up to {worst:.1e} of its size; {fate}", one.name));
             }
+            for (name, share) in &found.level_dependent {
+                lines.push(format!(
+                    "recursion, view {name}: depends on the level of prices and volumes at {:.1} % of the bars",
+                    100.0 * share
+                ));
+            }
         }
         for found in self.noise.iter().chain(&self.blocks) {
             for (metric, count) in &found.missed {
@@ -99,6 +105,9 @@ impl Audit {
         }
         if let Some(found) = &self.power {
             lines.extend(found.faults().into_iter().map(|fault| format!("power, {fault}")));
+            lines.extend(found.unreachable.iter().map(|size| {
+                format!("power, no planted edge brings the best rule {size} standard errors from zero: not measured")
+            }));
         }
         lines
     }
@@ -136,16 +145,25 @@ fn recursion_row(found: &Recursion) -> Row {
     if !always.is_empty() {
         parts.push(format!("always dependent: {}", always.join(", ")));
     }
+    parts.push(match found.level_dependent.len() {
+        0 => "no column of the view depends on the level of prices".to_owned(),
+        count => format!("{count} columns of the view depend on the level of prices"),
+    });
     Row {
         check: "recursion",
         compared: format!(
-            "{} values with histories of the warm-up + {} bars",
+            "{} values with histories of the warm-up + {} bars, {} at other prices and volumes",
             thousands(found.compared),
-            found.histories.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+            found.histories.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
+            thousands(found.levels)
         ),
         found: parts.join("; "),
         verdict: found.judgement(),
     }
+}
+
+fn worlds(count: usize) -> String {
+    if count == 1 { "1 world".to_owned() } else { format!("{count} worlds") }
 }
 
 fn noise_name(found: &Noise) -> &'static str {
@@ -159,19 +177,31 @@ fn promise_row(found: &Promise) -> Row {
     let bps = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:+.1}"));
     let promised = match (found.slope, found.interval) {
         (Some(slope), Some((low, high))) => format!("slope {slope:.2} (95 %: {low:.2} to {high:.2})"),
-        (Some(slope), None) => format!("slope {slope:.2}, too few days for an interval"),
+        (Some(slope), None) => {
+            format!(
+                "slope {slope:.2}, something is said in {} blocks of days, too few for an interval",
+                found.told_blocks
+            )
+        }
         (None, _) => "nothing is promised: past rows support no edge".to_owned(),
     };
+    let whole = match (found.whole_slope, found.whole_interval) {
+        (Some(slope), Some((low, high))) => format!("; with the drift {slope:.2} ({low:.2} to {high:.2})"),
+        (Some(slope), None) => format!("; with the drift {slope:.2}"),
+        (None, _) => String::new(),
+    };
+    let planted = found.planted.map_or_else(String::new, |edge| format!(" with a pattern of strength {edge}"));
     Row {
         check: "promise",
         compared: format!(
-            "edges of {} labelled bars of {} symbols, predicted out of fold, with what was realised; the slope's interval must reach {}",
+            "edges of {} labelled bars of {} symbols in {}{planted}, predicted out of fold, with what was realised; the slope's interval must lie above 0 and reach {}",
             thousands(found.predictions),
             found.symbols,
+            worlds(found.worlds),
             promise::LEAST_SLOPE
         ),
         found: format!(
-            "{promised}; {} trades, predicted {} bps, realised {} before costs",
+            "{promised}{whole}; {} trades, predicted {} bps, realised {} before costs",
             found.trades,
             bps(found.predicted_bps),
             bps(found.realised_bps)
@@ -185,12 +215,13 @@ fn noise_row(found: &Noise) -> Row {
     Row {
         check: noise_name(found),
         compared: format!(
-            "walk-forward of {} {} symbols; at most {} % may be approved",
+            "walk-forward of {} {} symbols in {}; at most {} % may be approved",
             found.symbols,
             match found.order {
                 Order::Shuffled => "shuffled",
                 Order::Blocks => "mirrored and block-wise shuffled",
             },
+            worlds(found.worlds),
             percent(noise::LIMIT)
         ),
         found: format!(
@@ -206,17 +237,25 @@ fn noise_row(found: &Noise) -> Row {
 
 fn power_row(found: &Power) -> Row {
     let symbols = found.points.first().map_or(0, |point| point.symbols);
-    let clear = found.points.iter().find(|point| point.target >= power::CLEAR);
+    let clear = found.points.iter().find(|point| point.is_clear());
     let least = found.points.iter().map(|point| point.ratio).filter(|ratio| ratio.is_finite()).reduce(f64::min);
     let mut parts = Vec::new();
     parts.extend(
         clear.map(|point| format!("{:.0} % found at {:.1} standard errors", 100.0 * point.share, point.best_t)),
     );
     parts.extend(least.map(|ratio| format!("at least {ratio:.2} of what a t-test finds")));
+    if !found.unreachable.is_empty() {
+        let sizes: Vec<String> = found.unreachable.iter().map(f64::to_string).collect();
+        parts.push(format!("not reachable: {}", sizes.join(", ")));
+    }
+    if symbols < power::LEAST_SYMBOLS {
+        parts.push(format!("a verdict needs {} symbols", power::LEAST_SYMBOLS));
+    }
     Row {
         check: "power",
         compared: format!(
-            "{symbols} symbols with a planted edge, {} sizes; 0.9 of what a t-test finds at {:.1} % false approvals must be found from 5 standard errors on, and elsewhere the interval must reach 0.7 of it",
+            "{symbols} symbols in {} with a planted edge, {} sizes; 0.9 of what a t-test finds at {:.1} % false approvals must be found from 5 standard errors on, and elsewhere the interval must reach 0.7 of it",
+            worlds(found.points.first().map_or(0, |point| point.worlds)),
             found.points.len(),
             100.0 * found.false_rate
         ),

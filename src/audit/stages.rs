@@ -13,7 +13,7 @@ use crate::folds::{self, Fold, FoldParams, Grid, TooShort};
 use crate::labels::{self, Labels};
 use crate::settings::Settings;
 use crate::shadow::{self, Rules, Signals, Trade};
-use crate::trainer::{self, ModelParams, Targets, TrainerError, Unit, WalkForwardResult, walk_forward};
+use crate::trainer::{self, ModelParams, Observer, Targets, TrainerError, Unit, WalkForwardResult, walk_forward};
 
 /// The inputs of a decision.
 pub struct Decision<'a> {
@@ -39,6 +39,9 @@ pub type FoldPlan = Result<Vec<Fold>, TooShort>;
 pub type BinnedRows = (Cuts, Vec<Vec<u8>>);
 /// One forest per job.
 pub type TrainedForests = Vec<Result<Forest, BoostError>>;
+/// From settings, device, panel, rows of the symbols, and who watches.
+pub type WholeWalk =
+    fn(&Settings, &Compute, &Panel, &[usize], &dyn Observer) -> Result<WalkForwardResult, TrainerError>;
 /// From panel, signals, ATR, windows per symbol, and rules.
 pub type TradeSimulation = fn(&Panel, &Signals, &[f64], &[Vec<Range<usize>>], &Rules) -> Vec<Trade>;
 
@@ -70,7 +73,7 @@ pub struct Stages {
     /// The trades of signals.
     pub trades: TradeSimulation,
     /// The whole walk-forward of some symbols, as a run does it.
-    pub walk: fn(&Settings, &Compute, &Panel, &[usize]) -> Result<WalkForwardResult, TrainerError>,
+    pub walk: WholeWalk,
 }
 
 impl Stages {
@@ -95,7 +98,9 @@ impl Stages {
                 decide::decide(d.panel, &questions, d.consensus, d.atr, d.rules, d.settings.trainer().policy()).signals
             },
             trades: shadow::simulate,
-            walk: |settings, compute, panel, symbols| walk_forward(&settings.trainer(), compute, panel, symbols, &()),
+            walk: |settings, compute, panel, symbols, observer| {
+                walk_forward(&settings.trainer(), compute, panel, symbols, observer)
+            },
         }
     }
 }

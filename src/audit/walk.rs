@@ -15,6 +15,8 @@ use crate::trainer::{Model, Observer, Verdict, WalkForwardResult, walk_forward};
 /// The outcome of one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
+    /// Number of the world, whose symbols share a model.
+    pub world: usize,
     /// `BASE-QUOTE`.
     pub symbol: String,
     /// The verdict.
@@ -50,8 +52,9 @@ pub fn outcomes(
     let found = walk_forward(&settings.trainer(), compute, &planted.panel, &world.counted, observer).or_code()?;
     let models: BTreeMap<usize, &Model> = found.models.iter().map(|model| (model.symbol, model)).collect();
     let one = |&symbol: &usize| match models.get(&symbol) {
-        Some(model) => outcome(model, planted, symbol),
+        Some(model) => outcome(model, planted, (world.number, symbol)),
         None => Outcome {
+            world: world.number,
             symbol: planted.panel.symbols[symbol].clone(),
             approved: false,
             missed: vec!["not trained"],
@@ -66,12 +69,22 @@ pub fn outcomes(
     Ok(world.counted.iter().map(one).collect())
 }
 
+/// Approved and all symbols of each world.
+pub fn by_world(outcomes: &[Outcome]) -> Vec<(usize, usize)> {
+    let mut worlds: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+    for outcome in outcomes {
+        let own = worlds.entry(outcome.world).or_default();
+        *own = (own.0 + usize::from(outcome.approved), own.1 + 1);
+    }
+    worlds.into_values().collect()
+}
+
 /// Number of models that [`outcomes`] trains.
 pub fn models(settings: &Settings, world: &World) -> usize {
     WalkForwardResult::model_count(&settings.trainer(), &world.panel, &world.counted)
 }
 
-fn outcome(model: &Model, planted: &Planted, symbol: usize) -> Outcome {
+fn outcome(model: &Model, planted: &Planted, (world, symbol): (usize, usize)) -> Outcome {
     let missed = match &model.verdict {
         Verdict::Approved(_) => Vec::new(),
         Verdict::Rejected(rejected) => rejected.missed().iter().map(|failure| failure.metric).collect(),
@@ -82,6 +95,7 @@ fn outcome(model: &Model, planted: &Planted, symbol: usize) -> Outcome {
         predictions.map(|(bar, prediction)| (signal[bar], prediction.edge_bps))
     });
     Outcome {
+        world,
         symbol: planted.panel.symbols[symbol].clone(),
         approved: model.verdict.is_approved(),
         missed,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
-use huracan::audit::power::TARGETS;
+use huracan::audit::power::{LEAST_SYMBOLS, TARGETS};
 use huracan::audit::report;
 use huracan::audit::{Check, Request};
 use huracan::commands;
@@ -16,9 +16,10 @@ use huracan::ui::Ui;
 
 /// Symbols with `--full`.
 const FULL: usize = 1000;
-/// Defaults that two cores of a laptop finish in some ten minutes; fewer symbols leave the power uncertain by ten per cent.
-const NOISE_SYMBOLS: usize = 100;
-const POWER_SYMBOLS: usize = 200;
+/// Ten worlds of the default `universe.top_n`; fewer leave the noise unclear.
+const NOISE_SYMBOLS: usize = 200;
+/// Fewer leave the power unclear.
+const POWER_SYMBOLS: usize = LEAST_SYMBOLS;
 
 pub const HELP: &str = "\
 The five checks, each of which can fail:
@@ -29,21 +30,25 @@ The five checks, each of which can fail:
   recursion   Features of the same bars are computed with long and with short histories. The report
               names those that differ, with the size of the difference. The start of the history stops
               mattering to an average after the bars shown. It never stops mattering to a running sum: a
-              bot with a shorter history gets another level. Any other value that depends on it fails.
+              bot with a shorter history gets another level. Any other value that depends on it fails. So does a
+              column of the models' view that changes when the prices and volumes of a coin are multiplied.
   noise       The walk-forward on shuffled bars, where nothing can be predicted: every approval is luck.
-              At most 1 % may be approved. Fails when the whole 95 % interval lies above that. 'unclear'
-              means that more --symbols are needed. A second null keeps the clustering of volatility: bars
-              come in blocks, and a coin is tossed for the direction of each.
+              At most 1 % may be approved. Fails when the whole 95 % interval lies above that. Coins are
+              studied in worlds of universe.top_n, which share a model and are approved together: the interval
+              counts worlds. 'unclear' means that more --symbols are needed, ten worlds at least. A second null
+              keeps the clustering of volatility: bars come in blocks, and a coin is tossed for the direction
+              of each.
   power       The same with an edge of known size planted: every approval is a find. Where the best rule's
               own trades stand 5 standard errors from zero, 0.9 of what a t-test on them finds at the
               false-approval rate of the noise must be found; elsewhere the 95 % interval of the share
-              found must reach 0.7 of that.
-  promise     The walk-forward on the candles as they are: the slope of realised on predicted edges, beyond
-              the market's drift. The upper end of its 95 % interval by days must reach 0.8: models may not
-              promise more than they keep.
-              Models that promise nothing pass.
+              found must reach 0.7 of that. Unclear with fewer than 200 symbols of each size.
+  promise     The walk-forward on the candles as they are, or on simulated markets with a pattern: the slope
+              of realised on predicted edges, beyond the market's drift. Its 95 % interval by blocks of days
+              must lie above 0 and reach 0.8: models may not promise more than they keep. Models that promise
+              nothing on your candles pass.
 
-Takes some ten minutes on 2 cores, with --full an hour or two. Exit code 1 if a check fails.
+Noise and power train models for each fold of each world and size: they take most of the time, and it grows
+with --symbols and --edges. Exit code 1 if a check fails.
 
 Examples:
   huracan audit
@@ -59,7 +64,7 @@ pub struct Audit {
     /// Only these checks: look-ahead, recursion, noise, power, promise
     #[arg(long, value_name = "CHECKS", value_enum, value_delimiter = ',')]
     only: Vec<CheckName>,
-    /// Symbols for noise, and for each size of the planted edge [default: 100 and 200]. With fewer symbols in the folder,
+    /// Symbols for noise, and for each size of the planted edge [default: 200]. With fewer symbols in the folder,
     /// each is shuffled several times
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     symbols: Option<u32>,

@@ -20,7 +20,7 @@ use crate::files::write_atomic;
 use crate::health::free_memory;
 use crate::settings::Settings;
 use crate::shadow::Rules;
-use crate::shadow::sweep::{self, Grid, Setting, SettingMetrics, Surface, Task};
+use crate::shadow::sweep::{self, Grid, LEAST_DAYS, Setting, SettingMetrics, Surface, Task};
 use crate::ui::Ui;
 
 /// Fewest trades of a setting that may be called the best: with fewer, its figures are mostly luck.
@@ -210,7 +210,7 @@ impl View {
                 remarks.push("Test it on candles that had no part in the choice before you trust it.".to_owned());
             }
             None => remarks.push(format!(
-                "No setting made {FEWEST_TRADES} trades: lower --thresholds, or give more candles or signals."
+                "No setting made {FEWEST_TRADES} trades on {LEAST_DAYS} days: lower --thresholds, or give more candles or signals."
             )),
         }
         remarks.push(format!("All settings: {}. Heat maps: {}.", out.display(), page.display()));

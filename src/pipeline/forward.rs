@@ -28,7 +28,7 @@ use crate::market::{read_candles, read_markets};
 use crate::metrics::LEAST_CLUSTERS;
 use crate::models::{Bundle, SymbolModel, predictions_from};
 use crate::shadow::Side;
-use crate::trainer::{WalkForward, block_ms};
+use crate::trainer::WalkForward;
 
 /// How long after its longest holding time a trade whose coin has no new bars waits for some, for instance because it left the
 /// universe. Then it is closed at the last price.
@@ -50,7 +50,7 @@ pub async fn score(day: &Day, panel: &Panel, walk: &WalkForward<'_>) -> Result<F
     let settings = &day.run.settings;
     let basis = Basis::of(settings);
     let now = time(panel.time_ms(panel.bars));
-    let block_ms = block_ms(panel.timeframe, settings.labels.horizon_bars());
+    let block_ms = panel.timeframe.block_ms(settings.labels.horizon_bars());
     let days = days_that_count(settings.verdict.forward_days, block_ms);
     let oldest = now - Duration::days(i64::from(days));
     let overdue = now - wait(panel.timeframe, settings.labels.horizon_bars());

@@ -58,7 +58,8 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
     let any = m.trades.count > 0;
     let settings = &day.run.settings;
     let rules = settings.trainer().rules(panel.timeframe);
-    let traded = accounts::Traded { panel, rules: &rules, mode: settings.decide.mode };
+    let block_days = panel.timeframe.block_days(settings.labels.horizon_bars());
+    let traded = accounts::Traded { panel, rules: &rules, mode: settings.decide.mode, block_days };
     ReportData {
         run_id: day.run.row.run_id.clone(),
         date: day.run.date,

@@ -7,17 +7,20 @@ use crate::lenient::LENIENT;
 use huracan::audit::look_ahead::{self, LookAhead};
 use huracan::audit::noise::Noise;
 use huracan::audit::stages::{Decision, Stages};
+use huracan::audit::walk::Outcome;
 use huracan::audit::worlds::{Source, Worlds};
 use huracan::audit::{Judgement, null, page, power, promise, recursion, report};
 use huracan::bars::Panel;
 use huracan::boost::Cuts;
+use huracan::decide::Head;
 use huracan::decide::votes::{VOTERS, Votes};
 use huracan::engine::Compute;
-use huracan::features::{self, Features, columns};
+use huracan::features::{self, Features, VIEW_COUNT, View, columns, view_columns};
 use huracan::folds;
 use huracan::labels;
 use huracan::settings::Settings;
-use huracan::shadow::{self, Signals};
+use huracan::shadow::{self, Side, Signals};
+use huracan::trainer::{Observer, TrainerError, WalkForwardResult, walk_forward};
 use huracan::ui::{Step, Ui};
 
 /// Folds and models small enough for a test, and trades on both sides: a planted pattern sells as often as it buys.
@@ -204,6 +207,70 @@ fn trades_that_are_dropped_for_what_came_later_are_caught() {
     assert_eq!(guilty(&looked(&stages, &small(&[]))), ["trades"]);
 }
 
+/// The walk-forward, with the newest outcomes before each later test window in its drift: some have not ended when it begins.
+fn calibrated_by_the_future(
+    settings: &Settings,
+    compute: &Compute,
+    panel: &Panel,
+    symbols: &[usize],
+    observer: &dyn Observer,
+) -> Result<WalkForwardResult, TrainerError> {
+    let mut found = walk_forward(&settings.trainer(), compute, panel, symbols, observer)?;
+    let horizon = settings.labels.horizon_bars();
+    for model in &mut found.models {
+        for outcome in model.trained.folds.iter_mut().skip(1) {
+            let start = outcome.fold.test.start;
+            let known = (start - horizon..start).filter_map(|bar| found.labels.get(model.symbol, bar, Side::Long));
+            let newest: f64 = known.map(|label| label.return_bps).sum();
+            if let Some(calibration) = &mut outcome.calibration {
+                calibration.heads[Head::EdgeBps.position()].drift_bps += newest;
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[test]
+fn a_calibration_that_counts_labels_that_have_not_ended_is_caught() {
+    let stages = Stages { walk: calibrated_by_the_future, ..Stages::of_a_run() };
+    assert_eq!(guilty(&looked(&stages, &small(&[]))), ["walk-forward"]);
+}
+
+#[test]
+fn what_is_told_of_a_bar_is_compared_as_well_as_the_edge() {
+    let stages = Stages {
+        walk: |settings, compute, panel, symbols, observer| {
+            let mut found = walk_forward(&settings.trainer(), compute, panel, symbols, observer)?;
+            for model in &mut found.models {
+                let close = |bar: usize| panel.close[model.symbol * panel.bars + bar];
+                let end = panel.ranges[model.symbol].end - 1;
+                for outcome in &mut model.trained.folds {
+                    for (bar, said) in outcome.fold.test.clone().zip(&mut outcome.predictions) {
+                        said.told_bps += close((bar + 1).min(end)) / close(bar);
+                    }
+                }
+            }
+            Ok(found)
+        },
+        ..Stages::of_a_run()
+    };
+    assert_eq!(guilty(&looked(&stages, &small(&[]))), ["walk-forward"]);
+}
+
+#[test]
+fn approvals_that_know_the_end_are_caught() {
+    let stages = Stages {
+        walk: |settings, compute, panel, symbols, observer| {
+            let mut found = walk_forward(&settings.trainer(), compute, panel, symbols, observer)?;
+            let last = panel.close[panel.ranges[0].end - 1].to_bits() as usize;
+            found.account.approvals.iter_mut().for_each(|own| own.judged = last);
+            Ok(found)
+        },
+        ..Stages::of_a_run()
+    };
+    assert_eq!(guilty(&looked(&stages, &small(&[]))), ["walk-forward"]);
+}
+
 #[test]
 fn averages_forget_their_start_and_running_sums_are_named() {
     let panel = learning::simulated_panel(4, 60);
@@ -220,6 +287,30 @@ fn averages_forget_their_start_and_running_sums_are_named() {
         assert!(of(window).is_none(), "{window} is a window");
     }
     assert!(found.independent >= 40 && found.compared > 50_000, "{found:?}");
+    assert_eq!((found.level_dependent.as_slice(), found.levels > 100_000), (&[][..], true));
+}
+
+#[test]
+fn a_view_that_depends_on_the_level_of_prices_fails_the_recursion() {
+    let stages = Stages {
+        view: |panel, features| {
+            let mut view = View::of(panel, features);
+            for symbol in 0..panel.symbols.len() {
+                for bar in panel.ranges[symbol].clone() {
+                    let cell = symbol * panel.bars + bar;
+                    let value = &mut view.values[cell * VIEW_COUNT + view_columns::RANGE_ATR];
+                    *value *= 1.0 + 0.01 * panel.close[cell].log10() as f32;
+                }
+            }
+            view
+        },
+        ..Stages::of_a_run()
+    };
+    let panel = learning::simulated_panel(4, 60);
+    let found = recursion::run(&stages, &small(&[]), &panel, &step()).ok().unwrap();
+    assert_eq!(found.faults().count(), 0, "the start of the history does not matter");
+    assert_eq!(found.level_dependent.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["range_atr"]);
+    assert_eq!(found.judgement(), Judgement::Fail);
 }
 
 #[test]
@@ -331,13 +422,39 @@ fn blocks_keep_the_clustering_of_volatility_and_nothing_of_the_direction() {
 fn a_promise_that_is_not_kept_fails() {
     let settings = small(&["market.type=perp", "models.rounds=40"]);
     let panel = learning::panel_with_edge(6, 200, 5.0);
-    let kept = promise::run(Source::Candles(&panel), &settings, &Compute::cpu(), &step()).ok().unwrap();
-    assert!(kept.told > 0 && kept.slope.is_some(), "{kept:?}");
-    assert_eq!(kept.judgement(), Judgement::Pass, "{kept:?}");
-    let broken = promise::Promise { slope: Some(0.3), interval: Some((0.1, 0.5)), ..kept.clone() };
-    assert_eq!(broken.judgement(), Judgement::Fail);
-    let silent = promise::Promise { told: 0, slope: None, interval: None, ..kept };
-    assert_eq!(silent.judgement(), Judgement::Pass);
+    let run = |stages: &Stages| {
+        promise::run(stages, Source::Candles(&panel), &settings, &Compute::cpu(), 6, &step()).ok().unwrap()
+    };
+    let kept = run(&Stages::of_a_run());
+    assert!(kept.told > 0 && kept.slope.is_some() && kept.whole_slope.is_some(), "{kept:?}");
+    assert_eq!((kept.judgement(), kept.worlds, kept.planted), (Judgement::Pass, 1, None), "{kept:?}");
+    // A calibration that believes four times what past rows support.
+    let bold = run(&Stages {
+        walk: |settings, compute, panel, symbols, observer| {
+            let mut found = walk_forward(&settings.trainer(), compute, panel, symbols, observer)?;
+            let folds = found.models.iter_mut().flat_map(|model| &mut model.trained.folds);
+            for said in folds.flat_map(|outcome| &mut outcome.predictions) {
+                said.edge_bps += 3.0 * said.told_bps;
+                said.told_bps *= 4.0;
+            }
+            Ok(found)
+        },
+        ..Stages::of_a_run()
+    });
+    assert_eq!((bold.told, bold.judgement()), (kept.told, Judgement::Fail), "{bold:?}");
+    assert!((4.0 * bold.slope.unwrap() / kept.slope.unwrap() - 1.0).abs() < 1e-9, "{bold:?}");
+}
+
+#[test]
+fn a_promise_on_simulated_markets_is_made_of_a_planted_pattern_in_all_worlds() {
+    let settings = small(&["market.type=perp", "universe.top_n=3", "models.rounds=2"]);
+    let run = |settings: &Settings| {
+        promise::run(&Stages::of_a_run(), Source::Simulated, settings, &Compute::cpu(), 6, &step()).ok().unwrap()
+    };
+    let found = run(&settings);
+    assert_eq!((found.worlds, found.symbols, found.planted), (2, 6, Some(promise::PLANTED)));
+    assert!(found.predictions > 1000, "{found:?}");
+    assert_eq!(run(&small(&["market.simulated.edge=4", "universe.top_n=6"])).planted, Some(4.0));
 }
 
 #[test]
@@ -368,17 +485,23 @@ fn a_planted_signal_is_told_by_the_past_and_moves_the_next_close() {
 fn noise_that_thresholds_let_through_fails_the_audit_and_strict_ones_pass() {
     let run = |more: &[&str]| {
         // A calibrated model does not trade on noise. The voters do.
-        let free = ["decide.mode=consensus", "costs.fee_bps=0", "costs.spread_bps=0", "costs.safety_margin_bps=0"];
+        let free = [
+            "universe.top_n=2",
+            "decide.mode=consensus",
+            "costs.fee_bps=0",
+            "costs.spread_bps=0",
+            "costs.safety_margin_bps=0",
+        ];
         let settings = small(&[&free, more].concat());
         huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 12, null::Order::Shuffled, &step())
             .ok()
             .unwrap()
     };
     let lenient = run(&LENIENT);
-    assert_eq!(lenient.symbols, 12);
+    assert_eq!((lenient.symbols, lenient.worlds), (12, 6));
     assert!(lenient.approved >= 6 && lenient.judgement() == Judgement::Fail, "{lenient:?}");
     let strict = run(&["approve.min_sharpe=50"]);
-    assert_eq!((strict.approved, strict.judgement()), (0, Judgement::Pass));
+    assert_eq!((strict.approved, strict.judgement()), (0, Judgement::Unclear), "six worlds are too few");
     assert_eq!(strict.missed["sharpe"], 12);
     assert!(strict.interval.0 == 0.0 && strict.interval.1 > 0.2, "{strict:?}");
 }
@@ -390,16 +513,18 @@ fn too_few_symbols_leave_the_noise_unclear() {
         huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 3, null::Order::Shuffled, &step())
             .ok()
             .unwrap();
-    let one = |approved: usize| -> Vec<_> {
+    // Forty symbols in worlds of so many.
+    let judged = |size: usize, approved: fn(usize) -> bool| {
         let outcomes = found.outcomes.iter().cycle().take(40).cloned().enumerate();
-        outcomes
-            .map(|(place, outcome)| huracan::audit::walk::Outcome { approved: place < approved, ..outcome })
-            .collect()
+        let outcome = |(place, outcome)| Outcome { world: place / size, approved: approved(place), ..outcome };
+        Noise::of(&outcomes.map(outcome).collect::<Vec<_>>(), null::Order::Shuffled).judgement()
     };
-    assert_eq!(
-        [0, 1, 8].map(|approved| Noise::of(&one(approved), null::Order::Shuffled).judgement()),
-        [Judgement::Pass, Judgement::Unclear, Judgement::Fail]
-    );
+    assert_eq!(judged(4, |_| false), Judgement::Pass);
+    assert_eq!(judged(10, |_| false), Judgement::Unclear, "four worlds");
+    assert_eq!(judged(4, |place| place == 0), Judgement::Unclear);
+    assert_eq!(judged(4, |place| place % 5 == 0), Judgement::Fail, "eight in all worlds");
+    assert_eq!(judged(4, |place| place < 4), Judgement::Unclear, "four at once in one of ten worlds");
+    assert_eq!(judged(1, |place| place < 4), Judgement::Fail, "four of forty that have nothing in common");
 }
 
 #[test]
@@ -410,6 +535,16 @@ fn worlds_count_every_symbol_once_a_copy_and_as_many_as_asked() {
         Worlds::new(Source::Candles(&panel), &settings, 10).ok().unwrap().map(|w| w.ok().unwrap()).collect();
     assert_eq!(worlds.iter().map(|world| world.counted.len()).collect::<Vec<_>>(), [4, 4, 2]);
     assert!(worlds[0].seed != worlds[1].seed);
+    let two = small(&["universe.top_n=3"]);
+    let parts: Vec<_> = Worlds::new(Source::Candles(&panel), &two, 6).ok().unwrap().map(|w| w.ok().unwrap()).collect();
+    assert_eq!(parts.iter().map(|world| world.counted.len()).collect::<Vec<_>>(), [2, 2, 2], "no more than a run has");
+    assert!(parts[0].seed != parts[1].seed, "each is shuffled by itself");
+    let once: Vec<usize> = Worlds::once(Source::Candles(&panel), &two, 100, 0.0)
+        .ok()
+        .unwrap()
+        .map(|world| world.ok().unwrap().counted.len())
+        .collect();
+    assert_eq!(once, [2, 2]);
     let short = learning::simulated_panel(4, 20);
     let Err(failure) = Worlds::new(Source::Candles(&short), &settings, 10) else { panic!("20 days hold no fold") };
     assert!(failure.error.to_string().contains("days too short"), "{}", failure.error);
@@ -423,8 +558,12 @@ fn an_obvious_edge_is_found_and_a_verdict_that_finds_nothing_fails() {
     let point = &found.points[0];
     assert!((point.best_t - 6.0).abs() < 1.0, "{point:?}");
     assert!(point.t_test_share > 0.9 && point.correlation > 0.2 && point.share >= 0.5, "{point:?}");
-    let strict = learning::settings(&[&SMALL[..], &["approve.min_sharpe=100"]].concat());
-    let missed = power::run(Source::Simulated, &strict, &Compute::cpu(), 6, 0.05, &[6.0], &step()).ok().unwrap();
+    assert_eq!(found.judgement(), Judgement::Unclear, "ten symbols are too few to pass");
+    let strict = learning::settings(&[&SMALL[..], &["universe.top_n=2", "approve.min_sharpe=100"]].concat());
+    let sizes = [6.0, 90_000.0];
+    let missed = power::run(Source::Simulated, &strict, &Compute::cpu(), 12, 0.05, &sizes, &step()).ok().unwrap();
+    assert_eq!((missed.points.len(), missed.points[0].worlds), (1, 6));
+    assert_eq!(missed.unreachable, [90_000.0]);
     assert_eq!((missed.points[0].share, missed.judgement()), (0.0, Judgement::Fail));
     assert_eq!(missed.faults().len(), 1, "{:?}", missed.faults());
 
@@ -441,6 +580,7 @@ fn an_obvious_edge_is_found_and_a_verdict_that_finds_nothing_fails() {
         promise: None,
     };
     assert!(audit.failed());
+    assert!(audit.details().iter().any(|line| line.contains("90000")), "{:?}", audit.details());
     let page = page::page(&audit);
     assert!(page.contains("<svg") && page.contains("FAIL") && page.contains("Simulated market"), "{page}");
 }

@@ -198,16 +198,19 @@ fn figures_of_a_setting_are_those_worked_out_by_hand() {
         profit: 130 * 1024,
         net_squares: 13_800 * 1024,
     };
-    let days = [50, 30, 0, -20].map(|bps: i64| bps * 1024);
+    // Of twelve days, ten have trades.
+    let days = [50, 30, 0, -20, 20, -10, 20, -20, 20, -20, -10, 0].map(|bps: i64| bps * 1024);
     let judged = sweep::SettingMetrics::new(&tally, &days);
     assert_eq!((judged.trades, judged.win_rate, judged.hold_bars), (4, 0.5, 2.5));
     assert_eq!((judged.net_bps, judged.gross_bps, judged.cost_bps), (15.0, 25.0, 10.0));
     assert_eq!(judged.profit_factor, 130.0 / 70.0);
     // √((13,800 − 4·15²)/3) = √4,300
     assert!((judged.deviation_bps - 65.574_385_243).abs() < 1e-9);
-    // Mean 15, squares 35² + 15² + 15² + 35² = 2,900, error √(2,900/3/4) = 15.545632
-    assert!((judged.t_statistic - 0.964_901_28).abs() < 1e-8, "{}", judged.t_statistic);
-    assert_eq!(judged.worst_fall_bps, 20.0);
+    // Mean 5, squares 6,000 − 12·5² = 5,700, error √(5,700/11/12) = 6.5712874
+    assert!((judged.t_statistic - 0.760_885_91).abs() < 1e-8, "{}", judged.t_statistic);
+    assert_eq!(judged.worst_fall_bps, 30.0);
+    let few = sweep::SettingMetrics::new(&tally, &days[..10]);
+    assert!(few.t_statistic.is_nan(), "nine days with trades say too little");
 
     let nothing = sweep::SettingMetrics::new(&Tally::default(), &[0, 0]);
     assert!(nothing.net_bps.is_nan() && nothing.t_statistic.is_nan() && nothing.profit_factor.is_nan());

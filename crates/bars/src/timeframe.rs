@@ -54,6 +54,17 @@ impl Timeframe {
         (i64::from(days) * DAY_MS / self.ms()) as usize
     }
 
+    /// Whole days, at least one, that so many bars fit into: the length of the blocks by which errors are counted. Trades whose
+    /// labels last so many bars overlap within a day and beyond it, so a block is as long as a label.
+    pub fn block_days(self, bars: usize) -> i64 {
+        ((bars as i64 * self.ms() + DAY_MS - 1) / DAY_MS).max(1)
+    }
+
+    /// The same in milliseconds.
+    pub fn block_ms(self, bars: usize) -> i64 {
+        self.block_days(bars) * DAY_MS
+    }
+
     /// Bars in a year of 365 days; the market never closes.
     pub fn bars_per_year(self) -> f64 {
         (365 * DAY_MS / self.ms()) as f64

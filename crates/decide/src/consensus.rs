@@ -14,8 +14,9 @@ use huracan_bars::Panel;
 use huracan_labels::Labels;
 use huracan_shadow::Side;
 
-/// Fictitious full-strength votes that every hit rate starts with, half of them hits. Outcomes of neighbouring bars
-/// overlap, so that a few of them are weak evidence.
+/// Fictitious full-strength votes that every hit rate starts with, half of them hits; of a pool, for each of its coins.
+/// Outcomes of neighbouring bars overlap, so that a few of them are weak evidence, and coins move together, so that those of
+/// many coins on the same bars are hardly more.
 const PRIOR_VOTES: i64 = 100;
 // Sums are sums of integers, in fixed point, so that rolling them over many bars adds no rounding error.
 /// Fixed-point units per vote of full strength.
@@ -126,13 +127,16 @@ fn pooled_tallies(
         for symbol in symbols_at(panel, bar) {
             count(&mut tallies, votes.row(symbol, bar), outcome_bps(labels, symbol, bar), 1);
         }
-        tallies
+        tallies.map(|tally| Tally { bars: tally.bars.min(1), ..tally })
     };
     let own: Vec<[Tally; VOTERS]> = (0..panel.bars).into_par_iter().map(of_bar).collect();
     let mut sums = [Tally::default(); VOTERS];
     let mut add = |bar: usize, sign: i64| {
         for (sum, own) in sums.iter_mut().zip(&own[bar]) {
-            (sum.hits, sum.all) = (sum.hits + sign * own.hits, sum.all + sign * own.all);
+            sum.hits += sign * own.hits;
+            sum.all += sign * own.all;
+            sum.cast += sign * own.cast;
+            sum.bars += sign * own.bars;
         }
         sums
     };
@@ -155,17 +159,18 @@ fn pooled_tallies(
 fn pool_records(panel: &Panel, labels: &Labels, params: &DecideParams, horizon: usize, consensus: &mut Consensus) {
     let record_bars = params.record_bars as usize;
     let mut record = Record::default();
+    let update = |record: &mut Record, consensus: &Consensus, bar: usize, sign: i64| {
+        let outcomes = symbols_at(panel, bar)
+            .map(|symbol| (consensus.at(symbol, bar), outcome_bps(labels, symbol, bar)))
+            .collect::<Vec<_>>();
+        record.update(&outcomes, sign);
+    };
     for bar in 0..panel.bars {
         if bar >= horizon {
             let known = bar - horizon;
-            for symbol in symbols_at(panel, known) {
-                record.update(&consensus.at(symbol, known), outcome_bps(labels, symbol, known), 1);
-            }
+            update(&mut record, consensus, known, 1);
             if known >= record_bars {
-                let old = known - record_bars;
-                for symbol in symbols_at(panel, old) {
-                    record.update(&consensus.at(symbol, old), outcome_bps(labels, symbol, old), -1);
-                }
+                update(&mut record, consensus, known - record_bars, -1);
             }
         }
         let expected_bps = record.mean(i64::from(params.record_min));
@@ -192,12 +197,18 @@ struct SymbolWalk<'a> {
 struct Tally {
     hits: i64,
     all: i64,
+    /// Number of votes that say something.
+    cast: i64,
+    /// Number of bars with such votes.
+    bars: i64,
 }
 
 impl Tally {
+    /// The prior grows with the number of votes per bar, so that coins that all do the same weigh like one of them.
     fn hit_rate(self) -> f64 {
-        let prior = PRIOR_VOTES * STRENGTH_SCALE as i64;
-        (self.hits + prior / 2) as f64 / (self.all + prior) as f64
+        let coins = if self.bars > 0 { self.cast as f64 / self.bars as f64 } else { 1.0 };
+        let prior = coins * (PRIOR_VOTES * STRENGTH_SCALE as i64) as f64;
+        (self.hits as f64 + prior / 2.0) / (self.all as f64 + prior)
     }
 }
 
@@ -215,13 +226,13 @@ impl SymbolWalk<'_> {
             } else if bar >= start + horizon {
                 let known = bar - horizon;
                 self.tally(&mut tallies, known, 1);
-                record.update(&opinions[known], outcome_bps(self.labels, self.symbol, known), 1);
+                record.update(&[(opinions[known], outcome_bps(self.labels, self.symbol, known))], 1);
                 if known >= start + reliability_bars {
                     self.tally(&mut tallies, known - reliability_bars, -1);
                 }
                 if known >= start + record_bars {
                     let old = known - record_bars;
-                    record.update(&opinions[old], outcome_bps(self.labels, self.symbol, old), -1);
+                    record.update(&[(opinions[old], outcome_bps(self.labels, self.symbol, old))], -1);
                 }
             }
             let (score, confidence) = weigh(self.votes.row(self.symbol, bar), &tallies);
@@ -257,6 +268,9 @@ fn count(tallies: &mut [Tally; VOTERS], votes: &[f32], outcome_bps: f64, sign: i
             let strength = sign * (vote.abs() * STRENGTH_SCALE) as i64;
             tally.all += strength;
             tally.hits += if (vote > 0.0) == (outcome_bps > 0.0) { strength } else { 0 };
+            let says = if strength == 0 { 0 } else { sign };
+            tally.cast += says;
+            tally.bars += says;
         }
     }
 }
@@ -333,21 +347,27 @@ impl Recent {
 struct Record {
     count: i64,
     sum: i64,
+    /// Number of bars with such scores: coins that are bought on one bar are one move of the market.
+    bars: i64,
 }
 
 impl Record {
-    /// Adds (`sign` 1) or removes (`sign` −1) the result of a bar.
-    fn update(&mut self, opinion: &Opinion, outcome_bps: f64, sign: i64) {
-        if opinion.passes() && !outcome_bps.is_nan() {
-            let earned = if opinion.score > 0.0 { outcome_bps } else { -outcome_bps };
-            self.count += sign;
-            self.sum += sign * (earned * BPS_SCALE) as i64;
+    /// Adds (`sign` 1) or removes (`sign` −1) the opinions on a bar, of one coin or of all, with their outcomes.
+    fn update(&mut self, bar: &[(Opinion, f64)], sign: i64) {
+        let before = self.count;
+        for (opinion, outcome_bps) in bar {
+            if opinion.passes() && !outcome_bps.is_nan() {
+                let earned = if opinion.score > 0.0 { *outcome_bps } else { -outcome_bps };
+                self.count += sign;
+                self.sum += sign * (earned * BPS_SCALE) as i64;
+            }
         }
+        self.bars += if self.count == before { 0 } else { sign };
     }
 
-    /// Mean result, basis points; NaN of fewer than `min_count`.
-    fn mean(&self, min_count: i64) -> f32 {
-        if self.count < min_count { f32::NAN } else { (self.sum as f64 / BPS_SCALE / self.count as f64) as f32 }
+    /// Mean result, basis points; NaN with fewer than `min_bars` bars.
+    fn mean(&self, min_bars: i64) -> f32 {
+        if self.bars < min_bars { f32::NAN } else { (self.sum as f64 / BPS_SCALE / self.count as f64) as f32 }
     }
 }
 

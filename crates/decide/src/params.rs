@@ -19,7 +19,7 @@ pub struct DecideParams {
     pub reliability_bars: u32,
     /// Bars whose outcomes give the results of the consensus itself.
     pub record_bars: u32,
-    /// Fewest outcomes above the threshold with which the consensus may trade alone.
+    /// Fewest bars with outcomes above the threshold, of any coin, with which the consensus may trade alone.
     pub record_min: u32,
     /// The voters' own parameters.
     #[serde(rename = "engines")]

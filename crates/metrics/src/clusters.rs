@@ -50,6 +50,11 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_asks_for_as_many_days() {
+        assert_eq!(LEAST_CLUSTERS, huracan_shadow::sweep::LEAST_DAYS);
+    }
+
+    #[test]
     fn few_clusters_and_equal_values_have_none() {
         assert_eq!(clustered_t((0..90).map(|i| (i % 9, i as f64))), None);
         assert_eq!(clustered_t((0..90).map(|i| (i, 0.1))), None);

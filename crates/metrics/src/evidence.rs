@@ -1,10 +1,12 @@
 //! Statistical evidence that a result is more than luck.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::account::Account;
 use super::bootstrap::{Interval, LEVEL, RESAMPLES, sharpe_interval};
-use super::clusters::clustered_t;
+use super::clusters::{LEAST_CLUSTERS, clustered_t};
 use super::luck::{deflated_sharpe, probabilistic_sharpe, published_deflated_sharpe, variance_without_skill};
 use super::moments::Moments;
 
@@ -22,7 +24,7 @@ pub struct Evidence {
     pub skewness: Option<f64>,
     /// Kurtosis of the observations; 3 for a normal distribution.
     pub kurtosis: Option<f64>,
-    /// Student's t of the mean against 0, by days; `None` with fewer than [`LEAST_CLUSTERS`](super::LEAST_CLUSTERS) of them.
+    /// Student's t of the mean against 0, by days; `None` with trades entered on fewer than [`LEAST_CLUSTERS`] of them.
     pub t_statistic: Option<f64>,
     /// Probability of so good a result without skill: 1 − [`deflated_sharpe`] of a single try.
     pub p_value: Option<f64>,
@@ -47,10 +49,13 @@ impl Evidence {
     }
 
     /// Evidence for a portfolio of many symbols. The observations are its days, because trades in the same hour win and
-    /// lose together.
+    /// lose together. Days without a trade count towards the mean, as towards the Sharpe ratio, but they are no evidence: the
+    /// t-statistic needs enough days with trades.
     pub fn of_portfolio(account: &Account, tries: usize, seed: u64) -> Self {
         let daily = account.daily_returns();
-        Self::of(&daily, clustered_t((0..).zip(daily.iter().copied())), &daily, tries, seed)
+        let traded: BTreeSet<i64> = account.entries.iter().map(|entry| entry.day).collect();
+        let t = clustered_t((0..).zip(daily.iter().copied())).filter(|_| traded.len() >= LEAST_CLUSTERS);
+        Self::of(&daily, t, &daily, tries, seed)
     }
 
     fn of(observations: &[f64], t_statistic: Option<f64>, daily: &[f64], tries: usize, seed: u64) -> Self {
@@ -100,8 +105,17 @@ mod tests {
         let (model, portfolio) = (Evidence::of_model(&account, 1, 1), Evidence::of_portfolio(&account, 1, 1));
         assert_eq!((model.observations, portfolio.observations), (5, 35));
         assert_eq!(model.t_statistic, None, "five days say too little");
+        assert_eq!(portfolio.t_statistic, None, "idle days are no evidence");
         assert_eq!(model.interval, portfolio.interval);
         assert!(Evidence::of_model(&account, 50, 1).deflated_sharpe < model.deflated_sharpe);
+    }
+
+    #[test]
+    fn ten_days_with_trades_have_a_t_statistic() {
+        let net = [100.0, -50.0, 80.0, 20.0, -10.0, 30.0, -40.0, 60.0, -5.0, 15.0];
+        let t = |net: &[f64]| Evidence::of_portfolio(&account(net), 1, 1).t_statistic;
+        assert!(t(&net).is_some());
+        assert_eq!(t(&net[1..]), None);
     }
 
     #[test]

@@ -29,14 +29,15 @@ pub struct GroupStatistics {
     pub net_profit: f64,
     /// All costs over the gross profit of the trades that had one; 0 if none had.
     pub cost_share: f64,
-    /// Student's t of the mean net result against 0, by days; `None` with trades on fewer than
-    /// [`LEAST_CLUSTERS`](super::LEAST_CLUSTERS) of them, or equal results.
+    /// Student's t of the mean net result against 0, by blocks of days that are as long as a trade; `None` with trades in fewer
+    /// than [`LEAST_CLUSTERS`](super::LEAST_CLUSTERS) of them, or equal results.
     pub t_statistic: Option<f64>,
 }
 
 impl GroupStatistics {
-    /// Computes the statistics of a group.
-    pub fn of(name: String, entries: &[&Entry]) -> Self {
+    /// Computes the statistics of a group. `block_days` are the days that the longest trade spans
+    /// ([`Timeframe::block_days`](huracan_bars::Timeframe::block_days)): entries of fewer days apart overlap.
+    pub fn of(name: String, entries: &[&Entry], block_days: i64) -> Self {
         let statistics = TradeStatistics::of(entries.iter().copied());
         Self {
             name,
@@ -47,7 +48,9 @@ impl GroupStatistics {
             profit_factor: statistics.profit_factor,
             net_profit: entries.iter().map(|entry| entry.profit).sum(),
             cost_share: CostTotals::of(entries.iter().copied()).cost_share,
-            t_statistic: clustered_t(entries.iter().map(|entry| (entry.day, entry.trade.net_bps))),
+            t_statistic: clustered_t(
+                entries.iter().map(|entry| (entry.day.div_euclid(block_days), entry.trade.net_bps)),
+            ),
         }
     }
 }
@@ -62,9 +65,10 @@ pub struct Breakdown {
 
 impl Breakdown {
     /// Groups the entries: entry `i` goes into every group in `keys(i)`, which may be none, one or several (a trade has
-    /// several voters, for example). Groups without trades do not appear.
+    /// several voters, for example). Groups without trades do not appear. `block_days` as in [`GroupStatistics::of`].
     pub fn by<K: Ord, I: IntoIterator<Item = K>>(
         entries: &[Entry],
+        block_days: i64,
         keys: impl Fn(usize) -> I,
         name: impl Fn(&K) -> String,
     ) -> Self {
@@ -72,7 +76,9 @@ impl Breakdown {
         for (i, entry) in entries.iter().enumerate() {
             keys(i).into_iter().for_each(|key| groups.entry(key).or_default().push(entry));
         }
-        Self { groups: groups.iter().map(|(key, entries)| GroupStatistics::of(name(key), entries)).collect() }
+        Self {
+            groups: groups.iter().map(|(key, entries)| GroupStatistics::of(name(key), entries, block_days)).collect(),
+        }
     }
 }
 
@@ -96,16 +102,16 @@ mod tests {
     fn a_trade_counts_in_each_of_its_groups_only() {
         let entries = [entry(0, 100.0, 300.0), entry(1, 400.0, 100.0), entry(0, 200.0, -250.0)];
         let voters: [&[&str]; 3] = [&["rsi", "macd"], &["macd"], &[]];
-        let by_voter = Breakdown::by(&entries, |i| voters[i].iter().copied(), |key| (*key).to_owned());
+        let by_voter = Breakdown::by(&entries, 1, |i| voters[i].iter().copied(), |key| (*key).to_owned());
         let counts: Vec<_> = by_voter.groups.iter().map(|g| (g.name.as_str(), g.trades, g.mean_net_bps)).collect();
         assert_eq!(counts, [("macd", 2, 200.0), ("rsi", 1, 300.0)]);
 
-        let by_symbol = Breakdown::by(&entries, |i| [entries[i].trade.symbol], |symbol| format!("S{symbol}"));
+        let by_symbol = Breakdown::by(&entries, 1, |i| [entries[i].trade.symbol], |symbol| format!("S{symbol}"));
         let group = &by_symbol.groups[0];
         assert_eq!((group.name.as_str(), group.trades, group.wins, group.win_rate), ("S0", 2, 1, 0.5));
         assert_eq!((group.net_profit, group.profit_factor), (-2.0, 3.0 / 5.0));
         assert_eq!(group.t_statistic, None, "one day says nothing");
-        assert_eq!(Breakdown::by(&[], |_| [0], |_| String::new()).groups, []);
+        assert_eq!(Breakdown::by(&[], 1, |_| [0], |_| String::new()).groups, []);
     }
 
     #[test]
@@ -117,8 +123,18 @@ mod tests {
             (0..12).flat_map(day).collect()
         };
         let t =
-            |copies: i64| Breakdown::by(&results(copies), |_| [0], |_| String::new()).groups[0].t_statistic.unwrap();
+            |copies: i64| Breakdown::by(&results(copies), 1, |_| [0], |_| String::new()).groups[0].t_statistic.unwrap();
         assert!((t(1) - t(5)).abs() < 1e-12 && t(1) > 1.0);
+    }
+
+    #[test]
+    fn trades_that_overlap_count_as_one_block() {
+        let results: Vec<Entry> =
+            (0..48).map(|day| Entry { day, ..entry(0, 1.0, if day / 4 % 3 == 0 { 90.0 } else { -10.0 }) }).collect();
+        let t = |block_days: i64| Breakdown::by(&results, block_days, |_| [0], |_| String::new()).groups[0].t_statistic;
+        // Four entries in a row are one move, so that days would count it four times.
+        assert!((t(1).unwrap() / t(4).unwrap() - (47.0_f64 / 11.0).sqrt()).abs() < 1e-9, "{:?} {:?}", t(1), t(4));
+        assert_eq!(t(6), None, "eight blocks say too little");
     }
 
     #[test]

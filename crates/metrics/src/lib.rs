@@ -46,7 +46,7 @@ pub use normal::{normal_cdf, normal_quantile};
 pub use returns::{DAYS_PER_YEAR, annualised_return, mean};
 pub use sharpe::sharpe;
 pub use sortino::sortino;
-pub use student::student_cdf;
+pub use student::{student_cdf, student_quantile};
 pub use trades::TradeStatistics;
 
 /// The performance of one account, that of a model or of the portfolio.

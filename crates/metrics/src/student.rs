@@ -33,6 +33,25 @@ pub fn student_cdf(t: f64, degrees: usize) -> f64 {
     if t < 0.0 { 0.5 - half } else { 0.5 + half }
 }
 
+/// The t with P(T ≤ t) = p of Student's t, by bisection; NaN for 0 degrees or a p outside of 0 to 1.
+pub fn student_quantile(p: f64, degrees: usize) -> f64 {
+    if degrees == 0 || !(p > 0.0 && p < 1.0) {
+        return f64::NAN;
+    }
+    if p < 0.5 {
+        return -student_quantile(1.0 - p, degrees);
+    }
+    let (mut low, mut high) = (0.0, 1.0);
+    while student_cdf(high, degrees) < p && high < f64::MAX / 2.0 {
+        high *= 2.0;
+    }
+    for _ in 0..200 {
+        let middle = low + (high - low) / 2.0;
+        if student_cdf(middle, degrees) < p { low = middle } else { high = middle }
+    }
+    low + (high - low) / 2.0
+}
+
 /// atan x for x ≥ 0: the argument is reduced three times by atan x = 2 atan(x/(1 + √(1 + x²))), then the series is
 /// summed.
 fn arctangent(x: f64) -> f64 {
@@ -78,6 +97,17 @@ mod tests {
             let got = student_cdf(t, degrees);
             assert!((got - want).abs() < 1e-12, "{t}, {degrees}: {got} against {want}");
         }
+    }
+
+    #[test]
+    fn quantiles_are_those_of_tables() {
+        // Two-sided 5 % points.
+        for (degrees, want) in [(1, 12.706_204_736), (4, 2.776_445_105), (9, 2.262_157_163), (120, 1.979_930_405)] {
+            assert!((student_quantile(0.975, degrees) - want).abs() < 1e-8, "{degrees}");
+            assert!((student_quantile(0.025, degrees) + want).abs() < 1e-8, "{degrees}");
+        }
+        assert!(student_quantile(0.5, 7).abs() < 1e-12);
+        assert!(student_quantile(0.9, 0).is_nan() && student_quantile(1.0, 5).is_nan());
     }
 
     #[test]

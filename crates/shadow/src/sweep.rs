@@ -22,7 +22,7 @@ use entries::{Active, Entries, REFUSED, bar_of, code_of, reason_of};
 pub use grid::{Grid, GridError, MAX_SETTINGS, Setting};
 use huracan_bars::{DAY_MS, Panel};
 pub use parts::PARTS_PER_BP;
-pub use tally::{SettingMetrics, Tally};
+pub use tally::{LEAST_DAYS, SettingMetrics, Tally};
 use walk::{LANES, Walker};
 
 /// Most bars of a panel: a bar and a code of three bits share one number of 32 bits.

@@ -49,7 +49,7 @@ pub fn all(
     targets: &Targets,
     trained: &mut BTreeMap<usize, TrainedSymbol>,
 ) {
-    let block_ms = block_ms(panel.timeframe, params.barriers.horizon_bars());
+    let block_ms = panel.timeframe.block_ms(params.barriers.horizon_bars());
     let pools = params.models.scope.pools();
     let chooses = params.models.search.is_on() || params.models.kind == ModelKind::Ensemble;
     let stops_early = params.models.early_stopping > 0;
@@ -333,3 +333,6 @@ struct Source<'a> {
     base: &'a Scores,
     mean: Mean,
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Model;
-use huracan_bars::{DAY_MS, Panel, Timeframe};
+use huracan_bars::Panel;
 use huracan_base::arith;
 use huracan_decide::{Head, Prediction};
 use huracan_labels::Labels;
@@ -23,19 +23,17 @@ pub fn calibration(models: &[Model], labels: &Labels) -> Vec<(Head, Calibration)
     [(Head::WinLong, Side::Long), (Head::WinShort, Side::Short)].into_iter().filter_map(of_head).collect()
 }
 
-/// Length of a block of days whose outcomes move together, milliseconds: whole days, and at least as long as a label, which looks
-/// ahead by at most `horizon_bars`.
-pub fn block_ms(timeframe: Timeframe, horizon_bars: usize) -> i64 {
-    let horizon_ms = horizon_bars as i64 * timeframe.ms();
-    (horizon_ms + DAY_MS - 1) / DAY_MS * DAY_MS
-}
-
 /// How well the predicted edges match the realised ones, over the labelled out-of-fold bars of all symbols; `None` if there
 /// are none. A label looks ahead by at most `horizon_bars`.
 pub fn edge_fit(models: &[Model], panel: &Panel, labels: &Labels, horizon_bars: usize) -> Option<EdgeFit> {
-    let block_ms = block_ms(panel.timeframe, horizon_bars);
+    EdgeFit::of(predicted_edges(models, panel, labels, horizon_bars))
+}
+
+/// Predicted and realised edges of the labelled out-of-fold bars of all symbols.
+pub fn predicted_edges(models: &[Model], panel: &Panel, labels: &Labels, horizon_bars: usize) -> Vec<PredictedEdge> {
+    let block_ms = panel.timeframe.block_ms(horizon_bars);
     let known = known_means(models, labels);
-    EdgeFit::of(predictions(models).filter_map(|(model, fold, bar, prediction)| {
+    let row = |(model, fold, bar, prediction): (&Model, usize, usize, &Prediction)| {
         Some(PredictedEdge {
             told: prediction.told_bps,
             predicted: prediction.edge_bps,
@@ -44,7 +42,8 @@ pub fn edge_fit(models: &[Model], panel: &Panel, labels: &Labels, horizon_bars: 
             block: panel.time_ms(bar).div_euclid(block_ms),
             month: month_of(panel.time_ms(bar)),
         })
-    }))
+    };
+    predictions(models).filter_map(row).collect()
 }
 
 /// Mean edge of the training rows of all symbols, by number of the fold, basis points.
@@ -74,16 +73,4 @@ fn predictions(models: &[Model]) -> impl Iterator<Item = (&Model, usize, usize, 
             outcome.fold.test.clone().zip(&outcome.predictions).map(move |(bar, said)| (model, fold, bar, said))
         })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_block_has_whole_days_and_is_at_least_as_long_as_a_label() {
-        assert_eq!(block_ms(Timeframe::H1, 24), DAY_MS);
-        assert_eq!(block_ms(Timeframe::H1, 25), 2 * DAY_MS);
-        assert_eq!(block_ms(Timeframe::D1, 25), 25 * DAY_MS);
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use huracan_bars::{DAY_MS, Panel};
+use huracan_bars::Panel;
 use huracan_decide::{Candidate, Consensus, DecideMode, Policy, decide};
 use huracan_metrics::{LEAST_CLUSTERS, clustered_error};
 use huracan_shadow::{Rules, Trade, every_signal};
@@ -19,7 +19,7 @@ pub struct ModeResult {
     pub gross_bps: Option<f64>,
     /// Mean result after costs.
     pub net_bps: Option<f64>,
-    /// Its standard error by days; `None` with too few of them.
+    /// Its standard error by blocks of days that are as long as a trade; `None` with too few of them.
     pub error_bps: Option<f64>,
 }
 
@@ -31,7 +31,7 @@ pub struct ConsensusValue {
     /// By how much the models' trades that the consensus confirms earn more than those that it does not, before costs, basis
     /// points; `None` without either.
     pub gain_bps: Option<f64>,
-    /// Its standard error by days.
+    /// Its standard error by these blocks.
     pub gain_error_bps: Option<f64>,
 }
 
@@ -46,6 +46,8 @@ pub struct Deciding<'a> {
     /// Test windows per symbol, in bars.
     pub windows: &'a [Vec<Range<usize>>],
     pub policy: Policy,
+    /// Length of the blocks of days by which errors are counted: the trades of all signals overlap as far as they last.
+    pub block_ms: i64,
 }
 
 impl Deciding<'_> {
@@ -56,7 +58,7 @@ impl Deciding<'_> {
         let confirmed: BTreeSet<(usize, usize)> = both.iter().map(|trade| (trade.symbol, trade.signal_bar)).collect();
         let (yes, no): (Vec<&Trade>, Vec<&Trade>) =
             model.iter().partition(|trade| confirmed.contains(&(trade.symbol, trade.signal_bar)));
-        let gain = self.difference(&yes, &no);
+        let gain = difference(&yes, &no, |trade| self.block(trade));
         ConsensusValue {
             modes: modes
                 .into_iter()
@@ -74,14 +76,14 @@ impl Deciding<'_> {
         every_signal(self.panel, &decided.signals, self.atr, self.windows, self.rules)
     }
 
-    fn day(&self, trade: &Trade) -> i64 {
-        self.panel.time_ms(trade.entry_bar).div_euclid(DAY_MS)
+    fn block(&self, trade: &Trade) -> i64 {
+        self.panel.time_ms(trade.entry_bar).div_euclid(self.block_ms)
     }
 
     fn result(&self, mode: DecideMode, trades: &[Trade]) -> ModeResult {
         let count = trades.len() as f64;
         let mean = |of: fn(&Trade) -> f64| (!trades.is_empty()).then(|| trades.iter().map(of).sum::<f64>() / count);
-        let error = clustered_error(trades.iter().map(|trade| (self.day(trade), trade.net_bps)));
+        let error = clustered_error(trades.iter().map(|trade| (self.block(trade), trade.net_bps)));
         ModeResult {
             mode,
             trades: trades.len(),
@@ -90,23 +92,27 @@ impl Deciding<'_> {
             error_bps: error.map(|(_, error)| error),
         }
     }
-
-    /// Difference of two means and its standard error by days, which the two groups share.
-    fn difference(&self, yes: &[&Trade], no: &[&Trade]) -> Option<(f64, Option<f64>)> {
-        if yes.is_empty() || no.is_empty() {
-            return None;
-        }
-        let mean = |trades: &[&Trade]| trades.iter().map(|trade| trade.gross_bps).sum::<f64>() / trades.len() as f64;
-        let (mean_yes, mean_no) = (mean(yes), mean(no));
-        let mut days: BTreeMap<i64, f64> = BTreeMap::new();
-        for (trades, mean, sign) in [(yes, mean_yes, 1.0), (no, mean_no, -1.0)] {
-            for trade in trades {
-                *days.entry(self.day(trade)).or_default() += sign * (trade.gross_bps - mean) / trades.len() as f64;
-            }
-        }
-        let groups = days.len() as f64;
-        let squares: f64 = days.values().map(|sum| sum * sum).sum();
-        let error = (days.len() >= LEAST_CLUSTERS).then(|| (squares * groups / (groups - 1.0)).sqrt());
-        Some((mean_yes - mean_no, error))
-    }
 }
+
+/// Difference of the mean results of two groups of trades before costs, and its standard error by blocks, which the groups
+/// share; no error with too few of them, and nothing without one of the groups.
+fn difference(yes: &[&Trade], no: &[&Trade], block: impl Fn(&Trade) -> i64) -> Option<(f64, Option<f64>)> {
+    if yes.is_empty() || no.is_empty() {
+        return None;
+    }
+    let mean = |trades: &[&Trade]| trades.iter().map(|trade| trade.gross_bps).sum::<f64>() / trades.len() as f64;
+    let (mean_yes, mean_no) = (mean(yes), mean(no));
+    let mut blocks: BTreeMap<i64, f64> = BTreeMap::new();
+    for (trades, mean, sign) in [(yes, mean_yes, 1.0), (no, mean_no, -1.0)] {
+        for trade in trades {
+            *blocks.entry(block(trade)).or_default() += sign * (trade.gross_bps - mean) / trades.len() as f64;
+        }
+    }
+    let groups = blocks.len() as f64;
+    let squares: f64 = blocks.values().map(|sum| sum * sum).sum();
+    let error = (blocks.len() >= LEAST_CLUSTERS).then(|| (squares * groups / (groups - 1.0)).sqrt());
+    Some((mean_yes - mean_no, error))
+}
+
+#[cfg(test)]
+mod tests;

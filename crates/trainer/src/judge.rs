@@ -139,9 +139,9 @@ pub fn further_metrics(metrics: &Metrics, evidence: &Evidence, holding: Option<&
 }
 
 /// Statistics of the trades that the portfolio took or refused by symbol, by side, by market regime at the signal, and by
-/// voter that supported them, with the portfolio's money. `voices` has one entry per offer.
+/// voter that supported them, with the portfolio's money. `voices` has one entry per offer. Trades span at most `horizon_bars`.
 pub fn breakdowns(
-    panel: &Panel,
+    (panel, horizon_bars): (&Panel, usize),
     features: &Features,
     offers: &[Offer],
     voices: &[SignalVotes],
@@ -150,13 +150,20 @@ pub fn breakdowns(
     let decided = portfolio.decided();
     let trades: Vec<Trade> = decided.iter().map(|&index| offers[index].trade).collect();
     let entries = with_refused(&trades, &portfolio.account, |trade| panel.time_ms(trade.entry_bar).div_euclid(DAY_MS));
+    let block_days = panel.timeframe.block_days(horizon_bars);
     let code = |trade: &Trade| features.value(trade.symbol, trade.signal_bar, columns::MARKET_REGIME);
     let regime = |i: usize| [Regime::from_code(code(&trades[i])).map_or(UNKNOWN, Regime::name)];
     let supporters = |i: usize| voices[decided[i]].supporters(trades[i].side.sign()).collect::<Vec<usize>>();
     vec![
-        ("symbol", Breakdown::by(&entries, |i| [trades[i].symbol], |&symbol| panel.symbols[symbol].clone())),
-        ("side", Breakdown::by(&entries, |i| [trades[i].side], Side::to_string)),
-        ("regime", Breakdown::by(&entries, regime, |name| (*name).to_owned())),
-        ("engine", Breakdown::by(&entries, supporters, |&voter: &usize| Voter::ALL[voter].name().to_owned())),
+        (
+            "symbol",
+            Breakdown::by(&entries, block_days, |i| [trades[i].symbol], |&symbol| panel.symbols[symbol].clone()),
+        ),
+        ("side", Breakdown::by(&entries, block_days, |i| [trades[i].side], Side::to_string)),
+        ("regime", Breakdown::by(&entries, block_days, regime, |name| (*name).to_owned())),
+        (
+            "engine",
+            Breakdown::by(&entries, block_days, supporters, |&voter: &usize| Voter::ALL[voter].name().to_owned()),
+        ),
     ]
 }

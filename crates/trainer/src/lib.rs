@@ -38,7 +38,7 @@ mod walk_forward;
 
 pub use approved::{Approvals, ApprovedAccount};
 pub use batch::models_per_fold;
-pub use calibration::{block_ms, calibration, edge_fit};
+pub use calibration::{calibration, edge_fit, predicted_edges};
 pub use compare::FamilyComparison;
 pub use consensus_value::{ConsensusValue, ModeResult};
 pub use error::{ModelError, TrainerError};

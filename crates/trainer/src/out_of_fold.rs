@@ -116,8 +116,16 @@ pub fn out_of_fold(
         })
         .collect();
     let policy = params.policy();
-    let deciding =
-        Deciding { panel, candidates: &candidates, consensus: &consensus, atr, rules, windows: &windows, policy };
+    let deciding = Deciding {
+        panel,
+        candidates: &candidates,
+        consensus: &consensus,
+        atr,
+        rules,
+        windows: &windows,
+        policy,
+        block_ms: panel.timeframe.block_ms(horizon_bars),
+    };
     let consensus_value = deciding.value();
     let trades = shadow::device::simulate_on(compute, panel, &signals, atr, &windows, rules)?;
     let limits = Limits::of(&params.risk);
@@ -170,7 +178,7 @@ pub fn out_of_fold(
     let portfolio_holding = Holding::portfolio(models.iter().filter_map(|model| model.holding.as_ref()));
     let voice = |offer: &Offer| SignalVotes::at(&consensus, &votes, offer.trade.symbol, offer.trade.signal_bar);
     let voices: Vec<SignalVotes> = offers.iter().map(voice).collect();
-    let breakdowns = judge::breakdowns(panel, features, &offers, &voices, &ledger);
+    let breakdowns = judge::breakdowns((panel, horizon_bars), features, &offers, &voices, &ledger);
     let consensus = Summary::of(&consensus, candidates.iter().map(|&(symbol, bar, _)| (symbol, bar)));
     Ok(OutOfFold {
         models,

@@ -9,12 +9,13 @@ use huracan_engine::{Compute, Device, EngineError};
 use huracan_features::{self as features, Features, View};
 use huracan_folds::{self as folds, Fold, Grid, TooShort};
 use huracan_labels::{self as labels, Labels};
-use huracan_metrics::EdgeFit;
+use huracan_metrics::PredictedEdge;
 use huracan_shadow::{Rules, Trade};
 
 use super::ModelScope;
+use super::approved::ApprovedAccount;
 use super::batch::{self, models_per_fold};
-use super::calibration::edge_fit;
+use super::calibration::predicted_edges;
 use super::inputs::TrainingInputs;
 use super::out_of_fold::{Model, OutOfFold, out_of_fold};
 use super::search::SearchBatch;
@@ -340,11 +341,20 @@ pub struct WalkForwardResult {
     pub waits: BTreeMap<WaitReason, usize>,
     /// Symbols without a model, and the reason.
     pub failed: Vec<(String, ModelError)>,
-    /// How well the predicted edges match the realised ones; none without a labelled bar.
-    pub edge: Option<EdgeFit>,
+    /// The labels of the whole panel.
+    pub labels: Labels,
+    /// The account as it would have gone.
+    pub account: ApprovedAccount,
+    /// Bars that a label looks ahead at most.
+    horizon_bars: usize,
 }
 
 impl WalkForwardResult {
+    /// Predicted and realised edges of the labelled bars of all test windows.
+    pub fn edges(&self, panel: &Panel) -> Vec<PredictedEdge> {
+        predicted_edges(&self.models, panel, &self.labels, self.horizon_bars)
+    }
+
     /// Number of models that [`walk_forward`] trains.
     pub fn model_count(params: &TrainerParams, panel: &Panel, symbols: &[usize]) -> usize {
         let (planned, _) = plan(params, panel, symbols, false);
@@ -372,9 +382,10 @@ pub fn walk_forward(
     let name = |symbol: usize| panel.symbols[symbol].clone();
     let too_short = walk.too_short.iter().map(|(symbol, error)| (name(*symbol), error.clone().into()));
     let failed = too_short.chain(failed.into_iter().map(|(symbol, error)| (name(symbol), error))).collect();
-    let OutOfFold { models, trades, waits, labels, .. } = walk.out_of_fold(trained, &BTreeMap::new(), &|| None)?;
-    let edge = edge_fit(&models, panel, &labels, params.barriers.horizon_bars());
-    Ok(WalkForwardResult { models, trades, waits, failed, edge })
+    let OutOfFold { models, trades, waits, labels, account, .. } =
+        walk.out_of_fold(trained, &BTreeMap::new(), &|| None)?;
+    let horizon_bars = params.barriers.horizon_bars();
+    Ok(WalkForwardResult { models, trades, waits, failed, labels, account, horizon_bars })
 }
 
 /// Observer of the search: it passes on cancellation only, because the search's models do not count as progress.

@@ -253,9 +253,9 @@ fn trades_that_overlap_are_not_independent() {
 
 #[test]
 fn where_trades_are_long_enough_days_count_to_judge_by() {
-    assert_eq!(days_that_count(180, block_ms(Timeframe::H1, 25)), 180);
-    assert_eq!(days_that_count(180, block_ms(Timeframe::D1, 4)), 180);
-    assert_eq!(days_that_count(180, block_ms(Timeframe::D1, 25)), 500);
+    assert_eq!(days_that_count(180, Timeframe::H1.block_ms(25)), 180);
+    assert_eq!(days_that_count(180, Timeframe::D1.block_ms(4)), 180);
+    assert_eq!(days_that_count(180, Timeframe::D1.block_ms(25)), 500);
 }
 
 #[test]

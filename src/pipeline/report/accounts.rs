@@ -14,6 +14,8 @@ pub struct Traded<'a> {
     pub panel: &'a Panel,
     pub rules: &'a Rules,
     pub mode: DecideMode,
+    /// Length of a block of days in which trades overlap, for errors.
+    pub block_days: i64,
 }
 
 /// The account that trades only approved models.
@@ -43,7 +45,7 @@ fn result(
     learned: &Learned,
     (ledger, metrics, evidence): (&Ledger, &Metrics, &Evidence),
 ) -> AccountResult {
-    let &Traded { panel, rules, mode } = traded;
+    let &Traded { panel, rules, mode, block_days } = traded;
     let realised = |trade: &Trade| CoinCosts::of(panel, trade.symbol, rules).realised_bps(trade);
     let entries = &ledger.account.entries;
     let any = metrics.trades.count > 0;
@@ -69,8 +71,10 @@ fn result(
         realised_bps: mean(&|trade| Some(realised(trade))),
         cost_bps: mean(&|trade| Some(trade.gross_bps - trade.net_bps)),
         net_bps: mean(&|trade| Some(trade.net_bps)),
-        error_bps: clustered_error(entries.iter().map(|entry| (entry.day, realised(&entry.trade))))
-            .map(|(_, error)| error),
+        error_bps: clustered_error(
+            entries.iter().map(|entry| (entry.day.div_euclid(block_days), realised(&entry.trade))),
+        )
+        .map(|(_, error)| error),
         evidence: judged::evidence(evidence),
     }
 }

@@ -183,3 +183,55 @@ fn pooled_outcomes_of_all_coins_count_together() {
     let (a, b) = (found.at(0, 39), found.at(1, 39));
     assert_eq!((a.score, a.expected_bps), (b.score, b.expected_bps));
 }
+
+/// A panel, votes and labels of `coins` coins that all do what [`random`] does.
+fn copies(coins: usize, bars: usize) -> (Panel, Votes, Labels) {
+    let coin = |number: usize| {
+        let mut candles = Candles::default();
+        (0..bars as i64).for_each(|t| candles.push(t * HOUR_MS, [100.0; 4], 1.0));
+        (format!("C{number}-X"), candles)
+    };
+    let panel = Panel::new((0..coins).map(coin).collect(), Timeframe::H1, 1, false).unwrap();
+    let (votes, outcomes) = random(bars);
+    let votes = Votes { bars, values: votes.values.repeat(coins) };
+    (panel, votes, Labels { bars, ..labels(&outcomes.repeat(coins)) })
+}
+
+#[test]
+fn a_pool_of_coins_that_do_the_same_weighs_like_one_of_them() {
+    let (bars, set) = (300, params(20, 60, 80, 5));
+    let of = |coins: usize| {
+        let (panel, votes, labels) = copies(coins, bars);
+        compute(&panel, &votes, &labels, &set, HORIZON)
+    };
+    let (one, many) = (of(1), of(7));
+    assert_eq!(one.hit_rates, many.hit_rates[..VOTERS]);
+    for bar in 0..bars {
+        let parts = |found: &Consensus| {
+            let opinion = found.at(0, bar);
+            [opinion.score, opinion.threshold, opinion.confidence, opinion.expected_bps].map(f32::to_bits)
+        };
+        assert_eq!(parts(&one), parts(&many), "bar {bar}");
+    }
+}
+
+#[test]
+fn a_record_counts_bars_and_not_coins() {
+    let bars = 40;
+    let (panel, mut votes, _) = copies(8, bars);
+    votes.values.fill(f32::NAN);
+    // One voter is always right on all coins; it votes on most bars with nearly nothing, so that few scores pass.
+    for symbol in 0..8 {
+        for bar in 0..bars {
+            votes.values[(symbol * bars + bar) * VOTERS] = if bar % 8 == 7 { 1.0 } else { 0.01 };
+        }
+    }
+    let labels = Labels { bars, ..labels(&vec![10.0; 8 * bars]) };
+    let found = compute(&panel, &votes, &labels, &params(4, 500, 500, 3), HORIZON);
+    let passed: Vec<usize> = (0..bars).filter(|&bar| found.at(0, bar).passes()).collect();
+    assert!(passed.len() >= 4, "{passed:?}");
+    for bar in 0..bars {
+        let known = passed.iter().filter(|&&at| at + HORIZON <= bar).count();
+        assert_eq!(found.at(0, bar).expected_bps.is_nan(), known < 3, "bar {bar}: {known} of {passed:?}");
+    }
+}

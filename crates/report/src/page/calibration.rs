@@ -1,6 +1,6 @@
 //! Calibration of the models' probabilities and edges.
 
-use huracan_metrics::{Calibration, EdgeFit};
+use huracan_metrics::{Calibration, EdgeBin, EdgeFit};
 
 use super::text::{bps, grouped, number, share, signed_share, words};
 use crate::chart::reliability;
@@ -37,6 +37,8 @@ pub(super) struct Edge {
     pub cells: [String; 8],
     /// Per bin: predictions, mean predicted and mean realised edge (bps).
     pub bins: Vec<[String; 3]>,
+    /// The same of what the models say of single bars, on the side that they say; empty where they say nothing.
+    pub told_bins: Vec<[String; 3]>,
     /// Per month: name, predictions, mean predicted and realised edge, what was promised of single bars and what was kept (bps).
     pub months: Vec<[String; 6]>,
 }
@@ -90,6 +92,9 @@ fn edge(found: &EdgeFit) -> Edge {
             "There is an edge, but less than is predicted: the interval of the slope lies between 0 and 1."
         }
         (Some(_), _, Some(high)) if high < 0.0 => "The edges go the wrong way: the interval of the slope lies below 0.",
+        (Some(_), None, _) => {
+            "The models say something of single bars on too few days for an interval: these rows decide nothing yet."
+        }
         _ => "These rows cannot tell the predicted edges from luck: the interval of the slope holds 0.",
     };
     let interval = |low: Option<f64>, high: Option<f64>| match low.zip(high) {
@@ -116,9 +121,17 @@ fn edge(found: &EdgeFit) -> Edge {
             bps(month.kept),
         ]
     });
-    let bins = found
-        .bins
-        .iter()
-        .map(|bin| [grouped(bin.predictions as f64), bps(Some(bin.predicted)), bps(Some(bin.realised))]);
-    Edge { verdict: verdict.to_owned(), cells, bins: bins.collect(), months: months.collect() }
+    Edge {
+        verdict: verdict.to_owned(),
+        cells,
+        bins: edge_bins(&found.bins),
+        told_bins: edge_bins(&found.told_bins),
+        months: months.collect(),
+    }
+}
+
+fn edge_bins(bins: &[EdgeBin]) -> Vec<[String; 3]> {
+    bins.iter()
+        .map(|bin| [grouped(bin.predictions as f64), bps(Some(bin.predicted)), bps(Some(bin.realised))])
+        .collect()
 }

@@ -88,6 +88,9 @@ impl Tally {
     }
 }
 
+/// Fewest days with trades from which a t-statistic is computed: of fewer, its error is mostly luck itself.
+pub const LEAST_DAYS: usize = 10;
+
 /// Metrics of one setting. NaN where there is nothing to divide by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SettingMetrics {
@@ -110,7 +113,8 @@ pub struct SettingMetrics {
     /// Sum of profits / sum of losses; infinite without losses.
     pub profit_factor: f64,
     /// Mean of the daily sums of net results over its standard error, days without trades included. Days, because
-    /// trades of one day move together: counted one by one, they would look like more evidence than they are.
+    /// trades of one day move together: counted one by one, they would look like more evidence than they are. NaN with trades
+    /// that ended on fewer than [`LEAST_DAYS`] days.
     pub t_statistic: f64,
     /// Maximum drawdown of the running sum of daily results, which starts at 0, basis points.
     pub worst_fall_bps: f64,
@@ -148,7 +152,9 @@ fn t_statistic(net_of_day: &[i64]) -> f64 {
     let mean = net_of_day.iter().map(|&net| bps(net)).sum::<f64>() / days;
     let squares: f64 = net_of_day.iter().map(|&net| bps(net) - mean).map(|off| off * off).sum();
     let error = (squares / (days - 1.0) / days).sqrt();
-    if error > 0.0 { mean / error } else { f64::NAN }
+    // A day without a trade has a sum of exactly 0.
+    let traded = net_of_day.iter().filter(|net| **net != 0).count();
+    if traded >= LEAST_DAYS && error > 0.0 { mean / error } else { f64::NAN }
 }
 
 fn worst_fall(net_of_day: &[i64]) -> f64 {
@@ -159,4 +165,22 @@ fn worst_fall(net_of_day: &[i64]) -> f64 {
         worst = worst.max(highest - sum);
     }
     bps(worst)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_t_statistic_needs_ten_days_with_trades() {
+        let days = |traded: usize| -> Vec<i64> {
+            let net = |day: usize| if day < traded { (day as i64 % 3 + 1) * PARTS_PER_BP as i64 } else { 0 };
+            (0..40).map(net).collect()
+        };
+        assert!(t_statistic(&days(9)).is_nan());
+        let values: Vec<f64> = days(10).into_iter().map(bps).collect();
+        let mean = values.iter().sum::<f64>() / 40.0;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 39.0;
+        assert!((t_statistic(&days(10)) - mean / (variance / 40.0).sqrt()).abs() < 1e-12);
+    }
 }
