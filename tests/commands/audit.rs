@@ -65,7 +65,10 @@ fn each_next(panel: &Panel, mut visit: impl FnMut(usize, usize, f64)) {
 #[test]
 fn nothing_that_a_run_computes_knows_the_future() {
     // The gate opens for every prediction, so that there are trades to compare.
-    let found = looked(&Stages::of_a_run(), &small(&["costs.safety_margin_bps=0", "costs.fee_bps=0"]));
+    let found = looked(
+        &Stages::of_a_run(),
+        &small(&["costs.safety_margin_bps=0", "costs.stop_slippage_bps=0", "costs.fee_bps=0"]),
+    );
     assert_eq!(guilty(&found), Vec::<&str>::new(), "{:?}", found.stages);
     assert_eq!(found.judgement(), Judgement::Pass);
     for (stage, least) in [
@@ -368,7 +371,13 @@ fn a_planted_signal_is_told_by_the_past_and_moves_the_next_close() {
 fn noise_that_thresholds_let_through_fails_the_audit_and_strict_ones_pass() {
     let run = |more: &[&str]| {
         // A calibrated model does not trade on noise. The voters do.
-        let free = ["decide.mode=consensus", "costs.fee_bps=0", "costs.spread_bps=0", "costs.safety_margin_bps=0"];
+        let free = [
+            "decide.mode=consensus",
+            "costs.fee_bps=0",
+            "costs.spread_bps=0",
+            "costs.stop_slippage_bps=0",
+            "costs.safety_margin_bps=0",
+        ];
         let settings = small(&[&free, more].concat());
         huracan::audit::noise::run(Source::Simulated, &settings, &Compute::cpu(), 12, null::Order::Shuffled, &step())
             .ok()
