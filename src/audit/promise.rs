@@ -48,9 +48,7 @@ pub fn run(source: Source<'_>, settings: &Settings, compute: &Compute, step: &St
     let mut trades = Vec::new();
     for trade in &found.trades {
         let model = found.models.iter().find(|model| model.symbol == trade.symbol);
-        let outcome = model
-            .and_then(|model| model.trained.folds.iter().find(|outcome| outcome.fold.test.contains(&trade.signal_bar)));
-        if let Some(outcome) = outcome {
+        if let Some(outcome) = model.and_then(|model| model.trained.outcome_at(trade.signal_bar)) {
             let said = outcome.predictions[trade.signal_bar - outcome.fold.test.start];
             trades.push((trade.side.sign() * said.edge_bps, trade.gross_bps));
         }

@@ -50,14 +50,19 @@ pub async fn learn(day: &mut Day, panel: &Panel, features: &Features) -> Result<
     Ok((learned, forward))
 }
 
-/// How many independent tests the nights of this market amount to: 1 + ln((T + t)/T) for runs that test T days each and began t
-/// days ago, since the best of a random walk's values between two times grows with the logarithm of their ratio.
+/// How many independent tests the nights of this market amount to.
 async fn nights(day: &Day) -> Result<f64, CommandFailure> {
     let first = day.services.brain.first_run(&day.run.row).await?;
     let since = first.map_or(0, |first| (day.run.date - first.date).num_days()).max(0) as f64;
     let settings = &day.run.settings;
     let tested = f64::from(settings.market.lookback_days.saturating_sub(settings.folds.train_days)).max(1.0);
-    Ok(1.0 + crate::arith::ln((tested + since) / tested))
+    Ok(independent_nights(tested, since))
+}
+
+/// How many independent tests the nights of runs amount to that test so many days each, and began so many days ago:
+/// 1 + ln((T + t)/T), since the best of a random walk's values between two times grows with the logarithm of their ratio.
+fn independent_nights(tested_days: f64, since_days: f64) -> f64 {
+    1.0 + crate::arith::ln((tested_days + since_days) / tested_days)
 }
 
 /// Searches for hyperparameters if the settings demand it. Uses the checkpoint of an earlier search on the same candles and
@@ -282,5 +287,27 @@ impl Observer for TrainingObserver<'_> {
 
     fn save_network(&self, name: &NetworkName<'_>, state: &TrainingState) -> Result<(), SaveError> {
         self.checkpoints.map_or(Ok(()), |checkpoints| Ok(checkpoints.save_network(name, state)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nights_count_by_the_logarithm_of_what_they_add_to_the_days_tested() {
+        // Days that each run tests, days since the first run, and 1 + ln of their ratio, worked out elsewhere.
+        let table = [
+            (245.0, 0.0, 1.0),
+            (245.0, 1.0, 1.004_073),
+            (245.0, 30.0, 1.115_513),
+            (245.0, 245.0, 1.693_147),
+            (245.0, 730.0, 2.381_179),
+            (1.0, 9.0, 3.302_585),
+        ];
+        for (tested, since, known) in table {
+            let found = independent_nights(tested, since);
+            assert!((found - known).abs() < 1e-6, "{tested} {since}: {found}");
+        }
     }
 }
