@@ -215,7 +215,7 @@ impl Past {
         let view = (stages.view)(panel, &features);
         let symbols: Vec<usize> = (0..panel.symbols.len()).collect();
         Ok(Self {
-            targets: Targets::of(panel, &labels, &view, &symbols, &settings.models),
+            targets: Targets::of(panel, &labels, &view, &symbols, &rules, &settings.models),
             features,
             view,
             test_bars: panel.timeframe.bars_in_days(settings.folds.test_days),

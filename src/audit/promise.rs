@@ -102,7 +102,7 @@ pub fn run(
 fn trades(walked: &WalkForwardResult, realised: impl Fn(&Trade) -> f64) -> Vec<(f64, f64, f64)> {
     let one = |trade: &Trade| {
         let model = walked.models.iter().find(|model| model.symbol == trade.symbol)?;
-        let outcome = model.trained.folds.iter().find(|outcome| outcome.fold.test.contains(&trade.signal_bar))?;
+        let outcome = model.trained.outcome_at(trade.signal_bar)?;
         let said = outcome.predictions[trade.signal_bar - outcome.fold.test.start];
         Some((trade.side.sign() * said.edge_bps, trade.gross_bps, realised(trade)))
     };

@@ -1,4 +1,4 @@
-//! `huracan download`: brings the candle store up to date.
+//! `huracan download`: brings the candle store up to date, with the terms and the funding of its markets.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::sync::{Credentials, Remote};
 use crate::ui::Ui;
 
-/// Brings the candle store up to date for the coins that a run would choose.
+/// Brings the candle store up to date for the coins that a run would choose: candles, terms of the exchange, and funding.
 ///
 /// # Errors
 /// An exchange that does not answer, or a folder that cannot be written.
@@ -34,13 +34,17 @@ async fn run(settings: &Settings, request: &Request) -> Result<CommandOutput, Co
     let from = now - i64::from(settings.market.lookback_days) * DAY_MS;
     let gathered = store.fetch(&symbols, from, now, |_, _| step.advance(1)).await;
     step.done();
+    let found: Vec<String> =
+        gathered.iter().filter(|(_, result)| result.is_ok()).map(|(symbol, _)| symbol.clone()).collect();
+    let (_, faults) = store.fetch_markets(&selection.chosen, &found, from, now).await?;
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for (symbol, result) in gathered {
-        match result {
+        let fault = faults.iter().find(|fault| fault.0 == symbol).map(|(_, error)| error.to_string());
+        match fault.map_or_else(|| result.map_err(|error| error.to_string()), Err) {
             Ok(got) => rows.push(json!({
                 "symbol": symbol, "bars": got.candles.len(), "downloaded": got.downloaded, "source": got.source,
             })),
-            Err(error) => failed.push(json!({ "symbol": symbol, "reason": error.to_string() })),
+            Err(reason) => failed.push(json!({ "symbol": symbol, "reason": reason })),
         }
     }
     let code = if failed.is_empty() { 0 } else { Code::Partial as u8 };

@@ -117,7 +117,7 @@ pub fn verify(
     let outcomes = labels::device::compute_on(&compute, &panel, &atr, &rules)?;
     let view = View::of(&panel, &features::device::compute_on(&compute, &panel)?);
     let all: Vec<usize> = (0..panel.symbols.len()).collect();
-    let targets = Targets::of(&panel, &outcomes, &view, &all, &models);
+    let targets = Targets::of(&panel, &outcomes, &view, &all, &rules, &models);
     let unit = if models.scope.pools() { Unit::pool(&all) } else { Unit::coin(&panel, symbol) };
     let fold = |index: usize, train: &Span, validation: &Span| -> Option<Fold> {
         let bars = |span: &Span| {

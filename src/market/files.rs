@@ -12,7 +12,7 @@ pub(super) use folder::files_of;
 pub use folder::{read_folder, symbol_of};
 
 use super::{MarketError, ReadError};
-use crate::bars::{Candles, FundingHistory};
+use crate::bars::Candles;
 
 /// Reads one candle file; the extension selects the format.
 ///
@@ -60,19 +60,21 @@ pub fn write_candles(path: &Path, candles: &Candles) -> Result<(), MarketError> 
     write_with_metadata(path, candles, &[])
 }
 
-/// Writes funding rates as Parquet, atomically. Columns: `timestamp` (ms, UTC) and `rate`.
+/// Writes funding rates as Parquet, atomically. Columns: `timestamp` (ms, UTC) and `rate`. `entry` (key, text) is put into the
+/// file's key-value metadata.
 ///
 /// # Errors
 /// An error of the file system or the encoder.
-pub(super) fn write_funding(path: &Path, history: &FundingHistory) -> Result<(), MarketError> {
+pub(super) fn write_funding(
+    path: &Path,
+    timestamp: &[i64],
+    rate: &[f64],
+    (key, text): (&str, &str),
+) -> Result<(), MarketError> {
     let failed = |reason: String| MarketError::Write { path: path.into(), reason };
-    let frame = time_column(history.timestamp())
-        .and_then(|time| DataFrame::new(history.rate().len(), vec![time, Column::new("rate".into(), history.rate())]));
-    let mut frame = frame.map_err(|error| failed(error.to_string()))?;
-    write_atomically(path, |file| {
-        ParquetWriter::new(file).finish(&mut frame).map(|_| ()).map_err(|error| error.to_string())
-    })
-    .map_err(failed)
+    let frame = time_column(timestamp)
+        .and_then(|time| DataFrame::new(rate.len(), vec![time, Column::new("rate".into(), rate)]));
+    write_frame(path, frame.map_err(|error| failed(error.to_string()))?, &[(key, text.to_owned())])
 }
 
 /// Writes candles with `entries` (key, text) in the file's key-value metadata.
@@ -82,7 +84,12 @@ pub(super) fn write_with_metadata(
     entries: &[(&str, String)],
 ) -> Result<(), MarketError> {
     let failed = |reason: String| MarketError::Write { path: path.into(), reason };
-    let mut frame = frame(candles).map_err(|error| failed(error.to_string()))?;
+    write_frame(path, frame(candles).map_err(|error| failed(error.to_string()))?, entries)
+}
+
+/// Writes a table with `entries` (key, text) in the file's key-value metadata.
+fn write_frame(path: &Path, mut frame: DataFrame, entries: &[(&str, String)]) -> Result<(), MarketError> {
+    let failed = |reason: String| MarketError::Write { path: path.into(), reason };
     write_atomically(path, |file| {
         let entries: Vec<(String, String)> = entries.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
         let metadata = (!entries.is_empty()).then(|| KeyValueMetadata::from_static(entries));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::files::{files_of, read_funding, write_funding};
+use super::files::{files_of, read_funding, read_metadata, write_funding};
 use super::{MarketError, ReadError};
 use crate::bars::{FundingHistory, MarketTerms, Markets};
 use crate::files::write_atomic;
@@ -13,6 +13,9 @@ use crate::shadow::MarketType;
 const TERMS_FILE: &str = "markets.json";
 /// The folder of funding rates, one file per symbol, in the folder of the candles or beside it.
 const FUNDING_FOLDER: &str = "funding";
+/// Key of the entry in the metadata of a funding file that names the exchange whose rates it holds. It is part of the file, so
+/// that the rates of one exchange are not taken for those of another.
+const SOURCE_KEY: &str = "huracan.funding";
 
 /// Terms of a folder's markets, and the funding that was paid or why it cannot be used, by symbol.
 #[derive(Debug, Default)]
@@ -82,12 +85,18 @@ fn funding(symbol: &str, path: &Path) -> Result<FundingHistory, MarketError> {
     Ok(history)
 }
 
-/// Writes what is known of markets into a folder of candle files, so that [`read_markets`] finds it there. What is known of
-/// other symbols stays; the funding of a symbol with terms and without a history is removed.
+/// Writes what `source` knows of markets of this kind into a folder of candle files, so that [`read_markets`] finds it there.
+/// What is known of other symbols stays, and so does the funding before and after the given history: the candles of earlier runs
+/// lie there, too. The funding of a perpetual that has terms and no history is removed if it is not known to come from `source`.
 ///
 /// # Errors
 /// An error of the file system or the encoder.
-pub fn write_markets(folder: &Path, markets: &Markets) -> Result<(), MarketError> {
+pub(super) fn write_markets(
+    folder: &Path,
+    markets: &Markets,
+    source: &str,
+    kind: MarketType,
+) -> Result<(), MarketError> {
     let mut terms = read_terms(folder).unwrap_or_default();
     terms.extend(markets.terms.iter().map(|(symbol, terms)| (symbol.clone(), *terms)));
     if !terms.is_empty() {
@@ -96,11 +105,57 @@ pub fn write_markets(folder: &Path, markets: &Markets) -> Result<(), MarketError
         let text = serde_json::to_string_pretty(&terms).map_err(|error| failed(error.to_string()))?;
         write_atomic(&path, text.as_bytes()).map_err(|error| failed(error.to_string()))?;
     }
-    let funding = |symbol: &str| folder.join(FUNDING_FOLDER).join(format!("{symbol}.parquet"));
-    for symbol in markets.terms.keys().filter(|symbol| !markets.funding.contains_key(*symbol)) {
-        remove(funding(symbol))?;
+    if kind == MarketType::Perp {
+        for symbol in markets.terms.keys().filter(|symbol| !markets.funding.contains_key(*symbol)) {
+            let path = funding_path(folder, symbol);
+            if source_of(&path).as_deref() != Some(source) {
+                remove(path)?;
+            }
+        }
     }
-    markets.funding.iter().try_for_each(|(symbol, history)| write_funding(&funding(symbol), history))
+    markets.funding.iter().try_for_each(|(symbol, history)| {
+        let path = funding_path(folder, symbol);
+        let (timestamp, rate) = with_stored(&path, source, history);
+        write_funding(&path, &timestamp, &rate, (SOURCE_KEY, source))
+    })
+}
+
+/// Time of the first payment that a folder has of a symbol from this source, milliseconds since 1970 UTC.
+pub(super) fn funding_from(folder: &Path, symbol: &str, source: &str) -> Option<i64> {
+    let path = funding_path(folder, symbol);
+    let stored = source_of(&path).filter(|own| own == source).and_then(|_| read_funding(&path).ok())?;
+    FundingHistory::new(&stored.0, &stored.1).ok()?.0.timestamp().first().copied()
+}
+
+fn funding_path(folder: &Path, symbol: &str) -> PathBuf {
+    folder.join(FUNDING_FOLDER).join(format!("{symbol}.parquet"))
+}
+
+/// The exchange whose rates a file holds; none if there is no such file, or it does not say.
+fn source_of(path: &Path) -> Option<String> {
+    if path.exists() { read_metadata(path, SOURCE_KEY).ok().flatten() } else { None }
+}
+
+/// Times and rates of a history, and of the payments stored from the same source before and after it. Files of earlier versions
+/// do not name their source, and count as of the same.
+fn with_stored(path: &Path, source: &str, history: &FundingHistory) -> (Vec<i64>, Vec<f64>) {
+    let own = (history.timestamp().to_vec(), history.rate().to_vec());
+    let (Some(&first), Some(&last)) = (own.0.first(), own.0.last()) else { return own };
+    if !path.exists() || source_of(path).is_some_and(|stored| stored != source) {
+        return own;
+    }
+    let stored = match read_funding(path) {
+        Ok(stored) => stored,
+        Err(error) => {
+            tracing::warn!("writing stored funding anew: {error}");
+            return own;
+        }
+    };
+    let stored: Vec<(i64, f64)> = stored.0.into_iter().zip(stored.1).collect();
+    let own = own.0.into_iter().zip(own.1);
+    let before = stored.iter().copied().filter(|payment| payment.0 < first);
+    let after = stored.iter().copied().filter(|payment| payment.0 > last);
+    before.chain(own).chain(after).unzip()
 }
 
 /// Removes a file, if it is there.
@@ -116,10 +171,21 @@ fn remove(path: PathBuf) -> Result<(), MarketError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bars::HOUR_MS;
+    use crate::bars::{Candles, HOUR_MS, Panel, Timeframe};
 
     fn history() -> FundingHistory {
         FundingHistory::new(&[0, 8 * HOUR_MS], &[0.0001, -0.0002]).unwrap().0
+    }
+
+    fn only(history: FundingHistory) -> Markets {
+        Markets {
+            terms: [("A-USDT".to_owned(), MarketTerms { tick: Some(0.01), ..MarketTerms::default() })].into(),
+            funding: [("A-USDT".to_owned(), history)].into(),
+        }
+    }
+
+    fn write(folder: &Path, markets: &Markets) {
+        write_markets(folder, markets, "binance", MarketType::Perp).unwrap();
     }
 
     #[test]
@@ -130,18 +196,81 @@ mod tests {
             terms: [("A-USDT".to_owned(), terms)].into(),
             funding: [("A-USDT".to_owned(), history())].into(),
         };
-        write_markets(folder.path(), &markets).unwrap();
+        write(folder.path(), &markets);
         let (read, faults) = read_markets(folder.path(), MarketType::Perp).unwrap().split();
         assert_eq!((read, faults.len()), (markets.clone(), 0));
         assert!(read_markets(folder.path(), MarketType::Spot).unwrap().funding.is_empty());
         // Another run adds its own symbols.
         let other = Markets { terms: [("B-USDT".to_owned(), terms)].into(), ..Markets::default() };
-        write_markets(folder.path(), &other).unwrap();
+        write(folder.path(), &other);
         assert_eq!(read_terms(folder.path()).unwrap().len(), 2);
         assert_eq!(read_markets(folder.path(), MarketType::Perp).unwrap().funding.len(), 1);
-        // An exchange that knows no funding any more must not leave that of another one.
-        write_markets(folder.path(), &Markets { funding: BTreeMap::new(), ..markets }).unwrap();
+    }
+
+    #[test]
+    fn the_next_day_and_a_run_on_spot_keep_the_funding_of_earlier_bars() {
+        let folder = tempfile::tempdir().unwrap();
+        let rate = |payment: i64| 1e-4 * (payment % 7 - 3) as f64;
+        let day = |payments: std::ops::Range<i64>| {
+            let times: Vec<i64> = payments.clone().map(|payment| payment * 8 * HOUR_MS).collect();
+            only(FundingHistory::new(&times, &payments.map(rate).collect::<Vec<_>>()).unwrap().0)
+        };
+        // The panel of the first day's run, as `huracan verify` builds it again.
+        let panel = || {
+            let mut candles = Candles::default();
+            (8..80).for_each(|hour| candles.push(hour * HOUR_MS, [1.0; 4], 1.0));
+            let panel = Panel::new(vec![("A-USDT".to_owned(), candles)], Timeframe::H1, 1, false).unwrap();
+            let (mut markets, _) = read_markets(folder.path(), MarketType::Perp).unwrap().split();
+            markets.funding.values_mut().for_each(|history| *history = history.until(80 * HOUR_MS));
+            panel.with_markets(&markets)
+        };
+        write(folder.path(), &day(0..11));
+        let first = panel();
+        assert!(first.funding_bps[0].iter().all(|paid| paid.is_finite()));
+        // A day later the exchange is asked for three payments less, and for three more.
+        write(folder.path(), &day(3..14));
+        assert_eq!(panel().digest(), first.digest());
+        let stored =
+            |folder: &Path| read_markets(folder, MarketType::Perp).unwrap().split().0.funding["A-USDT"].clone();
+        assert_eq!(stored(folder.path()), day(0..14).funding["A-USDT"]);
+        // Neither a run on spot, nor an answer without payments, nor a run on an earlier day takes anything away.
+        let without = Markets { funding: BTreeMap::new(), ..day(0..1) };
+        write_markets(folder.path(), &without, "binance", MarketType::Spot).unwrap();
+        write(folder.path(), &without);
+        write(folder.path(), &day(2..9));
+        assert_eq!(stored(folder.path()), day(0..14).funding["A-USDT"]);
+        assert_eq!(funding_from(folder.path(), "A-USDT", "binance"), Some(0));
+    }
+
+    #[test]
+    fn a_new_value_of_a_payment_replaces_the_stored_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |rows: &[(i64, f64)]| {
+            let (times, rates): (Vec<i64>, Vec<f64>) = rows.iter().map(|row| (row.0 * 4 * HOUR_MS, row.1)).unzip();
+            only(FundingHistory::new(&times, &rates).unwrap().0)
+        };
+        write(folder.path(), &of(&[(0, 0.1), (2, 0.1), (3, 0.1), (4, 0.1), (6, 0.1)]));
+        write(folder.path(), &of(&[(2, 0.2), (4, 0.2)]));
+        let (read, _) = read_markets(folder.path(), MarketType::Perp).unwrap().split();
+        // A history is complete where it lasts: the payment between the new ones was none.
+        assert_eq!(read, of(&[(0, 0.1), (2, 0.2), (4, 0.2), (6, 0.1)]));
+    }
+
+    #[test]
+    fn the_funding_of_another_exchange_is_not_taken_for_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &only(history()));
+        assert_eq!(funding_from(folder.path(), "A-USDT", "kraken"), None);
+        // It knows no funding.
+        let without = Markets { funding: BTreeMap::new(), ..only(history()) };
+        write_markets(folder.path(), &without, "kraken", MarketType::Perp).unwrap();
         assert!(read_markets(folder.path(), MarketType::Perp).unwrap().funding.is_empty());
+        // It knows its own.
+        write(folder.path(), &only(history()));
+        let (own, _) = FundingHistory::new(&[8 * HOUR_MS, 12 * HOUR_MS], &[0.0003, 0.0004]).unwrap();
+        write_markets(folder.path(), &only(own.clone()), "files", MarketType::Perp).unwrap();
+        let (read, _) = read_markets(folder.path(), MarketType::Perp).unwrap().split();
+        assert_eq!(read.funding["A-USDT"], own);
     }
 
     #[test]
@@ -151,11 +280,11 @@ mod tests {
         std::fs::create_dir_all(&own).unwrap();
         assert!(read_markets(&own, MarketType::Perp).unwrap().funding.is_empty());
         let beside = Markets { funding: [("A-USDT".to_owned(), history())].into(), ..Markets::default() };
-        write_markets(folder.path(), &beside).unwrap();
+        write(folder.path(), &beside);
         let found = |folder: &Path| read_markets(folder, MarketType::Perp).unwrap().split().0.funding;
         assert_eq!(found(&own).into_keys().collect::<Vec<_>>(), ["A-USDT"]);
         let inner = Markets { funding: [("B-USDT".to_owned(), history())].into(), ..Markets::default() };
-        write_markets(&own, &inner).unwrap();
+        write(&own, &inner);
         assert_eq!(found(&own).into_keys().collect::<Vec<_>>(), ["B-USDT"]);
     }
 

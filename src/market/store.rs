@@ -1,6 +1,7 @@
 //! The candle store: uses fresh local candles first, then the remote, and downloads only what is missing.
 
 mod cached;
+mod markets;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::exchange::{Origin, between, utc};
 use super::{Exchange, MarketError};
 use crate::bars::{Candles, HOUR_MS, Timeframe};
 use crate::settings::Settings;
+use crate::shadow::MarketType;
 
 use cached::Cached;
 pub use cached::holds_simulated;
@@ -57,6 +59,7 @@ pub struct CandleStore<'a> {
     folder: PathBuf,
     remote: Option<CandleRemote>,
     timeframe: Timeframe,
+    kind: MarketType,
     cache_ms: i64,
     concurrency: usize,
     remote_timeout: Duration,
@@ -70,6 +73,7 @@ impl<'a> CandleStore<'a> {
             folder: workdir.join("data/candles"),
             remote,
             timeframe: settings.market.timeframe,
+            kind: settings.market.kind,
             cache_ms: (settings.market.cache_hours * HOUR_MS as f64) as i64,
             concurrency: settings.market.exchange.concurrency,
             remote_timeout: Duration::from_secs_f64(settings.market.exchange.timeout_s * 10.0),

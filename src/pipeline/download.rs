@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::CommandFailure;
 use super::day::Day;
-use crate::bars::{Candles, DAY_MS, HOUR_MS, Markets, Panel};
+use crate::bars::{DAY_MS, Panel};
 use crate::exit::{Code, OrExit};
-use crate::market::{CandleSource, CandleStore, Exchange, Selection, read_folder, read_markets, store, write_markets};
+use crate::market::{CandleSource, CandleStore, Selection, read_folder, read_markets, store};
 use crate::sync::{Kind, Remote};
 
 /// The remote folder of the candles, which all days share.
@@ -19,9 +19,9 @@ pub fn candles_on(remote: &Remote, date: NaiveDate) -> store::CandleRemote {
 pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, CommandFailure> {
     let step = day.begin("download", Some(selection.chosen.len() as u64)).await?;
     let folder = day.run.workdir.join("data/candles");
-    let (mut candles, mut markets) = (Vec::new(), Markets::default());
-    let (mut failed, mut downloaded, mut cached) = (Vec::new(), 0, 0);
-    match &day.services.exchange {
+    let (mut candles, mut failed) = (Vec::new(), Vec::new());
+    let (mut downloaded, mut cached) = (0, 0);
+    let markets = match &day.services.exchange {
         Some(exchange) => {
             let store = CandleStore::new(
                 &day.run.workdir,
@@ -42,9 +42,12 @@ pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Comma
                     Err(error) => failed.push((symbol, error.to_string())),
                 }
             }
-            markets.terms = selection.chosen.iter().map(|coin| (coin.symbol.clone(), coin.terms)).collect();
-            failed.extend(funding(exchange, &mut candles, &mut markets, (from_ms, day.run.now_ms)).await);
-            write_markets(&folder, &markets).or_exit(Code::Failed)?;
+            let symbols: Vec<String> = candles.iter().map(|(symbol, _)| symbol.clone()).collect();
+            let gathered = store.fetch_markets(&selection.chosen, &symbols, from_ms, day.run.now_ms).await;
+            let (found, faults) = gathered.or_exit(Code::Failed)?;
+            candles.retain(|(symbol, _)| !faults.iter().any(|fault| fault.0 == *symbol));
+            failed.extend(faults.into_iter().map(|(symbol, error)| (symbol, error.to_string())));
+            found
         }
         None => {
             let (_, files) = read_folder(&folder, Some(day.run.settings.market.timeframe)).or_exit(Code::BadData)?;
@@ -57,9 +60,9 @@ pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Comma
             let (found, faults) = read_markets(&folder, day.run.settings.market.kind).or_exit(Code::BadData)?.split();
             candles.retain(|(symbol, _)| !faults.iter().any(|fault| fault.0 == *symbol));
             failed.extend(faults.into_iter().map(|(symbol, error)| (symbol, error.to_string())));
-            markets = found;
+            found
         }
-    }
+    };
     for (symbol, reason) in failed {
         day.fail(&symbol, reason);
     }
@@ -72,25 +75,4 @@ pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Comma
     tracing::info!(symbols = panel.symbols.len(), bars = panel.bars, downloaded, cached, "candles");
     day.end(step, json!({ "symbols": panel.symbols.len(), "downloaded": downloaded, "cached": cached })).await?;
     Ok(panel)
-}
-
-/// Adds the funding of every symbol to `markets`, and takes out the candles of those whose funding cannot be read: which
-/// these are, and why.
-async fn funding(
-    exchange: &Exchange,
-    candles: &mut Vec<(String, Candles)>,
-    markets: &mut Markets,
-    (from_ms, to_ms): (i64, i64),
-) -> Vec<(String, String)> {
-    let mut failed: Vec<(String, String)> = Vec::new();
-    for (symbol, _) in candles.iter() {
-        // The payment before the first bar shows that nothing is missing since.
-        match exchange.funding(symbol, from_ms - 8 * HOUR_MS, to_ms).await {
-            Ok(Some(history)) => _ = markets.funding.insert(symbol.clone(), history),
-            Ok(None) => {}
-            Err(error) => failed.push((symbol.clone(), error.to_string())),
-        }
-    }
-    candles.retain(|(symbol, _)| !failed.iter().any(|fault| fault.0 == *symbol));
-    failed
 }

@@ -302,11 +302,20 @@ mod tests {
 
     #[test]
     fn nights_count_the_days_between_runs_in_whatever_order_they_were_started() {
-        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
-        assert_eq!(independent_nights((day("2024-06-30"), day("2024-06-30")), 100), 1.0);
-        // 1 + ln 2.
-        let twice = independent_nights((day("2024-03-22"), day("2024-06-30")), 100);
-        assert!((twice - 1.693_147_180_559_945).abs() < 1e-12, "{twice}");
-        assert!(independent_nights((day("2024-03-22"), day("2024-06-30")), 0) > 5.0);
+        let first = "2024-06-30".parse::<NaiveDate>().unwrap();
+        // Days that each run tests, days between the first and the last run, and 1 + ln of their ratio, worked out elsewhere.
+        let table = [
+            (245, 0, 1.0),
+            (245, 1, 1.004_073),
+            (245, 30, 1.115_513),
+            (245, 245, 1.693_147),
+            (245, 730, 2.381_179),
+            (1, 9, 3.302_585),
+            (0, 9, 3.302_585),
+        ];
+        for (tested, between, known) in table {
+            let found = independent_nights((first, first + chrono::Days::new(between)), tested);
+            assert!((found - known).abs() < 1e-6, "{tested} {between}: {found}");
+        }
     }
 }

@@ -374,7 +374,7 @@ fn training_ranges(s: &Settings, within: &mut Within<'_>) {
     within("models.half_life_days", s.models.half_life_days, 0.0, 1e5);
     within("models.l2_share", s.models.l2_share, 0.0, 1e6);
     within("models.min_child_share", s.models.min_child_share, 0.0, 0.5);
-    within("models.min_split_gain", s.models.min_split_gain, 0.0, 1e9);
+    within("models.min_split_gain", s.models.min_split_gain, 0.0, 1.0);
     within("models.subsample", s.models.subsample, 0.01, 1.0);
     within("models.colsample", s.models.colsample, 0.01, 1.0);
     within("models.colsample_node", s.models.colsample_node, 0.01, 1.0);

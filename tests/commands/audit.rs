@@ -68,7 +68,10 @@ fn each_next(panel: &Panel, mut visit: impl FnMut(usize, usize, f64)) {
 #[test]
 fn nothing_that_a_run_computes_knows_the_future() {
     // The gate opens for every prediction, so that there are trades to compare.
-    let found = looked(&Stages::of_a_run(), &small(&["costs.safety_margin_bps=0", "costs.fee_bps=0"]));
+    let found = looked(
+        &Stages::of_a_run(),
+        &small(&["costs.safety_margin_bps=0", "costs.stop_slippage_bps=0", "costs.fee_bps=0"]),
+    );
     assert_eq!(guilty(&found), Vec::<&str>::new(), "{:?}", found.stages);
     assert_eq!(found.judgement(), Judgement::Pass);
     for (stage, least) in [
@@ -490,6 +493,7 @@ fn noise_that_thresholds_let_through_fails_the_audit_and_strict_ones_pass() {
             "decide.mode=consensus",
             "costs.fee_bps=0",
             "costs.spread_bps=0",
+            "costs.stop_slippage_bps=0",
             "costs.safety_margin_bps=0",
         ];
         let settings = small(&[&free, more].concat());

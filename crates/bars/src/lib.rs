@@ -8,6 +8,6 @@ mod panel;
 mod timeframe;
 
 pub use candles::{CandleError, Candles};
-pub use market::{FundingError, FundingHistory, MarketTerms, Markets};
+pub use market::{FundingError, FundingHistory, MarketTerms, Markets, believed_spread_bps};
 pub use panel::{Panel, PanelError};
 pub use timeframe::{DAY_MS, HOUR_MS, Timeframe, TimeframeError};

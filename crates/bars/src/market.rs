@@ -16,6 +16,22 @@ const PARTS: f64 = 1_048_576.0;
 /// Largest fee, spread or sum of funding that can be meant, basis points.
 const MOST_BPS: f64 = 10_000.0;
 
+/// A quoted spread up to this is always believed, basis points. Half a per cent is what a coin costs that hardly anybody trades;
+/// coins of a universe are traded for a million dollars a day.
+const BELIEVED_BPS: f64 = 50.0;
+/// Beyond it, a quoted spread is believed up to this many times the usual spread of its market.
+const BELIEVED_SPREADS: f64 = 10.0;
+
+/// How much of a spread that was quoted at one moment is believed, basis points. The quote of that second becomes a cost of every
+/// trade of the whole history: a book that is empty at night (a bid of 1, an ask of 1.5) must not make a coin unlearnable. It
+/// counts up to the larger of half a per cent and ten times the usual spread, which is the larger of `usual_bps` and one `tick`
+/// at this `price`.
+pub fn believed_spread_bps(quoted_bps: f64, usual_bps: f64, tick: Option<f64>, price: f64) -> f64 {
+    let tick_bps = tick.map_or(0.0, |tick| tick / price * MOST_BPS);
+    let usual_bps = if tick_bps > usual_bps { tick_bps } else { usual_bps };
+    quoted_bps.min(BELIEVED_BPS.max(BELIEVED_SPREADS * usual_bps))
+}
+
 /// The terms of one market, as its exchange states them; `None` where it does not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -306,6 +322,19 @@ mod tests {
         wide.terms[0].spread_bps = Some(10.0);
         let digests = [&plain, &funded, &dear, &wide].map(Panel::digest);
         assert!((1..4).all(|i| !digests[..i].contains(&digests[i])), "{digests:?}");
+    }
+
+    #[test]
+    fn the_quote_of_an_empty_book_is_not_believed() {
+        let empty = 2e4 * 0.5 / 2.5;
+        assert_eq!(believed_spread_bps(empty, 2.0, Some(1e-4), 1.0), 50.0);
+        assert_eq!(believed_spread_bps(empty, 2.0, None, 1.0), 50.0);
+        // An expensive market, and one whose tick is a per cent of its price.
+        assert_eq!(believed_spread_bps(empty, 20.0, None, 1.0), 200.0);
+        assert!((believed_spread_bps(empty, 2.0, Some(0.01), 1.0) - 1000.0).abs() < 1e-9);
+        // Ordinary quotes count as they are.
+        assert_eq!([0.1, 7.0, 49.0].map(|bps| believed_spread_bps(bps, 2.0, Some(1e-4), 1.0)), [0.1, 7.0, 49.0]);
+        assert!((believed_spread_bps(100.0, 2.0, Some(0.01), 1.0) - 100.0).abs() < 1e-9);
     }
 
     #[test]

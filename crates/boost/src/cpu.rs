@@ -10,9 +10,9 @@ use super::codes::Codes;
 use super::grow::{self, Binned, Gradients, Grown, Workspace};
 use super::histogram::SUM_BITS;
 use super::instructions::{InstructionSet, instruction_sets};
-use super::job::absolute;
 use super::loss::mean_loss;
 use super::objective::{Targets, probabilities};
+use super::penalties::absolute;
 use super::quantised::Quantised;
 use super::sample;
 use super::walk::CodedTree;
@@ -335,5 +335,46 @@ impl<'a> Training<'a> {
             trees: self.trees,
             validation_loss: self.validation_loss,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Objective;
+    use huracan_base::arith::{draw, uniform};
+
+    /// One job of more than 2²⁰ rows, which leaves 9 bits for the greatest gradient: a step of 0.1 in the first feature, noise
+    /// ten times as wide, and one outlier. What it predicts on both sides of the step.
+    fn learned(outlier: f32) -> (f64, f64) {
+        const ROWS: usize = (1 << 20) + 1;
+        let noise = |row: usize, which: u64| uniform(draw(3, row as u64, which)) - 0.5;
+        let values: Vec<f32> = (0..ROWS).flat_map(|row| [0, 1].map(|which| noise(row, which) as f32)).collect();
+        let label = |row: usize| (0.1 * noise(row, 0).signum() + 4.0 * noise(row, 2)) as f32;
+        let mut labels: Vec<f32> = (0..ROWS).map(label).collect();
+        labels[7] = outlier;
+        let params = BoostParams {
+            objective: Objective::Regression,
+            relative: true,
+            l2: 0.1,
+            min_child_hessian: 0.02,
+            rounds: 6,
+            learning_rate: 0.5,
+            max_depth: 2,
+            ..BoostParams::default()
+        };
+        let job = BoostJob { train: (0..ROWS as u32).collect(), train_labels: labels, params, ..BoostJob::default() };
+        let table = Table { values: &values, features: 2 };
+        let forest = train(table, &["x", "y"].map(str::to_owned), &[job], &|_| {}).remove(0).unwrap();
+        (forest.raw_scores(&[-0.25, 0.0])[0], forest.raw_scores(&[0.25, 0.0])[0])
+    }
+
+    #[test]
+    fn a_million_rows_with_an_outlier_at_the_bound_of_edges_still_teach_a_small_step() {
+        let knows_the_step = |(below, above): (f64, f64)| (below + 0.1).abs() < 0.02 && (above - 0.1).abs() < 0.02;
+        // Four times the larger barrier of the default settings.
+        assert!(knows_the_step(learned(10.0)), "{:?}", learned(10.0));
+        // Without a bound, the gradients of all other rows are rounded to nothing.
+        assert!(!knows_the_step(learned(1e5)));
     }
 }

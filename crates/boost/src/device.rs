@@ -25,7 +25,7 @@ use unpack::ModelResult;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::instructions::instruction_sets;
-use super::job::absolute;
+use super::penalties::absolute;
 use super::{BoostError, BoostJob, Forest, Table, Task, cpu};
 use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, Device, EngineError, Stage};

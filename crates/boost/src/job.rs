@@ -101,11 +101,12 @@ pub struct BoostParams {
     pub l2: f64,
     /// Smallest sum of Hessians in a leaf, 0 or more.
     pub min_child_hessian: f64,
-    /// Whether `l2` and `min_child_hessian` are shares of the sum of Hessians of the rows that a tree draws, at the score before
-    /// the first tree, instead of sums of Hessians. They then mean the same for every objective, weighting and number of rows.
+    /// Whether the three penalties are shares. `l2` and `min_child_hessian` are then shares of the sum of Hessians of the rows
+    /// that a tree draws, at the score before the first tree; `min_split_gain` is one of what a first tree with a leaf per such row
+    /// would gain. They mean the same for every objective, weighting and number of rows.
     #[serde(default)]
     pub relative: bool,
-    /// Smallest gain of a split, 0 or more.
+    /// Smallest gain of a split, 0 or more: of the sum of G²/(H + λ) over its sides, beyond that of the node.
     pub min_split_gain: f64,
     /// Share of the rows drawn for each tree, above 0, at most 1.
     pub subsample: f64,
@@ -155,31 +156,6 @@ impl Default for BoostParams {
     }
 }
 
-impl BoostParams {
-    /// The same parameters with `l2` and `min_child_hessian` as sums of Hessians, for the rows of `job`.
-    pub fn absolute(&self, job: &BoostJob) -> Self {
-        if !self.relative {
-            return self.clone();
-        }
-        let total = self.subsample * self.total_hessian(job);
-        Self { relative: false, l2: self.l2 * total, min_child_hessian: self.min_child_hessian * total, ..self.clone() }
-    }
-
-    /// Sum of the Hessians of a job's training rows: of their weights, for log loss times p(1 − p), where p is the weighted share
-    /// of label 1.
-    fn total_hessian(&self, job: &BoostJob) -> f64 {
-        let mut sums = [0.0; 2];
-        for (row, &label) in job.train_labels.iter().enumerate() {
-            let weight = job.train_weights.get(row).map_or(1.0, |&weight| f64::from(weight));
-            let one = self.objective == Objective::Binary && label > 0.5;
-            sums[usize::from(one)] += if one { weight * self.scale_pos_weight } else { weight };
-        }
-        let total = sums[0] + sums[1];
-        // Without both labels there is nothing to learn, whatever the unit is.
-        if sums[0] > 0.0 && sums[1] > 0.0 { sums[0] * sums[1] / total } else { total }
-    }
-}
-
 /// One model to train: rows of the shared table, their labels, and the hyperparameters.
 #[derive(Debug, Clone, Default)]
 pub struct BoostJob {
@@ -206,11 +182,6 @@ pub struct BoostJob {
 pub struct Task<'a> {
     pub job: &'a BoostJob,
     pub params: &'a BoostParams,
-}
-
-/// The parameters of tasks, with regularisation as sums of Hessians.
-pub fn absolute(tasks: &[Task<'_>]) -> Vec<BoostParams> {
-    tasks.iter().map(|task| task.params.absolute(task.job)).collect()
 }
 
 impl<'a> Task<'a> {

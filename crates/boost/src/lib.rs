@@ -14,6 +14,7 @@ mod job;
 mod loss;
 mod monotone;
 mod objective;
+mod penalties;
 mod predict;
 mod quantised;
 mod sample;

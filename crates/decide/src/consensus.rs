@@ -12,7 +12,6 @@ use super::DecideParams;
 use super::votes::{VOTERS, Votes};
 use huracan_bars::Panel;
 use huracan_labels::Labels;
-use huracan_shadow::Side;
 
 /// Fictitious full-strength votes that every hit rate starts with, half of them hits; of a pool, for each of its coins.
 /// Outcomes of neighbouring bars overlap, so that a few of them are weak evidence, and coins move together, so that those of
@@ -70,13 +69,10 @@ impl Consensus {
     }
 }
 
-/// The outcome of a bar, basis points before costs: half the difference between the net returns of a long and a short
-/// trade, in which their costs cancel. NaN where there is no label. It is known from `horizon` bars later on.
+/// The outcome of a bar, basis points before costs: [`Labels::edge_bps`]. NaN where there is no label. It is known from
+/// `horizon` bars later on.
 fn outcome_bps(labels: &Labels, symbol: usize, bar: usize) -> f64 {
-    match (labels.get(symbol, bar, Side::Long), labels.get(symbol, bar, Side::Short)) {
-        (Some(long), Some(short)) => ((long.return_bps - short.return_bps) / 2.0).clamp(-MAX_BPS, MAX_BPS),
-        _ => f64::NAN,
-    }
+    labels.edge_bps(symbol, bar).map_or(f64::NAN, |edge_bps| edge_bps.clamp(-MAX_BPS, MAX_BPS))
 }
 
 /// Computes the consensus on every symbol and bar. `labels` are those of the whole panel. At bar t only outcomes of

@@ -46,7 +46,8 @@ pub fn votes_and_consensus(
 }
 
 /// Expected costs of a trade signalled at `bar` on this side, basis points: fee, spread and slippage both ways, at this
-/// bar's price and traded value, and flat funding or borrowing for the longest hold. `atr` is the bar's ATR(14).
+/// bar's price and traded value; the slippage of a stop, as if every trade were stopped; and flat funding or borrowing for the
+/// longest hold. `atr` is the bar's ATR(14).
 ///
 /// # Panics
 /// Where there is no such symbol or bar.
@@ -55,7 +56,11 @@ pub fn expected_cost_bps(panel: &Panel, symbol: usize, bar: usize, side: Side, a
     let (close, volume) = (panel.row(&panel.close, symbol)[bar], panel.row(&panel.volume, symbol)[bar]);
     let factor_bps = costs.slippage_factor_bps(volatility_bps(atr, close));
     let slippage_bps = costs.slippage_bps(factor_bps, rules.notional, close, volume);
-    2.0 * costs.fee_bps() + costs.spread_bps(close) + 2.0 * slippage_bps + costs.flat_holding_bps(side, rules.max_hold)
+    2.0 * costs.fee_bps()
+        + costs.spread_bps(close)
+        + 2.0 * slippage_bps
+        + rules.stop_slippage_bps
+        + costs.flat_holding_bps(side, rules.max_hold)
 }
 
 /// A bar to decide on: symbol, bar, and the prediction of the model, if there is one.
@@ -122,4 +127,32 @@ pub fn decide(
         }
     }
     Decisions { signals, waits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use huracan_bars::{Candles, HOUR_MS, Timeframe};
+
+    #[test]
+    fn expected_costs_are_those_of_a_trade_that_is_stopped_after_the_longest_hold() {
+        let mut candles = Candles::default();
+        (0..3).for_each(|bar| candles.push(bar * HOUR_MS, [100.0; 4], 1000.0));
+        let panel = Panel::new(vec![("A-X".to_owned(), candles)], Timeframe::H1, 1, false).unwrap();
+        let rules = Rules {
+            max_hold: 10,
+            fee_bps: 4.0,
+            spread_bps: 3.0,
+            slippage_atr: 1.0,
+            stop_slippage_bps: 7.0,
+            borrow_bps_per_bar: 0.5,
+            notional: 1000.0,
+            ..Rules::default()
+        };
+        // Both fees, the spread, the volatility of 100 bps times √(1,000/100,000) each way, and the stop.
+        let long = 8.0 + 3.0 + 2.0 * 100.0 * 0.1 + 7.0;
+        let cost_bps = |side| expected_cost_bps(&panel, 0, 1, side, 1.0, &rules);
+        assert!((cost_bps(Side::Long) - long).abs() < 1e-9, "{}", cost_bps(Side::Long));
+        assert!((cost_bps(Side::Short) - (long + 5.0)).abs() < 1e-9, "{}", cost_bps(Side::Short));
+    }
 }

@@ -33,7 +33,13 @@ pub fn compute_on(compute: &Compute, panel: &Panel, atr: &[f64], rules: &Rules) 
 /// As [`compute`](super::compute).
 pub fn compute(stage: &Stage<'_>, panel: &Panel, atr: &[f64], rules: &Rules) -> Result<Labels, EngineError> {
     let bars = panel.bars;
-    let mut labels = Labels { bars, return_bps: Vec::new(), exit_bar: Vec::new(), exit_reason: Vec::new() };
+    let mut labels = Labels {
+        bars,
+        return_bps: Vec::new(),
+        exit_bar: Vec::new(),
+        exit_reason: Vec::new(),
+        borrow_bps_per_bar: rules.borrow_bps_per_bar,
+    };
     let label_bytes = size_of::<f64>() + size_of::<u32>() + 1;
     let own_bytes = (bars * (size_of::<f64>() + 2 * label_bytes)) as u64;
     let job_bytes = DevicePanel::symbol_bytes(bars) + CostTable::symbol_bytes(bars, 1) + own_bytes;

@@ -21,6 +21,8 @@ pub struct Labels {
     pub exit_bar: Vec<u32>,
     /// Reason of the exit; undefined where there is no label.
     pub exit_reason: Vec<ExitReason>,
+    /// What the results of shorts include for borrowed coins, basis points per bar held.
+    pub borrow_bps_per_bar: f64,
 }
 
 /// One label.
@@ -49,6 +51,18 @@ impl Labels {
             exit_reason: self.exit_reason[cell],
         })
     }
+
+    /// The edge of a bar's direction before costs, basis points: half the difference between what a long and a short trade
+    /// earn, from which costs of both sides cancel. Borrowing is left out, because only the short pays it and it says nothing
+    /// of the direction. `None` where either side has no label.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
+    pub fn edge_bps(&self, symbol: usize, bar: usize) -> Option<f64> {
+        let (long, short) = (self.get(symbol, bar, Side::Long)?, self.get(symbol, bar, Side::Short)?);
+        let borrowed_bps = self.borrow_bps_per_bar * short.exit_bar.saturating_sub(bar + 1) as f64;
+        Some((long.return_bps - (short.return_bps + borrowed_bps)) / 2.0)
+    }
 }
 
 /// Labels every bar of every symbol on both sides. `atr` is ATR(14) in price units, `[symbols × bars]`.
@@ -63,6 +77,7 @@ pub fn compute(panel: &Panel, atr: &[f64], rules: &Rules) -> Labels {
         return_bps: vec![f64::NAN; cells],
         exit_bar: vec![0; cells],
         exit_reason: vec![ExitReason::EndOfData; cells],
+        borrow_bps_per_bar: rules.borrow_bps_per_bar,
     };
     let width = (bars * 2).max(1);
     labels
@@ -118,4 +133,39 @@ fn unit_trade(
     };
     let trade = position.close(symbol, exit, bars, costs);
     Some(Label { return_bps: trade.net_bps, exit_bar: exit.bar, exit_reason: exit.reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use huracan_bars::{Candles, HOUR_MS, Timeframe};
+
+    const BARS: usize = 12;
+
+    /// Flat bars: both sides leave at the open after three bars.
+    fn labelled(rules: Rules) -> Labels {
+        let mut candles = Candles::default();
+        (0..BARS as i64).for_each(|bar| candles.push(bar * HOUR_MS, [100.0; 4], 1e6));
+        let panel = Panel::new(vec![("A-X".to_owned(), candles)], Timeframe::H1, 1, false).unwrap();
+        compute(&panel, &[1.0; BARS], &Rules { max_hold: 3, shorts: true, ..rules })
+    }
+
+    #[test]
+    fn borrowing_is_paid_by_the_short_and_is_not_part_of_the_edge() {
+        let free = labelled(Rules::default());
+        let borrowed = labelled(Rules { borrow_bps_per_bar: 2.0, ..Rules::default() });
+        let result = |labels: &Labels, side| labels.get(0, 4, side).unwrap().return_bps;
+        assert_eq!(result(&borrowed, Side::Long), result(&free, Side::Long));
+        assert!((result(&borrowed, Side::Short) - (result(&free, Side::Short) - 6.0)).abs() < 1e-9);
+        // The price does not move: neither side is right, whatever coins cost to borrow.
+        assert!(free.edge_bps(0, 4).unwrap().abs() < 1e-9);
+        assert!(borrowed.edge_bps(0, 4).unwrap().abs() < 1e-9);
+        assert_eq!(borrowed.edge_bps(0, BARS - 1), None);
+    }
+
+    #[test]
+    fn flat_funding_cancels_from_the_edge() {
+        let funded = labelled(Rules { funding_bps_per_bar: 2.0, ..Rules::default() });
+        assert!(funded.edge_bps(0, 4).unwrap().abs() < 1e-9);
+    }
 }

@@ -61,8 +61,8 @@ pub fn follow(
     let approved: BTreeMap<usize, &Approvals> = approvals.iter().map(|own| (own.fold, own)).collect();
     let may_trade = |offer: &Offer| {
         let Trade { symbol, signal_bar, .. } = offer.trade;
-        let fold = known.trained.get(&symbol).and_then(|own| fold_at(own, signal_bar));
-        let at = fold.and_then(|fold| approved.get(&fold));
+        let outcome = known.trained.get(&symbol).and_then(|own| own.outcome_at(signal_bar));
+        let at = outcome.and_then(|outcome| approved.get(&outcome.fold.index));
         at.is_some_and(|at| at.approved.binary_search(&symbol).is_ok())
     };
     let own: Vec<Offer> = offers.iter().filter(|offer| may_trade(offer)).copied().collect();
@@ -70,11 +70,6 @@ pub fn follow(
     let metrics = Metrics::of(&ledger.account);
     let evidence = judge::portfolio(known.params, &ledger.account);
     ApprovedAccount { approvals, ledger, metrics, evidence }
-}
-
-/// Number of the fold whose test window holds a bar.
-fn fold_at(trained: &TrainedSymbol, bar: usize) -> Option<usize> {
-    trained.folds.iter().find(|outcome| outcome.fold.test.contains(&bar)).map(|outcome| outcome.fold.index)
 }
 
 /// Judges all models at every boundary by the trades that had ended before it.
@@ -125,3 +120,6 @@ fn p_value_before(account: &Account, time_ms: i64) -> f64 {
     let ended = account.curve.iter().skip(1).filter(|(end, _)| *end <= time_ms - time_ms.rem_euclid(DAY_MS)).count();
     judge::p_value(&Moments::of(&account.daily_returns()[..ended]))
 }
+
+#[cfg(test)]
+mod tests;

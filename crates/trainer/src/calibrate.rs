@@ -20,7 +20,7 @@ use huracan_folds::Fold;
 use super::calibration::block_ms;
 use super::scores::{FoldScores, Part};
 use super::slopes::{self, Row};
-use super::{Family, FoldOutcome, ModelKind, ModelScores, Targets, TrainedSymbol, TrainerParams};
+use super::{Family, FoldOutcome, ModelKind, ModelScores, Targets, TrainedSymbol, TrainerParams, UnitFolds};
 
 /// What is calibrated: a fold's test window, or the final model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,12 +41,14 @@ impl Stage {
     }
 }
 
-/// Fits all calibrations, and fills in the calibrations and predictions of all folds and families.
+/// Fits all calibrations, and fills in the calibrations and predictions of all folds and families. `units` are those whose rows
+/// the models have learned from: the coins, or all of them together.
 pub fn all(
     params: &TrainerParams,
     panel: &Panel,
     view: &View,
     targets: &Targets,
+    units: &[UnitFolds],
     trained: &mut BTreeMap<usize, TrainedSymbol>,
 ) {
     let block_ms = panel.timeframe.block_ms(params.barriers.horizon_bars());
@@ -63,7 +65,7 @@ pub fn all(
         uses_own_validation: !stops_early,
         pools,
         demeaned: params.models.demean,
-        means: Means::of(targets, view, trained),
+        means: Means::of(targets, view, units.first().filter(|_| pools), trained),
     };
     let stages: BTreeSet<Stage> = trained
         .values()
@@ -127,15 +129,26 @@ struct Means {
 }
 
 impl Means {
-    fn of(targets: &Targets, view: &View, trained: &BTreeMap<usize, TrainedSymbol>) -> Self {
+    /// The rows are those of `pool`, if there is one, also of coins that are too young for a test window: its models have
+    /// learned from them. Otherwise each coin adds its own.
+    fn of(targets: &Targets, view: &View, pool: Option<&UnitFolds>, trained: &BTreeMap<usize, TrainedSymbol>) -> Self {
         let mut folds: BTreeMap<usize, Sums> = BTreeMap::new();
         let mut latest = Sums::default();
+        let add = |sums: &mut Sums, symbol: usize, fold: &Fold, means: &Scores, rows: usize| {
+            match pool {
+                None => sums.add_edges(targets, view, &[symbol], fold),
+                // All coins of a fold share the pool's rows, which count once.
+                Some(pool) if sums.rows == 0.0 => sums.add_edges(targets, view, &pool.unit.symbols, fold),
+                Some(_) => {}
+            }
+            sums.add_means(means, rows);
+        };
         for (&symbol, own) in trained {
             for outcome in &own.folds {
                 let sums = folds.entry(outcome.fold.index).or_default();
-                sums.add((targets, view), symbol, &outcome.fold, &outcome.scores.means, outcome.train_rows);
+                add(sums, symbol, &outcome.fold, &outcome.scores.means, outcome.train_rows);
             }
-            latest.add((targets, view), symbol, &own.latest, &own.latest_scores.means, own.train_rows);
+            add(&mut latest, symbol, &own.latest, &own.latest_scores.means, own.train_rows);
         }
         Self { folds: folds.into_iter().map(|(index, sums)| (index, sums.mean())).collect(), latest: latest.mean() }
     }
@@ -157,10 +170,15 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, (targets, view): (&Targets, &View), symbol: usize, fold: &Fold, means: &Scores, rows: usize) {
+    /// Adds the mean labels of so many training rows.
+    fn add_means(&mut self, means: &Scores, rows: usize) {
         self.rows += rows as f64;
         self.wins.iter_mut().zip(means).for_each(|(sum, mean)| *sum += mean * rows as f64);
-        for bar in fold.train.clone() {
+    }
+
+    /// Adds the edges of the training rows of some symbols.
+    fn add_edges(&mut self, targets: &Targets, view: &View, symbols: &[usize], fold: &Fold) {
+        for (&symbol, bar) in symbols.iter().flat_map(|symbol| fold.train.clone().map(move |bar| (symbol, bar))) {
             let Some(edge) = targets.outcome(symbol, bar, Head::EdgeBps) else { continue };
             self.edges += f64::from(edge);
             self.edges_bps += f64::from(edge) * atr_bps(view, symbol, bar);
@@ -296,7 +314,9 @@ impl Context<'_> {
                 block: self.panel.time_ms(bar).div_euclid(self.block_ms),
                 offset: source.mean.offsets[at],
                 drift: match head {
-                    Head::EdgeBps => source.mean.drift_bps / atr_bps(self.view, source.symbol, bar),
+                    Head::EdgeBps => {
+                        self.targets.bounded(source.mean.drift_bps / atr_bps(self.view, source.symbol, bar))
+                    }
                     _ => 0.0,
                 },
                 base: self.base(&source.mean, base, head),
@@ -334,5 +354,7 @@ struct Source<'a> {
     mean: Mean,
 }
 
+#[cfg(test)]
+mod means_tests;
 #[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ pub fn predicted_edges(models: &[Model], panel: &Panel, labels: &Labels, horizon
         Some(PredictedEdge {
             told: prediction.told_bps,
             predicted: prediction.edge_bps,
-            realised: edge(labels, model.symbol, bar)?,
+            realised: labels.edge_bps(model.symbol, bar)?,
             known_mean: *known.get(&model.trained.folds[fold].fold.index)?,
             block: panel.time_ms(bar).div_euclid(block_ms),
             month: month_of(panel.time_ms(bar)),
@@ -52,18 +52,12 @@ fn known_means(models: &[Model], labels: &Labels) -> BTreeMap<usize, f64> {
     for model in models {
         for outcome in &model.trained.folds {
             let sum = sums.entry(outcome.fold.index).or_default();
-            for edge in outcome.fold.train.clone().filter_map(|bar| edge(labels, model.symbol, bar)) {
+            for edge in outcome.fold.train.clone().filter_map(|bar| labels.edge_bps(model.symbol, bar)) {
                 *sum = (sum.0 + edge, sum.1 + 1.0);
             }
         }
     }
     sums.into_iter().map(|(index, (sum, count))| (index, if count > 0.0 { sum / count } else { 0.0 })).collect()
-}
-
-/// Half the difference of what a long and a short trade earned, basis points.
-fn edge(labels: &Labels, symbol: usize, bar: usize) -> Option<f64> {
-    let side = |side| Some(labels.get(symbol, bar, side)?.return_bps);
-    Some((side(Side::Long)? - side(Side::Short)?) / 2.0)
 }
 
 /// Every out-of-fold prediction, with its model, place of the fold, and bar.

@@ -96,3 +96,36 @@ pub fn tree_params(settings: &ModelParams, family: Family, head: Head, seed: u64
         ..BoostParams::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_over_is_in_log_odds_and_in_atr() {
+        // Log odds of 0, and of 1/4.
+        let scores = [[0.0, arith::ln(1.0 / 3.0), 1.25], [0.0, arith::ln(1.0 / 3.0), -2.0]];
+        let left = |head| {
+            let mut labels = [1.0, 0.0];
+            subtract(&mut labels, head, &scores);
+            labels
+        };
+        assert_eq!(left(Head::WinLong), [2.0, -2.0]);
+        let known = [(1.0 - 0.25) * 4.0, -0.25 * 4.0];
+        assert!(left(Head::WinShort).iter().zip(known).all(|(left, known)| (f64::from(*left) - known).abs() < 1e-6));
+        assert_eq!(left(Head::EdgeBps), [-0.25, 2.0]);
+    }
+
+    #[test]
+    fn penalties_are_shares_for_every_head_and_family() {
+        let settings =
+            ModelParams { l2_share: 0.3, min_child_share: 0.02, min_split_gain: 0.01, ..ModelParams::default() };
+        for head in Head::ALL {
+            for family in [Family::Gbdt, Family::Forest] {
+                let params = tree_params(&settings, family, head, 7);
+                assert!(params.relative);
+                assert_eq!((params.l2, params.min_child_hessian, params.min_split_gain), (0.3, 0.02, 0.01));
+            }
+        }
+    }
+}

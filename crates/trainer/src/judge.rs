@@ -167,3 +167,33 @@ pub fn breakdowns(
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    #[test]
+    fn tests_are_counted_over_configurations_coins_and_nights() {
+        // Configurations of the search, p-values of the coins, nights, and the q-value of the first coin: its p-value times all
+        // tests, where no other coin is better.
+        let table: [(usize, &[f64], f64, f64); 8] = [
+            (0, &[0.001], 1.0, 0.001),
+            (1, &[0.001], 1.0, 0.001),
+            (10, &[0.001], 1.0, 0.01),
+            (0, &[0.001, 0.9, 0.9, 0.9], 1.0, 0.004),
+            (0, &[0.001], 2.5, 0.0025),
+            (10, &[0.001, 0.9, 0.9, 0.9], 2.5, 0.1),
+            // A run never stands for less than itself.
+            (0, &[0.001, f64::NAN], 0.2, 0.002),
+            // Two coins that are equally good share the tests.
+            (10, &[0.001, 0.001], 2.0, 0.02),
+        ];
+        for (configurations, p_values, nights, known) in table {
+            let mut params = fixtures::params();
+            (params.models.search.configurations, params.nights) = (configurations, nights);
+            let found = q_values_of(&params, p_values.iter().copied())[0];
+            assert!((found - known).abs() < 1e-12, "{configurations} {p_values:?} {nights}: {found}");
+        }
+    }
+}

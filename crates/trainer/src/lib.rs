@@ -16,6 +16,8 @@ mod consensus_value;
 mod days;
 mod error;
 mod family;
+#[cfg(test)]
+mod fixtures;
 mod inputs;
 mod jobs;
 mod judge;

@@ -89,7 +89,7 @@ impl OutOfFold {
     /// Index of the fold, and its prediction, for a bar of a symbol's test windows; `None` outside of them.
     pub fn prediction(&self, symbol: usize, bar: usize) -> Option<(usize, Prediction)> {
         let model = self.models.iter().find(|model| model.symbol == symbol)?;
-        let outcome = model.trained.folds.iter().find(|outcome| outcome.fold.test.contains(&bar))?;
+        let outcome = model.trained.outcome_at(bar)?;
         Some((outcome.fold.index, outcome.predictions[bar - outcome.fold.test.start]))
     }
 }

@@ -78,7 +78,8 @@ pub struct ModelParams {
     pub l2_share: f64,
     /// Minimum share of that weight in a leaf.
     pub min_child_share: f64,
-    /// Minimum gain of a split.
+    /// Minimum gain of a split, as a share of what a tree with a leaf per row would gain, whatever the head and the number of
+    /// rows.
     pub min_split_gain: f64,
     /// Share of rows drawn per tree.
     pub subsample: f64,

@@ -62,10 +62,7 @@ pub fn reasons(
     let mut groups: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
     for &offer in wanted {
         let trade = &offers[offer].trade;
-        let fold = trained
-            .get(&trade.symbol)
-            .and_then(|own| own.folds.iter().position(|outcome| outcome.fold.test.contains(&trade.signal_bar)));
-        if let Some(fold) = fold {
+        if let Some(fold) = trained.get(&trade.symbol).and_then(|own| own.fold_at(trade.signal_bar)) {
             groups.entry((trade.symbol, fold)).or_default().push(offer);
         }
     }

@@ -8,17 +8,23 @@ use huracan_base::units::BPS;
 use huracan_decide::Head;
 use huracan_features::{View, view_columns};
 use huracan_labels::{Labels, uniqueness};
-use huracan_shadow::Side;
+use huracan_shadow::{Rules, Side};
 
 use super::{ModelParams, Unit};
 
 /// Fewest coins at a bar whose edges are compared with their mean: of fewer, the mean is mostly the coin's own edge.
 const MIN_COINS: u32 = 5;
 
+/// Edges count up to this many times the larger barrier. A trade earns or loses its barrier and no more unless bars gap, so no
+/// ordinary edge comes near. Where bars without trades have left next to no ATR, an edge may be any number: a few such rows
+/// would take all digits of the fixed-point gradients.
+const MOST_BARRIERS: f64 = 4.0;
+
 /// The labels of all heads at all bars of a panel.
 ///
 /// The heads of probabilities learn whether the unit trade makes money. The head of the edge learns (net long − net short)/2 in
-/// multiples of the ATR at the signal, which costs cancel from, if `demean` is set without its mean over all coins of the bar.
+/// multiples of the ATR at the signal, which costs of both sides cancel from and borrowing is left out of, bounded at four times
+/// the larger barrier; if `demean` is set without its mean over all coins of the bar.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Targets {
     /// Bars of the panel's grid.
@@ -29,6 +35,8 @@ pub struct Targets {
     values: [Vec<f32>; Head::COUNT],
     /// `[symbols × bars]`: the edge before its mean is taken away, multiples of the ATR; NaN where there is no label.
     edges: Vec<f32>,
+    /// Largest edge, multiples of the ATR.
+    most_atr: f64,
     /// Like `values`: the last bar on which the label depends.
     last_bar: [Vec<u32>; Head::COUNT],
 }
@@ -45,17 +53,25 @@ pub struct LabelledRows {
 }
 
 impl Targets {
-    /// The labels of `symbols` (rows of the panel); other symbols have none.
+    /// The labels of `symbols` (rows of the panel) by trades with these rules; other symbols have none.
     ///
     /// # Panics
     /// Where `labels` or `view` do not have the panel's symbols and bars.
-    pub fn of(panel: &Panel, labels: &Labels, view: &View, symbols: &[usize], params: &ModelParams) -> Self {
+    pub fn of(
+        panel: &Panel,
+        labels: &Labels,
+        view: &View,
+        symbols: &[usize],
+        rules: &Rules,
+        params: &ModelParams,
+    ) -> Self {
         let cells = panel.symbols.len() * panel.bars;
         let mut targets = Self {
             bars: panel.bars,
             bar_ms: panel.timeframe.ms(),
             values: [0; Head::COUNT].map(|_| vec![f32::NAN; cells]),
             edges: Vec::new(),
+            most_atr: MOST_BARRIERS * rules.stop_atr.max(rules.take_atr),
             last_bar: [0; Head::COUNT].map(|_| vec![0; cells]),
         };
         for &symbol in symbols {
@@ -63,15 +79,17 @@ impl Targets {
                 let cell = symbol * panel.bars + bar;
                 let atr_bps = f64::from(view.value(symbol, bar, view_columns::ATR_SHARE)) * BPS;
                 // At the end of the data one side may have ended and the other not: then neither counts.
-                let (Some(long), Some(short)) =
-                    (labels.get(symbol, bar, Side::Long), labels.get(symbol, bar, Side::Short))
-                else {
+                let (Some(long), Some(short), Some(edge_bps)) = (
+                    labels.get(symbol, bar, Side::Long),
+                    labels.get(symbol, bar, Side::Short),
+                    labels.edge_bps(symbol, bar),
+                ) else {
                     continue;
                 };
                 if atr_bps.is_nan() || atr_bps <= 0.0 {
                     continue;
                 }
-                let edge = (long.return_bps - short.return_bps) / 2.0 / atr_bps;
+                let edge = targets.bounded(edge_bps / atr_bps);
                 let won = |return_bps: f64| f32::from(u8::from(return_bps > 0.0));
                 let both = long.exit_bar.max(short.exit_bar);
                 let heads = [
@@ -90,6 +108,11 @@ impl Targets {
             targets.demean(symbols);
         }
         targets
+    }
+
+    /// A multiple of the ATR, at most the largest edge on either side.
+    pub(crate) fn bounded(&self, atr: f64) -> f64 {
+        atr.clamp(-self.most_atr, self.most_atr)
     }
 
     /// Takes from each edge the mean over all coins at the same bar, where there are enough coins.
@@ -175,3 +198,6 @@ impl Targets {
         found
     }
 }
+
+#[cfg(test)]
+mod tests;

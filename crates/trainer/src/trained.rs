@@ -41,6 +41,18 @@ pub struct TrainedSymbol {
     pub seconds: BTreeMap<Family, f64>,
 }
 
+impl TrainedSymbol {
+    /// The place in `folds` of the one whose test window holds a bar.
+    pub fn fold_at(&self, bar: usize) -> Option<usize> {
+        self.folds.iter().position(|outcome| outcome.fold.test.contains(&bar))
+    }
+
+    /// The fold whose test window holds a bar.
+    pub fn outcome_at(&self, bar: usize) -> Option<&FoldOutcome> {
+        self.fold_at(bar).map(|place| &self.folds[place])
+    }
+}
+
 /// One fold: its models' losses and predictions for the test window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldOutcome {

@@ -93,7 +93,7 @@ impl<'a> WalkForward<'a> {
         let atr = features::device::atr_14_on(compute, panel)?;
         let labels = labels::device::compute_on(compute, panel, &atr, &rules)?;
         let view = View::of(panel, features);
-        let targets = Targets::of(panel, &labels, &view, all, &params.models);
+        let targets = Targets::of(panel, &labels, &view, all, &rules, &params.models);
         let units = units(params, panel, all, &symbols);
         Ok(Self { params, compute, panel, features, rules, atr, labels, view, targets, symbols, units, too_short })
     }
@@ -227,7 +227,7 @@ impl<'a> WalkForward<'a> {
         if observer.is_cancelled() {
             return Err(TrainerError::Cancelled);
         }
-        calibrate::all(params, panel, view, targets, &mut done.trained);
+        calibrate::all(params, panel, view, targets, &self.units, &mut done.trained);
         Ok(done)
     }
 

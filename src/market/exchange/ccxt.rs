@@ -11,7 +11,7 @@ use futures::StreamExt;
 use tokio::sync::OnceCell;
 
 use super::{MarketInfo, utc};
-use crate::bars::{Candles, DAY_MS, Timeframe};
+use crate::bars::{Candles, DAY_MS, Timeframe, believed_spread_bps};
 use crate::market::MarketError;
 use crate::market::universe::is_pegged;
 use crate::settings::Settings;
@@ -34,6 +34,8 @@ pub struct Ccxt {
     /// Days of history needed to decide whether a coin is old enough.
     age_days: i64,
     min_daily_volume_usd: f64,
+    /// Spread of a market whose quote is not believed, basis points.
+    usual_spread_bps: f64,
 }
 
 /// How an exchange pages its candles.
@@ -67,6 +69,7 @@ impl Ccxt {
             concurrency: settings.market.exchange.concurrency,
             age_days: settings.universe.min_age_days.max(window).ceil() as i64 + 1,
             min_daily_volume_usd: settings.universe.min_daily_volume_usd,
+            usual_spread_bps: settings.costs.spread_bps,
         })
     }
 
@@ -142,12 +145,10 @@ impl Ccxt {
     fn info(&self, market: &Market, ticker: Option<Ticker>) -> MarketInfo {
         let ticker = ticker.unwrap_or_default();
         let quote_volume = ticker.quote_volume.or_else(|| Some(ticker.base_volume? * ticker.last?));
-        let spread = match (ticker.bid, ticker.ask) {
-            (Some(bid), Some(ask)) if bid > 0.0 && ask >= bid => Some(2e4 * (ask - bid) / (ask + bid)),
-            _ => None,
-        };
+        let daily_volume_usd = quote_volume.filter(|_| DOLLARS.contains(&market.quote.as_str()));
         let info = ccxt::get_value(&ticker.raw, &Value::from("info"));
         MarketInfo {
+            spread_bps: self.spread_bps(market, &ticker, daily_volume_usd),
             symbol: format!("{}-{}", market.base, market.quote),
             base: market.base.clone(),
             quote: market.quote.clone(),
@@ -155,8 +156,7 @@ impl Ccxt {
             active: market.active,
             listed_ms: ccxt::safe_integer(&market.raw, "created", None),
             history_from_ms: None,
-            daily_volume_usd: quote_volume.filter(|_| DOLLARS.contains(&market.quote.as_str())),
-            spread_bps: spread,
+            daily_volume_usd,
             activity: ccxt::safe_number(&info, "count", None),
             tick: market.precision.price,
             lot: market.precision.amount,
@@ -165,6 +165,28 @@ impl Ccxt {
             taker_fee_bps: market.taker.map(|fee| fee * 1e4),
             fault: None,
         }
+    }
+
+    /// The quoted spread of a market, as far as it is believed, basis points.
+    fn spread_bps(&self, market: &Market, ticker: &Ticker, daily_volume_usd: Option<f64>) -> Option<f64> {
+        let (bid, ask) = (ticker.bid.filter(|bid| *bid > 0.0)?, ticker.ask?);
+        if ask < bid {
+            return None;
+        }
+        let quoted_bps = 2e4 * (ask - bid) / (ask + bid);
+        // The last trade says more of a price than an empty book.
+        let price = ticker.last.filter(|last| *last > 0.0).unwrap_or(0.5 * (bid + ask));
+        let believed_bps = believed_spread_bps(quoted_bps, self.usual_spread_bps, market.precision.price, price);
+        let may_be_chosen =
+            market.quote == self.quote && daily_volume_usd.is_some_and(|volume| volume >= self.min_daily_volume_usd);
+        if believed_bps < quoted_bps && may_be_chosen {
+            let symbol = format!("{}-{}", market.base, market.quote);
+            tracing::warn!(
+                symbol,
+                "the quoted spread of {quoted_bps:.0} bps ({bid} to {ask}) is not believed: it counts as {believed_bps:.0} bps"
+            );
+        }
+        Some(believed_bps)
     }
 
     /// Looks up the first daily bar of each market that passes every other filter.

@@ -1,8 +1,8 @@
 use std::cell::RefCell;
 
 use super::*;
-use crate::bars::DAY_MS;
-use crate::market::write_candles;
+use crate::bars::{DAY_MS, MarketTerms};
+use crate::market::{Ranked, read_markets, write_candles};
 use crate::settings::ExchangeKind;
 
 const EPOCH: i64 = 1_672_531_200_000;
@@ -174,4 +174,71 @@ async fn a_failing_symbol_does_not_stop_the_others_and_a_changed_source_file_is_
     assert_eq!(fetch(&store, "A-USDT", NOW, i64::MAX).await.candles, candles);
     let nothing = store.fetch(&names(&["A-USDT"]), 0, DAY_MS, |_, _| ()).await.pop().unwrap().1;
     assert!(matches!(nothing, Err(MarketError::NoCandles { .. })), "{nothing:?}");
+}
+
+fn ranked(symbol: &str) -> Ranked {
+    let terms = MarketTerms { tick: Some(0.01), taker_fee_bps: Some(7.0), ..MarketTerms::default() };
+    Ranked {
+        rank: 1,
+        symbol: symbol.to_owned(),
+        score: 1.0,
+        daily_volume_usd: 1e6,
+        liquidity: 1.0,
+        activity: None,
+        spread_bps: None,
+        age_days: None,
+        listed_ms: None,
+        terms,
+    }
+}
+
+#[tokio::test]
+async fn terms_and_funding_are_stored_with_the_candles_and_last_as_long_as_they_do() {
+    let (workdir, source) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut settings = settings();
+    settings.market.kind = MarketType::Perp;
+    settings.market.exchange.kind = ExchangeKind::Files;
+    settings.market.exchange.path = source.path().into();
+    let mut candles = Candles::default();
+    (0..40 * 24).for_each(|hour| candles.push(EPOCH + hour * HOUR_MS, [100.0; 4], 1e6));
+    let funding = source.path().join("funding");
+    std::fs::create_dir_all(&funding).unwrap();
+    for symbol in ["A-USDT", "B-USDT"] {
+        write_candles(&source.path().join(format!("{symbol}.parquet")), &candles).unwrap();
+    }
+    let row = |payment: i64| format!("{},0.000{}\n", EPOCH + (payment - 1) * 8 * HOUR_MS, 1 + payment % 3);
+    let rows: String = (0..120).map(row).collect();
+    std::fs::write(funding.join("A-USDT.csv"), format!("timestamp,rate\n{rows}")).unwrap();
+    std::fs::write(funding.join("B-USDT.csv"), "timestamp,rate\n2023-01-01T00:00:00Z,7\n").unwrap();
+
+    let day = async |days: i64| {
+        let exchange = at(EPOCH + days * DAY_MS, &settings);
+        let store = CandleStore::new(workdir.path(), &settings, &exchange, None);
+        let (from, to) = (EPOCH + (days - 30) * DAY_MS, EPOCH + days * DAY_MS);
+        let symbols = names(&["A-USDT", "B-USDT"]);
+        store.fetch(&symbols, from, to, |_, _| ()).await;
+        let chosen = ["A-USDT", "B-USDT"].map(ranked);
+        store.fetch_markets(&chosen, &symbols, from, to).await.unwrap()
+    };
+    let stored = || {
+        let read = read_markets(&workdir.path().join("data/candles"), MarketType::Perp).unwrap();
+        let (markets, faults) = read.split();
+        assert!(faults.is_empty());
+        markets
+    };
+    let (markets, failed) = day(35).await;
+    assert_eq!(markets.terms.len(), 2);
+    assert!(failed.len() == 1 && failed[0].0 == "B-USDT" && failed[0].1.to_string().contains("the rate is 7"));
+    // Of the coin without usable funding nothing is stored.
+    assert_eq!(stored().terms.into_keys().collect::<Vec<_>>(), ["A-USDT"]);
+    let first = stored().funding["A-USDT"].clone();
+    assert_eq!(first, markets.funding["A-USDT"]);
+    // The next day's run: bars and payments of the first one are still there, and what is new is added.
+    day(36).await;
+    let second = stored().funding["A-USDT"].clone();
+    assert_eq!(second.until(*first.timestamp().last().unwrap()), first);
+    assert_eq!(second.timestamp().len(), first.timestamp().len() + 3);
+    // An earlier day takes nothing away.
+    day(34).await;
+    assert_eq!(stored().funding["A-USDT"], second);
 }

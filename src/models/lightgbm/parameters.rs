@@ -52,9 +52,10 @@ pub fn section(forest: &Forest, parameters: &Value, monotone: Option<&[i64]>) ->
         Objective::Multiclass { classes } => lines.push(("num_class", classes.to_string())),
         Objective::Quantile { alpha } | Objective::Huber { delta: alpha } => lines.push(("alpha", number(alpha))),
     }
-    // Shares of the rows' weight mean nothing to LightGBM.
+    // Shares of what the rows weigh or could gain mean nothing to LightGBM.
     let relative = parameters.get("relative").and_then(Value::as_bool) == Some(true);
-    let numbers = NUMBERS.iter().filter(|(ours, _)| !(relative && ["l2", "min_child_hessian"].contains(ours)));
+    let numbers =
+        NUMBERS.iter().filter(|(ours, _)| !(relative && ["l2", "min_child_hessian", "min_split_gain"].contains(ours)));
     for (ours, theirs) in numbers {
         if let Some(value) = parameters.get(*ours).filter(|value| value.is_number()) {
             lines.push((*theirs, value.to_string()));

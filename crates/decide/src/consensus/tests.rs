@@ -18,6 +18,7 @@ fn labels(outcomes: &[f64]) -> Labels {
         return_bps: outcomes.iter().flat_map(|&bps| [bps, -bps]).collect(),
         exit_bar: vec![0; outcomes.len() * 2],
         exit_reason: vec![ExitReason::Time; outcomes.len() * 2],
+        borrow_bps_per_bar: 0.0,
     }
 }
 

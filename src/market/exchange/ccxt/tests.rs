@@ -195,10 +195,11 @@ fn rate_at(time: i64) -> f64 {
 fn tickers() -> String {
     let ticker = |(base, quote, _): &(&str, &str, &str)| {
         let volume = if *base == "THIN" { "900000.0" } else { "50000000.0" };
+        let (bid, ask) = if *base == "THIN" { ("80.00", "120.00") } else { ("99.99", "100.01") };
         serde_json::json!({
             "symbol": format!("{base}{quote}"), "priceChange": "1.0", "priceChangePercent": "1.0",
             "weightedAvgPrice": "100.0", "prevClosePrice": "99.0", "lastPrice": "100.00", "lastQty": "1.0",
-            "bidPrice": "99.99", "bidQty": "4.0", "askPrice": "100.01", "askQty": "4.0", "openPrice": "99.0",
+            "bidPrice": bid, "bidQty": "4.0", "askPrice": ask, "askQty": "4.0", "openPrice": "99.0",
             "highPrice": "101.0", "lowPrice": "98.0", "volume": "500000.0", "quoteVolume": volume,
             "openTime": NOW - DAY_MS, "closeTime": NOW, "firstId": 1, "lastId": 7000, "count": 7000
         })
@@ -350,6 +351,9 @@ async fn markets_have_volume_spread_fees_and_age_and_excluded_ones_a_reason() {
     let btc = markets.iter().find(|m| m.symbol == "BTC-USDT").unwrap();
     assert_eq!((btc.daily_volume_usd, btc.activity), (Some(50_000_000.0), Some(7000.0)));
     assert!((btc.spread_bps.unwrap() - 2.0).abs() < 1e-9, "{:?}", btc.spread_bps);
+    // The quote of an empty book, 4,000 basis points, is not believed.
+    let thin = markets.iter().find(|m| m.symbol == "THIN-USDT").unwrap();
+    assert_eq!(thin.spread_bps, Some(50.0));
     assert!(btc.listed_ms.unwrap() <= NOW - 154 * DAY_MS && btc.taker_fee_bps.is_some());
     assert_eq!((btc.tick, btc.lot, btc.min_notional), (Some(0.01), Some(0.000_01), Some(5.0)));
     let selection = select(&markets, &settings(), NOW);
