@@ -170,8 +170,7 @@ pub fn verify(
         batch.push(trainer::boost_job(&targets, &unit, fold, head, &models, params));
         checks.push(Check::of(of, head, recorded));
     };
-    let known_head =
-        |name: &String| -> Result<Head, CommandFailure> { name.parse().map_err(|_| lacks("known head")) };
+    let known_head = |name: &String| -> Result<Head, CommandFailure> { name.parse().map_err(|_| lacks("known head")) };
     let mut fold_networks = false;
     for recorded in &metadata.folds {
         let recorded =

@@ -67,7 +67,8 @@ impl CalibratedModel {
         let bundle = Bundle::load(path)?;
         let bad = |reason: String| BundleError::Format { path: path.to_owned(), reason };
         let Some(calibration) = bundle.calibration else {
-            let reason = "it was trained by an earlier version and has no calibration, without which its scores mislead";
+            let reason =
+                "it was trained by an earlier version and has no calibration, without which its scores mislead";
             return Err(BundleError::Outdated { path: path.to_owned(), reason: reason.to_owned() });
         };
         let trees =
@@ -183,11 +184,7 @@ fn predict(
 /// The scores of all families together, and those of the coin's own family if it has one: what [`Calibration::predict`] takes.
 ///
 /// `families` are the scores of `rows` rows by family. Without a `mix`, boosted trees predict alone.
-fn mixed(
-    mix: &Mix,
-    mut families: BTreeMap<Family, Vec<Scores>>,
-    rows: usize,
-) -> (Vec<Scores>, Option<Vec<Scores>>) {
+fn mixed(mix: &Mix, mut families: BTreeMap<Family, Vec<Scores>>, rows: usize) -> (Vec<Scores>, Option<Vec<Scores>>) {
     let own = families.remove(&Family::Own);
     let all = if mix.is_empty() {
         families.remove(&Family::Gbdt).unwrap_or_default()
