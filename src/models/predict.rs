@@ -114,12 +114,14 @@ pub fn predictions(
     view: &View,
     models: &[SymbolModel],
 ) -> Result<Vec<Candidate>, EngineError> {
-    let asked = |SymbolModel { symbol, bundle, calibration }: &SymbolModel| {
-        let (first, bars) = ((symbol * panel.bars) as u32, &panel.ranges[*symbol]);
-        let rows = first + bars.start as u32..first + bars.end as u32;
-        Asked { bundle, calibration, coins: vec![CoinRows { first, rows }] }
-    };
-    let asked: Vec<Asked<'_>> = models.iter().map(asked).collect();
+    let asked: Vec<Asked<'_>> = models
+        .iter()
+        .map(|SymbolModel { symbol, bundle, calibration }| {
+            let (first, bars) = ((symbol * panel.bars) as u32, &panel.ranges[*symbol]);
+            let rows = first + bars.start as u32..first + bars.end as u32;
+            Asked { bundle, calibration, coins: vec![CoinRows { first, rows }] }
+        })
+        .collect();
     let all = predict(compute, view.table(), view_columns::ATR_SHARE, &asked)?;
     let candidates = models.iter().zip(all).flat_map(|(SymbolModel { symbol, .. }, all)| {
         panel.ranges[*symbol].clone().zip(all).map(|(bar, prediction)| (*symbol, bar, Some(prediction)))

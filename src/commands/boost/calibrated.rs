@@ -5,7 +5,7 @@ use std::path::Path;
 use super::learnable::feature_values;
 use crate::boost;
 use crate::commands::table::Table;
-use crate::decide::{Head, Prediction};
+use crate::decide::Prediction;
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
 use crate::models::{CalibratedModel, CoinRows};
