@@ -431,6 +431,13 @@ fn a_coins_own_trees_beside_a_pool_are_saved_and_train_again_to_the_same_bits() 
     let slopes = || bundles.iter().flat_map(|bundle| bundle.calibration.unwrap().heads).map(|head| head.slopes);
     assert!(slopes().any(|slopes| slopes.slope > 0.0), "the pool is not believed");
     assert!(slopes().any(|slopes| slopes.own_slope > 0.0), "no coin's own trees are believed");
+    // The simulated market has no drift that is believed: two models get one, for and against.
+    for (bundle, drift_bps) in bundles.iter().zip([15.0, -15.0]) {
+        let mut drifting = bundle.clone();
+        drifting.calibration.as_mut().unwrap().heads[Head::EdgeBps.position()].drift_bps = drift_bps;
+        drifting.metadata.digest = drifting.digest();
+        drifting.save(workdir).unwrap();
+    }
     every_reader_says_the_same(workdir, &paths, true);
 
     let verify = |model: &Path| {
