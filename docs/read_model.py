@@ -6,8 +6,8 @@
     model.predict(bars)     # {"win_long": [...], "win_short": [...], "edge_bps": [...]}
 
 Do not trade by `edge_bps`: it contains the part of the market's drift that is believed, and in a rising market exceeds any cost on
-every bar. `bars` are rows of the view (`huracan features --view`) of consecutive bars, oldest first, in the order of `model.features`; NaN
-where a value is missing.
+every bar. `bars` are a coin's rows of the view (`huracan features --view`) of consecutive bars, oldest first, in the order of
+`model.features`; NaN where a value is missing. The view is computed with all coins of `model.bundle["metadata"]["inputs"]["symbols"]`.
 docs/models.md describes what a model is made of.
 """
 
@@ -113,8 +113,8 @@ class Model:
         return numpy.log(mean / (1 - mean))
 
     def predict(self, bars):
-        """One value per bar for each head: a probability, or basis points. Scores are believed as far as past rows support. To trade,
-        compare `tradable` with the costs, not `edge_bps`: this has the market's drift in it."""
+        """One value per bar for each head: a probability, or basis points. Scores are believed as far as past rows support. To
+        trade, compare `tradable` with the costs, not `edge_bps`: this has the market's drift in it."""
         bars = numpy.asarray(bars, dtype="f4")
         atr_bps = 1e4 * bars[:, self.features.index("atr_share")].astype("f8")
         said = {}
