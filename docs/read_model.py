@@ -1,10 +1,13 @@
 """Loads a Huracan model and predicts with it. Needs numpy and lightgbm, but no code from Huracan.
 
     model = Model("models/BTC-USDT_model.pkl")
+    model.tradable(bars)    # [...]: the edge of each bar that may be traded, basis points; compare this with your costs
+    model.lead(bars)        # [...]: 0 or more allows a long trade, 0 or less a short one
     model.predict(bars)     # {"win_long": [...], "win_short": [...], "edge_bps": [...]}
 
-`bars` are rows of the view (`huracan features --view`) of consecutive bars, oldest first, in the order of `model.features`; NaN
-where a value is missing.
+Do not trade by `edge_bps`: it contains the part of the market's drift that is believed, and in a rising market exceeds any cost on
+every bar. `bars` are a coin's rows of the view (`huracan features --view`) of consecutive bars, oldest first, in the order of
+`model.features`; NaN where a value is missing. The view is computed with all coins of `model.bundle["metadata"]["inputs"]["symbols"]`.
 docs/models.md describes what a model is made of.
 """
 
@@ -110,7 +113,8 @@ class Model:
         return numpy.log(mean / (1 - mean))
 
     def predict(self, bars):
-        """One value per bar for each head: a probability, or basis points. Scores are believed as far as past rows support."""
+        """One value per bar for each head: a probability, or basis points. Scores are believed as far as past rows support. To
+        trade, compare `tradable` with the costs, not `edge_bps`: this has the market's drift in it."""
         bars = numpy.asarray(bars, dtype="f4")
         atr_bps = 1e4 * bars[:, self.features.index("atr_share")].astype("f8")
         said = {}

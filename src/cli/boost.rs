@@ -20,7 +20,7 @@ pub enum Boost {
     Train(Box<Train>),
     /// Add a model's predictions to a table, and with --contributions the share of each feature in them
     #[command(
-        after_help = "Example:\n  huracan boost predict --table new.parquet --model model.txt --out predictions.parquet\n\n--device (or engine.device in the settings) computes the predictions, the CPU the contributions."
+        after_help = "Example:\n  huracan boost predict --table new.parquet --model model.txt --out predictions.parquet\n\nOf a .pkl the prediction is calibrated, and tradable_bps and lead say what of it may be traded: a trade needs more than its\ncosts, and a lead that is not against it.\n\n--device (or engine.device in the settings) computes the predictions, the CPU the contributions."
     )]
     Predict(Predict),
     /// Rank a model's features by gain and splits; by SHAP and permutation with a table
@@ -134,7 +134,8 @@ pub struct Predict {
     /// Head of a .pkl, calibrated [default: its main one]
     #[arg(long, value_name = "NAME", conflicts_with = "group")]
     head: Option<String>,
-    /// Also add each feature's share of the raw score: exact SHAP values
+    /// Also add each feature's share of the raw score: exact SHAP values. Of a .pkl they add up to the log odds of the
+    /// prediction, or to the edge in basis points
     #[arg(long)]
     contributions: bool,
     /// Output table: the given one with its predictions

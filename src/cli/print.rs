@@ -68,6 +68,7 @@ pub fn print_verified(verified: &Verified) {
     });
     print_table(vec!["of", "head", "recorded", "trained again", ""], rows.collect());
     println!("{}: trained on {}, again on {}", verified.symbol, verified.recorded_device, verified.device);
+    verified.not_checked.iter().for_each(|what| println!("{what}: not checked"));
     if verified.equal {
         println!("equal in all {} models", verified.checks.len());
         return;

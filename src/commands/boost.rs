@@ -18,6 +18,16 @@ pub use train::{LabelKind, Training, train};
 use crate::exit::{Code, CommandFailure};
 use crate::files::is_plain_name;
 
+/// Says on standard error that one head's raw trees are less than a bundle, if `model` is one.
+fn note_raw_trees(model: &Path) {
+    if model.extension().is_some_and(|extension| extension == "pkl") {
+        eprintln!(
+            "note: {}: these are the raw trees of one head, without calibration, other families and the coin's own trees",
+            model.display()
+        );
+    }
+}
+
 /// `{folder}/{value}.txt`. A value that is not a plain file name is an error, since the path could leave the folder.
 fn group_file(folder: &Path, value: &str) -> Result<PathBuf, CommandFailure> {
     if !is_plain_name(value) {

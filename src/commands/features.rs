@@ -6,8 +6,9 @@ use crate::polars::prelude::*;
 use serde_json::{Value, json};
 
 use super::{candles, table};
+use crate::bars::Panel;
 use crate::exit::{Code, CommandFailure, OrExit};
-use crate::features::{self, CATALOGUE, VIEW, View};
+use crate::features::{self, CATALOGUE, Idle, VIEW, View};
 use crate::settings::Settings;
 
 /// Writes `symbol, timestamp` and the features, one row per bar; with `scale_free` the view of them that models see.
@@ -31,6 +32,9 @@ pub fn run(
     let times: Vec<i64> = cells().map(|(_, bar)| panel.time_ms(bar)).collect();
     let rows = times.len();
     let mut columns = vec![Column::new("symbol".into(), symbols), table::time_column("timestamp", times)?];
+    if scale_free {
+        warn_of_idle_columns(&panel, folder);
+    }
     let view = scale_free.then(|| View::of(&panel, &features));
     let shown = if scale_free { VIEW } else { CATALOGUE };
     for (i, feature) in shown.iter().enumerate() {
@@ -43,4 +47,16 @@ pub fn run(
     Ok(
         json!({ "simulated": panel.simulated, "symbols": panel.symbols.len(), "rows": rows, "features": shown.len(), "out": out }),
     )
+}
+
+/// Warns on standard error of columns that are the same at every bar, because coins are missing from the folder.
+fn warn_of_idle_columns(panel: &Panel, folder: &Path) {
+    let idle = features::idle_columns(panel);
+    for Idle { columns, reason } in &idle {
+        let names: Vec<&str> = columns.iter().map(|&column| VIEW[column].name).collect();
+        eprintln!("warning: {}: {}: {reason}", folder.display(), names.join(", "));
+    }
+    if !idle.is_empty() {
+        eprintln!("warning: a model expects these columns of the coins in its metadata (inputs.symbols)");
+    }
 }

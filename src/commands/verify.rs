@@ -22,7 +22,7 @@ use crate::neural::{self, Backend, Epoch, Network, NeuralJob};
 use crate::settings::Settings;
 use crate::shadow::Rules;
 use crate::shadow::{BarrierParams, CostParams, MarketType};
-use crate::trainer::{self, Family, FamilyModels, ModelParams, Networks, Targets, Unit};
+use crate::trainer::{self, Family, FamilyModels, ModelKind, ModelParams, Networks, Targets, Unit};
 
 /// Comparison of one head, of a fold or of the final model.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -38,6 +38,19 @@ pub struct Check {
     /// Whether both are equal. Networks are equal within a tolerance: the machine's widest vector instructions decide how
     /// products are rounded.
     pub equal: bool,
+}
+
+impl Check {
+    /// Of a head that is still to be trained again.
+    fn of(of: String, head: Head, recorded: &str) -> Self {
+        Self { of, head: head.name().to_owned(), recorded: recorded.to_owned(), found: String::new(), equal: false }
+    }
+
+    /// Notes the digest after training again.
+    fn compare(&mut self, found: String) {
+        self.equal = self.recorded == found;
+        self.found = found;
+    }
 }
 
 /// Name of the final model in checks.
@@ -67,6 +80,8 @@ pub struct Verified {
     pub equal: bool,
     /// One check per head and network.
     pub checks: Vec<Check>,
+    /// What was not made again, although predictions or out-of-fold trades rest on it.
+    pub not_checked: Vec<&'static str>,
 }
 
 /// A window in the metadata.
@@ -84,6 +99,28 @@ struct RecordedFold {
     validation: Span,
     parameters: BTreeMap<Head, BoostParams>,
     digests: BTreeMap<Head, String>,
+    /// Of the coin's own trees; none in models of older versions.
+    #[serde(default)]
+    own_digests: BTreeMap<Head, String>,
+    /// Each family, if there are several.
+    #[serde(default)]
+    families: BTreeMap<Family, RecordedFamily>,
+}
+
+/// A family of a fold in the metadata.
+#[derive(Deserialize)]
+struct RecordedFamily {
+    /// By head or seed.
+    digests: BTreeMap<String, String>,
+}
+
+/// A fold, or the final model, and what a coin's own trees learn beside it.
+struct Window {
+    /// [`Check::of`] of its heads.
+    of: String,
+    fold: Fold,
+    /// Recorded digests of the coin's own trees.
+    own: BTreeMap<Head, String>,
 }
 
 /// Trains the model in `path` again from the candles in `candles` (by default the store of `workdir`), on the device of the
@@ -128,21 +165,32 @@ pub fn verify(
     };
     let window = |key: &str| more.get(key).and_then(|span| Span::deserialize(span).ok()).ok_or_else(|| lacks(key));
     let latest = fold(0, &window("window")?, &window("validation")?).ok_or_else(|| lacks("bars of the candles"))?;
-    let (mut batch, mut checks): (Vec<BoostJob>, Vec<Check>) = (Vec::new(), Vec::new());
+    let (mut batch, mut checks, mut windows): (Vec<BoostJob>, Vec<Check>, Vec<Window>) = Default::default();
     let mut add = |of: String, fold: &Fold, head: Head, params: BoostParams, recorded: &str| {
         batch.push(trainer::boost_job(&targets, &unit, fold, head, &models, params));
-        let (head, recorded) = (head.name().to_owned(), recorded.to_owned());
-        checks.push(Check { of, head, recorded, found: String::new(), equal: false });
+        checks.push(Check::of(of, head, recorded));
     };
+    let known_head = |name: &String| -> Result<Head, CommandFailure> { name.parse().map_err(|_| lacks("known head")) };
+    let mut fold_networks = false;
     for recorded in &metadata.folds {
         let recorded =
             RecordedFold::deserialize(recorded).map_err(|error| lacks(&format!("complete folds ({error})")))?;
         let fold =
             fold(recorded.index, &recorded.train, &recorded.validation).ok_or_else(|| lacks("bars of the candles"))?;
+        let of = format!("fold {}", fold.index);
         for (head, params) in recorded.parameters {
             let digest = recorded.digests.get(&head).ok_or_else(|| lacks(&format!("digest of {head}")))?;
-            add(format!("fold {}", fold.index), &fold, head, params, digest);
+            add(of.clone(), &fold, head, params, digest);
         }
+        if let Some(forest) = recorded.families.get(&Family::Forest) {
+            for (head, digest) in &forest.digests {
+                let head = known_head(head)?;
+                let params = trainer::tree_params(&models, Family::Forest, head, seed);
+                add(format!("{of}, random forest"), &fold, head, params, digest);
+            }
+        }
+        fold_networks |= recorded.families.contains_key(&Family::Neural);
+        windows.push(Window { of, fold, own: recorded.own_digests });
     }
     for (head, digest) in &metadata.head_digests {
         let params = bundle.parameters.get(head.name()).and_then(|params| BoostParams::deserialize(params).ok());
@@ -150,51 +198,60 @@ pub fn verify(
     }
     if let Some(heads) = metadata.other_family_digests.get(&Family::Forest) {
         for (head, digest) in heads {
-            let head: Head = head.parse().map_err(|error| lacks(&format!("known head ({error})")))?;
+            let head = known_head(head)?;
             let params = trainer::tree_params(&models, Family::Forest, head, seed);
-            add("model, random forest".to_owned(), &latest, head, params, digest);
+            add(format!("{FINAL}, random forest"), &latest, head, params, digest);
         }
     }
+    let own_trees = metadata.other_family_digests.get(&Family::Own);
+    let mut not_checked = Vec::new();
+    if own_trees.is_some() && windows.iter().all(|window| window.own.is_empty()) {
+        not_checked.push("own trees of the folds");
+    }
+    if fold_networks {
+        not_checked.push("networks of the folds");
+    }
+    if models.kind == ModelKind::Ensemble {
+        not_checked.push("choice of families");
+    }
+    // It is fitted on the predictions of all coins in all folds, and only this coin's models are trained again.
+    if bundle.calibration.is_some() {
+        not_checked.push("calibration");
+    }
+    let own = own_trees.into_iter().flatten().map(|(head, digest)| Ok((known_head(head)?, digest.clone())));
+    let own = own.collect::<Result<BTreeMap<Head, String>, CommandFailure>>()?;
+    windows.push(Window { of: FINAL.to_owned(), fold: latest.clone(), own });
 
     let table = view.table();
     let (trained_by, forests) = train_again(&compute, table, &batch)?;
     let mut pooled = BTreeMap::new();
     for (check, forest) in checks.iter_mut().zip(forests) {
         let forest = forest.or_exit(Code::BadData)?;
-        check.found = forest.digest();
-        check.equal = check.recorded == check.found;
-        if check.of == FINAL {
-            pooled.insert(check.head.clone(), forest);
-        }
+        check.compare(forest.digest());
+        pooled.insert((check.of.clone(), check.head.clone()), forest);
     }
-    if let Some(recorded) = metadata.other_family_digests.get(&Family::Own) {
-        let coin = Unit::coin(&panel, symbol);
-        let own = |head: Head| {
-            let params = trainer::own_params(&models, head, seed);
-            let mut job = trainer::boost_job(&targets, &coin, &latest, head, &models, params);
-            let forest = pooled.get(head.name())?;
+    let coin = Unit::coin(&panel, symbol);
+    let (mut jobs, mut own_checks) = (Vec::new(), Vec::new());
+    for Window { of, fold, own } in &windows {
+        for (head, recorded) in own {
+            let params = trainer::own_params(&models, *head, seed);
+            let mut job = trainer::boost_job(&targets, &coin, fold, *head, &models, params);
+            let forest =
+                pooled.get(&(of.clone(), head.name().to_owned())).ok_or_else(|| lacks("heads beside its own trees"))?;
             let scores = |rows: &[u32]| -> Vec<[f64; Head::COUNT]> {
                 rows.iter().map(|&row| [forest.raw_scores(table.row(row as usize))[0]; Head::COUNT]).collect()
             };
             let (train, valid) = (scores(&job.train), scores(&job.valid));
-            trainer::subtract(&mut job.train_labels, head, &train);
-            trainer::subtract(&mut job.valid_labels, head, &valid);
-            Some(job)
-        };
-        let jobs: Option<Vec<BoostJob>> = Head::ALL.into_iter().map(own).collect();
-        let (_, forests) = train_again(&compute, table, &jobs.ok_or_else(|| lacks("pooled heads"))?)?;
-        for (head, forest) in Head::ALL.into_iter().zip(forests) {
-            let found = forest.or_exit(Code::BadData)?.digest();
-            let recorded = recorded.get(head.name()).cloned().unwrap_or_default();
-            let equal = recorded == found;
-            checks.push(Check {
-                of: "model, own trees".to_owned(),
-                head: head.name().to_owned(),
-                recorded,
-                found,
-                equal,
-            });
+            trainer::subtract(&mut job.train_labels, *head, &train);
+            trainer::subtract(&mut job.valid_labels, *head, &valid);
+            jobs.push(job);
+            own_checks.push(Check::of(format!("{of}, own trees"), *head, recorded));
         }
+    }
+    let (_, forests) = train_again(&compute, table, &jobs)?;
+    for (mut check, forest) in own_checks.into_iter().zip(forests) {
+        check.compare(forest.or_exit(Code::BadData)?.digest());
+        checks.push(check);
     }
     if let Some(networks) = bundle.other_families.get(&Family::Neural).and_then(FamilyModels::networks) {
         let job = |number: usize| {
@@ -214,6 +271,7 @@ pub fn verify(
         digest: metadata.digest.clone(),
         equal: checks.iter().all(|check| check.equal),
         checks,
+        not_checked,
     })
 }
 

@@ -102,6 +102,14 @@ pub enum BundleError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The model cannot be used by this version.
+    #[error("{}: {reason}; train it again", path.display())]
+    Outdated {
+        /// The file.
+        path: PathBuf,
+        /// What it lacks.
+        reason: String,
+    },
     /// The trees of a head cannot be read.
     #[error("{}: {head}: {source}", path.display())]
     Head {

@@ -1,4 +1,4 @@
-//! Predictions of finished models for the bars of a panel.
+//! Predictions of finished models: for the bars of a panel, and for the rows of any table of the model's columns.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use super::bundle::{Bundle, BundleError};
 use crate::bars::Panel;
-use crate::boost::{self, PredictJob};
-use crate::decide::{Calibration, Candidate, Head, Scores};
+use crate::boost::{self, PredictJob, Table};
+use crate::decide::{Calibration, Candidate, Head, Prediction, Scores};
 use crate::engine::{Compute, EngineError};
-use crate::features::{self, View, view_columns};
-use crate::trainer::{Family, FamilyModels, Mix, blend, mean_scores, table_rows};
+use crate::features::{self, VIEW, View, view_columns};
+use crate::trainer::{Family, FamilyModels, Mix, blend, mean_scores};
 
 /// The model of a symbol of a panel, ready to predict.
 #[derive(Debug)]
@@ -28,10 +28,48 @@ impl SymbolModel {
     /// # Errors
     /// A file that cannot be read, a model of an earlier version, or one without all of [`Head::ALL`].
     pub fn load(path: &Path, symbol: usize) -> Result<Self, BundleError> {
+        let CalibratedModel { bundle, calibration, .. } = CalibratedModel::load(path)?;
+        if bundle.feature_names != features::view_names() {
+            let reason = "it was trained by another version, on other features".to_owned();
+            return Err(BundleError::Outdated { path: path.to_owned(), reason });
+        }
+        Ok(Self { symbol, bundle, calibration })
+    }
+}
+
+/// A model that predicts rows of its own columns, whatever table they come from.
+#[derive(Debug)]
+pub struct CalibratedModel {
+    /// The model.
+    pub bundle: Bundle,
+    /// How far its raw scores are believed.
+    pub calibration: Calibration,
+    /// Place of the column that turns an edge in multiples of the ATR into basis points.
+    pub atr_share: usize,
+}
+
+/// Rows of a table that are consecutive bars of one coin, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoinRows {
+    /// First row of the coin: what lies before it is not of this coin.
+    pub first: u32,
+    /// The rows.
+    pub rows: Range<u32>,
+}
+
+impl CalibratedModel {
+    /// Loads a model.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a model of an earlier version without a calibration, one without all of [`Head::ALL`], or one
+    /// without the column `atr_share`, by which its edge has a unit.
+    pub fn load(path: &Path) -> Result<Self, BundleError> {
         let bundle = Bundle::load(path)?;
         let bad = |reason: String| BundleError::Format { path: path.to_owned(), reason };
-        let Some(calibration) = bundle.calibration.filter(|_| bundle.feature_names == features::view_names()) else {
-            return Err(bad("it was trained by another version, on other features; train it again".to_owned()));
+        let Some(calibration) = bundle.calibration else {
+            let reason =
+                "it was trained by an earlier version and has no calibration, without which its scores mislead";
+            return Err(BundleError::Outdated { path: path.to_owned(), reason: reason.to_owned() });
         };
         let trees =
             std::iter::once(&bundle.heads).chain(bundle.other_families.values().filter_map(FamilyModels::trees));
@@ -40,7 +78,29 @@ impl SymbolModel {
                 return Err(bad(format!("it has no head '{head}'")));
             }
         }
-        Ok(Self { symbol, bundle, calibration })
+        let name = VIEW[view_columns::ATR_SHARE].name;
+        let Some(atr_share) = bundle.feature_names.iter().position(|own| own == name) else {
+            return Err(bad(format!("it has no feature '{name}', without which its edge has no unit")));
+        };
+        Ok(Self { bundle, calibration, atr_share })
+    }
+
+    /// Calibrated predictions of the rows of all `coins`, one after the other.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the device fails and falling back to the CPU is not allowed.
+    ///
+    /// # Panics
+    /// The table has other columns than the model, or a row is outside it.
+    pub fn predict(
+        &self,
+        compute: &Compute,
+        table: Table<'_>,
+        coins: &[CoinRows],
+    ) -> Result<Vec<Prediction>, EngineError> {
+        let Self { bundle, calibration, atr_share } = self;
+        let asked = Asked { bundle, calibration, coins: coins.to_vec() };
+        Ok(predict(compute, table, *atr_share, &[asked])?.remove(0))
     }
 }
 
@@ -57,7 +117,7 @@ pub fn predictions(
     predictions_from(compute, panel, view, &models.iter().collect::<Vec<_>>(), |_| 0)
 }
 
-/// As [`predictions`], of the bars of each model's symbol from `first` on; of each model there must be one.
+/// As [`predictions`], of the bars of each model's symbol from `from` on; of each model there must be one.
 ///
 /// # Errors
 /// As [`predictions`].
@@ -66,21 +126,48 @@ pub fn predictions_from(
     panel: &Panel,
     view: &View,
     models: &[&SymbolModel],
-    first: impl Fn(&SymbolModel) -> usize,
+    from: impl Fn(&SymbolModel) -> usize,
 ) -> Result<Vec<Candidate>, EngineError> {
-    let table = view.table();
     let bars: Vec<Range<usize>> = models
         .iter()
         .map(|own| {
             let range = panel.ranges[own.symbol].clone();
-            range.start.max(first(own))..range.end
+            range.start.max(from(own))..range.end
         })
         .collect();
+    let one = |(own, bars): (&&SymbolModel, &Range<usize>)| {
+        let SymbolModel { symbol, bundle, calibration } = *own;
+        let first = (symbol * panel.bars) as u32;
+        let rows = first + bars.start as u32..first + bars.end as u32;
+        Asked { bundle, calibration, coins: vec![CoinRows { first, rows }] }
+    };
+    let asked: Vec<Asked<'_>> = models.iter().zip(&bars).map(one).collect();
+    let all = predict(compute, view.table(), view_columns::ATR_SHARE, &asked)?;
+    let candidates = models.iter().zip(bars).zip(all).flat_map(|((own, bars), all)| {
+        bars.zip(all).map(|(bar, prediction)| (own.symbol, bar, Some(prediction)))
+    });
+    Ok(candidates.collect())
+}
+
+/// A model, and the rows that it predicts.
+struct Asked<'a> {
+    bundle: &'a Bundle,
+    calibration: &'a Calibration,
+    coins: Vec<CoinRows>,
+}
+
+/// The predictions of each model, in the order of its rows; the trees of all in one batch.
+fn predict(
+    compute: &Compute,
+    table: Table<'_>,
+    atr_share: usize,
+    asked: &[Asked<'_>],
+) -> Result<Vec<Vec<Prediction>>, EngineError> {
     let rows: Vec<Vec<u32>> =
-        models.iter().zip(&bars).map(|(own, bars)| table_rows(panel, own.symbol, bars).collect()).collect();
-    let trees = models.iter().zip(&rows).flat_map(|(own, rows)| {
-        let families = own.bundle.other_families.values().filter_map(FamilyModels::trees);
-        let all = std::iter::once(&own.bundle.heads).chain(families);
+        asked.iter().map(|own| own.coins.iter().flat_map(|coin| coin.rows.clone()).collect()).collect();
+    let trees = asked.iter().zip(&rows).flat_map(|(Asked { bundle, .. }, rows)| {
+        let families = bundle.other_families.values().filter_map(FamilyModels::trees);
+        let all = std::iter::once(&bundle.heads).chain(families);
         all.flat_map(move |heads| Head::ALL.map(|head| PredictJob { forest: &heads[&head], rows }))
     });
     let jobs: Vec<PredictJob<'_>> = trees.collect();
@@ -90,23 +177,28 @@ pub fn predictions_from(
         (0..heads[0].len()).map(|row| [heads[0][row], heads[1][row], heads[2][row]]).collect()
     };
     let mut predictions = Vec::new();
-    for ((SymbolModel { symbol, bundle, calibration }, rows), bars) in models.iter().zip(&rows).zip(bars) {
+    for (Asked { bundle, calibration, coins }, rows) in asked.iter().zip(&rows) {
         let mut families = BTreeMap::from([(Family::Gbdt, by_trees())]);
         for (family, member) in &bundle.other_families {
             let own = match member {
                 FamilyModels::Trees(_) => by_trees(),
                 FamilyModels::Networks(networks) => {
-                    mean_scores(&networks.seeds, table, (symbol * panel.bars) as u32, rows)
+                    let of = |coin: &CoinRows| {
+                        let rows: Vec<u32> = coin.rows.clone().collect();
+                        mean_scores(&networks.seeds, table, coin.first, &rows)
+                    };
+                    coins.iter().flat_map(of).collect()
                 }
             };
             families.insert(*family, own);
         }
         let (all, own) = mixed(&bundle.mix, families, rows.len());
-        for (place, (bar, scores)) in bars.zip(all).enumerate() {
-            let atr_share = f64::from(view.value(*symbol, bar, view_columns::ATR_SHARE));
+        let one = |(place, (row, scores)): (usize, (&u32, &Scores))| {
+            let atr_share = f64::from(table.row(*row as usize)[atr_share]);
             let own = own.as_ref().map_or([0.0; Head::COUNT], |own| own[place]);
-            predictions.push((*symbol, bar, Some(calibration.predict(&scores, &own, atr_share))));
-        }
+            calibration.predict(scores, &own, atr_share)
+        };
+        predictions.push(rows.iter().zip(&all).enumerate().map(one).collect());
     }
     Ok(predictions)
 }
@@ -114,11 +206,7 @@ pub fn predictions_from(
 /// The scores of all families together, and those of the coin's own family if it has one: what [`Calibration::predict`] takes.
 ///
 /// `families` are the scores of `rows` rows by family. Without a `mix`, boosted trees predict alone.
-pub(crate) fn mixed(
-    mix: &Mix,
-    mut families: BTreeMap<Family, Vec<Scores>>,
-    rows: usize,
-) -> (Vec<Scores>, Option<Vec<Scores>>) {
+fn mixed(mix: &Mix, mut families: BTreeMap<Family, Vec<Scores>>, rows: usize) -> (Vec<Scores>, Option<Vec<Scores>>) {
     let own = families.remove(&Family::Own);
     let all = if mix.is_empty() {
         families.remove(&Family::Gbdt).unwrap_or_default()

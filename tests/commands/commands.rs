@@ -52,6 +52,11 @@ fn features_writes_every_bar_of_every_symbol_with_the_catalogue_in_its_order() {
     }
     let eth = numbers(&features, "eth_correlation");
     assert!(eth.iter().all(|v| v.is_nan()), "there is no ETH in this folder");
+    // The view has such columns too, and the command names them.
+    assert!(!ran.err.contains("warning"), "{}", ran.err);
+    let ran = huracan(folder.path(), "features --candles candles --view --out out/view.parquet");
+    ran.expect(0, &["eth_correlation", "without ETH", "inputs.symbols"]);
+    assert!(!ran.err.contains("btc_correlation") && !ran.err.contains("market_beta"), "{}", ran.err);
 
     huracan(folder.path(), "features --candles candles --out out/f.csv").expect(0, &[]);
     let csv = table(&folder.path().join("out/f.csv"));

@@ -5,23 +5,32 @@ use crate::learning;
 use crate::learning::Learned;
 use huracan::bars::Panel;
 use huracan::boost::{BoostJob, Forest, Objective, Table};
-use huracan::folds::{Grid, plan};
+use huracan::features::view_names;
+use huracan::folds::{Fold, Grid, plan};
 use huracan::shadow::{Signals, Trade, simulate};
+use huracan::trainer::Unit;
 
 fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
-/// Three heads of each symbol and fold of the simulated market, a multiclass job, and jobs of other depth, bins and seed.
+/// Three heads of each coin and fold of the simulated market and of the pool of all coins, a multiclass job, and jobs of other
+/// depth, bins and seed.
 fn batch(panel: &Panel, learned: &Learned) -> Vec<BoostJob> {
     let settings = learning::settings(&["folds.train_days=60", "folds.test_days=15", "folds.step_days=30"]);
     let mut jobs = Vec::new();
+    let mut pooled: Option<Fold> = None;
     for (symbol, range) in panel.ranges.iter().enumerate() {
         for fold in plan(Grid::of(panel), range, &settings.folds).unwrap_or_default() {
-            jobs.extend(learning::jobs(panel, learned, symbol, &fold));
+            jobs.extend(learning::jobs(learned, &Unit::coin(panel, symbol), &fold));
+            pooled.get_or_insert(fold);
         }
     }
+    let all: Vec<usize> = (0..panel.symbols.len()).collect();
+    jobs.extend(learning::jobs(learned, &Unit::pool(&all), &pooled.expect("a fold")));
     assert!(jobs.len() >= 12, "{} jobs", jobs.len());
+    let weighted = |job: &BoostJob| job.train_weights.iter().any(|weight| *weight != job.train_weights[0]);
+    assert!(jobs.iter().all(weighted), "rows of overlapping labels weigh differently");
     let mut more = Vec::new();
     for (i, job) in jobs.iter().take(6).enumerate() {
         let mut job = job.clone();
@@ -32,7 +41,7 @@ fn batch(panel: &Panel, learned: &Learned) -> Vec<BoostJob> {
         more.push(job);
     }
     let mut classes = jobs[2].clone();
-    let third = |bps: &f32| f32::from(u8::from(*bps > -20.0) + u8::from(*bps > 20.0));
+    let third = |atr: &f32| f32::from(u8::from(*atr > -0.5) + u8::from(*atr > 0.5));
     classes.params.objective = Objective::Multiclass { classes: 3 };
     classes.train_labels = classes.train_labels.iter().map(third).collect();
     classes.valid_labels = classes.valid_labels.iter().map(third).collect();
@@ -96,7 +105,7 @@ fn a_job_does_not_depend_on_the_rows_of_others() {
         }
     }
     let table = Table { values: &values, features: width };
-    let forest = huracan::boost::train(table, &learning::feature_names(), &[alone], &|_| {}).remove(0).unwrap();
+    let forest = huracan::boost::train(table, &view_names(), &[alone], &|_| {}).remove(0).unwrap();
     assert_eq!([forest.digest()], want[..]);
 }
 
@@ -122,7 +131,8 @@ fn features_labels_and_trades_do_not_depend_on_threads() {
     let run = |threads| {
         with_threads(threads, || {
             let learned = Learned::new(&panel, &rules);
-            let features: Vec<u32> = learned.features.values.iter().map(|v| v.to_bits()).collect();
+            let seen = learned.features.values.iter().chain(&learned.view.values);
+            let features: Vec<u32> = seen.map(|v| v.to_bits()).collect();
             let labels: Vec<u64> = learned.labels.return_bps.iter().map(|v| v.to_bits()).collect();
             let trades: Vec<Trade> = simulate(&panel, &signals, &learned.atr, &windows, &rules);
             (features, labels, learned.labels.exit_bar, trades)

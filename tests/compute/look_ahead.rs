@@ -8,10 +8,11 @@ use huracan::arith::{draw, uniform};
 use huracan::bars::Panel;
 use huracan::boost::{BoostJob, Cuts, Forest};
 use huracan::decide::{self, Candidate, Consensus, Decisions, votes};
-use huracan::features::CATALOGUE;
+use huracan::features::{CATALOGUE, VIEW};
 use huracan::folds::{Fold, Grid, plan};
 use huracan::settings::Settings;
 use huracan::shadow::{Rules, Side, Signals, Trade, simulate};
+use huracan::trainer::Unit;
 
 /// What happens to the bars after the cut.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,9 +69,9 @@ fn same_features(panel: &Panel, before: &Learned, after: &Learned, rows: &[Optio
     for (symbol, row) in rows.iter().enumerate() {
         let Some(row) = *row else { continue };
         for bar in 0..=cut {
-            let old = before.features.row(symbol, bar);
-            let new = after.features.row(row, bar);
-            for (feature, (old, new)) in CATALOGUE.iter().zip(old.iter().zip(new)) {
+            let old = before.features.row(symbol, bar).iter().chain(before.view.row(symbol, bar));
+            let new = after.features.row(row, bar).iter().chain(after.view.row(row, bar));
+            for (feature, (old, new)) in CATALOGUE.iter().chain(VIEW).zip(old.zip(new)) {
                 let place = || format!("{} of {} at bar {bar}, cut {cut}", feature.name, panel.symbols[symbol]);
                 assert_eq!(old.to_bits(), new.to_bits(), "{}: {old} became {new}", place());
                 compared += usize::from(!old.is_nan());
@@ -101,11 +102,14 @@ fn same_labels(panel: &Panel, before: &Learned, after: &Learned, rows: &[Option<
     assert!(compared > 1000, "only {compared} labels were compared");
 }
 
-/// The jobs and forests of every symbol that holds the fold.
+/// The jobs and forests of every symbol that holds the fold, and after them those of the pool of all symbols.
 fn trained(panel: &Panel, learned: &Learned, fold: &Fold) -> (Vec<usize>, Vec<BoostJob>, Vec<Forest>) {
     let whole = |s: &usize| panel.ranges[*s].start <= fold.train.start && panel.ranges[*s].end >= fold.purge.end;
     let symbols: Vec<usize> = (0..panel.symbols.len()).filter(whole).collect();
-    let jobs: Vec<BoostJob> = symbols.iter().flat_map(|&symbol| learning::jobs(panel, learned, symbol, fold)).collect();
+    let all: Vec<usize> = (0..panel.symbols.len()).collect();
+    let coins = symbols.iter().map(|&symbol| Unit::coin(panel, symbol));
+    let jobs: Vec<BoostJob> =
+        coins.chain([Unit::pool(&all)]).flat_map(|unit| learning::jobs(learned, &unit, fold)).collect();
     let forests = learning::forests(learned, &jobs);
     (symbols, jobs, forests)
 }
@@ -119,12 +123,11 @@ fn signals(
     bars: std::ops::Range<usize>,
     (rules, settings): (&Rules, &Settings),
 ) -> Signals {
-    let predictions: Vec<_> = symbols
+    let questions: Vec<Candidate> = symbols
         .iter()
         .zip(forests.chunks(3))
-        .flat_map(|(&symbol, heads)| learning::predictions(&learned.features, heads, symbol, bars.clone()))
+        .flat_map(|(&symbol, heads)| learning::predictions(learned, heads, symbol, bars.clone()))
         .collect();
-    let questions: Vec<_> = predictions.into_iter().map(|(symbol, bar, says)| (symbol, bar, Some(says))).collect();
     let consensus = consensus(panel, learned, settings);
     decide::decide(panel, &questions, &consensus, &learned.atr, rules, settings.trainer().policy()).signals
 }
@@ -208,10 +211,19 @@ fn the_past_keeps_its_bits(panel: &Panel, settings: &Settings) {
                 symbols.iter().map(|&s| panel.symbols[s].clone()).collect()
             };
             assert_eq!(named(panel, &symbols), named(&other, &same_symbols));
-            for (job, same) in jobs.iter().zip(&same_jobs).step_by(3) {
+            for (job, same) in jobs.iter().zip(&same_jobs) {
                 assert_eq!(
-                    Cuts::new(before.table(), &job.train, 63),
-                    Cuts::new(after.table(), &same.train, 63),
+                    (&job.train_labels, &job.train_weights, &job.valid_labels, &job.valid_weights),
+                    (&same.train_labels, &same.train_weights, &same.valid_labels, &same.valid_weights),
+                    "labels and weights of {}",
+                    job.name
+                );
+            }
+            for (job, same) in jobs.iter().zip(&same_jobs).step_by(3) {
+                let bins = job.params.max_bin;
+                assert_eq!(
+                    Cuts::new(before.table(), &job.train, bins),
+                    Cuts::new(after.table(), &same.train, bins),
                     "bins of {}",
                     job.name
                 );

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::cli::{self, huracan};
 use crate::forests::{read_f64, write_f32};
 use crate::python;
 use huracan::arith::{draw, uniform};
 use huracan::boost::Table;
-use huracan::decide::{Head, log_odds};
-use huracan::features::view_columns;
-use huracan::models::Bundle;
+use huracan::commands::read_panel;
+use huracan::decide::{Head, Prediction, log_odds};
+use huracan::features::{self, View, view_columns};
+use huracan::models::{Bundle, SymbolModel, predictions};
+use huracan::settings::{Sources, load};
 use huracan::trainer::{Family, Networks};
 use serde_json::{Value, json};
 
@@ -99,18 +102,25 @@ fn said_by_networks(networks: &Networks, table: Table<'_>) -> Vec<f64> {
     mean
 }
 
-/// What a bundle says, by its mix: for each head the mean of its families, calibrated.
+/// A prediction as docs/read_model.py gives it: all heads, what may be traded, and the lead.
+fn row(said: &Prediction) -> [f64; 5] {
+    [said.win_long, said.win_short, said.edge_bps, said.tradable_bps(), said.lead]
+}
+
+/// What a bundle says, by its mix: for each head the mean of its families, with what the coin's own trees add, calibrated.
 fn said_by_all(bundle: &Bundle, table: Table<'_>) -> Vec<f64> {
     let networks = said_by_networks(bundle.other_families[&Family::Neural].networks().unwrap(), table);
     let forest = bundle.other_families[&Family::Forest].trees().unwrap();
+    let own = bundle.other_families[&Family::Own].trees().unwrap();
     let mut all = Vec::new();
-    for row in 0..table.rows() {
+    for at in 0..table.rows() {
+        let values = table.row(at);
         let mut scores = [0.0; Head::COUNT];
         for (place, head) in Head::ALL.into_iter().enumerate() {
             let of = |family: &Family| match family {
-                Family::Gbdt => bundle.heads[&head].predict(table.row(row))[0],
-                Family::Forest => forest[&head].predict(table.row(row))[0],
-                Family::Neural => networks[row * Head::COUNT + place],
+                Family::Gbdt => bundle.heads[&head].predict(values)[0],
+                Family::Forest => forest[&head].predict(values)[0],
+                Family::Neural => networks[at * Head::COUNT + place],
                 Family::Own => panic!("a mix has no own trees"),
             };
             let families = &bundle.mix[&head];
@@ -118,18 +128,148 @@ fn said_by_all(bundle: &Bundle, table: Table<'_>) -> Vec<f64> {
             let score = if head == Head::EdgeBps { mean } else { log_odds(mean) };
             scores[place] = score;
         }
-        let atr_share = table.row(row)[view_columns::ATR_SHARE];
-        let said = bundle.calibration.unwrap().predict(&scores, &[0.0; Head::COUNT], f64::from(atr_share));
-        all.extend(Head::ALL.map(|head| said.head(head)));
+        let added = Head::ALL.map(|head| own[&head].raw_scores(values)[0]);
+        let atr_share = f64::from(values[view_columns::ATR_SHARE]);
+        all.extend(row(&bundle.calibration.unwrap().predict(&scores, &added, atr_share)));
     }
     all
+}
+
+/// Whether what was found is what was expected: within 1e-5, of hundreds of basis points relative, and missing where it is missing.
+#[track_caller]
+fn assert_near(found: &[f64], expected: &[f64], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let near = (found - expected).abs() <= 1e-5 * expected.abs().max(1.0);
+        assert!(near || found.is_nan() && expected.is_nan(), "{what}, place {at}: {found}, here {expected}");
+    }
+}
+
+/// What this program says of a coin's bars in a run or a backtest, `boost predict` says of their rows in a table of all coins, and so
+/// do docs/read_model.py and the snippet of the README: every head, what may be traded, and the lead. Where trees alone predict, the
+/// contributions add up to the prediction.
+fn every_reader_says_the_same(workdir: &Path, paths: &[PathBuf], trees_alone: bool) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let settings = load(&Sources::default()).unwrap();
+    let panel = read_panel(&workdir.join("data/candles"), &settings).unwrap();
+    let view = View::of(&panel, &features::compute(&panel));
+    huracan(workdir, "features --candles data/candles --view --out view.parquet").expect(0, &[]);
+    let table = cli::table(&workdir.join("view.parquet"));
+    let symbols = cli::texts(&table, "symbol");
+    let (mut jobs, mut expected) = (Vec::new(), Vec::new());
+    for path in paths {
+        let symbol = panel.symbol(&Bundle::load(path).unwrap().symbol).unwrap();
+        let model = [SymbolModel::load(path, symbol).unwrap()];
+        let said = predictions(&settings.open_device(workdir).unwrap(), &panel, &view, &model).unwrap();
+        let said: Vec<[f64; 5]> = said.iter().map(|(.., said)| row(said.as_ref().unwrap())).collect();
+        let own: Vec<usize> = (0..symbols.len()).filter(|&at| symbols[at] == panel.symbols[symbol]).collect();
+        assert_eq!(own.len(), said.len());
+        let distinct = |place: usize| {
+            let mut values: Vec<u64> = said.iter().map(|row| row[place].to_bits()).collect();
+            values.sort_unstable();
+            values.dedup();
+            values.len()
+        };
+        // Whether few epochs of networks are believed is left to them.
+        assert!(!trees_alone || distinct(2) > 100 && distinct(3) > 100, "equal predictions prove nothing");
+
+        for (place, head) in Head::ALL.into_iter().enumerate() {
+            let line = format!("boost predict --table view.parquet --head {head} --out p.parquet --model");
+            let line = format!("{line} {}", path.display());
+            let explained = huracan(workdir, &format!("{line} --contributions"));
+            if trees_alone {
+                explained.expect(0, &[]);
+            } else {
+                explained.expect(3, &["networks", "leave --contributions out"]);
+                huracan(workdir, &line).expect(0, &[]);
+            }
+            let found = cli::table(&workdir.join("p.parquet"));
+            for (column, place) in [("prediction", place), ("tradable_bps", 3), ("lead", 4)] {
+                let found = cli::numbers(&found, column);
+                for (&at, said) in own.iter().zip(&said) {
+                    let (found, said) = (found[at], said[place]);
+                    let same = (found - said).abs() <= 1e-9 * said.abs().max(1.0);
+                    assert!(same || found.is_nan() && said.is_nan(), "{column} of {head}, row {at}: {found}, {said}");
+                }
+            }
+            let names: Vec<String> = found.get_column_names().iter().map(|name| name.to_string()).collect();
+            let shares: Vec<Vec<f64>> = names
+                .iter()
+                .filter(|name| name.starts_with("contribution_"))
+                .map(|name| cli::numbers(&found, name))
+                .collect();
+            assert_eq!(shares.len(), if trees_alone { view.table().features + 1 } else { 0 });
+            let predicted = cli::numbers(&found, "prediction");
+            for at in (0..predicted.len()).filter(|_| trees_alone) {
+                let sum: f64 = shares.iter().map(|column| column[at]).sum();
+                let said = if head == Head::EdgeBps { predicted[at] } else { log_odds(predicted[at]) };
+                let same = (sum - said).abs() <= 1e-8 * said.abs().max(1.0);
+                assert!(same || sum.is_nan() && said.is_nan(), "{head}, row {at}: {sum}, {said}");
+            }
+        }
+
+        let bars = panel.ranges[symbol].clone();
+        let values: Vec<f32> = bars.flat_map(|bar| view.row(symbol, bar).iter().copied()).collect();
+        let file = |name: &str| workdir.join(format!("{}.{name}", panel.symbols[symbol]));
+        write_f32(&file("bars.f32"), &values);
+        let features = view.table().features;
+        jobs.push(json!({ "model": path, "rows": file("bars.f32"), "features": features, "out": file("bars.f64") }));
+        expected.push(said);
+    }
+    let Some(python) = python::python_with("lightgbm") else { return };
+    let reader = root.join("docs/read_model.py");
+    let job = workdir.join("bars.json");
+    std::fs::write(&job, json!({ "reader": reader, "heads": Head::ALL, "models": jobs }).to_string()).unwrap();
+    python::run(&python, "score_networks.py", &[&job]);
+    for (job, expected) in jobs.iter().zip(&expected) {
+        let found = read_f64(Path::new(job["out"].as_str().unwrap()));
+        assert_near(&found, expected.as_flattened(), &job["model"].to_string());
+    }
+
+    // The README names this model; networks lie beside it under their own symbol.
+    let elsewhere = workdir.join("readme");
+    let symbol = Bundle::load(&paths[0]).unwrap().symbol;
+    let own = elsewhere.join("models").join(&symbol);
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::copy(&paths[0], elsewhere.join("models/BTC-USDT_model.pkl")).unwrap();
+    let networks = paths[0].with_file_name(&symbol).join("network.safetensors");
+    if networks.exists() {
+        std::fs::copy(&networks, own.join("network.safetensors")).unwrap();
+    }
+    let costs_bps = 5.0;
+    let job = json!({
+        "readme": root.join("README.md"),
+        "reader": reader,
+        "workdir": elsewhere,
+        "rows": jobs[0]["rows"],
+        "features": jobs[0]["features"],
+        "costs_bps": costs_bps,
+        "out": workdir.join("readme.f64"),
+    });
+    std::fs::write(workdir.join("readme.json"), job.to_string()).unwrap();
+    python::run(&python, "readme_model.py", &[&workdir.join("readme.json")]);
+    let flag = |set: bool| f64::from(u8::from(set));
+    let want: Vec<[f64; 4]> = expected[0]
+        .iter()
+        .map(|&[.., edge, lead]| {
+            [edge, lead, flag(edge > costs_bps && lead >= 0.0), flag(edge < -costs_bps && lead <= 0.0)]
+        })
+        .collect();
+    let found = read_f64(&workdir.join("readme.f64"));
+    // Of bars whose edge or lead is at its limit, rounding decides.
+    for (found, want) in found.chunks_exact(4).zip(&want) {
+        assert_near(&found[..2], &want[..2], "README.md");
+        let clear = (want[0].abs() - costs_bps).abs() > 1e-3 && want[1].abs() > 1e-5;
+        assert!(!clear || found[2..] == want[2..], "README.md: {found:?}, here {want:?}");
+    }
+    assert!(!trees_alone || want.iter().any(|row| row[2] == 1.0), "no bar is traded by the README");
 }
 
 #[test]
 fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
     let workdir = tempfile::tempdir().unwrap();
     let workdir = workdir.path();
-    let answer = train(workdir, "ensemble");
+    let answer = done(&command(workdir, "ensemble", &["--set", "models.scope=partial"]).output().unwrap());
     let report = read(&workdir.join("reports/training_report.json"));
     let families: Vec<&str> =
         report["families"].as_array().unwrap().iter().map(|row| row["family"].as_str().unwrap()).collect();
@@ -151,7 +291,8 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
     for path in &paths {
         let bundle = Bundle::load(path).unwrap();
         assert_eq!(bundle.mix.keys().collect::<Vec<_>>(), [&Head::EdgeBps, &Head::WinLong, &Head::WinShort]);
-        assert_eq!(bundle.other_families.keys().collect::<Vec<_>>(), [&Family::Forest, &Family::Neural]);
+        let families = [&Family::Forest, &Family::Neural, &Family::Own];
+        assert_eq!(bundle.other_families.keys().collect::<Vec<_>>(), families);
         let metadata = read(&path.parent().unwrap().join(&bundle.symbol).join("metadata.json"));
         assert_eq!(metadata["mix"], json!(bundle.mix));
         assert_eq!(metadata["folds"][0]["families"]["neural"]["digests"].as_object().unwrap().len(), 2);
@@ -177,12 +318,7 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
         python::run(&python, "score_networks.py", &[&path]);
         for (job, expected) in jobs.iter().zip(&expected) {
             let found = read_f64(Path::new(job["out"].as_str().unwrap()));
-            assert_eq!(found.len(), expected.len());
-            for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
-                // Basis points are hundreds: relative there.
-                let near = (found - expected).abs() <= 1e-5 * expected.abs().max(1.0);
-                assert!(near, "{}, place {at}: {found}, here {expected}", job["model"]);
-            }
+            assert_near(&found, expected, &job["model"].to_string());
         }
     }
 
@@ -192,9 +328,12 @@ fn every_kind_of_models_is_chosen_from_saved_compared_and_read_by_python() {
     let verified = done(&verify.output().unwrap());
     let of: Vec<&str> =
         verified["checks"].as_array().unwrap().iter().map(|check| check["of"].as_str().unwrap()).collect();
-    for kind in ["model", "model, random forest", "model, networks"] {
+    let folds = ["fold 0", "fold 0, random forest", "fold 0, own trees"];
+    for kind in folds.into_iter().chain(["model", "model, random forest", "model, networks", "model, own trees"]) {
         assert!(of.contains(&kind), "{of:?}");
     }
+    // What a day's trades rest on besides is named.
+    assert_eq!(verified["not_checked"], json!(["networks of the folds", "choice of families", "calibration"]));
     assert_eq!(verified["equal"], true, "{verified}");
 
     // A changed network is found out, and so is one that is gone.
@@ -288,18 +427,68 @@ fn a_coins_own_trees_beside_a_pool_are_saved_and_train_again_to_the_same_bits() 
     // The pool is the same for all coins, and what each adds is its own.
     assert_eq!(bundles[0].heads, bundles[1].heads);
     assert_ne!(bundles[0].other_families, bundles[1].other_families);
-    let mut verify = Command::new(env!("CARGO_BIN_EXE_huracan"));
-    verify.current_dir(workdir).args(["verify", "--json"]).arg(&paths[0]).arg("--workdir").arg(workdir);
-    let verified = done(&verify.output().unwrap());
-    let own = |check: &&Value| check["of"] == "model, own trees";
-    assert_eq!(verified["checks"].as_array().unwrap().iter().filter(own).count(), Head::COUNT);
+    // Few rounds leave much over, so that pool and coin both have a say.
+    let slopes = || bundles.iter().flat_map(|bundle| bundle.calibration.unwrap().heads).map(|head| head.slopes);
+    assert!(slopes().any(|slopes| slopes.slope > 0.0), "the pool is not believed");
+    assert!(slopes().any(|slopes| slopes.own_slope > 0.0), "no coin's own trees are believed");
+    // The simulated market has no drift that is believed: two models get one, for and against.
+    for (bundle, drift_bps) in bundles.iter().zip([15.0, -15.0]) {
+        let mut drifting = bundle.clone();
+        drifting.calibration.as_mut().unwrap().heads[Head::EdgeBps.position()].drift_bps = drift_bps;
+        drifting.metadata.digest = drifting.digest();
+        drifting.save(workdir).unwrap();
+    }
+    every_reader_says_the_same(workdir, &paths, true);
+
+    let verify = |model: &Path| {
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_huracan"));
+        verify.current_dir(workdir).args(["verify", "--json"]).arg(model).arg("--workdir").arg(workdir);
+        verify.output().unwrap()
+    };
+    let verified = done(&verify(&paths[0]));
+    let of = |verified: &Value, what: &str| {
+        verified["checks"].as_array().unwrap().iter().filter(|check| check["of"] == what).count()
+    };
+    assert_eq!(of(&verified, "model, own trees"), Head::COUNT);
+    let folds = bundles[0].metadata.folds.len();
+    for fold in &bundles[0].metadata.folds {
+        assert_eq!(of(&verified, &format!("fold {}, own trees", fold["index"])), Head::COUNT, "{verified}");
+    }
+    assert!(folds >= 2, "{folds} folds");
     assert_eq!(verified["equal"], true, "{verified}");
+    assert_eq!(verified["not_checked"], json!(["calibration"]));
+
+    // A digest of a fold that its inputs do not give is found out, and one that is not recorded is named.
+    let forged = |change: fn(&mut Value)| {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let mut bundle = bundles[0].clone();
+        bundle.metadata.folds.iter_mut().for_each(change);
+        let forged = verify(&bundle.save(elsewhere.path()).unwrap().pickle);
+        let said: Value = serde_json::from_slice(&forged.stdout).unwrap();
+        (forged.status.code(), said)
+    };
+    let (code, said) = forged(|fold| fold["own_digests"]["edge_bps"] = json!("0"));
+    let unequal = said["checks"].as_array().unwrap().iter().filter(|check| check["equal"] == false).count();
+    assert_eq!((code, unequal), (Some(1), folds), "{said}");
+    let (code, said) = forged(|fold| _ = fold.as_object_mut().unwrap().remove("own_digests"));
+    assert_eq!((code, &said["not_checked"]), (Some(0), &json!(["own trees of the folds", "calibration"])));
+
+    // A model of an earlier version is refused by whoever would believe its raw scores.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut older = bundles[0].clone();
+    older.calibration = None;
+    older.metadata.digest = older.digest();
+    let older = older.save(elsewhere.path()).unwrap().pickle;
+    let line = format!("boost predict --table view.parquet --model {} --out old.parquet", older.display());
+    huracan(workdir, &line).expect(3, &["earlier version", "train it again"]);
+    assert!(!workdir.join("old.parquet").exists());
+    let line = "backtest --candles data/candles --include-rejected --set decide.mode=model --trades t.csv --workdir";
+    huracan(workdir, &format!("{line} {}", elsewhere.path().display())).expect(3, &["train it again"]);
 
     // Beside networks too: they learn what the pool's trees leave over, and count by what they add to the networks.
     done(&command(workdir, "neural", &["--set", "models.scope=partial"]).output().unwrap());
     let path = &models(workdir)[0];
     assert!(Bundle::load(path).unwrap().other_families.keys().eq([&Family::Neural, &Family::Own]));
-    let mut verify = Command::new(env!("CARGO_BIN_EXE_huracan"));
-    verify.current_dir(workdir).args(["verify", "--json"]).arg(path).arg("--workdir").arg(workdir);
-    assert_eq!(done(&verify.output().unwrap())["equal"], true);
+    assert_eq!(done(&verify(path))["equal"], true);
+    every_reader_says_the_same(workdir, std::slice::from_ref(path), false);
 }

@@ -2,6 +2,8 @@
 
 #[path = "../support/candles.rs"]
 mod candles;
+#[path = "../support/cli.rs"]
+mod cli;
 #[path = "../support/folder.rs"]
 mod folder;
 #[path = "../support/forests.rs"]

@@ -1,31 +1,39 @@
-//! From a panel to the forests, signals and trades of one fold, by the rooms alone.
+//! From a panel to the forests, signals and trades of one fold, by the rooms alone: with the view, labels, weights and parameters
+//! of a run.
 #![allow(dead_code)]
 
 use huracan::bars::{Candles, DAY_MS, Panel, Timeframe};
-use huracan::boost::{BoostJob, BoostParams, Forest, Objective, Table, train};
-use huracan::decide::Prediction;
-use huracan::features::{COUNT, Features, atr_14, compute, names};
+use huracan::boost::{BoostJob, Forest, Table, train};
+use huracan::decide::{Calibration, Candidate, Head, HeadCalibration, Scores, Slopes};
+use huracan::features::{Features, View, atr_14, compute, view_columns, view_names};
 use huracan::folds::Fold;
 use huracan::labels::{self, Labels};
 use huracan::market::Exchange;
 use huracan::settings::{Settings, Sources, load};
-use huracan::shadow::{Rules, Side};
+use huracan::shadow::Rules;
+use huracan::trainer::{self, ModelParams, Targets, Unit};
 
 /// Everything of a panel that comes before a model.
 pub struct Learned {
     pub features: Features,
+    pub view: View,
     pub atr: Vec<f64>,
     pub labels: Labels,
+    pub targets: Targets,
 }
 
 impl Learned {
     pub fn new(panel: &Panel, rules: &Rules) -> Self {
-        let atr = atr_14(panel);
-        Self { features: compute(panel), labels: labels::compute(panel, &atr, rules), atr }
+        let (atr, features) = (atr_14(panel), compute(panel));
+        let (view, labels) = (View::of(panel, &features), labels::compute(panel, &atr, rules));
+        let all: Vec<usize> = (0..panel.symbols.len()).collect();
+        let targets = Targets::of(panel, &labels, &view, &all, &models());
+        Self { features, view, atr, labels, targets }
     }
 
+    /// What models see.
     pub fn table(&self) -> Table<'_> {
-        Table { values: &self.features.values, features: COUNT }
+        self.view.table()
     }
 }
 
@@ -37,78 +45,57 @@ pub fn rules(settings: &Settings) -> Rules {
     Rules::new(&settings.labels, &settings.costs, settings.market.kind, settings.market.timeframe)
 }
 
-/// The names of a row of features, as the forests carry them.
-pub fn feature_names() -> Vec<String> {
-    names()
-}
-
-/// Parameters that use every kind of draw and stop early.
-pub fn params(objective: Objective) -> BoostParams {
-    BoostParams {
-        objective,
+/// Models of a run, with weights by uniqueness and age, that use every kind of draw and stop early.
+pub fn models() -> ModelParams {
+    ModelParams {
         rounds: 25,
+        min_rounds: 1,
+        early_stopping: 8,
         learning_rate: 0.1,
         max_depth: 4,
         max_bin: 63,
-        l2: 1.0,
-        min_child_hessian: 1.0,
-        min_split_gain: 0.0,
-        subsample: 0.8,
         colsample: 0.8,
-        early_stopping: 8,
-        seed: 7,
-        ..BoostParams::default()
+        half_life_days: 60.0,
+        ..ModelParams::default()
     }
 }
 
-/// Name, objective, side of the label, and the target that a label's return makes.
-type Head = (&'static str, Objective, Side, fn(f64) -> f32);
-
-/// The jobs of one symbol and fold: whether a long wins, whether a short wins, and what a long earns.
-pub fn jobs(panel: &Panel, learned: &Learned, symbol: usize, fold: &Fold) -> Vec<BoostJob> {
-    let heads: [Head; 3] = [
-        ("win_long", Objective::Binary, Side::Long, |bps| f32::from(u8::from(bps > 0.0))),
-        ("win_short", Objective::Binary, Side::Short, |bps| f32::from(u8::from(bps > 0.0))),
-        ("edge_bps", Objective::Regression, Side::Long, |bps| bps as f32),
-    ];
-    heads
-        .into_iter()
-        .map(|(head, objective, side, label)| {
-            let rows = |range: &std::ops::Range<usize>| -> (Vec<u32>, Vec<f32>) {
-                let known = |bar: usize| Some((bar, learned.labels.get(symbol, bar, side)?));
-                let cell = |bar: usize| (symbol * panel.bars + bar) as u32;
-                range.clone().filter_map(known).map(|(bar, l)| (cell(bar), label(l.return_bps))).unzip()
-            };
-            let ((train, train_labels), (valid, valid_labels)) = (rows(&fold.train), rows(&fold.validation));
-            let name = format!("{} {head}", panel.symbols[symbol]);
-            BoostJob {
-                name,
-                train,
-                train_labels,
-                valid,
-                valid_labels,
-                params: params(objective),
-                ..BoostJob::default()
-            }
-        })
-        .collect()
+/// The jobs of all heads of one unit and fold, in the order of [`Head::ALL`].
+pub fn jobs(learned: &Learned, unit: &Unit, fold: &Fold) -> Vec<BoostJob> {
+    let models = models();
+    let job = |head: Head| {
+        trainer::boost_job(&learned.targets, unit, fold, head, &models, trainer::boost_params(&models, head, 7))
+    };
+    Head::ALL.map(job).to_vec()
 }
 
 /// Trains jobs; every one must succeed.
 pub fn forests(learned: &Learned, jobs: &[BoostJob]) -> Vec<Forest> {
-    train(learned.table(), &feature_names(), jobs, &|_| {}).into_iter().map(Result::unwrap).collect()
+    train(learned.table(), &view_names(), jobs, &|_| {}).into_iter().map(Result::unwrap).collect()
 }
 
-/// What the three forests of a symbol say of its bars.
+/// What the three forests of a symbol say of its bars, believed three times as far as they were trained to be: few rounds say
+/// little.
 pub fn predictions(
-    features: &Features,
+    learned: &Learned,
     forests: &[Forest],
     symbol: usize,
     bars: std::ops::Range<usize>,
-) -> Vec<(usize, usize, Prediction)> {
+) -> Vec<Candidate> {
+    let slopes = Slopes { slope: 3.0, reach: 1e6, ..Slopes::NONE };
+    let head = |forest: &Forest| HeadCalibration {
+        offset: 0.0,
+        drift_bps: 0.0,
+        base: forest.base_score[0],
+        usual: forest.base_score[0],
+        slopes,
+    };
+    let calibration = Calibration { heads: [0, 1, 2].map(|at| head(&forests[at])) };
     bars.map(|bar| {
-        let [win_long, win_short, edge_bps] = [0, 1, 2].map(|head| forests[head].predict(features.row(symbol, bar))[0]);
-        (symbol, bar, Prediction { win_long, win_short, edge_bps, told_bps: edge_bps, lead: win_long - win_short })
+        let row = learned.view.row(symbol, bar);
+        let scores: Scores = [0, 1, 2].map(|at| forests[at].raw_scores(row)[0]);
+        let atr_share = f64::from(row[view_columns::ATR_SHARE]);
+        (symbol, bar, Some(calibration.predict(&scores, &[0.0; Head::COUNT], atr_share)))
     })
     .collect()
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use huracan_bars::Panel;
 use huracan_base::Table;
 
+use super::shared::symbol_of;
 use super::{CATALOGUE, COUNT, Feature, Features, columns};
 
 /// Bars of the windows of the columns `…_20`.
@@ -128,6 +129,33 @@ pub const VIEW_COUNT: usize = VIEW.len();
 /// The names of all columns of the view, in the order of a row.
 pub fn view_names() -> Vec<String> {
     VIEW.iter().map(|feature| feature.name.to_owned()).collect()
+}
+
+/// Columns of the view that say nothing about a panel's coins, because other coins are missing from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    /// Positions of the columns.
+    pub columns: &'static [usize],
+    /// What they hold at every bar, and why.
+    pub reason: &'static str,
+}
+
+/// The columns that are the same at every bar of `panel`, whatever its prices are: those that compare a coin with Bitcoin,
+/// Ethereum or all coins, where the panel lacks them.
+pub fn idle_columns(panel: &Panel) -> Vec<Idle> {
+    let coins = [
+        ("BTC", Idle { columns: &[view_columns::BTC_CORRELATION], reason: "missing at every bar, without BTC" }),
+        ("ETH", Idle { columns: &[view_columns::ETH_CORRELATION], reason: "missing at every bar, without ETH" }),
+    ];
+    let lacking = coins.into_iter().filter(|(coin, _)| symbol_of(panel, coin).is_none()).map(|(_, idle)| idle);
+    let alone = [
+        Idle {
+            columns: &[view_columns::RELATIVE_RET_5_ATR, view_columns::RELATIVE_RET_20_ATR],
+            reason: "0 at every bar, of one coin alone",
+        },
+        Idle { columns: &[view_columns::MARKET_BETA], reason: "1 at every bar, of one coin alone" },
+    ];
+    lacking.chain(alone.into_iter().filter(|_| panel.symbols.len() == 1)).collect()
 }
 
 impl View {
@@ -369,6 +397,39 @@ mod tests {
             assert!(first <= 30 + feature.warm_up, "{}: {first}", feature.name);
         }
         assert!(view.row(1, 29).iter().all(|value| value.is_nan()));
+    }
+
+    #[test]
+    fn columns_that_need_other_coins_are_idle_without_them() {
+        let names = |panel: &Panel| -> Vec<&str> {
+            let idle = idle_columns(panel);
+            idle.iter().flat_map(|idle| idle.columns).map(|&column| VIEW[column].name).collect()
+        };
+        let with = |names: &[&str]| {
+            let panel = panel(1.0, 0);
+            let at = |column: &[f64], bar: usize| column[bar];
+            let mut candles = Candles::default();
+            for bar in 0..400 {
+                let prices = [&panel.open, &panel.high, &panel.low, &panel.close].map(|column| at(column, bar));
+                candles.push(panel.time_ms(bar), prices, at(&panel.volume, bar));
+            }
+            let all = names.iter().map(|name| ((*name).to_owned(), candles.clone())).collect();
+            Panel::new(all, Timeframe::H1, 24, false).unwrap()
+        };
+        assert_eq!(names(&with(&["BTC-USDT", "ETH-USDT"])), [""; 0]);
+        assert_eq!(names(&with(&["AAA-USDT", "BTC-USDT"])), ["eth_correlation"]);
+        let alone = with(&["AAA-USDT"]);
+        let view = view(&alone);
+        let all = ["btc_correlation", "eth_correlation", "relative_ret_5_atr", "relative_ret_20_atr", "market_beta"];
+        assert_eq!(names(&alone), all);
+        for &column in idle_columns(&alone).iter().flat_map(|idle| idle.columns) {
+            let (first, name) = (view.value(0, 100, column), VIEW[column].name);
+            let same = |bar: usize| {
+                let value = view.value(0, bar, column);
+                (value - first).abs() < 1e-5 || value.is_nan() && first.is_nan()
+            };
+            assert!((100..400).all(same), "{name}");
+        }
     }
 
     #[test]

@@ -407,6 +407,10 @@ fn outcome(inputs: &TrainingInputs<'_>, scored: &ScoredFold<'_>) -> FoldOutcome 
         validation_loss: per_head(heads, |_, head| head.forest.kept_loss()),
         test_loss: losses(&all, Part::Test),
         digests: per_head(heads, |_, head| Some(head.forest.digest())),
+        own_digests: own
+            .as_ref()
+            .map(|(heads, _)| per_head(heads, |_, head| Some(head.forest.digest())))
+            .unwrap_or_default(),
         params: per_head(heads, |_, head| Some(head.params.clone())),
         tuned: per_head(heads, tuned),
         scores: ModelScores {

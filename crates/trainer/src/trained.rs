@@ -68,6 +68,8 @@ pub struct FoldOutcome {
     pub test_loss: BTreeMap<Head, f64>,
     /// SHA-256 digest (hex) of the trees, by head.
     pub digests: BTreeMap<Head, String>,
+    /// SHA-256 digest (hex) of the coin's own trees beside a pool, by head; empty without them.
+    pub own_digests: BTreeMap<Head, String>,
     /// Parameters of the trees, by head.
     pub params: BTreeMap<Head, BoostParams>,
     /// Result of the hyperparameter search, by head; empty without a search.

@@ -1,60 +1,70 @@
 //! Calibrated predictions of a bundle.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::boost::{self, PredictJob, Table};
-use crate::decide::{Calibration, Head, Scores};
+use super::learnable::feature_values;
+use crate::boost;
+use crate::commands::table::Table;
+use crate::decide::Prediction;
 use crate::engine::Compute;
-use crate::exit::{Code, CommandFailure};
-use crate::models::{Bundle, mixed};
-use crate::trainer::{Family, FamilyModels, mean_scores};
+use crate::exit::{Code, CommandFailure, OrExit};
+use crate::models::{CalibratedModel, CoinRows};
 
-/// Column of the view that turns an edge in ATR into basis points.
-const ATR_SHARE: &str = "atr_share";
+/// Column with the name of a row's coin.
+const SYMBOL: &str = "symbol";
 
-/// What a head of the bundle in `path` predicts for the rows of `table`, which has the bundle's features: probabilities, or
-/// basis points. Networks take the rows as consecutive bars, oldest first.
+/// The columns that a bundle adds to a table: `prediction` of a head (by default the main one), a probability or basis points;
+/// `tradable_bps` and `lead`; with `contributions` what each feature adds to the prediction.
+///
+/// Networks take the rows as consecutive bars, oldest first; where the table has a column `symbol`, of one coin after the other.
 ///
 /// # Errors
-/// A head that the bundle lacks, an edge without the column `atr_share`, or a device that fails.
-pub(super) fn predictions(
+/// A bundle that cannot be read, of an earlier version, or without contributions; a table without one of its features; a head
+/// that is not known; or a device that fails.
+pub(super) fn columns(
     compute: &Compute,
-    table: Table<'_>,
+    table: &Table,
     path: &Path,
-    bundle: &Bundle,
-    calibration: &Calibration,
-    head: Head,
-) -> Result<Vec<f64>, CommandFailure> {
-    let bad = |what: String| CommandFailure::new(Code::BadData, format!("{}: {what}", path.display()));
-    let atr_share = bundle.feature_names.iter().position(|name| name == ATR_SHARE);
-    if head == Head::EdgeBps && atr_share.is_none() {
-        return Err(bad(format!("has no feature '{ATR_SHARE}', without which its edge has no unit")));
+    head: Option<&str>,
+    contributions: bool,
+) -> Result<Vec<(String, Vec<f64>)>, CommandFailure> {
+    let model = CalibratedModel::load(path).or_exit(Code::BadData)?;
+    let head = head.map_or(Ok(model.bundle.main_head), str::parse).or_exit(Code::Usage)?;
+    let features = &model.bundle.feature_names;
+    let values = feature_values(table, features)?;
+    let view = boost::Table { values: &values, features: features.len() };
+    let predictions = model.predict(compute, view, &coins(table)?)?;
+    let column = |of: &dyn Fn(&Prediction) -> f64| predictions.iter().map(of).collect::<Vec<f64>>();
+    let mut columns = vec![
+        ("prediction".to_owned(), column(&|prediction| prediction.head(head))),
+        ("tradable_bps".to_owned(), column(&Prediction::tradable_bps)),
+        ("lead".to_owned(), column(&|prediction| prediction.lead)),
+    ];
+    if contributions {
+        let rows: Vec<u32> = (0..view.rows() as u32).collect();
+        let none = |reason| CommandFailure::new(Code::BadData, format!("{}: {reason}", path.display()));
+        let shares = model.contributions(head, view, &rows).map_err(none)?;
+        let width = features.len() + 1;
+        for (index, name) in features.iter().map(String::as_str).chain(["base"]).enumerate() {
+            let column = shares.iter().skip(index).step_by(width).copied().collect();
+            columns.push((format!("contribution_{name}"), column));
+        }
     }
-    let rows: Vec<u32> = (0..table.rows() as u32).collect();
-    let trees = |heads: &BTreeMap<Head, boost::Forest>| -> Result<Vec<Scores>, CommandFailure> {
-        let forest = heads.get(&head).ok_or_else(|| bad(format!("has no head '{head}'")))?;
-        let scores = boost::device::raw_scores_on(compute, table, &[PredictJob { forest, rows: &rows }])?;
-        let at = |score: &f64| {
-            let mut scores = [0.0; Head::COUNT];
-            scores[head.position()] = *score;
-            scores
-        };
-        Ok(scores.concat().iter().map(at).collect())
-    };
-    let mut families = BTreeMap::from([(Family::Gbdt, trees(&bundle.heads)?)]);
-    for (family, member) in &bundle.other_families {
-        let scores = match member {
-            FamilyModels::Trees(heads) => trees(heads)?,
-            FamilyModels::Networks(networks) => mean_scores(&networks.seeds, table, 0, &rows),
-        };
-        families.insert(*family, scores);
+    Ok(columns)
+}
+
+/// The rows of the table, coin by coin where it says whose they are.
+fn coins(table: &Table) -> Result<Vec<CoinRows>, CommandFailure> {
+    let rows = table.frame.height() as u32;
+    if !table.has(SYMBOL) {
+        return Ok(vec![CoinRows { first: 0, rows: 0..rows }]);
     }
-    let (all, own) = mixed(&bundle.mix, families, rows.len());
-    let predict = |(row, scores): (usize, &Scores)| {
-        let own = own.as_ref().map_or([0.0; Head::COUNT], |own| own[row]);
-        let atr_share = atr_share.map_or(f64::NAN, |column| f64::from(table.row(row)[column]));
-        calibration.predict(scores, &own, atr_share).head(head)
+    let names = table.texts(SYMBOL).or_exit(Code::BadData)?;
+    let mut first = 0;
+    let coin = |names: &[String]| {
+        let rows = first..first + names.len() as u32;
+        first = rows.end;
+        CoinRows { first: rows.start, rows }
     };
-    Ok(all.iter().enumerate().map(predict).collect())
+    Ok(names.chunk_by(|name, next| name == next).map(coin).collect())
 }

@@ -6,6 +6,7 @@ use crate::polars::prelude::*;
 use serde::Serialize;
 
 use super::learnable::{Columns, LabelledTable, feature_values};
+use super::note_raw_trees;
 use crate::boost::{self, BoostJob, BoostParams, PermutationImportance, Table};
 use crate::commands::table;
 use crate::exit::{Code, CommandFailure, OrExit};
@@ -60,12 +61,13 @@ pub struct FeatureRank {
     pub permutation_deviation: Option<f64>,
 }
 
-/// Ranks a model's features.
+/// Ranks a model's features; of a bundle those of one head's trees, raw.
 ///
 /// # Errors
 /// Models and tables that cannot be read, and labels that do not fit the model's objective.
 pub fn importance(request: &ImportanceRequest) -> Result<Ranking, CommandFailure> {
     let forest = load_forest(&request.model, request.head.as_deref()).or_exit(Code::BadData)?;
+    note_raw_trees(&request.model);
     let (mut shap, mut permuted, mut rows) = (None, None, None);
     if let Some(path) = &request.table {
         let given = table::read(path).or_exit(Code::BadData)?;

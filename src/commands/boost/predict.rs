@@ -10,11 +10,10 @@ use serde_json::{Value, json};
 use super::learnable::feature_values;
 use super::{calibrated, group_file};
 use crate::boost::{self, Forest, PredictJob};
-use crate::commands::table;
-use crate::decide::Calibration;
+use crate::commands::table::{self, Table};
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
-use crate::models::{Bundle, load_forest};
+use crate::models::load_forest;
 
 /// Forests, and the rows that each one predicts.
 pub(super) struct Models {
@@ -60,14 +59,16 @@ impl Models {
 
 /// Adds a model's predictions to a table, as the column `prediction` (with classes `prediction_0, prediction_1, …`).
 ///
-/// Of a bundle it is the calibrated prediction of `head`, by default the main one, from all families of the bundle.
+/// Of a bundle it is the calibrated prediction of `head`, by default the main one, from all families of the bundle; the columns
+/// `tradable_bps` and `lead` say what of it may be traded.
 ///
 /// With `contributions` it also adds the exact SHAP values in units of the raw score: `contribution_{feature}`, and
-/// `contribution_base` for the part that all rows share (with classes `contribution_{class}_{feature}`). With a group
-/// column, `model` is a folder of `{value}.txt`.
+/// `contribution_base` for the rest, which all rows share (with classes `contribution_{class}_{feature}`). Of a bundle they add up
+/// to the log odds of `prediction`, or to an edge's `prediction`. With a group column, `model` is a folder of `{value}.txt`.
 ///
 /// # Errors
-/// A table without a feature of the model, a model that cannot be read, or a device that fails.
+/// A table without a feature of the model, a model that cannot be read or has no contributions, a bundle of an earlier version,
+/// or a device that fails.
 pub fn predict(
     compute: &Compute,
     path: &Path,
@@ -79,13 +80,36 @@ pub fn predict(
 ) -> Result<Value, CommandFailure> {
     let mut table = table::read(path).or_exit(Code::BadData)?;
     let rows = table.frame.height();
+    let is_bundle = group.is_none() && model.extension().is_some_and(|extension| extension == "pkl");
+    let models = if is_bundle {
+        for (name, column) in calibrated::columns(compute, &table, model, head, contributions)? {
+            table.frame.with_column(Column::new(name.into(), column))?;
+        }
+        1
+    } else {
+        add_columns(compute, &mut table, model, group, head, contributions)?
+    };
+    table::write(out, table.frame).or_exit(Code::Failed)?;
+    Ok(json!({ "rows": rows, "models": models, "out": out }))
+}
+
+/// Adds the columns of a model without a calibration, or of one per group. Returns the number of models.
+fn add_columns(
+    compute: &Compute,
+    table: &mut Table,
+    model: &Path,
+    group: Option<&str>,
+    head: Option<&str>,
+    contributions: bool,
+) -> Result<usize, CommandFailure> {
+    let rows = table.frame.height();
     let groups = group.map(|group| table.texts(group)).transpose().or_exit(Code::BadData)?;
     let models = Models::load(model, groups.as_deref(), head, rows)?;
     let Some(first) = models.forests.first() else {
-        return Err(CommandFailure::new(Code::BadData, format!("{}: the table has no rows", path.display())));
+        return Err(CommandFailure::new(Code::BadData, format!("{}: the table has no rows", table.path.display())));
     };
     let (features, classes) = (first.features.clone(), first.objective.trees_per_round());
-    let values = feature_values(&table, &features)?;
+    let values = feature_values(table, &features)?;
     let view = boost::Table { values: &values, features: features.len() };
     let jobs: Vec<PredictJob> =
         models.forests.iter().zip(&models.rows).map(|(forest, rows)| PredictJob { forest, rows }).collect();
@@ -93,13 +117,7 @@ pub fn predict(
         1 => format!("{stem}{rest}"),
         _ => format!("{stem}_{class}{rest}"),
     };
-    let predictions = match bundle(model, group)? {
-        Some((bundle, calibration)) => {
-            let head = head.map_or(Ok(bundle.main_head), str::parse).or_exit(Code::Usage)?;
-            vec![calibrated::predictions(compute, view, model, &bundle, &calibration, head)?]
-        }
-        None => boost::device::predict_on(compute, view, &jobs)?,
-    };
+    let predictions = boost::device::predict_on(compute, view, &jobs)?;
     for class in 0..classes {
         let column = scattered(&models, &predictions, rows, classes, class);
         table.frame.with_column(Column::new(class_name("prediction", class, "").into(), column))?;
@@ -117,17 +135,7 @@ pub fn predict(
             }
         }
     }
-    table::write(out, table.frame).or_exit(Code::Failed)?;
-    Ok(json!({ "rows": rows, "models": models.forests.len(), "out": out }))
-}
-
-/// The bundle in a `.pkl`, if it has a calibration.
-fn bundle(model: &Path, group: Option<&str>) -> Result<Option<(Bundle, Calibration)>, CommandFailure> {
-    if group.is_some() || model.extension().is_none_or(|extension| extension != "pkl") {
-        return Ok(None);
-    }
-    let bundle = Bundle::load(model).or_exit(Code::BadData)?;
-    Ok(bundle.calibration.map(|calibration| (bundle, calibration)))
+    Ok(models.forests.len())
 }
 
 /// One column of the models' results, in the order of the table. Per model, `results` is `[rows of the model × width]`.

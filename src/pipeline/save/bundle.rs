@@ -176,6 +176,9 @@ fn fold(panel: &Panel, outcome: &FoldOutcome) -> Value {
         "search": outcome.tuned,
         "calibration": outcome.calibration.map(|calibration| by_head(&calibration)),
     });
+    if !outcome.own_digests.is_empty() {
+        entry["own_digests"] = json!(outcome.own_digests);
+    }
     if !outcome.families.is_empty() {
         entry["mix"] = json!(outcome.mix);
         entry["families"] = families(&outcome.families);
