@@ -320,12 +320,14 @@ fn a_planted_pattern_is_learned_about_as_often_as_a_test_of_it_alone_finds_it() 
         for seed in 0..runs {
             let market = Market { columns: tails(), ..Market::with_features(300 + seed, coins, 58, planted(edge)) };
             for (l, level) in [0.2, 0.5, 1.0, 5.0].into_iter().enumerate() {
-            let params = PatternParams { depth: 2, discovery_level: level, ..params() };
-            let mined = market.mine(&scopes, &params);
-            let is_planted =
-                |p: &Pattern| p.learned && p.side == Side::Long && p.conditions_text() == "f1 high + f2 low";
-            found[l][size] += usize::from(mined.patterns.iter().any(is_planted));
-            if l == 0 { found_b[size] += usize::from(mined.patterns.iter().any(|p| p.learned)); }
+                let params = PatternParams { depth: 2, discovery_level: level, ..params() };
+                let mined = market.mine(&scopes, &params);
+                let is_planted =
+                    |p: &Pattern| p.learned && p.side == Side::Long && p.conditions_text() == "f1 high + f2 low";
+                found[l][size] += usize::from(mined.patterns.iter().any(is_planted));
+                if l == 0 {
+                    found_b[size] += usize::from(mined.patterns.iter().any(|p| p.learned));
+                }
             }
             let params = PatternParams { depth: 2, ..params() };
             let (table, outcomes) = (market.table(), market.outcomes());

@@ -177,6 +177,7 @@ impl<'a> WalkForward<'a> {
             if !observer.may_continue() {
                 return Err(TrainerError::Cancelled);
             }
+            observer.pool_started(self.units.iter().map(|unit| unit.unit.symbols.len()).max().unwrap_or(0));
             let mut trained = batch::train(&inputs, &self.units, observer)?;
             batch::choose_pool_families(&inputs, &mut trained, &self.symbols)?;
             done.trained_by.extend(trained.plans.clone());
@@ -188,6 +189,8 @@ impl<'a> WalkForward<'a> {
             None
         };
         let total = done.reused + todo.len();
+        // Symbols that fail have a number too.
+        let mut started = done.reused;
         let mut left = todo.as_slice();
         while !left.is_empty() {
             let (batch, after) = next_batch(left, compute, scope.has_own_models());
@@ -195,8 +198,9 @@ impl<'a> WalkForward<'a> {
             if !observer.may_continue() {
                 return Err(TrainerError::Cancelled);
             }
-            for (number, own) in (done.trained.len() + 1..).zip(batch) {
-                observer.symbol_started(&panel.symbols[own.symbol], number, total);
+            for own in batch {
+                started += 1;
+                observer.symbol_started(&panel.symbols[own.symbol], started, total);
             }
             let coins;
             let trained = match &pool {

@@ -49,6 +49,9 @@ fn result(
             learned.prediction(trade.symbol, trade.signal_bar).filter(|_| mode != DecideMode::Consensus)?;
         Some(trade.side.sign() * prediction.edge_bps)
     };
+    let error = |of: &dyn Fn(&Trade) -> f64| {
+        clustered_error(entries.iter().map(|entry| (entry.day, of(&entry.trade)))).map(|(_, error)| error)
+    };
     AccountResult {
         trades: metrics.trades.count as u64,
         refused: ledger.refused.len() as u64,
@@ -60,8 +63,8 @@ fn result(
         gross_bps: mean(&|trade| Some(trade.gross_bps)),
         cost_bps: mean(&|trade| Some(trade.gross_bps - trade.net_bps)),
         net_bps: mean(&|trade| Some(trade.net_bps)),
-        error_bps: clustered_error(entries.iter().map(|entry| (entry.day, entry.trade.gross_bps)))
-            .map(|(_, error)| error),
+        error_bps: error(&|trade| trade.gross_bps),
+        net_error_bps: error(&|trade| trade.net_bps),
         evidence: judged::evidence(evidence),
     }
 }

@@ -28,8 +28,11 @@ pub struct AccountResult {
     pub cost_bps: Option<f64>,
     /// Mean result after costs, basis points.
     pub net_bps: Option<f64>,
-    /// Standard error of the mean results by days, basis points; `None` with trades on fewer than ten days.
+    /// Standard error of the mean result before costs by days, basis points; `None` with trades on fewer than ten days.
     pub error_bps: Option<f64>,
+    /// Standard error of the mean result after costs, likewise.
+    #[serde(default)]
+    pub net_error_bps: Option<f64>,
     /// Significance of the Sharpe ratio; the observations are the account's days.
     #[serde(rename = "luck")]
     pub evidence: SharpeEvidence,
