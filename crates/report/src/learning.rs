@@ -269,4 +269,21 @@ mod tests {
         let all = write_snapshot(workdir.path(), &snapshot("*")).unwrap();
         assert!(huracan_host::files::is_plain_name(all.file_name().unwrap().to_str().unwrap()), "{}", all.display());
     }
+
+    #[test]
+    fn snapshots_of_this_run_are_found_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |seconds: i64| DateTime::from_timestamp(1_722_470_400 + seconds, 0).unwrap();
+        let write = |seconds: i64, symbol: &str| {
+            write_snapshot(folder.path(), &Snapshot::new(at(seconds), symbol, Vec::new(), true)).unwrap()
+        };
+        write(0, "A-USDT");
+        let (first, second) = (write(60, "A-USDT"), write(60, "B-USDT"));
+        let found = snapshots_since(folder.path(), at(30));
+        let symbols: Vec<&str> = found.iter().map(|snapshot| snapshot.symbol.as_str()).collect();
+        assert_eq!((symbols, found[1].timestamp), (vec!["A-USDT", "B-USDT"], at(60)));
+        // With the time of before, the same files are written again.
+        assert_eq!((write(60, "B-USDT"), write(60, "A-USDT")), (second, first));
+        assert_eq!(snapshots_since(folder.path(), at(30)).len(), 2);
+    }
 }

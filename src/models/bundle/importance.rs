@@ -82,3 +82,77 @@ fn gains<'a>(members: &[(&'a Forest, f64)]) -> BTreeMap<&'a str, f64> {
     }
     sums
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boost::{Child, Objective, Tree};
+    use crate::decide::{HeadCalibration, Slopes};
+
+    /// One split on a column, of so many rows.
+    fn heads(column: u32, gain: f32, rows: u32) -> BTreeMap<Head, Forest> {
+        let tree = Tree {
+            split_feature: vec![column],
+            threshold: vec![0.0],
+            missing_left: vec![true],
+            left: vec![Child::Leaf(0)],
+            right: vec![Child::Leaf(1)],
+            split_gain: vec![gain],
+            node_value: vec![0.0],
+            node_weight: vec![f64::from(rows)],
+            node_count: vec![rows],
+            leaf_value: vec![-0.1, 0.1],
+            leaf_weight: vec![1.0; 2],
+            leaf_count: vec![rows / 2; 2],
+        };
+        let forest = Forest {
+            objective: Objective::Regression,
+            features: ["a", "b", "c"].map(String::from).to_vec(),
+            base_score: vec![0.0],
+            averaged: false,
+            trees: vec![tree],
+            validation_loss: Vec::new(),
+        };
+        Head::ALL.into_iter().map(|head| (head, forest.clone())).collect()
+    }
+
+    fn own(column: u32) -> BTreeMap<Family, FamilyModels> {
+        BTreeMap::from([(Family::Own, FamilyModels::Trees(heads(column, 1.0, 100)))])
+    }
+
+    fn believing(slope: f64, own_slope: f64) -> Calibration {
+        let slopes = Slopes { slope, own_slope, ..Slopes::NONE };
+        let head = HeadCalibration { offset: 0.0, drift_bps: 0.0, base: 0.0, usual: 0.0, slopes };
+        Calibration { heads: [head; Head::COUNT] }
+    }
+
+    #[test]
+    fn a_coins_own_trees_count_as_far_as_they_are_believed() {
+        // A tenth of the gain per row of the own trees.
+        let pool = heads(0, 1.0, 1000);
+        let of = |column: u32, slope: f64, own_slope: f64| {
+            importance(&pool, &own(column), &Mix::new(), Some(&believing(slope, own_slope)))
+        };
+        let (first, second) = (of(1, 1.0, 0.1), of(2, 1.0, 0.1));
+        assert!(first.believed && second.believed);
+        assert_eq!((first.shares.len(), second.shares.len()), (2, 2));
+        let share = |of: &Importance, name: &str| of.shares[name].as_f64().unwrap();
+        assert!((share(&first, "b") - 0.5).abs() < 1e-6 && (share(&second, "c") - 0.5).abs() < 1e-6);
+        assert_eq!(of(1, 1.0, 0.0).shares.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(of(1, 0.0, 1.0).shares.keys().collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn where_nothing_is_believed_all_trees_that_were_trained_count_and_it_is_said() {
+        let pool = heads(0, 1.0, 100);
+        let none = importance(&pool, &own(1), &Mix::new(), Some(&believing(0.0, 0.0)));
+        assert!(!none.believed);
+        assert_eq!(none.shares.len(), 2);
+        // Trees that are not asked, since networks predict, are not believed either.
+        let mix: Mix = Head::ALL.into_iter().map(|head| (head, vec![Family::Neural])).collect();
+        let networks = importance(&pool, &own(1), &mix, Some(&believing(1.0, 0.5)));
+        assert!(networks.believed);
+        assert_eq!(networks.shares.keys().collect::<Vec<_>>(), ["b"]);
+        assert!(!importance(&pool, &BTreeMap::new(), &mix, Some(&believing(1.0, 0.5))).believed);
+    }
+}
