@@ -1,10 +1,10 @@
-//! Pattern mining: conditions on features under which trades win more often than usual. Patterns are found on the
+//! Pattern mining: conditions on features under which trades earn more than usual. Patterns are found on the
 //! training windows, and count as learned only if the test windows confirm them.
 //!
 //! The observations are the labels: the unit trades of every bar on both sides, whatever a model would have signalled.
 //! A pattern is a side and one to three conditions on different features; each condition is a quantile bin or a
-//! category. The pattern must beat the win rate of all of the coin's bars on that side, by a test over blocks of bars
-//! (module `excess`). Three rules guard against chance findings:
+//! category. The pattern must earn more than all of the coin's bars on that side, by a test of the mean net return over blocks of
+//! bars (module `excess`). Three rules guard against chance findings:
 //!
 //! 1. On the training windows, q-values (Benjamini and Hochberg) count every set of conditions that could have been
 //!    tested, on both sides. Single conditions, pairs and triples, each for one coin and for all coins together, are
@@ -107,7 +107,7 @@ pub struct Pattern {
     /// Whether it passed the discovery level. A pattern that did not is a lead, or was learned by an earlier run; it is
     /// only measured.
     pub candidate: bool,
-    /// Whether the test windows confirm it, both by win rate and by mean return.
+    /// Whether the test windows confirm that it earns more.
     pub learned: bool,
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use huracan_base::Table;
 use huracan_base::units::BPS;
-use huracan_boost::{Forest, Table, contributions};
+use huracan_boost::{Forest, contributions};
 use huracan_decide::{Head, Slopes};
 use huracan_features::{View, view_columns};
 use huracan_risk::Offer;
@@ -130,7 +131,7 @@ fn explain(
     slopes: &Slopes,
     part: f64,
     trees: (Option<&Forest>, Option<&Forest>),
-    table: &Table<'_>,
+    table: Table<'_>,
     rows: &[u32],
     distances: &[f64],
 ) -> Vec<f64> {
@@ -194,7 +195,7 @@ mod tests {
     #[test]
     fn what_columns_add_and_the_rest_are_what_the_models_tell() {
         let values = [0.0_f32, 0.0, 1.0, 0.0, 1.0, 1.0];
-        let table = Table { values: &values, rows: 3, features: 2 };
+        let table = Table { values: &values, features: 2 };
         let (main, own) = (forest(-0.3, 0.1, 0.9), forest(0.02, -0.04, 0.01));
         let slopes = Slopes { slope: 0.8, own_slope: 0.5, reach: 0.4, ..Slopes::NONE };
         let head = HeadCalibration { offset: 0.0, drift_bps: 2.0, base: 0.1, usual: 0.03, slopes };
@@ -203,7 +204,7 @@ mod tests {
         let scores: Vec<f64> = (0..3).map(|at| main.raw_scores(row(at))[0]).collect();
         let distances: Vec<f64> = scores.iter().map(|score| score - head.base).collect();
         assert!(distances.iter().any(|distance| distance.abs() > slopes.reach), "{distances:?}");
-        let sums = explain(&slopes, 1.0, (Some(&main), Some(&own)), &table, &[0, 1, 2], &distances);
+        let sums = explain(&slopes, 1.0, (Some(&main), Some(&own)), table, &[0, 1, 2], &distances);
         for at in 0..3 {
             let told = calibration
                 .predict(&[scores[at]; Head::COUNT], &[own.raw_scores(row(at))[0]; Head::COUNT], 0.01)
