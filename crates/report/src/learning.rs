@@ -253,6 +253,7 @@ mod tests {
             patterns_learned: 5,
             model_improvements: 2,
             features: serde_json::Map::new(),
+            features_believed: None,
             simulated: false,
         };
         let paths: Vec<_> = ["BTC-USDT", "ETH-USDT", "BTC-USDT", "ETH-USDT"]
