@@ -309,7 +309,7 @@ fn no_candidate_is_starved_by_a_stronger_one() {
     // Two patterns of different strength: the weaker one is learned as well.
     let drift = |row: &[f32]| {
         let strong = if row[1] > 0.43 && row[2] < -0.43 { 0.4 } else { 0.0 };
-        strong - if row[5] > 0.43 && row[6] < -0.43 { 0.12 } else { 0.0 }
+        strong - if row[3] > 0.43 && row[4] < -0.43 { 0.2 } else { 0.0 }
     };
     let (mut both, runs) = (0, 10);
     for seed in 0..runs {
@@ -318,7 +318,7 @@ fn no_candidate_is_starved_by_a_stronger_one() {
         let has = |side: Side, conditions: &str| {
             mined.patterns.iter().any(|p| p.learned && p.side == side && p.conditions_text() == conditions)
         };
-        both += usize::from(has(Side::Long, "f1 high + f2 low") && has(Side::Short, "f5 high + f6 low"));
+        both += usize::from(has(Side::Long, "f1 high + f2 low") && has(Side::Short, "f3 high + f4 low"));
     }
     println!("two planted patterns: both learned in {both} of {runs}");
     assert!(both >= 7, "{both} of {runs}");
@@ -419,7 +419,7 @@ fn all_coins_together_find_what_one_alone_cannot() {
 fn a_planted_pattern_is_learned_about_as_often_as_a_test_of_it_alone_finds_it() {
     let (coins, runs) = (8, 16);
     let scopes = [scope("*", (0..coins).collect())];
-    let params = PatternParams { depth: 2, ..params() };
+    let params = PatternParams::default();
     let planted_items = [("f1", "high"), ("f2", "low")];
     // Size in deviations of a bar's return, and the least share of what a test of it alone finds.
     let sizes = [(0.05, 0.1), (0.075, 0.5), (0.1, 0.8), (0.15, 1.0)];
