@@ -417,7 +417,7 @@ fn all_coins_together_find_what_one_alone_cannot() {
 /// windows; so of small patterns it learns fewer.
 #[test]
 fn a_planted_pattern_is_learned_about_as_often_as_a_test_of_it_alone_finds_it() {
-    let (coins, runs) = (8, 16);
+    let (coins, runs) = (8, 12);
     let scopes = [scope("*", (0..coins).collect())];
     let params = PatternParams::default();
     let planted_items = [("f1", "high"), ("f2", "low")];
