@@ -113,7 +113,7 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "<td>approval lost</td>",
         "those that it confirms earn −1.6 ± 3.9 bps more",
         "At 1 of 2 fold boundaries at least one model was approved",
-        "<td>Net per trade, bps</td><td>+6.2 ± 3.3</td><td>+4.1 ± 3.3</td>",
+        "<td>Net per trade, bps</td><td>+6.2 ± 3.4</td><td>+4.1 ± 3.4</td>",
         "2.00 times the equity in all coins, 25.0% of it in one coin",
         "2×, 3 h",
         "daily stop: tripped 2 times, active for 3 hours in total",

@@ -53,6 +53,13 @@ pub struct TrainedSymbols {
     pub trained_by: Plans,
 }
 
+impl TrainedSymbols {
+    /// Number of the next symbol, from 1. Symbols that fail have a number too.
+    fn next_number(&self) -> usize {
+        self.trained.len() + self.failed.len() + 1
+    }
+}
+
 /// A walk-forward: the folds of all its symbols, and the inputs that all models share.
 pub struct WalkForward<'a> {
     pub(crate) params: &'a TrainerParams,
@@ -189,8 +196,6 @@ impl<'a> WalkForward<'a> {
             None
         };
         let total = done.reused + todo.len();
-        // Symbols that fail have a number too.
-        let mut started = done.reused;
         let mut left = todo.as_slice();
         while !left.is_empty() {
             let (batch, after) = next_batch(left, compute, scope.has_own_models());
@@ -198,9 +203,8 @@ impl<'a> WalkForward<'a> {
             if !observer.may_continue() {
                 return Err(TrainerError::Cancelled);
             }
-            for own in batch {
-                started += 1;
-                observer.symbol_started(&panel.symbols[own.symbol], started, total);
+            for (number, own) in (done.next_number()..).zip(batch) {
+                observer.symbol_started(&panel.symbols[own.symbol], number, total);
             }
             let coins;
             let trained = match &pool {
@@ -387,5 +391,20 @@ struct SearchObserver<'a>(&'a dyn Observer);
 impl Observer for SearchObserver<'_> {
     fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use huracan_boost::BoostError;
+
+    use super::*;
+
+    #[test]
+    fn symbols_that_fail_have_a_number_of_their_own() {
+        let mut done = TrainedSymbols::default();
+        assert_eq!(done.next_number(), 1);
+        done.failed.push((0, ModelError::Trees(BoostError::NoRows { job: "a".to_owned() })));
+        assert_eq!(done.next_number(), 2);
     }
 }
