@@ -1,6 +1,7 @@
 //! The files of one symbol's model: what the trading bot loads, and the metadata.
 
 mod calibration;
+mod importance;
 mod metadata;
 mod paths;
 mod place;
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub use calibration::calibration_digest;
 use calibration::read_calibration;
+pub use importance::{Importance, importance, importance_shares};
 pub use metadata::{Inputs, Metadata, Performance, TrainingParameters, model_id};
 pub use paths::{BundlePaths, REJECTED};
 use paths::{METADATA_FILE, MODEL_SUFFIX, NETWORKS_FILE, remove_if_there};
@@ -164,24 +166,6 @@ pub fn combined_digest<S: AsRef<str>>(digests: impl IntoIterator<Item = S>) -> S
     let mut sorted: Vec<String> = digests.into_iter().map(|digest| digest.as_ref().to_owned()).collect();
     sorted.sort_unstable();
     crate::text::hex(&Sha256::digest(sorted.concat()))
-}
-
-/// Share of each feature in the gain of all heads, greatest first. Each head counts the same; features without a
-/// split are left out.
-pub fn importance_shares(heads: &BTreeMap<Head, Forest>) -> Map<String, Value> {
-    let mut shares: BTreeMap<&str, f64> = BTreeMap::new();
-    let gains: Vec<(&Forest, Vec<f64>)> = heads.values().map(|head| (head, head.gain_importance())).collect();
-    let grown = gains.iter().filter(|(_, gain)| gain.iter().sum::<f64>() > 0.0);
-    let count = grown.clone().count() as f64;
-    for (head, gain) in grown {
-        let total: f64 = gain.iter().sum();
-        for (name, g) in head.features.iter().zip(gain).filter(|(_, g)| **g > 0.0) {
-            *shares.entry(name).or_default() += g / total / count;
-        }
-    }
-    let mut shares: Vec<(&str, f64)> = shares.into_iter().collect();
-    shares.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
-    shares.into_iter().map(|(name, share)| (name.to_owned(), json!(share))).collect()
 }
 
 impl Bundle {

@@ -14,6 +14,11 @@ pub enum Milestone {
         /// Whether the prices are simulated.
         simulated: bool,
     },
+    /// The training of the pool has begun, which comes before that of any symbol.
+    TrainingPool {
+        /// Number of symbols whose rows it learns from.
+        symbols: usize,
+    },
     /// The training of a symbol has begun; symbols of one batch are trained together.
     Training {
         /// `BASE-QUOTE`.
@@ -23,7 +28,7 @@ pub enum Milestone {
         /// Number of symbols in all.
         total: usize,
     },
-    /// The training of a symbol has ended.
+    /// The last model of a symbol was trained; its verdict follows when all have practised.
     SymbolTrained {
         /// `BASE-QUOTE`.
         symbol: String,
@@ -32,8 +37,8 @@ pub enum Milestone {
         /// Number of symbols in all.
         total: usize,
     },
-    /// A model was trained and judged by its trades.
-    Trained {
+    /// A model was judged by its trades.
+    Judged {
         /// `BASE-QUOTE`.
         symbol: String,
         /// Annualised, net of costs; none where undefined.
@@ -95,9 +100,10 @@ impl Milestone {
                 format!("Starting training… {date} on {device}{}", mark(*simulated))
             }
             Self::Training { symbol, number, total } => format!("Training {symbol}… ({number}/{total})"),
-            Self::SymbolTrained { symbol, number, total } => format!("{symbol}: trained {number}/{total}"),
-            Self::Trained { symbol, sharpe, win_rate, approved } => format!(
-                "{symbol}: model trained: Sharpe {}, win rate {}: {}",
+            Self::TrainingPool { symbols } => format!("Training the pool of {symbols} coins…"),
+            Self::SymbolTrained { symbol, number, total } => format!("{symbol}: model trained {number}/{total}"),
+            Self::Judged { symbol, sharpe, win_rate, approved } => format!(
+                "{symbol}: model judged: Sharpe {}, win rate {}: {}",
                 sharpe.map_or("–".into(), |value| format!("{value:.2}")),
                 win_rate.map_or("–".into(), |value| format!("{:.0}%", 100.0 * value)),
                 if *approved { "approved" } else { "rejected" }
@@ -135,10 +141,11 @@ mod tests {
         let training = Milestone::Training { symbol: "BTC-USDT".into(), number: 1, total: 20 };
         assert_eq!(training.text(), "Training BTC-USDT… (1/20)");
         let trained = Milestone::SymbolTrained { symbol: "BTC-USDT".into(), number: 1, total: 20 };
-        assert_eq!(trained.text(), "BTC-USDT: trained 1/20");
-        let trained =
-            Milestone::Trained { symbol: "BTC-USDT".into(), sharpe: Some(1.25), win_rate: Some(0.52), approved: true };
-        assert_eq!(trained.text(), "BTC-USDT: model trained: Sharpe 1.25, win rate 52%: approved");
+        assert_eq!(trained.text(), "BTC-USDT: model trained 1/20");
+        assert_eq!(Milestone::TrainingPool { symbols: 20 }.text(), "Training the pool of 20 coins…");
+        let judged =
+            Milestone::Judged { symbol: "BTC-USDT".into(), sharpe: Some(1.25), win_rate: Some(0.52), approved: true };
+        assert_eq!(judged.text(), "BTC-USDT: model judged: Sharpe 1.25, win rate 52%: approved");
         let complete = Milestone::TrainingComplete { passed: 15, failed: 5 };
         assert_eq!(complete.text(), "Training complete: 20 models created, 15 passed, 5 failed");
     }

@@ -120,7 +120,7 @@ async fn train(
 ) -> Result<TrainedSymbols, CommandFailure> {
     let models = walk.model_count();
     let step = day.begin("train", Some(models as u64)).await?;
-    let snapshots = Snapshots::of(day, panel).await?;
+    let snapshots = Snapshots::of(day);
     let observer =
         TrainingObserver { snapshots: Some(&snapshots), ..TrainingObserver::new(day, &step, Some(checkpoints)) };
     let done = tokio::task::block_in_place(|| walk.train(tuning, &observer));
@@ -179,9 +179,9 @@ fn report_model(notifier: &Notifier, model: &Model) {
         win_rate = m.trades.win_rate,
         trades = m.trades.count,
         approved = model.verdict.is_approved(),
-        "model trained"
+        "model judged"
     );
-    notifier.send(&Milestone::Trained {
+    notifier.send(&Milestone::Judged {
         symbol: model.trained.symbol.clone(),
         sharpe: (m.trades.count > 0).then_some(m.sharpe),
         win_rate: (m.trades.count > 0).then_some(m.trades.win_rate),
@@ -261,6 +261,10 @@ impl Observer for TrainingObserver<'_> {
         self.step.note(text);
     }
 
+    fn pool_started(&self, symbols: usize) {
+        self.notifier.send(&Milestone::TrainingPool { symbols });
+    }
+
     fn symbol_started(&self, symbol: &str, number: usize, total: usize) {
         let mut numbers = self.numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         numbers.insert(symbol.to_owned(), (number, total));
@@ -272,10 +276,12 @@ impl Observer for TrainingObserver<'_> {
     }
 
     fn save_symbol(&self, trained: &TrainedSymbol) -> Result<(), SaveError> {
-        self.checkpoints.map_or(Ok::<(), SaveError>(()), |checkpoints| Ok(checkpoints.save(trained)?))?;
+        // The snapshot first: a symbol with a checkpoint is not trained again, and a snapshot that is there is replaced.
         if let Some(snapshots) = self.snapshots {
             snapshots.write(trained)?;
         }
+        self.checkpoints.map_or(Ok::<(), SaveError>(()), |checkpoints| Ok(checkpoints.save(trained)?))?;
+        tracing::info!(target: crate::logs::TRAINING, symbol = trained.symbol, "model trained");
         let numbers = self.numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(&(number, total)) = numbers.get(&trained.symbol) {
             self.notifier.send(&Milestone::SymbolTrained { symbol: trained.symbol.clone(), number, total });

@@ -201,7 +201,10 @@ fn analysis(panel: &Panel, names: &[String], reasons: &Reasons, trade: &Trade, r
     };
     let primary_reason = match reasons.all.iter().find(|reason| reason.edge_bps > 0.0) {
         Some(first) => {
-            format!("{primary_reason}; entered mostly for {} ({:+.1} bps)", names[first.column], first.edge_bps)
+            // The newest model may have learned from this very trade.
+            let view =
+                if reasons.of_fold { "" } else { " as the newest model sees it, which is not the one that was asked" };
+            format!("{primary_reason}; entered mostly for {} ({:+.1} bps){view}", names[first.column], first.edge_bps)
         }
         None => primary_reason,
     };

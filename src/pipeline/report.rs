@@ -22,7 +22,7 @@ use crate::decide::Voter;
 use crate::health;
 use crate::market::Selection;
 use crate::metrics::Account;
-use crate::models::bundle::importance_shares;
+use crate::models::bundle;
 use crate::report::{
     self, Costs, Decisions, Exclusion, HeadCalibration, HeadFit, Importance, ReportData, SavedModel, SearchRow,
     SymbolCurve, SymbolRow, Totals, VoterRow,
@@ -60,6 +60,7 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
     let rules = settings.trainer().rules(panel.timeframe);
     let block_days = panel.timeframe.block_days(settings.labels.horizon_bars());
     let traded = accounts::Traded { panel, rules: &rules, mode: settings.decide.mode, block_days };
+    let importance = importance(learned);
     ReportData {
         run_id: day.run.row.run_id.clone(),
         date: day.run.date,
@@ -102,7 +103,8 @@ fn data(day: &Day, selection: &Selection, panel: &Panel, learned: &Learned, save
             .iter()
             .map(|model| SymbolCurve { symbol: model.trained.symbol.clone(), points: curve(&model.account) })
             .collect(),
-        importance: importance(learned),
+        importance: importance.features,
+        importance_believed: Some(importance.believed),
         exit_reasons: exit_reasons(learned),
         costs: costs(day, learned),
         calibration: calibrations(day, panel, learned),
@@ -173,18 +175,34 @@ fn calibrations(day: &Day, panel: &Panel, learned: &Learned) -> Vec<HeadCalibrat
         .collect()
 }
 
-/// Mean share per feature over the models, largest first.
-fn importance(learned: &Learned) -> Vec<Importance> {
+/// Importance of features over all models.
+struct AllImportance {
+    /// Mean share per feature over the models, largest first.
+    features: Vec<Importance>,
+    /// Number of models of whose trees something is believed.
+    believed: usize,
+}
+
+/// Over the models of whose trees something is believed, or if there is none, over all.
+fn importance(learned: &Learned) -> AllImportance {
+    let of = |model: &Model| {
+        let trained = &model.trained;
+        bundle::importance(&trained.heads, &trained.other_families, &trained.mix, trained.calibration.as_ref())
+    };
+    let all: Vec<bundle::Importance> = learned.models.iter().map(of).collect();
+    let believed = all.iter().filter(|own| own.believed).count();
+    let count = if believed > 0 { believed } else { all.len() } as f64;
     let mut sums: BTreeMap<String, f64> = BTreeMap::new();
-    for model in &learned.models {
-        for (feature, share) in importance_shares(&model.trained.heads) {
-            *sums.entry(feature).or_default() += share.as_f64().unwrap_or(0.0) / learned.models.len() as f64;
+    for own in all.into_iter().filter(|own| own.believed || believed == 0) {
+        for (feature, share) in own.shares {
+            *sums.entry(feature).or_default() += share.as_f64().unwrap_or(0.0) / count;
         }
     }
-    let mut all: Vec<Importance> = sums.into_iter().map(|(feature, share)| Importance { feature, share }).collect();
-    all.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.feature.cmp(&b.feature)));
-    all.truncate(FEATURES);
-    all
+    let mut features: Vec<Importance> =
+        sums.into_iter().map(|(feature, share)| Importance { feature, share }).collect();
+    features.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.feature.cmp(&b.feature)));
+    features.truncate(FEATURES);
+    AllImportance { features, believed }
 }
 
 fn exit_reasons(learned: &Learned) -> Vec<(String, u64)> {

@@ -124,8 +124,8 @@ fn saved_model(bundle: &Bundle, previous: Option<PerformanceRow>) -> SavedModel 
     SavedModel { model_id: bundle.metadata.model_id.clone(), digest: bundle.metadata.digest.clone(), previous }
 }
 
-/// Writes the learning snapshot of what a coin's trades show: its patterns, and what is better than with the previous model, whose
-/// performance it returns.
+/// Writes the learning snapshot of what a coin's trades show: its patterns, which features count for more or less than in the
+/// previous model, and what is better than with it. Returns the performance of the previous model.
 async fn snapshot(
     day: &Day,
     bundle: &Bundle,
@@ -134,13 +134,16 @@ async fn snapshot(
 ) -> Result<Option<PerformanceRow>, CommandFailure> {
     let (mut insights, mut found) = (patterns.insights(&bundle.symbol), None);
     if let Some(previous) = day.services.brain.previous_model(&bundle.symbol, &day.run.row).await? {
+        if let Some(old) = previous.feature_importance.as_object() {
+            insights.extend(learning::importance_changes(&shares(old), &shares(&bundle.metadata.feature_importance)));
+        }
         found = day.services.brain.performance(&previous).await?;
         if let Some(previous) = &found {
             insights.extend(learning::improvements(&figures(previous), &figures(performance)));
         }
     }
     if !insights.is_empty() {
-        write_snapshot(day, &bundle.symbol, insights)?;
+        write_snapshot(day, &bundle.symbol, insights, bundle.metadata.feature_importance_believed)?;
     }
     Ok(found)
 }
@@ -148,15 +151,22 @@ async fn snapshot(
 /// Writes the learning snapshot of all coins together, if there are insights.
 fn snapshot_of_all(day: &Day, patterns: &Library) -> Result<(), CommandFailure> {
     let insights = patterns.insights_of_all();
-    if insights.is_empty() { Ok(()) } else { write_snapshot(day, "*", insights) }
+    if insights.is_empty() { Ok(()) } else { write_snapshot(day, "*", insights, None) }
 }
 
-fn write_snapshot(day: &Day, symbol: &str, insights: Vec<Insight>) -> Result<(), CommandFailure> {
+fn shares(map: &Map<String, Value>) -> Vec<(String, f64)> {
+    map.iter().filter_map(|(name, share)| Some((name.clone(), share.as_f64()?))).collect()
+}
+
+fn write_snapshot(
+    day: &Day,
+    symbol: &str,
+    insights: Vec<Insight>,
+    features_believed: Option<bool>,
+) -> Result<(), CommandFailure> {
     // With the start of the run as its time: if the step is done again, it writes the same files.
-    learning::write_snapshot(
-        &day.run.workdir,
-        &Snapshot::new(day.run.row.started, symbol, insights, day.run.simulated),
-    )?;
+    let snapshot = Snapshot::new(day.run.row.started, symbol, insights, day.run.simulated);
+    learning::write_snapshot(&day.run.workdir, &Snapshot { features_believed, ..snapshot })?;
     Ok(())
 }
 

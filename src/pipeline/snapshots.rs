@@ -3,50 +3,38 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use chrono::Utc;
-use serde_json::{Map, Value};
+use chrono::{DateTime, Utc};
 
-use super::CommandFailure;
 use super::day::Day;
-use crate::bars::Panel;
-use crate::models::bundle::importance_shares;
+use crate::models::bundle::importance;
 use crate::report::learning::{self, Snapshot};
 use crate::trainer::{SaveError, TrainedSymbol};
 
-/// What is needed to say what a training has changed.
+/// What is needed to say what a training has learned.
 pub struct Snapshots {
     workdir: PathBuf,
     simulated: bool,
-    /// Importance of the features in each symbol's previous model.
-    previous: HashMap<String, Vec<(String, f64)>>,
+    /// When this run wrote the snapshot of a symbol whose training was then cut off.
+    written: HashMap<String, DateTime<Utc>>,
 }
 
 impl Snapshots {
-    /// Reads the previous models of all symbols.
-    pub async fn of(day: &Day, panel: &Panel) -> Result<Self, CommandFailure> {
-        let mut previous = HashMap::new();
-        for symbol in &panel.symbols {
-            if let Some(model) = day.services.brain.previous_model(symbol, &day.run.row).await?
-                && let Some(old) = model.feature_importance.as_object()
-            {
-                previous.insert(symbol.clone(), shares(old));
-            }
-        }
-        Ok(Self { workdir: day.run.workdir.clone(), simulated: day.run.simulated, previous })
+    /// Reads which snapshots this run wrote before it was cut off.
+    pub fn of(day: &Day) -> Self {
+        let (workdir, simulated) = (day.run.workdir.clone(), day.run.simulated);
+        let earlier = learning::snapshots_since(&workdir, day.run.row.started);
+        let trained = earlier.into_iter().filter(|snapshot| !snapshot.features.is_empty());
+        let written = trained.map(|snapshot| (snapshot.symbol, snapshot.timestamp)).collect();
+        Self { workdir, simulated, written }
     }
 
-    /// Writes the snapshot of a symbol that was trained just now: the features of its model, and how they differ from those of
-    /// the previous one.
+    /// Writes the snapshot of a symbol that was trained just now: the features of its model. How far it is believed is known when
+    /// all symbols are trained. A run that is resumed replaces the snapshot that it wrote before.
     pub fn write(&self, trained: &TrainedSymbol) -> Result<(), SaveError> {
-        let features = importance_shares(&trained.heads);
-        let changed = |old: &Vec<(String, f64)>| learning::importance_changes(old, &shares(&features));
-        let insights = self.previous.get(&trained.symbol).map(changed).unwrap_or_default();
-        let snapshot = Snapshot { features, ..Snapshot::new(Utc::now(), &trained.symbol, insights, self.simulated) };
+        let features = importance(&trained.heads, &trained.other_families, &trained.mix, None).shares;
+        let time = self.written.get(&trained.symbol).copied().unwrap_or_else(Utc::now);
+        let snapshot = Snapshot { features, ..Snapshot::new(time, &trained.symbol, Vec::new(), self.simulated) };
         learning::write_snapshot(&self.workdir, &snapshot)?;
         Ok(())
     }
-}
-
-fn shares(map: &Map<String, Value>) -> Vec<(String, f64)> {
-    map.iter().filter_map(|(name, share)| Some((name.clone(), share.as_f64()?))).collect()
 }

@@ -35,6 +35,7 @@ fn bundle(symbol: &str, heads: BTreeMap<Head, Forest>, main_head: Head) -> Bundl
             training_date: "2024-09-06".to_owned(),
             performance_metrics: Performance { sharpe_ratio: Some(0.75), ..Performance::default() },
             feature_importance: importance_shares(&heads),
+            feature_importance_believed: None,
             training_parameters: TrainingParameters {
                 lookback_days: 240,
                 train_test_split: 0.8,

@@ -77,6 +77,99 @@ fn bad_api() -> (String, Arc<Mutex<Vec<String>>>) {
     (address, heard)
 }
 
+/// A Bot API that takes every message. Returns its address and the texts that it got.
+fn good_api() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let texts = heard.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = Vec::new();
+            let mut piece = [0; 4096];
+            // A message is one small JSON object, so its end is the last brace of the body.
+            while !request.ends_with(b"}") {
+                match stream.read(&mut piece) {
+                    Ok(n) if n > 0 => request.extend_from_slice(&piece[..n]),
+                    _ => break,
+                }
+            }
+            let request = String::from_utf8_lossy(&request).into_owned();
+            let body = request.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+            if let Some(text) =
+                serde_json::from_str::<Value>(body).ok().and_then(|body| Some(body["text"].as_str()?.to_owned()))
+            {
+                texts.lock().unwrap().push(text);
+            }
+            let body = r#"{"ok":true,"result":{"message_id":1,"date":0,"chat":{"id":-7,"type":"group","title":"g"}}}"#;
+            let length = body.len();
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        }
+    });
+    (address, heard)
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap()
+}
+
+#[test]
+fn what_is_learned_is_told_as_it_happens_and_stands_in_snapshots_and_exports() {
+    let folder = tempfile::tempdir().unwrap();
+    let workdir = folder.path();
+    let (api, heard) = good_api();
+    let output = start(workdir, &api, &["patterns.enabled=false", "universe.top_n=2"].map(String::from))
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let symbols: Vec<&str> = answer["symbols"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
+    assert_eq!(symbols.len(), 2);
+
+    // Messages are a second apart, so there are few coins. The pool first, then each coin, with numbers in order; verdicts come when all have practised.
+    let texts = heard.lock().unwrap().clone();
+    let place =
+        |what: &str| texts.iter().position(|text| text.contains(what)).unwrap_or_else(|| panic!("{what}: {texts:?}"));
+    let mut places = vec![place("Starting training"), place("Training the pool of")];
+    places.extend((1..=2).map(|number| place(&format!("… ({number}/2)"))));
+    places.extend((1..=2).map(|number| place(&format!("model trained {number}/2"))));
+    places.push(place("model judged"));
+    assert!(places.is_sorted(), "{texts:?}");
+    assert_eq!(texts.iter().filter(|text| text.contains("model judged")).count(), 2);
+
+    // A coin's snapshot has its own time, after the start of the run, and the features of its model.
+    let snapshots: Vec<Value> = files(&workdir.join("logs/learning")).iter().map(|path| json(path)).collect();
+    let log =
+        files(&workdir.join("logs")).into_iter().find(|path| path.to_string_lossy().contains("engine_monitoring_"));
+    let begun =
+        log.expect("the log of the run").file_stem().unwrap().to_string_lossy().replace("engine_monitoring_", "");
+    for symbol in &symbols {
+        let own: Vec<&Value> = snapshots
+            .iter()
+            .filter(|one| one["symbol"] == **symbol && one["features"].as_object().is_some_and(|f| !f.is_empty()))
+            .collect();
+        assert_eq!(own.len(), 1, "{symbol}: {snapshots:?}");
+        let time = own[0]["timestamp"].as_str().unwrap();
+        let digits: String = time.chars().filter(char::is_ascii_digit).take(14).collect();
+        assert!(digits > begun.replace('_', ""), "{symbol} was trained at {time}, and the run began at {begun}");
+        let metadata = files(&workdir.join("models"))
+            .into_iter()
+            .find(|path| path.ends_with(Path::new(symbol).join("metadata.json")))
+            .map(|path| json(&path))
+            .unwrap();
+        assert!(metadata["feature_importance_believed"].is_boolean(), "{symbol}");
+    }
+
+    let results = json(&workdir.join("exports/backtest_2024-08-01.json"));
+    assert_eq!(results["symbols"].as_array().unwrap().len(), 2);
+    assert_eq!(results["trades_file"], "backtest_2024-08-01.csv");
+    let universe = &json(&workdir.join("exports/comprehensive_metrics_2024-08-01.json"))["universe"];
+    assert_eq!(universe["chosen"].as_array().unwrap().len(), 2, "{universe}");
+    let excluded = universe["excluded"].as_array().unwrap();
+    assert!(!excluded.is_empty(), "{universe}");
+    assert_eq!(universe["considered"], 8, "{universe}");
+}
+
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }

@@ -1,10 +1,10 @@
-//! Pattern mining: conditions on features under which trades win more often than usual. Patterns are found on the
+//! Pattern mining: conditions on features under which trades earn more than usual. Patterns are found on the
 //! training windows, and count as learned only if the test windows confirm them.
 //!
 //! The observations are the labels: the unit trades of every bar on both sides, whatever a model would have signalled.
 //! A pattern is a side and one to three conditions on different features; each condition is a quantile bin or a
-//! category. The pattern must beat the win rate of all of the coin's bars on that side, by a test over blocks of bars
-//! (module `excess`). Three rules guard against chance findings:
+//! category. The pattern must earn more than all of the coin's bars on that side, by a test of the mean net return over blocks of
+//! bars (module `excess`). Three rules guard against chance findings:
 //!
 //! 1. On the training windows, q-values (Benjamini and Hochberg) count every set of conditions that could have been
 //!    tested, on both sides. Single conditions, pairs and triples, each for one coin and for all coins together, are
@@ -46,6 +46,9 @@ use excess::Base;
 use items::Items;
 use rows::Rows;
 use search::Finding;
+
+/// How many times as much as the weakest candidate the strongest may weigh on the test windows.
+const MOST_WEIGHT: f64 = 10.0;
 
 /// Feature values, and the columns that patterns may use.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +107,7 @@ pub struct Pattern {
     /// Whether it passed the discovery level. A pattern that did not is a lead, or was learned by an earlier run; it is
     /// only measured.
     pub candidate: bool,
-    /// Whether the test windows confirm it, both by win rate and by mean return.
+    /// Whether the test windows confirm that it earns more.
     pub learned: bool,
 }
 
@@ -216,17 +219,23 @@ pub fn mine(inputs: &Inputs<'_>) -> MiningResult {
         .flat_map_iter(|(index, ((scope, searched), q))| confirm::confirm_scope(inputs, index, scope, searched, q))
         .collect();
     let candidates: Vec<&mut Pattern> = patterns.iter_mut().filter(|pattern| pattern.candidate).collect();
-    // A candidate weighs as much as the training windows speak for it: of one that stands out, the test is hardly harder than
-    // of it alone. The mean weight is 1, and the weights know nothing of the test windows.
-    let evidence: Vec<f64> = candidates.iter().map(|pattern| 1.0 / pattern.p_value.max(1e-300)).collect();
-    let share = evidence.iter().sum::<f64>() / evidence.len() as f64;
-    let p: Vec<f64> =
-        candidates.iter().zip(&evidence).map(|(pattern, own)| pattern.test_p_value * share / own).collect();
+    let weights = weights(&candidates.iter().map(|pattern| pattern.p_value).collect::<Vec<_>>());
+    let p: Vec<f64> = candidates.iter().zip(weights).map(|(pattern, weight)| pattern.test_p_value / weight).collect();
     for (pattern, q) in candidates.into_iter().zip(q_values(&p, p.len() as f64)) {
         pattern.test_q_value = q;
         pattern.learned = q <= params.confirm_level && pattern.test.mean_bps > pattern.test.base_mean_bps;
     }
     MiningResult { patterns, tests }
+}
+
+/// Weight of each candidate on the test windows, by its p-value on the training windows; 1 on average. One that stands out weighs
+/// more: at most [`MOST_WEIGHT`] times as much as the weakest, so that no candidate is starved by a stronger one. The weights
+/// know nothing of the test windows (Genovese, Roeder and Wasserman 2006).
+fn weights(p: &[f64]) -> Vec<f64> {
+    let weakest = p.iter().copied().fold(1e-300, f64::max);
+    let evidence = p.iter().map(|p| (weakest / p.max(1e-300)).min(MOST_WEIGHT));
+    let mean = evidence.clone().sum::<f64>() / p.len() as f64;
+    evidence.map(|own| own / mean).collect()
 }
 
 /// q-values of all findings, by scope, and the number of tests.

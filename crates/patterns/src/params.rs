@@ -41,7 +41,7 @@ impl Default for PatternParams {
             beam: 200,
             pooled: true,
             coins: false,
-            discovery_level: 0.2,
+            discovery_level: 0.5,
             confirm_level: 0.1,
             most: 10,
             leads: 3,

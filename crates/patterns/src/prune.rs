@@ -54,8 +54,8 @@ impl Sample<'_> {
         mask_of(self.masks, self.rows.words(), items)
     }
 
-    /// Whether each condition adds something: among the rows of the other conditions, those of the pattern win more
-    /// often.
+    /// Whether each condition adds something: among the rows of the other conditions, those of the pattern earn
+    /// more.
     fn every_condition_adds(&self, finding: &Finding, scratch: &mut Scratch) -> bool {
         let items: Vec<usize> = finding.items().collect();
         if items.len() == 1 {
@@ -75,7 +75,7 @@ impl Sample<'_> {
     ///
     /// Every condition of a selected pattern adds something, and the pattern beats the rest of the market on the rows
     /// that no earlier pattern covers. This removes patterns that owe their excess to another one, and its mirror
-    /// image: if long wins on some rows, short wins on the others.
+    /// image: if long earns on some rows, short earns on the others.
     ///
     /// Each finding is paired with its q-value. `earns` returns whether a finding's mean return is above that of the
     /// base.

@@ -46,6 +46,9 @@ pub(super) struct Rows {
     pub labelled: Vec<u64>,
     /// Rows whose trade made money, by side.
     pub won: [Vec<u64>; 2],
+    /// Net return of each row, long and short, in standard deviations of its coin's rows on that side: a coin counts for as much
+    /// as another, however much it moves. `[blocks × coins × words per block × 64]`; 0 without a label.
+    pub gains: Vec<[f32; 2]>,
 }
 
 impl Rows {
@@ -69,6 +72,7 @@ impl Rows {
             starts: starts.clone(),
             labelled: vec![0; words],
             won: [vec![0; words], vec![0; words]],
+            gains: vec![[0.0; 2]; words * 64],
         };
         for (b, (from, to)) in starts.into_iter().zip(ends).enumerate() {
             for (s, &symbol) in symbols.iter().enumerate() {
@@ -83,7 +87,29 @@ impl Rows {
                 }
             }
         }
+        rows.fill_gains(outcomes);
         rows
+    }
+
+    fn fill_gains(&mut self, outcomes: &Outcomes<'_>) {
+        let mut sums = vec![[[0.0_f64; 3]; 2]; self.symbols.len()];
+        self.for_each_row(&self.labelled, |series, bar, _, _| {
+            for (side, sum) in sums[series].iter_mut().enumerate() {
+                let value = outcomes.return_bps(self.symbols[series], bar, side);
+                *sum = [sum[0] + value, sum[1] + value * value, sum[2] + 1.0];
+            }
+        });
+        let deviation = |[sum, squares, count]: [f64; 3]| {
+            let deviation = (squares / count - (sum / count) * (sum / count)).max(0.0).sqrt();
+            if deviation > 0.0 { deviation } else { 1.0 }
+        };
+        let scale: Vec<[f64; 2]> = sums.into_iter().map(|own| own.map(deviation)).collect();
+        let mut gains = std::mem::take(&mut self.gains);
+        self.for_each_row(&self.labelled, |series, bar, word, bit| {
+            let own = |side: usize| outcomes.return_bps(self.symbols[series], bar, side) / scale[series][side];
+            gains[word * 64 + bit.trailing_zeros() as usize] = [own(0) as f32, own(1) as f32];
+        });
+        self.gains = gains;
     }
 
     /// Word and bit of a bar within a block.

@@ -71,8 +71,12 @@ pub struct ReportData {
     pub holding: Vec<(i64, f64)>,
     /// Equity of each symbol's own account.
     pub symbol_equity: Vec<SymbolCurve>,
-    /// Features by their share of the total gain, largest first.
+    /// Columns of the view by their share of the total gain, as far as the trees are believed, largest first.
     pub importance: Vec<Importance>,
+    /// Number of models of whose trees something is believed. If there is none, the importance is that of all trees that were
+    /// trained.
+    #[serde(default)]
+    pub importance_believed: Option<usize>,
     /// Calibration of the predictions on the test windows, by head.
     #[serde(default)]
     pub calibration: Vec<HeadCalibration>,

@@ -76,6 +76,7 @@ pub fn example() -> ReportData {
         .into_iter()
         .map(|(feature, share)| Importance { feature, share })
         .collect(),
+        importance_believed: Some(3),
         calibration: vec![calibration("win_long", 0.03), calibration("win_short", -0.02), edge_fit()],
         exit_reasons: vec![
             ("stop_loss".into(), 905),
@@ -144,6 +145,7 @@ fn forward() -> ForwardReport {
         realised_bps: Some(28.0 + 4.1 * t),
         error_bps: Some(4.1),
         t: Some(t),
+        challenged: trades - 4,
         challenger_bps: Some(26.5),
         champion_error: Some(161.2),
         challenger_error: Some(158.9),
@@ -179,6 +181,7 @@ fn account(trades: u64, total_return: f64, net_bps: f64) -> AccountResult {
         cost_bps: Some(14.0),
         net_bps: Some(net_bps),
         error_bps: Some(3.3),
+        net_error_bps: Some(3.4),
         evidence: evidence(1.25),
     }
 }

@@ -29,9 +29,14 @@ pub struct Snapshot {
     pub patterns_learned: u64,
     /// Number of insights of type `model_improvement`.
     pub model_improvements: u64,
-    /// Feature → share of the gain of the trained model, greatest first; empty in a snapshot of what its trades show.
+    /// Column of the view → share of the gain of all trees of the trained model, greatest first, before it is known how far they
+    /// are believed; empty in a snapshot of what its trades show.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub features: serde_json::Map<String, serde_json::Value>,
+    /// In a snapshot of what a model's trades show: whether anything of its trees is believed. If not, changes of importance are
+    /// those of trees that decide nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features_believed: Option<bool>,
     /// Whether prices come from the simulated market.
     pub simulated: bool,
 }
@@ -80,6 +85,7 @@ impl Snapshot {
             model_improvements: count(|insight| matches!(insight, Insight::ModelImprovement { .. })),
             insights,
             features: serde_json::Map::new(),
+            features_believed: None,
             simulated,
         }
     }
@@ -147,6 +153,18 @@ pub fn importance_changes(old: &[(String, f64)], new: &[(String, f64)]) -> Vec<I
             change: if old > 0.0 { format!("{:+.0}%", 100.0 * (new - old) / old) } else { "new".into() },
         })
         .collect()
+}
+
+/// The snapshots below `workdir` from the second of `since` on, in the order of their names. What cannot be read is left out.
+pub fn snapshots_since(workdir: &Path, since: DateTime<Utc>) -> Vec<Snapshot> {
+    let first = format!("learning_snapshot_{}", since.format("%Y%m%d_%H%M%S"));
+    let entries = std::fs::read_dir(workdir.join("logs/learning")).into_iter().flatten().flatten();
+    let is_recent =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().as_ref() >= first.as_str());
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_recent).collect();
+    paths.sort();
+    let read = |path: &PathBuf| serde_json::from_slice(&std::fs::read(path).ok()?).ok();
+    paths.iter().filter_map(read).collect()
 }
 
 /// Writes the snapshot below `workdir`. If a snapshot of another symbol with the same timestamp exists, the symbol is
@@ -235,6 +253,7 @@ mod tests {
             patterns_learned: 5,
             model_improvements: 2,
             features: serde_json::Map::new(),
+            features_believed: None,
             simulated: false,
         };
         let paths: Vec<_> = ["BTC-USDT", "ETH-USDT", "BTC-USDT", "ETH-USDT"]
@@ -250,5 +269,22 @@ mod tests {
         // The snapshot of all coins together also has a file name that a remote accepts.
         let all = write_snapshot(workdir.path(), &snapshot("*")).unwrap();
         assert!(huracan_host::files::is_plain_name(all.file_name().unwrap().to_str().unwrap()), "{}", all.display());
+    }
+
+    #[test]
+    fn snapshots_of_this_run_are_found_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |seconds: i64| DateTime::from_timestamp(1_722_470_400 + seconds, 0).unwrap();
+        let write = |seconds: i64, symbol: &str| {
+            write_snapshot(folder.path(), &Snapshot::new(at(seconds), symbol, Vec::new(), true)).unwrap()
+        };
+        write(0, "A-USDT");
+        let (first, second) = (write(60, "A-USDT"), write(60, "B-USDT"));
+        let found = snapshots_since(folder.path(), at(30));
+        let symbols: Vec<&str> = found.iter().map(|snapshot| snapshot.symbol.as_str()).collect();
+        assert_eq!((symbols, found[1].timestamp), (vec!["A-USDT", "B-USDT"], at(60)));
+        // With the time of before, the same files are written again.
+        assert_eq!((write(60, "B-USDT"), write(60, "A-USDT")), (second, first));
+        assert_eq!(snapshots_since(folder.path(), at(30)).len(), 2);
     }
 }

@@ -115,7 +115,7 @@ fn the_page_shows_charts_verdicts_costs_and_exits() {
         "<td>Realised of it, bps</td><td>+20.2 ± 3.3</td>",
         "those that it confirms earn −1.6 ± 3.9 bps more",
         "At 1 of 2 fold boundaries at least one model was approved",
-        "<td>Net per trade, bps</td><td>+6.2 ± 3.3</td><td>+4.1 ± 3.3</td>",
+        "<td>Net per trade, bps</td><td>+6.2 ± 3.4</td><td>+4.1 ± 3.4</td>",
         "2.00 times the equity in all coins, 25.0% of it in one coin",
         "2×, 3 h",
         "daily stop: tripped 2 times, active for 3 hours in total",
@@ -193,4 +193,27 @@ fn values_that_are_not_finite_are_shown_as_a_dash() {
     for word in [">nan", "nan<", "nan ", "nan,", ">inf", "inf<", "inf×"] {
         assert!(!text.contains(word), "{word}");
     }
+}
+
+#[test]
+fn errors_stand_beside_what_they_are_errors_of() {
+    let mut data = example();
+    data.account.gross_bps = Some(20.0);
+    data.account.net_bps = Some(6.0);
+    (data.account.error_bps, data.account.net_error_bps) = (Some(3.3), Some(3.7));
+    let sum = &mut data.forward.all;
+    (sum.predicted_bps, sum.gross_bps, sum.error_bps) = (Some(30.0), Some(20.0), Some(4.0));
+    (sum.trades, sum.challenged, sum.challenger_bps) = (104, 57, Some(26.5));
+    let html = page(&data);
+    assert!(html.contains("± 3.3") && html.contains("± 3.7"));
+    assert!(html.contains("<td>−10.0 ± 4.0</td>"), "of the outcome less the prediction");
+    assert!(html.contains("(57)"), "the challenger's number of trades");
+}
+
+#[test]
+fn the_page_says_how_far_the_trees_are_believed() {
+    let mut data = example();
+    assert!(page(&data).contains("of whose trees something is believed"));
+    data.importance_believed = Some(0);
+    assert!(page(&data).contains("Nothing of the trees is believed"));
 }

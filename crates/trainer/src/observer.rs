@@ -37,6 +37,9 @@ pub trait Observer: Sync {
     /// Progress note of one line.
     fn note(&self, _text: &str) {}
 
+    /// Called when training of the pool of so many symbols starts, before that of any symbol.
+    fn pool_started(&self, _symbols: usize) {}
+
     /// Called when training of a symbol starts: `number` of `total`, counted from 1.
     fn symbol_started(&self, _symbol: &str, _number: usize, _total: usize) {}
 

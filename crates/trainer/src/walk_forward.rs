@@ -54,6 +54,13 @@ pub struct TrainedSymbols {
     pub trained_by: Plans,
 }
 
+impl TrainedSymbols {
+    /// Number of the next symbol, from 1. Symbols that fail have a number too.
+    fn next_number(&self) -> usize {
+        self.trained.len() + self.failed.len() + 1
+    }
+}
+
 /// A walk-forward: the folds of all its symbols, and the inputs that all models share.
 pub struct WalkForward<'a> {
     pub(crate) params: &'a TrainerParams,
@@ -178,6 +185,7 @@ impl<'a> WalkForward<'a> {
             if !observer.may_continue() {
                 return Err(TrainerError::Cancelled);
             }
+            observer.pool_started(self.units.iter().map(|unit| unit.unit.symbols.len()).max().unwrap_or(0));
             let mut trained = batch::train(&inputs, &self.units, observer)?;
             batch::choose_pool_families(&inputs, &mut trained, &self.symbols)?;
             done.trained_by.extend(trained.plans.clone());
@@ -196,7 +204,7 @@ impl<'a> WalkForward<'a> {
             if !observer.may_continue() {
                 return Err(TrainerError::Cancelled);
             }
-            for (number, own) in (done.trained.len() + 1..).zip(batch) {
+            for (number, own) in (done.next_number()..).zip(batch) {
                 observer.symbol_started(&panel.symbols[own.symbol], number, total);
             }
             let coins;
@@ -394,5 +402,20 @@ struct SearchObserver<'a>(&'a dyn Observer);
 impl Observer for SearchObserver<'_> {
     fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use huracan_boost::BoostError;
+
+    use super::*;
+
+    #[test]
+    fn symbols_that_fail_have_a_number_of_their_own() {
+        let mut done = TrainedSymbols::default();
+        assert_eq!(done.next_number(), 1);
+        done.failed.push((0, ModelError::Trees(BoostError::NoRows { job: "a".to_owned() })));
+        assert_eq!(done.next_number(), 2);
     }
 }

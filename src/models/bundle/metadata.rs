@@ -25,8 +25,12 @@ pub struct Metadata {
     pub training_date: String,
     /// Metrics of the out-of-fold trades.
     pub performance_metrics: Performance,
-    /// Feature → share of the gain, greatest first.
+    /// Column of the view → share of the gain, as far as the trees are believed, greatest first.
     pub feature_importance: Map<String, Value>,
+    /// Whether anything of the trees is believed. If not, the shares are those of all trees that were trained; none in models of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature_importance_believed: Option<bool>,
     /// How it was trained.
     pub training_parameters: TrainingParameters,
     /// Device that trained it.

@@ -54,6 +54,7 @@ fn bundle(symbol: &str) -> Bundle {
                 ..Performance::default()
             },
             feature_importance: importance_shares(&heads),
+            feature_importance_believed: Some(false),
             training_parameters: TrainingParameters {
                 lookback_days: 240,
                 train_test_split: 0.8,

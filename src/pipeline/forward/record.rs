@@ -154,6 +154,7 @@ fn sum(rows: &[&ForwardRow], block_ms: i64) -> ForwardSum {
         net_bps: mean(&|row| row.net_bps),
         error_bps,
         t,
+        challenged: rows.iter().filter(|row| row.challenger_bps.is_some()).count() as u64,
         challenger_bps: mean(&|row| row.challenger_bps),
         champion_error: mean(&|row| row.challenger_bps.and_then(|_| square(row.predicted_bps, row))).map(f64::sqrt),
         challenger_error: mean(&|row| square(row.challenger_bps?, row)).map(f64::sqrt),

@@ -59,6 +59,10 @@ fn result(
             learned.prediction(trade.symbol, trade.signal_bar).filter(|_| mode != DecideMode::Consensus)?;
         Some(trade.side.sign() * prediction.edge_bps)
     };
+    let error = |of: &dyn Fn(&Trade) -> f64| {
+        let outcomes = entries.iter().map(|entry| (entry.day.div_euclid(block_days), of(&entry.trade)));
+        clustered_error(outcomes).map(|(_, error)| error)
+    };
     AccountResult {
         trades: metrics.trades.count as u64,
         refused: ledger.refused.len() as u64,
@@ -71,10 +75,8 @@ fn result(
         realised_bps: mean(&|trade| Some(realised(trade))),
         cost_bps: mean(&|trade| Some(trade.gross_bps - trade.net_bps)),
         net_bps: mean(&|trade| Some(trade.net_bps)),
-        error_bps: clustered_error(
-            entries.iter().map(|entry| (entry.day.div_euclid(block_days), realised(&entry.trade))),
-        )
-        .map(|(_, error)| error),
+        error_bps: error(&realised),
+        net_error_bps: error(&|trade| trade.net_bps),
         evidence: judged::evidence(evidence),
     }
 }

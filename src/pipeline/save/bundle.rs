@@ -10,7 +10,7 @@ use crate::bars::{MarketTerms, Panel};
 use crate::commit;
 use crate::decide::{Calibration, Head};
 use crate::features;
-use crate::models::bundle::{Inputs, Performance, TrainingParameters, calibration_digest, importance_shares, model_id};
+use crate::models::bundle::{Inputs, Performance, TrainingParameters, calibration_digest, importance, model_id};
 use crate::models::{Bundle, Metadata, combined_digest};
 use crate::pipeline::CommandFailure;
 use crate::pipeline::day::{Day, time};
@@ -49,6 +49,7 @@ fn metadata(day: &Day, panel: &Panel, model: &Model) -> Metadata {
     let other_family_digests: BTreeMap<Family, BTreeMap<String, String>> =
         trained.other_families.iter().map(|(family, member)| (*family, member.digests())).collect();
     let of_other_families = other_family_digests.values().flat_map(BTreeMap::values);
+    let importance = importance(&trained.heads, &trained.other_families, &trained.mix, trained.calibration.as_ref());
     let calibration = trained.calibration.map(|calibration| calibration_digest(&calibration, &trained.mix));
     let digest = combined_digest(trained.digests.values().chain(of_other_families).chain(calibration.as_ref()));
     Metadata {
@@ -57,7 +58,8 @@ fn metadata(day: &Day, panel: &Panel, model: &Model) -> Metadata {
         version: VERSION.to_owned(),
         training_date: day.run.date.to_string(),
         performance_metrics: performance(model),
-        feature_importance: importance_shares(&trained.heads),
+        feature_importance: importance.shares,
+        feature_importance_believed: Some(importance.believed),
         training_parameters: training_parameters(day, panel, model),
         device: day.services.compute.device().to_string(),
         digest,

@@ -32,6 +32,9 @@ pub struct AccountResult {
     pub net_bps: Option<f64>,
     /// Standard error of the mean of `realised_bps` by days, basis points; `None` with trades on fewer than ten days.
     pub error_bps: Option<f64>,
+    /// Standard error of the mean result after costs, likewise.
+    #[serde(default)]
+    pub net_error_bps: Option<f64>,
     /// Significance of the Sharpe ratio; the observations are the account's days.
     #[serde(rename = "luck")]
     pub evidence: SharpeEvidence,

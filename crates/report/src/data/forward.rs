@@ -58,7 +58,10 @@ pub struct ForwardSum {
     pub error_bps: Option<f64>,
     /// Mean of realised less predicted over that error.
     pub t: Option<f64>,
-    /// Mean edge that the challengers predict.
+    /// Number of trades of whose bars a challenger says something.
+    #[serde(default)]
+    pub challenged: u64,
+    /// Mean edge that the challengers predict, over these trades.
     pub challenger_bps: Option<f64>,
     /// Root of the champions' mean squared error, where a challenger says something too.
     pub champion_error: Option<f64>,

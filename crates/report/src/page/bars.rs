@@ -64,6 +64,19 @@ pub(super) fn refusals(data: &ReportData) -> Vec<Bar> {
     counts(std::iter::once(("taken", risk.taken as f64)).chain(refused), offered as f64)
 }
 
+/// How far the trees are believed whose importance is shown, in words.
+pub(super) fn importance_note(data: &ReportData) -> String {
+    let all = data.symbols.len();
+    match data.importance_believed {
+        None => "The mean of all models.".to_owned(),
+        Some(0) => "Nothing of the trees is believed: these are the trees that were trained, and they decide nothing."
+            .to_owned(),
+        Some(believed) => format!(
+            "The mean of the {believed} of {all} models of whose trees something is believed: those of the pool and the coin's own, each as far as it is believed."
+        ),
+    }
+}
+
 pub(super) fn features(data: &ReportData) -> Vec<Bar> {
     let row = |feature: &Importance| (feature.feature.clone(), feature.share, percent(Some(feature.share)), "", "");
     bars(data.importance.iter().take(MAX_FEATURES).map(row).collect())

@@ -5,8 +5,8 @@ use crate::{ForwardSum, ReportData};
 
 pub(super) struct Row {
     pub symbol: String,
-    /// Trades, days, predicted, realised, net, t, challenger, verdict.
-    pub cells: [String; 8],
+    /// Trades, days, predicted, realised, realised less predicted, net, t, challenger, verdict.
+    pub cells: [String; 9],
 }
 
 /// All coins together, then each coin; empty without a trade that has ended.
@@ -29,19 +29,26 @@ pub(super) fn rows(data: &ReportData) -> Vec<Row> {
     [all, approved].into_iter().chain(coins).collect()
 }
 
-fn cells(sum: &ForwardSum, verdict: &str) -> [String; 8] {
-    let realised = match sum.error_bps {
-        Some(error) => format!("{} ± {error:.1}", bps(sum.realised_bps)),
-        None => bps(sum.realised_bps),
+fn cells(sum: &ForwardSum, verdict: &str) -> [String; 9] {
+    // The error is that of the difference, not that of the outcomes.
+    let difference = sum.realised_bps.zip(sum.predicted_bps).map(|(realised, predicted)| realised - predicted);
+    let less = match sum.error_bps {
+        Some(error) => format!("{} ± {error:.1}", bps(difference)),
+        None => bps(difference),
+    };
+    let challenger = match sum.challenged {
+        0 => bps(sum.challenger_bps),
+        count => format!("{} ({})", bps(sum.challenger_bps), grouped(count as f64)),
     };
     [
         grouped(sum.trades as f64),
         grouped(sum.days as f64),
         bps(sum.predicted_bps),
-        realised,
+        bps(sum.realised_bps),
+        less,
         bps(sum.net_bps),
         number(sum.t),
-        bps(sum.challenger_bps),
+        challenger,
         verdict.to_owned(),
     ]
 }

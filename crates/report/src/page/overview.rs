@@ -108,7 +108,7 @@ pub(super) fn accounts(data: &ReportData) -> Vec<[String; 3]> {
         row("Realised of it, bps", &|own| with_error(own.realised_bps, own.error_bps)),
         row("Gross per trade, bps", &|own| bps(own.gross_bps)),
         row("Costs per trade, bps", &|own| bps(own.cost_bps.map(|cost| -cost))),
-        row("Net per trade, bps", &|own| with_error(own.net_bps, own.error_bps)),
+        row("Net per trade, bps", &|own| with_error(own.net_bps, own.net_error_bps)),
         row("Return", &|own| signed_percent(own.total_return)),
         row("Sharpe ratio", &|own| number(own.sharpe)),
         row("95 % of the Sharpe ratio", &|own| interval(&own.evidence)),

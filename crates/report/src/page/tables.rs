@@ -32,7 +32,6 @@ pub(super) fn other_groups(data: &ReportData) -> Vec<(&str, Vec<GroupCells>)> {
         .collect()
 }
 
-/// Voter, family, hit rate (%), trades, win rate (%), mean net (bps), t.
 /// What each mode's signals earned: mode, trades, gross, net.
 pub(super) fn modes(data: &ReportData) -> Vec<[String; 4]> {
     let net = |row: &ConsensusRow| match row.error_bps {
@@ -63,6 +62,7 @@ pub(super) fn consensus_verdict(data: &ReportData) -> String {
     }
 }
 
+/// Voter, family, hit rate (%), trades, win rate (%), mean net (bps), t.
 pub(super) fn voters(data: &ReportData) -> Vec<[String; 7]> {
     let cells = |row: &VoterRow| {
         [
