@@ -17,7 +17,6 @@ use huracan_decide::{Calibration, Head, HeadCalibration, Prediction, Scores, Slo
 use huracan_features::{View, view_columns};
 use huracan_folds::Fold;
 
-use super::calibration::block_ms;
 use super::scores::{FoldScores, Part};
 use super::slopes::{self, Row};
 use super::{Family, FoldOutcome, ModelKind, ModelScores, Targets, TrainedSymbol, TrainerParams, UnitFolds};
