@@ -92,7 +92,9 @@ pub fn run(
         let edges = walked.edges(&world.panel).into_iter();
         found.edges.extend(edges.map(|edge| PredictedEdge { block: edge.block + shift, ..edge }));
         let rules = settings.trainer().rules(world.panel.timeframe);
-        found.trades.extend(trades(&walked, |trade| CoinCosts::of(&world.panel, trade.symbol, &rules).realised_bps(trade)));
+        found
+            .trades
+            .extend(trades(&walked, |trade| CoinCosts::of(&world.panel, trade.symbol, &rules).realised_bps(trade)));
         found.worlds += 1;
     }
     Ok(Promise::of(&found, planted))

@@ -135,17 +135,19 @@ pub fn predictions_from(
             range.start.max(from(own))..range.end
         })
         .collect();
-    let one = |(own, bars): (&&SymbolModel, &Range<usize>)| {
-        let SymbolModel { symbol, bundle, calibration } = *own;
-        let first = (symbol * panel.bars) as u32;
+    fn asked<'a>(own: &'a SymbolModel, bars: &Range<usize>, width: usize) -> Asked<'a> {
+        let SymbolModel { symbol, bundle, calibration } = own;
+        let first = (symbol * width) as u32;
         let rows = first + bars.start as u32..first + bars.end as u32;
         Asked { bundle, calibration, coins: vec![CoinRows { first, rows }] }
-    };
-    let asked: Vec<Asked<'_>> = models.iter().zip(&bars).map(one).collect();
+    }
+    let asked: Vec<Asked<'_>> = models.iter().zip(&bars).map(|(own, bars)| asked(own, bars, panel.bars)).collect();
     let all = predict(compute, view.table(), view_columns::ATR_SHARE, &asked)?;
-    let candidates = models.iter().zip(bars).zip(all).flat_map(|((own, bars), all)| {
-        bars.zip(all).map(|(bar, prediction)| (own.symbol, bar, Some(prediction)))
-    });
+    let candidates = models
+        .iter()
+        .zip(bars)
+        .zip(all)
+        .flat_map(|((own, bars), all)| bars.zip(all).map(|(bar, prediction)| (own.symbol, bar, Some(prediction))));
     Ok(candidates.collect())
 }
 
