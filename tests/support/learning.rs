@@ -27,7 +27,7 @@ impl Learned {
         let (atr, features) = (atr_14(panel), compute(panel));
         let (view, labels) = (View::of(panel, &features), labels::compute(panel, &atr, rules));
         let all: Vec<usize> = (0..panel.symbols.len()).collect();
-        let targets = Targets::of(panel, &labels, &view, &all, &models());
+        let targets = Targets::of(panel, &labels, &view, &all, rules, &models());
         Self { features, view, atr, labels, targets }
     }
 

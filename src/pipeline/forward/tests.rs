@@ -103,6 +103,7 @@ fn metadata(settings: &Settings) -> Metadata {
         training_date: "2024-09-06".to_owned(),
         performance_metrics: Performance::default(),
         feature_importance: Default::default(),
+        feature_importance_believed: None,
         training_parameters: TrainingParameters {
             lookback_days: 240,
             train_test_split: 0.8,
