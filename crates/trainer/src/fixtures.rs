@@ -66,6 +66,7 @@ pub fn trained(symbol: &str, folds: &[Fold], latest: Fold, means: [f64; Head::CO
         validation_loss: BTreeMap::new(),
         test_loss: BTreeMap::new(),
         digests: BTreeMap::new(),
+        own_digests: BTreeMap::new(),
         params: BTreeMap::new(),
         tuned: BTreeMap::new(),
         scores: scores.clone(),

@@ -5,7 +5,7 @@ use huracan_features::VIEW_COUNT;
 use huracan_folds::FoldParams;
 use huracan_labels::Labels;
 use huracan_risk::RiskParams;
-use huracan_shadow::{BarrierParams, CostParams, ExitReason, MarketType};
+use huracan_shadow::{BarrierParams, CostParams, ExitReason, MarketType, Rules};
 
 use crate::reasons::EdgeTrees;
 use crate::{ApprovalParams, ModelParams, ModelScope, VerdictParams};
@@ -43,6 +43,7 @@ fn outcome(index: usize, train: std::ops::Range<usize>, test: std::ops::Range<us
         validation_loss: BTreeMap::new(),
         test_loss: BTreeMap::new(),
         digests: BTreeMap::new(),
+        own_digests: BTreeMap::new(),
         params: BTreeMap::new(),
         tuned: BTreeMap::new(),
         scores: ModelScores { all: scores, means: [0.5, 0.5, 0.0], ..ModelScores::default() },
@@ -65,11 +66,12 @@ fn slopes_with(changed: std::ops::Range<usize>) -> [Slopes; 3] {
         return_bps: (0..BARS).flat_map(|bar| [earned(bar), -earned(bar)]).collect(),
         exit_bar: (0..BARS).flat_map(|bar| [bar as u32 + 1; 2]).collect(),
         exit_reason: vec![ExitReason::Time; 2 * BARS],
+        borrow_bps_per_bar: 0.0,
     };
     let mut view = View { bars: BARS, values: vec![0.0; BARS * VIEW_COUNT] };
     (0..BARS).for_each(|bar| view.values[bar * VIEW_COUNT + view_columns::ATR_SHARE] = 0.01);
     let params = params();
-    let targets = Targets::of(&panel, &labels, &view, &[0], &params.models);
+    let targets = Targets::of(&panel, &labels, &view, &[0], &Rules::default(), &params.models);
     let own = TrainedSymbol {
         symbol: "A-USD".to_owned(),
         folds: vec![outcome(0, 0..120, 124..BOUNDARY), outcome(1, 100..220, BOUNDARY..BARS)],
@@ -85,7 +87,7 @@ fn slopes_with(changed: std::ops::Range<usize>) -> [Slopes; 3] {
         seconds: BTreeMap::new(),
     };
     let mut trained = BTreeMap::from([(0, own)]);
-    all(&params, &panel, &view, &targets, &mut trained);
+    all(&params, &panel, &view, &targets, &[], &mut trained);
     let own = &trained[&0];
     let [first, second] = own.folds.as_slice() else { panic!("two folds") };
     [first.calibration, second.calibration, own.calibration].map(|found| found.unwrap().head(Head::EdgeBps).slopes)
