@@ -155,7 +155,7 @@ pub fn importance_changes(old: &[(String, f64)], new: &[(String, f64)]) -> Vec<I
         .collect()
 }
 
-/// The snapshots below `workdir` from the second of `since` on, in the order of their names. What cannot be read is left out.
+/// The snapshots below `workdir` of `since` and later, in the order of their names. What cannot be read is left out.
 pub fn snapshots_since(workdir: &Path, since: DateTime<Utc>) -> Vec<Snapshot> {
     let first = format!("learning_snapshot_{}", since.format("%Y%m%d_%H%M%S"));
     let entries = std::fs::read_dir(workdir.join("logs/learning")).into_iter().flatten().flatten();
@@ -163,12 +163,13 @@ pub fn snapshots_since(workdir: &Path, since: DateTime<Utc>) -> Vec<Snapshot> {
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().as_ref() >= first.as_str());
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_recent).collect();
     paths.sort();
-    let read = |path: &PathBuf| serde_json::from_slice(&std::fs::read(path).ok()?).ok();
-    paths.iter().filter_map(read).collect()
+    let read = |path: &PathBuf| serde_json::from_slice::<Snapshot>(&std::fs::read(path).ok()?).ok();
+    // Names know the second only.
+    paths.iter().filter_map(read).filter(|snapshot| snapshot.timestamp >= since).collect()
 }
 
-/// Writes the snapshot below `workdir`. If a snapshot of another symbol with the same timestamp exists, the symbol is
-/// appended to the file name. Writing the same snapshot again replaces the file.
+/// Writes the snapshot below `workdir`. If there is another one of the same second, the symbol is appended to the file name,
+/// and then the milliseconds. Writing the same snapshot again replaces the file.
 ///
 /// # Errors
 /// [`WriteError`] if the file cannot be written.
@@ -176,23 +177,26 @@ pub fn write_snapshot(workdir: &Path, snapshot: &Snapshot) -> Result<PathBuf, Wr
     let mut json = serde_json::to_vec_pretty(snapshot).expect("plain data with text keys is always JSON");
     json.push(b'\n');
     let stem = format!("logs/learning/learning_snapshot_{}", snapshot.timestamp.format("%Y%m%d_%H%M%S"));
-    let plain = workdir.join(format!("{stem}.json"));
-    let is_same_symbol = |path: &Path| {
-        let found = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Snapshot>(&bytes).ok());
-        found.is_some_and(|found| found.symbol == snapshot.symbol)
-    };
-    if write_new(&plain, &json)? {
-        return Ok(plain);
-    }
-    if is_same_symbol(&plain) {
-        huracan_host::files::write_atomic(&plain, &json)?;
-        return Ok(plain);
-    }
     // `*` (all coins together) is not allowed in the file names of a remote.
-    let suffix = if snapshot.symbol == "*" { "all".to_owned() } else { snapshot.symbol.replace(['/', '\\', '.'], "-") };
-    let named = workdir.join(format!("{stem}_{suffix}.json"));
-    huracan_host::files::write_atomic(&named, &json)?;
-    Ok(named)
+    let symbol = if snapshot.symbol == "*" { "all".to_owned() } else { snapshot.symbol.replace(['/', '\\', '.'], "-") };
+    let milliseconds = snapshot.timestamp.timestamp_subsec_millis();
+    let is_same = |path: &Path| {
+        let found = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Snapshot>(&bytes).ok());
+        found.is_some_and(|found| (&found.symbol, found.timestamp) == (&snapshot.symbol, snapshot.timestamp))
+    };
+    for name in [format!("{stem}.json"), format!("{stem}_{symbol}.json")] {
+        let path = workdir.join(name);
+        if write_new(&path, &json)? {
+            return Ok(path);
+        }
+        if is_same(&path) {
+            huracan_host::files::write_atomic(&path, &json)?;
+            return Ok(path);
+        }
+    }
+    let path = workdir.join(format!("{stem}_{symbol}_{milliseconds:03}.json"));
+    huracan_host::files::write_atomic(&path, &json)?;
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -286,5 +290,14 @@ mod tests {
         // With the time of before, the same files are written again.
         assert_eq!((write(60, "B-USDT"), write(60, "A-USDT")), (second, first));
         assert_eq!(snapshots_since(folder.path(), at(30)).len(), 2);
+        // Names know the second only: another run of the same second has other snapshots.
+        let since = at(60) + chrono::TimeDelta::milliseconds(500);
+        assert_eq!(snapshots_since(folder.path(), since).len(), 0);
+        for _ in 0..2 {
+            write_snapshot(folder.path(), &Snapshot::new(since, "A-USDT", Vec::new(), true)).unwrap();
+            write_snapshot(folder.path(), &Snapshot::new(since, "B-USDT", Vec::new(), true)).unwrap();
+        }
+        assert_eq!(snapshots_since(folder.path(), since).len(), 2);
+        assert_eq!(snapshots_since(folder.path(), at(60)).len(), 4);
     }
 }
