@@ -32,7 +32,7 @@ const MEAN_BARS: usize = 20;
 const MEAN_SPREAD: f64 = 2.484_954_8;
 
 /// Stream of the coin that is tossed for each bar.
-const COIN: u64 = 0x63_6f69_6e;
+const COIN: u64 = 0x636f_696e;
 /// Mean length of a block, bars.
 const BLOCK: f64 = 120.0;
 

@@ -366,7 +366,7 @@ mod tests {
         // Ten blocks of the same two predictions: slope and error by hand, Student's t with 9 degrees.
         let off = [3.0, -1.0, 4.0, 1.0, -5.0, 9.0, 2.0, -6.0, -7.0, 0.0];
         let fit = EdgeFit::of((0..20).map(|i: usize| {
-            let x = if i % 2 == 0 { -1.0 } else { 1.0 };
+            let x = if i.is_multiple_of(2) { -1.0 } else { 1.0 };
             row(x, x * (1.0 + off[i / 2]), i as i64 / 2)
         }))
         .unwrap();
@@ -376,7 +376,7 @@ mod tests {
         assert!((fit.slope_high.unwrap() - 1.0 - 2.262_157_163 * error).abs() < 1e-8, "{fit:?}");
         // One block that weighs like hundreds leaves the error to chance.
         let heavy = EdgeFit::of((0..20).map(|i: usize| {
-            let x = if i % 2 == 0 { -1.0 } else { 1.0 } * if i < 2 { 50.0 } else { 1.0 };
+            let x = if i.is_multiple_of(2) { -1.0 } else { 1.0 } * if i < 2 { 50.0 } else { 1.0 };
             row(x, x * (1.0 + off[i / 2]), i as i64 / 2)
         }))
         .unwrap();

@@ -202,7 +202,7 @@ fn errors_stand_beside_what_they_are_errors_of() {
     data.account.net_bps = Some(6.0);
     (data.account.error_bps, data.account.net_error_bps) = (Some(3.3), Some(3.7));
     let sum = &mut data.forward.all;
-    (sum.predicted_bps, sum.gross_bps, sum.error_bps) = (Some(30.0), Some(20.0), Some(4.0));
+    (sum.predicted_bps, sum.realised_bps, sum.error_bps) = (Some(30.0), Some(20.0), Some(4.0));
     (sum.trades, sum.challenged, sum.challenger_bps) = (104, 57, Some(26.5));
     let html = page(&data);
     assert!(html.contains("± 3.3") && html.contains("± 3.7"));

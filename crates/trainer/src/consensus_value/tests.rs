@@ -63,7 +63,7 @@ fn the_gain_is_that_of_confirmed_trades_over_the_others() {
     let candidates: Vec<Candidate> =
         (0..bars).filter(|bar| [0, 10].contains(&(bar % hours))).map(|bar| (0, bar, Some(prediction))).collect();
     let opinion = |bar: usize| Opinion {
-        score: if bar % hours == 0 { 0.5 } else { -0.5 },
+        score: if bar.is_multiple_of(hours) { 0.5 } else { -0.5 },
         threshold: 0.3,
         confidence: 60.0,
         expected_bps: f32::NAN,
