@@ -24,10 +24,11 @@ pub const HISTORIES: [usize; 9] = [0, 25, 50, 100, 200, 400, 800, 1600, 3200];
 pub const HARMLESS: f64 = 1e-6;
 /// Features whose level depends on the start by definition (docs/contract.md, section 3: running sums).
 pub const RUNNING: [&str; 2] = ["price_volume_trend", "on_balance_volume"];
-/// What the prices of one coin are multiplied by. With a power of two every value would keep its digits.
-const PRICE_FACTOR: f64 = 0.000_137;
+/// What the prices of one coin are multiplied by: a power of two changes the level and no digit. Other factors round, which also
+/// decides ties anew: two moves of as many ticks are no longer equal, and the ADX goes by the larger of them.
+const PRICE_FACTOR: f64 = 1.0 / 8192.0;
 /// What its volumes are multiplied by.
-const VOLUME_FACTOR: f64 = 7.31;
+const VOLUME_FACTOR: f64 = 8.0;
 /// Differences of the view below this share of the column's usual size are rounding: a price in f32 has seven digits, and a distance
 /// in ATR some four fewer.
 const ROUNDING: f64 = 1e-3;
