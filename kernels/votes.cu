@@ -390,7 +390,8 @@ template <class Put> DEVICE void breakout_or_across(const Context& context, u32 
         case BITCOIN_LEAD: {
             s.fill(first, [&](u32 t) { return bar_return(s.close, t); });
             s.each([&](u32 t) {
-                const double lead = context.bitcoin[t];
+                // Never −0: the compiler makes a minimum of what follows, which holds −0 for less than 0.
+                const double lead = context.bitcoin[t] + 0.0;
                 const double own = usual_moves(s.close, t, n, e.bars[1], [&](u32 k) { return first[k]; });
                 const double ahead = lead - own;
                 const double low = lead < 0.0 ? lead : 0.0;

@@ -91,6 +91,13 @@ struct Enlisted {
                  reinterpret_cast<void*>(function), nullptr} {
         enlist(&kernel);
     }
+    // A kernel with these parameters whose threads call `instead`.
+    template <class... P> Enlisted(const char* name, unsigned threads, void (*)(P...), void (*instead)(void**))
+        : kernel{name, threads, sizeof...(P), Call<P...>::parameters, call_with_all,
+                 reinterpret_cast<void*>(instead), nullptr} {
+        enlist(&kernel);
+    }
+    static void call_with_all(void* function, void** arguments) { reinterpret_cast<void (*)(void**)>(function)(arguments); }
 };
 
 template <class T> std::uint64_t pack(T value) {
@@ -117,10 +124,19 @@ template <class T> T shuffle(unsigned mask, T value, int from, int line) {
 #define gridDim (huracan::place->blocks)
 
 #define KERNEL_AT_LEAST(blocks, name, threads, ...) KERNEL(name, threads, __VA_ARGS__)
+#ifdef HURACAN_PTX
+// The kernel's threads run what NVRTC made of it, which crates/ptx has put back into C++; the source says the parameters.
+#define KERNEL(name, threads, ...) \
+    void huracan_ptx_##name(void**); \
+    static void name(__VA_ARGS__); \
+    static huracan::Enlisted enlisted_##name(#name, threads, &name, &huracan_ptx_##name); \
+    static void name(__VA_ARGS__)
+#else
 #define KERNEL(name, threads, ...) \
     static void name(__VA_ARGS__); \
     static huracan::Enlisted enlisted_##name(#name, threads, &name); \
     static void name(__VA_ARGS__)
+#endif
 
 #define SHARED(type, name, count) \
     static const char site_of_##name = 0; \

@@ -8,7 +8,7 @@ const CRATES: &[&[&str]] = &[
     &["base", "commit"],
     &["bars", "host", "neural"],
     &["engine", "folds"],
-    &["boost", "features", "shadow"],
+    &["boost", "features", "ptx", "shadow"],
     &["labels", "metrics"],
     &["decide", "patterns", "risk"],
     &["report", "trainer"],

@@ -1,10 +1,14 @@
 //! Every device that kernels can run on here.
 #![allow(dead_code)]
 
+use std::path::Path;
+
 use huracan::engine::{Device, Engine, GpuInfo, gpus};
+use huracan_ptx::Variant;
 
 /// The emulated device under three orders of threads, then every GPU. `HURACAN_TEST_ENGINES` says which alone:
-/// `emulated`, or `cuda`, and then a machine without a GPU fails.
+/// `emulated`; `ptx`, which is the emulated device with what NVRTC made of the kernels (`ptx-fused` and `ptx-hostile-nans`
+/// are its controls, see crates/ptx); or `cuda`, and then a machine without a GPU fails.
 pub fn all() -> Vec<Engine> {
     match std::env::var("HURACAN_TEST_ENGINES").as_deref() {
         Err(_) => emulated_orders().chain(cuda(&gpus().unwrap_or_default())).collect(),
@@ -14,8 +18,19 @@ pub fn all() -> Vec<Engine> {
             assert!(!found.is_empty(), "HURACAN_TEST_ENGINES=cuda: the driver knows no GPU");
             cuda(&found).collect()
         }
-        Ok(other) => panic!("HURACAN_TEST_ENGINES is {other}; it must be cuda or emulated"),
+        Ok("ptx") => ptx(Variant::Plain).collect(),
+        Ok("ptx-fused") => ptx(Variant::Fused).collect(),
+        Ok("ptx-hostile-nans") => ptx(Variant::HostileNans).collect(),
+        Ok(other) => panic!("HURACAN_TEST_ENGINES is {other}; it must be cuda, emulated, ptx or a control of ptx"),
     }
+}
+
+/// The emulated device on the kernels' PTX, under two orders of threads.
+pub fn ptx(variant: Variant) -> impl Iterator<Item = Engine> {
+    huracan_ptx::nvrtc::load().unwrap_or_else(|why| panic!("HURACAN_TEST_ENGINES=ptx: {why}"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ptx");
+    let library = huracan_ptx::library::build(&folder, variant).unwrap_or_else(|why| panic!("{why}"));
+    (1..3).map(move |seed| Engine::emulated_with(&library, seed, 8 << 30).unwrap())
 }
 
 fn emulated_orders() -> impl Iterator<Item = Engine> {

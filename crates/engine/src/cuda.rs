@@ -9,7 +9,7 @@ mod nvrtc;
 use cudarc::driver::{result, sys};
 
 pub use gpu::Gpu;
-pub use nvrtc::{CompiledKernels, compile};
+pub use nvrtc::{CompiledKernels, compile, compile_fused};
 
 /// A GPU of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

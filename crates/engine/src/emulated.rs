@@ -4,6 +4,7 @@ mod library;
 
 use std::cell::RefCell;
 use std::ffi::c_void;
+use std::path::Path;
 
 use rayon::prelude::*;
 
@@ -29,15 +30,27 @@ thread_local! {
 
 impl Emulated {
     pub fn open() -> Result<Self, EngineError> {
-        let fault = |reason: String| EngineError::Fault {
+        Self::of(
+            Library::open(),
+            "unset HURACAN_EMULATED_KERNELS to use the built-in kernels, or build the library that it names",
+        )
+    }
+
+    /// The device with the kernels of a library at `path`.
+    pub fn open_with(path: &Path) -> Result<Self, EngineError> {
+        Self::of(Library::load(path.as_os_str()), "build the library anew")
+    }
+
+    fn of(library: Result<Library, String>, remedy: &'static str) -> Result<Self, EngineError> {
+        let library = library.map_err(|reason| EngineError::Fault {
             device: Device::Emulated,
             stage: "start",
             action: "loading the kernels".into(),
             reason,
-            remedy: "unset HURACAN_EMULATED_KERNELS to use the built-in kernels, or build the library that it names",
+            remedy,
             kind: FaultKind::DeviceLost,
-        };
-        Ok(Self { library: Library::open().map_err(fault)?, seed: 7, free_bytes: 1 << 33 })
+        })?;
+        Ok(Self { library, seed: 7, free_bytes: 1 << 33 })
     }
 
     /// The same device with another order of threads and another amount of free memory.

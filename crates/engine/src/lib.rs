@@ -21,7 +21,7 @@ use std::str::FromStr;
 
 pub use buffer::{DeviceBuffer, Element, ElementKind};
 pub use compute::Compute;
-pub use cuda::{CompiledKernels, GpuInfo, compile, gpus};
+pub use cuda::{CompiledKernels, GpuInfo, compile, compile_fused, gpus};
 pub use error::{EngineError, FaultKind};
 pub use kernel::{KERNEL_FILES, Kernel, KernelSource, Shape, kernel_constant, kernel_integer, kernel_source};
 pub use launch::Launch;
@@ -186,6 +186,16 @@ impl Engine {
     #[cfg(feature = "emulated")]
     pub fn emulated(seed: u64, free_bytes: u64) -> Result<Self, EngineError> {
         let emulated = emulated::Emulated::open()?.with(seed, free_bytes);
+        Ok(Self { device: Device::Emulated, inner: Inner::Emulated(emulated), times: Times::default() })
+    }
+
+    /// [`Self::emulated`] with the kernels of another library than the built-in one.
+    ///
+    /// # Errors
+    /// [`EngineError::Fault`] if the library cannot be loaded.
+    #[cfg(feature = "emulated")]
+    pub fn emulated_with(library: &Path, seed: u64, free_bytes: u64) -> Result<Self, EngineError> {
+        let emulated = emulated::Emulated::open_with(library)?.with(seed, free_bytes);
         Ok(Self { device: Device::Emulated, inner: Inner::Emulated(emulated), times: Times::default() })
     }
 

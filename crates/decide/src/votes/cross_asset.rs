@@ -10,7 +10,8 @@ use super::symbol::Symbol;
 pub fn bitcoin_lead(s: &Symbol, bitcoin: &[f64], p: &BitcoinLead) -> Vec<f64> {
     let own = usual_moves(s.close, p);
     s.each(|t| {
-        let lead = bitcoin[s.bars.start + t];
+        // Never −0, as in the kernel.
+        let lead = bitcoin[s.bars.start + t] + 0.0;
         let ahead = lead - own[t];
         // Only in Bitcoin's direction, and no further than Bitcoin itself.
         let (low, high) = if lead < 0.0 { (lead, 0.0) } else { (0.0, lead) };

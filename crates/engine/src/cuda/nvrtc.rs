@@ -14,6 +14,8 @@ const OPTIONS: &[&str] =
 pub struct CompiledKernels {
     /// Machine code for one architecture, an ELF file.
     pub cubin: Vec<u8>,
+    /// The PTX that the machine code was made of.
+    pub ptx: String,
     /// The compiler's log: warnings, and the resources of each kernel.
     pub log: String,
 }
@@ -52,15 +54,29 @@ pub fn version() -> Result<(i32, i32), String> {
 /// # Errors
 /// A sentence with the compiler's messages, or what to do if NVRTC is not installed.
 pub fn compile(file: &str, source: &str, architecture: &str) -> Result<CompiledKernels, String> {
+    compile_with(file, source, &options(architecture))
+}
+
+/// [`compile`], but with products and sums fused: other bits than the CPU's. For tests, which must notice that.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_fused(file: &str, source: &str, architecture: &str) -> Result<CompiledKernels, String> {
+    let mut options = options(architecture);
+    options.retain(|option| option != "--fmad=false");
+    compile_with(file, source, &options)
+}
+
+fn compile_with(file: &str, source: &str, options: &[String]) -> Result<CompiledKernels, String> {
     version()?;
     let message = |error: result::NvrtcError| format!("NVRTC reports: {error:?}");
     let source = CString::new(source).map_err(|_| format!("{file}: the source contains a zero byte"))?;
     let name = CString::new(format!("{file}.cu")).map_err(|_| format!("{file}: the name contains a zero byte"))?;
     let program = Program(result::create_program(&source, Some(&name)).map_err(message)?);
     // SAFETY: `program` was created above and is destroyed when it is dropped.
-    let compiled = unsafe { result::compile_program(program.0, &options(architecture)) };
+    let compiled = unsafe { result::compile_program(program.0, options) };
     let log = program.log();
-    compiled.map_err(|error| format!("{file}.cu for {architecture}: {error:?}\n{log}"))?;
+    compiled.map_err(|error| format!("{file}.cu with {}: {error:?}\n{log}", options.join(" ")))?;
     let mut size = 0;
     // SAFETY: the program is compiled, and the buffer has the size that NVRTC reports.
     let cubin = unsafe {
@@ -69,7 +85,15 @@ pub fn compile(file: &str, source: &str, architecture: &str) -> Result<CompiledK
         sys::nvrtcGetCUBIN(program.0, cubin.as_mut_ptr().cast()).result().map_err(message)?;
         cubin
     };
-    Ok(CompiledKernels { cubin, log })
+    // SAFETY: the program is compiled.
+    let ptx = unsafe { result::get_ptx(program.0) }.map_err(message)?;
+    Ok(CompiledKernels { cubin, ptx: text(ptx), log })
+}
+
+/// A text of NVRTC, which ends with a zero byte.
+fn text(characters: Vec<std::ffi::c_char>) -> String {
+    let bytes: Vec<u8> = characters.into_iter().map(|byte| byte as u8).take_while(|&byte| byte != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A program of NVRTC, destroyed when it is dropped.
@@ -78,9 +102,7 @@ struct Program(sys::nvrtcProgram);
 impl Program {
     fn log(&self) -> String {
         // SAFETY: the program exists until it is dropped.
-        let log = unsafe { result::get_program_log(self.0) }.unwrap_or_default();
-        let text: Vec<u8> = log.into_iter().map(|byte| byte as u8).take_while(|&byte| byte != 0).collect();
-        String::from_utf8_lossy(&text).into_owned()
+        text(unsafe { result::get_program_log(self.0) }.unwrap_or_default())
     }
 }
 

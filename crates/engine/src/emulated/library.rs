@@ -140,7 +140,7 @@ pub struct Library {
 impl Library {
     pub fn open() -> Result<Self, String> {
         match std::env::var_os("HURACAN_EMULATED_KERNELS") {
-            Some(path) => Self::load(&path).map_err(|error| format!("{}: {error}", path.display())),
+            Some(path) => Self::load(&path),
             None => Ok(Self {
                 kernels: huracan_kernels,
                 new_arena: huracan_arena_new,
@@ -150,7 +150,12 @@ impl Library {
         }
     }
 
-    fn load(path: &std::ffi::OsStr) -> Result<Self, libloading::Error> {
+    /// The functions of the library at `path`.
+    pub fn load(path: &std::ffi::OsStr) -> Result<Self, String> {
+        Self::functions(path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    fn functions(path: &std::ffi::OsStr) -> Result<Self, libloading::Error> {
         // SAFETY: whoever sets the variable guarantees that the library is built from `kernels/emulated`: its
         // initialisation only lists the kernels, and its functions have these types. It is leaked, so they stay valid.
         unsafe {
