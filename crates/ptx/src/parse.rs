@@ -96,10 +96,10 @@ fn kernel(name: &str, lines: &mut Lines<'_>) -> Result<Kernel, ParseError> {
     let mut body = Body {
         kernel: Kernel { name: name.to_owned(), parameters, registers, shared: Vec::new(), body: Vec::new() },
         numbers: HashMap::new(),
-        depth: 0,
+        outer: Vec::new(),
     };
     while let Some((number, line)) = lines.next() {
-        if line == "}" && body.depth == 0 {
+        if line == "}" && body.outer.is_empty() {
             return Ok(body.kernel);
         }
         body.line(number, line)?;
@@ -112,8 +112,8 @@ struct Body {
     kernel: Kernel,
     /// The register of a name.
     numbers: HashMap<String, usize>,
-    /// Open braces within the body.
-    depth: usize,
+    /// What names meant before each open brace within the body.
+    outer: Vec<Vec<(String, Option<usize>)>>,
 }
 
 impl Body {
@@ -121,7 +121,7 @@ impl Body {
         let mut rest = line;
         // `{ .reg .b32 low; mov.b64 {low, high}, pair; }` may stand in one line.
         if let Some(inner) = rest.strip_prefix('{') {
-            self.depth += 1;
+            self.outer.push(Vec::new());
             rest = inner.trim();
         }
         if let Some(label) = rest.strip_suffix(':') {
@@ -134,7 +134,7 @@ impl Body {
         }
         for statement in rest.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
             if statement == "}" {
-                self.depth = self.depth.checked_sub(1).ok_or_else(|| wrong(number, "a brace too many", line))?;
+                self.close().ok_or_else(|| wrong(number, "a brace too many", line))?;
             } else if let Some(declaration) = statement.strip_prefix(".reg") {
                 self.declare(declaration).ok_or_else(|| wrong(number, "not a register", line))?;
             } else if !statement.starts_with(".pragma") && !statement.starts_with(".loc") {
@@ -163,10 +163,24 @@ impl Body {
         Some(())
     }
 
-    /// A name that is declared again (in another pair of braces) is another register from there on.
+    /// A name that is declared again within braces is another register up to the closing brace.
     fn register(&mut self, name: String, kind: Type) {
-        self.numbers.insert(name.clone(), self.kernel.registers.len());
+        let before = self.numbers.insert(name.clone(), self.kernel.registers.len());
+        if let Some(outer) = self.outer.last_mut() {
+            outer.push((name.clone(), before));
+        }
         self.kernel.registers.push(Register { name, kind });
+    }
+
+    /// A closing brace: names mean again what they meant before.
+    fn close(&mut self) -> Option<()> {
+        for (name, before) in self.outer.pop()?.into_iter().rev() {
+            match before {
+                Some(number) => self.numbers.insert(name, number),
+                None => self.numbers.remove(&name),
+            };
+        }
+        Some(())
     }
 
     fn instruction(&self, line: usize, text: &str) -> Option<Instruction> {
@@ -313,6 +327,19 @@ $L__BB0_2:
         assert!(matches!(of(5).operands[0], Operand::Pair(..)) && of(5).operands[4] == Operand::Integer(-1));
         assert!(matches!(&of(3).operands[0], Operand::Vector(parts) if parts[1] == Operand::Nothing));
         assert!(matches!(kernel.body.get(6), Some(Statement::Label(label)) if label == "$L__BB0_2"));
+    }
+
+    /// What CUDA's headers inline declares names of its own.
+    #[test]
+    fn a_register_within_braces_hides_the_one_outside_only_there() {
+        let text = ".visible .entry k(\n)\n{\n.reg .pred %p<3>;\n.reg .b32 %r<3>;\nsetp.eq.u32 %p1, %r1, 0;\n{\n.reg .pred %p1;\n.reg .b32 tmp;\n\
+                    setp.ne.u32 %p1, %r2, 0;\nbar.red.or.pred %p2, 0, %p1;\n}\n@%p1 ret;\nret;\n}\n";
+        let module = parse(text).unwrap();
+        let guard = module.kernels[0].instructions().nth(3).unwrap().guard;
+        let inner = &module.kernels[0].instructions().nth(1).unwrap().operands[0];
+        assert_eq!(guard, Some((1, true)));
+        assert_eq!(*inner, Operand::Register(6));
+        assert!(parse(&text.replace("ret;\n}\n", "ret;\n}\n}\n")).is_err());
     }
 
     #[test]
