@@ -16,4 +16,4 @@ mod translate;
 
 pub use library::Variant;
 pub use parse::{ParseError, parse};
-pub use translate::{TranslateError, opcodes, translate};
+pub use translate::{TranslateError, translate};

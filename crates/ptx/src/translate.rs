@@ -136,6 +136,11 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The statement of an instruction, without its guard.
+    fn instruction(&self, instruction: &Instruction) -> Result<String, String> {
+        operations::statement(self, instruction)
+    }
+
     /// An operand as a C++ expression of a type.
     fn value(&self, operand: &Operand, kind: Type) -> Result<String, String> {
         let name = cpp(kind);
@@ -227,9 +232,9 @@ mod tests {
         .map_err(|error| error.to_string())?;
         let text = translate("k.cu", &module).map_err(|error| error.to_string())?;
         let body = text.split("(void** parameters) {").nth(1).unwrap_or_default();
-        let lines =
+        let mut lines =
             body.lines().filter(|line| !line.trim().is_empty() && !line.ends_with(|c: char| c.is_ascii_digit()));
-        let last = lines.filter(|line| line.starts_with("    ") && !line.starts_with("    std::uint")).next_back();
+        let last = lines.rfind(|line| line.starts_with("    ") && !line.starts_with("    std::uint"));
         Ok(last.unwrap_or_default().trim().to_owned())
     }
 
@@ -269,20 +274,5 @@ mod tests {
     #[test]
     fn barriers_know_their_line() {
         assert!(one("bar.sync 0;").unwrap().ends_with("huracan::barrier(0, 11);"));
-    }
-}
-
-/// All opcodes of a module with their number, in the order of their names.
-pub fn opcodes(module: &Module) -> BTreeMap<String, usize> {
-    let mut found = BTreeMap::new();
-    for instruction in module.kernels.iter().flat_map(Kernel::instructions) {
-        *found.entry(instruction.opcode.clone()).or_default() += 1;
-    }
-    found
-}
-
-impl Context<'_> {
-    fn instruction(&self, instruction: &Instruction) -> Result<String, String> {
-        operations::statement(self, instruction)
     }
 }
