@@ -1,5 +1,8 @@
 //! Checks that nothing before a cut depends on the bars after it: with another future, every value must keep its bits.
 
+mod bits;
+mod cuts;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -24,6 +27,8 @@ use crate::settings::Settings;
 use crate::shadow::{Rules, Side, Signals, Trade};
 use crate::trainer::{Targets, Unit, WalkForwardResult, boost_params};
 use crate::ui::Step;
+use bits::{PREDICTED, TradeBits, named, prediction_bits};
+use cuts::{cuts, walk_cuts};
 
 /// Stages in the order of a run.
 pub const STAGES: [&str; 11] = [
@@ -98,24 +103,6 @@ impl StageComparison {
             }
         }
     }
-}
-
-/// The cuts of a history, from its folds: the last bar before the first test window, the middle of the first test window and
-/// the middle of the last one.
-fn cuts(folds: &[Fold]) -> Vec<usize> {
-    let middle = |fold: &Fold| fold.test.start + fold.test.len() / 2;
-    let [first, .., last] = folds else {
-        return folds.iter().flat_map(|fold| [fold.test.start - 1, middle(fold)]).collect();
-    };
-    vec![first.test.start - 1, middle(first), middle(last)]
-}
-
-/// Bars after which the whole walk-forward must not know what comes: the middle of the first two test windows, and the first bar
-/// of the second. The second fold is the first one whose calibration knows test windows; at its first bar the newest labels of the
-/// window before have not ended, so a calibration that counts them is seen. In the middle of a window they have.
-fn walk_cuts(folds: &[Fold]) -> Vec<usize> {
-    let middles = folds.iter().take(2).map(|fold| fold.test.start + (fold.test.len() - 1) / 2);
-    middles.chain(folds.get(1).map(|fold| fold.test.start)).collect()
 }
 
 /// Replaces the future of `panel` after several cuts in every way, and compares what comes before.
@@ -500,30 +487,4 @@ impl Case<'_> {
     fn last_bar(&self) -> usize {
         self.cut - usize::from(self.future == Future::Missing)
     }
-}
-
-/// Entry bar, symbol and all numbers of a trade.
-type TradeBits = (usize, String, [u64; 14]);
-
-fn named(trade: &Trade, panel: &Panel) -> TradeBits {
-    (trade.entry_bar, panel.symbols[trade.symbol].clone(), bits(trade))
-}
-
-/// Values of a prediction.
-const PREDICTED: usize = 5;
-
-/// All values of a prediction.
-fn prediction_bits(p: &Prediction) -> [u64; PREDICTED] {
-    // Named one by one, so that a new value cannot be forgotten.
-    let Prediction { win_long, win_short, edge_bps, told_bps, lead } = *p;
-    [win_long, win_short, edge_bps, told_bps, lead].map(f64::to_bits)
-}
-
-fn bits(t: &Trade) -> [u64; 14] {
-    let numbers = [t.entry_price, t.exit_price, t.stop_price, t.take_price, t.size, t.gross_bps, t.fee_bps];
-    let more = [t.spread_bps, t.slippage_bps, t.funding_bps, t.net_bps];
-    let bars = [t.signal_bar as u64, t.exit_bar as u64];
-    let kinds = [t.exit_reason as u64 * 2 + u64::from(t.side == Side::Short)];
-    let mut all = numbers.iter().chain(&more).map(|v| v.to_bits()).chain(bars).chain(kinds);
-    std::array::from_fn(|_| all.next().unwrap_or_default())
 }

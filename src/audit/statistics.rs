@@ -3,15 +3,12 @@
 use crate::arith::{exp, ln};
 use crate::metrics::student_quantile;
 
-/// The exact confidence interval of a share, `found` of `all` (Clopper and Pearson 1934): it contains the true share with at
-/// least probability `confidence`. It consists of all shares for which neither `found` or fewer nor `found` or more has a
+/// The exact confidence interval of a share, k of n (Clopper and Pearson 1934): it contains the true share with at
+/// least probability `confidence`. It consists of all shares for which neither k or fewer nor k or more has a
 /// probability below `(1 − confidence)/2`.
-pub fn clopper_pearson(found: usize, all: usize, confidence: f64) -> (f64, f64) {
-    exact(found as f64, all as f64, confidence)
-}
-
-/// The same with counts that need not be whole.
-fn exact(k: f64, n: f64, confidence: f64) -> (f64, f64) {
+///
+/// Counts need not be whole.
+fn clopper_pearson(k: f64, n: f64, confidence: f64) -> (f64, f64) {
     let tail = (1.0 - confidence) / 2.0;
     // The probability of k or more at a share p is the incomplete beta function I_p(k, n − k + 1).
     let low = if k <= 0.0 { 0.0 } else { beta_quantile(k, n - k + 1.0, tail) };
@@ -37,7 +34,7 @@ pub fn clustered_interval(clusters: &[(usize, usize)], confidence: f64) -> (f64,
     let upper = (1.0 + confidence) / 2.0;
     let ratio = student_quantile(upper, all - 1) / student_quantile(upper, clusters.len() - 1);
     let trials = trials * (ratio * ratio).min(1.0);
-    exact(share * trials, trials, confidence)
+    clopper_pearson(share * trials, trials, confidence)
 }
 
 /// The x with I_x(a, b) = p, by bisection.
@@ -156,7 +153,7 @@ mod tests {
             (8, 1000, 0.003_459_976_165_329_141, 0.015_702_049_179_076_22),
             (517, 1000, 0.485_516_869_976_870_44, 0.548_382_779_275_520_3),
         ] {
-            let interval = clopper_pearson(found, all, 0.95);
+            let interval = clopper_pearson(f64::from(found), f64::from(all), 0.95);
             assert!(
                 (interval.0 - low).abs() < 1e-9 && (interval.1 - high).abs() < 1e-9,
                 "{found} of {all}: {interval:?}"
@@ -168,19 +165,19 @@ mod tests {
     fn clusters_that_are_found_together_count_as_one_trial() {
         let spread = [(1, 20); 10];
         let clumped: Vec<(usize, usize)> = (0..10).map(|world| (if world == 0 { 10 } else { 0 }, 20)).collect();
-        let independent = clopper_pearson(10, 200, 0.95);
+        let independent = clopper_pearson(10.0, 200.0, 0.95);
         let (even, uneven) = (clustered_interval(&spread, 0.95), clustered_interval(&clumped, 0.95));
         assert!(even.0 < independent.0 && even.1 > independent.1, "{even:?}");
         // Worked out by hand: each world should have 1, so the squares are 9² + 9 · 1²; t of 199 and of 9 degrees.
         let off = 9.0_f64.powi(2) + 9.0;
         let variance = 10.0 / 9.0 * off / 200.0_f64.powi(2);
         let trials = 0.05 * 0.95 / variance * (1.971_956_544_f64 / 2.262_157_163).powi(2);
-        let want = exact(0.05 * trials, trials, 0.95);
+        let want = clopper_pearson(0.05 * trials, trials, 0.95);
         assert!((uneven.0 - want.0).abs() < 1e-6 && (uneven.1 - want.1).abs() < 1e-6, "{uneven:?} {want:?}");
         assert!(uneven.0 < 0.001 && uneven.1 > 0.2, "one clump in ten worlds may be luck: {uneven:?}");
         // Nothing found in few worlds excludes less than nothing found in many.
         let none = |worlds: usize| clustered_interval(&vec![(0, 20); worlds], 0.95).1;
-        assert!(none(2) > 0.5 && none(5) > none(10) && none(10) > clopper_pearson(0, 200, 0.95).1);
+        assert!(none(2) > 0.5 && none(5) > none(10) && none(10) > clopper_pearson(0.0, 200.0, 0.95).1);
         assert_eq!(clustered_interval(&[(0, 200)], 0.95), (0.0, 1.0));
     }
 

@@ -7,7 +7,6 @@ use huracan_labels::Labels;
 use huracan_risk::RiskParams;
 use huracan_shadow::{BarrierParams, CostParams, ExitReason, MarketType, Rules};
 
-use crate::reasons::EdgeTrees;
 use crate::{ApprovalParams, ModelParams, ModelScope, VerdictParams};
 
 const BARS: usize = 300;
@@ -31,27 +30,17 @@ fn params() -> TrainerParams {
     }
 }
 
-fn outcome(index: usize, train: std::ops::Range<usize>, test: std::ops::Range<usize>) -> FoldOutcome {
+fn fold(index: usize, train: std::ops::Range<usize>, test: std::ops::Range<usize>) -> Fold {
     let validation = train.end - 20..train.end;
+    Fold { index, train: train.start..validation.start, validation, purge: train.end..test.start, test }
+}
+
+/// Scores of a fold's rows, which say nothing.
+fn scores(fold: &Fold) -> FoldScores {
     let score = |bar: usize| [((bar * 7) % 13) as f64 / 13.0 - 0.5; Head::COUNT];
-    let scores =
-        FoldScores { validation: validation.clone().map(score).collect(), test: test.clone().map(score).collect() };
-    FoldOutcome {
-        fold: Fold { index, train: train.start..validation.start, validation, purge: train.end..test.start, test },
-        train_rows: 80,
-        rounds: BTreeMap::new(),
-        validation_loss: BTreeMap::new(),
-        test_loss: BTreeMap::new(),
-        digests: BTreeMap::new(),
-        own_digests: BTreeMap::new(),
-        params: BTreeMap::new(),
-        tuned: BTreeMap::new(),
-        scores: ModelScores { all: scores, means: [0.5, 0.5, 0.0], ..ModelScores::default() },
-        calibration: None,
-        predictions: Vec::new(),
-        edge_trees: EdgeTrees::default(),
-        families: BTreeMap::new(),
-        mix: BTreeMap::new(),
+    FoldScores {
+        validation: fold.validation.clone().map(score).collect(),
+        test: fold.test.clone().map(score).collect(),
     }
 }
 
@@ -72,20 +61,11 @@ fn slopes_with(changed: std::ops::Range<usize>) -> [Slopes; 3] {
     (0..BARS).for_each(|bar| view.values[bar * VIEW_COUNT + view_columns::ATR_SHARE] = 0.01);
     let params = params();
     let targets = Targets::of(&panel, &labels, &view, &[0], &Rules::default(), &params.models);
-    let own = TrainedSymbol {
-        symbol: "A-USD".to_owned(),
-        folds: vec![outcome(0, 0..120, 124..BOUNDARY), outcome(1, 100..220, BOUNDARY..BARS)],
-        latest: Fold { train: 170..276, validation: 280..BARS, purge: BARS..BARS, ..Fold::EMPTY },
-        train_rows: 80,
-        heads: BTreeMap::new(),
-        params: BTreeMap::new(),
-        digests: BTreeMap::new(),
-        other_families: BTreeMap::new(),
-        mix: BTreeMap::new(),
-        latest_scores: ModelScores::default(),
-        calibration: None,
-        seconds: BTreeMap::new(),
-    };
+    let folds = [fold(0, 0..120, 124..BOUNDARY), fold(1, 100..220, BOUNDARY..BARS)];
+    let latest = Fold { train: 170..276, validation: 280..BARS, purge: BARS..BARS, ..Fold::EMPTY };
+    let mut own = crate::fixtures::trained("A-USD", &folds, latest, [0.5, 0.5, 0.0], 80);
+    own.folds.iter_mut().for_each(|outcome| outcome.scores.all = scores(&outcome.fold));
+    own.latest_scores = ModelScores::default();
     let mut trained = BTreeMap::from([(0, own)]);
     all(&params, &panel, &view, &targets, &[], &mut trained);
     let own = &trained[&0];
