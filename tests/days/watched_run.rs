@@ -2,6 +2,7 @@
 
 use crate::python;
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
@@ -138,12 +139,13 @@ fn what_is_learned_is_told_as_it_happens_and_stands_in_snapshots_and_exports() {
     // Milestones that wait together are one message.
     assert_eq!(texts.join("\n").matches("model judged").count(), 2, "{texts:?}");
 
-    // A coin's snapshot has its own time, after the start of the run, and the features of its model.
+    // A coin's snapshot has its own time, not before the run's first second nor another coin's, and its model's features.
     let snapshots: Vec<Value> = files(&workdir.join("logs/learning")).iter().map(|path| json(path)).collect();
     let log =
         files(&workdir.join("logs")).into_iter().find(|path| path.to_string_lossy().contains("engine_monitoring_"));
     let begun =
         log.expect("the log of the run").file_stem().unwrap().to_string_lossy().replace("engine_monitoring_", "");
+    let mut times = HashSet::new();
     for symbol in &symbols {
         let own: Vec<&Value> = snapshots
             .iter()
@@ -152,7 +154,8 @@ fn what_is_learned_is_told_as_it_happens_and_stands_in_snapshots_and_exports() {
         assert_eq!(own.len(), 1, "{symbol}: {snapshots:?}");
         let time = own[0]["timestamp"].as_str().unwrap();
         let digits: String = time.chars().filter(char::is_ascii_digit).take(14).collect();
-        assert!(digits > begun.replace('_', ""), "{symbol} was trained at {time}, and the run began at {begun}");
+        assert!(digits >= begun.replace('_', ""), "{symbol} was trained at {time}, and the run began at {begun}");
+        assert!(times.insert(time), "{symbol} has another coin's time {time}");
         let metadata = files(&workdir.join("models"))
             .into_iter()
             .find(|path| path.ends_with(Path::new(symbol).join("metadata.json")))
