@@ -186,7 +186,8 @@ void begin_all() {
 void prepare(unsigned thread, void (*entry)()) {
     Fiber& fiber = arena->fibers[thread];
     const Request& request = *arena->request;
-    fiber.place = {{thread, 0, 0}, request.block, request.threads, request.blocks};
+    fiber.place = {{thread, 0, 0}, request.block, request.threads, request.blocks, request.launch,
+                   request.shared_bytes};
     fiber.state = State::Ready;
     fiber.line = 0;
     std::memcpy(stack_of(thread), &CANARY, sizeof(CANARY));
@@ -375,6 +376,17 @@ void* shared(const void* site, std::size_t bytes) {
 }
 
 void* dynamic_shared() { return arena->dynamic; }
+
+bool is_shared(std::uint64_t address) {
+    const auto within = [=](const void* memory, std::size_t bytes) {
+        return address - reinterpret_cast<std::uint64_t>(memory) < bytes;
+    };
+    bool found = within(arena->dynamic, arena->dynamic_bytes);
+    for (const Site& s : arena->sites) {
+        found = found || (s.site != nullptr && within(s.memory, s.bytes));
+    }
+    return found;
+}
 
 extern "C" {
 

@@ -21,6 +21,7 @@ struct Request {
     std::uint32_t shared_bytes;
     std::uint32_t barriers;
     std::uint64_t seed;
+    std::uint64_t launch;  // its number: blocks of one launch have the same
 };
 
 // The memory in which one CPU thread runs blocks, one after the other.

@@ -17,9 +17,11 @@ struct Dim {
     unsigned x, y, z;
 };
 
-// The indices of a thread and its block, and the sizes of block and launch.
+// The indices of a thread and its block, the sizes of block and launch, and the launch's number and dynamic shared memory.
 struct Place {
     Dim thread, block, threads, blocks;
+    std::uint64_t launch;
+    std::uint32_t shared_bytes;
 };
 extern thread_local Place* place;
 
@@ -52,6 +54,8 @@ std::uint64_t together(Vote vote, unsigned mask, std::uint64_t value, int lane, 
 // The block's memory for one SHARED declaration, and the launch's dynamic shared memory.
 void* shared(const void* site, std::size_t bytes);
 void* dynamic_shared();
+// Whether an address is in the block's shared memory.
+bool is_shared(std::uint64_t address);
 
 template <class T> constexpr std::uint8_t kind_of() {
     if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {

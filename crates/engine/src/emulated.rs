@@ -5,6 +5,7 @@ mod library;
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
@@ -23,6 +24,9 @@ pub struct Emulated {
     /// The memory that is reported as free.
     free_bytes: u64,
 }
+
+/// Launches so far, of all devices.
+static LAUNCHES: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static ARENA: RefCell<Option<Arena>> = const { RefCell::new(None) };
@@ -86,6 +90,7 @@ impl Emulated {
         entry.check(shape, types, SHARED_BYTES).map_err(error)?;
         let [x, y, _] = shape.blocks.map(u64::from);
         let arguments = library::ArgumentPointers::new(arguments);
+        let launch = LAUNCHES.fetch_add(1, Ordering::Relaxed);
         (0..shape.block_count()).into_par_iter().try_for_each(|index| {
             let request = Request {
                 kernel: entry.pointer(),
@@ -96,6 +101,7 @@ impl Emulated {
                 shared_bytes: shape.shared_bytes,
                 barriers: u32::from(kernel.barriers),
                 seed: huracan_base::arith::draw(self.seed, 0, index),
+                launch,
             };
             let mut report = Report::default();
             let fault = ARENA.with_borrow_mut(|arena| {

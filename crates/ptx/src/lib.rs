@@ -9,6 +9,7 @@
 
 pub mod gate;
 pub mod library;
+pub mod meter;
 pub mod module;
 pub mod nvrtc;
 mod parse;

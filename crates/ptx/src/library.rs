@@ -24,6 +24,8 @@ pub enum Variant {
     Fused,
     /// A control: each NaN of arithmetic has another payload, which must change nothing.
     HostileNans,
+    /// The kernels as a GPU gets them, and they count what they would cost it.
+    Metered,
 }
 
 impl Variant {
@@ -33,6 +35,7 @@ impl Variant {
             Self::Plain => "plain",
             Self::Fused => "fused",
             Self::HostileNans => "hostile-nans",
+            Self::Metered => "metered",
         }
     }
 }
@@ -59,7 +62,8 @@ pub fn ptx(file: &str, variant: Variant) -> Result<String, String> {
 pub fn cpp(file: &str, variant: Variant) -> Result<String, String> {
     let name = format!("{file}.cu");
     let module = parse::parse(&ptx(file, variant)?).map_err(|error| format!("{name}: {error}"))?;
-    let text = translate::translate(&name, &module).map_err(|error| format!("{name}: {error}"))?;
+    let text = translate::translate(&name, &module, variant == Variant::Metered)
+        .map_err(|error| format!("{name}: {error}"))?;
     let defined = if variant == Variant::HostileNans { "#define HURACAN_HOSTILE_NANS\n" } else { "" };
     Ok(format!("{defined}{text}"))
 }
@@ -95,6 +99,9 @@ pub fn build(folder: &Path, variant: Variant) -> Result<PathBuf, String> {
     lock.lock().map_err(problem)?;
     let mut sources = write_cpp(&folder, variant)?;
     sources.push(kernels().join("emulated/block.cpp"));
+    if variant == Variant::Metered {
+        sources.push(kernels().join("emulated/meter.cpp"));
+    }
     let objects: Vec<PathBuf> = sources.par_iter().map(|source| object(&folder, source)).collect::<Result<_, _>>()?;
     let names: Vec<String> = objects.iter().map(|path| path.display().to_string()).collect();
     let library = folder.join(format!("libhuracan_ptx-{}.so", &hex(&Sha256::digest(names.join("\n")))[..16]));

@@ -4,6 +4,7 @@
 //! kernel's own source: see `KERNEL` in `kernels/emulated/shim.h`. Registers become local variables of unsigned integers,
 //! and every instruction reads their bits as its type says. Helpers are in `kernels/emulated/ptx.h`.
 
+mod metered;
 mod operations;
 
 use std::collections::BTreeMap;
@@ -27,14 +28,17 @@ pub struct TranslateError {
 }
 
 /// C++ for all kernels of a module made of `file`, such as `boost.cu`, whose source it includes for the types of the
-/// parameters.
+/// parameters. With `counting`, kernels also count what they would cost a GPU, see [`crate::meter`].
 ///
 /// # Errors
 /// [`TranslateError`] for the first instruction that has no translation.
-pub fn translate(file: &str, module: &Module) -> Result<String, TranslateError> {
+pub fn translate(file: &str, module: &Module, counting: bool) -> Result<String, TranslateError> {
     let mut out = format!("#define HURACAN_PTX\n#include \"{file}\"\n#include \"emulated/ptx.h\"\n\n");
+    if counting {
+        out.push_str("#include \"emulated/meter.h\"\n\n");
+    }
     for kernel in &module.kernels {
-        function(kernel, &module.variables, &mut out)?;
+        function(kernel, &module.variables, counting, &mut out)?;
     }
     Ok(out)
 }
@@ -59,7 +63,7 @@ fn label(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
 }
 
-fn function(kernel: &Kernel, variables: &[Variable], out: &mut String) -> Result<(), TranslateError> {
+fn function(kernel: &Kernel, variables: &[Variable], counting: bool, out: &mut String) -> Result<(), TranslateError> {
     let mut places = BTreeMap::new();
     let mut declarations = String::new();
     let text: Vec<&Variable> = variables.iter().chain(&kernel.shared).filter(|v| names(kernel, &v.name)).collect();
@@ -79,24 +83,36 @@ fn function(kernel: &Kernel, variables: &[Variable], out: &mut String) -> Result
     for (at, register) in kernel.registers.iter().enumerate() {
         let _ = writeln!(declarations, "    {} r{at};", cpp(Type { kind: whole(register.kind.kind), ..register.kind }));
     }
+    let meter = counting.then(|| metered::Meter::new(kernel));
+    if let Some(meter) = &meter {
+        out.push_str(&meter.tables());
+        declarations.push_str(&meter.declarations());
+    }
     let _ = writeln!(out, "void huracan_ptx_{}(void** parameters) {{\n{declarations}", kernel.name);
     let context = Context { kernel, places };
-    for statement in &kernel.body {
-        let _ = match statement {
-            Statement::Label(name) => writeln!(out, "{}: ;", label(name)),
-            Statement::Instruction(instruction) => {
-                let text = context.instruction(instruction).map_err(|problem| TranslateError {
-                    kernel: kernel.name.clone(),
-                    line: instruction.line,
-                    opcode: instruction.opcode.clone(),
-                    problem,
-                })?;
-                match instruction.guard {
-                    None => writeln!(out, "    {text}"),
-                    Some((predicate, true)) => writeln!(out, "    if (r{predicate}) {{ {text} }}"),
-                    Some((predicate, false)) => writeln!(out, "    if (!r{predicate}) {{ {text} }}"),
-                }
-            }
+    for (at, statement) in kernel.body.iter().enumerate() {
+        if let Statement::Label(name) = statement {
+            let _ = writeln!(out, "{}: ;", label(name));
+        }
+        if let Some(meter) = &meter {
+            out.push_str(&meter.enter(at));
+        }
+        let Statement::Instruction(instruction) = statement else { continue };
+        let refused = |problem| TranslateError {
+            kernel: kernel.name.clone(),
+            line: instruction.line,
+            opcode: instruction.opcode.clone(),
+            problem,
+        };
+        let mut text = context.instruction(instruction).map_err(refused)?;
+        let mut before = String::new();
+        if let Some(meter) = &meter {
+            (before, text) = meter.count(&context, at, instruction, text).map_err(refused)?;
+        }
+        let _ = match instruction.guard {
+            None => writeln!(out, "    {before}{text}"),
+            Some((predicate, true)) => writeln!(out, "    {before}if (r{predicate}) {{ {text} }}"),
+            Some((predicate, false)) => writeln!(out, "    {before}if (!r{predicate}) {{ {text} }}"),
         };
     }
     out.push_str("}\n\n");
@@ -230,7 +246,7 @@ mod tests {
              .reg .b64 %rd<4>;\n.reg .f32 %f<4>;\n.reg .f64 %fd<4>;\n{text}\n}}\n"
         ))
         .map_err(|error| error.to_string())?;
-        let text = translate("k.cu", &module).map_err(|error| error.to_string())?;
+        let text = translate("k.cu", &module, false).map_err(|error| error.to_string())?;
         let body = text.split("(void** parameters) {").nth(1).unwrap_or_default();
         let mut lines =
             body.lines().filter(|line| !line.trim().is_empty() && !line.ends_with(|c: char| c.is_ascii_digit()));

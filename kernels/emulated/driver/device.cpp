@@ -110,6 +110,8 @@ void Device::run(Launch& launch) {
     if (launch.function->kernel == nullptr || fault() != Success) {
         return;
     }
+    static std::atomic<std::uint64_t> launches{0};
+    const std::uint64_t number = launches++;
     std::vector<void*> arguments;
     for (auto& argument : launch.arguments) {
         arguments.push_back(argument.data());
@@ -123,7 +125,7 @@ void Device::run(Launch& launch) {
             const huracan::Dim place = {static_cast<unsigned>(block % all.x), static_cast<unsigned>(block / all.x % all.y),
                                         static_cast<unsigned>(block / all.x / all.y)};
             const huracan::Request request = {launch.function->kernel, arguments.data(), place, launch.threads, all,
-                                              launch.shared_bytes, 1, launch.seed * 0x9e3779b97f4a7c15ull + block};
+                                              launch.shared_bytes, 1, launch.seed * 0x9e3779b97f4a7c15ull + block, number};
             huracan::Report report;
             if (huracan::huracan_run_block(arena, &request, &report) != 0) {
                 std::fprintf(stderr, "simulated GPU: %s: fault %d of thread %u at line %d\n",

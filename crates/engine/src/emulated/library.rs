@@ -62,6 +62,8 @@ pub struct Request {
     pub shared_bytes: u32,
     pub barriers: u32,
     pub seed: u64,
+    /// The launch's number: its blocks have the same.
+    pub launch: u64,
 }
 
 /// What went wrong in a block.

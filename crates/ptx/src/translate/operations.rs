@@ -7,7 +7,7 @@ use crate::module::{Instruction, Kind, Operand, Type};
 
 use super::{Context, cpp, label, unsigned};
 
-const U32: Type = Type { kind: Kind::Unsigned, bits: 32 };
+pub(super) const U32: Type = Type { kind: Kind::Unsigned, bits: 32 };
 const PREDICATE: Type = Type { kind: Kind::Predicate, bits: 1 };
 
 /// The statement of an instruction, without its guard.
