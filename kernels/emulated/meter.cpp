@@ -8,8 +8,8 @@
 // The lanes' addresses of one execution give the sectors of 32 bytes that it needs of global memory, and the wavefronts that
 // banks of shared memory need for it. Sectors go through a cache of the size that a block has of its multiprocessor's.
 //
-// Each thread has a clock: an instruction starts when the one before has started and its operands are there. Latencies of
-// loads are averages of what the site's loads hit so far.
+// Each thread has a clock: an instruction starts when its operands are there, and what has effects when what came before it
+// has started (crates/ptx/src/translate/metered.rs). Latencies of loads are averages of what the site's loads hit so far.
 
 #include "meter.h"
 
@@ -70,6 +70,7 @@ struct Shape {
 struct Launches {
     Counts counts;
     std::uint64_t unique_bytes = 0;
+    std::map<std::uint32_t, std::uint64_t> spent;  // cycles of all threads by line of the PTX
     std::unordered_map<std::uint64_t, std::uint64_t> launches;  // the longest path of each
 };
 
@@ -129,7 +130,28 @@ struct Book {
             longest += path;
         }
         one("longest_path", longest);
-        one("chain", c.chain, "}\n");
+        one("chain", c.chain, "");
+        if (std::getenv("HURACAN_METER_LINES") != nullptr) {
+            lines(file, launches.spent);
+        }
+        std::fprintf(file, "}\n");
+    }
+    // Where threads spend most of their cycles.
+    static void lines(std::FILE* file, const std::map<std::uint32_t, std::uint64_t>& spent) {
+        constexpr std::size_t MOST = 16;
+        std::vector<std::pair<std::uint64_t, std::uint32_t>> order;
+        std::uint64_t total = 1;
+        for (const auto& [line, cycles] : spent) {
+            order.emplace_back(cycles, line);
+            total += cycles;
+        }
+        std::sort(order.rbegin(), order.rend());
+        std::fprintf(file, ",\"cycles_by_line\":{");
+        for (std::size_t i = 0; i < std::min(MOST, order.size()); ++i) {
+            std::fprintf(file, "%s\"%u\":%.3f", i == 0 ? "" : ",", order[i].second,
+                         static_cast<double>(order[i].first) / static_cast<double>(total));
+        }
+        std::fprintf(file, "}");
     }
 };
 
@@ -165,6 +187,7 @@ struct Block {
     std::vector<std::unique_ptr<Warp>> warps;
     std::vector<std::unique_ptr<Thread>> threads;
     std::vector<Hits> hits;
+    std::vector<std::uint64_t> spent;  // cycles per stretch
     std::vector<std::uint64_t> lines, used;  // of the L1 cache: tags and times, four ways
     std::vector<std::uint8_t> present;       // sectors of a line
     std::uint64_t time = 0;
@@ -188,7 +211,8 @@ struct Thread {
     std::uint64_t interval, block_waits, warp_waits;
     std::vector<std::uint32_t> entries;   // per stretch
     std::vector<unsigned> entered;
-    std::uint64_t lane_instructions;
+    unsigned stretch;
+    std::uint32_t since;
 };
 
 namespace {
@@ -396,6 +420,12 @@ void finish(Block& b) {
     }
     Launches& launches = all.shapes[{b.kernel->name, place->blocks, b.count, place->shared_bytes}];
     launches.counts.add(b.counts);
+    for (unsigned stretch = 0; stretch < b.kernel->stretches; ++stretch) {
+        if (b.spent[stretch] > 0) {
+            launches.spent[b.kernel->stretch[stretch].line] += b.spent[stretch];
+            b.spent[stretch] = 0;
+        }
+    }
     std::uint64_t& longest = launches.launches[place->launch];
     longest = std::max<std::uint64_t>(longest, b.last);
     for (std::uint64_t sector : b.unique) {
@@ -414,6 +444,7 @@ Thread& begin(const Kernel& kernel) {
             made = std::make_unique<Block>();
             made->kernel = &kernel;
             made->hits.resize(kernel.sites);
+            made->spent.resize(kernel.stretches);
             const std::size_t ways = std::max<std::size_t>(4, cache_bytes() / LINE / 4 * 4);
             made->lines.resize(ways);
             made->used.resize(ways);
@@ -441,10 +472,14 @@ Thread& begin(const Kernel& kernel) {
     thread.lane = number % WARP;
     thread.interval = thread.block_waits = thread.warp_waits = 0;
     thread.entries.resize(kernel.stretches);
+    thread.stretch = thread.since = 0;
     return thread;
 }
 
-void enter(Thread& thread, unsigned stretch) {
+void enter(Thread& thread, unsigned stretch, std::uint32_t now) {
+    thread.block->spent[thread.stretch] += now - thread.since;
+    thread.stretch = stretch;
+    thread.since = now;
     if (thread.entries[stretch]++ == 0) {
         thread.entered.push_back(stretch);
     }

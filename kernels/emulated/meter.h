@@ -22,6 +22,7 @@ struct Site {
 // A stretch of instructions without a branch: how many machine instructions of each class it has.
 struct Stretch {
     std::uint16_t instructions[CLASSES];
+    std::uint32_t line;  // of the PTX
 };
 
 // Cycles from an instruction's issue to its result.
@@ -41,7 +42,7 @@ struct Thread;
 
 // A thread's own count. Stays at its place until the block ends.
 Thread& begin(const Kernel& kernel);
-void enter(Thread& thread, unsigned stretch);
+void enter(Thread& thread, unsigned stretch, std::uint32_t now);
 // An access of `thread` at a site. Returns the cycles until its result is there.
 std::uint32_t access(Thread& thread, unsigned site, std::uint64_t address);
 // Before and after a wait for the block or the lanes of `mask`: the clock becomes that of the last to arrive.

@@ -18,6 +18,10 @@ pub(super) struct Meter<'a> {
     begins: BTreeMap<usize, usize>,
     /// Machine instructions of each stretch, by class.
     stretches: Vec<[u32; CLASSES]>,
+    /// The last statements of stretches.
+    ends: BTreeSet<usize>,
+    /// The first line of each.
+    lines: Vec<usize>,
     /// The number of the site at a statement.
     sites: BTreeMap<usize, usize>,
 }
@@ -25,14 +29,19 @@ pub(super) struct Meter<'a> {
 impl<'a> Meter<'a> {
     pub(super) fn new(kernel: &'a Kernel) -> Self {
         let (mut begins, mut stretches, mut sites) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        let (mut lines, mut ends, mut newest) = (Vec::new(), BTreeSet::new(), None);
         let mut open = false;
         for (at, statement) in kernel.body.iter().enumerate() {
             match statement {
-                Statement::Label(_) => open = false,
+                Statement::Label(_) => {
+                    open = false;
+                    ends.extend(newest.take());
+                }
                 Statement::Instruction(instruction) => {
                     if !open {
                         begins.insert(at, stretches.len());
                         stretches.push([0; CLASSES]);
+                        lines.push(instruction.line);
                     }
                     if let Some(stretch) = stretches.last_mut() {
                         for (count, of) in stretch.iter_mut().zip(cost(instruction).instructions) {
@@ -44,19 +53,23 @@ impl<'a> Meter<'a> {
                     }
                     // What follows a wait belongs to the next interval.
                     open = !matches!(instruction.name(), "bra" | "ret" | "exit") && !waits(instruction);
+                    newest = Some(at);
+                    if !open {
+                        ends.extend(newest.take());
+                    }
                 }
             }
         }
-        Self { kernel, begins, stretches, sites }
+        Self { kernel, begins, stretches, ends, lines, sites }
     }
 
     /// The kernel's tables, ahead of its function.
     pub(super) fn tables(&self) -> String {
         let name = &self.kernel.name;
         let mut out = format!("static const huracan::meter::Stretch stretches_{name}[] = {{\n");
-        for stretch in &self.stretches {
+        for (stretch, line) in self.stretches.iter().zip(&self.lines) {
             let counts: Vec<String> = stretch.iter().map(u32::to_string).collect();
-            let _ = writeln!(out, "    {{{{{}}}}},", counts.join(", "));
+            let _ = writeln!(out, "    {{{{{}}}, {line}}},", counts.join(", "));
         }
         let _ = writeln!(out, "}};\nstatic const huracan::meter::Site sites_{name}[] = {{");
         for &at in self.sites.keys() {
@@ -79,7 +92,7 @@ impl<'a> Meter<'a> {
     /// Variables at the start of the function.
     pub(super) fn declarations(&self) -> String {
         let mut out = format!(
-            "    huracan::meter::Thread& meter = huracan::meter::begin(kernel_{});\n    std::uint32_t now = 0, chain = 0;\n",
+            "    huracan::meter::Thread& meter = huracan::meter::begin(kernel_{});\n    std::uint32_t now = 0, start = 0, last = 0, chain = 0;\n",
             self.kernel.name
         );
         for at in 0..self.kernel.registers.len() {
@@ -90,7 +103,10 @@ impl<'a> Meter<'a> {
 
     /// What a thread does where a stretch begins.
     pub(super) fn enter(&self, at: usize) -> String {
-        self.begins.get(&at).map(|number| format!("    huracan::meter::enter(meter, {number});\n")).unwrap_or_default()
+        self.begins
+            .get(&at)
+            .map(|number| format!("    huracan::meter::enter(meter, {number}, now);\n"))
+            .unwrap_or_default()
     }
 
     /// What comes before an instruction's statement and its guard, and the statement with its counting.
@@ -103,10 +119,16 @@ impl<'a> Meter<'a> {
     ) -> Result<(String, String), String> {
         let (results, sources) = registers(instruction);
         let cost = cost(instruction);
-        let mut before = String::new();
         let list = |letter: &str| sources.iter().map(|number| format!(", {letter}{number}")).collect::<String>();
-        if !sources.is_empty() {
-            before = format!("now = huracan::meter::later(now{}); ", list("c"));
+        // The assembler puts what does not depend on each other into the best order, but not across what has effects; and
+        // all of a stretch is issued before its last instruction.
+        let mut before =
+            format!("start = huracan::meter::later(now{}); last = huracan::meter::later(last, start); ", list("c"));
+        if has_effects(instruction) {
+            before.push_str("now = start; ");
+        }
+        if self.ends.contains(&at) {
+            before.push_str("now = start = huracan::meter::later(now, last); ");
         }
         if matches!(instruction.name(), "ret" | "exit") {
             return Ok((before, format!("huracan::meter::end(meter, now, chain); {text}")));
@@ -114,7 +136,7 @@ impl<'a> Meter<'a> {
         let depth = format!("huracan::meter::later(0{})", list("d"));
         let _ = write!(before, "now += {}; ", cost.total());
         let mut after = String::new();
-        let mut ready = format!("now + {}", cost.latency.saturating_sub(cost.total()));
+        let mut ready = format!("start + {}", cost.latency.max(cost.total()));
         let mut within = String::new();
         if let Some(site) = self.sites.get(&at) {
             let place = operand_in_memory(instruction).ok_or("it has no address")?;
@@ -122,9 +144,10 @@ impl<'a> Meter<'a> {
             within = format!(
                 "const std::uint32_t cycles = huracan::meter::access(meter, {site}, {address}); (void)cycles; "
             );
-            ready = "now + cycles".into();
+            ready = "start + cycles".into();
         }
         if let Some(mask) = lanes(instruction) {
+            ready = format!("now + {}", cost.latency);
             let mask = match mask {
                 Some(mask) => format!(", {}", context.value(mask, super::operations::U32)?),
                 None => String::new(),
@@ -152,6 +175,12 @@ impl<'a> Meter<'a> {
 /// Whether it is counted as an access to memory.
 fn touches_memory(instruction: &Instruction) -> bool {
     matches!(instruction.name(), "ld" | "ldu" | "st" | "atom" | "red") && !instruction.has("param")
+}
+
+/// Whether other instructions keep their place before or after it.
+fn has_effects(instruction: &Instruction) -> bool {
+    matches!(instruction.name(), "st" | "atom" | "red" | "membar" | "fence" | "bra" | "ret" | "exit")
+        || waits(instruction)
 }
 
 /// Whether a thread waits there for others.
