@@ -7,8 +7,9 @@
 
 namespace boost {
 
-// Rounds `values` (one per training row) to integer multiples of a power of two, and returns that power.
-DEVICE double quantise(Shared& shared, const double* values, u32 count, u32* out) {
+// Rounds `values` (one per training row) to integer multiples of a power of two, and returns that power. They are put into
+// every second word of `out`.
+DEVICE double quantise(Shared& shared, const double* values, u32 count, i32* out) {
     double greatest = 0.0;
     for (u32 row = threadIdx.x; row < count; row += blockDim.x) {
         const double magnitude = arith::magnitude(values[row]);
@@ -18,7 +19,7 @@ DEVICE double quantise(Shared& shared, const double* values, u32 count, u32* out
     const i32 exponent = quantiser(count, greatest);
     const double scale = arith::power_of_two(exponent);
     for (u32 row = threadIdx.x; row < count; row += blockDim.x) {
-        out[row] = quantised(values[row], scale);
+        out[2u * row] = static_cast<i32>(quantised(values[row], scale));
     }
     return arith::power_of_two(-exponent);
 }
@@ -30,8 +31,8 @@ DEVICE void take_gradients(Shared& shared, const BoostJob& job, const Places& at
         row_gradient(job, at.scores[row], labels[row], weights, row, at.gradient[row], at.hessian[row]);
     }
     __syncthreads();
-    gradient_unit = quantise(shared, at.gradient, count, at.gradients);
-    hessian_unit = quantise(shared, at.hessian, count, at.hessians);
+    gradient_unit = quantise(shared, at.gradient, count, &at.sums->gradient);
+    hessian_unit = quantise(shared, at.hessian, count, &at.sums->hessian);
     __syncthreads();
 }
 
@@ -51,8 +52,8 @@ DEVICE BoostPart draw_rows(Shared& shared, const BoostJob& job, const Places& at
         const u32 rank = block_rank(shared.counts, taken, all);
         if (taken) {
             at.members[drawn + rank] = row;
-            gradient += static_cast<i32>(at.gradients[row]);
-            hessian += static_cast<i32>(at.hessians[row]);
+            gradient += at.sums[row].gradient;
+            hessian += at.sums[row].hessian;
         }
         drawn += all;
     }

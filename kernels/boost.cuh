@@ -132,6 +132,9 @@ struct BoostPart {
 
 namespace boost {
 
+// Threads of a warp.
+constexpr u32 WARP = 32u;
+
 // A candidate split. The higher score wins, then the lower feature, then the lower split (twice the last bin that goes left,
 // plus 1 if missing values go left).
 struct Best {
@@ -143,6 +146,12 @@ struct Best {
     i32 hessian;
 };
 
+// The quantised gradient and Hessian of a row, which are read together.
+struct alignas(8) RowSums {
+    i32 gradient;
+    i32 hessian;
+};
+
 // Pointers to a job's own memory.
 struct Places {
     double* scores;
@@ -150,8 +159,7 @@ struct Places {
     double* hessian;
     double* valid_scores;
     double* losses;
-    u32* gradients;
-    u32* hessians;
+    RowSums* sums;
     u32* members;
     u32* spare;
 };
@@ -167,28 +175,32 @@ DEVICE void place_numbers(Places& at, const BoostJob& job, const BoostRows& rows
 
 // Sets the pointers to a job's words: 4 per training row.
 DEVICE void place_words(Places& at, const BoostJob& job, const BoostRows& rows, u32* scratch) {
-    at.gradients = scratch + job.scratch_u32;
-    at.hessians = at.gradients + rows.train_rows;
-    at.members = at.hessians + rows.train_rows;
+    at.sums = reinterpret_cast<RowSums*>(scratch + job.scratch_u32);
+    at.members = scratch + job.scratch_u32 + 2u * rows.train_rows;
     at.spare = at.members + rows.train_rows;
 }
 
+// Words that are written together.
+struct alignas(16) FourWords {
+    u32 words[4];
+};
+
 // The shared memory of a block.
 struct Shared {
-    i32 gradient[GROUP_BINS * LANES];
-    i32 hessian[GROUP_BINS * LANES];
+    alignas(16) i32 gradient[GROUP_BINS * LANES];
+    alignas(16) i32 hessian[GROUP_BINS * LANES];
     union {
         double value[THREADS];
         i32 sums[2][THREADS];
         u32 counts[THREADS / 32u];
-        float score[THREADS];
+        Best best[THREADS / 32u];
     };
-    Best found;
     u32 drawn[MARK_WORDS];    // features drawn for the tree, one bit each
     u32 allowed[MARK_WORDS];  // features drawn for the node, from those of the tree
     i32 total[2];
     u32 least[2];
     u32 nodes, leaves, children;
+    u32 bar;  // bits of the score that a split must reach to matter
     u64 loss;
 };
 

@@ -153,9 +153,10 @@ KERNEL_AT_LEAST(2, boost_levels_search, THREADS, const BoostJob* jobs, const Boo
                     shared.hessian[slot] = hessian_of(word);
                 }
                 __syncthreads();
+                set_bar(shared, least);
                 const bool may = is_in(allowed, group.feature[threadIdx.x % LANES]);
                 scan_group(shared, group, number, may, part, rules, best);
-                best = best_of_block(shared, best, least);
+                best = best_of_block(shared, best);
                 if (best.feature != NONE) {
                     const u32 lane = best.place % LANES;
                     gap = gap_after(shared, LANES, lane, best.split / 2u, group.cuts[lane], group.bins);

@@ -107,13 +107,13 @@ KERNEL(boost_rounds_quantise, THREADS, const BoostJob* jobs, const BoostRows* al
     i32 hessian = 0;
     for (u32 row = tile.from + threadIdx.x; row < tile.to; row += blockDim.x) {
         if (fresh) {
-            at.gradients[row] = quantised(at.gradient[row], gradient_scale);
-            at.hessians[row] = quantised(at.hessian[row], hessian_scale);
+            at.sums[row] = {static_cast<i32>(quantised(at.gradient[row], gradient_scale)),
+                            static_cast<i32>(quantised(at.hessian[row], hessian_scale))};
         }
         if (takes_row(job, round, row)) {
             ++taken;
-            gradient += static_cast<i32>(at.gradients[row]);
-            hessian += static_cast<i32>(at.hessians[row]);
+            gradient += at.sums[row].gradient;
+            hessian += at.sums[row].hessian;
         }
     }
     atomicAdd(&drawn[0], taken);

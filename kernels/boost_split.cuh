@@ -5,6 +5,12 @@
 
 // Fewest rows of a node that may be split.
 constexpr u32 MIN_SPLIT_ROWS = 2u;
+// Rows that a thread reads at a time.
+constexpr u32 AHEAD = 8u;
+// Below 1 by more than the rounding of a few products.
+constexpr float NEARLY = 1.0f - 1.0f / 65536.0f;
+// Bins whose splits a thread compares at a time.
+constexpr u32 BINS_AHEAD = 4u;
 // Children of a split. Each must have at least the minimum Hessian.
 constexpr i32 CHILDREN = 2;
 
@@ -51,41 +57,97 @@ DEVICE float node_score(const Rules& rules, i32 gradient, i32 hessian) {
     return g * g / (static_cast<float>(hessian) + rules.l2);
 }
 
-DEVICE void consider(Best& best, const Rules& rules, const BoostPart& part, i32 gl, i32 hl, u32 feature, u32 split,
-                     u32 place) {
+// A thread's best split of one feature, whose splits it compares in their order: on a tie the first wins.
+struct Candidate {
+    float score;  // below 0 if there is none
+    u32 split;
+    i32 gradient;
+    i32 hessian;
+};
+
+DEVICE void consider(Candidate& best, const Rules& rules, const BoostPart& part, i32 gl, i32 hl, u32 split, bool there,
+                     float& bar) {
     const i32 gr = part.gradient - gl;
     const i32 hr = part.hessian - hl;
     const float fl = static_cast<float>(gl);
     const float fr = static_cast<float>(gr);
     const float dl = static_cast<float>(hl) + rules.l2;
     const float dr = static_cast<float>(hr) + rules.l2;
-    // Both fractions over one denominator, because a division is expensive.
-    const float score = (fl * fl * dr + fr * fr * dl) / (dl * dr);
-    const bool allowed = hl >= rules.min_child_hessian && hr >= rules.min_child_hessian;
-    if (allowed && beats(score, feature, split, best)) {
-        best = {score, feature, split, place, gl, hl};
+    // Both fractions over one denominator, because a division is expensive; and it is done only where it may matter: if the
+    // numerator is less than the score to beat times the denominator by more than rounding can make up for, so is the quotient.
+    const float numerator = fl * fl * dr + fr * fr * dl;
+    const float denominator = dl * dr;
+    const bool may = there & (hl >= rules.min_child_hessian) & (hr >= rules.min_child_hessian)
+        & (numerator >= bar * denominator * NEARLY);
+    if (may) {
+        const float score = numerator / denominator;
+        if (score > best.score) {
+            best = {score, split, gl, hl};
+            bar = score > bar ? score : bar;
+        }
     }
 }
 
 // Clears a group's bins in shared memory, including the one for missing values.
 DEVICE void clear_bins(Shared& shared, u32 bins) {
-    for (u32 slot = threadIdx.x; slot < (bins + 1u) * LANES; slot += blockDim.x) {
-        shared.gradient[slot] = 0;
-        shared.hessian[slot] = 0;
+    FourWords* gradient = reinterpret_cast<FourWords*>(shared.gradient);
+    FourWords* hessian = reinterpret_cast<FourWords*>(shared.hessian);
+    for (u32 four = threadIdx.x; four < (bins + 1u) * LANES / 4u; four += blockDim.x) {
+        gradient[four] = {{0u, 0u, 0u, 0u}};
+        hessian[four] = {{0u, 0u, 0u, 0u}};
     }
     __syncthreads();
+}
+
+// Adds rows to a group's bins: those of `members` at `at`, `at + step`, …, AHEAD of them or as many as come before `to`.
+// `column` holds the codes of this thread's feature. Everything that is read for several rows is on its way before the first
+// of them is added; beyond the last row, the first one is read again.
+template <bool ALL>
+DEVICE void add_some(Shared& shared, const u8* column, const u32* members, const RowSums* all_sums, u32 lane, u32 at,
+                     u32 step, u32 to) {
+    u32 row[AHEAD];
+    u32 code[AHEAD];
+    RowSums sums[AHEAD];
+#pragma unroll
+    for (u32 k = 0u; k < AHEAD; ++k) {
+        row[k] = members[ALL || at + k * step < to ? at + k * step : at];
+    }
+#pragma unroll
+    for (u32 k = 0u; k < AHEAD; ++k) {
+        code[k] = column[static_cast<u64>(row[k]) * LANES];
+        sums[k] = all_sums[row[k]];
+    }
+#pragma unroll
+    for (u32 k = 0u; k < AHEAD; ++k) {
+        if (ALL || k == 0u || at + k * step < to) {
+            atomicAdd(&shared.gradient[code[k] * LANES + lane], sums[k].gradient);
+            atomicAdd(&shared.hessian[code[k] * LANES + lane], sums[k].hessian);
+        }
+    }
 }
 
 // Adds the rows `members[from .. to]` to a group's bins in shared memory. `codes` are those of the group.
 DEVICE void add_rows(Shared& shared, const u8* codes, const Places& places, u32 from, u32 to) {
     const u32 lane = threadIdx.x % LANES;
-    for (u32 at = from + threadIdx.x / LANES; at < to; at += blockDim.x / LANES) {
-        const u32 row = places.members[at];
-        const u32 slot = codes[static_cast<u64>(row) * LANES + lane] * LANES + lane;
-        atomicAdd(&shared.gradient[slot], static_cast<i32>(places.gradients[row]));
-        atomicAdd(&shared.hessian[slot], static_cast<i32>(places.hessians[row]));
+    const u32 step = blockDim.x / LANES;
+    const u32* members = IN_GLOBAL(places.members);
+    const RowSums* sums = IN_GLOBAL(places.sums);
+    const u8* column = codes + lane;
+    u32 at = from + threadIdx.x / LANES;
+    for (; at + (AHEAD - 1u) * step < to; at += AHEAD * step) {
+        add_some<true>(shared, column, members, sums, lane, at, step, to);
+    }
+    if (at < to) {
+        add_some<false>(shared, column, members, sums, lane, at, step, to);
     }
     __syncthreads();
+}
+
+// Sets the score that a split must reach to matter. All scores are at least 0, so their bits have their order.
+DEVICE void set_bar(Shared& shared, float least) {
+    if (threadIdx.x == 0u) {
+        shared.bar = __float_as_uint(least);
+    }
 }
 
 // Compares the splits by group `number`, whose bins are in shared memory, with this thread's best so far. Each thread scans a
@@ -101,7 +163,7 @@ DEVICE void scan_group(Shared& shared, const BoostGroup& group, u32 number, bool
     const u32 to = from + length < count ? from + length : count;
     i32 gradient = 0;
     i32 hessian = 0;
-#pragma unroll 1
+#pragma unroll 4
     for (u32 bin = from; bin < to; ++bin) {
         gradient += shared.gradient[bin * LANES + lane];
         hessian += shared.hessian[bin * LANES + lane];
@@ -112,7 +174,7 @@ DEVICE void scan_group(Shared& shared, const BoostGroup& group, u32 number, bool
     if (wanted) {
         gradient = 0;
         hessian = 0;
-#pragma unroll 1
+#pragma unroll 4
         for (u32 before = 0u; before < segment; ++before) {
             gradient += shared.sums[0][before * LANES + lane];
             hessian += shared.sums[1][before * LANES + lane];
@@ -122,57 +184,68 @@ DEVICE void scan_group(Shared& shared, const BoostGroup& group, u32 number, bool
         const bool any_missing = group.any_missing != 0u;
         const u32 feature = group.feature[lane];
         const u32 place = number * LANES + lane;
-#pragma unroll 1
-        for (u32 bin = from; bin < to; ++bin) {
-            const i32 g = shared.gradient[bin * LANES + lane];
-            const i32 h = shared.hessian[bin * LANES + lane];
-            // An empty bin splits the rows as the bin before it does, and on a tie the first wins.
-            if ((g | h) == 0 && bin != 0u) {
-                continue;
+        Candidate own = {-1.0f, NONE, 0, 0};
+        float bar = __uint_as_float(shared.bar);
+        for (u32 start = from; start < to; start += BINS_AHEAD) {
+            i32 g[BINS_AHEAD];
+            i32 h[BINS_AHEAD];
+#pragma unroll
+            for (u32 k = 0u; k < BINS_AHEAD; ++k) {
+                const bool inside = start + k < to;
+                g[k] = inside ? shared.gradient[(start + k) * LANES + lane] : 0;
+                h[k] = inside ? shared.hessian[(start + k) * LANES + lane] : 0;
             }
-            gradient += g;
-            hessian += h;
-            consider(best, rules, part, gradient, hessian, feature, 2u * bin, place);
-            if (any_missing) {
-                consider(best, rules, part, gradient + missing_gradient, hessian + missing_hessian, feature,
-                         2u * bin + 1u, place);
+#pragma unroll
+            for (u32 k = 0u; k < BINS_AHEAD; ++k) {
+                const u32 bin = start + k;
+                gradient += g[k];
+                hessian += h[k];
+                // An empty bin splits the rows as the bin before it does, and on a tie the first wins.
+                const bool there = ((g[k] | h[k]) != 0) | (bin == 0u);
+                consider(own, rules, part, gradient, hessian, 2u * bin, there, bar);
+                if (any_missing) {
+                    consider(own, rules, part, gradient + missing_gradient, hessian + missing_hessian, 2u * bin + 1u,
+                             there, bar);
+                }
             }
         }
+        if (own.split != NONE && beats(own.score, feature, own.split, best)) {
+            best = {own.score, feature, own.split, place, own.gradient, own.hessian};
+        }
+    }
+    const u32 most = __reduce_max_sync(ALL_LANES, best.feature != NONE ? __float_as_uint(best.score) : 0u);
+    if (threadIdx.x % WARP == 0u) {
+        atomicMax(&shared.bar, most);
     }
     __syncthreads();
 }
 
+// The first of the best splits of a warp's lanes, as `beats` orders them. Scores are not negative, so their bits have their
+// order.
+DEVICE Best best_of_warp(const Best& best) {
+    const u32 score = best.feature != NONE ? __float_as_uint(best.score) : 0u;
+    const u32 most = __reduce_max_sync(ALL_LANES, score);
+    const u32 feature = __reduce_min_sync(ALL_LANES, score == most ? best.feature : NONE);
+    const u32 split = __reduce_min_sync(ALL_LANES, score == most && best.feature == feature ? best.split : NONE);
+    const bool leads = score == most && best.feature == feature && best.split == split;
+    const i32 leader = 31 - __clz(static_cast<i32>(__ballot_sync(ALL_LANES, leads)));
+    return {__uint_as_float(most), feature, split, __shfl_sync(ALL_LANES, best.place, leader),
+            __shfl_sync(ALL_LANES, best.gradient, leader), __shfl_sync(ALL_LANES, best.hessian, leader)};
+}
+
 // The best split of all threads. Its feature is NONE if there is none.
-DEVICE Best best_of_block(Shared& shared, const Best& best, float least) {
-    shared.score[threadIdx.x] = best.score;
-    __syncthreads();
-    for (u32 half = blockDim.x / 2u; half > 0u; half /= 2u) {
-        if (threadIdx.x < half && shared.score[threadIdx.x + half] > shared.score[threadIdx.x]) {
-            shared.score[threadIdx.x] = shared.score[threadIdx.x + half];
-        }
-        __syncthreads();
-    }
-    const float most = shared.score[0];
-    if (threadIdx.x == 0u) {
-        shared.found = {least, NONE, NONE, 0u, 0, 0};
-        shared.least[0] = NONE;
-        shared.least[1] = NONE;
+DEVICE Best best_of_block(Shared& shared, const Best& best) {
+    const Best own = best_of_warp(best);
+    const u32 lane = threadIdx.x % WARP;
+    if (lane == 0u) {
+        shared.best[threadIdx.x / WARP] = own;
     }
     __syncthreads();
-    const bool leads = best.feature != NONE && best.score == most;
-    if (leads) {
-        atomicMin(&shared.least[0], best.feature);
+    Best of_lane = {0.0f, NONE, NONE, 0u, 0, 0};
+    if (lane < blockDim.x / WARP) {
+        of_lane = shared.best[lane];
     }
-    __syncthreads();
-    if (leads && best.feature == shared.least[0]) {
-        atomicMin(&shared.least[1], best.split);
-    }
-    __syncthreads();
-    if (leads && best.feature == shared.least[0] && best.split == shared.least[1]) {
-        shared.found = best;
-    }
-    __syncthreads();
-    const Best found = shared.found;
+    const Best found = best_of_warp(of_lane);
     __syncthreads();
     return found;
 }
@@ -181,6 +254,7 @@ DEVICE Best best_of_block(Shared& shared, const Best& best, float least) {
 DEVICE Best search(Shared& shared, const u32* allowed, const BoostRows& rows, const BoostGroup* groups, const u8* codes,
                    const Places& places, const BoostPart& part, const Rules& rules, float least) {
     Best best = {least, NONE, NONE, 0u, 0, 0};
+    set_bar(shared, least);
     for (u32 number = 0u; number < rows.groups; ++number) {
         const BoostGroup& group = groups[number];
         const bool wanted = is_in(allowed, group.feature[threadIdx.x % LANES]);
@@ -191,7 +265,7 @@ DEVICE Best search(Shared& shared, const u32* allowed, const BoostRows& rows, co
         add_rows(shared, codes + static_cast<u64>(number) * rows.train_rows * LANES, places, part.from, part.to);
         scan_group(shared, group, number, wanted, part, rules, best);
     }
-    return best_of_block(shared, best, least);
+    return best_of_block(shared, best);
 }
 
 // Empty bins between the two sides may go either way. This chooses the cut that is nearest to the middle of the values on both
@@ -253,8 +327,9 @@ DEVICE Gap gap_by_rows(Shared& shared, const u8* codes, const BoostGroup& group,
     for (u32 at = part.from + threadIdx.x; at < part.to; at += blockDim.x) {
         const u32 row = places.members[at];
         const u32 code = codes[static_cast<u64>(row) * LANES + lane];
-        atomicAdd(&shared.gradient[code], static_cast<i32>(places.gradients[row]));
-        atomicAdd(&shared.hessian[code], static_cast<i32>(places.hessians[row]));
+        const RowSums sums = places.sums[row];
+        atomicAdd(&shared.gradient[code], sums.gradient);
+        atomicAdd(&shared.hessian[code], sums.hessian);
     }
     __syncthreads();
     return gap_after(shared, 1u, 0u, best.split / 2u, group.cuts[lane], group.bins);

@@ -18,7 +18,16 @@ using i64 = long long;
 
 #include "emulated/shim.h"
 
+#define IN_GLOBAL(pointer) (pointer)
+
 #else
+
+// The same pointer, and the compiler knows that it is one to global memory, where it would otherwise have to ask.
+template <class T> __device__ __forceinline__ T* huracan_in_global(T* pointer) {
+    __builtin_assume(__isGlobal(pointer));
+    return pointer;
+}
+#define IN_GLOBAL(pointer) huracan_in_global(pointer)
 
 // KERNEL(name, threads, parameters...) { body }: `threads` is the most threads per block of any launch.
 #define KERNEL(name, threads, ...) extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)

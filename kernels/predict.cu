@@ -31,29 +31,89 @@ struct PredictJob {
     u32 padding;
 };
 
-// Blocks of rows (x) and jobs (y), one thread per row.
-KERNEL(predict_raw, THREADS, const float* table, u32 features, const PredictJob* jobs, const PredictTree* trees,
+namespace {
+
+// Trees that a thread walks at a time.
+constexpr u32 TREES_AHEAD = 4u;
+
+// The values of a thread's row: in the table, or with its block's rows in shared memory, one feature after the other.
+struct RowValues {
+    const float* table;
+    const float* staged;  // null if they are not there
+    u32 stride;
+
+    DEVICE_MEMBER float of(u32 feature) const { return staged != nullptr ? staged[feature * stride] : table[feature]; }
+};
+
+// Adds the leaves of `count` trees, `classes` apart from `first` on, to `score`, in their order. One node stands after the last
+// tree's: a tree that has reached its leaf, or has none, reads its first node again, without using it.
+DEVICE double add_trees(double score, const RowValues& values, const PredictTree* trees, u32 first, u32 count, u32 classes,
+                        const PredictNode* all_nodes, const double* all_leaves) {
+    for (u32 number = first; number < count; number += TREES_AHEAD * classes) {
+        const PredictNode* nodes[TREES_AHEAD];
+        u32 at[TREES_AHEAD];
+#pragma unroll
+        for (u32 k = 0u; k < TREES_AHEAD; ++k) {
+            const PredictTree& tree = trees[number + k * classes < count ? number + k * classes : number];
+            nodes[k] = all_nodes + tree.nodes;
+            at[k] = tree.root;
+        }
+        u32 all_leaf = 0u;
+        while (all_leaf == 0u) {
+            all_leaf = LEAF;
+#pragma unroll
+            for (u32 k = 0u; k < TREES_AHEAD; ++k) {
+                const bool leaf = (at[k] & LEAF) != 0u;
+                const PredictNode node = nodes[k][leaf ? 0u : at[k]];
+                const float value = values.of(node.feature & ~MISSING_RIGHT);
+                const bool right = (value > node.cut) | (arith::is_nan(value) & (node.feature >= MISSING_RIGHT));
+                const u32 next = right ? node.right : node.left;
+                at[k] = leaf ? at[k] : next;
+                all_leaf &= at[k];
+            }
+        }
+#pragma unroll
+        for (u32 k = 0u; k < TREES_AHEAD; ++k) {
+            if (number + k * classes < count) {
+                score += all_leaves[trees[number + k * classes].leaves + (at[k] & ~LEAF)];
+            }
+        }
+    }
+    return score;
+}
+
+}  // namespace
+
+// Blocks of rows (x) and jobs (y), one thread per row. `staged` says that the launch has shared memory for the values of a
+// block's rows: 4 bytes × features × (threads + 1).
+KERNEL(predict_raw, THREADS, const float* table, u32 features, u32 staged, const PredictJob* jobs, const PredictTree* trees,
        const PredictNode* all_nodes, const double* all_leaves, const double* bases, const u32* rows, double* scores) {
+    SHARED_DYNAMIC(float, block_values);
     const PredictJob job = jobs[blockIdx.y];
-    const u32 row = thread_in_grid();
+    const u32 stride = blockDim.x + 1u;
+    const u32 first = blockIdx.x * blockDim.x;
+    if (staged != 0u) {
+        // A warp reads a row, which lies together, and spreads it over the banks.
+        for (u32 own = threadIdx.x / 32u; own < blockDim.x; own += blockDim.x / 32u) {
+            if (first + own < job.row_count) {
+                const float* values = table + static_cast<u64>(rows[job.rows + first + own]) * features;
+                for (u32 feature = threadIdx.x % 32u; feature < features; feature += 32u) {
+                    block_values[feature * stride + own] = values[feature];
+                }
+            }
+        }
+        __syncthreads();
+    }
+    const u32 row = first + threadIdx.x;
     if (row >= job.row_count) {
         return;
     }
-    const float* values = table + static_cast<u64>(rows[job.rows + row]) * features;
+    const RowValues values = {table + static_cast<u64>(rows[job.rows + row]) * features,
+                              staged != 0u ? block_values + threadIdx.x : nullptr, stride};
     double* own = scores + job.scores + static_cast<u64>(row) * job.classes;
     for (u32 k = 0u; k < job.classes; ++k) {
-        double score = bases[job.base + k];
-        for (u32 number = k; number < job.tree_count; number += job.classes) {
-            const PredictTree tree = trees[job.trees + number];
-            u32 at = tree.root;
-            while ((at & LEAF) == 0u) {
-                const PredictNode node = all_nodes[tree.nodes + at];
-                const float value = values[node.feature & ~MISSING_RIGHT];
-                const bool right = value > node.cut || (arith::is_nan(value) && node.feature >= MISSING_RIGHT);
-                at = right ? node.right : node.left;
-            }
-            score += all_leaves[tree.leaves + (at & ~LEAF)];
-        }
+        const double score = add_trees(bases[job.base + k], values, trees + job.trees, k, job.tree_count, job.classes,
+                                       all_nodes, all_leaves);
         own[k] = score / job.shared_by;
     }
 }

@@ -70,7 +70,8 @@ struct Shape {
 struct Launches {
     Counts counts;
     std::uint64_t unique_bytes = 0;
-    std::map<std::uint32_t, std::uint64_t> spent;  // cycles of all threads by line of the PTX
+    // By line of the PTX: cycles of all threads, and instructions of warps.
+    std::map<std::uint32_t, std::uint64_t> spent, executed;
     std::unordered_map<std::uint64_t, std::uint64_t> launches;  // the longest path of each
 };
 
@@ -132,12 +133,13 @@ struct Book {
         one("longest_path", longest);
         one("chain", c.chain, "");
         if (std::getenv("HURACAN_METER_LINES") != nullptr) {
-            lines(file, launches.spent);
+            lines(file, "cycles_by_line", launches.spent);
+            lines(file, "instructions_by_line", launches.executed);
         }
         std::fprintf(file, "}\n");
     }
-    // Where threads spend most of their cycles.
-    static void lines(std::FILE* file, const std::map<std::uint32_t, std::uint64_t>& spent) {
+    // The lines with most of it, as shares.
+    static void lines(std::FILE* file, const char* name, const std::map<std::uint32_t, std::uint64_t>& spent) {
         constexpr std::size_t MOST = 16;
         std::vector<std::pair<std::uint64_t, std::uint32_t>> order;
         std::uint64_t total = 1;
@@ -146,7 +148,7 @@ struct Book {
             total += cycles;
         }
         std::sort(order.rbegin(), order.rend());
-        std::fprintf(file, ",\"cycles_by_line\":{");
+        std::fprintf(file, ",\"%s\":{", name);
         for (std::size_t i = 0; i < std::min(MOST, order.size()); ++i) {
             std::fprintf(file, "%s\"%u\":%.3f", i == 0 ? "" : ",", order[i].second,
                          static_cast<double>(order[i].first) / static_cast<double>(total));
@@ -187,7 +189,7 @@ struct Block {
     std::vector<std::unique_ptr<Warp>> warps;
     std::vector<std::unique_ptr<Thread>> threads;
     std::vector<Hits> hits;
-    std::vector<std::uint64_t> spent;  // cycles per stretch
+    std::vector<std::uint64_t> spent, executed;  // cycles and instructions per stretch
     std::vector<std::uint64_t> lines, used;  // of the L1 cache: tags and times, four ways
     std::vector<std::uint8_t> present;       // sectors of a line
     std::uint64_t time = 0;
@@ -315,6 +317,7 @@ void count(Block& b, Interval& interval) {
         b.counts.stretches += times;
         for (unsigned c = 0; c < CLASSES; ++c) {
             b.counts.instructions[c] += times * kernel.stretch[stretch].instructions[c];
+            b.executed[stretch] += times * kernel.stretch[stretch].instructions[c];
         }
         interval.most[stretch] = 0;
     }
@@ -421,10 +424,9 @@ void finish(Block& b) {
     Launches& launches = all.shapes[{b.kernel->name, place->blocks, b.count, place->shared_bytes}];
     launches.counts.add(b.counts);
     for (unsigned stretch = 0; stretch < b.kernel->stretches; ++stretch) {
-        if (b.spent[stretch] > 0) {
-            launches.spent[b.kernel->stretch[stretch].line] += b.spent[stretch];
-            b.spent[stretch] = 0;
-        }
+        const std::uint32_t line = b.kernel->stretch[stretch].line;
+        launches.spent[line] += std::exchange(b.spent[stretch], 0);
+        launches.executed[line] += std::exchange(b.executed[stretch], 0);
     }
     std::uint64_t& longest = launches.launches[place->launch];
     longest = std::max<std::uint64_t>(longest, b.last);
@@ -445,6 +447,7 @@ Thread& begin(const Kernel& kernel) {
             made->kernel = &kernel;
             made->hits.resize(kernel.sites);
             made->spent.resize(kernel.stretches);
+            made->executed.resize(kernel.stretches);
             const std::size_t ways = std::max<std::size_t>(4, cache_bytes() / LINE / 4 * 4);
             made->lines.resize(ways);
             made->used.resize(ways);

@@ -15,6 +15,8 @@ use crate::{Table, Task};
 use huracan_engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
 const COLUMNS: Kernel = Kernel { file: "bins", name: "bins_columns", barriers: true };
+/// Shared memory of a key: itself, and where a run of equal keys begins.
+const KEY_BYTES: u32 = 4 + 2;
 const PACK: Kernel = Kernel { file: "bins", name: "bins_pack", barriers: false };
 
 /// The rows of some sets, in bins.
@@ -207,10 +209,10 @@ impl Columns {
         // SAFETY: the blocks are the features × the sets. Every task has been checked: its rows are in the table, which has
         // `features` values per row, and its `max_bin` is at most 255, so a column has at most MAX_CUTS cuts. `buffers` has
         // MAX_CUTS cuts, a count and a flag per column, and the cells of all columns; a set's keys, a power of two and at least
-        // its training rows, fit the shared memory of 8 bytes per key.
+        // its training rows, fit the shared memory of KEY_BYTES per key, and so does where each of its runs begins, and their end.
         unsafe {
             stage
-                .launch(&COLUMNS, Shape { blocks, threads, shared_bytes: most_keys * size_of::<u64>() as u32 })
+                .launch(&COLUMNS, Shape { blocks, threads, shared_bytes: most_keys * KEY_BYTES + 4 })
                 .read(table)
                 .value(row_sets.features as u32)
                 .read(&sets)

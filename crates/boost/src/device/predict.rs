@@ -9,7 +9,10 @@ use crate::{Child, PredictJob, Table, Tree};
 use huracan_engine::memory::Requirement;
 use huracan_engine::{Compute, EngineError, Kernel, Shape, Stage};
 
-const RAW_SCORES: Kernel = Kernel { file: "predict", name: "predict_raw", barriers: false };
+const RAW_SCORES: Kernel = Kernel { file: "predict", name: "predict_raw", barriers: true };
+
+/// Threads of a block whose rows lie in shared memory, so that several blocks share a multiprocessor.
+const STAGED_THREADS: u32 = 128;
 
 /// [`crate::raw_scores`] on the device of a run, or on the CPU.
 ///
@@ -67,7 +70,12 @@ pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) 
         let mut packed = PackedForests::default();
         jobs.iter().for_each(|job| packed.add(job));
         let most_rows = jobs.iter().map(|job| job.rows.len()).max().unwrap_or(0);
-        let mut shape = Shape::one_thread_each(most_rows, THREADS);
+        packed.close();
+        // The values of a block's rows, one feature after the other; each begins in another bank.
+        let staged_bytes = table.features as u64 * u64::from(STAGED_THREADS + 1) * 4;
+        let staged = staged_bytes <= u64::from(stage.limits()?.shared_bytes);
+        let mut shape = Shape::one_thread_each(most_rows, if staged { STAGED_THREADS } else { THREADS });
+        shape.shared_bytes = if staged { staged_bytes as u32 } else { 0 };
         shape.blocks[1] = jobs.len() as u32;
         let (args, trees, nodes) =
             (stage.upload(&packed.jobs)?, stage.upload(&packed.trees)?, stage.upload(&packed.nodes)?);
@@ -77,12 +85,14 @@ pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) 
         // SAFETY: the y-blocks are the jobs, and threads beyond a job's last row return. `assert_fits` has found the rows in the
         // table, whose rows have `features` values; the splits on these features; and every child in its tree. `packed` has
         // the trees, nodes, leaves and base scores of all forests at the offsets of the jobs and trees, with one base score
-        // per class; `scores` has `rows × classes` entries per job.
+        // per class, and a node after the last; `scores` has `rows × classes` entries per job. If `staged`, the launch has
+        // shared memory for the features of a block's rows.
         unsafe {
             stage
                 .launch(&RAW_SCORES, shape)
                 .read(&values)
                 .value(table.features as u32)
+                .value(u32::from(staged))
                 .read(&args)
                 .read(&trees)
                 .read(&nodes)
@@ -132,6 +142,11 @@ impl PackedForests {
         self.bases.extend_from_slice(&forest.base_score);
         self.rows.extend_from_slice(job.rows);
         self.scores += job.rows.len() * classes;
+    }
+
+    /// Adds the node after the last tree's, which trees without nodes read.
+    fn close(&mut self) {
+        self.nodes.push(PredictNode { cut: 0.0, feature: 0, left: LEAF, right: LEAF });
     }
 
     fn add_tree(&mut self, tree: &Tree) {
