@@ -112,6 +112,16 @@ struct BoostTree {
     u32 leaves;
 };
 
+// A tree that is kept: its place among the nodes and leaves of all rounds, and among those of the kept trees.
+struct BoostKeptTree {
+    u64 from_node;
+    u64 to_node;
+    u64 from_leaf;
+    u64 to_leaf;
+    u32 nodes;
+    u32 leaves;
+};
+
 // The result of a job: the number of trees to keep, of rounds with a loss, and the round with the smallest loss.
 struct BoostOutcome {
     u32 trees;

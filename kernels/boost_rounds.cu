@@ -276,3 +276,20 @@ KERNEL(boost_rounds_end, THREADS, const BoostJob* jobs, u32 count, const BoostRo
     running[number] = state.running;
     outcomes[number] = outcome(state.progress);
 }
+
+// A warp per kept tree. Puts the nodes and leaves of kept trees side by side, so that nothing else goes to the host.
+KERNEL(boost_rounds_keep, THREADS, const BoostKeptTree* trees, u32 count, const BoostNode* all_nodes,
+       const BoostLeaf* all_leaves, BoostNode* nodes, BoostLeaf* leaves) {
+    const u32 number = thread_in_grid() / boost::WARP;
+    if (number >= count) {
+        return;
+    }
+    const u32 lane = threadIdx.x % boost::WARP;
+    const BoostKeptTree tree = trees[number];
+    for (u32 node = lane; node < tree.nodes; node += boost::WARP) {
+        nodes[tree.to_node + node] = all_nodes[tree.from_node + node];
+    }
+    for (u32 leaf = lane; leaf < tree.leaves; leaf += boost::WARP) {
+        leaves[tree.to_leaf + leaf] = all_leaves[tree.from_leaf + leaf];
+    }
+}

@@ -97,12 +97,13 @@ DEVICE void simulate(Book& book, const Signals& signals, const trade::Bars& bars
 // One thread per configuration and symbol, `[configurations x symbols]`. Launched twice: first without writing, which gives the
 // number of trades of each thread in `counts`; then it writes each thread's trades at its offset in `offsets`.
 //
-// Candles and `atr` are `[symbols x bars]`, signals `[configurations x symbols x bars]`, `rules` `[configurations]`, `costs`
+// Candles and `atr` are `[symbols x bars]`, each column of the signals `[different columns x symbols x bars]`, of which
+// `columns` `[configurations x 4]` says which a configuration has (side, stop, take, size), `rules` `[configurations]`, `costs`
 // `[configurations x symbols]`, `funding` `[rows x bars]`, `windows` `[windows x 2]`. The windows of symbol s are
 // `first_window[s] .. first_window[s + 1]`.
 KERNEL(shadow_simulate, shadow::THREADS, const double* open, const double* high, const double* low, const double* close,
        const double* volume, const double* atr, const i8* side, const double* stop_bps, const double* take_bps,
-       const double* size, const u32* first_window, const u32* windows, const trade::Rules* rules,
+       const double* size, const u32* columns, const u32* first_window, const u32* windows, const trade::Rules* rules,
        const trade::Costs* costs, const double* funding, const u64* offsets, u32* counts,
        shadow::Trade* trades, u32 symbols, u32 bars, u32 jobs, u32 writes) {
     const u32 job = thread_in_grid();
@@ -111,9 +112,11 @@ KERNEL(shadow_simulate, shadow::THREADS, const double* open, const double* high,
     }
     const u32 symbol = job % symbols;
     const u64 row = static_cast<u64>(symbol) * bars;
-    const u64 own = static_cast<u64>(job) * bars;
+    const u32* own = columns + job / symbols * 4u;
+    const u64 table = static_cast<u64>(symbols) * bars;
     const trade::Bars candles = {open + row, high + row, low + row, close + row, volume + row};
-    const shadow::Signals signals = {side + own, stop_bps + own, take_bps + own, size + own};
+    const shadow::Signals signals = {side + own[0] * table + row, stop_bps + own[1] * table + row,
+                                     take_bps + own[2] * table + row, size + own[3] * table + row};
     const trade::Rules r = rules[job / symbols];
     shadow::Book book = {writes != 0u ? trades + offsets[job] : nullptr, symbol, 0u};
     for (u32 w = first_window[symbol]; w < first_window[symbol + 1u]; ++w) {

@@ -424,6 +424,19 @@ KERNEL(votes_bitcoin, votes::THREADS, const double* close, double* moves, u32 st
     moves[bar] = there ? votes::usual_moves(own, bar - start, bars, deviation_bars, returns) : arith::f64_nan();
 }
 
+// Each symbol's return over some bars, `[symbols x bars]`; NaN where it has none. One thread per bar (x) and symbol (y).
+KERNEL(votes_returns, votes::THREADS, const double* close, const u32* ranges, double* returns, u32 over, u32 bars) {
+    const u32 bar = thread_in_grid();
+    if (bar >= bars) {
+        return;
+    }
+    const u32 start = ranges[blockIdx.y * 2u];
+    const u32 end = ranges[blockIdx.y * 2u + 1u];
+    const u64 cell = static_cast<u64>(blockIdx.y) * bars + bar;
+    const bool there = bar >= start && bar - start >= over && bar < end;
+    returns[cell] = there ? close[cell] / close[cell - over] - 1.0 : arith::f64_nan();
+}
+
 // Each symbol's rank by its return among all symbols that have the bar, from -1 to 1, `[symbols x bars]`; NaN where a symbol
 // has no return. One thread per bar (x) and symbol (y). Counting gives the same rank as sorting.
 KERNEL(votes_ranks, votes::THREADS, const double* returns, float* ranks, u32 symbols, u32 bars) {

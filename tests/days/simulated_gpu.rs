@@ -101,6 +101,31 @@ fn a_day_ends_with_the_cpus_digests_also_on_little_memory_and_its_faults_are_tol
     assert!(said(&output).contains("the CPU"), "{}", said(&output));
 }
 
+/// The driver counts what crosses, and compares every copy of 64 KiB and more with all earlier ones.
+#[test]
+fn what_is_on_the_device_does_not_go_there_again_and_nothing_comes_back_twice() {
+    let Some(libraries) = libraries() else { return };
+    let workdir = tempfile::tempdir().unwrap();
+    let counts = workdir.path().join("counts.json");
+    let output = day(
+        &libraries,
+        workdir.path(),
+        &["--device", "cuda:0"],
+        &[("HURACAN_SIMULATED_GPU_COUNTS", counts.to_str().unwrap())],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let counts: Value = serde_json::from_slice(&std::fs::read(&counts).unwrap()).unwrap();
+    let number = |name: &str| counts[name].as_u64().unwrap_or_else(|| panic!("{name}: {counts}"));
+    // The candles of the coins that are studied, at least.
+    assert!(
+        number("bytes_up") > 4 * 160 * 24 * 5 * 8 && number("bytes_down") > 0 && number("launches") > 0,
+        "{counts}"
+    );
+    for never in ["repeated_up", "returned", "repeated_down"] {
+        assert_eq!(number(never), 0, "{never}: {counts}");
+    }
+}
+
 /// What is trained there means nothing, since CubeCL's kernels do nothing; that they compile, and that their launches, copies
 /// and threads are let through, is what is seen.
 #[cfg(feature = "burn")]

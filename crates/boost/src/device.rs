@@ -153,7 +153,7 @@ fn train_tasks<T: ModelResult>(
     }
     // Small jobs need the table on the device; large ones do without it if it would take too much memory.
     let uploads = !small.is_empty() || (!large.is_empty() && table_fits(stage, table)?);
-    let values = uploads.then(|| stage.upload(table.values)).transpose()?;
+    let values = uploads.then(|| stage.resident(table.values)).transpose()?;
     if let Some(values) = values.as_ref().filter(|_| !small.is_empty()) {
         let max_bytes = stage.limits()?.free_bytes / SETS_PER_MEMORY;
         let sets = split_large_sets(sets(tasks, &small), tasks, max_bytes, table.features);
@@ -173,7 +173,7 @@ fn train_tasks<T: ModelResult>(
             break;
         }
         let sets = self::sets(tasks, &large[batch]);
-        keep(Plan::Levels, levels::train(stage, (table, values.as_ref()), features, tasks, &sets, keep_going)?);
+        keep(Plan::Levels, levels::train(stage, (table, values.as_deref()), features, tasks, &sets, keep_going)?);
     }
     let rest: Vec<Task> = others.iter().map(|&index| tasks[index]).collect();
     for (index, result) in others.into_iter().zip(by_cpu(table, features, &rest, keep_going, done)) {

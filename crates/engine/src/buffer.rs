@@ -3,6 +3,7 @@
 //! Values are copied between host and device only by [`upload`](super::Stage::upload) and
 //! [`download`](super::Stage::download).
 
+use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::marker::PhantomData;
 
 use cudarc::driver::CudaSlice;
@@ -90,6 +91,19 @@ pub(super) fn bytes_of_mut<T: Element>(values: &mut [T]) -> &mut [u8] {
 
 /// `len` values with all bits 0.
 pub(super) fn zeros<T: Element>(len: usize) -> Vec<T> {
-    // SAFETY: every bit pattern is a valid value of an `Element`.
-    vec![unsafe { std::mem::zeroed() }; len]
+    let layout =
+        Layout::array::<T>(len).unwrap_or_else(|_| panic!("{len} values are more than an address space holds"));
+    if layout.size() == 0 {
+        return Vec::new();
+    }
+    // Pages come from the system as zeros when they are first written, by whichever threads do that.
+    // SAFETY: the layout has a size, and is that of a vector of `len` values of this type. Every bit pattern is a valid value
+    // of an `Element`.
+    unsafe {
+        let start = alloc_zeroed(layout);
+        if start.is_null() {
+            handle_alloc_error(layout);
+        }
+        Vec::from_raw_parts(start.cast(), len, len)
+    }
 }

@@ -66,6 +66,11 @@ pub enum FaultKind {
 }
 
 impl EngineError {
+    /// Whether the device has too little free memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Fault { kind: FaultKind::OutOfMemory, .. })
+    }
+
     /// Whether another device can do the work: true for every fault except a bug in the program.
     pub fn can_fall_back(&self) -> bool {
         !matches!(self, Self::Kernel { .. } | Self::ForeignBuffer { .. })

@@ -41,7 +41,16 @@ impl<'a> Launch<'a> {
     }
 
     /// Adds a buffer that the kernel reads: `const T*`.
-    pub fn read<T: Element>(mut self, buffer: &'a DeviceBuffer<T>) -> Self {
+    pub fn read<T: Element>(self, buffer: &'a DeviceBuffer<T>) -> Self {
+        self.read_from(buffer, 0)
+    }
+
+    /// Adds a buffer that the kernel reads from its value `first` on.
+    ///
+    /// # Panics
+    /// If there is no such value.
+    pub fn read_from<T: Element>(mut self, buffer: &'a DeviceBuffer<T>, first: usize) -> Self {
+        assert!(first <= buffer.len, "a buffer of {} values has no value {first}", buffer.len);
         let pointer = match (&buffer.memory, &self.stage.engine.inner) {
             #[cfg(feature = "emulated")]
             (Memory::Host(values), Inner::Emulated(_)) => values.as_ptr() as u64,
@@ -56,12 +65,21 @@ impl<'a> Launch<'a> {
                 0
             }
         };
-        self.push_pointer::<T>(pointer, false);
+        self.push_pointer::<T>(pointer + (first * size_of::<T>()) as u64, false);
         self
     }
 
     /// Adds a buffer that the kernel writes, or reads and writes: `T*`.
-    pub fn write<T: Element>(mut self, buffer: &'a mut DeviceBuffer<T>) -> Self {
+    pub fn write<T: Element>(self, buffer: &'a mut DeviceBuffer<T>) -> Self {
+        self.write_from(buffer, 0)
+    }
+
+    /// Adds a buffer that the kernel writes from its value `first` on.
+    ///
+    /// # Panics
+    /// If there is no such value.
+    pub fn write_from<T: Element>(mut self, buffer: &'a mut DeviceBuffer<T>, first: usize) -> Self {
+        assert!(first <= buffer.len, "a buffer of {} values has no value {first}", buffer.len);
         let pointer = match (&mut buffer.memory, &self.stage.engine.inner) {
             #[cfg(feature = "emulated")]
             (Memory::Host(values), Inner::Emulated(_)) => values.as_mut_ptr() as u64,
@@ -76,7 +94,7 @@ impl<'a> Launch<'a> {
                 0
             }
         };
-        self.push_pointer::<T>(pointer, true);
+        self.push_pointer::<T>(pointer + (first * size_of::<T>()) as u64, true);
         self
     }
 

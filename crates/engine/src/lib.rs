@@ -13,11 +13,13 @@ mod kernel;
 mod launch;
 pub mod memory;
 mod panel;
+mod resident;
 mod times;
 
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use buffer::{DeviceBuffer, Element, ElementKind};
 pub use compute::Compute;
@@ -26,9 +28,11 @@ pub use error::{EngineError, FaultKind};
 pub use kernel::{KERNEL_FILES, Kernel, KernelSource, Shape, kernel_constant, kernel_integer, kernel_source};
 pub use launch::Launch;
 pub use panel::DevicePanel;
+pub use resident::Content;
 pub use times::KernelTime;
 
 use buffer::Memory;
+use resident::Residents;
 use times::Times;
 
 /// Name under which copies within the device appear among the kernel times.
@@ -130,6 +134,8 @@ impl DeviceChoice {
 /// An open device that runs kernels.
 pub struct Engine {
     device: Device,
+    /// Ahead of `inner`, so that they are freed before the device goes.
+    residents: Residents,
     inner: Inner,
     times: Times,
 }
@@ -176,7 +182,7 @@ impl Engine {
                 });
             }
         };
-        Ok(Some(Self { device, inner, times: Times::default() }))
+        Ok(Some(Self { device, inner, residents: Residents::default(), times: Times::default() }))
     }
 
     /// The emulated device. `seed` sets the order in which threads run, `free_bytes` the memory it reports as free.
@@ -186,7 +192,12 @@ impl Engine {
     #[cfg(feature = "emulated")]
     pub fn emulated(seed: u64, free_bytes: u64) -> Result<Self, EngineError> {
         let emulated = emulated::Emulated::open()?.with(seed, free_bytes);
-        Ok(Self { device: Device::Emulated, inner: Inner::Emulated(emulated), times: Times::default() })
+        Ok(Self {
+            device: Device::Emulated,
+            inner: Inner::Emulated(emulated),
+            residents: Residents::default(),
+            times: Times::default(),
+        })
     }
 
     /// [`Self::emulated`] with the kernels of another library than the built-in one.
@@ -196,7 +207,12 @@ impl Engine {
     #[cfg(feature = "emulated")]
     pub fn emulated_with(library: &Path, seed: u64, free_bytes: u64) -> Result<Self, EngineError> {
         let emulated = emulated::Emulated::open_with(library)?.with(seed, free_bytes);
-        Ok(Self { device: Device::Emulated, inner: Inner::Emulated(emulated), times: Times::default() })
+        Ok(Self {
+            device: Device::Emulated,
+            inner: Inner::Emulated(emulated),
+            residents: Residents::default(),
+            times: Times::default(),
+        })
     }
 
     /// The device that this engine runs on.
@@ -236,7 +252,12 @@ impl<'a> Stage<'a> {
         match &self.engine.inner {
             #[cfg(feature = "emulated")]
             Inner::Emulated(emulated) => Ok(emulated.limits()),
-            Inner::Cuda(gpu) => gpu.limits(self.name),
+            Inner::Cuda(gpu) => {
+                let mut limits = gpu.limits(self.name)?;
+                // Data that stay there give way to what a stage needs.
+                limits.free_bytes += self.engine.residents.idle_bytes();
+                Ok(limits)
+            }
         }
     }
 
@@ -261,9 +282,71 @@ impl<'a> Stage<'a> {
             _ if values.is_empty() => Memory::Nothing,
             #[cfg(feature = "emulated")]
             Inner::Emulated(_) => Memory::Host(values.to_vec()),
-            Inner::Cuda(gpu) => gpu.upload(self.name, values)?,
+            Inner::Cuda(gpu) => self.with_space(size_of_val(values), gpu, || gpu.upload(self.name, values))?,
         };
         Ok(DeviceBuffer { memory, len: values.len() })
+    }
+
+    /// Copies several arrays to a new buffer on the device, one after the other.
+    ///
+    /// # Errors
+    /// As [`Self::upload`].
+    pub fn upload_parts<T: Element>(&self, parts: &[&[T]]) -> Result<DeviceBuffer<T>, EngineError> {
+        if let [only] = parts {
+            return self.upload(only);
+        }
+        let len = parts.iter().map(|part| part.len()).sum();
+        let memory = match &self.engine.inner {
+            _ if len == 0 => Memory::Nothing,
+            #[cfg(feature = "emulated")]
+            Inner::Emulated(_) => Memory::Host(parts.concat()),
+            Inner::Cuda(gpu) => {
+                let bytes = len * size_of::<T>();
+                self.with_space(bytes, gpu, || gpu.upload_parts(self.name, parts))?
+            }
+        };
+        Ok(DeviceBuffer { memory, len })
+    }
+
+    /// A buffer with these values that stays on the device: where one with the same content is there already, from this stage
+    /// or another one, nothing is copied. It gives way when memory is needed and nobody holds it.
+    ///
+    /// # Errors
+    /// As [`Self::upload`].
+    pub fn resident<T: Element>(&self, values: &[T]) -> Result<Arc<DeviceBuffer<T>>, EngineError> {
+        if values.is_empty() {
+            return self.upload(values).map(Arc::new);
+        }
+        let content = Content::of(values);
+        match self.engine.residents.find(&content) {
+            Some(found) => Ok(found),
+            None => Ok(self.engine.residents.keep(content, self.upload(values)?)),
+        }
+    }
+
+    /// Lets a buffer stay on the device, whose values on the host are these: a later [`Self::resident`] of them finds it.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn keep<T: Element>(&self, values: &[T], buffer: DeviceBuffer<T>) -> Arc<DeviceBuffer<T>> {
+        assert_eq!(buffer.len, values.len(), "as many values as the buffer has");
+        self.engine.residents.keep(Content::of(values), buffer)
+    }
+
+    /// Allocates, and once more after data that stay on the device have given way, if there was no memory.
+    fn with_space<T>(
+        &self,
+        bytes: usize,
+        gpu: &cuda::Gpu,
+        allocate: impl Fn() -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        match allocate() {
+            Err(error) if error.is_out_of_memory() && self.engine.residents.free(bytes as u64) => {
+                gpu.release_freed(self.name)?;
+                allocate()
+            }
+            result => result,
+        }
     }
 
     /// A new buffer of `len` values on the device, with all bits 0.
@@ -275,7 +358,10 @@ impl<'a> Stage<'a> {
             _ if len == 0 => Memory::Nothing,
             #[cfg(feature = "emulated")]
             Inner::Emulated(_) => Memory::Host(buffer::zeros(len)),
-            Inner::Cuda(gpu) => gpu.zeros::<T>(self.name, len)?,
+            Inner::Cuda(gpu) => {
+                let bytes = len.saturating_mul(size_of::<T>());
+                self.with_space(bytes, gpu, || gpu.zeros::<T>(self.name, len))?
+            }
         };
         Ok(DeviceBuffer { memory, len })
     }

@@ -1,6 +1,7 @@
 //! A panel's candles on a device.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use huracan_bars::Panel;
 
@@ -13,11 +14,11 @@ use crate::{DeviceBuffer, EngineError, Launch, Stage};
 pub struct DevicePanel {
     symbols: usize,
     bars: usize,
-    open: DeviceBuffer<f64>,
-    high: DeviceBuffer<f64>,
-    low: DeviceBuffer<f64>,
-    close: DeviceBuffer<f64>,
-    volume: DeviceBuffer<f64>,
+    open: Arc<DeviceBuffer<f64>>,
+    high: Arc<DeviceBuffer<f64>>,
+    low: Arc<DeviceBuffer<f64>>,
+    close: Arc<DeviceBuffer<f64>>,
+    volume: Arc<DeviceBuffer<f64>>,
     ranges: DeviceBuffer<u32>,
 }
 
@@ -27,7 +28,7 @@ impl DevicePanel {
         (bars * 5 * size_of::<f64>() + 2 * size_of::<u32>()) as u64
     }
 
-    /// Copies the candles of the panel's rows `symbols` to the device.
+    /// The candles of the panel's rows `symbols` on the device, where they stay: only the first stage copies them.
     ///
     /// # Errors
     /// [`EngineError::Fault`] if the device fails or is full.
@@ -36,7 +37,7 @@ impl DevicePanel {
     /// If the panel does not have these rows, or the range of one of them is not within the panel's bars.
     pub fn upload(stage: &Stage<'_>, panel: &Panel, symbols: Range<usize>) -> Result<Self, EngineError> {
         let rows = symbols.start * panel.bars..symbols.end * panel.bars;
-        let column = |column: &[f64]| stage.upload(&column[rows.clone()]);
+        let column = |column: &[f64]| stage.resident(&column[rows.clone()]);
         let ranges = &panel.ranges[symbols.clone()];
         let fits = |range: &Range<usize>| range.start <= range.end && range.end <= panel.bars;
         assert!(ranges.iter().all(fits), "every symbol's range must be within the panel's bars");

@@ -76,10 +76,15 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel) -> Result<Features, EngineError
     if features.values.is_empty() {
         return Ok(features);
     }
-    let shared = Shared::new(stage, panel)?;
     let scratch = 2 * size_of::<f64>() + SMOOTH * size_of::<f32>() + EXACT * size_of::<f64>();
     let job_bytes = DevicePanel::symbol_bytes(bars) + (bars * (COUNT * size_of::<f32>() + scratch)) as u64;
-    for symbols in stage.batches(Requirement { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
+    let batches = stage.batches(Requirement { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())?;
+    let whole = match batches.as_slice() {
+        [all] => Some(DevicePanel::upload(stage, panel, all.clone())?),
+        _ => None,
+    };
+    let shared = Shared::new(stage, panel, whole.as_ref())?;
+    for symbols in batches {
         let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
         let rows = rows(stage, &candles, &shared)?;
         let out = &mut features.values[symbols.start * bars * COUNT..symbols.end * bars * COUNT];
@@ -117,7 +122,9 @@ pub fn atr_14(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineError>
                 .value(CATALOGUE[columns::ATR_14].warm_up as u32)
                 .run()
         }?;
-        out.extend(stage.download(&atr)?);
+        let own = stage.download(&atr)?;
+        stage.keep(&own, atr);
+        out.extend(own);
     }
     Ok(out)
 }
@@ -143,12 +150,14 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(stage: &Stage<'_>, panel: &Panel) -> Result<Self, EngineError> {
+    /// `whole` is all of the panel on the device, if it has room for it.
+    fn new(stage: &Stage<'_>, panel: &Panel, whole: Option<&DevicePanel>) -> Result<Self, EngineError> {
         let bars = panel.bars;
-        let coins = [coin_returns(stage, panel, "BTC")?, coin_returns(stage, panel, "ETH")?];
-        let market = market_returns(stage, panel)?;
-        let [btc, eth] = coins;
-        let returns = stage.upload(&[btc, eth, market].concat())?;
+        let mut returns = stage.zeros::<f64>(3 * bars)?;
+        for (place, name) in ["BTC", "ETH"].into_iter().enumerate() {
+            coin_returns(stage, panel, whole, name, (&mut returns, place * bars))?;
+        }
+        market_returns(stage, panel, whole, (&mut returns, 2 * bars))?;
         let (mut sums, mut scales) = (stage.zeros::<f64>(3 * bars)?, stage.zeros::<f64>(3 * bars)?);
         let shape = Shape { blocks: [bars.div_ceil(BARS) as u32, 3, 1], threads: BARS as u32, shared_bytes: 0 };
         let launch = stage.launch(&REFERENCE, shape).read(&returns).write(&mut sums).write(&mut scales);
@@ -167,39 +176,59 @@ impl Shared {
     }
 }
 
-/// `ret_1` of a coin on the panel's grid; NaN where it has none, or is not in the panel.
-fn coin_returns(stage: &Stage<'_>, panel: &Panel, name: &str) -> Result<Vec<f64>, EngineError> {
-    let Some(symbol) = shared::symbol_of(panel, name) else { return Ok(vec![f64::NAN; panel.bars]) };
-    let Range { start, end } = panel.ranges[symbol];
-    let close = stage.upload(panel.row(&panel.close, symbol))?;
-    let mut returns = stage.zeros::<f64>(panel.bars)?;
+/// Writes `ret_1` of a coin on the panel's grid to `bars` entries of a buffer; NaN where it has none, or is not in the panel.
+fn coin_returns(
+    stage: &Stage<'_>,
+    panel: &Panel,
+    whole: Option<&DevicePanel>,
+    name: &str,
+    (returns, first): (&mut DeviceBuffer<f64>, usize),
+) -> Result<(), EngineError> {
+    let symbol = shared::symbol_of(panel, name);
+    let Range { start, end } = symbol.map_or(0..0, |symbol| panel.ranges[symbol].clone());
+    let own = match (symbol, whole) {
+        (Some(symbol), None) => stage.upload(panel.row(&panel.close, symbol))?,
+        _ => stage.upload(&[])?,
+    };
+    let (close, from) = match (symbol, whole) {
+        (Some(symbol), Some(candles)) => (candles.close(), symbol * panel.bars),
+        _ => (&own, 0),
+    };
     let shape = Shape::one_thread_each(panel.bars, BARS as u32);
-    let launch = stage.launch(&COIN_RETURNS, shape).read(&close).write(&mut returns);
+    let launch = stage.launch(&COIN_RETURNS, shape).read_from(close, from).write_from(returns, first);
     // SAFETY: a thread per bar; threads beyond the last bar do nothing. The kernel reads the closes of the bar and of
-    // the one before it, if that is not before bar `start`, and writes its return: both buffers have `panel.bars`
-    // entries.
-    unsafe { launch.value(start as u32).value(end as u32).value(panel.bars as u32).run() }?;
-    stage.download(&returns)
+    // the one before it, if that is between the bars `start` and `end`, and writes its return: the coin's row of the closes has
+    // `panel.bars` entries, without a coin no bar is between them, and the returns have as many entries from `first` on.
+    unsafe { launch.value(start as u32).value(end as u32).value(panel.bars as u32).run() }
 }
 
-/// Mean `ret_1` of the symbols that have one, `[bars]`. It is summed in the panel's order, whatever the number of
-/// batches.
-fn market_returns(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineError> {
+/// Writes the mean `ret_1` of the symbols that have one to `bars` entries of a buffer. It is summed in the panel's order,
+/// whatever the number of batches.
+fn market_returns(
+    stage: &Stage<'_>,
+    panel: &Panel,
+    whole: Option<&DevicePanel>,
+    (out, first): (&mut DeviceBuffer<f64>, usize),
+) -> Result<(), EngineError> {
     let bars = panel.bars;
     let (mut sums, mut counts) = (stage.zeros::<f64>(bars)?, stage.zeros::<f64>(bars)?);
     let shape = Shape::one_thread_each(bars, BARS as u32);
+    let mut returns = stage.zeros::<f64>(MARKET_BATCH.min(panel.symbols.len()) * bars)?;
     for from in (0..panel.symbols.len()).step_by(MARKET_BATCH) {
         let symbols = from..(from + MARKET_BATCH).min(panel.symbols.len());
-        let close = stage.upload(&panel.close[symbols.start * bars..symbols.end * bars])?;
+        let own = match whole {
+            None => stage.upload(&panel.close[symbols.start * bars..symbols.end * bars])?,
+            Some(_) => stage.upload(&[])?,
+        };
+        let (close, first) = whole.map_or((&own, 0), |candles| (candles.close(), from * bars));
         let ranges: Vec<u32> =
             panel.ranges[symbols.clone()].iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
         let ranges = stage.upload(&ranges)?;
-        let mut returns = stage.zeros::<f64>(close.len())?;
         let each = Shape { blocks: [shape.blocks[0], symbols.len() as u32, 1], ..shape };
-        let launch = stage.launch(&RETURNS, each).read(&close).read(&ranges).write(&mut returns);
+        let launch = stage.launch(&RETURNS, each).read_from(close, first).read(&ranges).write(&mut returns);
         // SAFETY: a thread per bar and symbol; threads beyond the last bar do nothing. The kernel reads two ranges per
         // symbol and the closes of the bar and of the one before it in the symbol's row, and writes its entry of
-        // `returns`, which is as long as `close`: `[symbols × bars]`.
+        // `returns`: the closes and the returns have `[symbols × bars]` entries.
         unsafe { launch.value(bars as u32).run() }?;
         let launch = stage.launch(&MARKET, shape).read(&returns).read(&ranges).write(&mut sums).write(&mut counts);
         // SAFETY: a thread per bar; threads beyond the last bar do nothing. The kernel reads the bar's return of each
@@ -207,12 +236,10 @@ fn market_returns(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineEr
         // entries.
         unsafe { launch.value(symbols.len() as u32).value(bars as u32).run() }?;
     }
-    let mut returns = stage.zeros::<f64>(bars)?;
-    let launch = stage.launch(&MARKET_RETURNS, shape).read(&sums).read(&counts).write(&mut returns);
-    // SAFETY: a thread per bar; threads beyond the last bar do nothing. All three buffers have `bars` entries, of which
-    // the kernel uses its own.
-    unsafe { launch.value(bars as u32).run() }?;
-    stage.download(&returns)
+    let launch = stage.launch(&MARKET_RETURNS, shape).read(&sums).read(&counts).write_from(out, first);
+    // SAFETY: a thread per bar; threads beyond the last bar do nothing. All three buffers have `bars` entries, from there on,
+    // of which the kernel uses its own.
+    unsafe { launch.value(bars as u32).run() }
 }
 
 /// The series of the recurrences on the device.

@@ -1,5 +1,7 @@
 //! Labels on a device, by `kernels/labels.cu`: the same bits as [`compute`](super::compute).
 
+use rayon::prelude::*;
+
 use super::Labels;
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
@@ -46,7 +48,7 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, atr: &[f64], rules: &Rules) -> 
     for symbols in stage.batches(Requirement { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
         let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
         let costs = CostTable::upload(stage, panel, symbols.clone(), std::iter::once(rules))?;
-        let atr = stage.upload(&atr[symbols.start * bars..symbols.end * bars])?;
+        let atr = stage.resident(&atr[symbols.start * bars..symbols.end * bars])?;
         let cells = candles.cells() * 2;
         let mut return_bps = stage.zeros::<f64>(cells)?;
         let mut exit_bar = stage.zeros::<u32>(cells)?;
@@ -71,19 +73,28 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, atr: &[f64], rules: &Rules) -> 
                 .value(cells as u64)
                 .run()
         }?;
-        labels.return_bps.extend(stage.download(&return_bps)?);
-        labels.exit_bar.extend(stage.download(&exit_bar)?);
-        let reasons = stage.download(&exit_reason)?;
-        for code in reasons {
-            let unknown = || EngineError::Kernel {
+        append(&mut labels.return_bps, stage.download(&return_bps)?);
+        append(&mut labels.exit_bar, stage.download(&exit_bar)?);
+        let reason = |code: u8| {
+            ExitReason::from_code(code).ok_or_else(|| EngineError::Kernel {
                 stage: stage.name(),
                 kernel: UNIT_TRADES.name,
                 detail: format!("unknown exit reason {code}: there are {} of them", ExitReason::ALL.len()),
-            };
-            labels.exit_reason.push(ExitReason::from_code(code).ok_or_else(unknown)?);
-        }
+            })
+        };
+        let reasons: Result<Vec<_>, _> = stage.download(&exit_reason)?.into_par_iter().map(reason).collect();
+        append(&mut labels.exit_reason, reasons?);
     }
     Ok(labels)
+}
+
+/// Adds a batch's values, without copying those of the first.
+fn append<T>(all: &mut Vec<T>, mut own: Vec<T>) {
+    if all.is_empty() {
+        *all = own;
+    } else {
+        all.append(&mut own);
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use super::{CoinCosts, ExitReason, Rules, Side, Signals, SlippageRule, Trade};
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
 use huracan_engine::memory::Requirement;
-use huracan_engine::{Compute, DeviceBuffer, Element, ElementKind, EngineError, Kernel, Launch, Shape, Stage};
+use huracan_engine::{Compute, Content, DeviceBuffer, Element, ElementKind, EngineError, Kernel, Launch, Shape, Stage};
+use rayon::prelude::*;
 
 const SIMULATE: Kernel = Kernel { file: "shadow", name: "shadow_simulate", barriers: false };
 
@@ -229,9 +230,7 @@ pub fn simulate(
     for symbols in stage.batches(Requirement { fixed_bytes, job_bytes }, panel.symbols.len())? {
         simulate_batch(stage, panel, configurations, atr, windows, symbols, &mut trades)?;
     }
-    for trades in &mut trades {
-        trades.sort_by_key(|trade| (trade.entry_bar, trade.symbol));
-    }
+    trades.par_iter_mut().for_each(|trades| trades.sort_by_key(|trade| (trade.entry_bar, trade.symbol)));
     Ok(trades)
 }
 
@@ -257,14 +256,16 @@ fn simulate_batch(
         first_window.push(bounds.len() as u32 / 2);
     }
     let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
-    let atr = stage.upload(&atr[rows.clone()])?;
-    let column = |pick: fn(&Signals) -> &[f64]| {
-        let values = configurations.iter().flat_map(|(signals, _)| &pick(signals)[rows.clone()]);
-        stage.upload(&values.copied().collect::<Vec<_>>())
-    };
-    let side: Vec<i8> = configurations.iter().flat_map(|(signals, _)| &signals.side[rows.clone()]).copied().collect();
-    let (side, stop_bps, take_bps, size) =
-        (stage.upload(&side)?, column(|s| &s.stop_bps)?, column(|s| &s.take_bps)?, column(|s| &s.size)?);
+    let atr = stage.resident(&atr[rows.clone()])?;
+    let all: Vec<&Signals> = configurations.iter().map(|&(signals, _)| signals).collect();
+    let side = SignalColumn::upload(stage, &all, |signals| &signals.side[rows.clone()])?;
+    let stop_bps = SignalColumn::upload(stage, &all, |signals| &signals.stop_bps[rows.clone()])?;
+    let take_bps = SignalColumn::upload(stage, &all, |signals| &signals.take_bps[rows.clone()])?;
+    let size = SignalColumn::upload(stage, &all, |signals| &signals.size[rows.clone()])?;
+    let columns: Vec<u32> = (0..all.len())
+        .flat_map(|at| [side.numbers[at], stop_bps.numbers[at], take_bps.numbers[at], size.numbers[at]])
+        .collect();
+    let columns = stage.upload(&columns)?;
     let costs = CostTable::upload(stage, panel, symbols.clone(), configurations.iter().map(|&(_, rules)| rules))?;
     let rules: Vec<DeviceRules> = configurations.iter().map(|&(_, rules)| rules.into()).collect();
     let rules = stage.upload(&rules)?;
@@ -278,8 +279,8 @@ fn simulate_batch(
     for writes in [false, true] {
         let starts = stage.upload(&offsets)?;
         // SAFETY: a thread per configuration and symbol (a job); threads beyond the last job do nothing. A job reads
-        // its symbol's row of the columns and of `atr`, `[symbols × bars]`, and its own row of the signals,
-        // `[jobs × bars]`, at the bars of its windows only, which end within `panel.bars`. `first_window` has an entry
+        // its symbol's row of the columns and of `atr`, `[symbols × bars]`, and of the signals' columns that `columns`
+        // names, `[columns × symbols × bars]` each, at the bars of its windows only, which end within `panel.bars`. `first_window` has an entry
         // per symbol and one more, which index `bounds`; `rules` has an entry per configuration; `costs`, `counts` and
         // `starts` have one per job, and every row of funding that `costs` names is there. Trades are written by the second launch only, from the job's offset on, as many as the
         // first launch counted: `out` has room for all of them.
@@ -287,10 +288,11 @@ fn simulate_batch(
             let launch = candles
                 .pass_columns(stage.launch(&SIMULATE, Shape::one_thread_each(jobs, THREADS)))
                 .read(&atr)
-                .read(&side)
-                .read(&stop_bps)
-                .read(&take_bps)
-                .read(&size)
+                .read(&side.values)
+                .read(&stop_bps.values)
+                .read(&take_bps.values)
+                .read(&size.values)
+                .read(&columns)
                 .read(&first_window)
                 .read(&bounds)
                 .read(&rules);
@@ -315,9 +317,16 @@ fn simulate_batch(
         }
     }
     let out = stage.download(&out)?;
-    let ends = offsets.iter().skip(1).copied().chain([out.len() as u64]);
-    for (job, (start, end)) in offsets.iter().copied().zip(ends).enumerate() {
-        let own = &out[start as usize..end as usize];
+    // A configuration's jobs are neighbours, and so are their trades.
+    let ends = offsets.iter().skip(symbols.len()).step_by(symbols.len()).copied().chain([out.len() as u64]);
+    let parts: Vec<&[DeviceTrade]> = offsets
+        .iter()
+        .step_by(symbols.len())
+        .zip(ends)
+        .map(|(&start, end)| &out[start as usize..end as usize])
+        .collect();
+    trades.par_iter_mut().zip(parts).try_for_each(|(trades, own)| {
+        trades.reserve(own.len());
         for trade in own {
             let unknown = || EngineError::Kernel {
                 stage: stage.name(),
@@ -328,10 +337,40 @@ fn simulate_batch(
                     ExitReason::ALL.len()
                 ),
             };
-            trades[job / symbols.len()].push(trade.trade(symbols.start).ok_or_else(unknown)?);
+            trades.push(trade.trade(symbols.start).ok_or_else(unknown)?);
         }
+        Ok(())
+    })
+}
+
+/// A column of the signals of several configurations on a device, where those that are equal are one.
+struct SignalColumn<T: Element> {
+    /// `[different columns × symbols × bars]`.
+    values: DeviceBuffer<T>,
+    /// The number of each configuration's column.
+    numbers: Vec<u32>,
+}
+
+impl<T: Element> SignalColumn<T> {
+    fn upload<'a>(
+        stage: &Stage<'_>,
+        signals: &[&'a Signals],
+        column: impl Fn(&'a Signals) -> &'a [T] + Sync,
+    ) -> Result<Self, EngineError> {
+        let contents: Vec<Content> = signals.iter().map(|signals| Content::of(column(signals))).collect();
+        let mut different: Vec<usize> = Vec::new();
+        let numbers = (0..signals.len())
+            .map(|at| {
+                let known = different.iter().position(|&other| contents[other] == contents[at]);
+                known.unwrap_or_else(|| {
+                    different.push(at);
+                    different.len() - 1
+                }) as u32
+            })
+            .collect();
+        let parts: Vec<&[T]> = different.iter().map(|&at| column(signals[at])).collect();
+        Ok(Self { values: stage.upload_parts(&parts)?, numbers })
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -92,6 +92,7 @@ bool Module::has(const std::string& name) const {
 }
 
 Device::Device() : memory(number("HURACAN_SIMULATED_GPU_BYTES", 4ull << 30)), null_stream(0) {
+    std::atexit([] { get().traffic.write(); });
     // "5:719": the fifth launch fails with result 719.
     const char* text = std::getenv("HURACAN_SIMULATED_GPU_FAULT");
     if (text != nullptr && std::sscanf(text, "%ld:%d", &failing, &failing_with) != 2) {
@@ -104,7 +105,10 @@ void Device::fail(int result) {
     sticky.compare_exchange_strong(none, result);
 }
 
-int Device::counts_launch() { return launches.fetch_add(1) + 1 == failing ? failing_with : Success; }
+int Device::counts_launch() {
+    traffic.launch();
+    return launches.fetch_add(1) + 1 == failing ? failing_with : Success;
+}
 
 void Device::run(Launch& launch) {
     if (launch.function->kernel == nullptr || fault() != Success) {

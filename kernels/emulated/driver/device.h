@@ -5,6 +5,7 @@
 #include "memory.h"
 #include "page_locked.h"
 #include "streams.h"
+#include "traffic.h"
 
 #include <atomic>
 #include <string>
@@ -77,6 +78,7 @@ public:
     // Shared, so that a thread that waits for all streams keeps one that is destroyed meanwhile.
     std::map<void*, std::shared_ptr<Stream>> streams;
     PageLocked page_locked;
+    Traffic traffic;
 
 private:
     std::atomic<int> sticky{0};

@@ -4,7 +4,8 @@
 // say nothing about a GPU's speed.
 //
 // HURACAN_SIMULATED_GPU_BYTES: its memory, by default 4 GiB.  HURACAN_SIMULATED_GPU_FAULT=5:719: the fifth launch fails with
-// result 719, and so does everything after it.  HURACAN_SIMULATED_GPUS=0: there is no GPU.
+// result 719, and so does everything after it.  HURACAN_SIMULATED_GPUS=0: there is no GPU.  HURACAN_SIMULATED_GPU_COUNTS=FILE:
+// what crossed between host and device, in calls and bytes, and the launches, written when the program ends.
 
 // This file has the device, its context, and its memory; launches.cpp has streams, events, modules and launches.
 
@@ -24,7 +25,8 @@ int the_context = 0;
 void* at(std::uint64_t address) { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)); }
 
 // Copies when it is the copy's turn in the stream, if the device's bytes (and the host's, if page-locked) still exist then.
-int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, std::size_t bytes, const void* host) {
+int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, std::size_t bytes, const void* host,
+               bool down = false) {
     const bool locked = get().page_locked.holds(host, 1);
     of(stream).push([=] {
         if (!get().memory.holds(checked, bytes)) {
@@ -36,6 +38,9 @@ int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, 
         } else if (!get().page_locked.copy(to, from, bytes, host)) {
             std::fprintf(stderr, "simulated GPU: a copy of %zu bytes whose page-locked memory is gone\n", bytes);
             get().fail(IllegalAddress);
+        }
+        if (down && get().fault() == Success) {
+            get().traffic.down(to, bytes);
         }
     });
     return Success;
@@ -232,6 +237,13 @@ int cuMemPoolSetAttribute(void*, int attribute, const std::uint64_t* value) {
     return Success;
 }
 
+int cuMemPoolGetAttribute(void*, int attribute, std::uint64_t* value) {
+    USABLE();
+    REQUIRE(attribute == 5 || attribute == 7, NotSupported);  // bytes that the pool has, and those of them in use
+    *value = attribute == 5 ? get().memory.reserved() : get().memory.used();
+    return Success;
+}
+
 int cuMemPoolTrimTo(void*, std::size_t bytes) {
     USABLE();
     get().memory.let_go(bytes);
@@ -250,6 +262,7 @@ int cuMemFreeHost(void* host) { return get().page_locked.give_back(host) ? Succe
 
 int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, void* stream) {
     USABLE();
+    get().traffic.up(from, bytes);
     if (get().page_locked.holds(from, 1)) {
         return copy_later(stream, to, at(to), from, bytes, from);
     }
@@ -268,6 +281,7 @@ int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, 
 
 int cuMemcpyHtoD_v2(std::uint64_t to, const void* from, std::size_t bytes) {
     USABLE();
+    get().traffic.up(from, bytes);
     copy_later(nullptr, to, at(to), from, bytes, from);
     get().null_stream.wait();
     return get().fault();
@@ -275,7 +289,7 @@ int cuMemcpyHtoD_v2(std::uint64_t to, const void* from, std::size_t bytes) {
 
 int cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, void* stream) {
     USABLE();
-    copy_later(stream, from, to, at(from), bytes, to);
+    copy_later(stream, from, to, at(from), bytes, to, true);
     if (!get().page_locked.holds(to, 1)) {
         of(stream).wait();
     }

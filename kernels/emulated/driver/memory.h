@@ -75,6 +75,16 @@ public:
     }
     void let_go() { let_go(threshold); }
 
+    // Bytes in use, and with them those that the pool retains.
+    std::size_t used() {
+        std::lock_guard<std::mutex> lock(mutex);
+        return total - left - kept;
+    }
+    std::size_t reserved() {
+        std::lock_guard<std::mutex> lock(mutex);
+        return total - left;
+    }
+
     std::size_t free_bytes() {
         std::lock_guard<std::mutex> lock(mutex);
         return left;

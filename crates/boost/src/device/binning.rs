@@ -29,7 +29,7 @@ fn bin(stage: &Stage<'_>, table: Table<'_>, jobs: &[BoostJob]) -> Result<Vec<Cut
     if plans.iter().any(|plan| matches!(plan, Plan::Cpu(_))) {
         return Ok(cpu::bin(table, jobs));
     }
-    let values = stage.upload(table.values)?;
+    let values = stage.resident(table.values)?;
     let cells = |job: &BoostJob| ((job.train.len() + job.valid.len()) * table.features) as u64;
     // Codes by column and by row, and the cuts of each feature.
     let most = jobs.iter().map(cells).max().unwrap_or(0);

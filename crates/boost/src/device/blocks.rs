@@ -2,7 +2,7 @@
 
 use super::arguments::{Arguments, leaf_capacity};
 use super::bins::Bins;
-use super::layout::{LANES, MAX_CUTS, Part, TreeLeaf, TreeNode};
+use super::layout::{KeptTree, LANES, MAX_CUTS, Part, TreeLeaf, TreeNode};
 use super::threads;
 use super::unpack::{LaunchedTasks, ModelResult, OutputBuffers};
 use crate::Task;
@@ -24,7 +24,9 @@ pub fn row_bytes(Task { job, .. }: &Task<'_>, features: usize) -> u64 {
 /// Bytes that a task takes besides its rows: labels, weights, scores and gradients, and the trees of all rounds.
 pub fn task_bytes(task: &Task<'_>) -> u64 {
     let (rows, capacity) = ((task.job.train.len() + task.job.valid.len()) as u64, leaf_capacity(task) as u64);
-    let round = capacity * (size_of::<TreeNode>() + size_of::<TreeLeaf>()) as u64 + 40;
+    // All trees, and once more those that are kept.
+    let round =
+        2 * capacity * (size_of::<TreeNode>() + size_of::<TreeLeaf>()) as u64 + 40 + size_of::<KeptTree>() as u64;
     rows * 64 + capacity * 2 * size_of::<Part>() as u64 + u64::from(task.params.rounds) * round
 }
 

@@ -197,6 +197,16 @@ shared! {
         pub padding: u32,
     }
 
+    /// A tree that is kept, and where it goes. Twin of `BoostKeptTree`.
+    pub struct KeptTree {
+        pub from_node: u64,
+        pub to_node: u64,
+        pub from_leaf: u64,
+        pub to_leaf: u64,
+        pub nodes: u32,
+        pub leaves: u32,
+    }
+
     /// A piece of listed work. Twin of `BoostTile`.
     pub struct Tile {
         pub job: u32,

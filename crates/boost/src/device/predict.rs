@@ -63,7 +63,7 @@ pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) 
         job_bytes: jobs.iter().map(bytes).max().unwrap_or(0),
     };
     let parts = stage.batches(need, jobs.len())?;
-    let values = stage.upload(table.values)?;
+    let values = stage.resident(table.values)?;
     let mut all = Vec::with_capacity(jobs.len());
     for part in parts {
         let jobs = &jobs[part];

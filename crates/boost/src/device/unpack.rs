@@ -2,12 +2,18 @@
 
 use rayon::prelude::*;
 
+use super::THREADS;
 use super::arguments::Sizes;
-use super::layout::{JobArgs, LEAF, Outcome, TreeLeaf, TreeNode, TreeSize};
+use super::layout::{JobArgs, KeptTree, LEAF, Outcome, TreeLeaf, TreeNode, TreeSize};
 use crate::bins::Cuts;
 use crate::trial::Trial;
 use crate::{BoostParams, Child, Forest, Task, Tree};
-use huracan_engine::{DeviceBuffer, EngineError, Stage};
+use huracan_engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
+
+const KEEP: Kernel = Kernel { file: "boost_rounds", name: "boost_rounds_keep", barriers: false };
+
+/// Threads of a warp.
+const WARP: usize = 32;
 
 /// The tasks of a launch.
 pub struct LaunchedTasks<'a> {
@@ -46,12 +52,12 @@ impl ModelResult for Forest {
         output: &OutputBuffers,
         launched: &LaunchedTasks<'_>,
     ) -> Result<Vec<(usize, Self)>, EngineError> {
-        let output = HostOutput::download(stage, output)?;
+        let indices: Vec<usize> = launched.sets.iter().flatten().copied().collect();
+        let output = HostOutput::download(stage, output, launched, &indices)?;
         let forest = |(number, (&index, args)): (usize, (&usize, &JobArgs))| {
             let params = launched.tasks[index].params;
             (index, output.forest(number, args, params, launched.names, &launched.cuts[args.rows as usize]))
         };
-        let indices: Vec<usize> = launched.sets.iter().flatten().copied().collect();
         Ok(indices.par_iter().zip(launched.jobs).enumerate().map(forest).collect())
     }
 }
@@ -87,10 +93,14 @@ impl Outcome {
     }
 }
 
-/// What the kernels wrote, copied to the host.
+/// What of the kernels' results is kept, copied to the host.
 struct HostOutput {
+    /// Nodes and leaves of the kept trees.
     nodes: Vec<TreeNode>,
     leaves: Vec<TreeLeaf>,
+    /// The kept trees of all jobs, and the first of each job.
+    kept: Vec<KeptTree>,
+    first: Vec<usize>,
     trees: Vec<TreeSize>,
     losses: Vec<f64>,
     outcomes: Vec<Outcome>,
@@ -124,13 +134,55 @@ impl OutputBuffers {
 }
 
 impl HostOutput {
-    fn download(stage: &Stage<'_>, output: &OutputBuffers) -> Result<Self, EngineError> {
+    /// `indices` are those of the launched tasks, in the order of their jobs.
+    fn download(
+        stage: &Stage<'_>,
+        output: &OutputBuffers,
+        launched: &LaunchedTasks<'_>,
+        indices: &[usize],
+    ) -> Result<Self, EngineError> {
+        let (outcomes, trees) = (stage.download(&output.outcomes)?, stage.download(&output.trees)?);
+        let losses = stage.download(&output.losses)?;
+        let (mut kept, mut first, mut ends) = (Vec::new(), Vec::with_capacity(indices.len()), (0_u64, 0_u64));
+        for ((outcome, job), &index) in outcomes.iter().zip(launched.jobs).zip(indices) {
+            first.push(kept.len());
+            for round in 0..outcome.rounds_kept(launched.tasks[index].params) {
+                let size: &TreeSize = &trees[job.trees as usize + round];
+                kept.push(KeptTree {
+                    from_node: job.nodes + round as u64 * u64::from(job.node_capacity),
+                    to_node: ends.0,
+                    from_leaf: job.leaves + round as u64 * u64::from(job.leaf_capacity),
+                    to_leaf: ends.1,
+                    nodes: size.nodes,
+                    leaves: size.leaves,
+                });
+                ends = (ends.0 + u64::from(size.nodes), ends.1 + u64::from(size.leaves));
+            }
+        }
+        let (list, mut nodes, mut leaves) =
+            (stage.upload(&kept)?, stage.zeros(ends.0 as usize)?, stage.zeros(ends.1 as usize)?);
+        let shape = Shape::one_thread_each(kept.len() * WARP, THREADS);
+        // SAFETY: a warp per kept tree; further ones return. The kernels wrote as many nodes and leaves as a tree's size says
+        // at its place among those of all rounds, and both new buffers have room for those of all kept trees.
+        unsafe {
+            stage
+                .launch(&KEEP, shape)
+                .read(&list)
+                .value(kept.len() as u32)
+                .read(&output.nodes)
+                .read(&output.leaves)
+                .write(&mut nodes)
+                .write(&mut leaves)
+                .run()
+        }?;
         Ok(Self {
-            nodes: stage.download(&output.nodes)?,
-            leaves: stage.download(&output.leaves)?,
-            trees: stage.download(&output.trees)?,
-            losses: stage.download(&output.losses)?,
-            outcomes: stage.download(&output.outcomes)?,
+            nodes: stage.download(&nodes)?,
+            leaves: stage.download(&leaves)?,
+            kept,
+            first,
+            trees,
+            losses,
+            outcomes,
         })
     }
 
@@ -145,15 +197,16 @@ impl HostOutput {
             // The trees of an averaged forest include it.
             base_score: vec![if averaged { 0.0 } else { job.base }],
             averaged,
-            trees: (0..outcome.rounds_kept(params)).map(|round| self.tree(round, job, cuts)).collect(),
+            trees: (0..outcome.rounds_kept(params)).map(|round| self.tree(number, round, job, cuts)).collect(),
             validation_loss: self.losses[first..first + outcome.losses as usize].to_vec(),
         }
     }
 
-    fn tree(&self, round: usize, job: &JobArgs, cuts: &Cuts) -> Tree {
-        let size = &self.trees[job.trees as usize + round];
-        let nodes = &self.nodes[job.nodes as usize + round * job.node_capacity as usize..][..size.nodes as usize];
-        let leaves = &self.leaves[job.leaves as usize + round * job.leaf_capacity as usize..][..size.leaves as usize];
+    /// The tree of a round of job `number`.
+    fn tree(&self, number: usize, round: usize, job: &JobArgs, cuts: &Cuts) -> Tree {
+        let (size, kept) = (&self.trees[job.trees as usize + round], &self.kept[self.first[number] + round]);
+        let nodes = &self.nodes[kept.to_node as usize..][..kept.nodes as usize];
+        let leaves = &self.leaves[kept.to_leaf as usize..][..kept.leaves as usize];
         let base = if job.averaged != 0 { job.base } else { 0.0 };
         let value = |value: f32| if job.averaged != 0 { f64::from(value) + base } else { f64::from(value) };
         let weight = |hessian: i32| f64::from(hessian) * size.hessian_unit;

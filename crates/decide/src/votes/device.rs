@@ -14,6 +14,7 @@ use huracan_engine::{Compute, DeviceBuffer, Element, ElementKind, EngineError, K
 use huracan_features::{memory, shared::symbol_of};
 
 const BITCOIN: Kernel = kernel("votes_bitcoin", false);
+const RETURNS: Kernel = kernel("votes_returns", false);
 const RANKS: Kernel = kernel("votes_ranks", false);
 const CAST: Kernel = kernel("votes_cast", true);
 
@@ -74,17 +75,23 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result
     }
     let args: Vec<VoterArgs> = Voter::ALL.into_iter().map(|voter| VoterArgs::new(voter, params)).collect();
     let bitcoin = bitcoin(stage, panel, params)?;
-    let ranks = ranks(stage, panel, params)?;
     let args = stage.upload(&args)?;
-    let bytes_per_bar = VOTERS * (PLANES * size_of::<f64>() + size_of::<f32>()) + size_of::<f32>();
+    // Per voter its planes and vote; the rank, and the return that it is made of.
+    let bytes_per_bar = VOTERS * (PLANES * size_of::<f64>() + size_of::<f32>()) + size_of::<f32>() + size_of::<f64>();
     let need = Requirement {
         fixed_bytes: (1 << 20) + (bars * size_of::<f64>()) as u64,
         job_bytes: DevicePanel::symbol_bytes(bars) + (bars * bytes_per_bar) as u64,
     };
     let threads = if stage.device() == huracan_engine::Device::Emulated { EMULATED_THREADS } else { THREADS };
-    for batch in stage.batches(need, symbols)? {
+    let batches = stage.batches(need, symbols)?;
+    // Ranks are among all symbols. Where these do not fit the device together, ranks are made ahead, for some bars at a time.
+    let ahead = if batches.len() > 1 { Some(ranks(stage, panel, params)?) } else { None };
+    for batch in batches {
         let candles = DevicePanel::upload(stage, panel, batch.clone())?;
-        let own_ranks = stage.upload(&ranks[batch.start * bars..batch.end * bars])?;
+        let own_ranks = match &ahead {
+            Some(ranks) => stage.upload(&ranks[batch.start * bars..batch.end * bars])?,
+            None => ranks_of_all(stage, &candles, params)?,
+        };
         let mut planes = stage.zeros::<f64>(candles.cells() * VOTERS * PLANES)?;
         let mut out = stage.zeros::<f32>(candles.cells() * VOTERS)?;
         let shape = Shape { blocks: [VOTERS as u32, batch.len() as u32, 1], threads, shared_bytes: 0 };
@@ -141,6 +148,38 @@ fn bitcoin(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result<Dev
             .run()
     }?;
     Ok(moves)
+}
+
+/// Rank of each symbol among all by its return, `[symbols × bars]`, where all are on the device; NaN where a symbol has no
+/// return, or the voter is switched off.
+fn ranks_of_all(
+    stage: &Stage<'_>,
+    candles: &DevicePanel,
+    params: &VoterParams,
+) -> Result<DeviceBuffer<f32>, EngineError> {
+    if !Voter::RelativeStrength.is_on(params) {
+        return stage.upload(&vec![f32::NAN; candles.cells()]);
+    }
+    let (bars, symbols) = (candles.bars() as u32, candles.symbols() as u32);
+    let (mut returns, mut ranks) = (stage.zeros::<f64>(candles.cells())?, stage.zeros::<f32>(candles.cells())?);
+    let mut shape = Shape::one_thread_each(candles.bars(), THREADS);
+    shape.blocks[1] = symbols;
+    // SAFETY: a thread per bar and symbol; threads beyond the last bar do nothing. A thread reads its symbol's two ranges, and
+    // in its row of the closes its bar and an earlier one that is not before the first of the symbol, which lies within the
+    // panel. It writes its own return. All have `[symbols × bars]` entries.
+    unsafe {
+        stage
+            .launch(&RETURNS, shape)
+            .read(candles.close())
+            .read(candles.ranges())
+            .write(&mut returns)
+            .value(params.relative_strength.bars as u32)
+            .value(bars)
+            .run()
+    }?;
+    // SAFETY: as above: a thread reads the bar's return of every symbol and writes its own rank.
+    unsafe { stage.launch(&RANKS, shape).read(&returns).write(&mut ranks).value(symbols).value(bars).run() }?;
+    Ok(ranks)
 }
 
 /// Rank of each symbol among all by its return, `[symbols × bars]`; NaN where a symbol has no return, or the voter is

@@ -23,10 +23,15 @@ use cudarc::nvrtc::Ptx;
 use super::clock::Clock;
 use super::{cache, faults};
 use crate::buffer::{Element, Memory, bytes_of, bytes_of_mut};
+use crate::memory;
 use crate::{COPY, Device, EngineError, FaultKind, Kernel, Limits, Shape, kernel_source};
 
-/// Bytes per chunk of an upload. Two chunks are in flight at a time.
+/// Bytes per chunk of a copy between host and device.
 const CHUNK_BYTES: usize = 8 << 20;
+/// Chunks that are in flight at a time.
+const CHUNKS: usize = 4;
+/// Fewest bytes that come from the device through chunks; fewer are copied at once.
+const CHUNKED_BYTES: usize = 1 << 20;
 /// Freed bytes that the driver's pool may retain, so that small buffers do not need new memory for every launch.
 const POOL_RETAINED_BYTES: u64 = 1 << 30;
 /// Dynamic shared memory per block that a launch may have without opting in. A GPU gives a block 48 KiB by default; the
@@ -51,7 +56,7 @@ pub struct Gpu {
 
 /// Page-locked chunks, used in turn. A chunk's event says when its last copy has finished.
 struct Staging {
-    chunks: [(PinnedHostSlice<u8>, CudaEvent); 2],
+    chunks: [(PinnedHostSlice<u8>, CudaEvent); CHUNKS],
     next: usize,
 }
 
@@ -81,6 +86,8 @@ impl Gpu {
             // SAFETY: every bit pattern is a byte, and `send` writes a chunk before it is copied.
             Ok((unsafe { context.alloc_pinned(CHUNK_BYTES) }?, context.new_event(None)?))
         };
+        let chunks: Vec<_> = (0..CHUNKS).map(|_| chunk()).collect::<Result<_, _>>().map_err(driver_fault)?;
+        let Ok(chunks) = chunks.try_into() else { unreachable!("as many chunks were made") };
         Ok(Self {
             index,
             compute: context.new_stream().map_err(driver_fault)?,
@@ -89,10 +96,7 @@ impl Gpu {
             cache: cache.to_owned(),
             modules: Mutex::default(),
             functions: Mutex::default(),
-            staging: Mutex::new(Staging {
-                chunks: [chunk().map_err(driver_fault)?, chunk().map_err(driver_fault)?],
-                next: 0,
-            }),
+            staging: Mutex::new(Staging { chunks, next: 0 }),
             clock: Clock::default(),
             last_launch: Mutex::default(),
             context,
@@ -114,15 +118,20 @@ impl Gpu {
     pub fn limits(&self, stage: &'static str) -> Result<Limits, EngineError> {
         let fault = |error| self.fault(stage, "reading the device's limits", error);
         let attribute = |which| self.context.attribute(which).map_err(fault);
-        // Freed buffers count as free memory only after the streams have reached the free and the pool has released it.
+        // Freed buffers count as free memory only after the streams have reached the free.
         self.check_launches(stage, self.context.synchronize(), || "reading the device's limits".to_owned())?;
-        trim_pool(&self.context).map_err(fault)?;
         let (free, _) = self.context.mem_get_info().map_err(fault)?;
         Ok(Limits {
-            free_bytes: free as u64,
+            free_bytes: free as u64 + retained_bytes(&self.context).map_err(fault)?,
             shared_bytes: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as u32,
             multiprocessors: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32,
         })
+    }
+
+    /// Gives the memory of freed buffers back to the device.
+    pub fn release_freed(&self, stage: &'static str) -> Result<(), EngineError> {
+        self.check_launches(stage, self.context.synchronize(), || "freeing memory".to_owned())?;
+        trim_pool(&self.context).map_err(|error| self.fault(stage, "freeing memory", error))
     }
 
     /// Whether this GPU's engine made the buffer. Another engine's buffer may be on another GPU, and its stream is not
@@ -132,28 +141,34 @@ impl Gpu {
     }
 
     pub fn upload<T: Element>(&self, stage: &'static str, values: &[T]) -> Result<Memory<T>, EngineError> {
-        let bytes = bytes_of(values);
-        self.send(bytes)
-            .map(|memory| Memory::Cuda(memory, PhantomData))
-            .map_err(|error| self.fault(stage, format!("copying {} bytes to the device", bytes.len()), error))
+        self.upload_parts(stage, &[values])
     }
 
-    fn send(&self, bytes: &[u8]) -> Result<CudaSlice<u8>, DriverError> {
+    /// Uploads arrays one after the other into one buffer.
+    pub fn upload_parts<T: Element>(&self, stage: &'static str, parts: &[&[T]]) -> Result<Memory<T>, EngineError> {
+        let parts: Vec<&[u8]> = parts.iter().map(|part| bytes_of(part)).collect();
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        self.send(&parts, bytes)
+            .map(|memory| Memory::Cuda(memory, PhantomData))
+            .map_err(|error| self.fault(stage, format!("copying {bytes} bytes to the device"), error))
+    }
+
+    fn send(&self, parts: &[&[u8]], bytes: usize) -> Result<CudaSlice<u8>, DriverError> {
         // SAFETY: the copies below write every byte before anything reads it.
-        let mut memory = unsafe { self.copies.alloc::<u8>(bytes.len()) }?;
-        let target = memory.device_ptr_mut(&self.copies).0;
+        let mut memory = unsafe { self.copies.alloc::<u8>(bytes) }?;
+        let mut at = memory.device_ptr_mut(&self.copies).0;
         let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        for (k, chunk) in bytes.chunks(CHUNK_BYTES).enumerate() {
+        for chunk in parts.iter().flat_map(|part| part.chunks(CHUNK_BYTES)) {
             let which = staging.next;
             staging.next = (which + 1) % staging.chunks.len();
             let (pinned, copied) = &mut staging.chunks[which];
             copied.synchronize()?;
             let pinned = &mut pinned.as_mut_slice()?[..chunk.len()];
-            pinned.copy_from_slice(chunk);
-            let at = target + (k * CHUNK_BYTES) as u64;
-            // SAFETY: `memory` has at least as many bytes after `at`, and the chunk is not written again before its event.
+            memory::copy(chunk, pinned);
+            // SAFETY: `memory` has at least as many bytes after `at`, since it has those of all parts, and the chunk is not written again before its event.
             unsafe { result::memcpy_htod_async(at, pinned, self.copies.cu_stream()) }?;
             copied.record(&self.copies)?;
+            at += chunk.len() as u64;
         }
         drop(staging);
         self.compute.join(&self.copies)?;
@@ -179,8 +194,40 @@ impl Gpu {
         values: &mut [T],
     ) -> Result<(), EngineError> {
         let bytes = bytes_of_mut(values);
-        let result = self.compute.memcpy_dtoh(memory, &mut *bytes).and_then(|()| self.compute.synchronize());
+        let result = if bytes.len() < CHUNKED_BYTES {
+            self.compute.memcpy_dtoh(memory, &mut *bytes).and_then(|()| self.compute.synchronize())
+        } else {
+            self.receive(memory, bytes)
+        };
         self.check_launches(stage, result, || format!("copying {} bytes from the device", bytes.len()))
+    }
+
+    /// Copies a buffer to the host in chunks: while one is on its way, all cores empty those that have arrived.
+    fn receive(&self, memory: &CudaSlice<u8>, bytes: &mut [u8]) -> Result<(), DriverError> {
+        let source = memory.device_ptr(&self.compute).0;
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let chunks = &mut staging.chunks;
+        // Uploads may still read them.
+        chunks.iter().try_for_each(|(_, copied)| copied.synchronize())?;
+        let lengths: Vec<usize> = bytes.chunks(CHUNK_BYTES).map(<[u8]>::len).collect();
+        let start = |chunks: &mut [(PinnedHostSlice<u8>, CudaEvent)], k: usize| -> Result<(), DriverError> {
+            let (pinned, copied) = &mut chunks[k % CHUNKS];
+            let pinned = &mut pinned.as_mut_slice()?[..lengths[k]];
+            let from = source + (k * CHUNK_BYTES) as u64;
+            // SAFETY: `memory` has as many bytes from there on, and nobody touches the chunk before its event.
+            unsafe { result::memcpy_dtoh_async(pinned, from, self.compute.cu_stream()) }?;
+            copied.record(&self.compute)
+        };
+        (0..lengths.len().min(CHUNKS)).try_for_each(|k| start(chunks, k))?;
+        for (k, out) in bytes.chunks_mut(CHUNK_BYTES).enumerate() {
+            let (pinned, copied) = &mut chunks[k % CHUNKS];
+            copied.synchronize()?;
+            memory::copy(&pinned.as_slice()?[..out.len()], out);
+            if k + CHUNKS < lengths.len() {
+                start(chunks, k + CHUNKS)?;
+            }
+        }
+        Ok(())
     }
 
     pub fn wait(&self, stage: &'static str) -> Result<(), EngineError> {
@@ -334,6 +381,19 @@ fn retain_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
     let (mut bytes, attribute) = (POOL_RETAINED_BYTES, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD);
     // SAFETY: the pool is the device's own, and the value of this attribute is a 64-bit number.
     unsafe { result::mem_pool::set_attribute(pool, attribute, (&raw mut bytes).cast()) }
+}
+
+/// Bytes of freed memory that the pool retains: new buffers may have them.
+fn retained_bytes(context: &CudaContext) -> Result<u64, DriverError> {
+    let Some(pool) = pool(context)? else { return Ok(0) };
+    let read = |attribute| {
+        let mut bytes = 0_u64;
+        // SAFETY: the pool is the device's own, and the value of both attributes is a 64-bit number.
+        unsafe { result::mem_pool::get_attribute(pool, attribute, (&raw mut bytes).cast()) }.map(|()| bytes)
+    };
+    let reserved = read(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;
+    let used = read(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?;
+    Ok(reserved.saturating_sub(used))
 }
 
 /// Returns the pool's freed memory to the device.

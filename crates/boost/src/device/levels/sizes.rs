@@ -4,8 +4,8 @@ use super::Grain;
 use crate::Task;
 use crate::device::arguments::leaf_capacity;
 use crate::device::layout::{
-    Found, GROUP_BINS, JobArgs, LANES, LevelArgs, LevelPart, MARK_WORDS, MAX_CUTS, Outcome, Split, State, Tile,
-    TreeLeaf, TreeNode, TreeSize,
+    Found, GROUP_BINS, JobArgs, KeptTree, LANES, LevelArgs, LevelPart, MARK_WORDS, MAX_CUTS, Outcome, Split, State,
+    Tile, TreeLeaf, TreeNode, TreeSize,
 };
 
 /// Lengths of buffers for one job, or their sums over many jobs.
@@ -81,7 +81,10 @@ impl Sizes {
             + of(self.words, 8);
         let tiles = self.train_tiles + self.valid_tiles + self.builds + self.slots + self.searches + self.split_tiles;
         let lists = of(tiles, size_of::<Tile>()) + of(self.train_tiles + self.split_tiles, 4);
-        let tree = of(capacity, size_of::<TreeNode>() + size_of::<TreeLeaf>()) + size_of::<TreeSize>() as u64 + 8;
+        // All trees, and once more those that are kept.
+        let tree = of(2 * capacity, size_of::<TreeNode>() + size_of::<TreeLeaf>())
+            + (size_of::<TreeSize>() + size_of::<KeptTree>()) as u64
+            + 8;
         let whole = size_of::<JobArgs>() + size_of::<LevelArgs>() + size_of::<State>() + size_of::<Outcome>();
         codes + rows + level + lists + u64::from(params.rounds) * tree + of(1, whole + 4 * MARK_WORDS + 4)
     }
