@@ -1,7 +1,7 @@
 //! `huracan doctor`: tests every outside dependency.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -53,7 +53,7 @@ async fn run(settings: &Settings, workdir: &Path, json: bool) -> Result<CommandO
     checks.push(health::memory());
     let choice = settings.engine.device.parse::<DeviceChoice>().or_exit(Code::Usage)?;
     checks.push(health::gpu(matches!(choice, DeviceChoice::Cuda(_))));
-    checks.extend(device(choice));
+    checks.extend(device(choice, settings, &workdir));
     checks.extend(networks(settings, choice));
     checks.push(match kill::status(&workdir) {
         None => Check::new("kill switch", Status::Healthy, "off"),
@@ -67,13 +67,39 @@ async fn run(settings: &Settings, workdir: &Path, json: bool) -> Result<CommandO
     Ok(CommandOutput { code, json: json!({ "status": worst, "checks": checks }) })
 }
 
-/// A failure if this build does not have the emulated device of the settings.
-fn device(choice: DeviceChoice) -> Option<Check> {
-    let is_missing = choice == DeviceChoice::Emulated && !cfg!(feature = "emulated");
-    is_missing.then(|| {
-        Check::new("device", Status::Failed, "this build has no emulated device")
-            .with_remedy("build with --features emulated, or use --device cpu")
-    })
+/// Whether the device of the settings computes; none for the CPU.
+fn device(choice: DeviceChoice, settings: &Settings, workdir: &Path) -> Option<Check> {
+    if choice == DeviceChoice::Emulated && !cfg!(feature = "emulated") {
+        let check = Check::new("device", Status::Failed, "this build has no emulated device");
+        return Some(check.with_remedy("build with --features emulated, or use --device cpu"));
+    }
+    if !matches!(choice, DeviceChoice::Cuda(_) | DeviceChoice::Emulated) {
+        return None;
+    }
+    let begun = Instant::now();
+    let check = match launch(settings, workdir) {
+        Ok(message) => Check::new("device", Status::Healthy, message),
+        Err(why) => Check::new("device", Status::Failed, why).with_remedy("see the component gpu, or use --device cpu"),
+    };
+    Some(check.with_latency(begun.elapsed()))
+}
+
+/// Opens the device, compiles a kernel and launches it.
+fn launch(settings: &Settings, workdir: &Path) -> Result<String, String> {
+    let mut strict = settings.clone();
+    strict.engine.fallback = false;
+    let compute = strict.open_device(workdir).map_err(|failure| failure.error.to_string())?;
+    let counted =
+        compute.run("doctor", |stage| stage.self_test().map(Some), || None).map_err(|error| error.to_string())?;
+    match counted {
+        Some((same, all)) if same == all => {
+            Ok(format!("{}: a kernel compiled and gave the CPU's {all} results", compute.device()))
+        }
+        Some((same, all)) => {
+            Err(format!("{}: of {all} results of a kernel {} are not the CPU's", compute.device(), all - same))
+        }
+        None => Err("the device was not used".into()),
+    }
 }
 
 /// Whether the GPU of the settings can train networks; none if no networks are trained, or not on a GPU.

@@ -69,7 +69,16 @@ pub fn gpu(needed: bool) -> Check {
                     format!("{}: {} ({major}.{minor}, {:.0} GiB)", gpu.index, gpu.name, gpu.memory_bytes as f64 / GIB)
                 })
                 .collect();
-            Check::new("gpu", Status::Healthy, gpus.join("; "))
+            let version = |(major, minor): (i32, i32)| format!("{major}.{minor}");
+            let driver =
+                engine::driver_version().map_or_else(|why| why, |found| format!("driver of CUDA {}", version(found)));
+            let nvrtc = engine::nvrtc_version().map(|found| format!("NVRTC {}", version(found)));
+            let check =
+                |status, nvrtc: &str| Check::new("gpu", status, format!("{}; {driver}, {nvrtc}", gpus.join("; ")));
+            match nvrtc {
+                Ok(nvrtc) => check(Status::Healthy, &nvrtc),
+                Err(why) => check(if needed { Status::Failed } else { Status::Degraded }, "no NVRTC").with_remedy(&why),
+            }
         }
         found => {
             let why = found.err().unwrap_or_else(|| "the driver finds no GPU".into());

@@ -84,6 +84,12 @@ fn a_day_ends_with_the_cpus_digests_also_on_little_memory_and_its_faults_are_tol
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     same(&answer(&output), &want);
 
+    // Memory that is refused although there is some: the stage is done again in smaller parts.
+    let (_workdir, output) =
+        on_the_gpu(&[("HURACAN_SIMULATED_GPU_REFUSES", "90")], &["--set", "engine.fallback=false"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    same(&answer(&output), &want);
+
     // A fault in the middle of training ends the day with what was reached, and another start goes on from there.
     let fault = ("HURACAN_SIMULATED_GPU_FAULT", "16:700");
     let (workdir, output) = on_the_gpu(&[fault], &["--set", "engine.fallback=false"]);
@@ -164,10 +170,17 @@ fn doctor_knows_the_device_and_a_machine_without_one_says_so() {
             .args("doctor --json --set market.exchange.kind=simulated --set engine.device=cuda:0 --workdir".split(' '));
         let output = command.arg(workdir.path()).output().unwrap();
         let answer = answer(&output);
-        let of_gpu = |check: &&Value| check["component"] == "gpu" || check["name"] == "gpu";
-        let check = answer["checks"].as_array().unwrap().iter().find(of_gpu).unwrap_or_else(|| panic!("{answer}"));
-        check.to_string()
+        let check = |name: &str| {
+            let named = |check: &&Value| check["component"] == name;
+            let found = answer["checks"].as_array().unwrap().iter().find(named).unwrap_or_else(|| panic!("{answer}"));
+            found.to_string()
+        };
+        [check("gpu"), check("device")]
     };
-    assert!(doctor("1").contains("simulated GPU (9.0, 4 GiB)"), "{}", doctor("1"));
-    assert!(doctor("0").contains("the driver finds no GPU"), "{}", doctor("0"));
+    let [gpu, device] = doctor("1");
+    assert!(gpu.contains("simulated GPU (9.0, 4 GiB)") && gpu.contains("driver of CUDA 12.9, NVRTC 12."), "{gpu}");
+    assert!(device.contains("a kernel compiled and gave the CPU's 6000 results"), "{device}");
+    let [gpu, device] = doctor("0");
+    assert!(gpu.contains("the driver finds no GPU"), "{gpu}");
+    assert!(device.contains("failed") && device.contains("this machine has 0 GPUs"), "{device}");
 }

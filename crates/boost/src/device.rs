@@ -69,19 +69,20 @@ pub(super) fn train_tasks_on<T: ModelResult>(
     keep_going: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(&Task<'_>) + Sync),
 ) -> Result<(Vec<Result<T, BoostError>>, Plans), EngineError> {
-    // If the device fails, the CPU repeats what the device had done; `done` is called only once for it.
+    // If the device fails, another attempt or the CPU repeats what was done; `done` is called only once for it.
     let reported = AtomicUsize::new(0);
-    let report = |task: &Task<'_>| {
-        reported.fetch_add(1, Ordering::Relaxed);
-        done(task);
-    };
-    let report_more = |task: &Task<'_>| {
-        if reported.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
-            done(task);
+    let attempt = || {
+        let own = AtomicUsize::new(0);
+        let reported = &reported;
+        move |task: &Task<'_>| {
+            let number = own.fetch_add(1, Ordering::Relaxed) + 1;
+            if reported.fetch_max(number, Ordering::Relaxed) < number {
+                done(task);
+            }
         }
     };
-    let by_device = |stage: &Stage<'_>| train_tasks(stage, table, features, tasks, keep_going, &report);
-    let by_cpu = || (by_cpu(table, features, tasks, keep_going, &report_more), Plans::default());
+    let by_device = |stage: &Stage<'_>| train_tasks(stage, table, features, tasks, keep_going, &attempt());
+    let by_cpu = || (by_cpu(table, features, tasks, keep_going, &attempt()), Plans::default());
     compute.run("boost", by_device, by_cpu)
 }
 

@@ -5,6 +5,9 @@ use std::sync::{PoisonError, RwLock};
 
 use super::{Device, Engine, EngineError, Stage};
 
+/// A stage that still lacks memory with this part of the device's is not tried again.
+const LEAST_SHARE: u64 = 16;
+
 /// The device of a run, or the CPU.
 ///
 /// If the device fails and `engine.fallback` is set, the CPU does that stage and all later ones. Both give the same bits,
@@ -62,20 +65,30 @@ impl Compute {
 
     /// Runs a stage with `on_device`, or with `on_cpu` if there is no device or it has failed.
     ///
+    /// If the device has less memory than it said, the stage is run again, as if there were half as much, a quarter, and so on:
+    /// its parts are then smaller. Only if that does not help, the device is given up.
+    ///
     /// # Errors
     /// The device's error if fall-back is not allowed; always if the error is a bug in the program.
     pub fn run<T>(
         &self,
         stage: &'static str,
-        on_device: impl FnOnce(&Stage<'_>) -> Result<T, EngineError>,
+        mut on_device: impl FnMut(&Stage<'_>) -> Result<T, EngineError>,
         on_cpu: impl FnOnce() -> T,
     ) -> Result<T, EngineError> {
         let error = {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let State::Engine(engine) = &*state else { return Ok(on_cpu()) };
-            match on_device(&engine.stage(stage)) {
-                Ok(result) => return Ok(result),
-                Err(error) => error,
+            let mut share = 1;
+            loop {
+                match on_device(&engine.stage_with_share(stage, share)) {
+                    Ok(result) => return Ok(result),
+                    Err(error) if error.is_out_of_memory() && share < LEAST_SHARE => {
+                        share *= 2;
+                        tracing::warn!(stage, %error, "tried again with 1/{share} of the device's memory");
+                    }
+                    Err(error) => break error,
+                }
             }
         };
         if !self.fallback || !error.can_fall_back() {

@@ -4,6 +4,7 @@ mod cache;
 mod clock;
 mod faults;
 mod gpu;
+mod library;
 mod nvrtc;
 
 use cudarc::driver::{result, sys};
@@ -70,5 +71,33 @@ pub fn usable(index: usize) -> Result<(), String> {
         let (major, minor) = gpu.capability;
         return Err(format!("{} has compute capability {major}.{minor}; the kernels need 8.0 or higher", gpu.name));
     }
-    nvrtc::version().map(drop)
+    let (nvrtc, driver) = (nvrtc::version()?, driver_version()?);
+    // Machine code of a newer CUDA is refused by the driver; of a newer minor version it is not.
+    if nvrtc.0 > driver.0 {
+        return Err(format!(
+            "NVRTC is of CUDA {}.{}, and the driver of CUDA {}.{}; install a newer driver, or NVRTC of CUDA {}",
+            nvrtc.0, nvrtc.1, driver.0, driver.1, driver.0
+        ));
+    }
+    nvrtc::architecture(gpu.capability).map(drop)
+}
+
+/// The newest CUDA that the driver knows, major and minor.
+///
+/// # Errors
+/// A sentence for the user if the driver does not tell.
+pub fn driver_version() -> Result<(i32, i32), String> {
+    let mut number = 0;
+    // SAFETY: the number may be written.
+    let result = unsafe { sys::cuDriverGetVersion(&raw mut number) };
+    result.result().map_err(|error| format!("the NVIDIA driver reports: {error}"))?;
+    Ok((number / 1000, number % 1000 / 10))
+}
+
+/// The version of NVRTC, major and minor.
+///
+/// # Errors
+/// A sentence for the user if it is not installed.
+pub fn nvrtc_version() -> Result<(i32, i32), String> {
+    nvrtc::version()
 }

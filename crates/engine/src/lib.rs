@@ -14,6 +14,7 @@ mod launch;
 pub mod memory;
 mod panel;
 mod resident;
+mod selftest;
 mod times;
 
 use std::fmt;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 pub use buffer::{DeviceBuffer, Element, ElementKind};
 pub use compute::Compute;
-pub use cuda::{CompiledKernels, GpuInfo, compile, compile_fused, gpus};
+pub use cuda::{CompiledKernels, GpuInfo, compile, compile_fused, driver_version, gpus, nvrtc_version};
 pub use error::{EngineError, FaultKind};
 pub use kernel::{KERNEL_FILES, Kernel, KernelSource, Shape, kernel_constant, kernel_integer, kernel_source};
 pub use launch::Launch;
@@ -222,7 +223,12 @@ impl Engine {
 
     /// The engine as used by one stage. Errors carry the stage's name.
     pub fn stage(&self, name: &'static str) -> Stage<'_> {
-        Stage { engine: self, name }
+        self.stage_with_share(name, 1)
+    }
+
+    /// A stage for which the device has only one `share`th of its free memory.
+    fn stage_with_share(&self, name: &'static str, share: u64) -> Stage<'_> {
+        Stage { engine: self, name, share }
     }
 }
 
@@ -231,6 +237,8 @@ impl Engine {
 pub struct Stage<'a> {
     engine: &'a Engine,
     name: &'static str,
+    /// It takes the free memory for one `share`th of what it is.
+    share: u64,
 }
 
 impl<'a> Stage<'a> {
@@ -249,16 +257,18 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// [`EngineError::Fault`] if the device does not respond.
     pub fn limits(&self) -> Result<Limits, EngineError> {
-        match &self.engine.inner {
+        let mut limits = match &self.engine.inner {
             #[cfg(feature = "emulated")]
-            Inner::Emulated(emulated) => Ok(emulated.limits()),
+            Inner::Emulated(emulated) => emulated.limits(),
             Inner::Cuda(gpu) => {
                 let mut limits = gpu.limits(self.name)?;
                 // Data that stay there give way to what a stage needs.
                 limits.free_bytes += self.engine.residents.idle_bytes();
-                Ok(limits)
+                limits
             }
-        }
+        };
+        limits.free_bytes /= self.share;
+        Ok(limits)
     }
 
     /// Splits `jobs` into batches that fit the device's free memory; see [`memory::batches`].

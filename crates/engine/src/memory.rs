@@ -55,9 +55,74 @@ pub fn copy<T: Copy + Send + Sync>(from: &[T], to: &mut [T]) {
     from.par_chunks(chunk).zip(to.par_chunks_mut(chunk)).for_each(|(from, to)| to.copy_from_slice(from));
 }
 
+/// Cuts byte arrays that follow each other into chunks of `chunk_bytes`, of which the last may be shorter. Each chunk is a
+/// list of its pieces.
+pub(crate) fn chunks<'a>(parts: &[&'a [u8]], chunk_bytes: usize) -> Vec<Vec<&'a [u8]>> {
+    let mut chunks: Vec<Vec<&[u8]>> = Vec::new();
+    let mut space = 0;
+    for mut part in parts.iter().copied() {
+        while !part.is_empty() {
+            if space == 0 {
+                chunks.push(Vec::new());
+                space = chunk_bytes;
+            }
+            let (piece, rest) = part.split_at(part.len().min(space));
+            if let Some(chunk) = chunks.last_mut() {
+                chunk.push(piece);
+            }
+            space -= piece.len();
+            part = rest;
+        }
+    }
+    chunks
+}
+
+/// Copies pieces one after the other with all cores. Returns their bytes.
+///
+/// # Panics
+/// If there is not room for them.
+pub(crate) fn gather(pieces: &[&[u8]], to: &mut [u8]) -> usize {
+    if let [only] = pieces {
+        copy(only, &mut to[..only.len()]);
+        return only.len();
+    }
+    let mut places = Vec::with_capacity(pieces.len());
+    let mut rest = to;
+    for piece in pieces {
+        let (place, after) = rest.split_at_mut(piece.len());
+        places.push((*piece, place));
+        rest = after;
+    }
+    places.into_par_iter().with_min_len(64).for_each(|(piece, place)| place.copy_from_slice(piece));
+    pieces.iter().map(|piece| piece.len()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chunks_hold_all_bytes_in_their_order() {
+        let bytes: Vec<u8> = (0..100).collect();
+        for lengths in [vec![100], vec![10; 10], vec![0, 1, 98, 0, 1], vec![33, 67], vec![]] {
+            let mut at = 0;
+            let parts: Vec<&[u8]> = lengths
+                .iter()
+                .map(|&length| {
+                    at += length;
+                    &bytes[at - length..at]
+                })
+                .collect();
+            let mut out = Vec::new();
+            for pieces in chunks(&parts, 32) {
+                let mut to = [0; 32];
+                let filled = gather(&pieces, &mut to);
+                assert!(filled == 32 || out.len() + filled == at, "{lengths:?}");
+                out.extend_from_slice(&to[..filled]);
+            }
+            assert_eq!(out, &bytes[..at], "{lengths:?}");
+        }
+    }
 
     const REQUIREMENT: Requirement = Requirement { fixed_bytes: 100, job_bytes: 10 };
 

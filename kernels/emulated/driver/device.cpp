@@ -91,7 +91,8 @@ bool Module::has(const std::string& name) const {
     return std::find(kernels.begin(), kernels.end(), name) != kernels.end();
 }
 
-Device::Device() : memory(number("HURACAN_SIMULATED_GPU_BYTES", 4ull << 30)), null_stream(0) {
+Device::Device() : memory(number("HURACAN_SIMULATED_GPU_BYTES", 4ull << 30)), null_stream(0),
+                   refused(number("HURACAN_SIMULATED_GPU_REFUSES", 0)) {
     std::atexit([] { get().traffic.write(); });
     // "5:719": the fifth launch fails with result 719.
     const char* text = std::getenv("HURACAN_SIMULATED_GPU_FAULT");

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
+
 use super::layout::{BINARY, HUBER, JobArgs, REGRESSION, TRAIN_WEIGHTS, VALID_WEIGHTS};
 use crate::objective::Targets;
 use crate::quantised::sum;
@@ -50,16 +52,23 @@ impl Arguments {
     /// The arguments of the tasks of some sets of rows, set by set.
     pub fn of(tasks: &[Task<'_>], sets: &[Vec<usize>], features: usize) -> Self {
         let (mut arguments, mut shared) = (Self::default(), Shared::new());
-        for (number, set) in sets.iter().enumerate() {
-            set.iter().for_each(|&index| arguments.add(&tasks[index], number, features, &mut shared));
+        let launched: Vec<(usize, &Task<'_>)> = sets
+            .iter()
+            .enumerate()
+            .flat_map(|(number, set)| set.iter().map(move |&index| (number, &tasks[index])))
+            .collect();
+        // Sums over all rows of each task.
+        let targets: Vec<Targets<'_>> =
+            launched.par_iter().map(|(_, task)| Targets::of(task.job, task.params)).collect();
+        for ((number, task), targets) in launched.into_iter().zip(&targets) {
+            arguments.add(task, targets, number, features, &mut shared);
         }
         arguments
     }
 
     /// Adds a task whose rows are set number `set` of the launch.
-    fn add(&mut self, task: &Task<'_>, set: usize, features: usize, shared: &mut Shared) {
+    fn add(&mut self, task: &Task<'_>, targets: &Targets<'_>, set: usize, features: usize, shared: &mut Shared) {
         let Task { job, params } = task;
-        let targets = Targets::of(job, params);
         // The factor by which `Targets` scales weights; only binary objectives have one.
         let scale = (params.objective == Objective::Binary).then(|| params.scale_pos_weight.to_bits());
         let leaf_capacity = leaf_capacity(task);

@@ -15,9 +15,10 @@ use crate::{Table, Task};
 use huracan_engine::{DeviceBuffer, EngineError, Kernel, Shape, Stage};
 
 const COLUMNS: Kernel = Kernel { file: "bins", name: "bins_columns", barriers: true };
+const PACK: Kernel = Kernel { file: "bins", name: "bins_pack", barriers: false };
+
 /// Shared memory of a key: itself, and where a run of equal keys begins.
 const KEY_BYTES: u32 = 4 + 2;
-const PACK: Kernel = Kernel { file: "bins", name: "bins_pack", barriers: false };
 
 /// The rows of some sets, in bins.
 pub struct Bins {

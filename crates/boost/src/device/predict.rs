@@ -1,5 +1,7 @@
 //! Predictions by `kernels/predict.cu`, the twin of [`crate::raw_scores`].
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
 
 use super::THREADS;
@@ -106,7 +108,7 @@ pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) 
         let job_scores = |(job, args): (&PredictJob<'_>, &PredictArgs)| {
             scores[args.scores as usize..][..job.rows.len() * args.classes as usize].to_vec()
         };
-        all.extend(jobs.iter().zip(&packed.jobs).map(job_scores));
+        all.par_extend(jobs.par_iter().zip(&packed.jobs).map(job_scores));
     }
     Ok(all)
 }
@@ -120,6 +122,8 @@ struct PackedForests {
     leaves: Vec<f64>,
     bases: Vec<f64>,
     rows: Vec<u32>,
+    /// Where rows begin, by where they lie on the host.
+    places: HashMap<(*const u32, usize), u64>,
     scores: usize,
 }
 
@@ -127,10 +131,16 @@ impl PackedForests {
     fn add(&mut self, job: &PredictJob<'_>) {
         let forest = job.forest;
         let classes = forest.base_score.len();
+        // Jobs often share their rows: the heads of a fold, and all models that predict a whole table.
+        let place = self.rows.len() as u64;
+        let rows = *self.places.entry((job.rows.as_ptr(), job.rows.len())).or_insert(place);
+        if rows == place {
+            self.rows.extend_from_slice(job.rows);
+        }
         self.jobs.push(PredictArgs {
             trees: self.trees.len() as u64,
             base: self.bases.len() as u64,
-            rows: self.rows.len() as u64,
+            rows,
             scores: self.scores as u64,
             shared_by: forest.divisor(),
             tree_count: forest.trees.len() as u32,
@@ -140,7 +150,6 @@ impl PackedForests {
         });
         forest.trees.iter().for_each(|tree| self.add_tree(tree));
         self.bases.extend_from_slice(&forest.base_score);
-        self.rows.extend_from_slice(job.rows);
         self.scores += job.rows.len() * classes;
     }
 

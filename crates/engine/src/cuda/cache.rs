@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::nvrtc;
 
-/// The cubin of a file for an architecture, read from `folder`, or compiled and stored there.
+/// The cubin of a file for an architecture, read from `folder`, or compiled and stored there. For a virtual architecture, such as
+/// `compute_90`, it is PTX, which ends with a zero byte.
 ///
 /// A folder that cannot be written is not an error: the kernels are then compiled again each time.
 ///
@@ -19,10 +20,11 @@ pub fn cubin(folder: &Path, file: &str, text: &str, architecture: &str) -> Resul
         return Ok(cubin);
     }
     let compiled = nvrtc::compile(file, text, architecture)?;
-    if let Err(error) = write(&path, &compiled.cubin) {
+    let code = if compiled.cubin.is_empty() { [compiled.ptx.as_bytes(), &[0]].concat() } else { compiled.cubin };
+    if let Err(error) = write(&path, &code) {
         tracing::warn!(path = %path.display(), %error, "cannot store the compiled kernel");
     }
-    Ok(compiled.cubin)
+    Ok(code)
 }
 
 fn path(folder: &Path, file: &str, key: &str) -> PathBuf {

@@ -43,7 +43,7 @@ pub struct Gpu {
     context: Arc<CudaContext>,
     compute: Arc<CudaStream>,
     copies: Arc<CudaStream>,
-    /// `sm_90` and the like.
+    /// `sm_90` and the like; `compute_90` if NVRTC does not know the GPU.
     architecture: String,
     cache: PathBuf,
     modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
@@ -92,7 +92,8 @@ impl Gpu {
             index,
             compute: context.new_stream().map_err(driver_fault)?,
             copies: context.new_stream().map_err(driver_fault)?,
-            architecture: format!("sm_{major}{minor}"),
+            architecture: super::nvrtc::architecture((major, minor))
+                .map_err(|why| fault(why, FaultKind::Unsupported, "install a newer NVRTC, or use --device cpu"))?,
             cache: cache.to_owned(),
             modules: Mutex::default(),
             functions: Mutex::default(),
@@ -158,17 +159,18 @@ impl Gpu {
         let mut memory = unsafe { self.copies.alloc::<u8>(bytes) }?;
         let mut at = memory.device_ptr_mut(&self.copies).0;
         let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        for chunk in parts.iter().flat_map(|part| part.chunks(CHUNK_BYTES)) {
+        for pieces in memory::chunks(parts, CHUNK_BYTES) {
             let which = staging.next;
             staging.next = (which + 1) % staging.chunks.len();
             let (pinned, copied) = &mut staging.chunks[which];
             copied.synchronize()?;
-            let pinned = &mut pinned.as_mut_slice()?[..chunk.len()];
-            memory::copy(chunk, pinned);
-            // SAFETY: `memory` has at least as many bytes after `at`, since it has those of all parts, and the chunk is not written again before its event.
+            let filled = memory::gather(&pieces, pinned.as_mut_slice()?);
+            let pinned = &pinned.as_slice()?[..filled];
+            // SAFETY: `memory` has at least as many bytes after `at`, since it has those of all parts, and the chunk is not
+            // written again before its event.
             unsafe { result::memcpy_htod_async(at, pinned, self.copies.cu_stream()) }?;
             copied.record(&self.copies)?;
-            at += chunk.len() as u64;
+            at += filled as u64;
         }
         drop(staging);
         self.compute.join(&self.copies)?;
