@@ -85,7 +85,8 @@ fn tables(files: &[&str]) -> Result<[(&'static str, String); 3], String> {
     let kernels = library::kernels();
     let resources = meter::resources::Resources::read(&kernels.join("resources.txt"))?;
     let measured = meter::measured::read(&kernels.join("measured.txt"))?;
-    let compared = meter::measured::compare(&meter::model::H200, measured, &counts, &resources);
+    let then = meter::counts::read(&kernels.join("counts-measured.jsonl"))?;
+    let compared = meter::measured::compare(&meter::model::H200, measured, &then, &counts, &resources);
     Ok([
         ("counted", meter::table::counted(&counts)),
         ("predicted", meter::table::predicted(&counts, &resources)),

@@ -24,12 +24,14 @@ pub struct Measured {
     pub source: String,
 }
 
-/// A measured time with its prediction.
+/// A measured time with its predictions.
 pub struct Compared {
     /// What was measured.
     pub measured: Measured,
-    /// What the model says; none if nothing of the kind was counted.
+    /// What the model says of that kernel; none if nothing of the kind was counted.
     pub predicted: Option<Prediction>,
+    /// What it says of the kernel as it is now.
+    pub now: Option<Prediction>,
 }
 
 /// The times in a file: a line each, in columns.
@@ -59,16 +61,41 @@ fn one(line: &str) -> Option<Measured> {
     })
 }
 
-/// The model's times of all measured launches.
-pub fn compare(card: &Card, measured: Vec<Measured>, counts: &[Counts], resources: &Resources) -> Vec<Compared> {
+/// The model's times of all measured launches: by what was counted of the kernels `then`, and of those of `now`, in the same
+/// runs of `scripts/kernel-meter`.
+pub fn compare(
+    card: &Card,
+    measured: Vec<Measured>,
+    then: &[Counts],
+    now: &[Counts],
+    resources: &Resources,
+) -> Vec<Compared> {
     let one = |measured: Measured| {
-        let counted = counts.iter().find(|c| c.kernel == measured.kernel && c.grid == measured.counted);
-        let predicted = counted.and_then(|counts| {
+        let shapes = |counts: &'_ [Counts]| {
+            let mut own: Vec<Counts> = counts.iter().filter(|c| c.kernel == measured.kernel).cloned().collect();
+            own.sort_by_key(|c| c.blocks / c.launches.max(1));
+            own
+        };
+        let (then, now) = (shapes(then), shapes(now));
+        let at = then.iter().position(|c| c.grid == measured.counted);
+        let needs = |counts: &Counts| {
             let mut needs = resources.of(&measured.kernel, card.architecture)?;
-            (needs.registers, needs.shared_bytes) = (measured.registers, needs.shared_bytes + counts.dynamic_bytes);
-            Some(predict(card, counts, needs, measured.scale))
+            needs.shared_bytes += counts.dynamic_bytes;
+            Some(needs)
+        };
+        let predicted = at.and_then(|at| {
+            let mut needs = needs(&then[at])?;
+            needs.registers = measured.registers;
+            Some(predict(card, &then[at], needs, measured.scale))
         });
-        Compared { measured, predicted }
+        // The same work, which may be in other blocks now.
+        let now = at.filter(|_| then.len() == now.len()).and_then(|at| {
+            let blocks = |counts: &Counts| counts.blocks as f64 / counts.launches.max(1) as f64;
+            let scale =
+                Scale { blocks: measured.scale.blocks * blocks(&now[at]) / blocks(&then[at]), ..measured.scale };
+            Some(predict(card, &now[at], needs(&now[at])?, scale))
+        });
+        Compared { measured, predicted, now }
     };
     measured.into_iter().map(one).collect()
 }

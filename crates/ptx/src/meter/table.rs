@@ -88,16 +88,18 @@ pub fn predicted(counts: &[Counts], resources: &Resources) -> String {
 /// The model beside what was measured.
 pub fn compared(rows: &[Compared]) -> String {
     let mut out = String::from(
-        "| kernel | blocks | measured | predicted | ratio | bound by | source |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+        "| kernel | blocks | measured | predicted | ratio | bound by | predicted now | bound by | source |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    for Compared { measured, predicted } in rows {
+    for Compared { measured, predicted, now } in rows {
         let predicted = predicted.map_or_else(
             || "not counted | – | –".to_owned(),
             |p| format!("{} | {:.2} | {}", time(p.seconds), p.seconds / measured.seconds, p.bound),
         );
+        let now = now.map_or_else(|| "not counted | –".to_owned(), |p| format!("{} | {}", time(p.seconds), p.bound));
         let _ = writeln!(
             out,
-            "| `{}` | {} | {} | {predicted} | {} |",
+            "| `{}` | {} | {} | {predicted} | {now} | {} |",
             measured.kernel,
             measured.scale.blocks,
             time(measured.seconds),
