@@ -1,6 +1,7 @@
 //! Results as bytes, for comparisons of their bits.
 
 use crate::boost::{Cuts, Forest};
+use crate::decide::Prediction;
 use crate::labels::Labels;
 use crate::shadow::Trade;
 use crate::trainer::WalkForwardResult;
@@ -66,7 +67,8 @@ pub fn study(study: &WalkForwardResult) -> Vec<u8> {
     for model in &study.models {
         bits.extend(model.trained.digests.values().flat_map(|digest| digest.as_bytes()));
         for prediction in model.trained.folds.iter().flat_map(|fold| &fold.predictions) {
-            bits.extend(f64s(&[prediction.win_long, prediction.win_short, prediction.edge_bps]));
+            let Prediction { win_long, win_short, edge_bps, told_bps, lead } = *prediction;
+            bits.extend(f64s(&[win_long, win_short, edge_bps, told_bps, lead]));
         }
     }
     bits

@@ -11,13 +11,31 @@ use crate::exit::{Code, CommandFailure, OrExit};
 use crate::features::{self, COUNT};
 use crate::text::thousands;
 
-/// Models of the comparison, and the rows and rounds of each.
-const FEW: usize = 2;
-const FEW_ROWS: usize = 400;
-const FEW_ROUNDS: u32 = 5;
-/// The same for the large job: more rows than one block takes.
-const SLICE_OF_LARGE_ROWS: usize = 5000;
-const SLICE_OF_LARGE_ROUNDS: u32 = 2;
+/// What of a stage is compared before it is measured.
+#[derive(Debug, Clone, Copy)]
+struct Slice {
+    /// Models, and the rows and rounds of each.
+    models: usize,
+    rows: usize,
+    rounds: u32,
+    /// Rows and rounds of the large job: more rows than one block takes.
+    large_rows: usize,
+    large_rounds: u32,
+}
+
+impl Slice {
+    /// What takes the CPU a second or two; on the emulated device less, since it is slow.
+    fn of(device: Device) -> Self {
+        match device {
+            Device::Emulated => Self { models: 2, rows: 400, rounds: 5, large_rows: 5000, large_rounds: 2 },
+            _ => Self { models: 16, rows: usize::MAX, rounds: 20, large_rows: 50_000, large_rounds: 5 },
+        }
+    }
+}
+
+/// Of a job that is compared, the newest of so many rows is for validation, and training stops early.
+const VALIDATION_SHARE: usize = 5;
+const PATIENCE: u32 = 3;
 
 /// Bins and codes of the rows of all small jobs, per job.
 pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, CommandFailure> {
@@ -37,7 +55,7 @@ pub fn bins(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Comman
         bytes: Some((cells * (4 + 1)) as u64),
     };
     let compare = || {
-        let few = first(&jobs);
+        let few = first(&jobs, bench);
         let expected = bench.reference(|| bin_on(&Compute::cpu(), table, few))??;
         let actual = bin_on(bench.compute, table, few)?;
         // The codes are compared in the rows below, through the forests trained on them.
@@ -64,7 +82,13 @@ pub fn many(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<(Row, Vec<F
         items: jobs.len() as u64,
         bytes: None,
     };
-    let few: Vec<BoostJob> = first(&jobs).iter().map(|job| cut(job, FEW_ROWS, FEW_ROUNDS)).collect();
+    let slice = Slice::of(bench.compute.device());
+    let cut = |(number, job): (usize, &BoostJob)| {
+        let job = cut(job, slice.rows, slice.rounds);
+        // Every second one as at night.
+        if number % 2 == 1 { with_validation(job) } else { job }
+    };
+    let few: Vec<BoostJob> = first(&jobs, bench).iter().enumerate().map(cut).collect();
     let row = bench.row(
         work,
         || compare(bench, data, &few),
@@ -98,7 +122,8 @@ pub fn large(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Comma
         items: sizes.large_rows as u64 * u64::from(sizes.large_rounds),
         bytes: None,
     };
-    let few = [cut(&job, SLICE_OF_LARGE_ROWS, SLICE_OF_LARGE_ROUNDS)];
+    let slice = Slice::of(bench.compute.device());
+    let few = [with_validation(cut(&job, slice.large_rows, slice.large_rounds))];
     let jobs = [job];
     bench.row(work, || compare(bench, data, &few), |_| train(bench.compute, data, &jobs))
 }
@@ -123,8 +148,10 @@ pub fn predict(bench: &Bench<'_>, data: &Data, sizes: &Sizes, forests: &[Forest]
         bytes: None,
     };
     let compare = || {
-        let some = &rows[..rows.len().min(SLICE_OF_LARGE_ROWS)];
-        let few: Vec<PredictJob<'_>> = forests.iter().take(FEW).map(|f| PredictJob { forest: f, rows: some }).collect();
+        let slice = Slice::of(bench.compute.device());
+        let some = &rows[..rows.len().min(slice.large_rows)];
+        let few: Vec<PredictJob<'_>> =
+            forests.iter().take(slice.models).map(|f| PredictJob { forest: f, rows: some }).collect();
         let expected = bench.reference(|| boost::raw_scores(table, &few))?;
         let actual = device::raw_scores_on(bench.compute, table, &few)?;
         let slice = format!("{} models × {} rows", few.len(), thousands(some.len() as u64));
@@ -137,8 +164,8 @@ fn table(data: &Data) -> Table<'_> {
     Table { values: &data.features.values, features: COUNT }
 }
 
-fn first(jobs: &[BoostJob]) -> &[BoostJob] {
-    &jobs[..jobs.len().min(FEW)]
+fn first<'a>(jobs: &'a [BoostJob], bench: &Bench<'_>) -> &'a [BoostJob] {
+    &jobs[..jobs.len().min(Slice::of(bench.compute.device()).models)]
 }
 
 /// A remark for the row if the device leaves the job to the CPU.
@@ -187,6 +214,15 @@ fn cut(job: &BoostJob, rows: usize, rounds: u32) -> BoostJob {
     cut.train_labels.truncate(rows);
     cut.params.rounds = rounds.min(job.params.rounds);
     cut
+}
+
+/// The job with its newest rows for validation, by which it stops early.
+fn with_validation(mut job: BoostJob) -> BoostJob {
+    let kept = job.train.len() - job.train.len() / VALIDATION_SHARE;
+    job.valid = job.train.split_off(kept);
+    job.valid_labels = job.train_labels.split_off(kept);
+    job.params.early_stopping = PATIENCE;
+    job
 }
 
 fn compare(bench: &Bench<'_>, data: &Data, jobs: &[BoostJob]) -> Result<Comparison, CommandFailure> {
