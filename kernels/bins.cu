@@ -45,7 +45,7 @@ struct Runs {
 
 DEVICE float value_of(const Runs& runs, u32 run) { return bins::value_of(runs.keys[runs.starts[run]]); }
 
-// Cuts of a column, made by a warp: every lane counts them, the first one writes them.
+// Cuts of a column, made by a warp: every lane counts them, one writes each.
 struct Cuts {
     float* out;
     u32 count;

@@ -170,7 +170,12 @@ KERNEL(features_blank, features::BARS, const u32* ranges, float* rows, u32 bars)
     const u32 start = ranges[symbol * 2u];
     const u32 end = ranges[symbol * 2u + 1u];
     const u32 from = blockIdx.x * features::BARS;
-    const u32 count = (bars - from < features::BARS ? bars - from : features::BARS) * features::COUNT;
+    const u32 own = bars - from < features::BARS ? bars - from : features::BARS;
+    // Nearly all tiles are whole.
+    if (from >= start && from + own <= end) {
+        return;
+    }
+    const u32 count = own * features::COUNT;
     float* out = rows + (static_cast<u64>(symbol) * bars + from) * features::COUNT;
     for (u32 i = threadIdx.x; i < count; i += features::BARS) {
         const u32 bar = from + i / features::COUNT;

@@ -449,6 +449,7 @@ KERNEL(votes_ranks, votes::THREADS, const double* returns, float* ranks, u32 sym
     u32 below = 0;
     u32 above = 0;
     u32 count = 0;
+#pragma unroll 8
     for (u32 symbol = 0; symbol < symbols; ++symbol) {
         const double other = returns[static_cast<u64>(symbol) * bars + bar];
         below += other < own ? 1u : 0u;

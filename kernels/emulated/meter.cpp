@@ -56,6 +56,8 @@ struct Counts {
     }
 };
 
+static_assert(std::is_standard_layout_v<Counts> && sizeof(Counts) == 8 * (11 + CLASSES + 6 + 3 + 3), "numbers only, `chain` last");
+
 // Launches of a kernel of one shape.
 struct Shape {
     std::string kernel;
@@ -186,6 +188,8 @@ struct Hits {
 // The block that a CPU thread runs.
 struct Block {
     const Kernel* kernel = nullptr;
+    std::uint64_t launch = 0;
+    Dim place = {0, 0, 0};
     std::vector<std::unique_ptr<Warp>> warps;
     std::vector<std::unique_ptr<Thread>> threads;
     std::vector<Hits> hits;
@@ -440,7 +444,10 @@ void finish(Block& b) {
 }  // namespace
 
 Thread& begin(const Kernel& kernel) {
-    if (current == nullptr) {
+    // A block that was abandoned after a fault has left its own.
+    const Dim& block = place->block;
+    if (current == nullptr || current->kernel != &kernel || current->launch != place->launch || current->place.x != block.x ||
+        current->place.y != block.y || current->place.z != block.z) {
         auto& made = blocks[&kernel];
         if (made == nullptr) {
             made = std::make_unique<Block>();
@@ -454,6 +461,11 @@ Thread& begin(const Kernel& kernel) {
             made->present.resize(ways);
         }
         current = made.get();
+        current->launch = place->launch;
+        current->place = block;
+        for (auto& warp : current->warps) {
+            std::memset(warp->clocks, 0, sizeof(warp->clocks));
+        }
         current->count = place->threads.x;
         current->ended = 0;
         current->last = current->chain = 0;

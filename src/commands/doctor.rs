@@ -1,7 +1,7 @@
 //! `huracan doctor`: tests every outside dependency.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -53,7 +53,7 @@ async fn run(settings: &Settings, workdir: &Path, json: bool) -> Result<CommandO
     checks.push(health::memory());
     let choice = settings.engine.device.parse::<DeviceChoice>().or_exit(Code::Usage)?;
     checks.push(health::gpu(matches!(choice, DeviceChoice::Cuda(_))));
-    checks.extend(device(choice, settings, &workdir));
+    checks.extend(device(choice, settings, &workdir).await);
     checks.extend(networks(settings, choice));
     checks.push(match kill::status(&workdir) {
         None => Check::new("kill switch", Status::Healthy, "off"),
@@ -68,7 +68,7 @@ async fn run(settings: &Settings, workdir: &Path, json: bool) -> Result<CommandO
 }
 
 /// Whether the device of the settings computes; none for the CPU.
-fn device(choice: DeviceChoice, settings: &Settings, workdir: &Path) -> Option<Check> {
+async fn device(choice: DeviceChoice, settings: &Settings, workdir: &Path) -> Option<Check> {
     if choice == DeviceChoice::Emulated && !cfg!(feature = "emulated") {
         let check = Check::new("device", Status::Failed, "this build has no emulated device");
         return Some(check.with_remedy("build with --features emulated, or use --device cpu"));
@@ -76,12 +76,10 @@ fn device(choice: DeviceChoice, settings: &Settings, workdir: &Path) -> Option<C
     if !matches!(choice, DeviceChoice::Cuda(_) | DeviceChoice::Emulated) {
         return None;
     }
-    let begun = Instant::now();
-    let check = match launch(settings, workdir) {
-        Ok(message) => Check::new("device", Status::Healthy, message),
-        Err(why) => Check::new("device", Status::Failed, why).with_remedy("see the component gpu, or use --device cpu"),
-    };
-    Some(check.with_latency(begun.elapsed()))
+    let (settings, workdir) = (settings.clone(), workdir.to_owned());
+    let launched = tokio::task::spawn_blocking(move || launch(&settings, &workdir));
+    let answer = async { launched.await.unwrap_or_else(|error| Err(error.to_string())) };
+    Some(health::timed("device", LIMIT, "see the component gpu, or use --device cpu", answer).await)
 }
 
 /// Opens the device, compiles a kernel and launches it.

@@ -86,8 +86,9 @@ fn a_day_ends_with_the_cpus_digests_also_on_little_memory_and_its_faults_are_tol
 
     // Memory that is refused although there is some: the stage is done again in smaller parts.
     let (_workdir, output) =
-        on_the_gpu(&[("HURACAN_SIMULATED_GPU_REFUSES", "90")], &["--set", "engine.fallback=false"]);
+        on_the_gpu(&[("HURACAN_SIMULATED_GPU_REFUSES", "60:3")], &["--set", "engine.fallback=false"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("tried again with 1/2"), "{}", said(&output));
     same(&answer(&output), &want);
 
     // A fault in the middle of training ends the day with what was reached, and another start goes on from there.

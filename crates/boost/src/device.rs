@@ -72,11 +72,12 @@ pub(super) fn train_tasks_on<T: ModelResult>(
     // If the device fails, another attempt or the CPU repeats what was done; `done` is called only once for it.
     let reported = AtomicUsize::new(0);
     let attempt = || {
-        let own = AtomicUsize::new(0);
+        let (before, own) = (reported.load(Ordering::Relaxed), AtomicUsize::new(0));
         let reported = &reported;
         move |task: &Task<'_>| {
-            let number = own.fetch_add(1, Ordering::Relaxed) + 1;
-            if reported.fetch_max(number, Ordering::Relaxed) < number {
+            // As many as earlier attempts reported are not reported again.
+            if own.fetch_add(1, Ordering::Relaxed) >= before {
+                reported.fetch_add(1, Ordering::Relaxed);
                 done(task);
             }
         }

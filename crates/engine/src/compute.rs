@@ -80,13 +80,20 @@ impl Compute {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let State::Engine(engine) = &*state else { return Ok(on_cpu()) };
             let mut share = 1;
+            let mut lacked = None;
             loop {
                 match on_device(&engine.stage_with_share(stage, share)) {
                     Ok(result) => return Ok(result),
                     Err(error) if error.is_out_of_memory() && share < LEAST_SHARE => {
                         share *= 2;
                         tracing::warn!(stage, %error, "tried again with 1/{share} of the device's memory");
+                        lacked.get_or_insert(error);
+                        if let Err(error) = engine.stage(stage).release() {
+                            break error;
+                        }
                     }
+                    // That a job does not fit a part of the memory is not the cause.
+                    Err(error @ EngineError::TooLarge { .. }) => break lacked.unwrap_or(error),
                     Err(error) => break error,
                 }
             }

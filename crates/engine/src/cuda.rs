@@ -10,7 +10,10 @@ mod nvrtc;
 use cudarc::driver::{result, sys};
 
 pub use gpu::Gpu;
+pub use library::use_nvrtc;
 pub use nvrtc::{CompiledKernels, compile, compile_fused};
+
+const NO_DRIVER: &str = "no NVIDIA driver library is installed";
 
 /// A GPU of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -32,7 +35,7 @@ pub struct GpuInfo {
 pub fn gpus() -> Result<Vec<GpuInfo>, String> {
     // SAFETY: this only loads the driver's library, whose initialisation has no requirements.
     if !unsafe { sys::is_culib_present() } {
-        return Err("no NVIDIA driver library is installed".into());
+        return Err(NO_DRIVER.into());
     }
     let message = |error: result::DriverError| format!("the NVIDIA driver reports: {error}");
     result::init().map_err(message)?;
@@ -79,7 +82,14 @@ pub fn usable(index: usize) -> Result<(), String> {
             nvrtc.0, nvrtc.1, driver.0, driver.1, driver.0
         ));
     }
-    nvrtc::architecture(gpu.capability).map(drop)
+    let architecture = nvrtc::architecture(gpu.capability)?;
+    if architecture.starts_with("compute") && nvrtc > driver {
+        return Err(format!(
+            "NVRTC {}.{} does not know {}, and its PTX is newer than the driver of CUDA {}.{}; install a newer driver and NVRTC",
+            nvrtc.0, nvrtc.1, gpu.name, driver.0, driver.1
+        ));
+    }
+    Ok(())
 }
 
 /// The newest CUDA that the driver knows, major and minor.
@@ -87,6 +97,10 @@ pub fn usable(index: usize) -> Result<(), String> {
 /// # Errors
 /// A sentence for the user if the driver does not tell.
 pub fn driver_version() -> Result<(i32, i32), String> {
+    // SAFETY: this only loads the driver's library, whose initialisation has no requirements.
+    if !unsafe { sys::is_culib_present() } {
+        return Err(NO_DRIVER.into());
+    }
     let mut number = 0;
     // SAFETY: the number may be written.
     let result = unsafe { sys::cuDriverGetVersion(&raw mut number) };

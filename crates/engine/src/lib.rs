@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 pub use buffer::{DeviceBuffer, Element, ElementKind};
 pub use compute::Compute;
-pub use cuda::{CompiledKernels, GpuInfo, compile, compile_fused, driver_version, gpus, nvrtc_version};
+pub use cuda::{CompiledKernels, GpuInfo, compile, compile_fused, driver_version, gpus, nvrtc_version, use_nvrtc};
 pub use error::{EngineError, FaultKind};
 pub use kernel::{KERNEL_FILES, Kernel, KernelSource, Shape, kernel_constant, kernel_integer, kernel_source};
 pub use launch::Launch;
@@ -271,6 +271,19 @@ impl<'a> Stage<'a> {
         Ok(limits)
     }
 
+    /// Frees what stays on the device and nobody holds, and gives all freed memory back, for others who use the device.
+    ///
+    /// # Errors
+    /// [`EngineError::Fault`] if the device does not respond.
+    pub fn release(&self) -> Result<(), EngineError> {
+        self.engine.residents.free(u64::MAX);
+        match &self.engine.inner {
+            #[cfg(feature = "emulated")]
+            Inner::Emulated(_) => Ok(()),
+            Inner::Cuda(gpu) => gpu.release_freed(self.name),
+        }
+    }
+
     /// Splits `jobs` into batches that fit the device's free memory; see [`memory::batches`].
     ///
     /// # Errors
@@ -330,8 +343,21 @@ impl<'a> Stage<'a> {
         let content = Content::of(values);
         match self.engine.residents.find(&content) {
             Some(found) => Ok(found),
-            None => Ok(self.engine.residents.keep(content, self.upload(values)?)),
+            None => Ok(self.keep_as(content, self.upload(values)?)),
         }
+    }
+
+    fn keep_as<T: Element>(&self, content: Content, buffer: DeviceBuffer<T>) -> Arc<DeviceBuffer<T>> {
+        let kept = self.engine.residents.keep(content, buffer);
+        // The emulated device's memory is the host's: nothing would tell that it is full.
+        #[cfg(feature = "emulated")]
+        if let Inner::Emulated(emulated) = &self.engine.inner {
+            let over = self.engine.residents.idle_bytes().saturating_sub(emulated.limits().free_bytes);
+            if over > 0 {
+                self.engine.residents.free(over);
+            }
+        }
+        kept
     }
 
     /// Lets a buffer stay on the device, whose values on the host are these: a later [`Self::resident`] of them finds it.
@@ -340,7 +366,7 @@ impl<'a> Stage<'a> {
     /// If the lengths differ.
     pub fn keep<T: Element>(&self, values: &[T], buffer: DeviceBuffer<T>) -> Arc<DeviceBuffer<T>> {
         assert_eq!(buffer.len, values.len(), "as many values as the buffer has");
-        self.engine.residents.keep(Content::of(values), buffer)
+        self.keep_as(Content::of(values), buffer)
     }
 
     /// Allocates, and once more after data that stay on the device have given way, if there was no memory.

@@ -45,12 +45,22 @@ pub fn batches(
     Ok((0..count).map(|k| jobs * k / count..jobs * (k + 1) / count).collect())
 }
 
-/// Copies a slice with all cores, one chunk per thread.
+/// Whether this is a thread of the pool that copies. While it waited for the others, it would take up other work, which may
+/// need a lock that the caller holds; so it copies by itself.
+fn is_in_pool() -> bool {
+    rayon::current_thread_index().is_some()
+}
+
+/// Copies a slice with all cores, one chunk per thread; a thread of their pool does it alone.
 ///
 /// # Panics
 /// If the lengths differ.
 pub fn copy<T: Copy + Send + Sync>(from: &[T], to: &mut [T]) {
     assert_eq!(from.len(), to.len(), "both slices must have the same length");
+    if is_in_pool() {
+        to.copy_from_slice(from);
+        return;
+    }
     let chunk = from.len().div_ceil(rayon::current_num_threads()).max(1);
     from.par_chunks(chunk).zip(to.par_chunks_mut(chunk)).for_each(|(from, to)| to.copy_from_slice(from));
 }
@@ -93,7 +103,11 @@ pub(crate) fn gather(pieces: &[&[u8]], to: &mut [u8]) -> usize {
         places.push((*piece, place));
         rest = after;
     }
-    places.into_par_iter().with_min_len(64).for_each(|(piece, place)| place.copy_from_slice(piece));
+    if is_in_pool() {
+        places.into_iter().for_each(|(piece, place)| place.copy_from_slice(piece));
+    } else {
+        places.into_par_iter().with_min_len(64).for_each(|(piece, place)| place.copy_from_slice(piece));
+    }
     pieces.iter().map(|piece| piece.len()).sum()
 }
 

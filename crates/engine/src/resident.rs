@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_same_content_is_on_the_device_once() {
-        let engine = Engine::emulated(7, 1 << 20).unwrap();
+        let engine = Engine::emulated(7, 1 << 30).unwrap();
         let stage = engine.stage("test");
         let values: Vec<u32> = (0..3_000_000).collect();
         let first = stage.resident(&values).unwrap();
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn what_nobody_uses_is_freed_oldest_first() {
-        let engine = Engine::emulated(7, 1 << 20).unwrap();
+        let engine = Engine::emulated(7, 1 << 30).unwrap();
         let stage = engine.stage("test");
         let held = stage.resident(&[1_u64; 100]).unwrap();
         for value in 2..5_u64 {
@@ -145,5 +145,17 @@ mod tests {
         assert!(!engine.residents.free(u64::MAX));
         drop(kept);
         assert_eq!(engine.residents.idle_bytes(), 800);
+    }
+
+    #[test]
+    fn the_emulated_devices_memory_does_not_fill_with_what_stays() {
+        let engine = Engine::emulated(7, 2000).unwrap();
+        let stage = engine.stage("test");
+        for value in 0..10_u64 {
+            stage.resident(&[value; 100]).unwrap();
+        }
+        assert!(engine.residents.idle_bytes() <= 2800, "{}", engine.residents.idle_bytes());
+        stage.release().unwrap();
+        assert_eq!(engine.residents.idle_bytes(), 0);
     }
 }

@@ -30,7 +30,7 @@ const SMOOTH: usize = 8;
 /// Series of the recurrences from which features are computed: `Exact` in `kernels/features.cuh`.
 const EXACT: usize = 3;
 
-/// Symbols whose closes are on the device at a time while the market's mean return is summed.
+/// Symbols whose returns are on the device at a time while the market's mean return is summed.
 const MARKET_BATCH: usize = 64;
 
 const fn kernel(name: &'static str, barriers: bool) -> Kernel {
@@ -78,7 +78,9 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel) -> Result<Features, EngineError
     }
     let scratch = 2 * size_of::<f64>() + SMOOTH * size_of::<f32>() + EXACT * size_of::<f64>();
     let job_bytes = DevicePanel::symbol_bytes(bars) + (bars * (COUNT * size_of::<f32>() + scratch)) as u64;
-    let batches = stage.batches(Requirement { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())?;
+    // What all symbols share: returns, sums and scales of three references, sums and counts of the market; the calendar.
+    let shared = (bars * (11 * size_of::<f64>() + 3 * size_of::<f32>())) as u64;
+    let batches = stage.batches(Requirement { fixed_bytes: (1 << 20) + shared, job_bytes }, panel.symbols.len())?;
     let whole = match batches.as_slice() {
         [all] => Some(DevicePanel::upload(stage, panel, all.clone())?),
         _ => None,

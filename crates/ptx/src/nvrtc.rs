@@ -9,7 +9,7 @@ pub fn library() -> PathBuf {
     cache.join("huracan/nvrtc/nvidia/cuda_nvrtc/lib/libnvrtc.so.12")
 }
 
-/// Loads NVRTC, so that the engine finds it under its own name.
+/// Loads NVRTC, and makes the engine use it.
 ///
 /// # Errors
 /// A sentence that says what to do where it is not installed.
@@ -18,6 +18,7 @@ pub fn load() -> Result<(), String> {
     if !path.is_file() {
         return Err(format!("no NVRTC in {}; run scripts/setup-nvrtc", path.display()));
     }
+    huracan_engine::use_nvrtc(&path);
     // SAFETY: NVRTC's start-up does nothing but set itself up. It is never unloaded.
     let library = unsafe { libloading::Library::new(&path) };
     std::mem::forget(library.map_err(|error| format!("{}: {error}", path.display()))?);

@@ -1,6 +1,7 @@
 //! The trade simulation on a device, by `kernels/shadow.cu`: the same trades as on the CPU, for many configurations at
 //! once.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::{CoinCosts, ExitReason, Rules, Side, Signals, SlippageRule, Trade};
@@ -257,13 +258,17 @@ fn simulate_batch(
     }
     let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
     let atr = stage.resident(&atr[rows.clone()])?;
-    let all: Vec<&Signals> = configurations.iter().map(|&(signals, _)| signals).collect();
-    let side = SignalColumn::upload(stage, &all, |signals| &signals.side[rows.clone()])?;
-    let stop_bps = SignalColumn::upload(stage, &all, |signals| &signals.stop_bps[rows.clone()])?;
-    let take_bps = SignalColumn::upload(stage, &all, |signals| &signals.take_bps[rows.clone()])?;
-    let size = SignalColumn::upload(stage, &all, |signals| &signals.size[rows.clone()])?;
-    let columns: Vec<u32> = (0..all.len())
-        .flat_map(|at| [side.numbers[at], stop_bps.numbers[at], take_bps.numbers[at], size.numbers[at]])
+    let sides = DifferentColumns::of(configurations.iter().map(|(signals, _)| &signals.side[rows.clone()]));
+    let numbers = DifferentColumns::of(configurations.iter().flat_map(|(signals, _)| {
+        [&signals.stop_bps, &signals.take_bps, &signals.size].map(|column| &column[rows.clone()])
+    }));
+    let side = stage.upload_parts(&sides.parts)?;
+    let distances = stage.upload_parts(&numbers.parts)?;
+    let columns: Vec<u32> = sides
+        .numbers
+        .iter()
+        .zip(numbers.numbers.chunks_exact(3))
+        .flat_map(|(&side, others)| [side, others[0], others[1], others[2]])
         .collect();
     let columns = stage.upload(&columns)?;
     let costs = CostTable::upload(stage, panel, symbols.clone(), configurations.iter().map(|&(_, rules)| rules))?;
@@ -288,10 +293,10 @@ fn simulate_batch(
             let launch = candles
                 .pass_columns(stage.launch(&SIMULATE, Shape::one_thread_each(jobs, THREADS)))
                 .read(&atr)
-                .read(&side.values)
-                .read(&stop_bps.values)
-                .read(&take_bps.values)
-                .read(&size.values)
+                .read(&side)
+                .read(&distances)
+                .read(&distances)
+                .read(&distances)
                 .read(&columns)
                 .read(&first_window)
                 .read(&bounds)
@@ -343,33 +348,28 @@ fn simulate_batch(
     })
 }
 
-/// A column of the signals of several configurations on a device, where those that are equal are one.
-struct SignalColumn<T: Element> {
-    /// `[different columns × symbols × bars]`.
-    values: DeviceBuffer<T>,
-    /// The number of each configuration's column.
+/// Columns of signals, of which those that are equal are one: configurations often share them, and those without distances of
+/// their own are all NaN.
+struct DifferentColumns<'a, T> {
+    /// The columns that differ, `[symbols × bars]` each.
+    parts: Vec<&'a [T]>,
+    /// The number among them of each column.
     numbers: Vec<u32>,
 }
 
-impl<T: Element> SignalColumn<T> {
-    fn upload<'a>(
-        stage: &Stage<'_>,
-        signals: &[&'a Signals],
-        column: impl Fn(&'a Signals) -> &'a [T] + Sync,
-    ) -> Result<Self, EngineError> {
-        let contents: Vec<Content> = signals.iter().map(|signals| Content::of(column(signals))).collect();
-        let mut different: Vec<usize> = Vec::new();
-        let numbers = (0..signals.len())
-            .map(|at| {
-                let known = different.iter().position(|&other| contents[other] == contents[at]);
-                known.unwrap_or_else(|| {
-                    different.push(at);
-                    different.len() - 1
-                }) as u32
+impl<'a, T: Element> DifferentColumns<'a, T> {
+    fn of(columns: impl Iterator<Item = &'a [T]>) -> Self {
+        let mut known = HashMap::new();
+        let mut parts = Vec::new();
+        let numbers = columns
+            .map(|column| {
+                *known.entry(Content::of(column)).or_insert_with(|| {
+                    parts.push(column);
+                    parts.len() as u32 - 1
+                })
             })
             .collect();
-        let parts: Vec<&[T]> = different.iter().map(|&at| column(signals[at])).collect();
-        Ok(Self { values: stage.upload_parts(&parts)?, numbers })
+        Self { parts, numbers }
     }
 }
 

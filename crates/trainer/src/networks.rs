@@ -148,6 +148,8 @@ fn train_jobs(
             return Ok(on_cores());
         }
         let on_device = |stage: &Stage<'_>| {
+            // Burn has its own memory; what stays on the device for other stages would not give way to it.
+            stage.release()?;
             let backend = Backend::Cuda { index, free_bytes: stage.limits()?.free_bytes };
             let networks = neural::train(&backend, table, &names, jobs, watch);
             let fault = networks.iter().find_map(|network| match network {

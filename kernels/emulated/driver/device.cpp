@@ -91,10 +91,13 @@ bool Module::has(const std::string& name) const {
     return std::find(kernels.begin(), kernels.end(), name) != kernels.end();
 }
 
-Device::Device() : memory(number("HURACAN_SIMULATED_GPU_BYTES", 4ull << 30)), null_stream(0),
-                   refused(number("HURACAN_SIMULATED_GPU_REFUSES", 0)) {
+Device::Device() : memory(number("HURACAN_SIMULATED_GPU_BYTES", 4ull << 30)), null_stream(0) {
     static const Traffic* counted = &traffic;
     std::atexit([] { counted->write(); });
+    const char* refuses = std::getenv("HURACAN_SIMULATED_GPU_REFUSES");
+    if (refuses != nullptr && std::sscanf(refuses, "%llu:%llu", &refused_from, &refused) != 2) {
+        std::fprintf(stderr, "HURACAN_SIMULATED_GPU_REFUSES must be REQUEST:COUNT\n");
+    }
     // "5:719": the fifth launch fails with result 719.
     const char* text = std::getenv("HURACAN_SIMULATED_GPU_FAULT");
     if (text != nullptr && std::sscanf(text, "%ld:%d", &failing, &failing_with) != 2) {
@@ -141,7 +144,9 @@ void Device::run(Launch& launch) {
         }
         give_arena_back(arena);
     };
-    const unsigned threads = std::min<std::uint64_t>(std::max(1u, std::thread::hardware_concurrency()), count);
+    // A meter's counts must not depend on which thread runs which block.
+    static const unsigned cores = std::getenv("HURACAN_METER") != nullptr ? 1 : std::max(1u, std::thread::hardware_concurrency());
+    const unsigned threads = static_cast<unsigned>(std::min<std::uint64_t>(cores, count));
     std::vector<std::thread> others;
     for (unsigned k = 1; k < threads; ++k) {
         others.emplace_back(work);

@@ -70,8 +70,8 @@ public:
     void run(Launch& launch);
     // Counts a launch. Returns the result that it must fail with, if it is the one that HURACAN_SIMULATED_GPU_FAULT names.
     int counts_launch();
-    // Counts a request for memory. Whether it is the one that HURACAN_SIMULATED_GPU_REFUSES names.
-    bool refuses_memory() { return requests.fetch_add(1) + 1 == refused; }
+    // Counts a request for memory. Whether it is among those that HURACAN_SIMULATED_GPU_REFUSES names.
+    bool refuses_memory() { return requests.fetch_add(1) + 1 - refused_from < refused; }
     std::uint64_t next_seed() { return seed.fetch_add(1); }
 
     Memory memory;
@@ -87,7 +87,7 @@ private:
     std::atomic<std::uint64_t> seed{1};
     std::atomic<long> launches{0};
     std::atomic<std::uint64_t> requests{0};
-    const std::uint64_t refused;
+    unsigned long long refused_from = 0, refused = 0;
     long failing = 0;
     int failing_with = 0;
 };

@@ -4,8 +4,8 @@
 // say nothing about a GPU's speed.
 //
 // HURACAN_SIMULATED_GPU_BYTES: its memory, by default 4 GiB.  HURACAN_SIMULATED_GPU_FAULT=5:719: the fifth launch fails with
-// result 719, and so does everything after it.  HURACAN_SIMULATED_GPU_REFUSES=9: the ninth request for
-// memory is refused, although there is some.  HURACAN_SIMULATED_GPUS=0: there is no GPU.  HURACAN_SIMULATED_GPU_COUNTS=FILE:
+// result 719, and so does everything after it.  HURACAN_SIMULATED_GPU_REFUSES=9:3: the ninth request for
+// memory and two after it are refused, although there is some.  HURACAN_SIMULATED_GPUS=0: there is no GPU.  HURACAN_SIMULATED_GPU_COUNTS=FILE:
 // what crossed between host and device, in calls and bytes, and the launches, written when the program ends.
 
 // This file has the device, its context, and its memory; launches.cpp has streams, events, modules and launches.

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 #include <utility>
+#include <vector>
 
 namespace driver {
 
@@ -45,6 +46,11 @@ public:
         one("repeated_up", repeated_up);
         one("repeated_down", repeated_down);
         one("returned", returned);
+        std::fprintf(file, "\"repeats\":[");
+        for (std::size_t i = 0; i < repeats.size(); ++i) {
+            std::fprintf(file, "%s%zu", i == 0 ? "" : ",", repeats[i]);
+        }
+        std::fprintf(file, "],");
         one("launches", launches, "}\n");
         std::fclose(file);
     }
@@ -69,13 +75,16 @@ private:
         const Content content = {hash, bytes};
         if (!same_way.insert(content).second) {
             repeated += bytes;
+            repeats.push_back(bytes);
         } else if (other_way != nullptr && other_way->count(content) > 0) {
             returned += bytes;
+            repeats.push_back(bytes);
         }
     }
 
     std::mutex mutex;
     std::set<Content> went_up, came_down;
+    std::vector<std::size_t> repeats;  // bytes of each copy of what had crossed before
     // Calls and bytes each way; bytes that went the same way before; bytes that came from the device and went back.
     std::atomic<std::uint64_t> uploads{0}, bytes_up{0}, downloads{0}, bytes_down{0}, repeated_up{0}, repeated_down{0}, returned{0},
         launches{0};

@@ -33,7 +33,7 @@ impl Slice {
     }
 }
 
-/// Of a job that is compared, the newest of so many rows is for validation, and training stops early.
+/// Of the rows of a job that is compared, the newest, one in so many, are for validation, and training stops early.
 const VALIDATION_SHARE: usize = 5;
 const PATIENCE: u32 = 3;
 

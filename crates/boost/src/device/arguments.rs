@@ -9,6 +9,9 @@ use crate::objective::Targets;
 use crate::quantised::sum;
 use crate::{Ensemble, Objective, Task, sample};
 
+/// Tasks whose targets are made by all cores at a time.
+const TARGETS_AT_A_TIME: usize = 256;
+
 /// Most leaves of a tree of this task.
 pub fn leaf_capacity(Task { job, params }: &Task<'_>) -> usize {
     let by_depth = 1_usize << params.max_depth.min(20);
@@ -57,11 +60,13 @@ impl Arguments {
             .enumerate()
             .flat_map(|(number, set)| set.iter().map(move |&index| (number, &tasks[index])))
             .collect();
-        // Sums over all rows of each task.
-        let targets: Vec<Targets<'_>> =
-            launched.par_iter().map(|(_, task)| Targets::of(task.job, task.params)).collect();
-        for ((number, task), targets) in launched.into_iter().zip(&targets) {
-            arguments.add(task, targets, number, features, &mut shared);
+        // They sum over all rows of each task, and may hold its weights.
+        for some in launched.chunks(TARGETS_AT_A_TIME) {
+            let targets: Vec<Targets<'_>> =
+                some.par_iter().map(|(_, task)| Targets::of(task.job, task.params)).collect();
+            for ((number, task), targets) in some.iter().zip(&targets) {
+                arguments.add(task, targets, *number, features, &mut shared);
+            }
         }
         arguments
     }

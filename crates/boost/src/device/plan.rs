@@ -9,6 +9,8 @@ use crate::{BoostJob, BoostParams, Growth, Objective, Task};
 
 /// Most training rows of a model that one block trains: their keys are sorted in its shared memory.
 const MAX_BLOCK_ROWS: usize = 4096;
+// The kernel that sorts them counts with 16 bits.
+const _: () = assert!(MAX_BLOCK_ROWS <= u16::MAX as usize);
 /// Most features: each takes one bit in shared memory.
 pub(super) const MAX_FEATURES: usize = 32 * MARK_WORDS;
 /// With this many validation rows, the sum of their losses might not fit 63 bits.

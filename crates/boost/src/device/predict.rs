@@ -15,6 +15,8 @@ const RAW_SCORES: Kernel = Kernel { file: "predict", name: "predict_raw", barrie
 
 /// Threads of a block whose rows lie in shared memory, so that several blocks share a multiprocessor.
 const STAGED_THREADS: u32 = 128;
+/// That many of them at least; rows with more features stay in the table.
+const STAGED_BLOCKS: u32 = 3;
 
 /// [`crate::raw_scores`] on the device of a run, or on the CPU.
 ///
@@ -28,6 +30,10 @@ pub fn raw_scores_on(
     table: Table<'_>,
     jobs: &[PredictJob<'_>],
 ) -> Result<Vec<Vec<f64>>, EngineError> {
+    // Without a feature there is nothing for a kernel to read.
+    if table.features == 0 {
+        return Ok(crate::raw_scores(table, jobs));
+    }
     compute.run("predict", |stage| raw_scores(stage, table, jobs), || crate::raw_scores(table, jobs))
 }
 
@@ -53,8 +59,9 @@ pub fn predict_on(compute: &Compute, table: Table<'_>, jobs: &[PredictJob<'_>]) 
 /// The device failed, or has too little memory.
 ///
 /// # Panics
-/// As [`crate::predict`].
+/// As [`crate::predict`]; if the table has no features.
 pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) -> Result<Vec<Vec<f64>>, EngineError> {
+    assert!(table.features > 0, "a table without features is for the CPU");
     jobs.iter().for_each(|job| job.assert_fits(table));
     let bytes = |job: &PredictJob<'_>| {
         let trees = job.forest.trees.iter().map(|tree| 16 * tree.split_feature.len() + 8 * tree.leaf_value.len() + 24);
@@ -75,17 +82,17 @@ pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) 
         packed.close();
         // The values of a block's rows, one feature after the other; each begins in another bank.
         let staged_bytes = table.features as u64 * u64::from(STAGED_THREADS + 1) * 4;
-        let staged = staged_bytes <= u64::from(stage.limits()?.shared_bytes);
+        let staged = staged_bytes <= u64::from(stage.limits()?.shared_bytes / STAGED_BLOCKS);
         let mut shape = Shape::one_thread_each(most_rows, if staged { STAGED_THREADS } else { THREADS });
         shape.shared_bytes = if staged { staged_bytes as u32 } else { 0 };
         shape.blocks[1] = jobs.len() as u32;
         let (args, trees, nodes) =
             (stage.upload(&packed.jobs)?, stage.upload(&packed.trees)?, stage.upload(&packed.nodes)?);
         let (leaves, bases, rows) =
-            (stage.upload(&packed.leaves)?, stage.upload(&packed.bases)?, stage.upload(&packed.rows)?);
+            (stage.upload(&packed.leaves)?, stage.upload(&packed.bases)?, stage.resident(&packed.rows)?);
         let mut scores = stage.zeros::<f64>(packed.scores)?;
         // SAFETY: the y-blocks are the jobs, and threads beyond a job's last row return. `assert_fits` has found the rows in the
-        // table, whose rows have `features` values; the splits on these features; and every child in its tree. `packed` has
+        // table, whose rows have `features` values, at least one; the splits on these features; and every child in its tree. `packed` has
         // the trees, nodes, leaves and base scores of all forests at the offsets of the jobs and trees, with one base score
         // per class, and a node after the last; `scores` has `rows × classes` entries per job. If `staged`, the launch has
         // shared memory for the features of a block's rows.

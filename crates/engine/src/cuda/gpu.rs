@@ -83,8 +83,9 @@ impl Gpu {
         retain_freed_memory(&context).map_err(driver_fault)?;
         let (major, minor) = context.compute_capability().map_err(driver_fault)?;
         let chunk = || -> Result<_, DriverError> {
-            // SAFETY: every bit pattern is a byte, and `send` writes a chunk before it is copied.
-            Ok((unsafe { context.alloc_pinned(CHUNK_BYTES) }?, context.new_event(None)?))
+            // Not write-combined, as cudarc has it by default: what comes from the device is read from there.
+            // SAFETY: every bit pattern is a byte, and a chunk is written before it is read.
+            Ok((unsafe { context.alloc_pinned_with_flags(CHUNK_BYTES, 0) }?, context.new_event(None)?))
         };
         let chunks: Vec<_> = (0..CHUNKS).map(|_| chunk()).collect::<Result<_, _>>().map_err(driver_fault)?;
         let Ok(chunks) = chunks.try_into() else { unreachable!("as many chunks were made") };

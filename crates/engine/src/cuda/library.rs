@@ -42,6 +42,14 @@ pub(super) struct Nvrtc {
     error_text: unsafe extern "C" fn(c_int) -> *const c_char,
 }
 
+/// The library that [`use_nvrtc`] names.
+static NAMED: OnceLock<PathBuf> = OnceLock::new();
+
+/// Makes the engine use the NVRTC of a file, whatever else is installed. Must come before NVRTC is first asked for.
+pub fn use_nvrtc(path: &Path) {
+    let _ = NAMED.set(path.to_owned());
+}
+
 /// NVRTC, loaded when it is first asked for.
 ///
 /// # Errors
@@ -52,17 +60,25 @@ pub(super) fn nvrtc() -> Result<&'static Nvrtc, String> {
 }
 
 fn load() -> Result<Nvrtc, String> {
-    let by_name = NAMES.iter().map(OsString::from);
-    let mut problem = None;
-    for candidate in by_name.chain(installed().into_iter().map(OsString::from)) {
+    let candidates: Vec<OsString> = match NAMED.get() {
+        Some(path) => vec![path.into()],
+        None => NAMES.iter().map(OsString::from).chain(installed().into_iter().map(OsString::from)).collect(),
+    };
+    // Machine code of a newer CUDA than the driver's is of no use, where there is a driver.
+    let newest = super::driver_version().map_or(i32::MAX, |(major, _)| major);
+    let (mut too_new, mut problem) = (None, None);
+    for candidate in candidates {
         // SAFETY: NVRTC's start-up does nothing but set itself up.
         let Ok(library) = (unsafe { Library::new(&candidate) }) else { continue };
         match functions(Box::leak(Box::new(library))) {
+            Ok(nvrtc) if nvrtc.version.0 > newest => {
+                too_new.get_or_insert(nvrtc);
+            }
             Ok(nvrtc) => return Ok(nvrtc),
             Err(error) => problem = Some(format!("{}: {error}", Path::new(&candidate).display())),
         }
     }
-    Err(problem.unwrap_or_else(|| MISSING.to_owned()))
+    too_new.ok_or_else(|| problem.unwrap_or_else(|| MISSING.to_owned()))
 }
 
 /// Where toolkits put it when the loader's path does not say so: newest versions first.

@@ -10,6 +10,9 @@ use super::costs::CLASSES;
 /// All launches of a kernel with one shape. Arrays by access are for loads, stores and atomics.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
+    /// The stage of `huracan bench` that launched it.
+    #[serde(default)]
+    pub stage: String,
     /// The kernel.
     pub kernel: String,
     /// Blocks of a launch along x, y and z.
