@@ -164,7 +164,7 @@ pub fn run(
         ui.message(warning);
     }
     let load_before = System::load_average().one;
-    let bench = Bench::new(compute, ui, *seconds);
+    let bench = Bench::new(compute, ui, *seconds, !quick);
     let data = Data::new(settings, sizes, ui)?;
     let report_of = |rows: Vec<Row>| Report {
         simulated: true,

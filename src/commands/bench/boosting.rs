@@ -24,11 +24,12 @@ struct Slice {
 }
 
 impl Slice {
-    /// What takes the CPU a second or two; on the emulated device less, since it is slow.
-    fn of(device: Device) -> Self {
-        match device {
-            Device::Emulated => Self { models: 2, rows: 400, rounds: 5, large_rows: 5000, large_rounds: 2 },
-            _ => Self { models: 16, rows: usize::MAX, rounds: 20, large_rows: 50_000, large_rounds: 5 },
+    /// What takes the CPU a second or two; less for a quick look, and on the emulated device, since it is slow.
+    fn of(bench: &Bench<'_>) -> Self {
+        if bench.thorough && bench.compute.device() != Device::Emulated {
+            Self { models: 16, rows: usize::MAX, rounds: 20, large_rows: 50_000, large_rounds: 5 }
+        } else {
+            Self { models: 2, rows: 400, rounds: 5, large_rows: 5000, large_rounds: 2 }
         }
     }
 }
@@ -82,7 +83,7 @@ pub fn many(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<(Row, Vec<F
         items: jobs.len() as u64,
         bytes: None,
     };
-    let slice = Slice::of(bench.compute.device());
+    let slice = Slice::of(bench);
     let cut = |(number, job): (usize, &BoostJob)| {
         let job = cut(job, slice.rows, slice.rounds);
         // Every second one as at night.
@@ -122,7 +123,7 @@ pub fn large(bench: &Bench<'_>, data: &Data, sizes: &Sizes) -> Result<Row, Comma
         items: sizes.large_rows as u64 * u64::from(sizes.large_rounds),
         bytes: None,
     };
-    let slice = Slice::of(bench.compute.device());
+    let slice = Slice::of(bench);
     let few = [with_validation(cut(&job, slice.large_rows, slice.large_rounds))];
     let jobs = [job];
     bench.row(work, || compare(bench, data, &few), |_| train(bench.compute, data, &jobs))
@@ -148,7 +149,7 @@ pub fn predict(bench: &Bench<'_>, data: &Data, sizes: &Sizes, forests: &[Forest]
         bytes: None,
     };
     let compare = || {
-        let slice = Slice::of(bench.compute.device());
+        let slice = Slice::of(bench);
         let some = &rows[..rows.len().min(slice.large_rows)];
         let few: Vec<PredictJob<'_>> =
             forests.iter().take(slice.models).map(|f| PredictJob { forest: f, rows: some }).collect();
@@ -165,7 +166,7 @@ fn table(data: &Data) -> Table<'_> {
 }
 
 fn first<'a>(jobs: &'a [BoostJob], bench: &Bench<'_>) -> &'a [BoostJob] {
-    &jobs[..jobs.len().min(Slice::of(bench.compute.device()).models)]
+    &jobs[..jobs.len().min(Slice::of(bench).models)]
 }
 
 /// A remark for the row if the device leaves the job to the CPU.

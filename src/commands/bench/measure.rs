@@ -77,6 +77,8 @@ pub struct Bench<'a> {
     pub ui: &'a Ui,
     /// Seconds of measurement per row.
     pub seconds: f64,
+    /// Whether as much is compared before the measurement as takes a second or two.
+    pub thorough: bool,
     /// Bytes read and written per second by the copy, once it has been measured.
     copy_bytes_per_s: Cell<Option<f64>>,
     kernels: RefCell<BTreeMap<&'static str, KernelTime>>,
@@ -90,8 +92,8 @@ struct Samples {
 }
 
 impl<'a> Bench<'a> {
-    pub fn new(compute: &'a Compute, ui: &'a Ui, seconds: f64) -> Self {
-        Self { compute, ui, seconds, copy_bytes_per_s: Cell::default(), kernels: RefCell::default() }
+    pub fn new(compute: &'a Compute, ui: &'a Ui, seconds: f64, thorough: bool) -> Self {
+        Self { compute, ui, seconds, thorough, copy_bytes_per_s: Cell::default(), kernels: RefCell::default() }
     }
 
     /// Computes the reference that the device's bits are compared with: on the CPU, or if that is the device, on one thread.
@@ -253,7 +255,7 @@ mod tests {
     fn a_difference_ends_the_row_with_code_1_before_anything_is_timed() {
         let compute = Compute::cpu();
         let ui = Ui::hidden();
-        let bench = Bench::new(&compute, &ui, 0.01);
+        let bench = Bench::new(&compute, &ui, 0.01, false);
         let timed = Cell::new(0);
         let round = |_: &Step| {
             timed.set(timed.get() + 1);
@@ -279,7 +281,7 @@ mod tests {
     fn a_round_longer_than_the_measurement_is_the_only_one() {
         let compute = Compute::cpu();
         let ui = Ui::hidden();
-        let bench = Bench::new(&compute, &ui, 0.0);
+        let bench = Bench::new(&compute, &ui, 0.0, false);
         let row = bench.row(work(), || comparison(2), |_| Ok(())).unwrap();
         assert_eq!((row.rounds, row.warm), (1, false));
     }
@@ -288,7 +290,7 @@ mod tests {
     fn rows_are_compared_with_the_copy() {
         let compute = Compute::cpu();
         let ui = Ui::hidden();
-        let bench = Bench::new(&compute, &ui, 0.0);
+        let bench = Bench::new(&compute, &ui, 0.0, false);
         let mut copy = bench.row(work(), || comparison(2), |_| Ok(())).unwrap();
         assert_eq!(copy.of_copy, None);
         (copy.bytes_per_s, copy.bytes) = (Some(1e3), Some(1));
@@ -310,7 +312,7 @@ mod tests {
         let engine = crate::engine::Engine::emulated(7, 1 << 30).unwrap();
         let compute = Compute::with_engine(engine, false);
         let ui = Ui::hidden();
-        let bench = Bench::new(&compute, &ui, 0.0);
+        let bench = Bench::new(&compute, &ui, 0.0, false);
         let round = |_: &Step| {
             std::thread::sleep(std::time::Duration::from_millis(20));
             let copied = |stage: &Stage<'_>| {

@@ -204,7 +204,7 @@ impl Columns {
     /// Cuts and codes, by one block per feature of a set.
     fn of(stage: &Stage<'_>, table: &DeviceBuffer<f32>, row_sets: &RowSets, threads: u32) -> Result<Self, EngineError> {
         let most_keys = row_sets.sets.iter().map(|set| set.keys).max().unwrap_or(1);
-        let (sets, rows) = (stage.upload(&row_sets.sets)?, stage.upload(&row_sets.rows)?);
+        let (sets, rows) = (stage.upload(&row_sets.sets)?, stage.resident(&row_sets.rows)?);
         let mut buffers = ColumnBuffers::zeros(stage, row_sets)?;
         let blocks = [row_sets.features as u32, row_sets.sets.len() as u32, 1];
         // SAFETY: the blocks are the features × the sets. Every task has been checked: its rows are in the table, which has

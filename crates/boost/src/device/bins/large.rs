@@ -63,7 +63,7 @@ pub fn columns(
     row_sets: &RowSets,
     threads: u32,
 ) -> Result<Columns, EngineError> {
-    let rows = stage.upload(&row_sets.rows)?;
+    let rows = stage.resident(&row_sets.rows)?;
     let mut buffers = ColumnBuffers::zeros(stage, row_sets)?;
     for (number, set) in row_sets.sets.iter().enumerate() {
         let tiles = Tiles::of(stage, set, threads);
