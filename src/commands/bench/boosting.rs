@@ -18,7 +18,7 @@ struct Slice {
     models: usize,
     rows: usize,
     rounds: u32,
-    /// Rows and rounds of the large job: more rows than one block takes.
+    /// Rows and rounds of the large job: more rows than one block takes, also without those for validation.
     large_rows: usize,
     large_rounds: u32,
 }
@@ -29,7 +29,7 @@ impl Slice {
         if bench.thorough && bench.compute.device() != Device::Emulated {
             Self { models: 16, rows: usize::MAX, rounds: 20, large_rows: 50_000, large_rounds: 5 }
         } else {
-            Self { models: 2, rows: 400, rounds: 5, large_rows: 5000, large_rounds: 2 }
+            Self { models: 2, rows: 400, rounds: 5, large_rows: 6000, large_rounds: 2 }
         }
     }
 }
