@@ -11,10 +11,10 @@ What NVRTC makes of the kernels, for tests without a GPU. Needs scripts/setup-nv
   huracan-ptx cpp FOLDER [VARIANT]        writes the PTX of all kernels, put back into C++, as FOLDER/*.ptx.cpp
   huracan-ptx library FOLDER [VARIANT]    builds a library for HURACAN_EMULATED_KERNELS, and prints its path
   huracan-ptx ptx FILE                    prints the PTX of kernels/FILE.cu
-  huracan-ptx check COUNTS...             fails where they exceed kernels/counts.jsonl by more than 3 %
+  huracan-ptx check COUNTS...             fails where they exceed crates/ptx/costs/counts.jsonl by more than 3 %
   huracan-ptx renew PAGE COUNTS...        writes these tables into a page, between its marks
   huracan-ptx tables COUNTS...            prints what metered runs counted, the times that follow from it, and the model
-                                          beside the times in kernels/measured.txt
+                                          beside the times in crates/ptx/costs/measured.txt
 
 VARIANT is plain, fused (a control: other bits than the CPU's), hostile-nans (a control: the same bits) or metered (kernels
 that count what they would cost a GPU, and write it to $HURACAN_METER).";
@@ -71,7 +71,7 @@ fn read(files: &[&str]) -> Result<Vec<meter::counts::Counts>, String> {
 
 fn check(files: &[&str]) -> Result<String, String> {
     let found = read(files)?;
-    let grown = meter::growth::grown(&meter::counts::read(&library::kernels().join("counts.jsonl"))?, &found);
+    let grown = meter::growth::grown(&meter::counts::read(&meter::folder().join("counts.jsonl"))?, &found);
     if found.is_empty() || !grown.is_empty() {
         let remedy = "scripts/kernel-meter --renew records what was found";
         return Err(format!("{} launches were counted\n{}\n{remedy}", found.len(), grown.join("\n")));
@@ -84,8 +84,8 @@ fn tables(files: &[&str]) -> Result<[(&'static str, String); 3], String> {
     let counts = read(files)?;
     let kernels = library::kernels();
     let resources = meter::resources::Resources::read(&kernels.join("resources.txt"))?;
-    let measured = meter::measured::read(&kernels.join("measured.txt"))?;
-    let then = meter::counts::read(&kernels.join("counts-measured.jsonl"))?;
+    let measured = meter::measured::read(&meter::folder().join("measured.txt"))?;
+    let then = meter::counts::read(&meter::folder().join("counts-measured.jsonl"))?;
     let compared = meter::measured::compare(&meter::model::H200, measured, &then, &counts, &resources);
     Ok([
         ("counted", meter::table::counted(&counts)),

@@ -11,3 +11,10 @@ pub mod measured;
 pub mod model;
 pub mod resources;
 pub mod table;
+
+use std::path::{Path, PathBuf};
+
+/// The folder of what was counted and measured. It is not that of the kernels, whose every change compiles them again.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("costs")
+}

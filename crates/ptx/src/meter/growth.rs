@@ -48,7 +48,7 @@ fn more(old: &Counts, new: &Counts) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{library, meter};
+    use crate::meter;
 
     const LINE: &str = r#"{"stage":"s","kernel":"k","grid":[2,1,1],"threads":64,"dynamic_bytes":0,"launches":2,"blocks":4,"warps":8,
         "instructions":[100,0,0,0,0,0,0,0,0],"lane_instructions":3200,"stretches":8,"divergent":0,"global_requests":[4,0,0],
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_recorded_is_recorded_once() {
-        let recorded = meter::counts::read(&library::kernels().join("counts.jsonl")).unwrap();
+        let recorded = meter::counts::read(&meter::folder().join("counts.jsonl")).unwrap();
         assert!(recorded.len() > 40);
         assert_eq!(grown(&recorded, &recorded), Vec::<String>::new());
     }

@@ -1,4 +1,4 @@
-//! Times that a GPU was seen to take, beside what the model says of the same launches: `kernels/measured.txt`.
+//! Times that a GPU was seen to take, beside what the model says of the same launches: `crates/ptx/costs/measured.txt`.
 
 use std::fs;
 use std::path::Path;

@@ -42,7 +42,7 @@ const REGISTER_UNIT: u32 = 256;
 const SHARED_RESERVED: u32 = 1024;
 /// Schedulers of a multiprocessor, each of which starts an instruction of a warp per cycle.
 const SCHEDULERS: f64 = 4.0;
-/// Seconds that a launch takes at least. Measured: the smallest kernels' time on the H200, `kernels/measured.txt`.
+/// Seconds that a launch takes at least. Measured: the smallest kernels' time on the H200, `crates/ptx/costs/measured.txt`.
 const LAUNCH: f64 = 2.2e-6;
 
 /// The H200 that the kernels were measured on. Multiprocessors, clock: its device query. Lanes: CUDA C++ Programming Guide,
