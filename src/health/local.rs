@@ -77,7 +77,7 @@ pub fn gpu(needed: bool) -> Check {
                 |status, nvrtc: &str| Check::new("gpu", status, format!("{}; {driver}, {nvrtc}", gpus.join("; ")));
             match nvrtc {
                 Ok(nvrtc) => check(Status::Healthy, &nvrtc),
-                Err(why) => check(if needed { Status::Failed } else { Status::Degraded }, "no NVRTC").with_remedy(&why),
+                Err(why) => check(if needed { Status::Failed } else { Status::Degraded }, "no NVRTC").with_remedy(why),
             }
         }
         found => {
