@@ -285,10 +285,11 @@ fn simulate_batch(
         let starts = stage.upload(&offsets)?;
         // SAFETY: a thread per configuration and symbol (a job); threads beyond the last job do nothing. A job reads
         // its symbol's row of the columns and of `atr`, `[symbols × bars]`, and of the signals' columns that `columns`
-        // names, `[columns × symbols × bars]` each, at the bars of its windows only, which end within `panel.bars`. `first_window` has an entry
-        // per symbol and one more, which index `bounds`; `rules` has an entry per configuration; `costs`, `counts` and
-        // `starts` have one per job, and every row of funding that `costs` names is there. Trades are written by the second launch only, from the job's offset on, as many as the
-        // first launch counted: `out` has room for all of them.
+        // names, `[columns × symbols × bars]` each, at the bars of its windows only, which end within `panel.bars`.
+        // `first_window` has an entry per symbol and one more, which index `bounds`; `rules` has an entry per
+        // configuration; `costs`, `counts` and `starts` have one per job, and every row of funding that `costs` names is
+        // there. Trades are written by the second launch only, from the job's offset on, as many as the first launch
+        // counted: `out` has room for all of them.
         unsafe {
             let launch = candles
                 .pass_columns(stage.launch(&SIMULATE, Shape::one_thread_each(jobs, THREADS)))
