@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <list>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -61,9 +62,9 @@ struct Block {
     std::vector<std::unique_ptr<Thread>> threads;
     std::vector<Hits> hits;
     std::vector<std::uint64_t> spent, executed;  // cycles and instructions per stretch
-    std::vector<std::uint64_t> lines, used;  // of the L1 cache: tags and times, four ways
-    std::vector<std::uint8_t> present;       // sectors of a line
-    std::uint64_t time = 0;
+    // The L1 cache: its lines from the newest use to the oldest, with the sectors of each, and where a line is among them.
+    std::list<std::pair<std::uint64_t, std::uint8_t>> lines;
+    std::unordered_map<std::uint64_t, decltype(lines)::iterator> places;
     std::vector<std::uint64_t> unique;
     std::unordered_set<std::uint64_t> seen;
     std::uint32_t clock[3] = {};
@@ -98,24 +99,25 @@ std::uint64_t cache_bytes() {
     return bytes;
 }
 
-// Whether the cache has a sector; afterwards it does.
+// Whether the cache has a sector; afterwards it does. Any line may be anywhere in it: sets would depend on where the system put
+// the arrays.
 bool cached(Block& b, std::uint64_t sector) {
-    const std::uint64_t line = sector / (LINE / SECTOR), sets = b.lines.size() / 4, set = (line ^ line >> 9) % sets;
+    const std::uint64_t line = sector / (LINE / SECTOR);
     const auto bit = static_cast<std::uint8_t>(1u << (sector % (LINE / SECTOR)));
-    std::size_t oldest = set * 4;
-    b.time += 1;
-    for (std::size_t way = set * 4; way < set * 4 + 4; ++way) {
-        if (b.lines[way] == line + 1) {
-            b.used[way] = b.time;
-            const bool there = (b.present[way] & bit) != 0;
-            b.present[way] |= bit;
-            return there;
-        }
-        oldest = b.used[way] < b.used[oldest] ? way : oldest;
+    const auto known = b.places.find(line);
+    if (known != b.places.end()) {
+        b.lines.splice(b.lines.begin(), b.lines, known->second);
+        std::uint8_t& present = b.lines.front().second;
+        const bool there = (present & bit) != 0;
+        present = static_cast<std::uint8_t>(present | bit);
+        return there;
     }
-    b.lines[oldest] = line + 1;
-    b.used[oldest] = b.time;
-    b.present[oldest] = bit;
+    if (b.lines.size() >= cache_bytes() / LINE) {
+        b.places.erase(b.lines.back().first);
+        b.lines.pop_back();
+    }
+    b.lines.emplace_front(line, bit);
+    b.places[line] = b.lines.begin();
     return false;
 }
 
@@ -320,10 +322,6 @@ Thread& begin(const Kernel& kernel) {
             made->hits.resize(kernel.sites);
             made->spent.resize(kernel.stretches);
             made->executed.resize(kernel.stretches);
-            const std::size_t ways = std::max<std::size_t>(4, cache_bytes() / LINE / 4 * 4);
-            made->lines.resize(ways);
-            made->used.resize(ways);
-            made->present.resize(ways);
         }
         current = made.get();
         current->launch = place->launch;
@@ -334,7 +332,8 @@ Thread& begin(const Kernel& kernel) {
         current->count = place->threads.x;
         current->ended = 0;
         current->last = current->chain = 0;
-        std::fill(current->lines.begin(), current->lines.end(), 0);
+        current->lines.clear();
+        current->places.clear();
         std::fill(std::begin(current->clock), std::end(current->clock), 0);
         current->seen.clear();
         current->unique.clear();
