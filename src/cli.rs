@@ -45,7 +45,7 @@ struct Common {
     /// One setting, as in --set universe.top_n=40; may be given several times
     #[arg(long = "set", value_name = "KEY.PATH=VALUE", global = true)]
     overrides: Vec<String>,
-    /// Where to compute: auto, cpu, cuda, cuda:N or emulated
+    /// Where to compute: auto, cpu, emulated, cuda (all GPUs), or some of them: cuda:N or cuda:N,M
     #[arg(long, value_name = "DEVICE", global = true)]
     device: Option<String>,
     /// Folder for everything that a run keeps: data, models, logs, reports, exports

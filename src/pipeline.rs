@@ -117,7 +117,7 @@ async fn steps(day: &mut Day) -> Result<CommandOutput, CommandFailure> {
     let features = features::compute(day, &panel).await?;
     // Step 6: train walk-forward, trade, judge; train the final models on the latest window.
     let (learned, forward) = learn::learn(day, &panel, &features).await?;
-    let patterns = patterns::mine(day, &panel, &features, &learned).await?;
+    let patterns = patterns::mine(day, &panel, &learned).await?;
     // Step 7.
     let saved = save::save(day, &panel, &features, &learned, &patterns).await?;
     let report = report::write(day, &selection, &panel, &learned, &forward, &saved, &patterns).await?;

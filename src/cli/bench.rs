@@ -20,11 +20,11 @@ pub const HELP: &str = "\
 One row per stage, all on the simulated market:
 
   copy      copies one array to another, within the device or by all cores: the upper limit for the other rows
-  features  the whole catalogue              labels   unit trades by triple barriers, both sides
-  bins      quantile cuts and codes          boost    many small jobs, one GPU block each
-  large     one job of many rows             predict  raw scores of many models
-  votes     all voters                       shadow   trades of many configurations
-  train     the whole walk-forward, all folds and heads
+  features  the whole catalogue              view     what models see, from the catalogue
+  labels    unit trades by triple barriers   bins     quantile cuts and codes
+  boost     many small jobs, one block each  large    one job of many rows
+  predict   raw scores of many models        votes    all voters
+  shadow    trades of many configurations    train    the whole walk-forward, all folds and heads
 
 Before a stage is timed, the device must give the same bits as the CPU on a small part of the work (on the CPU: all
 threads the same as one thread). The table shows what was compared. A difference ends the command with exit code 1.

@@ -113,7 +113,7 @@ pub(super) fn own_predictions(
     models: Models<'_>,
 ) -> Result<Vec<Candidate>, CommandFailure> {
     let models = own_models(panel, models)?;
-    let view = View::of(panel, &features::device::compute_on(compute, panel)?);
+    let view = View::of_on(compute, panel, &features::device::compute_on(compute, panel)?)?;
     Ok(predictions(compute, panel, &view, &models)?)
 }
 

@@ -39,6 +39,8 @@ const SMALL: (usize, u32) = (3, 40);
 pub enum Stage {
     /// The feature catalogue.
     Features,
+    /// What models see, from the catalogue.
+    View,
     /// Unit trades by triple barriers, both sides.
     Labels,
     /// Quantile cuts and codes.
@@ -59,8 +61,9 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Features,
+        Self::View,
         Self::Labels,
         Self::Bins,
         Self::Boost,
@@ -191,6 +194,7 @@ pub fn run(
     for stage in Stage::ALL.into_iter().filter(|stage| requested.contains(stage)) {
         rows.push(match stage {
             Stage::Features => stages::features(&bench, &data)?,
+            Stage::View => stages::view(&bench, &data)?,
             Stage::Labels => stages::labels(&bench, &data)?,
             Stage::Bins => boosting::bins(&bench, &data, sizes)?,
             Stage::Boost => {
@@ -242,10 +246,19 @@ fn hardware_name(device: Device) -> String {
     match device {
         Device::Cpu => cpu,
         Device::Emulated => format!("emulated device on {cpu}"),
-        Device::Cuda(index) => {
+        Device::Cuda(cards) => {
             let gpus = engine::gpus().unwrap_or_default();
-            let name = gpus.get(index).map_or_else(|| device.to_string(), |gpu| gpu.name.clone());
-            format!("{name} ({device}), {cpu}")
+            let mut names: Vec<(String, usize)> = Vec::new();
+            for index in cards.iter() {
+                let name = gpus.get(index).map_or_else(|| format!("cuda:{index}"), |gpu| gpu.name.clone());
+                match names.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, count)) => *count += 1,
+                    None => names.push((name, 1)),
+                }
+            }
+            let each =
+                names.iter().map(|(name, count)| if *count == 1 { name.clone() } else { format!("{count} × {name}") });
+            format!("{} ({device}), {cpu}", each.collect::<Vec<_>>().join(", "))
         }
     }
 }

@@ -52,7 +52,7 @@ async fn run(settings: &Settings, workdir: &Path, json: bool) -> Result<CommandO
     checks.push(health::disk(&workdir));
     checks.push(health::memory());
     let choice = settings.engine.device.parse::<DeviceChoice>().or_exit(Code::Usage)?;
-    checks.push(health::gpu(matches!(choice, DeviceChoice::Cuda(_))));
+    checks.push(health::gpu(choice.is_cuda()));
     checks.extend(device(choice, settings, &workdir).await);
     checks.extend(networks(settings, choice));
     checks.push(match kill::status(&workdir) {
@@ -73,7 +73,7 @@ async fn device(choice: DeviceChoice, settings: &Settings, workdir: &Path) -> Op
         let check = Check::new("device", Status::Failed, "this build has no emulated device");
         return Some(check.with_remedy("build with --features emulated, or use --device cpu"));
     }
-    if !matches!(choice, DeviceChoice::Cuda(_) | DeviceChoice::Emulated) {
+    if !choice.is_cuda() && choice != DeviceChoice::Emulated {
         return None;
     }
     let (settings, workdir) = (settings.clone(), workdir.to_owned());
@@ -82,27 +82,28 @@ async fn device(choice: DeviceChoice, settings: &Settings, workdir: &Path) -> Op
     Some(health::timed("device", LIMIT, "see the component gpu, or use --device cpu", answer).await)
 }
 
-/// Opens the device, compiles a kernel and launches it.
+/// Opens the device, which may be several GPUs, compiles a kernel and launches it on each.
 fn launch(settings: &Settings, workdir: &Path) -> Result<String, String> {
     let mut strict = settings.clone();
     strict.engine.fallback = false;
     let compute = strict.open_device(workdir).map_err(|failure| failure.error.to_string())?;
-    let counted =
-        compute.run("doctor", |stage| stage.self_test().map(Some), || None).map_err(|error| error.to_string())?;
-    match counted {
-        Some((same, all)) if same == all => {
-            Ok(format!("{}: a kernel compiled and gave the CPU's {all} results", compute.device()))
-        }
-        Some((same, all)) => {
-            Err(format!("{}: of {all} results of a kernel {} are not the CPU's", compute.device(), all - same))
-        }
+    if let Some(why) = compute.loss_reason() {
+        return Err(why);
+    }
+    let tested = compute.on_each("doctor", |stage| Ok((stage.device(), stage.self_test()?)));
+    let tested = tested.map_err(|error| error.to_string())?;
+    if let Some((device, (same, all))) = tested.iter().find(|(_, (same, all))| same != all) {
+        return Err(format!("{device}: of {all} results of a kernel {} are not the CPU's", all - same));
+    }
+    match tested.first() {
+        Some((_, (_, all))) => Ok(format!("{}: a kernel compiled and gave the CPU's {all} results", compute.device())),
         None => Err("the device was not used".into()),
     }
 }
 
 /// Whether the GPU of the settings can train networks; none if no networks are trained, or not on a GPU.
 fn networks(settings: &Settings, choice: DeviceChoice) -> Option<Check> {
-    let is_used = matches!(choice, DeviceChoice::Cuda(_)) && Family::of(settings.models.kind).contains(&Family::Neural);
+    let is_used = choice.is_cuda() && Family::of(settings.models.kind).contains(&Family::Neural);
     is_used.then(|| networks_on_a_gpu("networks"))
 }
 

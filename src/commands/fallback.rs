@@ -2,9 +2,10 @@
 
 use crate::engine::Compute;
 
-/// Warns on standard error if the CPU had to replace the device, with the reason. The results are the same.
+/// Warns on standard error of every device that was lost, with the reason. The results are the same.
 pub fn warn_if_lost(compute: &Compute) {
-    if let Some(why) = compute.fallback_reason() {
-        eprintln!("warning: {} was lost; the CPU continued with the same bits ({why})", compute.device());
+    for loss in compute.losses() {
+        let heir = compute.heir();
+        eprintln!("warning: {} was lost; {heir} continued with the same bits ({})", loss.device, loss.reason);
     }
 }

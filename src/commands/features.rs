@@ -25,6 +25,7 @@ pub fn run(
     let compute = settings.open_device(workdir)?;
     let panel = candles::read_panel(folder, settings)?;
     let features = features::device::compute_on(&compute, &panel)?;
+    let view = scale_free.then(|| View::of_on(&compute, &panel, &features)).transpose()?;
     super::fallback::warn_if_lost(&compute);
     let cells =
         || panel.ranges.iter().enumerate().flat_map(|(symbol, range)| range.clone().map(move |bar| (symbol, bar)));
@@ -35,7 +36,6 @@ pub fn run(
     if scale_free {
         warn_of_idle_columns(&panel, folder);
     }
-    let view = scale_free.then(|| View::of(&panel, &features));
     let shown = if scale_free { VIEW } else { CATALOGUE };
     for (i, feature) in shown.iter().enumerate() {
         let value =

@@ -152,7 +152,7 @@ pub fn verify(
     let rules = rules(metadata, &panel).map_err(|key| lacks(&key))?;
     let atr = features::device::atr_14_on(&compute, &panel)?;
     let outcomes = labels::device::compute_on(&compute, &panel, &atr, &rules)?;
-    let view = View::of(&panel, &features::device::compute_on(&compute, &panel)?);
+    let view = View::of_on(&compute, &panel, &features::device::compute_on(&compute, &panel)?)?;
     let all: Vec<usize> = (0..panel.symbols.len()).collect();
     let targets = Targets::of(&panel, &outcomes, &view, &all, &rules, &models);
     let unit = if models.scope.pools() { Unit::pool(&all) } else { Unit::coin(&panel, symbol) };

@@ -30,7 +30,7 @@ pub fn features() -> Check {
 
 /// A warning if the settings demand networks on a GPU and this build can only train them on the CPU.
 pub fn missing_burn(settings: &Settings, device: Device) -> Option<&'static str> {
-    let is_needed = matches!(device, Device::Cuda(_)) && Family::of(settings.models.kind).contains(&Family::Neural);
+    let is_needed = device.is_cuda() && Family::of(settings.models.kind).contains(&Family::Neural);
     (is_needed && !cfg!(feature = "burn"))
         .then_some("this build lacks the feature burn: networks are trained on the CPU; build with --features burn")
 }
@@ -53,9 +53,9 @@ mod tests {
     #[test]
     fn only_networks_on_a_gpu_need_burn() {
         let mut settings = Settings::defaults();
-        assert_eq!(missing_burn(&settings, Device::Cuda(0)), None);
+        assert_eq!(missing_burn(&settings, Device::cuda(0)), None);
         settings.models.kind = ModelKind::Ensemble;
         assert_eq!(missing_burn(&settings, Device::Cpu), None);
-        assert_eq!(missing_burn(&settings, Device::Cuda(0)).is_some(), !cfg!(feature = "burn"));
+        assert_eq!(missing_burn(&settings, Device::cuda(0)).is_some(), !cfg!(feature = "burn"));
     }
 }

@@ -66,7 +66,7 @@ impl Day {
     pub async fn end(&mut self, step: Step, output: Value) -> Result<(), CommandFailure> {
         let seconds = step.done();
         tracing::info!(step = self.step, seconds, "step ends");
-        self.report_lost_device();
+        self.report_lost_devices();
         self.services.brain.finish_step(&self.run.row.run_id, &self.step, output).await?;
         self.store_events().await
     }
@@ -77,13 +77,16 @@ impl Day {
         Ok(())
     }
 
-    /// Reports once that the CPU replaced the device.
-    fn report_lost_device(&mut self) {
+    /// Reports once of each lost device that it is, and what goes on without it.
+    fn report_lost_devices(&mut self) {
         const KIND: &str = "device_lost";
-        let Some(why) = self.services.compute.fallback_reason() else { return };
-        if self.events.iter().all(|event| event.kind != KIND) {
-            let device = self.services.compute.device();
-            let message = format!("{device} was lost; the CPU continues with the same bits ({why})");
+        for loss in self.services.compute.losses() {
+            let lost = format!("{} was lost", loss.device);
+            if self.events.iter().any(|event| event.kind == KIND && event.message.starts_with(&lost)) {
+                continue;
+            }
+            let heir = self.services.compute.heir();
+            let message = format!("{lost}; {heir} continues with the same bits ({})", loss.reason);
             self.services.ui.message(&message);
             tracing::warn!("{message}");
             self.event("warn", KIND, message);

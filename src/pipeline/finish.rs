@@ -78,8 +78,8 @@ fn answer(day: &Day, report: &ReportData, saved: &Saved) -> Value {
         "run_id": day.run.row.run_id,
         "date": day.run.date,
         "device": day.services.compute.device().to_string(),
-        // Why the CPU replaced the device, if it did.
-        "device_lost": day.services.compute.fallback_reason(),
+        // Why the CPU or other devices replaced a device, if they did.
+        "device_lost": day.services.compute.loss_reason(),
         "simulated": day.run.simulated,
         "symbols": report.symbols.iter().map(|row| &row.symbol).collect::<Vec<_>>(),
         "failed": failed,

@@ -12,8 +12,6 @@ use super::day::Day;
 use super::learn::Learned;
 use crate::bars::Panel;
 use crate::brain::{PATTERN_LIBRARY, PatternRow};
-use crate::features::{Features, View};
-use crate::labels::Labels;
 use crate::patterns::{self, Inputs, KnownPattern, MiningResult, Outcomes, Pattern, PatternParams, Scope, Table};
 use crate::report::learning::Insight;
 use crate::report::{PatternEntry, PatternResult, Patterns};
@@ -30,12 +28,7 @@ pub struct Library {
 }
 
 /// Searches the labels of all coins, and stores the patterns. If the step is done again, it replaces the run's rows.
-pub async fn mine(
-    day: &mut Day,
-    panel: &Panel,
-    features: &Features,
-    learned: &Learned,
-) -> Result<Library, CommandFailure> {
+pub async fn mine(day: &mut Day, panel: &Panel, learned: &Learned) -> Result<Library, CommandFailure> {
     if !day.run.settings.patterns.enabled {
         day.services.brain.store_patterns(&day.run.row.run_id, &[]).await?;
         return Ok(Library::default());
@@ -43,7 +36,7 @@ pub async fn mine(
     let step = day.begin("patterns", None).await?;
     let scopes = scopes(panel, learned, &day.run.settings.patterns);
     let known = known(day, &scopes).await?;
-    let mined = tokio::task::block_in_place(|| search(day, panel, features, &learned.labels, &scopes, &known));
+    let mined = tokio::task::block_in_place(|| search(day, panel, learned, &scopes, &known));
     let library = Library { scopes, mined };
     let rows: Vec<PatternRow> = library.mined.patterns.iter().map(|pattern| library.row(day, pattern)).collect();
     day.services.brain.store_patterns(&day.run.row.run_id, &rows).await?;
@@ -55,17 +48,10 @@ pub async fn mine(
     Ok(library)
 }
 
-fn search(
-    day: &Day,
-    panel: &Panel,
-    features: &Features,
-    labels: &Labels,
-    scopes: &[Scope],
-    known: &[KnownPattern],
-) -> MiningResult {
+fn search(day: &Day, panel: &Panel, learned: &Learned, scopes: &[Scope], known: &[KnownPattern]) -> MiningResult {
     let settings = &day.run.settings;
-    let (columns, view) = (patterns::view(), View::of(panel, features));
-    let table = Table { values: &view.values, bars: panel.bars, features: columns.len(), columns: &columns };
+    let (columns, labels) = (patterns::view(), &learned.labels);
+    let table = Table { values: &learned.view.values, bars: panel.bars, features: columns.len(), columns: &columns };
     let outcomes = Outcomes { return_bps: &labels.return_bps, exit_bar: &labels.exit_bar, bars: panel.bars };
     let horizon_bars = settings.labels.horizon_bars();
     patterns::mine(&Inputs { table, outcomes, scopes, known, horizon_bars, params: &settings.patterns })

@@ -8,7 +8,6 @@ use chrono::Utc;
 
 use super::identity::RunIdentity;
 use super::services::Services;
-use crate::engine::Device;
 use crate::health::{self, Check, Probe, Status};
 use crate::models::Bundle;
 use crate::models::bundle::REJECTED;
@@ -32,7 +31,7 @@ pub fn probes(run: &RunIdentity, services: &Services) -> Vec<Probe> {
         async move { health::remote(&remote, limit).await }
     }));
     let (disk, models) = (workdir.clone(), workdir);
-    let needed = matches!(services.compute.device(), Device::Cuda(_));
+    let needed = services.compute.device().is_cuda();
     probes.push(Probe::blocking("disk", "check the disk of --workdir", move || health::disk(&disk)));
     probes.push(Probe::blocking("memory", "check the machine", health::memory));
     probes.push(Probe::blocking("gpu", "check the NVIDIA driver", move || health::gpu(needed)));

@@ -91,6 +91,11 @@ fn a_day_ends_with_the_cpus_digests_also_on_little_memory_and_its_faults_are_tol
     assert!(said(&output).contains("tried again with 1/2"), "{}", said(&output));
     same(&answer(&output), &want);
 
+    // A GPU that drives a display gets small launches.
+    let (_workdir, output) = on_the_gpu(&[("HURACAN_SIMULATED_GPU_DISPLAY", "1")], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    same(&answer(&output), &want);
+
     // A fault in the middle of training ends the day with what was reached, and another start goes on from there.
     let fault = ("HURACAN_SIMULATED_GPU_FAULT", "16:700");
     let (workdir, output) = on_the_gpu(&[fault], &["--set", "engine.fallback=false"]);
@@ -106,6 +111,52 @@ fn a_day_ends_with_the_cpus_digests_also_on_little_memory_and_its_faults_are_tol
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     same(&answer(&output), &want);
     assert!(said(&output).contains("the CPU"), "{}", said(&output));
+}
+
+#[test]
+fn any_number_of_gpus_gives_the_cpus_digests_also_with_unequal_memory_and_when_one_is_lost() {
+    let Some(libraries) = libraries() else { return };
+    // The search makes jobs enough for eight.
+    let search = ["--set", "models.search.configurations=4"];
+    let want = on_the_cpu(&libraries, &search);
+    let on_gpus = |device: &str, environment: &[(&str, &str)]| {
+        let workdir = tempfile::tempdir().unwrap();
+        let counts = workdir.path().join("counts.json");
+        let counted = [environment, &[("HURACAN_SIMULATED_GPU_COUNTS", counts.to_str().unwrap())]].concat();
+        let arguments = [&["--device", device, "--set", "engine.fallback=false"], &search[..]].concat();
+        let output = day(&libraries, workdir.path(), &arguments, &counted);
+        assert_eq!(output.status.code(), Some(0), "{device}, {environment:?}: {}", said(&output));
+        let counts = std::fs::read_to_string(&counts).unwrap();
+        let launches = |line: &str| serde_json::from_str::<Value>(line).unwrap()["launches"].as_u64().unwrap();
+        let launches: Vec<u64> = counts.lines().map(launches).collect();
+        (answer(&output), said(&output), launches)
+    };
+    for gpus in ["2", "8"] {
+        let (answer, text, launches) = on_gpus("cuda", &[("HURACAN_SIMULATED_GPUS", gpus)]);
+        same(&answer, &want);
+        let names: Vec<String> = (0..gpus.parse::<usize>().unwrap()).map(|gpu| gpu.to_string()).collect();
+        assert_eq!(answer["device"], format!("cuda:{}", names.join(",")), "{text}");
+        assert!(launches.len() == names.len() && launches.iter().all(|&count| count > 10), "{launches:?}");
+    }
+    // Some of them, by their numbers: one that splits its batches, one that has too little memory for anything, one that has
+    // enough.
+    let unequal =
+        [("HURACAN_SIMULATED_GPUS", "4"), ("HURACAN_SIMULATED_GPU_BYTES", "14000000,400000,4000000000,4000000000")];
+    let (answer, _, launches) = on_gpus("cuda:2,0,1", &unequal);
+    same(&answer, &want);
+    assert_eq!(answer["device"], "cuda:0,1,2");
+    assert!(
+        launches[1] < launches[0].min(launches[2]) && launches.get(3).is_none_or(|&count| count == 0),
+        "{launches:?}"
+    );
+
+    // One is lost in the middle; the others take over, although the CPU may not.
+    let lost = [("HURACAN_SIMULATED_GPUS", "3"), ("HURACAN_SIMULATED_GPU_FAULT", "16:700:1")];
+    let (answer, text, launches) = on_gpus("cuda", &lost);
+    same(&answer, &want);
+    assert!(text.contains("cuda:1 was lost; cuda:0,2 continues with the same bits"), "{text}");
+    assert!(answer["device_lost"].as_str().is_some_and(|why| why.starts_with("cuda:1: ")), "{answer}");
+    assert!(launches[1] < launches[0] && launches[1] < launches[2], "{launches:?}");
 }
 
 /// The driver counts what crosses, and compares every copy of 64 KiB and more with all earlier ones.
@@ -151,6 +202,13 @@ fn burns_kernels_compile_with_the_images_headers_and_without_them_the_cores_trai
     assert!(foreign >= 5, "{text}");
     assert!(!text.contains("Burn failed") && !text.contains("the CPU cores"), "{text}");
     println!("{foreign} kernels of CubeCL's were compiled and loaded");
+
+    // They are kept for the next run.
+    let kernels = std::fs::read_dir(workdir.path().join("data/kernels")).unwrap().flatten();
+    let is_theirs = |path: &std::path::PathBuf| path.to_string_lossy().contains("foreign-sm_90-nvrtc-12.");
+    let theirs: Vec<_> = kernels.map(|entry| entry.path()).filter(is_theirs).collect();
+    assert_eq!(theirs.len(), 1, "{theirs:?}");
+    assert!(crate::folder::files(&theirs[0]).iter().any(|file| file.metadata().unwrap().len() > 10_000));
 
     let (bare, workdir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let nothing = bare.path().to_string_lossy();

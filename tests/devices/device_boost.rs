@@ -11,7 +11,7 @@ use huracan::boost::{
 use huracan::engine::{Compute, Engine, EngineError};
 
 /// Columns of all kinds: rough and fine numbers, few values, missing ones, zeros, one that never changes.
-fn table(rows: usize, features: usize, seed: u64) -> Vec<f32> {
+pub fn table(rows: usize, features: usize, seed: u64) -> Vec<f32> {
     let unit =
         |feature: usize, row: usize| huracan::arith::uniform(huracan::arith::draw(seed, feature as u64, row as u64));
     let value = |row: usize, feature: usize| {
@@ -30,7 +30,7 @@ fn table(rows: usize, features: usize, seed: u64) -> Vec<f32> {
     (0..rows * features).map(|i| value(i / features, i % features)).collect()
 }
 
-fn job(
+pub fn job(
     name: String,
     table: &[f32],
     features: usize,
@@ -63,7 +63,7 @@ fn compare(table: Table<'_>, jobs: &[BoostJob]) {
     compare_on(&engines::all(), table, jobs);
 }
 
-fn names(table: Table<'_>) -> Vec<String> {
+pub fn names(table: Table<'_>) -> Vec<String> {
     (0..table.features).map(|f| format!("f{f}")).collect()
 }
 
@@ -92,7 +92,7 @@ fn compare_on(engines: &[Engine], table: Table<'_>, jobs: &[BoostJob]) {
 }
 
 /// Jobs of three objectives, each in many ways.
-fn jobs_of_all_ways(
+pub fn jobs_of_all_ways(
     values: &[f32],
     features: usize,
     rounds: u32,

@@ -12,14 +12,14 @@ use huracan::bars::{Candles, FundingHistory, MarketTerms, Markets, Panel, Timefr
 use huracan::decide::votes::VoterParams;
 use huracan::decide::votes::{self, VOTERS, Voter, Votes};
 use huracan::engine::{Engine, EngineError};
-use huracan::features;
+use huracan::features::{self, VIEW, VIEW_COUNT, View};
 use huracan::labels::{self, Labels};
 use huracan::settings::Settings;
 use huracan::shadow::{self, Rules, Signals, SlippageRule, Trade};
 
 const HOUR_MS: i64 = 3_600_000;
 
-fn rules() -> Rules {
+pub fn rules() -> Rules {
     Rules {
         stop_atr: 2.0,
         take_atr: 3.0,
@@ -36,7 +36,7 @@ fn rules() -> Rules {
 }
 
 /// Other terms for every symbol, and a history of funding that begins late or ends early for two of three.
-fn with_markets(panel: Panel) -> Panel {
+pub fn with_markets(panel: Panel) -> Panel {
     let mut markets = Markets::default();
     for (k, symbol) in panel.symbols.iter().enumerate() {
         let known = |kind: u64, most: f64| Some(most * uniform(draw(17, kind, k as u64))).filter(|_| k % 4 != 3);
@@ -83,7 +83,7 @@ fn walk(seed: u64, first: i64, bars: u64) -> Candles {
 }
 
 /// Simulated symbols of 1 to 5,000 bars that begin at different times.
-fn made_up() -> Panel {
+pub fn made_up() -> Panel {
     let lengths = [1, 2, 3, 14, 15, 19, 20, 21, 50, 51, 63, 64, 65, 127, 128, 129, 256, 300, 320, 700, 1333, 5000];
     let mut all: Vec<(String, Candles)> = lengths
         .iter()
@@ -122,11 +122,11 @@ fn everywhere(compare: impl Fn(&str, &Panel, &Engine)) {
     }
 }
 
-fn bits(values: &[f64]) -> Vec<u64> {
+pub fn bits(values: &[f64]) -> Vec<u64> {
     values.iter().map(|v| v.to_bits()).collect()
 }
 
-fn same_labels(place: &str, want: &Labels, got: &Labels) {
+pub fn same_labels(place: &str, want: &Labels, got: &Labels) {
     assert_eq!(bits(&want.return_bps), bits(&got.return_bps), "returns, {place}");
     assert_eq!(want.exit_bar, got.exit_bar, "exit bars, {place}");
     assert!(want.exit_reason == got.exit_reason, "exit reasons, {place}");
@@ -164,7 +164,7 @@ fn a_batch_that_memory_splits_gives_the_same_labels_and_trades() {
 }
 
 /// Signals of all sorts: with and without distances and sizes of their own, and reversals.
-fn signals(panel: &Panel, seed: u64) -> Signals {
+pub fn signals(panel: &Panel, seed: u64) -> Signals {
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
     for (symbol, range) in panel.ranges.iter().enumerate() {
         for bar in range.clone() {
@@ -186,7 +186,7 @@ fn signals(panel: &Panel, seed: u64) -> Signals {
 }
 
 /// Three windows, one of them apart, where a symbol has bars for them; two or none where it has not.
-fn windows(panel: &Panel) -> Vec<Vec<Range<usize>>> {
+pub fn windows(panel: &Panel) -> Vec<Vec<Range<usize>>> {
     let cut = |Range { start, end }: Range<usize>| {
         let len = end - start;
         let three = [start..start + len / 3, start + len / 3..start + len / 2, start + len / 2 + 7..end];
@@ -199,7 +199,7 @@ fn windows(panel: &Panel) -> Vec<Vec<Range<usize>>> {
     panel.ranges.iter().cloned().map(cut).collect()
 }
 
-fn same_trades(place: &str, want: &[Trade], got: &[Trade]) {
+pub fn same_trades(place: &str, want: &[Trade], got: &[Trade]) {
     assert_eq!(want.len(), got.len(), "{place}");
     for (k, (want, got)) in want.iter().zip(got).enumerate() {
         let whole = |t: &Trade| (t.symbol, t.side, t.signal_bar, t.entry_bar, t.exit_bar, t.exit_reason);
@@ -236,7 +236,7 @@ fn trades_of_many_configurations_are_those_of_the_cpu() {
     });
 }
 
-fn same_features(place: &str, panel: &Panel, want: &features::Features, got: &features::Features) {
+pub fn same_features(place: &str, panel: &Panel, want: &features::Features, got: &features::Features) {
     assert_eq!((want.symbols, want.bars, want.values.len()), (got.symbols, got.bars, got.values.len()), "{place}");
     let different = want.values.iter().zip(&got.values).position(|(want, got)| want.to_bits() != got.to_bits());
     if let Some(at) = different {
@@ -254,6 +254,37 @@ fn features_are_those_of_the_cpu() {
         let atr = features::device::atr_14(&engine.stage("features"), panel).unwrap();
         assert_eq!(bits(&features::atr_14(panel)), bits(&atr), "{place}");
     });
+}
+
+pub fn same_view(place: &str, panel: &Panel, want: &View, got: &View) {
+    assert_eq!((want.bars, want.values.len()), (got.bars, got.values.len()), "{place}");
+    let different = want.values.iter().zip(&got.values).position(|(want, got)| want.to_bits() != got.to_bits());
+    if let Some(at) = different {
+        let (cell, column) = (at / VIEW_COUNT, VIEW[at % VIEW_COUNT].name);
+        let (symbol, bar) = (&panel.symbols[cell / panel.bars], cell % panel.bars);
+        panic!("{column} of {symbol}, bar {bar}: {:?} for {:?}, {place}", got.values[at], want.values[at]);
+    }
+}
+
+#[test]
+fn the_view_is_that_of_the_cpu() {
+    everywhere(|place, panel, engine| {
+        let features = features::compute(panel);
+        let got = View::of_at(&engine.stage("view"), panel, &features).unwrap();
+        let want = View::of(panel, &features);
+        same_view(place, panel, &want, &got);
+        assert!(want.values.iter().filter(|value| !value.is_nan()).count() > 1000, "{place}");
+    });
+}
+
+#[test]
+fn the_view_of_a_batch_that_memory_splits_is_the_same() {
+    let panel = made_up();
+    let features = features::compute(&panel);
+    // Room for one symbol at a time.
+    let small = Engine::emulated(4, 8 << 20).unwrap();
+    let got = View::of_at(&small.stage("view"), &panel, &features).unwrap();
+    same_view("split", &panel, &View::of(&panel, &features), &got);
 }
 
 #[test]
@@ -291,7 +322,7 @@ fn shortest_engines() -> VoterParams {
     e
 }
 
-fn same_votes(place: &str, panel: &Panel, want: &Votes, got: &Votes) {
+pub fn same_votes(place: &str, panel: &Panel, want: &Votes, got: &Votes) {
     assert_eq!((want.bars, want.values.len()), (got.bars, got.values.len()), "{place}");
     let different = want.values.iter().zip(&got.values).position(|(want, got)| want.to_bits() != got.to_bits());
     if let Some(at) = different {

@@ -6,7 +6,7 @@ use crate::engines;
 
 use crate::engines::emulated;
 use huracan::arith;
-use huracan::engine::{Device, Engine, EngineError, FaultKind, Kernel, Shape, gpus};
+use huracan::engine::{Cards, Device, Engine, EngineError, FaultKind, Kernel, Shape, gpus};
 
 const ARITHMETIC: Kernel = Kernel { file: "selftest", name: "selftest_arithmetic", barriers: false };
 const SUMS: Kernel = Kernel { file: "selftest", name: "selftest_sums", barriers: true };
@@ -184,9 +184,9 @@ fn writes_out_of_bounds() {
 #[test]
 fn a_gpu_that_is_not_there_is_refused_with_what_to_do() {
     let count = gpus().map_or(0, |gpus| gpus.len());
-    let error = huracan::engine::DeviceChoice::Cuda(count).resolve().unwrap_err().to_string();
+    let error = huracan::engine::DeviceChoice::Cards(Cards::one(count)).resolve().unwrap_err().to_string();
     assert!(error.starts_with(&format!("cuda:{count} cannot be used")) && error.contains("--device cpu"), "{error}");
-    let Err(EngineError::Fault { kind, stage, .. }) = Engine::open(Device::Cuda(count), std::path::Path::new("."))
+    let Err(EngineError::Fault { kind, stage, .. }) = Engine::open(Device::cuda(count), std::path::Path::new("."))
     else {
         panic!("a GPU that is not there was opened");
     };

@@ -9,3 +9,4 @@ mod engines;
 mod device_boost;
 mod device_equality;
 mod engine;
+mod several;

@@ -6,6 +6,11 @@ use std::path::Path;
 use huracan::engine::{Device, Engine, GpuInfo, gpus};
 use huracan_ptx::Variant;
 
+/// Several devices at once: each of [`all`] twice, as if there were two of it.
+pub fn several() -> Vec<Engine> {
+    all().into_iter().chain(all()).collect()
+}
+
 /// The emulated device under three orders of threads, then every GPU. `HURACAN_TEST_ENGINES` says which alone:
 /// `emulated`; `ptx`, which is the emulated device with what NVRTC made of the kernels (`ptx-fused` and `ptx-hostile-nans`
 /// are its controls, see crates/ptx); or `cuda`, and then a machine without a GPU fails.
@@ -39,7 +44,7 @@ fn emulated_orders() -> impl Iterator<Item = Engine> {
 
 fn cuda(gpus: &[GpuInfo]) -> impl Iterator<Item = Engine> {
     let cache = std::env::temp_dir().join("huracan-test-kernels");
-    gpus.iter().map(move |gpu| Engine::open(Device::Cuda(gpu.index), &cache).unwrap().unwrap())
+    gpus.iter().map(move |gpu| Engine::open(Device::cuda(gpu.index), &cache).unwrap().unwrap())
 }
 
 /// The emulated device with an order of threads.

@@ -42,15 +42,15 @@ pub fn train_with(
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
     let tasks: Vec<Task> = jobs.iter().map(Task::own).collect();
-    let finish = |task: &Task, forest| {
-        done(task.job);
+    let finish = |index: usize, forest| {
+        done(&jobs[index]);
         forest
     };
     train_tasks(instructions, table, features, &tasks, &|| true, &finish)
 }
 
-/// Trains every task of a batch, and keeps of each only what `finish` makes of it on the thread that trained it, so more
-/// models can be tried than would fit into memory. `keep_going` is called before every tree; once it returns false, unfinished
+/// Trains every task of a batch, and keeps of each only what `finish` makes of its index and forest on the thread that trained it,
+/// so more models can be tried than would fit into memory. `keep_going` is called before every tree; once it returns false, unfinished
 /// tasks end with [`BoostError::Cancelled`].
 pub fn train_tasks<T: Send>(
     instructions: InstructionSet,
@@ -58,7 +58,7 @@ pub fn train_tasks<T: Send>(
     features: &[String],
     tasks: &[Task<'_>],
     keep_going: &(dyn Fn() -> bool + Sync),
-    finish: &(dyn Fn(&Task<'_>, Result<Forest, BoostError>) -> T + Sync),
+    finish: &(dyn Fn(usize, Result<Forest, BoostError>) -> T + Sync),
 ) -> Vec<T> {
     let params = absolute(tasks);
     let tasks: Vec<Task> = tasks.iter().zip(&params).map(|(task, params)| Task { job: task.job, params }).collect();
@@ -80,7 +80,7 @@ pub fn train_tasks<T: Send>(
                         let rows = rows.as_ref().ok_or_else(cancelled)?;
                         boost(task, features, rows, instructions, keep_going).ok_or_else(cancelled)
                     });
-                    (i, finish(task, result))
+                    (i, finish(i, result))
                 })
                 .collect()
         })

@@ -68,6 +68,8 @@ impl Emulated {
             free_bytes: self.free_bytes,
             shared_bytes: SHARED_BYTES,
             multiprocessors: rayon::current_num_threads() as u32,
+            clock_hz: 1.0,
+            stops_long_launches: false,
         }
     }
 

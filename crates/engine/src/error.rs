@@ -71,6 +71,11 @@ impl EngineError {
         matches!(self, Self::Fault { kind: FaultKind::OutOfMemory, .. })
     }
 
+    /// Whether a device with more free memory could do the work.
+    pub fn is_for_want_of_memory(&self) -> bool {
+        self.is_out_of_memory() || matches!(self, Self::TooLarge { .. })
+    }
+
     /// Whether another device can do the work: true for every fault except a bug in the program.
     pub fn can_fall_back(&self) -> bool {
         !matches!(self, Self::Kernel { .. } | Self::ForeignBuffer { .. })

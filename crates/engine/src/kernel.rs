@@ -84,6 +84,7 @@ pub const KERNEL_FILES: &[KernelSource] = sources![
     "recurrences.cu",
     "selftest.cu",
     "shadow.cu",
+    "view.cu",
     "votes.cu",
 ];
 

@@ -3,9 +3,11 @@
 //! An [`Engine`] is a device that runs the kernels in `kernels/`: a GPU, or the emulated device, which runs the same
 //! source compiled as C++. The CPU needs no engine: each stage has its own CPU code, which gives the same bits.
 
+mod batches;
 mod buffer;
 mod compute;
 mod cuda;
+mod device;
 #[cfg(feature = "emulated")]
 mod emulated;
 mod error;
@@ -15,122 +17,32 @@ pub mod memory;
 mod panel;
 mod resident;
 mod selftest;
+mod share;
 mod times;
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 
+pub use batches::Batches;
 pub use buffer::{DeviceBuffer, Element, ElementKind};
-pub use compute::Compute;
+pub use compute::{Compute, Loss};
 pub use cuda::{CompiledKernels, GpuInfo, compile, compile_fused, driver_version, gpus, nvrtc_version, use_nvrtc};
+pub use device::{Cards, Device, DeviceChoice, DeviceError};
 pub use error::{EngineError, FaultKind};
 pub use kernel::{KERNEL_FILES, Kernel, KernelSource, Shape, kernel_constant, kernel_integer, kernel_source};
 pub use launch::Launch;
-pub use panel::DevicePanel;
+pub use panel::{DevicePanel, symbol_costs};
 pub use resident::Content;
+pub use share::{Divide, Items, Rows};
 pub use times::KernelTime;
 
+use batches::Paces;
 use buffer::Memory;
 use resident::Residents;
 use times::Times;
 
 /// Name under which copies within the device appear among the kernel times.
 const COPY: &str = "copy";
-
-/// The value of `--device` or `engine.device`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// `auto`: the program chooses, see [`DeviceChoice::resolve`].
-    Auto,
-    /// `cpu`
-    Cpu,
-    /// `cuda:N`: the GPU with this number. `cuda` is `cuda:0`.
-    Cuda(usize),
-    /// `emulated`
-    Emulated,
-}
-
-/// The device that a run computes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
-    /// The CPU, through each stage's own code.
-    Cpu,
-    /// The GPU with this number.
-    Cuda(usize),
-    /// The kernels compiled as C++, run on all CPU threads.
-    Emulated,
-}
-
-/// Why a device cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DeviceError {
-    /// The text is not the name of a device.
-    #[error("choose one of: auto, cpu, cuda, cuda:N, emulated")]
-    Unknown,
-    /// This machine does not have the device, or cannot run kernels on it: the device, and the reason.
-    #[error("{0} cannot be used: {1}; use --device cpu or auto")]
-    Unavailable(DeviceChoice, String),
-    /// The program was built without the feature `emulated`.
-    #[error("this build has no emulated device; build with `--features emulated` (or `--features full`)")]
-    NotBuilt,
-}
-
-impl FromStr for DeviceChoice {
-    type Err = DeviceError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            "emulated" => Ok(Self::Emulated),
-            _ => {
-                let index = text.strip_prefix("cuda:").and_then(|n| n.parse().ok());
-                index.map(Self::Cuda).ok_or(DeviceError::Unknown)
-            }
-        }
-    }
-}
-
-impl fmt::Display for DeviceChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(n) => write!(f, "cuda:{n}"),
-            Self::Emulated => f.write_str("emulated"),
-        }
-    }
-}
-
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(n) => write!(f, "cuda:{n}"),
-            Self::Emulated => f.write_str("emulated"),
-        }
-    }
-}
-
-impl DeviceChoice {
-    /// The device to compute on. `auto` is always the CPU: a GPU is used only if it is named.
-    ///
-    /// # Errors
-    /// [`DeviceError`] if this machine or this build does not have the named device.
-    pub fn resolve(self) -> Result<Device, DeviceError> {
-        match self {
-            Self::Auto | Self::Cpu => Ok(Device::Cpu),
-            Self::Emulated if cfg!(feature = "emulated") => Ok(Device::Emulated),
-            Self::Emulated => Err(DeviceError::NotBuilt),
-            Self::Cuda(index) => {
-                cuda::usable(index).map(|()| Device::Cuda(index)).map_err(|why| DeviceError::Unavailable(self, why))
-            }
-        }
-    }
-}
 
 /// An open device that runs kernels.
 pub struct Engine {
@@ -139,6 +51,7 @@ pub struct Engine {
     residents: Residents,
     inner: Inner,
     times: Times,
+    paces: Paces,
 }
 
 enum Inner {
@@ -148,7 +61,7 @@ enum Inner {
 }
 
 /// The resources of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// Free memory on the device.
     pub free_bytes: u64,
@@ -156,10 +69,14 @@ pub struct Limits {
     pub shared_bytes: u32,
     /// Number of multiprocessors: so many blocks run at the same time at least. On the emulated device, CPU threads.
     pub multiprocessors: u32,
+    /// Their clock; 1 where it does not matter or is not known.
+    pub clock_hz: f64,
+    /// Whether the device stops launches that take too long, as one that drives a display does.
+    pub stops_long_launches: bool,
 }
 
 impl Engine {
-    /// Opens `device`. Returns none for the CPU, which runs no kernels.
+    /// Opens `device`, of several GPUs the first. Returns none for the CPU, which runs no kernels.
     ///
     /// `cache` is the folder for compiled kernels; only CUDA uses it.
     ///
@@ -168,7 +85,7 @@ impl Engine {
     pub fn open(device: Device, cache: &Path) -> Result<Option<Self>, EngineError> {
         let inner = match device {
             Device::Cpu => return Ok(None),
-            Device::Cuda(index) => Inner::Cuda(Box::new(cuda::Gpu::open(index, cache)?)),
+            Device::Cuda(cards) => Inner::Cuda(Box::new(cuda::Gpu::open(cards.first(), cache)?)),
             #[cfg(feature = "emulated")]
             Device::Emulated => Inner::Emulated(emulated::Emulated::open()?),
             #[cfg(not(feature = "emulated"))]
@@ -183,7 +100,7 @@ impl Engine {
                 });
             }
         };
-        Ok(Some(Self { device, inner, residents: Residents::default(), times: Times::default() }))
+        Ok(Some(Self::of(device, inner)))
     }
 
     /// The emulated device. `seed` sets the order in which threads run, `free_bytes` the memory it reports as free.
@@ -193,12 +110,7 @@ impl Engine {
     #[cfg(feature = "emulated")]
     pub fn emulated(seed: u64, free_bytes: u64) -> Result<Self, EngineError> {
         let emulated = emulated::Emulated::open()?.with(seed, free_bytes);
-        Ok(Self {
-            device: Device::Emulated,
-            inner: Inner::Emulated(emulated),
-            residents: Residents::default(),
-            times: Times::default(),
-        })
+        Ok(Self::of(Device::Emulated, Inner::Emulated(emulated)))
     }
 
     /// [`Self::emulated`] with the kernels of another library than the built-in one.
@@ -208,12 +120,11 @@ impl Engine {
     #[cfg(feature = "emulated")]
     pub fn emulated_with(library: &Path, seed: u64, free_bytes: u64) -> Result<Self, EngineError> {
         let emulated = emulated::Emulated::open_with(library)?.with(seed, free_bytes);
-        Ok(Self {
-            device: Device::Emulated,
-            inner: Inner::Emulated(emulated),
-            residents: Residents::default(),
-            times: Times::default(),
-        })
+        Ok(Self::of(Device::Emulated, Inner::Emulated(emulated)))
+    }
+
+    fn of(device: Device, inner: Inner) -> Self {
+        Self { device, residents: Residents::default(), inner, times: Times::default(), paces: Paces::default() }
     }
 
     /// The device that this engine runs on.
@@ -284,16 +195,26 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Splits `jobs` into batches that fit the device's free memory; see [`memory::batches`].
+    /// A folder for compiled kernels of other libraries: of this GPU's architecture, NVRTC and driver. None on other devices.
+    pub fn foreign_kernels(&self) -> Option<std::path::PathBuf> {
+        match &self.engine.inner {
+            #[cfg(feature = "emulated")]
+            Inner::Emulated(_) => None,
+            Inner::Cuda(gpu) => Some(gpu.foreign_kernels()),
+        }
+    }
+
+    /// Splits `jobs` into batches that fit the device's free memory, as few as that allows; on a device that stops long
+    /// launches, also into [paced](Batches::paced) ones.
     ///
     /// # Errors
     /// [`EngineError::TooLarge`] if one job does not fit; [`EngineError::Fault`] if the device does not respond.
-    pub fn batches(
-        &self,
-        requirement: memory::Requirement,
-        jobs: usize,
-    ) -> Result<Vec<std::ops::Range<usize>>, EngineError> {
-        memory::batches(self.name, self.limits()?.free_bytes, requirement, jobs)
+    pub fn batches(&self, requirement: memory::Requirement, jobs: usize) -> Result<Batches<'a>, EngineError> {
+        Batches::new(*self, requirement, jobs)
+    }
+
+    fn paces(&self) -> &'a Paces {
+        &self.engine.paces
     }
 
     /// Copies values to a new buffer on the device.

@@ -1,6 +1,4 @@
-//! Splits work into batches that fit the device's memory, before anything is launched; copies with all cores.
-
-use std::ops::Range;
+//! How much of the device's memory work may take; copies with all cores.
 
 use rayon::prelude::*;
 
@@ -21,33 +19,36 @@ pub struct Requirement {
     pub job_bytes: u64,
 }
 
-/// Splits the jobs `0..jobs` into the fewest batches that fit `free_bytes` and one launch, of nearly equal size.
+/// What batches may use of the free memory.
+pub(crate) fn usable(free_bytes: u64) -> u64 {
+    free_bytes / USABLE.1 * USABLE.0
+}
+
+/// Most jobs of a batch, so that it fits `free_bytes` and one launch: `jobs` at most.
 ///
 /// # Errors
 /// [`EngineError::TooLarge`] if a single job does not fit.
-pub fn batches(
+pub(crate) fn most_jobs(
     stage: &'static str,
     free_bytes: u64,
     requirement: Requirement,
     jobs: usize,
-) -> Result<Vec<Range<usize>>, EngineError> {
+) -> Result<usize, EngineError> {
     if jobs == 0 {
-        return Ok(Vec::new());
+        return Ok(0);
     }
-    let usable = free_bytes / USABLE.1 * USABLE.0;
+    let usable = usable(free_bytes);
     let needed_bytes = requirement.fixed_bytes.saturating_add(requirement.job_bytes);
     if needed_bytes > usable {
         return Err(EngineError::TooLarge { stage, needed_bytes, free_bytes });
     }
-    let max_jobs = (usable - requirement.fixed_bytes).checked_div(requirement.job_bytes).unwrap_or(jobs as u64);
-    let max_jobs = max_jobs.min(MAX_JOBS).clamp(1, jobs as u64) as usize;
-    let count = jobs.div_ceil(max_jobs);
-    Ok((0..count).map(|k| jobs * k / count..jobs * (k + 1) / count).collect())
+    let fits = (usable - requirement.fixed_bytes).checked_div(requirement.job_bytes).unwrap_or(jobs as u64);
+    Ok(fits.min(MAX_JOBS).clamp(1, jobs as u64) as usize)
 }
 
 /// Whether this is a thread of the pool that copies. While it waited for the others, it would take up other work, which may
 /// need a lock that the caller holds; so it copies by itself.
-fn is_in_pool() -> bool {
+pub(crate) fn is_in_pool() -> bool {
     rayon::current_thread_index().is_some()
 }
 
@@ -141,24 +142,19 @@ mod tests {
     const REQUIREMENT: Requirement = Requirement { fixed_bytes: 100, job_bytes: 10 };
 
     #[test]
-    fn batches_cover_all_jobs_once_and_fit() {
-        for jobs in [1, 2, 79, 80, 81, 1000, 1001] {
-            let batches = batches("test", 1000, REQUIREMENT, jobs).unwrap();
-            assert_eq!(batches.iter().flat_map(Clone::clone).collect::<Vec<_>>(), (0..jobs).collect::<Vec<_>>());
-            // 900 of 1000 bytes are usable: the 100 fixed bytes and 80 jobs.
-            assert!(batches.iter().all(|batch| (1..=80).contains(&batch.len())), "{jobs}: {batches:?}");
-            assert_eq!(batches.len(), jobs.div_ceil(80));
+    fn a_batch_has_as_many_jobs_as_fit_the_memory_and_a_launch() {
+        // 900 of 1000 bytes are usable: the 100 fixed bytes and 80 jobs.
+        for (jobs, most) in [(0, 0), (1, 1), (79, 79), (80, 80), (81, 80), (1001, 80)] {
+            assert_eq!(most_jobs("test", 1000, REQUIREMENT, jobs), Ok(most));
         }
-        assert_eq!(batches("test", 1000, REQUIREMENT, 0), Ok(vec![]));
-        let many = batches("test", 1 << 40, REQUIREMENT, 200_000).unwrap();
-        assert!(many.len() == 4 && many.iter().all(|batch| batch.len() <= 65_535), "{many:?}");
+        assert_eq!(most_jobs("test", 1 << 40, REQUIREMENT, 200_000), Ok(65_535));
         let fixed_only = Requirement { fixed_bytes: 900, job_bytes: 0 };
-        assert_eq!(batches("test", 1000, fixed_only, 5).unwrap(), vec![0..5; 1]);
+        assert_eq!(most_jobs("test", 1000, fixed_only, 5), Ok(5));
     }
 
     #[test]
     fn a_job_that_does_not_fit_is_refused_with_both_sizes() {
-        let error = batches("labels", 100, REQUIREMENT, 3).unwrap_err();
+        let error = most_jobs("labels", 100, REQUIREMENT, 3).unwrap_err();
         assert_eq!(error, EngineError::TooLarge { stage: "labels", needed_bytes: 110, free_bytes: 100 });
         assert!(error.to_string().contains("needs 110 bytes") && error.to_string().contains("--device cpu"));
         assert!(error.can_fall_back());

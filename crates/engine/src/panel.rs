@@ -7,6 +7,11 @@ use huracan_bars::Panel;
 
 use crate::{DeviceBuffer, EngineError, Launch, Stage};
 
+/// What each symbol of a panel costs a stage that goes through its bars.
+pub fn symbol_costs(panel: &Panel) -> Vec<u64> {
+    panel.ranges.iter().map(|range| range.len() as u64).collect()
+}
+
 /// The candles of some of a panel's symbols, on a device.
 ///
 /// Each column is `[symbols × bars]`, row-major; the ranges are `[symbols × 2]`. The fields are private so that the sizes

@@ -9,7 +9,7 @@ use super::{Features, shared};
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
 use huracan_engine::memory::Requirement;
-use huracan_engine::{Compute, DeviceBuffer, EngineError, Kernel, Shape, Stage};
+use huracan_engine::{Compute, DeviceBuffer, EngineError, Items, Kernel, Rows, Shape, Stage, symbol_costs};
 
 const VOLATILITY: Kernel = kernel("features_volatility", true);
 const RETURNS: Kernel = kernel("features_returns", false);
@@ -45,7 +45,20 @@ const fn kernel(name: &'static str, barriers: bool) -> Kernel {
 /// # Panics
 /// As [`compute`](super::compute).
 pub fn compute_on(compute: &Compute, panel: &Panel) -> Result<Features, EngineError> {
-    compute.run("features", |stage| self::compute(stage, panel), || super::compute(panel))
+    let (bars, symbols) = (panel.bars, panel.symbols.len());
+    if compute.devices_left() == 0 || symbols * bars == 0 {
+        return Ok(super::compute(panel));
+    }
+    let mut features = Features { symbols, bars, values: super::memory::zeros(symbols * bars * COUNT) };
+    let items = Items { costs: &symbol_costs(panel), memory: memory_needed(bars) };
+    let work = Rows { values: &mut features.values, per_item: bars * COUNT };
+    let on_device =
+        |stage: &Stage<'_>, own: Range<usize>, work: &mut Rows<'_, f32>| compute_into(stage, panel, own, work.values);
+    compute.share("features", items, work, on_device, |own, work| {
+        // The CPU has no way to compute some symbols of a panel alone.
+        work.values.copy_from_slice(&super::compute(panel).values[own.start * bars * COUNT..own.end * bars * COUNT]);
+    })?;
+    Ok(features)
 }
 
 /// ATR(14) on the device of a run, or on the CPU, `[symbols × bars]`.
@@ -56,7 +69,12 @@ pub fn compute_on(compute: &Compute, panel: &Panel) -> Result<Features, EngineEr
 /// # Panics
 /// As [`compute`](super::compute).
 pub fn atr_14_on(compute: &Compute, panel: &Panel) -> Result<Vec<f64>, EngineError> {
-    compute.run("atr", |stage| atr_14(stage, panel), || super::atr_14(panel))
+    let items = Items { costs: &symbol_costs(panel), memory: atr_memory_needed(panel.bars) };
+    let bars = panel.bars;
+    let on_device = |stage: &Stage<'_>, own: Range<usize>, (): &mut ()| atr_14_of(stage, panel, own);
+    let on_cpu = |own: Range<usize>, (): &mut ()| super::atr_14(panel)[own.start * bars..own.end * bars].to_vec();
+    let mut parts = compute.share("atr", items, (), on_device, on_cpu)?;
+    Ok(if parts.len() == 1 { parts.remove(0) } else { parts.concat() })
 }
 
 /// [`compute`](super::compute) on a device, with all symbols in one batch, or in as few batches as its memory allows.
@@ -76,23 +94,35 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel) -> Result<Features, EngineError
     if features.values.is_empty() {
         return Ok(features);
     }
+    compute_into(stage, panel, 0..panel.symbols.len(), &mut features.values)?;
+    Ok(features)
+}
+
+/// The memory that the features of symbols need.
+fn memory_needed(bars: usize) -> Requirement {
     let scratch = 2 * size_of::<f64>() + SMOOTH * size_of::<f32>() + EXACT * size_of::<f64>();
     let job_bytes = DevicePanel::symbol_bytes(bars) + (bars * (COUNT * size_of::<f32>() + scratch)) as u64;
     // What all symbols share: returns, sums and scales of three references, sums and counts of the market; the calendar.
     let shared = (bars * (11 * size_of::<f64>() + 3 * size_of::<f32>())) as u64;
-    let batches = stage.batches(Requirement { fixed_bytes: (1 << 20) + shared, job_bytes }, panel.symbols.len())?;
-    let whole = match batches.as_slice() {
-        [all] => Some(DevicePanel::upload(stage, panel, all.clone())?),
-        _ => None,
-    };
+    Requirement { fixed_bytes: (1 << 20) + shared, job_bytes }
+}
+
+/// The features of the panel's rows `own`, `[own × bars × features]`.
+fn compute_into(stage: &Stage<'_>, panel: &Panel, own: Range<usize>, out: &mut [f32]) -> Result<(), EngineError> {
+    let bars = panel.bars;
+    let batches = stage.batches(memory_needed(bars), own.len())?;
+    let is_whole = batches.is_one() && own.len() == panel.symbols.len();
+    let whole = is_whole.then(|| DevicePanel::upload(stage, panel, own.clone())).transpose()?;
     let shared = Shared::new(stage, panel, whole.as_ref())?;
-    for symbols in batches {
-        let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
+    for batch in batches {
+        let candles = DevicePanel::upload(stage, panel, own.start + batch.start..own.start + batch.end)?;
         let rows = rows(stage, &candles, &shared)?;
-        let out = &mut features.values[symbols.start * bars * COUNT..symbols.end * bars * COUNT];
-        stage.download_into(&rows, out)?;
+        let own = &mut out[batch.start * bars * COUNT..batch.end * bars * COUNT];
+        stage.download_into(&rows, own)?;
+        // For the view.
+        stage.keep(own, rows);
     }
-    Ok(features)
+    Ok(())
 }
 
 /// [`atr_14`](super::atr_14) on a device.
@@ -103,12 +133,21 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel) -> Result<Features, EngineError
 /// # Panics
 /// As [`compute`].
 pub fn atr_14(stage: &Stage<'_>, panel: &Panel) -> Result<Vec<f64>, EngineError> {
-    let bars = panel.bars;
-    let mut out = Vec::with_capacity(panel.symbols.len() * bars);
+    atr_14_of(stage, panel, 0..panel.symbols.len())
+}
+
+/// The memory that the ATR of symbols needs.
+fn atr_memory_needed(bars: usize) -> Requirement {
     let scratch = SMOOTH * size_of::<f32>() + (EXACT + 1) * size_of::<f64>();
-    let job_bytes = DevicePanel::symbol_bytes(bars) + (bars * scratch) as u64;
-    for symbols in stage.batches(Requirement { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
-        let candles = DevicePanel::upload(stage, panel, symbols)?;
+    Requirement { fixed_bytes: 1 << 20, job_bytes: DevicePanel::symbol_bytes(bars) + (bars * scratch) as u64 }
+}
+
+/// ATR(14) of the panel's rows `own`, `[own × bars]`.
+fn atr_14_of(stage: &Stage<'_>, panel: &Panel, own: Range<usize>) -> Result<Vec<f64>, EngineError> {
+    let bars = panel.bars;
+    let mut out = Vec::with_capacity(own.len() * bars);
+    for batch in stage.batches(atr_memory_needed(bars), own.len())? {
+        let candles = DevicePanel::upload(stage, panel, own.start + batch.start..own.start + batch.end)?;
         let recurrences = Recurrences::new(stage, &candles)?;
         let mut atr = stage.zeros::<f64>(candles.cells())?;
         // SAFETY: a thread per bar and symbol; threads beyond the last bar do nothing. The kernel reads two ranges per

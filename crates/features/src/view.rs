@@ -2,8 +2,10 @@
 //! history begins.
 //!
 //! Distances and moves of the price are counted in ATR(14), volumes as shares of the usual volume. The list below is the only
-//! one: training, bundles, `huracan features --view` and the audit take names, order and values from it. Values are computed on
-//! the host from the catalogue and the candles, so they have the same bits whatever device computed the catalogue.
+//! one: training, bundles, `huracan features --view` and the audit take names, order and values from it. `device` has the
+//! kernel's side; both give the same bits.
+
+mod device;
 
 use rayon::prelude::*;
 

@@ -1,12 +1,14 @@
 //! Labels on a device, by `kernels/labels.cu`: the same bits as [`compute`](super::compute).
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Labels;
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
 use huracan_engine::memory::Requirement;
-use huracan_engine::{Compute, EngineError, Kernel, Shape, Stage};
+use huracan_engine::{Compute, EngineError, Items, Kernel, Shape, Stage, symbol_costs};
 use huracan_shadow::device::{CostTable, DeviceRules};
 use huracan_shadow::{ExitReason, Rules};
 
@@ -23,7 +25,20 @@ const THREADS: u32 = 128;
 /// # Panics
 /// As [`compute`](super::compute).
 pub fn compute_on(compute: &Compute, panel: &Panel, atr: &[f64], rules: &Rules) -> Result<Labels, EngineError> {
-    compute.run("labels", |stage| self::compute(stage, panel, atr, rules), || super::compute(panel, atr, rules))
+    let items = Items { costs: &symbol_costs(panel), memory: memory_needed(panel.bars) };
+    let on_device = |stage: &Stage<'_>, own: Range<usize>, (): &mut ()| compute_of(stage, panel, atr, rules, own);
+    let on_cpu = |own: Range<usize>, (): &mut ()| {
+        let all = super::compute(panel, atr, rules);
+        if own.len() == panel.symbols.len() { all } else { all.of_symbols(own) }
+    };
+    let parts = compute.share("labels", items, (), on_device, on_cpu)?;
+    let mut labels = none(panel.bars, rules);
+    for part in parts {
+        append(&mut labels.return_bps, part.return_bps);
+        append(&mut labels.exit_bar, part.exit_bar);
+        append(&mut labels.exit_reason, part.exit_reason);
+    }
+    Ok(labels)
 }
 
 /// [`compute`](super::compute) on a device, with all symbols in one launch, or in as few launches as its memory allows.
@@ -34,18 +49,40 @@ pub fn compute_on(compute: &Compute, panel: &Panel, atr: &[f64], rules: &Rules) 
 /// # Panics
 /// As [`compute`](super::compute).
 pub fn compute(stage: &Stage<'_>, panel: &Panel, atr: &[f64], rules: &Rules) -> Result<Labels, EngineError> {
-    let bars = panel.bars;
-    let mut labels = Labels {
+    compute_of(stage, panel, atr, rules, 0..panel.symbols.len())
+}
+
+/// The memory that the labels of symbols need.
+fn memory_needed(bars: usize) -> Requirement {
+    let label_bytes = size_of::<f64>() + size_of::<u32>() + 1;
+    let own_bytes = (bars * (size_of::<f64>() + 2 * label_bytes)) as u64;
+    let job_bytes = DevicePanel::symbol_bytes(bars) + CostTable::symbol_bytes(bars, 1) + own_bytes;
+    Requirement { fixed_bytes: 1 << 20, job_bytes }
+}
+
+/// The labels of no symbol.
+fn none(bars: usize, rules: &Rules) -> Labels {
+    Labels {
         bars,
         return_bps: Vec::new(),
         exit_bar: Vec::new(),
         exit_reason: Vec::new(),
         borrow_bps_per_bar: rules.borrow_bps_per_bar,
-    };
-    let label_bytes = size_of::<f64>() + size_of::<u32>() + 1;
-    let own_bytes = (bars * (size_of::<f64>() + 2 * label_bytes)) as u64;
-    let job_bytes = DevicePanel::symbol_bytes(bars) + CostTable::symbol_bytes(bars, 1) + own_bytes;
-    for symbols in stage.batches(Requirement { fixed_bytes: 1 << 20, job_bytes }, panel.symbols.len())? {
+    }
+}
+
+/// The labels of the panel's rows `own`.
+fn compute_of(
+    stage: &Stage<'_>,
+    panel: &Panel,
+    atr: &[f64],
+    rules: &Rules,
+    own: Range<usize>,
+) -> Result<Labels, EngineError> {
+    let bars = panel.bars;
+    let mut labels = none(bars, rules);
+    for batch in stage.batches(memory_needed(bars), own.len())? {
+        let symbols = own.start + batch.start..own.start + batch.end;
         let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
         let costs = CostTable::upload(stage, panel, symbols.clone(), std::iter::once(rules))?;
         let atr = stage.resident(&atr[symbols.start * bars..symbols.end * bars])?;

@@ -37,6 +37,21 @@ pub struct Label {
 }
 
 impl Labels {
+    /// The labels of some symbols, as if there were no others.
+    ///
+    /// # Panics
+    /// Where there is no such symbol.
+    pub fn of_symbols(&self, symbols: std::ops::Range<usize>) -> Self {
+        let cells = symbols.start * self.bars * 2..symbols.end * self.bars * 2;
+        Self {
+            bars: self.bars,
+            return_bps: self.return_bps[cells.clone()].to_vec(),
+            exit_bar: self.exit_bar[cells.clone()].to_vec(),
+            exit_reason: self.exit_reason[cells].to_vec(),
+            borrow_bps_per_bar: self.borrow_bps_per_bar,
+        }
+    }
+
     /// The label of a bar and side. `None` at a bar without ATR, and where the trade was still open at the end of the
     /// data.
     ///

@@ -14,6 +14,7 @@ mod adamw;
 mod feed;
 mod graph;
 mod guard;
+mod kernels;
 mod member;
 mod parameters;
 mod plan;
@@ -26,6 +27,7 @@ mod tests;
 
 use ::burn::tensor::backend::AutodiffBackend;
 
+pub use self::kernels::keep_kernels;
 pub use self::toolkit::headers;
 use self::training::Training;
 use super::{Network, NeuralError, NeuralJob, Observer};
@@ -80,6 +82,12 @@ where
                 failed = Some(reason);
             }
         }
+    }
+    // Other stages need the memory of Burn's pools.
+    if failed.is_none()
+        && let Err(reason) = guard::guarded(device, || B::memory_cleanup(device))
+    {
+        tracing::warn!(device = name, "Burn keeps its memory: {reason}");
     }
     results
 }

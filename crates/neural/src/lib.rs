@@ -27,7 +27,7 @@ mod windows;
 mod tests;
 
 #[cfg(feature = "burn")]
-pub use burn::headers as cuda_headers;
+pub use burn::{headers as cuda_headers, keep_kernels};
 pub use error::NeuralError;
 pub use job::{Head, NeuralJob, NeuralParams};
 pub use layers::{Layer, Shape, Skip, initial_parameters};

@@ -8,7 +8,10 @@ use super::{CoinCosts, ExitReason, Rules, Side, Signals, SlippageRule, Trade};
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
 use huracan_engine::memory::Requirement;
-use huracan_engine::{Compute, Content, DeviceBuffer, Element, ElementKind, EngineError, Kernel, Launch, Shape, Stage};
+use huracan_engine::{
+    Compute, Content, DeviceBuffer, Element, ElementKind, EngineError, Items, Kernel, Launch, Shape, Stage,
+    symbol_costs,
+};
 use rayon::prelude::*;
 
 const SIMULATE: Kernel = Kernel { file: "shadow", name: "shadow_simulate", barriers: false };
@@ -196,11 +199,52 @@ pub fn simulate_on(
     windows: &[Vec<Range<usize>>],
     rules: &Rules,
 ) -> Result<Vec<Trade>, EngineError> {
-    let on_device = |stage: &Stage<'_>| {
-        let mut trades = simulate(stage, panel, &[(signals, rules)], atr, windows)?;
-        Ok(trades.pop().unwrap_or_default())
+    let mut trades = simulate_all_on(compute, panel, &[(signals, rules)], atr, windows)?;
+    Ok(trades.pop().unwrap_or_default())
+}
+
+/// [`simulate_on`] for every configuration of signals and rules: the trades of each.
+///
+/// # Errors
+/// As [`simulate_on`].
+///
+/// # Panics
+/// As [`simulate`](super::simulate).
+pub fn simulate_all_on(
+    compute: &Compute,
+    panel: &Panel,
+    configurations: &[(&Signals, &Rules)],
+    atr: &[f64],
+    windows: &[Vec<Range<usize>>],
+) -> Result<Vec<Vec<Trade>>, EngineError> {
+    let items = Items { costs: &symbol_costs(panel), memory: memory_needed(panel.bars, configurations.len()) };
+    let on_device = |stage: &Stage<'_>, own: Range<usize>, (): &mut ()| {
+        simulate_symbols(stage, panel, configurations, atr, windows, own)
     };
-    compute.run("shadow", on_device, || super::simulate(panel, signals, atr, windows, rules))
+    let on_cpu = |own: Range<usize>, (): &mut ()| {
+        // Trades are in windows, and the others' coins have none here.
+        let window = |(symbol, all): (usize, &Vec<Range<usize>>)| {
+            if own.contains(&symbol) { all.clone() } else { Vec::new() }
+        };
+        let windows: Vec<_> = windows.iter().enumerate().map(window).collect();
+        let one = |&(signals, rules): &(&Signals, &Rules)| super::simulate(panel, signals, atr, &windows, rules);
+        configurations.iter().map(one).collect()
+    };
+    let mut parts = compute.share("shadow", items, (), on_device, on_cpu)?;
+    if parts.len() == 1 {
+        return Ok(parts.remove(0));
+    }
+    let mut trades: Vec<Vec<Trade>> = vec![Vec::new(); configurations.len()];
+    for part in parts {
+        trades.iter_mut().zip(part).for_each(|(trades, own)| trades.extend(own));
+    }
+    trades.par_iter_mut().for_each(|trades| sort(trades));
+    Ok(trades)
+}
+
+/// Sorts trades as the CPU has them.
+fn sort(trades: &mut [Trade]) {
+    trades.sort_by_key(|trade| (trade.entry_bar, trade.symbol));
 }
 
 /// [`simulate`](super::simulate) on a device, for every configuration of signals and rules: the trades of each, in the
@@ -218,20 +262,35 @@ pub fn simulate(
     atr: &[f64],
     windows: &[Vec<Range<usize>>],
 ) -> Result<Vec<Vec<Trade>>, EngineError> {
-    let same_bars = configurations.iter().all(|(signals, _)| signals.bars == panel.bars);
-    assert!(same_bars, "the signals must have the panel's bars");
-    let bars = panel.bars as u64;
+    simulate_symbols(stage, panel, configurations, atr, windows, 0..panel.symbols.len())
+}
+
+/// The memory that the trades of symbols need.
+fn memory_needed(bars: usize, configurations: usize) -> Requirement {
     // Per symbol: candles, ATR, costs, and the signals and trades of each configuration. There is at most one trade per bar.
     let signals = 1 + 3 * 8 + size_of::<DeviceTrade>() as u64;
-    let costs = CostTable::symbol_bytes(panel.bars, configurations.len());
-    let job_bytes =
-        DevicePanel::symbol_bytes(panel.bars) + 8 * bars + costs + configurations.len() as u64 * bars * signals;
-    let fixed_bytes = 1 << 20;
+    let costs = CostTable::symbol_bytes(bars, configurations);
+    let own = DevicePanel::symbol_bytes(bars) + 8 * bars as u64 + costs;
+    Requirement { fixed_bytes: 1 << 20, job_bytes: own + configurations as u64 * bars as u64 * signals }
+}
+
+/// [`simulate`] for the panel's rows `own`.
+fn simulate_symbols(
+    stage: &Stage<'_>,
+    panel: &Panel,
+    configurations: &[(&Signals, &Rules)],
+    atr: &[f64],
+    windows: &[Vec<Range<usize>>],
+    own: Range<usize>,
+) -> Result<Vec<Vec<Trade>>, EngineError> {
+    let same_bars = configurations.iter().all(|(signals, _)| signals.bars == panel.bars);
+    assert!(same_bars, "the signals must have the panel's bars");
     let mut trades: Vec<Vec<Trade>> = vec![Vec::new(); configurations.len()];
-    for symbols in stage.batches(Requirement { fixed_bytes, job_bytes }, panel.symbols.len())? {
+    for batch in stage.batches(memory_needed(panel.bars, configurations.len()), own.len())? {
+        let symbols = own.start + batch.start..own.start + batch.end;
         simulate_batch(stage, panel, configurations, atr, windows, symbols, &mut trades)?;
     }
-    trades.par_iter_mut().for_each(|trades| trades.sort_by_key(|trade| (trade.entry_bar, trade.symbol)));
+    trades.par_iter_mut().for_each(|trades| sort(trades));
     Ok(trades)
 }
 

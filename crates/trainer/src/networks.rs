@@ -141,7 +141,7 @@ fn train_jobs(
     let names = view_names();
     let on_cores = || neural::train(&Backend::Cores, table, &names, jobs, watch);
     #[cfg(feature = "burn")]
-    if let device @ Device::Cuda(index) = compute.device() {
+    if compute.device().is_cuda() {
         if let Err(missing) = neural::cuda_headers() {
             tracing::warn!("networks are trained on the CPU cores: {missing}");
             watch.observer.note("networks: on the CPU cores, because the CUDA headers were not found");
@@ -150,7 +150,17 @@ fn train_jobs(
         let on_device = |stage: &Stage<'_>| {
             // Burn has its own memory; what stays on the device for other stages would not give way to it.
             stage.release()?;
-            let backend = Backend::Cuda { index, free_bytes: stage.limits()?.free_bytes };
+            let device = stage.device();
+            let Device::Cuda(card) = device else { return Ok(on_cores()) };
+            if let Some(folder) = stage.foreign_kernels()
+                && !neural::keep_kernels(&folder)
+            {
+                tracing::warn!(
+                    "networks are trained on the CPU cores: {device} needs other kernels than the GPU before it"
+                );
+                return Ok(on_cores());
+            }
+            let backend = Backend::Cuda { index: card.first(), free_bytes: stage.limits()?.free_bytes };
             let networks = neural::train(&backend, table, &names, jobs, watch);
             let fault = networks.iter().find_map(|network| match network {
                 Err(NeuralError::Backend { reason, .. }) => Some(reason.clone()),
@@ -169,6 +179,7 @@ fn train_jobs(
                 })
             })
         };
+        // On one GPU: how Burn multiplies may depend on how many networks there are at a time.
         return compute.run("networks", on_device, on_cores);
     }
     let _ = compute;

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use huracan_decide::{self as decide, Decisions, Prediction, SignalVotes, Summary, WaitReason};
 use huracan_engine::EngineError;
+use huracan_features::View;
 use huracan_labels::Labels;
 use huracan_metrics::{Account, Breakdown, Evidence, Holding, Metrics};
 use huracan_risk::{self as risk, Ledger, Limits, Offer};
@@ -78,6 +79,8 @@ pub struct OutOfFold {
     pub families: Vec<FamilyComparison>,
     /// Labels of all bars.
     pub labels: Labels,
+    /// What the models saw of all bars.
+    pub view: View,
 }
 
 impl OutOfFold {
@@ -197,5 +200,6 @@ pub fn out_of_fold(
         reasons,
         families,
         labels,
+        view,
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use huracan_bars::Panel;
 use huracan_boost::device::Plans;
 use huracan_decide::{Head, WaitReason};
-use huracan_engine::{Compute, Device, EngineError};
+use huracan_engine::{Compute, EngineError};
 use huracan_features::{self as features, Features, View};
 use huracan_folds::{self as folds, Fold, Grid, TooShort};
 use huracan_labels::{self as labels, Labels};
@@ -99,7 +99,7 @@ impl<'a> WalkForward<'a> {
         let rules = params.rules(panel.timeframe);
         let atr = features::device::atr_14_on(compute, panel)?;
         let labels = labels::device::compute_on(compute, panel, &atr, &rules)?;
-        let view = View::of(panel, features);
+        let view = View::of_on(compute, panel, features)?;
         let targets = Targets::of(panel, &labels, &view, all, &rules, &params.models);
         let units = units(params, panel, all, &symbols);
         Ok(Self { params, compute, panel, features, rules, atr, labels, view, targets, symbols, units, too_short })
@@ -262,11 +262,11 @@ impl<'a> WalkForward<'a> {
 
 /// Splits the symbols into the next batch and the rest; without models of their own, all are one batch.
 fn next_batch<'a, T>(todo: &'a [T], compute: &Compute, own_models: bool) -> (&'a [T], &'a [T]) {
-    let on_cpu = compute.device() == Device::Cpu || compute.fallback_reason().is_some();
+    let on_cpu = compute.devices_left() == 0;
     let most = match (own_models, on_cpu) {
         (false, _) => todo.len(),
         (true, true) => SYMBOLS_PER_BATCH,
-        (true, false) => SYMBOLS_PER_DEVICE_BATCH,
+        (true, false) => SYMBOLS_PER_DEVICE_BATCH * compute.devices_left(),
     };
     todo.split_at(todo.len().min(most))
 }

@@ -5,14 +5,22 @@
 
 namespace driver {
 
-// The only device. It is never destroyed, because streams may still be working when the process ends.
+// The device with this number, below `count()`. None is ever destroyed, because streams may still be working when the process
+// ends.
+Device& device(int index);
+// Number of devices.
+int count();
+// The device whose context is the calling thread's.
 Device& get();
-// Success, or why the calling thread cannot use the device.
+// Page-locked memory of the host, which all devices may use.
+PageLocked& page_locked();
+// Success, or why the calling thread cannot use its device.
 int usable();
 // The same for calls on a stream or an event, which have their own context, whatever the thread's is.
-int usable_by_handle();
+int usable_by_handle(const Device& owner);
 
 inline Stream& of(void* stream) { return stream == nullptr ? get().null_stream : *static_cast<Stream*>(stream); }
+inline Device& owner_of(void* stream) { return *static_cast<Device*>(of(stream).owner); }
 
 }  // namespace driver
 
@@ -20,5 +28,9 @@ inline Stream& of(void* stream) { return stream == nullptr ? get().null_stream :
     if (!(condition)) return otherwise
 #define USABLE() \
     if (const int result = driver::usable()) return result
-#define USABLE_BY_HANDLE() \
-    if (const int result = driver::usable_by_handle()) return result
+// For work in a stream, which must be of the thread's context.
+#define USABLE_IN(stream) \
+    USABLE();             \
+    REQUIRE(&driver::owner_of(stream) == &driver::get(), driver::InvalidContext)
+#define USABLE_BY_HANDLE(owner) \
+    if (const int result = driver::usable_by_handle(owner)) return result

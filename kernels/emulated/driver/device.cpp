@@ -9,10 +9,36 @@ namespace driver {
 
 namespace {
 
-// An environment variable as a number.
-unsigned long long number(const char* name, unsigned long long otherwise) {
+// An environment variable's number for a device: of several with commas between them the device's own, or the last one.
+unsigned long long number(const char* name, int index, unsigned long long otherwise) {
     const char* text = std::getenv(name);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+    if (text == nullptr) {
+        return otherwise;
+    }
+    for (const char* comma; index > 0 && (comma = std::strchr(text, ',')) != nullptr; --index) {
+        text = comma + 1;
+    }
+    return std::strtoull(text, nullptr, 10);
+}
+
+// Reads "FROM:COUNT" for the first device, or "FROM:COUNT:DEVICE". Whether it is for the device with this number.
+bool two_numbers(const char* name, int index, unsigned long long& first, unsigned long long& second) {
+    const char* text = std::getenv(name);
+    if (text == nullptr) {
+        return false;
+    }
+    int device = 0;
+    unsigned long long a = 0, b = 0;
+    if (std::sscanf(text, "%llu:%llu:%d", &a, &b, &device) < 2) {
+        std::fprintf(stderr, "%s must be two numbers with a colon between them\n", name);
+        return false;
+    }
+    if (device != index) {
+        return false;
+    }
+    first = a;
+    second = b;
+    return true;
 }
 
 template <class T> T read_at(const unsigned char* image, std::size_t at) {
@@ -91,18 +117,11 @@ bool Module::has(const std::string& name) const {
     return std::find(kernels.begin(), kernels.end(), name) != kernels.end();
 }
 
-Device::Device() : memory(number("HURACAN_SIMULATED_GPU_BYTES", 4ull << 30)), null_stream(0) {
-    static const Traffic* counted = &traffic;
-    std::atexit([] { counted->write(); });
-    const char* refuses = std::getenv("HURACAN_SIMULATED_GPU_REFUSES");
-    if (refuses != nullptr && std::sscanf(refuses, "%llu:%llu", &refused_from, &refused) != 2) {
-        std::fprintf(stderr, "HURACAN_SIMULATED_GPU_REFUSES must be REQUEST:COUNT\n");
-    }
+Device::Device(int index)
+    : index(index), memory(number("HURACAN_SIMULATED_GPU_BYTES", index, 4ull << 30)), null_stream(this, 0) {
+    two_numbers("HURACAN_SIMULATED_GPU_REFUSES", index, refused_from, refused);
     // "5:719": the fifth launch fails with result 719.
-    const char* text = std::getenv("HURACAN_SIMULATED_GPU_FAULT");
-    if (text != nullptr && std::sscanf(text, "%ld:%d", &failing, &failing_with) != 2) {
-        std::fprintf(stderr, "HURACAN_SIMULATED_GPU_FAULT must be LAUNCH:RESULT\n");
-    }
+    two_numbers("HURACAN_SIMULATED_GPU_FAULT", index, failing, failing_with);
 }
 
 void Device::fail(int result) {
@@ -112,7 +131,7 @@ void Device::fail(int result) {
 
 int Device::counts_launch() {
     traffic.launch();
-    return launches.fetch_add(1) + 1 == failing ? failing_with : Success;
+    return launches.fetch_add(1) + 1 == failing ? static_cast<int>(failing_with) : static_cast<int>(Success);
 }
 
 void Device::run(Launch& launch) {

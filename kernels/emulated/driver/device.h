@@ -1,4 +1,4 @@
-// The simulated device: its memory, its streams, its modules, and its fault.
+// A simulated device: its memory, its streams, its modules, and its fault.
 #pragma once
 
 #include "../block.h"
@@ -47,6 +47,8 @@ struct Function {
     std::string name;
     // Null for a kernel that is not from this project; it does nothing here.
     const huracan::Kernel* kernel;
+    // The device whose context loaded it.
+    const void* owner;
     unsigned shared_bytes = SHARED_BYTES;
 };
 
@@ -61,7 +63,7 @@ struct Launch {
 
 class Device {
 public:
-    Device();
+    explicit Device(int index);
 
     // The first fault; it is permanent.
     int fault() const { return sticky.load(); }
@@ -74,22 +76,19 @@ public:
     bool refuses_memory() { return requests.fetch_add(1) + 1 - refused_from < refused; }
     std::uint64_t next_seed() { return seed.fetch_add(1); }
 
+    const int index;
     Memory memory;
     Stream null_stream;
     std::mutex mutex;
     // Shared, so that a thread that waits for all streams keeps one that is destroyed meanwhile.
     std::map<void*, std::shared_ptr<Stream>> streams;
-    PageLocked page_locked;
     Traffic traffic;
 
 private:
     std::atomic<int> sticky{0};
     std::atomic<std::uint64_t> seed{1};
-    std::atomic<long> launches{0};
-    std::atomic<std::uint64_t> requests{0};
-    unsigned long long refused_from = 0, refused = 0;
-    long failing = 0;
-    int failing_with = 0;
+    std::atomic<std::uint64_t> launches{0}, requests{0};
+    unsigned long long refused_from = 0, refused = 0, failing = 0, failing_with = 0;
 };
 
 }  // namespace driver

@@ -1,47 +1,68 @@
-// The part of NVIDIA's driver interface (libcuda.so.1) that the program uses, on one simulated GPU. It tests the host side of
-// CUDA without a GPU: NVRTC's cubins, streams, events, full memory and faults. Kernels run as C++ on the emulated device;
-// kernels that are not from this project do nothing. It is stricter than a real driver where that reveals mistakes. Its times
-// say nothing about a GPU's speed.
+// The part of NVIDIA's driver interface (libcuda.so.1) that the program uses, on simulated GPUs. It tests the host side of
+// CUDA without a GPU: NVRTC's cubins, streams, events, several GPUs, full memory and faults. Kernels run as C++ on the emulated
+// device; kernels that are not from this project do nothing. It is stricter than a real driver where that reveals mistakes:
+// memory and streams of one GPU may not be used in another one's context. Its times say nothing about a GPU's speed.
 //
-// HURACAN_SIMULATED_GPU_BYTES: its memory, by default 4 GiB.  HURACAN_SIMULATED_GPU_FAULT=5:719: the fifth launch fails with
-// result 719, and so does everything after it.  HURACAN_SIMULATED_GPU_REFUSES=9:3: the ninth request for
-// memory and two after it are refused, although there is some.  HURACAN_SIMULATED_GPUS=0: there is no GPU.  HURACAN_SIMULATED_GPU_COUNTS=FILE:
-// what crossed between host and device, in calls and bytes, and the launches, written when the program ends.
+// HURACAN_SIMULATED_GPUS: how many there are, by default 1.  HURACAN_SIMULATED_GPU_BYTES: their memory, by default 4 GiB; of
+// 9,8,7 each has its own, and further ones the last.  HURACAN_SIMULATED_GPU_FAULT=5:719: the fifth launch on the first GPU fails
+// with result 719, and so does everything after it; 5:719:2 is for the GPU with number 2.  HURACAN_SIMULATED_GPU_REFUSES=9:3: the
+// ninth request for memory and two after it are refused, although there is some; 9:3:2 likewise.
+// HURACAN_SIMULATED_GPU_DISPLAY=1: they drive displays.  HURACAN_SIMULATED_GPU_COUNTS=FILE: what crossed between host and device, in calls and bytes, and the launches, written when the
+// program ends, a line per GPU.
 
-// This file has the device, its context, and its memory; launches.cpp has streams, events, modules and launches.
+// This file has the devices, their contexts, and their memory; launches.cpp has streams, events, modules and launches.
 
 #include "calls.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 
 using namespace driver;
 
 namespace {
 
+constexpr int MOST_DEVICES = 64;
+
 std::mutex starting;
 std::atomic<bool> started{false};
-thread_local void* current = nullptr;
-int the_context = 0;
+std::array<Device*, MOST_DEVICES> devices{};
+// The device is its own primary context.
+thread_local Device* current = nullptr;
 
 void* at(std::uint64_t address) { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)); }
+
+void write_counts() {
+    std::FILE* file = std::fopen(std::getenv("HURACAN_SIMULATED_GPU_COUNTS"), "w");
+    if (file == nullptr) {
+        return;
+    }
+    for (const Device* device : devices) {
+        if (device != nullptr) {
+            device->traffic.write(file);
+        }
+    }
+    std::fclose(file);
+}
 
 // Copies when it is the copy's turn in the stream, if the device's bytes (and the host's, if page-locked) still exist then.
 int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, std::size_t bytes, const void* host,
                bool down = false) {
-    const bool locked = get().page_locked.holds(host, 1);
-    of(stream).push([=] {
-        if (!get().memory.holds(checked, bytes)) {
-            get().fail(IllegalAddress);
-        } else if (get().fault() != Success) {
+    const bool locked = page_locked().holds(host, 1);
+    Device& device = get();
+    of(stream).push([=, &device] {
+        if (!device.memory.holds(checked, bytes)) {
+            device.fail(IllegalAddress);
+        } else if (device.fault() != Success) {
             return;
         } else if (!locked) {
             std::memcpy(to, from, bytes);
-        } else if (!get().page_locked.copy(to, from, bytes, host)) {
+        } else if (!page_locked().copy(to, from, bytes, host)) {
             std::fprintf(stderr, "simulated GPU: a copy of %zu bytes whose page-locked memory is gone\n", bytes);
-            get().fail(IllegalAddress);
+            device.fail(IllegalAddress);
         }
-        if (down && get().fault() == Success) {
-            get().traffic.down(to, bytes);
+        if (down && device.fault() == Success) {
+            device.traffic.down(to, bytes);
         }
     });
     return Success;
@@ -51,18 +72,37 @@ int copy_later(void* stream, std::uint64_t checked, void* to, const void* from, 
 
 namespace driver {
 
-Device& get() {
-    static Device* one = nullptr;
+Device& device(int index) {
     std::lock_guard<std::mutex> lock(starting);
+    static const bool counts = std::getenv("HURACAN_SIMULATED_GPU_COUNTS") != nullptr && std::atexit(write_counts) == 0;
+    (void)counts;
+    Device*& one = devices[static_cast<std::size_t>(index)];
     if (one == nullptr) {
-        one = new Device;
+        one = new Device(index);
     }
     return *one;
 }
 
-int usable() { return current == nullptr && started ? static_cast<int>(InvalidContext) : usable_by_handle(); }
+int count() {
+    const char* told = std::getenv("HURACAN_SIMULATED_GPUS");
+    return told == nullptr ? 1 : std::min(std::max(std::atoi(told), 0), MOST_DEVICES);
+}
 
-int usable_by_handle() { return started ? get().fault() : static_cast<int>(NotInitialized); }
+Device& get() { return current == nullptr ? device(0) : *current; }
+
+PageLocked& page_locked() {
+    static auto* one = new PageLocked;
+    return *one;
+}
+
+int usable() {
+    if (!started) {
+        return NotInitialized;
+    }
+    return current == nullptr ? static_cast<int>(InvalidContext) : current->fault();
+}
+
+int usable_by_handle(const Device& owner) { return started ? owner.fault() : static_cast<int>(NotInitialized); }
 
 }  // namespace driver
 
@@ -99,16 +139,16 @@ int cuGetErrorName(int result, const char** text) {
 
 int cuGetErrorString(int result, const char** text) { return cuGetErrorName(result, text); }
 
-int cuDeviceGetCount(int* count) {
+int cuDeviceGetCount(int* found) {
     REQUIRE(started, NotInitialized);
-    const char* told = std::getenv("HURACAN_SIMULATED_GPUS");
-    *count = told == nullptr ? 1 : std::atoi(told);
+    *found = count();
     return Success;
 }
 
 int cuDeviceGet(int* handle, int ordinal) {
-    REQUIRE(ordinal == 0, InvalidDevice);
-    *handle = 0;
+    REQUIRE(started, NotInitialized);
+    REQUIRE(ordinal >= 0 && ordinal < count(), InvalidDevice);
+    *handle = ordinal;
     return Success;
 }
 
@@ -117,15 +157,16 @@ int cuDeviceGetName(char* name, int bytes, int) {
     return Success;
 }
 
-int cuDeviceGetUuid(unsigned char* uuid, int) {
+int cuDeviceGetUuid(unsigned char* uuid, int handle) {
     std::memset(uuid, 7, 16);
+    uuid[0] = static_cast<unsigned char>(handle);
     return Success;
 }
 
 int cuDeviceGetUuid_v2(unsigned char* uuid, int handle) { return cuDeviceGetUuid(uuid, handle); }
 
-int cuDeviceTotalMem_v2(std::size_t* bytes, int) {
-    *bytes = get().memory.total;
+int cuDeviceTotalMem_v2(std::size_t* bytes, int handle) {
+    *bytes = device(handle).memory.total;
     return Success;
 }
 
@@ -142,6 +183,7 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
         case 16: *value = MULTIPROCESSORS; break;
         case 13: case 36: *value = 1000000; break;                               // clocks, kHz
         case 37: *value = 4096; break;                                           // width of the memory bus, bits
+        case 17: *value = std::getenv("HURACAN_SIMULATED_GPU_DISPLAY") != nullptr; break;  // launches have a time limit
         case 38: *value = 50 << 20; break;                                       // bytes of the L2 cache
         case 39: *value = 2048; break;                                           // threads per multiprocessor
         case 41: case 95: case 115: *value = 1; break;                           // one address space, cooperative, pools
@@ -154,16 +196,17 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
     return Success;
 }
 
-int cuDevicePrimaryCtxRetain(void** context, int) {
+int cuDevicePrimaryCtxRetain(void** context, int handle) {
     REQUIRE(started, NotInitialized);
-    *context = &the_context;
+    REQUIRE(handle >= 0 && handle < count(), InvalidDevice);
+    *context = &device(handle);
     return Success;
 }
 
 int cuDevicePrimaryCtxRelease_v2(int) { return Success; }
 
 int cuCtxSetCurrent(void* context) {
-    current = context;
+    current = static_cast<Device*>(context);
     return Success;
 }
 
@@ -217,63 +260,66 @@ int cuMemFree_v2(std::uint64_t address) {
 }
 
 int cuMemFreeAsync(std::uint64_t address, void* stream) {
-    USABLE();
-    REQUIRE(get().memory.holds(address, 0), InvalidValue);
-    of(stream).push([=] {
-        if (!get().memory.give_back(address)) {
-            get().fail(IllegalAddress);
+    USABLE_IN(stream);
+    Device& device = get();
+    REQUIRE(device.memory.holds(address, 0), InvalidValue);
+    of(stream).push([=, &device] {
+        if (!device.memory.give_back(address)) {
+            device.fail(IllegalAddress);
         }
     });
     return Success;
 }
 
-int cuDeviceGetDefaultMemPool(void** pool, int) {
-    *pool = &the_context;
+int cuDeviceGetDefaultMemPool(void** pool, int handle) {
+    *pool = &device(handle);
     return Success;
 }
 
-int cuMemPoolSetAttribute(void*, int attribute, const std::uint64_t* value) {
+int cuMemPoolSetAttribute(void* pool, int attribute, const std::uint64_t* value) {
     USABLE();
     REQUIRE(attribute == 4, NotSupported);  // bytes to retain
-    get().memory.keep(*value);
+    static_cast<Device*>(pool)->memory.keep(*value);
     return Success;
 }
 
-int cuMemPoolGetAttribute(void*, int attribute, std::uint64_t* value) {
+int cuMemPoolGetAttribute(void* pool, int attribute, std::uint64_t* value) {
     USABLE();
     REQUIRE(attribute == 5 || attribute == 7, NotSupported);  // bytes that the pool has, and those of them in use
-    *value = attribute == 5 ? get().memory.reserved() : get().memory.used();
+    Memory& memory = static_cast<Device*>(pool)->memory;
+    *value = attribute == 5 ? memory.reserved() : memory.used();
     return Success;
 }
 
-int cuMemPoolTrimTo(void*, std::size_t bytes) {
+int cuMemPoolTrimTo(void* pool, std::size_t bytes) {
     USABLE();
-    get().memory.let_go(bytes);
+    static_cast<Device*>(pool)->memory.let_go(bytes);
     return Success;
 }
 
 int cuMemHostAlloc(void** host, std::size_t bytes, unsigned) {
     USABLE();
-    *host = get().page_locked.take(bytes);
+    *host = page_locked().take(bytes);
     return *host == nullptr ? OutOfMemory : Success;
 }
 
 int cuMemAllocHost_v2(void** host, std::size_t bytes) { return cuMemHostAlloc(host, bytes, 0); }
 
-int cuMemFreeHost(void* host) { return get().page_locked.give_back(host) ? Success : InvalidValue; }
+int cuMemFreeHost(void* host) { return page_locked().give_back(host) ? Success : InvalidValue; }
 
 int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, void* stream) {
-    USABLE();
-    get().traffic.up(from, bytes);
-    if (get().page_locked.holds(from, 1)) {
+    USABLE_IN(stream);
+    Device& device = get();
+    device.traffic.up(from, bytes);
+    if (page_locked().holds(from, 1)) {
         return copy_later(stream, to, at(to), from, bytes, from);
     }
     // Other memory is copied to a buffer before the call returns.
     auto aside = std::make_shared<std::vector<unsigned char>>(bytes);
     std::memcpy(aside->data(), from, bytes);
-    of(stream).push([=] {
-        if (!get().memory.holds(to, bytes)) {
-            get().fail(IllegalAddress);
+    of(stream).push([=, &device] {
+        if (!device.memory.holds(to, bytes)) {
+            device.fail(IllegalAddress);
         } else {
             std::memcpy(at(to), aside->data(), bytes);
         }
@@ -290,9 +336,9 @@ int cuMemcpyHtoD_v2(std::uint64_t to, const void* from, std::size_t bytes) {
 }
 
 int cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, void* stream) {
-    USABLE();
+    USABLE_IN(stream);
     copy_later(stream, from, to, at(from), bytes, to, true);
-    if (!get().page_locked.holds(to, 1)) {
+    if (!page_locked().holds(to, 1)) {
         of(stream).wait();
     }
     return get().fault();
@@ -303,10 +349,11 @@ int cuMemcpyDtoH_v2(void* to, std::uint64_t from, std::size_t bytes) {
 }
 
 int cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes, void* stream) {
-    USABLE();
-    of(stream).push([=] {
-        if (!get().memory.holds(from, bytes)) {
-            get().fail(IllegalAddress);
+    USABLE_IN(stream);
+    Device& device = get();
+    of(stream).push([=, &device] {
+        if (!device.memory.holds(from, bytes)) {
+            device.fail(IllegalAddress);
         }
     });
     return copy_later(stream, to, at(to), at(from), bytes, nullptr);
@@ -346,10 +393,11 @@ int cuMemcpy2DAsync_v2(const Copy2D* copy, void* stream) {
 }
 
 int cuMemsetD8Async(std::uint64_t to, unsigned char value, std::size_t bytes, void* stream) {
-    USABLE();
-    of(stream).push([=] {
-        if (!get().memory.holds(to, bytes)) {
-            get().fail(IllegalAddress);
+    USABLE_IN(stream);
+    Device& device = get();
+    of(stream).push([=, &device] {
+        if (!device.memory.holds(to, bytes)) {
+            device.fail(IllegalAddress);
         } else {
             std::memset(at(to), value, bytes);
         }

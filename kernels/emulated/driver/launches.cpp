@@ -10,7 +10,7 @@ extern "C" {
 
 int cuStreamCreateWithPriority(void** stream, unsigned, int) {
     USABLE();
-    auto made = std::make_shared<Stream>(get().next_seed());
+    auto made = std::make_shared<Stream>(&get(), get().next_seed());
     *stream = made.get();
     std::lock_guard<std::mutex> lock(get().mutex);
     get().streams[made.get()] = made;
@@ -22,11 +22,12 @@ int cuStreamCreate(void** stream, unsigned flags) { return cuStreamCreateWithPri
 int cuStreamDestroy_v2(void* stream) {
     std::shared_ptr<Stream> last;
     {
-        std::lock_guard<std::mutex> lock(get().mutex);
-        const auto known = get().streams.find(stream);
-        REQUIRE(known != get().streams.end(), InvalidHandle);
+        Device& device = owner_of(stream);
+        std::lock_guard<std::mutex> lock(device.mutex);
+        const auto known = device.streams.find(stream);
+        REQUIRE(known != device.streams.end(), InvalidHandle);
         last = known->second;
-        get().streams.erase(known);
+        device.streams.erase(known);
     }
     // Its queued work is finished before it is destroyed, but this call does not wait for that.
     std::thread([last = std::move(last)] {}).detach();
@@ -34,14 +35,15 @@ int cuStreamDestroy_v2(void* stream) {
 }
 
 int cuStreamSynchronize(void* stream) {
-    USABLE_BY_HANDLE();
+    Device& device = owner_of(stream);
+    USABLE_BY_HANDLE(device);
     of(stream).wait();
-    get().memory.let_go();
-    return get().fault();
+    device.memory.let_go();
+    return device.fault();
 }
 
 int cuStreamQuery(void* stream) {
-    USABLE_BY_HANDLE();
+    USABLE_BY_HANDLE(owner_of(stream));
     return of(stream).is_idle() ? Success : NotReady;
 }
 
@@ -51,7 +53,7 @@ int cuStreamIsCapturing(void*, int* capturing) {
 }
 
 int cuStreamWaitEvent(void* stream, void* event, unsigned) {
-    USABLE_BY_HANDLE();
+    USABLE_BY_HANDLE(owner_of(stream));
     auto* awaited = static_cast<Event*>(event);
     const std::uint64_t number = awaited->newest();
     of(stream).push([=] { awaited->wait(number); });
@@ -59,7 +61,7 @@ int cuStreamWaitEvent(void* stream, void* event, unsigned) {
 }
 
 int cuLaunchHostFunc(void* stream, void (*function)(void*), void* data) {
-    USABLE();
+    USABLE_IN(stream);
     of(stream).push([=] { function(data); });
     return Success;
 }
@@ -68,6 +70,7 @@ int cuEventCreate(void** event, unsigned flags) {
     USABLE();
     auto* made = new Event;
     made->timed = (flags & 2) == 0;
+    made->owner = &get();
     *event = made;
     return Success;
 }
@@ -76,27 +79,29 @@ int cuEventCreate(void** event, unsigned flags) {
 int cuEventDestroy_v2(void*) { return Success; }
 
 int cuEventRecord(void* event, void* stream) {
-    USABLE_BY_HANDLE();
     auto* recorded = static_cast<Event*>(event);
+    USABLE_BY_HANDLE(owner_of(stream));
+    REQUIRE(recorded->owner == &owner_of(stream), InvalidHandle);
     const std::uint64_t number = recorded->record();
     of(stream).push([=] { recorded->reach(number); });
     return Success;
 }
 
 int cuEventQuery(void* event) {
-    USABLE_BY_HANDLE();
+    USABLE_BY_HANDLE(*static_cast<Device*>(static_cast<Event*>(event)->owner));
     return static_cast<Event*>(event)->is_reached() ? Success : NotReady;
 }
 
 int cuEventSynchronize(void* event) {
-    USABLE_BY_HANDLE();
     auto* awaited = static_cast<Event*>(event);
+    Device& device = *static_cast<Device*>(awaited->owner);
+    USABLE_BY_HANDLE(device);
     awaited->wait(awaited->newest());
-    return get().fault();
+    return device.fault();
 }
 
 int cuEventElapsedTime(float* milliseconds, void* begun, void* ended) {
-    USABLE_BY_HANDLE();
+    USABLE_BY_HANDLE(*static_cast<Device*>(static_cast<Event*>(begun)->owner));
     auto &from = *static_cast<Event*>(begun), &to = *static_cast<Event*>(ended);
     REQUIRE(from.timed && to.timed && from.newest() > 0 && to.newest() > 0, InvalidHandle);
     REQUIRE(from.is_reached() && to.is_reached(), NotReady);
@@ -129,7 +134,7 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
     if (kernel == nullptr) {
         std::fprintf(stderr, "simulated GPU: kernel %s is not from this project and does nothing\n", name);
     }
-    *function = new Function{name, kernel};
+    *function = new Function{name, kernel, &get()};
     return Success;
 }
 
@@ -151,13 +156,15 @@ int cuFuncSetCacheConfig(void*, int) { return usable(); }
 
 int cuLaunchKernel(void* handle, unsigned x, unsigned y, unsigned z, unsigned threads_x, unsigned threads_y,
                    unsigned threads_z, unsigned shared_bytes, void* stream, void** arguments, void**) {
-    USABLE();
+    USABLE_IN(stream);
+    Device& device = get();
     const auto* function = static_cast<const Function*>(handle);
+    REQUIRE(function->owner == &device, InvalidHandle);
     const unsigned long long threads = 1ull * threads_x * threads_y * threads_z;
     REQUIRE(x > 0 && y > 0 && z > 0 && x <= 0x7fffffffu && y <= 65535 && z <= 65535, InvalidValue);
     REQUIRE(threads > 0 && threads <= MOST_THREADS && shared_bytes <= function->shared_bytes, InvalidValue);
     auto launch = std::make_shared<Launch>();
-    *launch = {function, {x, y, z}, {threads_x, threads_y, threads_z}, shared_bytes, get().next_seed(), {}};
+    *launch = {function, {x, y, z}, {threads_x, threads_y, threads_z}, shared_bytes, device.next_seed(), {}};
     if (const huracan::Kernel* kernel = function->kernel) {
         REQUIRE(threads <= kernel->threads, InvalidValue);
         for (unsigned k = 0; k < kernel->count; ++k) {
@@ -166,16 +173,16 @@ int cuLaunchKernel(void* handle, unsigned x, unsigned y, unsigned z, unsigned th
             std::vector<std::uint64_t> copy((bytes + 7) / 8);
             std::memcpy(copy.data(), arguments[k], bytes);
             // A null pointer is allowed; any other pointer must be into the device's memory.
-            REQUIRE(!parameter.pointer || copy[0] == 0 || get().memory.holds(copy[0], 0), InvalidValue);
+            REQUIRE(!parameter.pointer || copy[0] == 0 || device.memory.holds(copy[0], 0), InvalidValue);
             launch->arguments.push_back(std::move(copy));
         }
     }
-    const int failing = get().counts_launch();
-    of(stream).push([=] {
+    const int failing = device.counts_launch();
+    of(stream).push([=, &device] {
         if (failing != Success) {
-            get().fail(failing);
+            device.fail(failing);
         }
-        get().run(*launch);
+        device.run(*launch);
     });
     return Success;
 }

@@ -18,6 +18,8 @@ using Clock = std::chrono::steady_clock;
 // The number of times that an event was recorded, the last recording that was reached, and when.
 struct Event {
     bool timed = true;
+    // The device of its context.
+    void* owner = nullptr;
     std::mutex mutex;
     std::condition_variable reached;
     std::uint64_t recorded = 0, done = 0;
@@ -51,7 +53,7 @@ struct Event {
 
 class Stream {
 public:
-    explicit Stream(std::uint64_t seed) : random(seed), worker([this] { run(); }) {}
+    Stream(void* device, std::uint64_t seed) : owner(device), random(seed), worker([this] { run(); }) {}
 
     // Finishes all queued work first.
     ~Stream() {
@@ -80,6 +82,9 @@ public:
         std::lock_guard<std::mutex> lock(mutex);
         return queue.empty() && !busy;
     }
+
+    // The device of its context.
+    void* const owner;
 
 private:
     void run() {

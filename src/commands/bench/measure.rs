@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::engine::{Compute, Device, KernelTime, Stage};
+use crate::engine::{Compute, Device, KernelTime};
 use crate::exit::{Code, CommandFailure};
 use crate::ui::{Step, Ui};
 
@@ -136,6 +136,10 @@ impl<'a> Bench<'a> {
         let equal = self.equal(work.stage, &compare()?)?;
         step.note(&work.computed);
         let samples = self.samples(|| round(&step))?;
+        if let Some(why) = self.compute.loss_reason() {
+            let lost = format!("{}: a device was lost, so nothing was measured: {why}", work.stage);
+            return Err(CommandFailure::new(Code::Failed, lost));
+        }
         step.done();
         let (best_s, median_s) = best_and_median(&samples.whole);
         let (kernels_best_s, kernels_median_s) = samples.kernels.as_deref().map(best_and_median).unzip();
@@ -183,14 +187,13 @@ impl<'a> Bench<'a> {
     }
 
     fn samples<T>(&self, mut round: impl FnMut() -> Result<T, CommandFailure>) -> Result<Samples, CommandFailure> {
-        let begin = |stage: &Stage<'_>| {
+        self.compute.on_each("bench", |stage| {
             stage.time_launches();
             Ok(())
-        };
-        self.compute.run("bench", begin, || ())?;
+        })?;
         // Discards the launches before this.
         self.launches()?;
-        let mut once = || -> Result<(f64, Option<Vec<KernelTime>>), CommandFailure> {
+        let mut once = || -> Result<(f64, Vec<Vec<KernelTime>>), CommandFailure> {
             let begun = Instant::now();
             let done = round()?;
             let whole = begun.elapsed().as_secs_f64();
@@ -210,13 +213,14 @@ impl<'a> Bench<'a> {
         } else {
             rounds.push(first);
         }
-        let kernels: Option<Vec<f64>> = rounds
-            .iter()
-            // A round without launches was left to the CPU.
-            .map(|(_, kernels)| kernels.as_ref().filter(|kernels| !kernels.is_empty()))
-            .map(|kernels| kernels.map(|kernels| kernels.iter().map(|one| one.seconds).sum()))
-            .collect();
-        for one in rounds.iter().filter_map(|(_, kernels)| kernels.as_ref()).flatten() {
+        // Of several devices, which compute at the same time, the one that takes longest.
+        let longest = |devices: &Vec<Vec<KernelTime>>| {
+            let busy = devices.iter().filter(|kernels| !kernels.is_empty());
+            busy.map(|kernels| kernels.iter().map(|one| one.seconds).sum()).reduce(f64::max)
+        };
+        // A round without launches was left to the CPU.
+        let kernels: Option<Vec<f64>> = rounds.iter().map(|(_, devices)| longest(devices)).collect();
+        for one in rounds.iter().flat_map(|(_, devices)| devices).flatten() {
             let mut all = self.kernels.borrow_mut();
             let sum = all.entry(one.kernel).or_insert(KernelTime { launches: 0, seconds: 0.0, ..*one });
             sum.launches += one.launches;
@@ -225,9 +229,9 @@ impl<'a> Bench<'a> {
         Ok(Samples { warm, whole: rounds.into_iter().map(|(whole, _)| whole).collect(), kernels })
     }
 
-    /// Launches since the last call; none on the CPU.
-    fn launches(&self) -> Result<Option<Vec<KernelTime>>, CommandFailure> {
-        Ok(self.compute.run("bench", |stage| stage.launch_times().map(Some), || None)?)
+    /// Launches of each device since the last call.
+    fn launches(&self) -> Result<Vec<Vec<KernelTime>>, CommandFailure> {
+        Ok(self.compute.on_each("bench", |stage| stage.launch_times())?)
     }
 }
 
@@ -315,7 +319,7 @@ mod tests {
         let bench = Bench::new(&compute, &ui, 0.0, false);
         let round = |_: &Step| {
             std::thread::sleep(std::time::Duration::from_millis(20));
-            let copied = |stage: &Stage<'_>| {
+            let copied = |stage: &crate::engine::Stage<'_>| {
                 let from = stage.upload(&[1_u32; 1000])?;
                 let mut to = stage.zeros::<u32>(1000)?;
                 stage.copy(&from, &mut to)?;

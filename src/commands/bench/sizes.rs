@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_size_fits_its_own_market() {
-        for device in [Device::Cpu, Device::Emulated, Device::Cuda(0)] {
+        for device in [Device::Cpu, Device::Emulated, Device::cuda(0)] {
             for quick in [false, true] {
                 let sizes = Sizes::of(device, quick);
                 sizes.check(&Stage::ALL).unwrap();

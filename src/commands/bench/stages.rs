@@ -10,7 +10,7 @@ use crate::bars::Panel;
 use crate::decide::votes::{self, VOTERS};
 use crate::engine::{DeviceBuffer, EngineError, Stage, memory};
 use crate::exit::CommandFailure;
-use crate::features::{self, COUNT};
+use crate::features::{self, COUNT, VIEW_COUNT, View};
 use crate::labels;
 use crate::shadow::{self, Rules, Signals, Trade};
 use crate::text::thousands;
@@ -82,6 +82,27 @@ pub fn features(bench: &Bench<'_>, data: &Data) -> Result<Row, CommandFailure> {
         Ok(Comparison { slice: slice(small), actual, expected })
     };
     let round = |_: &_| Ok(features::device::compute_on(bench.compute, panel)?);
+    bench.row(work, compare, round)
+}
+
+pub fn view(bench: &Bench<'_>, data: &Data) -> Result<Row, CommandFailure> {
+    let (small, panel) = (&data.small, &data.panel);
+    let cells = panel.symbols.len() * panel.bars;
+    let work = Work {
+        stage: "view",
+        computed: format!("{VIEW_COUNT} columns of {}", symbols_and_bars(panel)),
+        unit: "values",
+        items: (cells * VIEW_COUNT) as u64,
+        bytes: Some((cells * (CANDLE_BYTES + (COUNT + VIEW_COUNT) * 4)) as u64),
+    };
+    let compare = || {
+        let features = features::compute(small);
+        let expected = bench.reference(|| View::of(small, &features))?;
+        let actual = View::of_on(bench.compute, small, &features)?;
+        let (actual, expected) = (bits::f32s(&actual.values), bits::f32s(&expected.values));
+        Ok(Comparison { slice: slice(small), actual, expected })
+    };
+    let round = |_: &_| Ok(View::of_on(bench.compute, panel, &data.features)?);
     bench.row(work, compare, round)
 }
 
@@ -184,11 +205,8 @@ fn simulate(
     configurations: &[(Signals, Rules)],
     atr: &[f64],
 ) -> Result<Vec<Vec<Trade>>, EngineError> {
-    let on_device = |stage: &Stage<'_>| {
-        let all: Vec<(&Signals, &Rules)> = configurations.iter().map(|(signals, rules)| (signals, rules)).collect();
-        shadow::device::simulate(stage, panel, &all, atr, &windows(panel))
-    };
-    bench.compute.run("shadow", on_device, || on_cpu(panel, configurations, atr))
+    let all: Vec<(&Signals, &Rules)> = configurations.iter().map(|(signals, rules)| (signals, rules)).collect();
+    shadow::device::simulate_all_on(bench.compute, panel, &all, atr, &windows(panel))
 }
 
 fn symbols_and_bars(panel: &Panel) -> String {

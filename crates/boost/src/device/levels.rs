@@ -31,13 +31,13 @@ const GRAIN: Grain = Grain { tile: 4096, few: 2048 };
 /// [`GRAIN`] of the emulated device: so small that small tests run the same steps as large jobs.
 const EMULATED_GRAIN: Grain = Grain { tile: 1024, few: 300 };
 
-fn grain(stage: &Stage<'_>) -> Grain {
-    if stage.device() == Device::Emulated { EMULATED_GRAIN } else { GRAIN }
+fn grain(device: Device) -> Grain {
+    if device == Device::Emulated { EMULATED_GRAIN } else { GRAIN }
 }
 
 /// Bytes that a task takes on the device, including its rows.
-pub fn bytes(stage: &Stage<'_>, task: &Task<'_>, features: usize) -> u64 {
-    Sizes::of(task, features, grain(stage)).bytes(task, features)
+pub fn bytes(device: Device, task: &Task<'_>, features: usize) -> u64 {
+    Sizes::of(task, features, grain(device)).bytes(task, features)
 }
 
 /// Trains the tasks of some sets of rows. The tasks must have been checked against the table and planned for levels; `uploaded`
@@ -55,7 +55,7 @@ pub fn train<T: ModelResult>(
     let bins = Bins::of_large(stage, table, uploaded, &first, threads(stage))?;
     let arguments = Arguments::of(tasks, sets, table.features);
     let own_tasks: Vec<Task> = sets.iter().flatten().map(|&index| tasks[index]).collect();
-    let mut launches = Launches::new(stage, &bins, &arguments, &own_tasks, grain(stage))?;
+    let mut launches = Launches::new(stage, &bins, &arguments, &own_tasks, grain(stage.device()))?;
     let rounds = own_tasks.iter().map(|task| task.params.rounds).max().unwrap_or(0);
     for round in 0..rounds {
         if !keep_going() {

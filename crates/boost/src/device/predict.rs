@@ -1,6 +1,7 @@
 //! Predictions by `kernels/predict.cu`, the twin of [`crate::raw_scores`].
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -9,7 +10,7 @@ use super::layout::{LEAF, MISSING_RIGHT, PredictArgs, PredictNode, PredictTree};
 use crate::predict::greatest_f32_at_most;
 use crate::{Child, PredictJob, Table, Tree};
 use huracan_engine::memory::Requirement;
-use huracan_engine::{Compute, EngineError, Kernel, Shape, Stage};
+use huracan_engine::{Compute, EngineError, Items, Kernel, Shape, Stage};
 
 const RAW_SCORES: Kernel = Kernel { file: "predict", name: "predict_raw", barriers: true };
 
@@ -34,7 +35,22 @@ pub fn raw_scores_on(
     if table.features == 0 {
         return Ok(crate::raw_scores(table, jobs));
     }
-    compute.run("predict", |stage| raw_scores(stage, table, jobs), || crate::raw_scores(table, jobs))
+    let cost = |job: &PredictJob<'_>| (job.rows.len() * job.forest.trees.len()) as u64;
+    let costs: Vec<u64> = jobs.iter().map(cost).collect();
+    let items = Items { costs: &costs, memory: memory_needed(table, jobs) };
+    let on_device = |stage: &Stage<'_>, own: Range<usize>, (): &mut ()| raw_scores(stage, table, &jobs[own]);
+    let parts =
+        compute.share("predict", items, (), on_device, |own, (): &mut ()| crate::raw_scores(table, &jobs[own]))?;
+    Ok(parts.into_iter().flatten().collect())
+}
+
+/// The memory that some jobs need on a device, with the table.
+fn memory_needed(table: Table<'_>, jobs: &[PredictJob<'_>]) -> Requirement {
+    let bytes = |job: &PredictJob<'_>| {
+        let trees = job.forest.trees.iter().map(|tree| 16 * tree.split_feature.len() + 8 * tree.leaf_value.len() + 24);
+        (trees.sum::<usize>() + job.rows.len() * (4 + 8 * job.forest.base_score.len()) + 64) as u64
+    };
+    Requirement { fixed_bytes: size_of_val(table.values) as u64, job_bytes: jobs.iter().map(bytes).max().unwrap_or(0) }
 }
 
 /// [`crate::predict`] on the device of a run, or on the CPU.
@@ -63,15 +79,7 @@ pub fn predict_on(compute: &Compute, table: Table<'_>, jobs: &[PredictJob<'_>]) 
 pub fn raw_scores(stage: &Stage<'_>, table: Table<'_>, jobs: &[PredictJob<'_>]) -> Result<Vec<Vec<f64>>, EngineError> {
     assert!(table.features > 0, "a table without features is for the CPU");
     jobs.iter().for_each(|job| job.assert_fits(table));
-    let bytes = |job: &PredictJob<'_>| {
-        let trees = job.forest.trees.iter().map(|tree| 16 * tree.split_feature.len() + 8 * tree.leaf_value.len() + 24);
-        (trees.sum::<usize>() + job.rows.len() * (4 + 8 * job.forest.base_score.len()) + 64) as u64
-    };
-    let need = Requirement {
-        fixed_bytes: size_of_val(table.values) as u64,
-        job_bytes: jobs.iter().map(bytes).max().unwrap_or(0),
-    };
-    let parts = stage.batches(need, jobs.len())?;
+    let parts = stage.batches(memory_needed(table, jobs), jobs.len())?;
     let values = stage.resident(table.values)?;
     let mut all = Vec::with_capacity(jobs.len());
     for part in parts {

@@ -10,7 +10,9 @@ use super::{VOTERS, Voter, Votes};
 use huracan_bars::Panel;
 use huracan_engine::DevicePanel;
 use huracan_engine::memory::Requirement;
-use huracan_engine::{Compute, DeviceBuffer, Element, ElementKind, EngineError, Kernel, Shape, Stage};
+use huracan_engine::{
+    Compute, DeviceBuffer, Element, ElementKind, EngineError, Items, Kernel, Rows, Shape, Stage, symbol_costs,
+};
 use huracan_features::{memory, shared::symbol_of};
 
 const BITCOIN: Kernel = kernel("votes_bitcoin", false);
@@ -57,7 +59,22 @@ unsafe impl Element for VoterArgs {
 /// # Panics
 /// As [`compute`](super::compute).
 pub fn compute_on(compute: &Compute, panel: &Panel, params: &VoterParams) -> Result<Votes, EngineError> {
-    compute.run("votes", |stage| self::compute(stage, panel, params), || super::compute(panel, params))
+    let (bars, symbols) = (panel.bars, panel.symbols.len());
+    if compute.devices_left() == 0 || symbols * bars == 0 {
+        return Ok(super::compute(panel, params));
+    }
+    let mut votes = Votes { bars, values: memory::zeros(symbols * bars * VOTERS) };
+    let items = Items { costs: &symbol_costs(panel), memory: memory_needed(bars) };
+    let work = Rows { values: &mut votes.values, per_item: bars * VOTERS };
+    let on_device = |stage: &Stage<'_>, own: Range<usize>, work: &mut Rows<'_, f32>| {
+        compute_into(stage, panel, params, own, work.values)
+    };
+    compute.share("votes", items, work, on_device, |own, work| {
+        // The CPU has no way to compute some symbols of a panel alone.
+        let all = super::compute(panel, params).values;
+        work.values.copy_from_slice(&all[own.start * bars * VOTERS..own.end * bars * VOTERS]);
+    })?;
+    Ok(votes)
 }
 
 /// [`compute`](super::compute) on a device, with all symbols in one batch, or in as few batches as its memory allows.
@@ -73,31 +90,60 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result
     if votes.values.is_empty() {
         return Ok(votes);
     }
+    compute_into(stage, panel, params, 0..symbols, &mut votes.values)?;
+    Ok(votes)
+}
+
+/// The memory that the votes of symbols need.
+fn memory_needed(bars: usize) -> Requirement {
+    // Per voter its planes and vote; the rank, and the return that it is made of.
+    let bytes_per_bar = VOTERS * (PLANES * size_of::<f64>() + size_of::<f32>()) + size_of::<f32>() + size_of::<f64>();
+    Requirement {
+        fixed_bytes: (1 << 20) + (bars * size_of::<f64>()) as u64,
+        job_bytes: DevicePanel::symbol_bytes(bars) + (bars * bytes_per_bar) as u64,
+    }
+}
+
+/// The votes of the panel's rows `own`, `[own × bars × VOTERS]`.
+fn compute_into(
+    stage: &Stage<'_>,
+    panel: &Panel,
+    params: &VoterParams,
+    own: Range<usize>,
+    out: &mut [f32],
+) -> Result<(), EngineError> {
+    let bars = panel.bars;
     let args: Vec<VoterArgs> = Voter::ALL.into_iter().map(|voter| VoterArgs::new(voter, params)).collect();
     let bitcoin = bitcoin(stage, panel, params)?;
     let args = stage.upload(&args)?;
-    // Per voter its planes and vote; the rank, and the return that it is made of.
-    let bytes_per_bar = VOTERS * (PLANES * size_of::<f64>() + size_of::<f32>()) + size_of::<f32>() + size_of::<f64>();
-    let need = Requirement {
-        fixed_bytes: (1 << 20) + (bars * size_of::<f64>()) as u64,
-        job_bytes: DevicePanel::symbol_bytes(bars) + (bars * bytes_per_bar) as u64,
-    };
     let threads = if stage.device() == huracan_engine::Device::Emulated { EMULATED_THREADS } else { THREADS };
-    let batches = stage.batches(need, symbols)?;
-    // Ranks are among all symbols. Where these do not fit the device together, ranks are made ahead, for some bars at a time.
-    let ahead = if batches.len() > 1 { Some(ranks(stage, panel, params)?) } else { None };
+    let mut batches = stage.batches(memory_needed(bars), own.len())?;
+    let ranks = if batches.is_one() && own.len() == panel.symbols.len() {
+        let candles = DevicePanel::upload(stage, panel, own.clone())?;
+        Ranks::OnDevice(ranks_of_all(stage, candles.close(), candles.ranges(), panel, params)?)
+    } else {
+        let ranks = Ranks::ahead(stage, panel, params)?;
+        // They may have taken some of the memory.
+        batches = stage.batches(memory_needed(bars), own.len())?;
+        ranks
+    };
     for batch in batches {
-        let candles = DevicePanel::upload(stage, panel, batch.clone())?;
-        let own_ranks = match &ahead {
-            Some(ranks) => stage.upload(&ranks[batch.start * bars..batch.end * bars])?,
-            None => ranks_of_all(stage, &candles, params)?,
+        let symbols = own.start + batch.start..own.start + batch.end;
+        let candles = DevicePanel::upload(stage, panel, symbols.clone())?;
+        let part;
+        let (ranks, first) = match &ranks {
+            Ranks::OnDevice(ranks) => (ranks, symbols.start * bars),
+            Ranks::OnHost(ranks) => {
+                part = stage.upload(&ranks[symbols.start * bars..symbols.end * bars])?;
+                (&part, 0)
+            }
         };
         let mut planes = stage.zeros::<f64>(candles.cells() * VOTERS * PLANES)?;
-        let mut out = stage.zeros::<f32>(candles.cells() * VOTERS)?;
+        let mut votes = stage.zeros::<f32>(candles.cells() * VOTERS)?;
         let shape = Shape { blocks: [VOTERS as u32, batch.len() as u32, 1], threads, shared_bytes: 0 };
         // SAFETY: a block per voter and symbol. It reads its symbol's two ranges and own bars in its row of the
-        // columns, of `own_ranks` (`[symbols × bars]`) and of `bitcoin` (`[bars]`), and its voter's entry of `args`,
-        // which has one per voter. It writes its voter's column of the symbol's rows in `out`,
+        // columns, of the ranks from `first` on (`[symbols × bars]`) and of `bitcoin` (`[bars]`), and its voter's entry of `args`,
+        // which has one per voter. It writes its voter's column of the symbol's rows in `votes`,
         // `[symbols × bars × VOTERS]`, and works in its own `PLANES` × bars entries of `planes`. The ranges of a
         // `DevicePanel` lie within its bars; `VoterArgs::new` ensures that every window has a bar, without which a
         // voter would read the bar before the first; and a block has at most `THREADS` threads, the length of its
@@ -112,15 +158,36 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result
                 .read(candles.ranges())
                 .read(&args)
                 .read(&bitcoin)
-                .read(&own_ranks)
+                .read_from(ranks, first)
                 .write(&mut planes)
-                .write(&mut out)
+                .write(&mut votes)
                 .value(bars as u32)
                 .run()
         }?;
-        stage.download_into(&out, &mut votes.values[batch.start * bars * VOTERS..batch.end * bars * VOTERS])?;
+        stage.download_into(&votes, &mut out[batch.start * bars * VOTERS..batch.end * bars * VOTERS])?;
     }
-    Ok(votes)
+    Ok(())
+}
+
+/// Ranks of all symbols, `[symbols × bars]`.
+enum Ranks {
+    OnDevice(DeviceBuffer<f32>),
+    OnHost(Vec<f32>),
+}
+
+impl Ranks {
+    /// Makes the ranks before the candles of some symbols are on the device: there, if the closes of all take at most a quarter
+    /// of its memory, otherwise for some bars at a time.
+    fn ahead(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result<Self, EngineError> {
+        let cells = panel.symbols.len() * panel.bars;
+        let bytes = cells * (2 * size_of::<f64>() + size_of::<f32>());
+        if bytes as u64 > stage.limits()?.free_bytes / 4 {
+            return Ok(Self::OnHost(ranks(stage, panel, params)?));
+        }
+        let ranges = panel.ranges.iter().flat_map(|range| [range.start as u32, range.end as u32]);
+        let (close, ranges) = (stage.upload(&panel.close)?, stage.upload(&ranges.collect::<Vec<u32>>())?);
+        Ok(Self::OnDevice(ranks_of_all(stage, &close, &ranges, panel, params)?))
+    }
 }
 
 /// Bitcoin's latest move in usual moves, `[bars]`; NaN where there is none, or the voter is switched off.
@@ -150,19 +217,27 @@ fn bitcoin(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result<Dev
     Ok(moves)
 }
 
-/// Rank of each symbol among all by its return, `[symbols × bars]`, where all are on the device; NaN where a symbol has no
+/// Rank of each symbol among all by its return, `[symbols × bars]`, from the closes and ranges of all; NaN where a symbol has no
 /// return, or the voter is switched off.
+///
+/// # Panics
+/// If the closes or ranges are not those of the panel's symbols.
 fn ranks_of_all(
     stage: &Stage<'_>,
-    candles: &DevicePanel,
+    close: &DeviceBuffer<f64>,
+    ranges: &DeviceBuffer<u32>,
+    panel: &Panel,
     params: &VoterParams,
 ) -> Result<DeviceBuffer<f32>, EngineError> {
+    let cells = panel.symbols.len() * panel.bars;
+    assert!(close.len() == cells && ranges.len() == 2 * panel.symbols.len(), "the closes and ranges of all symbols");
+    assert!(panel.ranges.iter().all(|range| range.end <= panel.bars), "every range must be within the panel's bars");
     if !Voter::RelativeStrength.is_on(params) {
-        return stage.upload(&vec![f32::NAN; candles.cells()]);
+        return stage.upload(&vec![f32::NAN; cells]);
     }
-    let (bars, symbols) = (candles.bars() as u32, candles.symbols() as u32);
-    let (mut returns, mut ranks) = (stage.zeros::<f64>(candles.cells())?, stage.zeros::<f32>(candles.cells())?);
-    let mut shape = Shape::one_thread_each(candles.bars(), THREADS);
+    let (bars, symbols) = (panel.bars as u32, panel.symbols.len() as u32);
+    let (mut returns, mut ranks) = (stage.zeros::<f64>(cells)?, stage.zeros::<f32>(cells)?);
+    let mut shape = Shape::one_thread_each(panel.bars, THREADS);
     shape.blocks[1] = symbols;
     // SAFETY: a thread per bar and symbol; threads beyond the last bar do nothing. A thread reads its symbol's two ranges, and
     // in its row of the closes its bar and an earlier one that is not before the first of the symbol, which lies within the
@@ -170,8 +245,8 @@ fn ranks_of_all(
     unsafe {
         stage
             .launch(&RETURNS, shape)
-            .read(candles.close())
-            .read(candles.ranges())
+            .read(close)
+            .read(ranges)
             .write(&mut returns)
             .value(params.relative_strength.bars as u32)
             .value(bars)

@@ -62,7 +62,7 @@ struct Staging {
 
 impl Gpu {
     pub fn open(index: usize, cache: &Path) -> Result<Self, EngineError> {
-        let device = Device::Cuda(index);
+        let device = Device::cuda(index);
         let fault = |reason: String, kind, remedy| EngineError::Fault {
             device,
             stage: "start",
@@ -108,7 +108,7 @@ impl Gpu {
     fn fault(&self, stage: &'static str, action: impl Into<String>, error: DriverError) -> EngineError {
         let (kind, remedy) = faults::explain(error.0);
         EngineError::Fault {
-            device: Device::Cuda(self.index),
+            device: Device::cuda(self.index),
             stage,
             action: action.into(),
             reason: error.to_string(),
@@ -127,7 +127,19 @@ impl Gpu {
             free_bytes: free as u64 + retained_bytes(&self.context).map_err(fault)?,
             shared_bytes: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as u32,
             multiprocessors: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32,
+            // In kHz. A driver that no longer tells it may say 0.
+            clock_hz: f64::from(attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?.max(1)) * 1e3,
+            stops_long_launches: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT)? != 0,
         })
+    }
+
+    /// A folder for compiled kernels of other libraries, below that for ours.
+    pub fn foreign_kernels(&self) -> PathBuf {
+        let version = |found: Result<(i32, i32), String>| {
+            found.map_or_else(|_| "unknown".to_owned(), |(major, minor)| format!("{major}.{minor}"))
+        };
+        let (nvrtc, driver) = (version(super::nvrtc_version()), version(super::driver_version()));
+        self.cache.join(format!("foreign-{}-nvrtc-{nvrtc}-driver-{driver}", self.architecture))
     }
 
     /// Gives the memory of freed buffers back to the device.
@@ -156,6 +168,7 @@ impl Gpu {
     }
 
     fn send(&self, parts: &[&[u8]], bytes: usize) -> Result<CudaSlice<u8>, DriverError> {
+        self.context.bind_to_thread()?;
         // SAFETY: the copies below write every byte before anything reads it.
         let mut memory = unsafe { self.copies.alloc::<u8>(bytes) }?;
         let mut at = memory.device_ptr_mut(&self.copies).0;
@@ -207,6 +220,7 @@ impl Gpu {
 
     /// Copies a buffer to the host in chunks: while one is on its way, all cores empty those that have arrived.
     fn receive(&self, memory: &CudaSlice<u8>, bytes: &mut [u8]) -> Result<(), DriverError> {
+        self.context.bind_to_thread()?;
         let source = memory.device_ptr(&self.compute).0;
         let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         let chunks = &mut staging.chunks;
@@ -342,7 +356,7 @@ impl Gpu {
         let source = kernel_source(file).ok_or_else(missing)?;
         let cubin =
             cache::cubin(&self.cache, file, &source, &self.architecture).map_err(|reason| EngineError::Fault {
-                device: Device::Cuda(self.index),
+                device: Device::cuda(self.index),
                 stage,
                 action: format!("compiling {file}.cu for {}", self.architecture),
                 reason,
