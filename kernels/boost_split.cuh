@@ -170,6 +170,10 @@ DEVICE void scan_group(Shared& shared, const BoostGroup& group, u32 number, bool
     }
     shared.sums[0][threadIdx.x] = gradient;
     shared.sums[1][threadIdx.x] = hessian;
+    const i32 missing_gradient = shared.gradient[count * LANES + lane];
+    const i32 missing_hessian = shared.hessian[count * LANES + lane];
+    // Without missing values in the node, both splits of a bin are the same, and on a tie the first wins. A warp has all lanes.
+    const bool any_missing = group.any_missing != 0u && __any_sync(ALL_LANES, (missing_gradient | missing_hessian) != 0) != 0;
     __syncthreads();
     if (wanted) {
         gradient = 0;
@@ -179,9 +183,6 @@ DEVICE void scan_group(Shared& shared, const BoostGroup& group, u32 number, bool
             gradient += shared.sums[0][before * LANES + lane];
             hessian += shared.sums[1][before * LANES + lane];
         }
-        const i32 missing_gradient = shared.gradient[count * LANES + lane];
-        const i32 missing_hessian = shared.hessian[count * LANES + lane];
-        const bool any_missing = group.any_missing != 0u;
         const u32 feature = group.feature[lane];
         const u32 place = number * LANES + lane;
         Candidate own = {-1.0f, NONE, 0, 0};

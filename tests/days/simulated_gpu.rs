@@ -116,14 +116,12 @@ fn a_day_ends_with_the_cpus_digests_also_on_little_memory_and_its_faults_are_tol
 #[test]
 fn any_number_of_gpus_gives_the_cpus_digests_also_with_unequal_memory_and_when_one_is_lost() {
     let Some(libraries) = libraries() else { return };
-    // The search makes jobs enough for eight.
-    let search = ["--set", "models.search.configurations=4"];
-    let want = on_the_cpu(&libraries, &search);
+    let want = on_the_cpu(&libraries, &[]);
     let on_gpus = |device: &str, environment: &[(&str, &str)]| {
         let workdir = tempfile::tempdir().unwrap();
         let counts = workdir.path().join("counts.json");
         let counted = [environment, &[("HURACAN_SIMULATED_GPU_COUNTS", counts.to_str().unwrap())]].concat();
-        let arguments = [&["--device", device, "--set", "engine.fallback=false"], &search[..]].concat();
+        let arguments = ["--device", device, "--set", "engine.fallback=false"];
         let output = day(&libraries, workdir.path(), &arguments, &counted);
         assert_eq!(output.status.code(), Some(0), "{device}, {environment:?}: {}", said(&output));
         let counts = std::fs::read_to_string(&counts).unwrap();
@@ -136,7 +134,7 @@ fn any_number_of_gpus_gives_the_cpus_digests_also_with_unequal_memory_and_when_o
         same(&answer, &want);
         let names: Vec<String> = (0..gpus.parse::<usize>().unwrap()).map(|gpu| gpu.to_string()).collect();
         assert_eq!(answer["device"], format!("cuda:{}", names.join(",")), "{text}");
-        assert!(launches.len() == names.len() && launches.iter().all(|&count| count > 10), "{launches:?}");
+        assert!(launches.len() == names.len() && launches.iter().all(|&count| count > 5), "{launches:?}");
     }
     // Some of them, by their numbers: one that splits its batches, one that has too little memory for anything, one that has
     // enough.

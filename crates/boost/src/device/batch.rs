@@ -99,7 +99,9 @@ impl Batch<'_> {
         let max_bytes = stage.limits()?.free_bytes / SETS_PER_MEMORY;
         let row_bytes = |set: &[usize]| blocks::row_bytes(&self.tasks[set[0]], features);
         let task_bytes = |index: usize| blocks::task_bytes(&self.tasks[index]);
-        let sets = split(sets.to_vec(), row_bytes, task_bytes, |set| max_bytes.max(2 * row_bytes(set)));
+        let mut sets = split(sets.to_vec(), row_bytes, task_bytes, |set| max_bytes.max(2 * row_bytes(set)));
+        // Blocks begin in their order: the longest jobs first, so that none of them is left alone at the end.
+        sets.sort_by_key(|set| std::cmp::Reverse(set.iter().map(|&index| self.cost(&[index])).max()));
         // A launch trains its models from the first tree to the last, and cannot be stopped.
         for batch in stage.batches(self.small_memory(&sets), sets.len())?.paced() {
             if !(self.keep_going)() {

@@ -107,14 +107,13 @@ impl Gpu {
 
     fn fault(&self, stage: &'static str, action: impl Into<String>, error: DriverError) -> EngineError {
         let (kind, remedy) = faults::explain(error.0);
-        EngineError::Fault {
-            device: Device::cuda(self.index),
-            stage,
-            action: action.into(),
-            reason: error.to_string(),
-            remedy,
-            kind,
+        let mut action = action.into();
+        let last = self.last_launch.lock().unwrap_or_else(PoisonError::into_inner);
+        // A launch's fault is reported by whatever is called next.
+        if kind == FaultKind::DeviceLost && !last.is_empty() {
+            action = format!("{action} (the last launch was {last})");
         }
+        EngineError::Fault { device: Device::cuda(self.index), stage, action, reason: error.to_string(), remedy, kind }
     }
 
     pub fn limits(&self, stage: &'static str) -> Result<Limits, EngineError> {
@@ -258,10 +257,7 @@ impl Gpu {
         result: Result<(), DriverError>,
         action: impl FnOnce() -> String,
     ) -> Result<(), EngineError> {
-        result.and_then(|()| self.context.check_err()).map_err(|error| {
-            let last = self.last_launch.lock().unwrap_or_else(PoisonError::into_inner);
-            self.fault(stage, format!("{} (the last launch was {last})", action()), error)
-        })
+        result.and_then(|()| self.context.check_err()).map_err(|error| self.fault(stage, action(), error))
     }
 
     pub fn copy(
