@@ -250,10 +250,11 @@ KERNEL(boost_levels_decide, THREADS, const BoostJob* jobs, const BoostLevelJob* 
     }
 }
 
-// Counts the rows that go left. Blocks take tiles in turn.
+// Finds and counts the rows that go left. Blocks take tiles in turn. The sides of a tile's rows are in `sides`, a bit each,
+// `MAX_TILE / SIDES` words per entry of the list.
 KERNEL(boost_levels_count, THREADS, const BoostJob* jobs, const BoostLevelJob* level_jobs, const BoostRows* all_rows,
        const BoostGroup* all_groups, const u8* codes, u32 round, u32 depth, const BoostNode* all_nodes,
-       const BoostTile* split_tiles, u32* scratch, u32* lengths, u32* lefts, BoostSplit* all_splits) {
+       const BoostTile* split_tiles, u32* scratch, u32* lengths, u32* lefts, u32* sides, BoostSplit* all_splits) {
     using namespace boost;
     SHARED(u32, total, 1);
     if (blockIdx.x == 0u && threadIdx.x == 0u) {
@@ -278,11 +279,35 @@ KERNEL(boost_levels_count, THREADS, const BoostJob* jobs, const BoostLevelJob* l
             total[0] = 0u;
         }
         __syncthreads();
+        const u32* members = IN_GLOBAL(places.members);
+        u32* tile_sides = sides + static_cast<u64>(at) * (MAX_TILE / SIDES);
         u32 own = 0u;
-        for (u32 i = tile.from + threadIdx.x; i < tile.to; i += blockDim.x) {
-            own += goes_left(node, bins, column[static_cast<u64>(places.members[i]) * LANES]) ? 1u : 0u;
+        // All of a block's threads go round together, so that whole warps vote.
+        for (u32 start = tile.from; start < tile.to; start += AHEAD * blockDim.x) {
+            u32 row[AHEAD];
+            u32 code[AHEAD];
+#pragma unroll
+            for (u32 k = 0u; k < AHEAD; ++k) {
+                const u32 i = start + k * blockDim.x + threadIdx.x;
+                row[k] = members[i < tile.to ? i : tile.from];
+            }
+#pragma unroll
+            for (u32 k = 0u; k < AHEAD; ++k) {
+                code[k] = column[static_cast<u64>(row[k]) * LANES];
+            }
+#pragma unroll
+            for (u32 k = 0u; k < AHEAD; ++k) {
+                const u32 i = start + k * blockDim.x + threadIdx.x;
+                const u32 left = __ballot_sync(ALL_LANES, i < tile.to && goes_left(node, bins, code[k]));
+                if (threadIdx.x % SIDES == 0u && i < tile.to) {
+                    tile_sides[(i - tile.from) / SIDES] = left;
+                    own += static_cast<u32>(__popc(left));
+                }
+            }
         }
-        atomicAdd(&total[0], own);
+        if (threadIdx.x % SIDES == 0u) {
+            atomicAdd(&total[0], own);
+        }
         __syncthreads();
         if (threadIdx.x == 0u) {
             lefts[at] = total[0];
@@ -358,44 +383,42 @@ KERNEL(boost_levels_place, THREADS, const BoostJob* jobs, const BoostLevelJob* l
 }
 
 // Moves the rows of a level to their places in the children, in their order. Blocks take tiles in turn.
-KERNEL(boost_levels_move, THREADS, const BoostJob* jobs, const BoostLevelJob* level_jobs, const BoostRows* all_rows,
-       const BoostGroup* all_groups, const u8* codes, u32 round, u32 depth, const BoostLevelPart* parts,
-       const BoostSplit* all_splits, const BoostNode* all_nodes, const u32* lengths, const BoostTile* split_tiles,
-       const u32* lefts, u32* scratch) {
+KERNEL(boost_levels_move, THREADS, const BoostJob* jobs, const BoostLevelJob* level_jobs, const BoostRows* all_rows, u32 depth,
+       const BoostLevelPart* parts, const BoostSplit* all_splits, const u32* lengths, const BoostTile* split_tiles,
+       const u32* lefts, const u32* sides, u32* scratch) {
     using namespace boost;
-    SHARED(u32, counts, THREADS / 32u);
+    SHARED(u32, sums, 1);
+    SHARED(u32, left, MAX_TILE / SIDES);
+    SHARED(u32, left_before, MAX_TILE / SIDES);
     const u32 count = lengths[SPLITS];
     for (u32 at = blockIdx.x; at < count; at += gridDim.x) {
         const BoostTile tile = split_tiles[at];
         const BoostJob& job = jobs[tile.job];
-        const BoostRows& rows = all_rows[job.rows];
         const BoostSplit& split = all_splits[level_jobs[tile.job].splits + tile.of];
-        const BoostNode& node = all_nodes[job.nodes + static_cast<u64>(round) * job.node_capacity + split.node];
         const u32 first = parts[level_at(job, depth) + split.part].part.from;
-        const u32 bins = all_groups[rows.first_group + node.group].bins;
-        const u8* column = codes + rows.train_codes + static_cast<u64>(node.group) * rows.train_rows * LANES + node.lane;
         Places places;
-        place_words(places, job, rows, scratch);
+        place_words(places, job, all_rows[job.rows], scratch);
         swap_members(places, depth);
-        const u32 before = block_sum(counts, lefts, split.first_tile, at);
-        u32* to_left = places.spare + first + before;
-        u32* to_right = places.spare + first + split.lefts + (tile.from - first - before);
-        for (u32 start = tile.from; start < tile.to; start += blockDim.x) {
-            const u32 i = start + threadIdx.x;
-            const bool there = i < tile.to;
-            u32 row = 0u;
-            bool left = false;
-            if (there) {
-                row = places.members[i];
-                left = goes_left(node, bins, column[static_cast<u64>(row) * LANES]);
-            }
-            u32 all = 0u;
-            const u32 rank = block_rank(counts, left, all);
-            if (there) {
-                (left ? to_left[rank] : to_right[threadIdx.x - rank]) = row;
-            }
-            to_left += all;
-            to_right += blockDim.x - all;
+        const u32 words = (tile.to - tile.from + SIDES - 1u) / SIDES;
+        const u32* tile_sides = sides + static_cast<u64>(at) * (MAX_TILE / SIDES);
+        for (u32 word = threadIdx.x; word < words; word += blockDim.x) {
+            left[word] = tile_sides[word];
         }
+        const u32 before = block_sum(sums, lefts, split.first_tile, at);
+        bits_before(left, words, left_before);
+        const u32* members = IN_GLOBAL(places.members);
+        u32* to_left = IN_GLOBAL(places.spare) + first + before;
+        u32* to_right = IN_GLOBAL(places.spare) + first + split.lefts + (tile.from - first - before);
+#pragma unroll 4
+        for (u32 i = threadIdx.x; i < tile.to - tile.from; i += blockDim.x) {
+            const u32 row = members[tile.from + i];
+            const u32 side = left[i / SIDES];
+            const u32 own = 1u << (i % SIDES);
+            const u32 rank = left_before[i / SIDES] + static_cast<u32>(__popc(side & (own - 1u)));
+            u32* to = (side & own) != 0u ? to_left + rank : to_right + (i - rank);
+            *to = row;
+        }
+        // The next tile's sides must not overwrite these while they are read.
+        __syncthreads();
     }
 }

@@ -3,6 +3,11 @@
 #pragma once
 #include "boost_split.cuh"
 
+// Most rows of a tile of a split, and rows whose sides are in one word. Twin of `MAX_TILE` and `SIDES` in
+// crates/boost/src/device/levels.rs; a test there compares them.
+constexpr u32 MAX_TILE = 4096u;
+constexpr u32 SIDES = 32u;
+
 // 64-bit words per group of a histogram. A gradient and a Hessian share a word, so that one addition adds both.
 constexpr u32 GROUP_WORDS = GROUP_BINS * LANES;
 
@@ -131,6 +136,29 @@ DEVICE u32 block_sum(u32* total, const u32* values, u32 from, u32 to) {
     const u32 sum = *total;
     __syncthreads();
     return sum;
+}
+
+// Counts the bits ahead of each of some words: `before[k]` are those of `words[0 .. k]`.
+DEVICE void bits_before(const u32* words, u32 count, u32* before) {
+    const u32 lane = threadIdx.x % WARP;
+    if (threadIdx.x < WARP) {
+        u32 all = 0u;
+        for (u32 start = 0u; start < count; start += WARP) {
+            const u32 at = start + lane;
+            const u32 own = at < count ? static_cast<u32>(__popc(words[at])) : 0u;
+            u32 sum = own;
+#pragma unroll
+            for (u32 by = 1u; by < WARP; by *= 2u) {
+                const u32 lower = __shfl_up_sync(ALL_LANES, sum, by);
+                sum += lane >= by ? lower : 0u;
+            }
+            if (at < count) {
+                before[at] = all + sum - own;
+            }
+            all += __shfl_sync(ALL_LANES, sum, static_cast<i32>(WARP - 1u));
+        }
+    }
+    __syncthreads();
 }
 
 // Requests the histogram of a part's rows.

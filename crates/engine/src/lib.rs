@@ -390,9 +390,10 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Measures the time of every launch from now on; see [`Self::launch_times`].
-    pub fn time_launches(&self) {
-        self.engine.times.enable();
+    /// Measures the time of every launch from now on, or no longer; see [`Self::launch_times`]. It makes launches slower, by two
+    /// events each.
+    pub fn time_launches(&self, on: bool) {
+        self.engine.times.enable(on);
     }
 
     /// The time that each kernel took on the device since [`Self::time_launches`] or the last call of this function, in

@@ -27,8 +27,8 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub fn enable(&self) {
-        self.enabled.store(true, Ordering::Relaxed);
+    pub fn enable(&self, on: bool) {
+        self.enabled.store(on, Ordering::Relaxed);
     }
 
     pub fn enabled(&self) -> bool {

@@ -187,31 +187,47 @@ impl<'a> Bench<'a> {
     }
 
     fn samples<T>(&self, mut round: impl FnMut() -> Result<T, CommandFailure>) -> Result<Samples, CommandFailure> {
-        self.compute.on_each("bench", |stage| {
-            stage.time_launches();
-            Ok(())
-        })?;
-        // Discards the launches before this.
-        self.launches()?;
-        let mut once = || -> Result<(f64, Vec<Vec<KernelTime>>), CommandFailure> {
+        let mut whole = || -> Result<f64, CommandFailure> {
             let begun = Instant::now();
             let done = round()?;
-            let whole = begun.elapsed().as_secs_f64();
+            let seconds = begun.elapsed().as_secs_f64();
             drop(done);
-            Ok((whole, self.launches()?))
+            Ok(seconds)
         };
-        let first = once()?;
-        let mut rounds = Vec::new();
-        let warm = first.0 < self.seconds;
+        self.time_launches(true)?;
+        // Discards the launches before this.
+        self.launches()?;
+        let first = whole()?;
+        let mut timed = vec![self.launches()?];
+        let warm = first < self.seconds;
+        let mut rounds = vec![first];
         if warm {
+            rounds.clear();
+            timed.clear();
+            // Whole calls are timed as a run makes them, without events around their launches.
+            self.time_launches(false)?;
             let begun = Instant::now();
             while rounds.len() < MIN_ROUNDS
                 || (begun.elapsed().as_secs_f64() < self.seconds && rounds.len() < MAX_ROUNDS)
             {
-                rounds.push(once()?);
+                rounds.push(whole()?);
             }
-        } else {
-            rounds.push(first);
+            self.time_launches(true)?;
+            while self.compute.devices_left() > 0 && timed.len() < MIN_ROUNDS {
+                whole()?;
+                timed.push(self.launches()?);
+            }
+        }
+        Ok(Samples { warm, whole: rounds, kernels: self.kernel_times(&timed) })
+    }
+
+    /// Seconds of the kernels in each of some rounds, whose launches are given by device; none if the CPU did the work.
+    fn kernel_times(&self, rounds: &[Vec<Vec<KernelTime>>]) -> Option<Vec<f64>> {
+        for one in rounds.iter().flatten().flatten() {
+            let mut all = self.kernels.borrow_mut();
+            let sum = all.entry(one.kernel).or_insert(KernelTime { launches: 0, seconds: 0.0, ..*one });
+            sum.launches += one.launches;
+            sum.seconds += one.seconds;
         }
         // Of several devices, which compute at the same time, the one that takes longest.
         let longest = |devices: &Vec<Vec<KernelTime>>| {
@@ -219,14 +235,16 @@ impl<'a> Bench<'a> {
             busy.map(|kernels| kernels.iter().map(|one| one.seconds).sum()).reduce(f64::max)
         };
         // A round without launches was left to the CPU.
-        let kernels: Option<Vec<f64>> = rounds.iter().map(|(_, devices)| longest(devices)).collect();
-        for one in rounds.iter().flat_map(|(_, devices)| devices).flatten() {
-            let mut all = self.kernels.borrow_mut();
-            let sum = all.entry(one.kernel).or_insert(KernelTime { launches: 0, seconds: 0.0, ..*one });
-            sum.launches += one.launches;
-            sum.seconds += one.seconds;
-        }
-        Ok(Samples { warm, whole: rounds.into_iter().map(|(whole, _)| whole).collect(), kernels })
+        let seconds: Option<Vec<f64>> = rounds.iter().map(longest).collect();
+        seconds.filter(|seconds| !seconds.is_empty())
+    }
+
+    fn time_launches(&self, on: bool) -> Result<(), CommandFailure> {
+        self.compute.on_each("bench", |stage| {
+            stage.time_launches(on);
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// Launches of each device since the last call.

@@ -28,6 +28,12 @@ struct Grain {
 }
 
 const GRAIN: Grain = Grain { tile: 4096, few: 2048 };
+/// Most rows of a tile, and rows whose sides of a split are in one word.
+pub(super) const MAX_TILE: u32 = 4096;
+pub(super) const SIDES: u32 = u32::BITS;
+/// Words of the sides of a tile.
+const SIDE_WORDS: usize = (MAX_TILE / SIDES) as usize;
+const _: () = assert!(GRAIN.tile <= MAX_TILE && EMULATED_GRAIN.tile <= MAX_TILE);
 /// [`GRAIN`] of the emulated device: so small that small tests run the same steps as large jobs.
 const EMULATED_GRAIN: Grain = Grain { tile: 1024, few: 300 };
 

@@ -5,7 +5,7 @@ use huracan_engine::kernel_constant;
 use super::THREADS;
 use super::bins::{DIGITS, PIECE};
 use super::layout::{BINARY, HUBER, LEAF, MARK_WORDS, MISSING_RIGHT, NONE, REGRESSION, TRAIN_WEIGHTS, VALID_WEIGHTS};
-use super::levels::LISTS;
+use super::levels::{LISTS, MAX_TILE, SIDES};
 use super::plan::MAX_FEATURES;
 use crate::bins::{EARLY_SHARE, MAX_CUTS, MISSING, ZERO_BINS, ZERO_THRESHOLD};
 use crate::codes::{GROUP_BINS, LANES};
@@ -36,7 +36,7 @@ fn constants_are_the_same_in_rust_and_in_the_kernels() {
     same!("boost.cuh": TRAIN_WEIGHTS, VALID_WEIGHTS);
     same!("boost_rows.cuh": SUM_BITS, VALUE_BITS, LOSS_BITS, MAX_EXPONENT, HUBER_FACTOR);
     same!("boost_split.cuh": MIN_SPLIT_ROWS, CHILDREN);
-    same!("boost_levels.cuh": LISTS);
+    same!("boost_levels.cuh": LISTS, MAX_TILE, SIDES);
     same!("predict.cu": MISSING_RIGHT);
     // A literal of f32.
     assert_eq!(kernel_constant("bins.cuh", "ZERO_THRESHOLD").map(|value| value as f32), Some(ZERO_THRESHOLD));

@@ -1,6 +1,6 @@
 //! The launches of a round, and the buffers that stay on the device between them.
 
-use super::{Grain, Sizes};
+use super::{Grain, SIDE_WORDS, Sizes};
 use crate::Task;
 use crate::device::arguments::Arguments;
 use crate::device::bins::Bins;
@@ -90,6 +90,7 @@ pub struct Launches<'a> {
     searches: DeviceBuffer<Tile>,
     split_tiles: DeviceBuffer<Tile>,
     lefts: DeviceBuffer<u32>,
+    sides: DeviceBuffer<u32>,
     output: OutputBuffers,
 }
 
@@ -154,6 +155,7 @@ impl<'a> Launches<'a> {
             searches: stage.zeros(sizes.searches)?,
             split_tiles: stage.zeros(sizes.split_tiles)?,
             lefts: stage.zeros(sizes.split_tiles)?,
+            sides: stage.zeros(sizes.split_tiles * SIDE_WORDS)?,
             output: OutputBuffers::new(stage, job_sizes, tasks.len())?,
         })
     }
@@ -339,7 +341,8 @@ impl<'a> Launches<'a> {
     fn divide(&mut self, round: u32, depth: u32) -> Result<(), EngineError> {
         let stage = self.stage;
         // SAFETY: blocks take the entries of `split_tiles`: a job, one of its splits, and a range of its rows. Each writes the
-        // entry's number of rows to `lefts`, which is as long as the list.
+        // entry's number of rows that go left to `lefts`, which is as long as the list, and a bit for each row to its own
+        // `SIDE_WORDS` words of `sides`: an entry has at most `MAX_TILE` rows.
         unsafe {
             stage
                 .launch(&COUNT, self.list_shape)
@@ -355,6 +358,7 @@ impl<'a> Launches<'a> {
                 .write(&mut self.scratch_u32)
                 .write(&mut self.lengths)
                 .write(&mut self.lefts)
+                .write(&mut self.sides)
                 .write(&mut self.splits)
                 .run()
         }?;
@@ -378,24 +382,21 @@ impl<'a> Launches<'a> {
                 .write(&mut self.searches)
                 .run()
         }?;
-        // SAFETY: as for COUNT. The left rows before a tile, and the right ones, are counted from `lefts`, so every row of a
-        // split node moves to another place within the node's own range.
+        // SAFETY: as for COUNT, whose bits say where a row goes. The left rows before a tile, and the right ones, are counted
+        // from `lefts`, so every row of a split node moves to another place within the node's own range.
         unsafe {
             stage
                 .launch(&MOVE, self.list_shape)
                 .read(&self.jobs)
                 .read(&self.level_jobs)
                 .read(&self.rows)
-                .read(&self.groups)
-                .read(&self.bins.codes)
-                .value(round)
                 .value(depth)
                 .read(&self.parts)
                 .read(&self.splits)
-                .read(&self.output.nodes)
                 .read(&self.lengths)
                 .read(&self.split_tiles)
                 .read(&self.lefts)
+                .read(&self.sides)
                 .write(&mut self.scratch_u32)
                 .run()
         }

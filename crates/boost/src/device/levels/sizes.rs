@@ -1,6 +1,6 @@
 //! The memory that a large job takes on the device.
 
-use super::Grain;
+use super::{Grain, SIDE_WORDS};
 use crate::Task;
 use crate::device::arguments::leaf_capacity;
 use crate::device::layout::{
@@ -80,7 +80,9 @@ impl Sizes {
             + of(self.splits, size_of::<Split>())
             + of(self.words, 8);
         let tiles = self.train_tiles + self.valid_tiles + self.builds + self.slots + self.searches + self.split_tiles;
-        let lists = of(tiles, size_of::<Tile>()) + of(self.train_tiles + self.split_tiles, 4);
+        let lists = of(tiles, size_of::<Tile>())
+            + of(self.train_tiles + self.split_tiles, 4)
+            + of(self.split_tiles * SIDE_WORDS, 4);
         // All trees, and once more those that are kept.
         let tree = of(2 * capacity, size_of::<TreeNode>() + size_of::<TreeLeaf>())
             + (size_of::<TreeSize>() + size_of::<KeptTree>()) as u64
