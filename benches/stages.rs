@@ -13,7 +13,7 @@ use huracan::arith::{draw, uniform};
 use huracan::bars::{Candles, HOUR_MS, Panel, Timeframe};
 use huracan::boost::{self, BoostJob, BoostParams, PredictJob, Table};
 use huracan::decide::votes;
-use huracan::engine::{Compute, Device, DeviceChoice, gpus};
+use huracan::engine::{Cards, Compute, Device, DeviceChoice, gpus};
 use huracan::features::{self, COUNT};
 use huracan::labels;
 use huracan::settings::Settings;
@@ -34,7 +34,7 @@ struct Bench {
 fn devices() -> Vec<Bench> {
     let cache = std::env::temp_dir().join("huracan-bench-kernels");
     let mut choices = vec![DeviceChoice::Cpu, DeviceChoice::Emulated];
-    choices.extend((0..gpus().map_or(0, |gpus| gpus.len())).map(DeviceChoice::Cuda));
+    choices.extend((0..gpus().map_or(0, |gpus| gpus.len())).map(|index| DeviceChoice::Cards(Cards::one(index))));
     let opened = choices.into_iter().filter_map(|choice| choice.resolve().ok());
     opened
         .map(|device| {

@@ -80,6 +80,7 @@ pub struct Bench {
 #[derive(Clone, Copy, ValueEnum)]
 enum StageName {
     Features,
+    View,
     Labels,
     Bins,
     Boost,
@@ -94,6 +95,7 @@ impl From<StageName> for Stage {
     fn from(name: StageName) -> Self {
         match name {
             StageName::Features => Self::Features,
+            StageName::View => Self::View,
             StageName::Labels => Self::Labels,
             StageName::Bins => Self::Bins,
             StageName::Boost => Self::Boost,
