@@ -108,7 +108,7 @@ def hessboost_model(problem, values, labels, threads, device):
     # Its parameters, and its softmax Hessian, are XGBoost's.
     params = xgboost_params(problem, threads, device)
     booster = hessboost.train(params, hessboost.DMatrix(values, label=labels), problem["rounds"])
-    return lambda rows: booster.predict(hessboost.DMatrix(rows), output_margin=True)
+    return lambda rows: booster.predict(rows, output_margin=True)
 
 
 MODELS = {"lightgbm": lightgbm_model, "xgboost": xgboost_model, "hessboost": hessboost_model}

@@ -38,6 +38,8 @@ constexpr int MAJOR = 9, MINOR = 0, MULTIPROCESSORS = 4;
 // Code compiled by NVRTC. Only the names of its kernels are read.
 struct Module {
     std::vector<std::string> kernels;
+    // The device whose context loaded it.
+    const void* owner = nullptr;
     // Null if the image is neither a cubin nor PTX, or is for another device.
     static Module* read(const void* image);
     bool has(const std::string& name) const;
@@ -47,7 +49,7 @@ struct Function {
     std::string name;
     // Null for a kernel that is not from this project; it does nothing here.
     const huracan::Kernel* kernel;
-    // The device whose context loaded it.
+    // The device whose context loaded its module.
     const void* owner;
     unsigned shared_bytes = SHARED_BYTES;
 };

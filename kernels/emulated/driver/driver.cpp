@@ -25,6 +25,8 @@ namespace {
 constexpr int MOST_DEVICES = 64;
 
 std::mutex starting;
+// Never freed, as the devices.
+PageLocked* const locked_memory = new PageLocked;
 std::atomic<bool> started{false};
 std::array<Device*, MOST_DEVICES> devices{};
 // The device is its own primary context.
@@ -90,10 +92,7 @@ int count() {
 
 Device& get() { return current == nullptr ? device(0) : *current; }
 
-PageLocked& page_locked() {
-    static auto* one = new PageLocked;
-    return *one;
-}
+PageLocked& page_locked() { return *locked_memory; }
 
 int usable() {
     if (!started) {
@@ -166,6 +165,7 @@ int cuDeviceGetUuid(unsigned char* uuid, int handle) {
 int cuDeviceGetUuid_v2(unsigned char* uuid, int handle) { return cuDeviceGetUuid(uuid, handle); }
 
 int cuDeviceTotalMem_v2(std::size_t* bytes, int handle) {
+    REQUIRE(handle >= 0 && handle < count(), InvalidDevice);
     *bytes = device(handle).memory.total;
     return Success;
 }
@@ -250,7 +250,10 @@ int cuMemAlloc_v2(std::uint64_t* address, std::size_t bytes) {
     return Success;
 }
 
-int cuMemAllocAsync(std::uint64_t* address, std::size_t bytes, void*) { return cuMemAlloc_v2(address, bytes); }
+int cuMemAllocAsync(std::uint64_t* address, std::size_t bytes, void* stream) {
+    USABLE_IN(stream);
+    return cuMemAlloc_v2(address, bytes);
+}
 
 int cuMemFree_v2(std::uint64_t address) {
     if (const int result = cuCtxSynchronize()) {
@@ -272,6 +275,7 @@ int cuMemFreeAsync(std::uint64_t address, void* stream) {
 }
 
 int cuDeviceGetDefaultMemPool(void** pool, int handle) {
+    REQUIRE(handle >= 0 && handle < count(), InvalidDevice);
     *pool = &device(handle);
     return Success;
 }

@@ -22,12 +22,17 @@ int cuStreamCreate(void** stream, unsigned flags) { return cuStreamCreateWithPri
 int cuStreamDestroy_v2(void* stream) {
     std::shared_ptr<Stream> last;
     {
-        Device& device = owner_of(stream);
-        std::lock_guard<std::mutex> lock(device.mutex);
-        const auto known = device.streams.find(stream);
-        REQUIRE(known != device.streams.end(), InvalidHandle);
-        last = known->second;
-        device.streams.erase(known);
+        // By its address, because it may be one that is gone.
+        for (int index = 0; index < count() && last == nullptr; ++index) {
+            Device& one = device(index);
+            std::lock_guard<std::mutex> lock(one.mutex);
+            const auto known = one.streams.find(stream);
+            if (known != one.streams.end()) {
+                last = known->second;
+                one.streams.erase(known);
+            }
+        }
+        REQUIRE(last != nullptr, InvalidHandle);
     }
     // Its queued work is finished before it is destroyed, but this call does not wait for that.
     std::thread([last = std::move(last)] {}).detach();
@@ -115,8 +120,11 @@ int cuEventElapsedTime_v2(float* milliseconds, void* begun, void* ended) {
 
 int cuModuleLoadData(void** module, const void* image) {
     USABLE();
-    *module = Module::read(image);
-    return *module == nullptr ? InvalidImage : Success;
+    Module* read = Module::read(image);
+    *module = read;
+    REQUIRE(read != nullptr, InvalidImage);
+    read->owner = &get();
+    return Success;
 }
 
 int cuModuleUnload(void* module) {
@@ -134,7 +142,7 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
     if (kernel == nullptr) {
         std::fprintf(stderr, "simulated GPU: kernel %s is not from this project and does nothing\n", name);
     }
-    *function = new Function{name, kernel, &get()};
+    *function = new Function{name, kernel, static_cast<Module*>(module)->owner};
     return Success;
 }
 

@@ -19,7 +19,8 @@ const TILE: usize = 64;
 const MEAN_COUNT: usize = 2;
 
 impl View {
-    /// [`View::of`] on the devices of a run, or on the CPU. What features left on a device is not copied there again.
+    /// [`View::of`] on the devices of a run, or on the CPU. What features left on a device is not copied there again, if it has the
+    /// same symbols as then.
     ///
     /// # Errors
     /// Where the devices fail and may not be replaced by the CPU.
