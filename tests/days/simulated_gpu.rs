@@ -91,10 +91,18 @@ fn a_day_ends_with_the_cpus_digests_also_on_little_memory_and_its_faults_are_tol
     assert!(said(&output).contains("tried again with 1/2"), "{}", said(&output));
     same(&answer(&output), &want);
 
-    // A GPU that drives a display gets small launches.
-    let (_workdir, output) = on_the_gpu(&[("HURACAN_SIMULATED_GPU_DISPLAY", "1")], &[]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    same(&answer(&output), &want);
+    // A GPU that drives a display gets more and smaller launches.
+    let counts = tempfile::NamedTempFile::new().unwrap();
+    let counted = ("HURACAN_SIMULATED_GPU_COUNTS", counts.path().to_str().unwrap());
+    let launches = |environment: &[(&str, &str)]| {
+        let (_workdir, output) = on_the_gpu(&[environment, &[counted]].concat(), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        same(&answer(&output), &want);
+        let counts: Value = serde_json::from_slice(&std::fs::read(counts.path()).unwrap()).unwrap();
+        counts["launches"].as_u64().unwrap()
+    };
+    let usual = launches(&[]);
+    assert!(launches(&[("HURACAN_SIMULATED_GPU_DISPLAY", "1")]) > usual);
 
     // A fault in the middle of training ends the day with what was reached, and another start goes on from there.
     let fault = ("HURACAN_SIMULATED_GPU_FAULT", "16:700");

@@ -83,13 +83,14 @@ pub(super) fn train_tasks_on<T: ModelResult>(
         }
     };
     let batch = Batch { table, names: features, tasks: &absolute, keep_going, done: &done };
-    if compute.devices_left() == 0 {
+    let devices = compute.devices_left();
+    if devices == 0 {
         let all: Vec<usize> = (0..tasks.len()).collect();
         return Ok((batch.in_order(batch.on_cpu(&all)), Plans::default()));
     }
     let (mut sorted, mut plans) = (batch.sort(), Plans::default());
-    if compute.devices_left() > 1 {
-        sorted.small = batch.pieces(sorted.small, PIECES_PER_DEVICE * compute.devices_left());
+    if devices > 1 {
+        sorted.small = batch.pieces(sorted.small, PIECES_PER_DEVICE * devices);
     }
     let on_cpu = |indices: Vec<usize>| (batch.on_cpu(&indices), false);
     let costs: Vec<u64> = sorted.small.iter().map(|set| batch.cost(set)).collect();

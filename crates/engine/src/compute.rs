@@ -1,6 +1,6 @@
 //! Chooses where stages compute, shares them out among several devices, and falls back to the CPU when all have failed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
@@ -37,6 +37,9 @@ pub struct Loss {
     /// Its error.
     pub reason: String,
 }
+
+/// The places of devices that do not do a stage, and why.
+type Refused = BTreeMap<usize, EngineError>;
 
 /// The place of a device, and the items that it gets.
 type Share = (usize, Range<usize>);
@@ -113,7 +116,7 @@ impl Compute {
 
     /// Number of devices that compute; 0 if the CPU does.
     pub fn devices_left(&self) -> usize {
-        self.working(&[]).len()
+        self.working(&Refused::new()).len()
     }
 
     /// The devices that failed.
@@ -153,7 +156,7 @@ impl Compute {
         mut on_device: impl FnMut(&Stage<'_>) -> Result<T, EngineError>,
         on_cpu: impl FnOnce() -> T,
     ) -> Result<T, EngineError> {
-        let mut refused = Vec::new();
+        let mut refused = Refused::new();
         while let Some(place) = self.working(&refused).first().copied() {
             match self.on_engine(place, stage, &mut on_device) {
                 Ok(result) => return Ok(result),
@@ -172,7 +175,7 @@ impl Compute {
         stage: &'static str,
         mut on_each: impl FnMut(&Stage<'_>) -> Result<T, EngineError>,
     ) -> Result<Vec<T>, EngineError> {
-        self.working(&[]).into_iter().map(|place| self.on_engine(place, stage, &mut on_each)).collect()
+        self.working(&Refused::new()).into_iter().map(|place| self.on_engine(place, stage, &mut on_each)).collect()
     }
 
     /// Shares a stage's items out among the devices, each of which runs `on_device` with the part that it got; with `on_cpu`, the
@@ -191,7 +194,7 @@ impl Compute {
         on_device: impl Fn(&Stage<'_>, Range<usize>, &mut W) -> Result<T, EngineError> + Sync,
         on_cpu: impl Fn(Range<usize>, &mut W) -> T,
     ) -> Result<Vec<T>, EngineError> {
-        let mut refused = Vec::new();
+        let mut refused = Refused::new();
         let mut left = VecDeque::from([Part { items: 0..items.costs.len(), work }]);
         let mut done: Vec<(usize, T)> = Vec::new();
         while let Some(mut part) = left.pop_front() {
@@ -203,6 +206,11 @@ impl Compute {
                 [only] => vec![(*only, part)],
                 [first, ..] if part.items.is_empty() => vec![(*first, part)],
                 several => match self.shares(stage, items, part.items.clone(), several) {
+                    // All were lost meanwhile, by another stage.
+                    Ok(shares) if shares.is_empty() => {
+                        left.push_front(part);
+                        continue;
+                    }
                     Ok(shares) => part.divide(shares),
                     Err((place, error)) => {
                         self.give_up(place, error, &mut refused)?;
@@ -278,8 +286,8 @@ impl Compute {
     }
 
     /// The devices that were not lost and are not among the `refused`.
-    fn working(&self, refused: &[usize]) -> Vec<usize> {
-        let works = |&place: &usize| self.state(place).engine().is_some() && !refused.contains(&place);
+    fn working(&self, refused: &Refused) -> Vec<usize> {
+        let works = |&place: &usize| self.state(place).engine().is_some() && !refused.contains_key(&place);
         (0..self.engines.len()).filter(works).collect()
     }
 
@@ -312,29 +320,37 @@ impl Compute {
         }
     }
 
-    /// Gives a device up after an error: for good, or for this stage if it is only too small for it and there are others.
+    /// Gives a device up after an error: for good, or for this stage if it only cannot do that and there are others. If there are
+    /// none, the CPU does this stage and all later ones, and all that were left are lost.
     ///
     /// # Errors
     /// The error, if it is a bug in the program, or no device is left and the CPU may not take over.
-    fn give_up(&self, place: usize, error: EngineError, refused: &mut Vec<usize>) -> Result<(), EngineError> {
+    fn give_up(&self, place: usize, error: EngineError, refused: &mut Refused) -> Result<(), EngineError> {
         if !error.can_fall_back() {
             return Err(error);
         }
-        refused.push(place);
+        let can_go_on = error.leaves_the_device();
+        refused.insert(place, error.clone());
         let is_last = self.working(refused).is_empty();
         if is_last && !self.fallback {
             return Err(error);
         }
-        if error.is_for_want_of_memory() && !is_last {
+        if can_go_on && !is_last {
             tracing::warn!("left to the other GPUs: {error}");
-            return Ok(());
+        } else if is_last {
+            refused.iter().for_each(|(&place, error)| self.lose(place, error));
+        } else {
+            self.lose(place, &error);
         }
+        Ok(())
+    }
+
+    fn lose(&self, place: usize, error: &EngineError) {
         let mut state = self.engines[place].write().unwrap_or_else(PoisonError::into_inner);
         if let State::Engine(engine) = &*state {
             tracing::warn!("a device was lost: {error}");
-            *state = State::lost(engine.device(), &error);
+            *state = State::lost(engine.device(), error);
         }
-        Ok(())
     }
 }
 

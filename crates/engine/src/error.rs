@@ -71,9 +71,13 @@ impl EngineError {
         matches!(self, Self::Fault { kind: FaultKind::OutOfMemory, .. })
     }
 
-    /// Whether a device with more free memory could do the work.
-    pub fn is_for_want_of_memory(&self) -> bool {
-        self.is_out_of_memory() || matches!(self, Self::TooLarge { .. })
+    /// Whether the device can still do other work.
+    pub fn leaves_the_device(&self) -> bool {
+        match self {
+            Self::Fault { kind, .. } => *kind != FaultKind::DeviceLost,
+            Self::TooLarge { .. } => true,
+            Self::Kernel { .. } | Self::ForeignBuffer { .. } => false,
+        }
     }
 
     /// Whether another device can do the work: true for every fault except a bug in the program.

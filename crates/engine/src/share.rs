@@ -49,7 +49,7 @@ struct Capacity {
 }
 
 /// The items that each of the devices gets, in the order of the devices: as much of the cost as its part of all devices' speed.
-/// If all items fit the devices' memory together, none gets more than fits its own.
+/// If all items fit the devices' memory together, none gets much more than fits its own.
 ///
 /// # Errors
 /// The first device that does not respond, by its place, with its fault.

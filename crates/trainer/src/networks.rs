@@ -155,10 +155,15 @@ fn train_jobs(
             if let Some(folder) = stage.foreign_kernels()
                 && !neural::keep_kernels(&folder)
             {
-                tracing::warn!(
-                    "networks are trained on the CPU cores: {device} needs other kernels than the GPU before it"
-                );
-                return Ok(on_cores());
+                let reason = "it needs other kernels than the GPU that was lost, and Burn keeps one kind in a process";
+                return Err(EngineError::Fault {
+                    device,
+                    stage: "networks",
+                    action: "loading Burn's kernels".to_owned(),
+                    reason: reason.to_owned(),
+                    remedy: "resume the run, or set engine.fallback: true to continue on the CPU",
+                    kind: FaultKind::Unsupported,
+                });
             }
             let backend = Backend::Cuda { index: card.first(), free_bytes: stage.limits()?.free_bytes };
             let networks = neural::train(&backend, table, &names, jobs, watch);

@@ -266,7 +266,8 @@ fn next_batch<'a, T>(todo: &'a [T], compute: &Compute, own_models: bool) -> (&'a
     let most = match (own_models, on_cpu) {
         (false, _) => todo.len(),
         (true, true) => SYMBOLS_PER_BATCH,
-        (true, false) => SYMBOLS_PER_DEVICE_BATCH * compute.devices_left(),
+        // Whatever the number of devices: networks are trained in these batches, too.
+        (true, false) => SYMBOLS_PER_DEVICE_BATCH,
     };
     todo.split_at(todo.len().min(most))
 }

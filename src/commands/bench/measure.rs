@@ -135,11 +135,12 @@ impl<'a> Bench<'a> {
         step.note("comparing");
         let equal = self.equal(work.stage, &compare()?)?;
         step.note(&work.computed);
-        let samples = self.samples(|| round(&step))?;
+        let samples = self.samples(|| round(&step));
         if let Some(why) = self.compute.loss_reason() {
             let lost = format!("{}: a device was lost, so nothing was measured: {why}", work.stage);
             return Err(CommandFailure::new(Code::Failed, lost));
         }
+        let samples = samples?;
         step.done();
         let (best_s, median_s) = best_and_median(&samples.whole);
         let (kernels_best_s, kernels_median_s) = samples.kernels.as_deref().map(best_and_median).unzip();

@@ -11,6 +11,9 @@ use huracan_engine::{Device, EngineError, Stage};
 /// How many sets should fit the free memory, at least: batches are then of about equal size.
 const SETS_PER_MEMORY: u64 = 8;
 
+/// Blocks of small models that share a multiprocessor, by their registers (`kernels/resources.txt`).
+const BLOCKS_PER_MULTIPROCESSOR: u64 = 2;
+
 /// The result of each of some tasks, with the task's index.
 pub(super) type Trained<T> = Vec<(usize, Result<T, BoostError>)>;
 
@@ -99,11 +102,16 @@ impl Batch<'_> {
         let max_bytes = stage.limits()?.free_bytes / SETS_PER_MEMORY;
         let row_bytes = |set: &[usize]| blocks::row_bytes(&self.tasks[set[0]], features);
         let task_bytes = |index: usize| blocks::task_bytes(&self.tasks[index]);
-        let mut sets = split(sets.to_vec(), row_bytes, task_bytes, |set| max_bytes.max(2 * row_bytes(set)));
+        let sets = split(sets.to_vec(), row_bytes, task_bytes, |set| max_bytes.max(2 * row_bytes(set)));
+        // As few models as run at a time on the largest GPU.
+        let most = BLOCKS_PER_MULTIPROCESSOR * u64::from(stage.limits()?.multiprocessors.max(1));
+        let mut sets = split(sets, |_| 0, |_| 1, |_| most);
         // Blocks begin in their order: the longest jobs first, so that none of them is left alone at the end.
         sets.sort_by_key(|set| std::cmp::Reverse(set.iter().map(|&index| self.cost(&[index])).max()));
         // A launch trains its models from the first tree to the last, and cannot be stopped.
-        for batch in stage.batches(self.small_memory(&sets), sets.len())?.paced() {
+        let sizes = sets.iter().map(|set| (set.len() as u64, self.cost(set))).collect();
+        let batches = stage.batches(self.small_memory(&sets), sets.len())?.of_work("boost, small models").paced(sizes);
+        for batch in batches {
             if !(self.keep_going)() {
                 break;
             }

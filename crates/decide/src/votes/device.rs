@@ -266,7 +266,8 @@ fn ranks(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result<Vec<f
         return Ok(ranks);
     }
     let bytes_per_bar = (symbols * (size_of::<f64>() + size_of::<f32>())) as u64;
-    for batch in stage.batches(Requirement { fixed_bytes: 1 << 16, job_bytes: bytes_per_bar }, bars)? {
+    let batches = stage.batches(Requirement { fixed_bytes: 1 << 16, job_bytes: bytes_per_bar }, bars)?;
+    for batch in batches.of_work("votes, ranks") {
         let returns = stage.upload(&returns(panel, &batch, params.relative_strength.bars))?;
         let mut batch_ranks = stage.zeros::<f32>(symbols * batch.len())?;
         let mut shape = Shape::one_thread_each(batch.len(), THREADS);

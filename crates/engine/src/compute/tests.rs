@@ -167,5 +167,34 @@ fn a_bug_on_one_of_several_devices_ends_the_run() {
 fn a_thread_of_the_pool_uses_the_devices_in_turn() {
     let compute = devices(&[1 << 20, 1 << 20], false);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    assert_eq!(pool.install(|| doubled(&compute, 1, |_, _| Ok(()))).unwrap().len(), 2);
+    let in_pool = |_: &Stage<'_>, _: &Range<usize>| {
+        assert!(rayon::current_thread_index().is_some(), "another thread would wait for this one");
+        Ok(())
+    };
+    assert_eq!(pool.install(|| doubled(&compute, 1, in_pool)).unwrap().len(), 2);
+}
+
+#[test]
+fn what_no_device_can_do_the_cpu_does_and_that_is_known() {
+    let too_large = |stage: &Stage<'_>, _: &Range<usize>| stage.batches(REQUIREMENT, 1).map(|_| ());
+    let strict = devices(&[100, 200], false);
+    assert!(matches!(doubled(&strict, 1, too_large), Err(EngineError::TooLarge { .. })));
+    assert_eq!(strict.losses(), []);
+    let lenient = devices(&[100, 200], true);
+    assert!(doubled(&lenient, 1, too_large).unwrap().iter().all(|(by, _)| *by == "cpu"));
+    assert_eq!((lenient.losses().len(), lenient.devices_left()), (2, 0));
+    assert!(lenient.fallback_reason().unwrap().contains("one job needs 1000 bytes"));
+    assert_eq!(lenient.heir(), "the CPU");
+}
+
+#[test]
+fn devices_work_at_the_same_time() {
+    let compute = devices(&[1 << 20, 1 << 20], false);
+    // Neither goes on before the other is there.
+    let both = std::sync::Barrier::new(2);
+    let meets = |_: &Stage<'_>, _: &Range<usize>| {
+        both.wait();
+        Ok(())
+    };
+    assert_eq!(doubled(&compute, 1, meets).unwrap().len(), 2);
 }
