@@ -178,10 +178,9 @@ mod tests {
         // A job has as many blocks as a first batch.
         let mut batches = paced((FIRST * least, 1));
         assert_eq!(batches.next(), Some(0..1));
-        // It took some time, so that jobs of a huge cost come alone; those of none come together.
-        std::thread::sleep(Duration::from_millis(2));
         assert_eq!(batches.next().unwrap().start, 1);
-        assert_eq!(paced((least, 1 << 40)).next(), Some(0..1));
-        assert_eq!(paced((least, 0)).next(), Some(0..50));
+        // However short that took, jobs of a huge cost come alone; those of none come together.
+        assert_eq!(paced((least, 1 << 60)).next(), Some(0..1));
+        assert!(paced((least, 0)).next().unwrap().len() > 1);
     }
 }
