@@ -3,8 +3,8 @@
 use crate::cli::huracan;
 use serde_json::Value;
 
-const STAGES: [&str; 10] =
-    ["copy", "features", "labels", "bins", "boost", "large", "predict", "votes", "shadow", "train"];
+const STAGES: [&str; 11] =
+    ["copy", "features", "view", "labels", "bins", "boost", "large", "predict", "votes", "shadow", "train"];
 
 /// What must hold of every table: all rows, each compared before it was timed, figures that fit each other.
 #[track_caller]
@@ -24,18 +24,19 @@ fn hold(report: &Value, device: &str, other: &str) {
         let alone = row["kernels_best_s"].as_f64();
         let left_to_the_cpu = row["computed"].as_str().unwrap().contains("BY THE CPU");
         assert_eq!(alone.is_some(), device != "cpu" && !left_to_the_cpu, "{row}");
-        assert!(alone.is_none_or(|alone| alone <= median), "{row}");
+        // Where a row has more than one round, kernels are timed in other rounds than whole calls.
+        assert!(alone.is_none_or(|alone| alone <= median || row["warm"] == true), "{row}");
         if let Some(bytes) = row["bytes"].as_f64() {
             let rate = bytes / alone.unwrap_or(best);
             assert!((number("of_copy") * copy / rate - 1.0).abs() < 1e-9, "{row}");
         }
     }
-    for stage in ["copy", "features", "labels", "bins"] {
+    for stage in ["copy", "features", "view", "labels", "bins"] {
         assert!(rows.iter().any(|row| row["stage"] == stage && row["bytes"].is_u64()), "{stage}");
     }
     let computed: Vec<_> = rows.iter().map(|row| row["computed"].as_str().unwrap()).collect();
-    assert!(computed[1].contains(" of 500 symbols") && computed[4].contains(" of 4,096 jobs"), "{computed:?}");
-    assert!(computed[8].contains(" of 500 symbols"), "{computed:?}");
+    assert!(computed[1].contains(" of 500 symbols") && computed[5].contains(" of 4,096 jobs"), "{computed:?}");
+    assert!(computed[9].contains(" of 500 symbols"), "{computed:?}");
 }
 
 #[test]
@@ -94,6 +95,6 @@ fn sizes_that_do_not_fit_are_bad_usage() {
 #[test]
 fn a_device_that_is_not_there_is_not_replaced_by_the_cpu() {
     let folder = tempfile::tempdir().unwrap();
-    let line = "bench --quick --device cuda:99 --set engine.fallback=true";
-    huracan(folder.path(), line).expect(2, &["cuda:99 cannot be used"]);
+    let line = "bench --quick --device cuda:9 --set engine.fallback=true";
+    huracan(folder.path(), line).expect(2, &["cuda:9 cannot be used"]);
 }
