@@ -1,6 +1,7 @@
 //! The container, as far as it can be tried without a container engine: what its files say of each other, and its entry
 //! point as a user without rights, in an empty folder and an empty environment.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// How long a program that was just copied may still be open for writing.
+const BUSY: Duration = Duration::from_secs(10);
 /// Nobody's account on Linux.
 const NOBODY: u32 = 65534;
 
@@ -90,7 +93,17 @@ impl Image {
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let begun = Instant::now();
+        loop {
+            match command.spawn() {
+                // Another test's child, which is about to begin, still has the copied file open.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && begun.elapsed() < BUSY => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                started => break started.unwrap(),
+            }
+        }
     }
 
     fn ends(&self, arguments: &[&str], more: &[(&str, &str)]) -> Output {

@@ -416,5 +416,7 @@ fn a_search_that_is_told_to_stop_begins_no_further_launch() {
     let pools = ["a".to_owned()];
     let (got, _) = search_on(&compute, table, &names(table), &jobs, &pools, &plan, &wanted, &done).expect("computes");
     assert!(matches!(got[0], Err(BoostError::Cancelled { .. })), "{got:?}");
-    assert_eq!(told.into_inner(), 5, "the first rung, and no other");
+    // Of the five models of the first rung, those that were under way; none of another rung.
+    let told = told.into_inner();
+    assert!((4..=5).contains(&told), "{told}");
 }
