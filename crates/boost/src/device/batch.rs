@@ -193,7 +193,23 @@ fn split(
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::{Batch, split};
+    use crate::{BoostJob, BoostParams, Table, Task};
+
+    /// Every device gets some of a search, whose tasks are many and have few sets of rows.
+    #[test]
+    fn pieces_cost_a_share_of_all_at_most() {
+        let job = BoostJob { train: (0..90).collect(), valid: (90..100).collect(), ..BoostJob::default() };
+        let params = [10, 10, 10, 10, 20, 20].map(|rounds| BoostParams { rounds, ..BoostParams::default() });
+        let tasks: Vec<Task> = params.iter().map(|params| Task { job: &job, params }).collect();
+        let table = Table { values: &[], features: 0 };
+        let batch = Batch { table, names: &[], tasks: &tasks, keep_going: &|| true, done: &|_| () };
+        assert_eq!(batch.cost(&[0, 4]), 100 * 10 + 100 * 20);
+        let set = vec![vec![0, 1, 2, 3, 4, 5]];
+        assert_eq!(batch.pieces(set.clone(), 4), [vec![0, 1], vec![2, 3], vec![4], vec![5]]);
+        assert_eq!(batch.pieces(set.clone(), 2), [vec![0, 1, 2, 3], vec![4, 5]]);
+        assert_eq!(batch.pieces(set.clone(), 1), set);
+    }
 
     #[test]
     fn sets_are_split_where_they_take_too_much_and_a_large_task_is_alone() {
