@@ -1,8 +1,11 @@
 // The features that are recurrences over time (EMA, RSI, ATR, ADX, running sums), and ATR(14): twin of
 // crates/features/src/recurrences.rs.
 #include "features.cuh"
+#include "recurrence.cuh"
 
 namespace features {
+
+using namespace recurrences;
 
 // Constants with a twin of the same name in crates/features/src; a test there compares the values.
 
@@ -29,24 +32,7 @@ enum Chain : u32 {
     C_SIGNAL = CHAINS, C_ADX, ALL_CHAINS
 };
 
-enum Form : u32 { F_EMA, F_WILDER, F_RUNNING, F_TOTAL, F_ADX };
-
-struct Recurrence {
-    Form form;
-    // Index of the first entry, and number of entries of the seed.
-    u32 first, seed;
-    // next = value * keep + x * weight, where x is the entry, minus the value for an EMA. All recurrences have this form, so
-    // that the lanes of a warp do not diverge. A factor of 1 changes no bit.
-    double keep, weight;
-};
-
-DEVICE Recurrence exponential(u32 length, u32 first) {
-    return {F_EMA, first, length, 1.0, 2.0 / (static_cast<double>(length) + 1.0)};
-}
-
 DEVICE Recurrence recurrence(u32 chain) {
-    const double share = 1.0 / static_cast<double>(WILDER_BARS);
-    const double keep = 1.0 - share;
     switch (chain) {
         case C_EMA_5: return exponential(EMA_SHORT_BARS, 0);
         case C_EMA_10: return exponential(EMA_MIDDLE_BARS, 0);
@@ -54,33 +40,12 @@ DEVICE Recurrence recurrence(u32 chain) {
         // Starts later, so that both averages of MACD start at the same bar.
         case C_FAST: return exponential(MACD_FAST_BARS, MACD_SLOW_BARS - MACD_FAST_BARS);
         case C_SLOW: return exponential(MACD_SLOW_BARS, 0);
-        case C_RANGE_MEAN: case C_GAIN: case C_LOSS: return {F_WILDER, 1, WILDER_BARS, keep, share};
-        case C_RANGE_SUM: case C_PLUS: case C_MINUS: return {F_RUNNING, 1, WILDER_BARS - 1u, keep, 1.0};
+        case C_RANGE_MEAN: case C_GAIN: case C_LOSS: return wilder(WILDER_BARS);
+        case C_RANGE_SUM: case C_PLUS: case C_MINUS: return running(WILDER_BARS);
         case C_SIGNAL: return exponential(MACD_SIGNAL_BARS, MACD_SLOW_BARS - 1u);
-        case C_ADX: return {F_ADX, WILDER_BARS, WILDER_BARS, keep, share};
-        default: return {F_TOTAL, 0, 0, 1.0, 1.0};
+        case C_ADX: return directional_average(WILDER_BARS);
+        default: return total();
     }
-}
-
-// The value after entry x, from the value before it, after the recurrence has started.
-DEVICE double next(const Recurrence& r, double value, double x) {
-    const double moved = r.form == F_EMA ? x - value : x;
-    const double got = value * r.keep + moved * r.weight;
-    // A bar without range or movement does not change ADX.
-    return r.form == F_ADX && arith::is_nan(x) ? value : got;
-}
-
-// The same at any bar t: 0 before the first entry, then the seed, which is the mean or the sum of its entries.
-DEVICE double next_from_start(const Recurrence& r, double value, double x, u32 t) {
-    if (t < r.first) {
-        return 0.0;
-    }
-    if (t < r.first + r.seed) {
-        const double sum = r.form == F_ADX && arith::is_nan(x) ? value : value + x;
-        const bool last = t + 1u == r.first + r.seed && r.form != F_RUNNING;
-        return last ? sum / static_cast<double>(r.seed) : sum;
-    }
-    return next(r, value, x);
 }
 
 }  // namespace features

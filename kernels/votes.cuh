@@ -1,5 +1,5 @@
-// What the kernels of the voters share: constants, grades, windows, and recurrences over bars. Twin of grade.rs, symbol.rs and
-// indicators/ in crates/decide/src/votes.
+// What the kernels of the voters share: constants, grades, and windows. Twin of grade.rs, symbol.rs and indicators/ in
+// crates/decide/src/votes.
 #pragma once
 #include "features.cuh"
 
@@ -7,9 +7,8 @@ namespace votes {
 
 // Constants with a twin of the same name in crates/decide/src/votes; a test there compares the values.
 
-// device.rs: threads per block, and series of f64 that a block keeps in global memory.
+// device.rs: threads per block, but for votes_chains.
 constexpr u32 THREADS = 128;
-constexpr u32 PLANES = 4;
 
 // symbol.rs: share of a price up to which a price distance is rounding error.
 constexpr double DISTANCE_ROUNDING = 1e-13;
@@ -40,6 +39,15 @@ struct VoterArgs {
     u32 on;
     u32 atr_bars;
     u32 padding;
+};
+
+// The series of f64 that votes_chains makes for votes_cast: differences of two EMAs and of MACD and its signal, the ATR of
+// voters that grade by it, sums of directional movement and ADX, SuperTrend and its ATR, RSI, On-Balance Volume, Keltner's
+// average and ATR, and the ATR of the squeeze. A test in device.rs counts them.
+enum Chain : u32 {
+    EMA_DIFFERENCE, MACD_HISTOGRAM, ATR, PLUS, MINUS, RANGE_SUM, ADX_LINE, TREND_RANGE, TREND_LINE, RSI_LINE, BALANCE,
+    KELTNER_MEAN, KELTNER_RANGE, SQUEEZE_RANGE,
+    CHAINS
 };
 
 // Grades: votes between -1 and 1 from distances.
@@ -115,15 +123,13 @@ template <class Entry> DEVICE double usual_moves(const double* close, u32 t, u32
     return usual == 0.0 ? 0.0 : moves;
 }
 
-// One symbol's own bars. All threads of a block call each member together.
+// One symbol's own bars. All threads of a block call `each` and `fill` together.
 struct Symbol {
     const double* high;
     const double* low;
     const double* close;
     const double* volume;
     u32 bars;
-    // THREADS entries of shared memory.
-    double* tile;
 
     // Calls `work(t)` for every bar, in parallel.
     template <class Work> DEVICE_MEMBER void each(Work work) const {
@@ -138,74 +144,7 @@ struct Symbol {
         each([&](u32 t) { out[t] = entry(t); });
     }
 
-    // out[t] = step(t, entry(t)) in the order of the bars: all threads compute the entries, one thread does the steps.
-    template <class Entry, class Step> DEVICE_MEMBER void in_turn(double* out, Entry entry, Step step) const {
-        for (u32 from = 0; from < bars; from += blockDim.x) {
-            const u32 t = from + threadIdx.x;
-            const u32 count = bars - from < blockDim.x ? bars - from : blockDim.x;
-            if (t < bars) {
-                tile[threadIdx.x] = entry(t);
-            }
-            __syncthreads();
-            if (threadIdx.x == 0u) {
-                for (u32 i = 0; i < count; ++i) {
-                    tile[i] = step(from + i, tile[i]);
-                }
-            }
-            __syncthreads();
-            if (t < bars) {
-                out[t] = tile[threadIdx.x];
-            }
-        }
-        __syncthreads();
-    }
-
-    // Exponential average of the entries from bar `first` on.
-    template <class Entry> DEVICE_MEMBER void ema(double* out, u32 n, u32 first, Entry entry) const {
-        const double weight = 2.0 / (static_cast<double>(n) + 1.0);
-        double value = 0.0;
-        in_turn(out, entry, [&](u32 t, double x) {
-            if (t + 1u < first + n) {
-                value = t < first ? value : value + x;
-                return arith::f64_nan();
-            }
-            value = t + 1u == first + n ? (value + x) / static_cast<double>(n) : value + (x - value) * weight;
-            return value;
-        });
-    }
-
-    // Wilder's average of all entries except the first.
-    template <class Entry> DEVICE_MEMBER void wilder(double* out, u32 n, Entry entry) const {
-        const double share = 1.0 / static_cast<double>(n);
-        const double keep = 1.0 - share;
-        double value = 0.0;
-        in_turn(out, entry, [&](u32 t, double x) {
-            if (t < n) {
-                value = t == 0u ? value : value + x;
-                return arith::f64_nan();
-            }
-            value = t == n ? (value + x) / static_cast<double>(n) : value * keep + x * share;
-            return value;
-        });
-    }
-
-    // Wilder's running sum of all entries except the first: from bar `n` on, the sum decays by 1/n per bar.
-    template <class Entry> DEVICE_MEMBER void faded_sum(double* out, u32 n, Entry entry) const {
-        const double keep = 1.0 - 1.0 / static_cast<double>(n);
-        double value = 0.0;
-        in_turn(out, entry, [&](u32 t, double x) {
-            value = t == 0u ? value : value * (t < n ? 1.0 : keep) + x;
-            return value;
-        });
-    }
-
-    DEVICE_MEMBER double true_range(u32 t) const {
-        return t == 0u ? arith::f64_nan() : features::true_range(high[t], low[t], close[t - 1u]);
-    }
     DEVICE_MEMBER double typical(u32 t) const { return (high[t] + low[t] + close[t]) * features::SHARE_3; }
-    DEVICE_MEMBER void atr(double* out, u32 n) const {
-        wilder(out, n, [&](u32 t) { return true_range(t); });
-    }
     // A price distance; 0 if it is only rounding.
     DEVICE_MEMBER double significant(u32 t, double distance) const {
         return arith::magnitude(distance) <= DISTANCE_ROUNDING * close[t] ? 0.0 : distance;

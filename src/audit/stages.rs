@@ -85,7 +85,7 @@ impl Stages {
             labels: labels::compute,
             votes: votes::compute,
             consensus: |panel, votes, labels, settings| {
-                decide::consensus(panel, votes, labels, &settings.decide, settings.labels.horizon_bars())
+                decide::consensus::compute(panel, votes, labels, &settings.decide, settings.labels.horizon_bars())
             },
             folds: folds::plan,
             view: View::of,

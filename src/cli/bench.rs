@@ -87,6 +87,7 @@ enum StageName {
     Large,
     Predict,
     Votes,
+    Consensus,
     Shadow,
     Train,
 }
@@ -102,6 +103,7 @@ impl From<StageName> for Stage {
             StageName::Large => Self::Large,
             StageName::Predict => Self::Predict,
             StageName::Votes => Self::Votes,
+            StageName::Consensus => Self::Consensus,
             StageName::Shadow => Self::Shadow,
             StageName::Train => Self::Train,
         }

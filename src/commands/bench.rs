@@ -16,7 +16,7 @@ use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use crate::bars::{Panel, Timeframe};
 use crate::commit;
-use crate::decide::votes::VoterParams;
+use crate::decide::DecideParams;
 use crate::engine::{self, Compute, Device, KernelTime};
 use crate::exit::{Code, CommandFailure, OrExit};
 use crate::features::{self, Features};
@@ -53,6 +53,8 @@ pub enum Stage {
     Predict,
     /// All voters.
     Votes,
+    /// The consensus of their votes.
+    Consensus,
     /// Trades of many configurations.
     Shadow,
     /// The whole walk-forward.
@@ -61,7 +63,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order of the table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Features,
         Self::View,
         Self::Labels,
@@ -70,6 +72,7 @@ impl Stage {
         Self::Large,
         Self::Predict,
         Self::Votes,
+        Self::Consensus,
         Self::Shadow,
         Self::Train,
     ];
@@ -131,7 +134,9 @@ struct Data {
     /// `[symbols × bars]`.
     atr: Vec<f64>,
     rules: Rules,
-    voters: VoterParams,
+    decide: DecideParams,
+    /// Bars that a label looks ahead.
+    horizon_bars: usize,
 }
 
 /// Opens the device that is measured, without a fallback.
@@ -210,6 +215,7 @@ pub fn run(
                 boosting::predict(&bench, &data, sizes, &forests)?
             }
             Stage::Votes => stages::votes(&bench, &data)?,
+            Stage::Consensus => stages::consensus(&bench, &data)?,
             Stage::Shadow => stages::shadow(&bench, &data, sizes)?,
             Stage::Train => walk::train(&bench, settings, &data, sizes)?,
         });
@@ -234,7 +240,15 @@ impl Data {
         let rules = Rules { shorts: true, ..rules };
         let (features, atr) = (features::compute(&panel), features::atr_14(&panel));
         step.done();
-        Ok(Self { panel, small, features, atr, rules, voters: settings.decide.voters.clone() })
+        Ok(Self {
+            panel,
+            small,
+            features,
+            atr,
+            rules,
+            decide: settings.decide.clone(),
+            horizon_bars: settings.labels.horizon_bars(),
+        })
     }
 }
 

@@ -39,7 +39,8 @@ pub enum WakeOutcome {
 const STEP: &str = "wake";
 
 /// The stages that have kernels for a device other than the CPU.
-const STAGES_WITH_KERNELS: &str = "features, the view, labels, votes, boosting, prediction and shadow trades";
+const STAGES_WITH_KERNELS: &str =
+    "features, the view, labels, votes, their consensus, boosting, prediction and shadow trades";
 
 /// Opens everything that the run needs. If the run to resume is complete, only returns its answer.
 pub async fn wake(settings: Settings, request: &Request, stop: &Stop) -> Result<WakeOutcome, CommandFailure> {

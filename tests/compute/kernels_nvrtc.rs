@@ -12,9 +12,10 @@ const ARCHITECTURES: [&str; 6] = ["sm_80", "sm_86", "sm_89", "sm_90", "sm_100", 
 /// Kernels in whose PTX NVVM makes `min` or `max` of a comparison, and how often. Each has been looked at:
 ///
 /// - `bins_columns`, twice the larger of 1 and half of a count: no NaN, no 0.
-/// - `features_recurrences` and `votes_cast`, `change > 0 ? change : 0`: 0 for NaN and for −0, as `max` with +0 gives.
+/// - `features_recurrences` and `votes_chains`, `change > 0 ? change : 0`: 0 for NaN and for −0, as `max` with +0 gives.
 /// - `votes_cast`, `lead < 0 ? lead : 0`: `lead` is never −0, and where it is NaN the vote is NaN whatever this gives.
-const CHOICES: &[(&str, usize)] = &[("bins_columns", 2), ("features_recurrences", 1), ("votes_cast", 2)];
+const CHOICES: &[(&str, usize)] =
+    &[("bins_columns", 2), ("features_recurrences", 1), ("votes_cast", 1), ("votes_chains", 1)];
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/resources.txt");
 

@@ -134,7 +134,7 @@ fn signals(
 
 fn consensus(panel: &Panel, learned: &Learned, settings: &Settings) -> Consensus {
     let votes = votes::compute(panel, &settings.decide.voters);
-    decide::consensus(panel, &votes, &learned.labels, &settings.decide, settings.labels.horizon_bars())
+    decide::consensus::compute(panel, &votes, &learned.labels, &settings.decide, settings.labels.horizon_bars())
 }
 
 /// Trades that ended by `cut`, with every number as bits.

@@ -9,8 +9,8 @@ use std::ops::Range;
 use crate::candles::real_panel;
 use huracan::arith::{draw, uniform};
 use huracan::bars::{Candles, FundingHistory, MarketTerms, Markets, Panel, Timeframe};
-use huracan::decide::votes::VoterParams;
-use huracan::decide::votes::{self, VOTERS, Voter, Votes};
+use huracan::decide::votes::{self, VOTERS, Voter, VoterParams, Votes};
+use huracan::decide::{Consensus, DecideParams, Opinion, consensus};
 use huracan::engine::{Engine, EngineError};
 use huracan::features::{self, VIEW, VIEW_COUNT, View};
 use huracan::labels::{self, Labels};
@@ -320,6 +320,74 @@ fn shortest_engines() -> VoterParams {
     (e.vwap.bars, e.chaikin_money_flow.bars, e.williams_r.bars, e.stochastic.bars) = (1, 1, 1, 1);
     (e.donchian.fade_bars, e.atr_squeeze.fade_bars, e.adx.bars) = (1, 1, 1);
     e
+}
+
+pub fn same_consensus(place: &str, panel: &Panel, want: &Consensus, got: &Consensus) {
+    assert_eq!((want.bars, want.opinions.len()), (got.bars, got.opinions.len()), "{place}");
+    assert_eq!(want.hit_rates, got.hit_rates, "{place}");
+    let bits = |o: &Opinion| [o.score, o.threshold, o.confidence, o.expected_bps].map(f32::to_bits);
+    let different = want.opinions.iter().zip(&got.opinions).position(|(want, got)| bits(want) != bits(got));
+    if let Some(at) = different {
+        let (symbol, bar) = (&panel.symbols[at / panel.bars], at % panel.bars);
+        panic!("{symbol}, bar {bar}: {:?} for {:?}, {place}", got.opinions[at], want.opinions[at]);
+    }
+}
+
+/// Parameters of the consensus: those of the settings, and short windows, of all coins together and of each by itself.
+pub fn ways_to_decide() -> Vec<(DecideParams, usize)> {
+    let usual = Settings::defaults().decide;
+    let short = DecideParams {
+        threshold: 0.3,
+        threshold_bars: 7,
+        reliability_bars: 40,
+        record_bars: 25,
+        record_min: 2,
+        ..usual.clone()
+    };
+    let each = |pool| [(&usual, 25), (&short, 3), (&short, 0)].map(|(params, horizon)| (pool, params.clone(), horizon));
+    let all = [true, false].into_iter().flat_map(each);
+    all.map(|(pool, params, horizon)| (DecideParams { pool, ..params }, horizon)).collect()
+}
+
+/// The consensus over votes that do not all know everything: some voters are silent on some bars, and a coin on many.
+pub fn votes_with_holes(panel: &Panel) -> Votes {
+    let mut votes = votes::compute(panel, &Settings::defaults().decide.voters);
+    for (at, vote) in votes.values.iter_mut().enumerate() {
+        let (bar, voter) = (at / VOTERS, at % VOTERS);
+        if bar % 11 == 3 || (bar + voter).is_multiple_of(5) {
+            *vote = f32::NAN;
+        }
+    }
+    votes
+}
+
+#[test]
+fn the_consensus_is_that_of_the_cpu() {
+    everywhere(|place, panel, engine| {
+        let labels = labels::compute(panel, &features::atr_14(panel), &rules());
+        let votes = votes_with_holes(panel);
+        for (params, horizon) in ways_to_decide() {
+            let want = consensus::compute(panel, &votes, &labels, &params, horizon);
+            let got = consensus::device::compute(&engine.stage("consensus"), panel, &votes, &labels, &params, horizon)
+                .unwrap();
+            same_consensus(place, panel, &want, &got);
+            let expects = want.opinions.iter().filter(|opinion| !opinion.expected_bps.is_nan()).count();
+            assert!(expects > 100 && want.hit_rates.iter().any(|&rate| rate != 0.5), "{place}: {expects}");
+        }
+    });
+}
+
+#[test]
+fn the_consensus_of_batches_that_memory_splits_is_the_same() {
+    let panel = made_up();
+    let labels = labels::compute(&panel, &features::atr_14(&panel), &rules());
+    let votes = votes_with_holes(&panel);
+    for (params, horizon) in ways_to_decide() {
+        let small = Engine::emulated(4, 8 << 20).unwrap();
+        let got =
+            consensus::device::compute(&small.stage("consensus"), &panel, &votes, &labels, &params, horizon).unwrap();
+        same_consensus("split", &panel, &consensus::compute(&panel, &votes, &labels, &params, horizon), &got);
+    }
 }
 
 pub fn same_votes(place: &str, panel: &Panel, want: &Votes, got: &Votes) {

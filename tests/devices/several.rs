@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::candles::real_panel;
 use crate::device_boost::{job, jobs_of_all_ways, names, table};
 use crate::device_equality::{
-    bits, made_up, rules, same_features, same_labels, same_trades, same_view, same_votes, signals, windows,
-    with_markets,
+    bits, made_up, rules, same_consensus, same_features, same_labels, same_trades, same_view, same_votes, signals,
+    ways_to_decide, windows, with_markets,
 };
 use crate::engines;
 use huracan::boost::{
     self, BoostJob, BoostParams, Forest, Grid, Growth, Objective, PredictJob, Search, Table, device, search_on,
 };
-use huracan::decide::votes;
+use huracan::decide::{consensus, votes};
 use huracan::engine::{Compute, Engine};
 use huracan::features::{self, View};
 use huracan::settings::Settings;
@@ -38,6 +38,10 @@ fn the_stages_of_symbols_are_those_of_the_cpu() {
         let want_view = View::of(&panel, &want_features);
         let voters = Settings::defaults().decide.voters;
         let want_votes = votes::compute(&panel, &voters);
+        let want_consensus: Vec<_> = ways_to_decide()
+            .iter()
+            .map(|(params, horizon)| consensus::compute(&panel, &want_votes, &want_labels, params, *horizon))
+            .collect();
         let (windows, rules) = (windows(&panel), rules());
         let signals = [signals(&panel, 1), signals(&panel, 2)];
         let want_trades = signals.each_ref().map(|signals| shadow::simulate(&panel, signals, &atr, &windows, &rules));
@@ -51,6 +55,11 @@ fn the_stages_of_symbols_are_those_of_the_cpu() {
             same_labels(place, &want_labels, &got);
             let got = votes::device::compute_on(&compute, &panel, &voters).unwrap();
             same_votes(place, &panel, &want_votes, &got);
+            for ((params, horizon), want) in ways_to_decide().iter().zip(&want_consensus) {
+                let got = consensus::device::compute_on(&compute, &panel, &want_votes, &want_labels, params, *horizon)
+                    .unwrap();
+                same_consensus(place, &panel, want, &got);
+            }
             let both: Vec<_> = signals.iter().map(|signals| (signals, &rules)).collect();
             let got = shadow::device::simulate_all_on(&compute, &panel, &both, &atr, &windows).unwrap();
             want_trades.iter().zip(&got).for_each(|(want, got)| same_trades(place, want, got));

@@ -1,7 +1,7 @@
 //! Decisions: turns predictions and votes into signals, and records why other bars are not traded.
 
 mod calibration;
-mod consensus;
+pub mod consensus;
 mod gate;
 mod head;
 mod params;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 pub use calibration::{Calibration, HeadCalibration, Scores, Slopes, log_odds};
-pub use consensus::{Consensus, Opinion, compute as consensus};
+pub use consensus::{Consensus, Opinion};
 pub use gate::{GateInputs, Prediction, WaitReason, gate};
 pub use head::{Head, UnknownHead};
 pub use params::{DecideMode, DecideParams};
@@ -25,7 +25,7 @@ use huracan_engine::{Compute, EngineError};
 use huracan_labels::Labels;
 use huracan_shadow::{CoinCosts, Rules, Side, Signals, volatility_bps};
 
-/// Computes the votes, on the device of a run or on the CPU, and their consensus. `labels` give the outcomes by which
+/// Computes the votes and their consensus, on the devices of a run or on the CPU. `labels` give the outcomes by which
 /// voters are weighted; `horizon_bars` is the number of bars that a label looks ahead.
 ///
 /// # Errors
@@ -41,7 +41,7 @@ pub fn votes_and_consensus(
     horizon_bars: usize,
 ) -> Result<(Votes, Consensus), EngineError> {
     let votes = votes::device::compute_on(compute, panel, &params.voters)?;
-    let consensus = consensus(panel, &votes, labels, params, horizon_bars);
+    let consensus = consensus::device::compute_on(compute, panel, &votes, labels, params, horizon_bars)?;
     Ok((votes, consensus))
 }
 

@@ -67,6 +67,7 @@ const HEADERS: &[KernelSource] = sources![
     "boost_split.cuh",
     "device.cuh",
     "features.cuh",
+    "recurrence.cuh",
     "trade.cuh",
     "votes.cuh"
 ];
@@ -78,6 +79,7 @@ pub const KERNEL_FILES: &[KernelSource] = sources![
     "boost.cu",
     "boost_levels.cu",
     "boost_rounds.cu",
+    "consensus.cu",
     "features.cu",
     "labels.cu",
     "predict.cu",
@@ -86,6 +88,8 @@ pub const KERNEL_FILES: &[KernelSource] = sources![
     "shadow.cu",
     "view.cu",
     "votes.cu",
+    "votes_cast.cu",
+    "votes_chains.cu",
 ];
 
 /// The source of `file` (without `.cu`) with its headers inserted, each once. None if there is no such file.

@@ -1,7 +1,7 @@
 //! Results as bytes, for comparisons of their bits.
 
 use crate::boost::{Cuts, Forest};
-use crate::decide::Prediction;
+use crate::decide::{Consensus, Opinion, Prediction};
 use crate::labels::Labels;
 use crate::shadow::Trade;
 use crate::trainer::WalkForwardResult;
@@ -21,6 +21,13 @@ pub fn labels(labels: &Labels) -> Vec<u8> {
         bits.extend(labels.exit_bar[cell].to_le_bytes());
         bits.push(labels.exit_reason[cell] as u8);
     }
+    bits
+}
+
+pub fn consensus(consensus: &Consensus) -> Vec<u8> {
+    let mut bits = f32s(&consensus.hit_rates);
+    let parts = |opinion: &Opinion| [opinion.score, opinion.threshold, opinion.confidence, opinion.expected_bps];
+    bits.extend(f32s(&consensus.opinions.iter().flat_map(parts).collect::<Vec<_>>()));
     bits
 }
 

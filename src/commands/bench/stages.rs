@@ -1,4 +1,5 @@
-//! Rows for the stages besides the models: copy bandwidth, features, labels, votes, trade simulation.
+//! Rows for the stages besides the models: copy bandwidth, features, labels, votes and their consensus, trade
+//! simulation.
 
 use rayon::prelude::*;
 
@@ -7,11 +8,12 @@ use super::sizes::{FULL, Sizes, of};
 use super::{Data, bits};
 use crate::arith::draw;
 use crate::bars::Panel;
+use crate::decide::consensus;
 use crate::decide::votes::{self, VOTERS};
 use crate::engine::{DeviceBuffer, EngineError, Stage, memory};
 use crate::exit::CommandFailure;
 use crate::features::{self, COUNT, VIEW_COUNT, View};
-use crate::labels;
+use crate::labels::{self, Labels};
 use crate::shadow::{self, Rules, Signals, Trade};
 use crate::text::thousands;
 
@@ -20,6 +22,8 @@ const CANDLE_BYTES: usize = 5 * 8;
 const ATR_BYTES: usize = 8;
 /// Bytes per bar: return, exit bar and reason of both sides.
 const LABEL_BYTES: usize = 2 * (8 + 4 + 1);
+const OUTCOME_BYTES: usize = 8;
+const OPINION_BYTES: usize = 4 * 4;
 /// Bars per signal of one side.
 const BARS_PER_SIGNAL: u64 = 16;
 /// Stream of the random numbers for the signals.
@@ -127,7 +131,7 @@ pub fn labels(bench: &Bench<'_>, data: &Data) -> Result<Row, CommandFailure> {
 }
 
 pub fn votes(bench: &Bench<'_>, data: &Data) -> Result<Row, CommandFailure> {
-    let (small, panel, voters) = (&data.small, &data.panel, &data.voters);
+    let (small, panel, voters) = (&data.small, &data.panel, &data.decide.voters);
     let cells = panel.symbols.len() * panel.bars;
     let work = Work {
         stage: "votes",
@@ -143,6 +147,30 @@ pub fn votes(bench: &Bench<'_>, data: &Data) -> Result<Row, CommandFailure> {
         Ok(Comparison { slice: slice(small), actual, expected })
     };
     bench.row(work, compare, |_| Ok(votes::device::compute_on(bench.compute, panel, voters)?))
+}
+
+pub fn consensus(bench: &Bench<'_>, data: &Data) -> Result<Row, CommandFailure> {
+    let (small, panel, decide, horizon) = (&data.small, &data.panel, &data.decide, data.horizon_bars);
+    let cells = panel.symbols.len() * panel.bars;
+    let work = Work {
+        stage: "consensus",
+        computed: format!("scores, thresholds and records of {}", symbols_and_bars(panel)),
+        unit: "bars",
+        items: cells as u64,
+        bytes: Some((cells * (VOTERS * 4 + OUTCOME_BYTES + OPINION_BYTES)) as u64),
+    };
+    let compare = || {
+        let votes = votes::compute(small, &decide.voters);
+        let labels = labels::compute(small, &features::atr_14(small), &data.rules);
+        let expected = bench.reference(|| consensus::compute(small, &votes, &labels, decide, horizon))?;
+        let actual = consensus::device::compute_on(bench.compute, small, &votes, &labels, decide, horizon)?;
+        Ok(Comparison { slice: slice(small), actual: bits::consensus(&actual), expected: bits::consensus(&expected) })
+    };
+    // Made where a night makes them, so that votes are where it has them.
+    let votes = votes::device::compute_on(bench.compute, panel, &decide.voters)?;
+    let labels: Labels = labels::device::compute_on(bench.compute, panel, &data.atr, &data.rules)?;
+    let round = |_: &_| Ok(consensus::device::compute_on(bench.compute, panel, &votes, &labels, decide, horizon)?);
+    bench.row(work, compare, round)
 }
 
 /// Trades of several configurations of random signals and rules.

@@ -1,4 +1,4 @@
-//! Votes on a device, by `kernels/votes.cu`: the same bits as [`compute`](super::compute).
+//! Votes on a device, by `kernels/votes*.cu`: the same bits as [`compute`](super::compute).
 
 use std::ops::Range;
 
@@ -15,20 +15,26 @@ use huracan_engine::{
 };
 use huracan_features::{memory, shared::symbol_of};
 
-const BITCOIN: Kernel = kernel("votes_bitcoin", false);
-const RETURNS: Kernel = kernel("votes_returns", false);
-const RANKS: Kernel = kernel("votes_ranks", false);
-const CAST: Kernel = kernel("votes_cast", true);
+const BITCOIN: Kernel = kernel("votes", "votes_bitcoin", false);
+const RETURNS: Kernel = kernel("votes", "votes_returns", false);
+const RANKS: Kernel = kernel("votes", "votes_ranks", false);
+const CHAINS: Kernel = kernel("votes_chains", "votes_chains", true);
+const CAST: Kernel = kernel("votes_cast", "votes_cast", true);
 
 /// Most threads of a block. Twin of `THREADS` in `kernels/votes.cuh`.
 const THREADS: u32 = 128;
 /// Threads of a block on the emulated device, which loses time with every switch between threads.
 const EMULATED_THREADS: u32 = 32;
-/// Series of working memory per block. Twin of `PLANES` in `kernels/votes.cuh`.
-const PLANES: usize = 4;
+/// Threads of a block that computes a symbol's chains, and bars that it computes at a time. Twin of `CHAIN_THREADS` in
+/// `kernels/votes_chains.cu`.
+const CHAIN_THREADS: u32 = 64;
+/// Series from bar to bar of a symbol, which several voters read. Twin of `CHAINS` in `kernels/votes.cuh`.
+const CHAIN_COUNT: usize = 14;
+/// Series of working memory of a symbol's voters. Twin of `PLANES` in `kernels/votes_cast.cu`.
+const PLANES: usize = 13;
 
-const fn kernel(name: &'static str, barriers: bool) -> Kernel {
-    Kernel { file: "votes", name, barriers }
+const fn kernel(file: &'static str, name: &'static str, barriers: bool) -> Kernel {
+    Kernel { file, name, barriers }
 }
 
 /// Parameters of one voter, in the layout of `votes::VoterArgs` in `kernels/votes.cuh`.
@@ -96,8 +102,9 @@ pub fn compute(stage: &Stage<'_>, panel: &Panel, params: &VoterParams) -> Result
 
 /// The memory that the votes of symbols need.
 fn memory_needed(bars: usize) -> Requirement {
-    // Per voter its planes and vote; the rank, and the return that it is made of.
-    let bytes_per_bar = VOTERS * (PLANES * size_of::<f64>() + size_of::<f32>()) + size_of::<f32>() + size_of::<f64>();
+    // Chains and planes, a vote of each voter, the rank, and the return that it is made of.
+    let series = (CHAIN_COUNT + PLANES) * size_of::<f64>();
+    let bytes_per_bar = series + VOTERS * size_of::<f32>() + size_of::<f32>() + size_of::<f64>();
     Requirement {
         fixed_bytes: (1 << 20) + (bars * size_of::<f64>()) as u64,
         job_bytes: DevicePanel::symbol_bytes(bars) + (bars * bytes_per_bar) as u64,
@@ -138,16 +145,33 @@ fn compute_into(
                 (&part, 0)
             }
         };
-        let mut planes = stage.zeros::<f64>(candles.cells() * VOTERS * PLANES)?;
+        let mut chains = stage.zeros::<f64>(candles.cells() * CHAIN_COUNT)?;
+        let shape = Shape { blocks: [batch.len() as u32, 1, 1], threads: CHAIN_THREADS, shared_bytes: 0 };
+        // SAFETY: a block per symbol, of as many threads as it computes bars at a time. It reads its symbol's two ranges, own bars
+        // in its row of the columns, and the parameters of all voters, and writes its own `CHAIN_COUNT` × bars entries of
+        // `chains`. The ranges of a `DevicePanel` lie within its bars.
+        unsafe {
+            stage
+                .launch(&CHAINS, shape)
+                .read(candles.high())
+                .read(candles.low())
+                .read(candles.close())
+                .read(candles.volume())
+                .read(candles.ranges())
+                .read(&args)
+                .write(&mut chains)
+                .value(bars as u32)
+                .run()
+        }?;
+        let mut planes = stage.zeros::<f64>(candles.cells() * PLANES)?;
         let mut votes = stage.zeros::<f32>(candles.cells() * VOTERS)?;
         let shape = Shape { blocks: [VOTERS as u32, batch.len() as u32, 1], threads, shared_bytes: 0 };
         // SAFETY: a block per voter and symbol. It reads its symbol's two ranges and own bars in its row of the
         // columns, of the ranks from `first` on (`[symbols × bars]`) and of `bitcoin` (`[bars]`), and its voter's entry of `args`,
-        // which has one per voter. It writes its voter's column of the symbol's rows in `votes`,
-        // `[symbols × bars × VOTERS]`, and works in its own `PLANES` × bars entries of `planes`. The ranges of a
-        // `DevicePanel` lie within its bars; `VoterArgs::new` ensures that every window has a bar, without which a
-        // voter would read the bar before the first; and a block has at most `THREADS` threads, the length of its
-        // shared memory.
+        // which has one per voter, and the symbol's chains. It writes its voter's column of the symbol's rows in `votes`,
+        // `[symbols × bars × VOTERS]`, and works in its voter's planes among the symbol's `PLANES` × bars entries of `planes`. The
+        // ranges of a `DevicePanel` lie within its bars, and `VoterArgs::new` ensures that every window has a bar, without which
+        // a voter would read the bar before the first.
         unsafe {
             stage
                 .launch(&CAST, shape)
@@ -157,6 +181,7 @@ fn compute_into(
                 .read(candles.volume())
                 .read(candles.ranges())
                 .read(&args)
+                .read(&chains)
                 .read(&bitcoin)
                 .read_from(ranks, first)
                 .write(&mut planes)
@@ -164,7 +189,10 @@ fn compute_into(
                 .value(bars as u32)
                 .run()
         }?;
-        stage.download_into(&votes, &mut out[batch.start * bars * VOTERS..batch.end * bars * VOTERS])?;
+        let own = &mut out[batch.start * bars * VOTERS..batch.end * bars * VOTERS];
+        stage.download_into(&votes, own)?;
+        // The consensus is made of them.
+        stage.keep(own, votes);
     }
     Ok(())
 }
@@ -383,14 +411,15 @@ mod tests {
     fn the_kernels_have_the_constants_of_the_cpu() {
         for (file, name, value) in [
             ("votes.cuh", "THREADS", f64::from(THREADS)),
-            ("votes.cuh", "PLANES", PLANES as f64),
+            ("votes_cast.cu", "PLANES", PLANES as f64),
+            ("votes_chains.cu", "CHAIN_THREADS", f64::from(CHAIN_THREADS)),
             ("votes.cuh", "DISTANCE_ROUNDING", DISTANCE_ROUNDING),
             ("votes.cuh", "PRICE_ROUNDING", PRICE_ROUNDING),
             ("votes.cuh", "RETURN_ROUNDING", RETURN_ROUNDING),
-            ("votes.cu", "LINE_SCALE", LINE_SCALE),
-            ("votes.cu", "CCI_SCALE", CCI_SCALE),
-            ("votes.cu", "TYPICAL_ROUNDING", TYPICAL_ROUNDING),
-            ("votes.cu", "FRACTION_OF_PERCENT", FRACTION_OF_PERCENT),
+            ("votes_cast.cu", "LINE_SCALE", LINE_SCALE),
+            ("votes_cast.cu", "CCI_SCALE", CCI_SCALE),
+            ("votes_cast.cu", "TYPICAL_ROUNDING", TYPICAL_ROUNDING),
+            ("votes_cast.cu", "FRACTION_OF_PERCENT", FRACTION_OF_PERCENT),
         ] {
             assert_eq!(kernel_constant(file, name), Some(value), "{name} of kernels/{file}");
         }
@@ -413,5 +442,7 @@ mod tests {
         // The last one is the number of voters.
         let want: Vec<&str> = VOTER_NAMES.into_iter().chain(["voters"]).collect();
         assert_eq!(found, want);
+        let (_, rest) = text.split_once("enum Chain : u32 {").unwrap();
+        assert_eq!(rest.split_once('}').unwrap().0.split(',').count(), CHAIN_COUNT + 1);
     }
 }
