@@ -2,6 +2,7 @@
 //!
 //! boost prepare CANDLES PROBLEM DATA    writes a problem to the folder DATA (its files: benches/peers/problem.rs)
 //! boost train DATA [MODELS]             trains its models (or the first MODELS of them) and prints one JSON object
+//! boost instructions                    prints the instruction sets that this processor has, the fastest first
 //! boost losses DATA                     trains all models and prints their validation losses, as one JSON array
 //! boost predict DATA [MODELS]           trains the models, then each predicts the table's first 20,000 rows; prints the
 //!                                       seconds of the prediction only
@@ -21,9 +22,9 @@ use huracan::bars::Panel;
 use huracan::boost::{self, BoostJob, Forest, Objective, PredictJob};
 use huracan::features::{self, COUNT};
 use huracan::market::read_folder;
-use huracan::settings::Settings;
+use huracan::settings::{self, Settings};
 use huracan::shadow::{Rules, Side};
-use huracan::{arith, labels};
+use huracan::{Instructions, arith, labels};
 use problem::{Data, Model, Problem};
 
 #[path = "peers/problem.rs"]
@@ -36,6 +37,7 @@ const PREDICTED: usize = 20_000;
 const GAP: usize = 96;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    settings::instructions_from_environment()?;
     // Cargo adds its own options to the arguments of a benchmark.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -45,9 +47,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["train", data, models] => train(Path::new(data), models.parse()?),
         ["predict", data] => predict(Path::new(data), usize::MAX),
         ["predict", data, models] => predict(Path::new(data), models.parse()?),
+        ["instructions"] => {
+            Instructions::available().iter().for_each(|set| println!("{}", set.name()));
+            Ok(())
+        }
         ["losses", data] => losses(Path::new(data)),
         _ => Err("usage: boost prepare CANDLES many|tiny|large|hourly|minutes DATA, boost train DATA [MODELS], \
-                  boost predict DATA [MODELS], or boost losses DATA"
+                  boost predict DATA [MODELS], boost instructions, or boost losses DATA"
             .into()),
     }
 }
@@ -163,7 +169,7 @@ fn predict(folder: &Path, most: usize) -> Result<(), Box<dyn Error>> {
 
 fn tell(problem: &str, models: usize, seconds: f64, loss: Option<f64>) {
     let result = serde_json::json!({
-        "program": "huracan",
+        "program": format!("huracan, {}", Instructions::used().name()),
         "problem": problem,
         "models": models,
         "threads": rayon::current_num_threads(),

@@ -15,6 +15,7 @@ use huracan::market::read_folder;
 use sha2::{Digest, Sha256};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    huracan::settings::instructions_from_environment()?;
     // Cargo adds its own options to the arguments of a benchmark.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let folder = arguments.first().ok_or("usage: features CANDLES [SECONDS] [new|reused]")?;

@@ -211,6 +211,10 @@ impl Common {
 impl Cli {
     /// Runs the command. The exit code is one of docs/contract.md, section 1.
     pub fn run(self) -> ExitCode {
+        if let Err(why) = huracan::settings::instructions_from_environment() {
+            eprintln!("error: {why}");
+            return ExitCode::from(huracan::exit::Code::Usage as u8);
+        }
         match dispatch::dispatch(&self) {
             Ok(code) => ExitCode::from(code),
             Err(failure) => {

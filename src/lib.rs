@@ -20,7 +20,7 @@ mod tls;
 pub mod ui;
 
 pub use huracan_bars as bars;
-pub use huracan_base::arith;
+pub use huracan_base::{Instructions, arith};
 pub use huracan_boost as boost;
 pub use huracan_decide as decide;
 pub use huracan_engine as engine;

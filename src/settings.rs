@@ -3,6 +3,7 @@
 mod check;
 mod device;
 mod fault;
+mod instructions;
 mod layers;
 mod voters;
 
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub use check::SettingsError;
 pub use fault::Fault;
+pub use instructions::instructions_from_environment;
 pub use layers::{Purpose, Sources, load};
 
 use crate::bars::Timeframe;

@@ -311,7 +311,7 @@ fn train_again(
         let sets = instruction_sets();
         let plain = sets[sets.len() - 1];
         return Ok((
-            format!("{device}, {} instructions", plain.name),
+            format!("{device}, {} instructions", plain.instructions.name()),
             train_with(plain, table, &names, batch, &|_| {}),
         ));
     }

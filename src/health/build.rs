@@ -1,6 +1,7 @@
 //! The Cargo features of this build.
 
 use super::{Check, Status};
+use crate::Instructions;
 use crate::engine::Device;
 use crate::settings::Settings;
 use crate::trainer::Family;
@@ -25,6 +26,7 @@ pub fn features() -> Check {
     if !off.is_empty() {
         message.push_str(&format!("; not in this build: {}", list(&off)));
     }
+    message.push_str(&format!("; computes with {} instructions", Instructions::used().name()));
     Check::new("features", Status::Healthy, message)
 }
 

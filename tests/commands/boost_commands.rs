@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::cli::{huracan, numbers, table, texts, write, write_table};
+use crate::cli::{huracan, huracan_with, numbers, table, texts, write, write_table};
+use huracan::Instructions;
 use huracan::arith::{draw, uniform};
 use huracan::boost::Forest;
 use huracan::models::load_forest;
@@ -307,4 +308,21 @@ fn a_device_searches_trains_and_predicts_with_the_bits_of_the_cores() {
         "boost train --table t.parquet --target wins --objective binary --device abacus --out m.txt",
     )
     .expect(2, &["abacus"]);
+}
+
+#[test]
+fn every_instruction_set_trains_the_same_model_and_one_that_is_missing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path(), "t.parquet", "wins", 3, ROWS);
+    let train = |set: &str| {
+        let line = "boost train --table t.parquet --target wins --objective binary --rounds 10 --out m.txt";
+        let ran = huracan_with(folder.path(), line, &[("HURACAN_INSTRUCTIONS", set)]);
+        (ran, std::fs::read(folder.path().join("m.txt")).ok())
+    };
+    let (ran, nothing) = train("mmx");
+    ran.expect(2, &["HURACAN_INSTRUCTIONS: 'mmx' are no instructions that this processor has", "plain"]);
+    assert_eq!(nothing, None);
+    let models: Vec<_> = Instructions::available().into_iter().map(|set| train(set.name()).1.unwrap()).collect();
+    assert!(models.len() > 1 || cfg!(not(any(target_arch = "x86_64", target_arch = "aarch64"))));
+    assert!(models.iter().all(|model| *model == models[0]));
 }

@@ -328,7 +328,7 @@ fn every_way_to_search_gives_the_same_forest() {
         .into_iter()
         .map(|way| {
             let forests = train_with(way, data.table(), &names, &jobs, &|_| {});
-            (way.name, forests.into_iter().map(|forest| forest.unwrap().digest()).collect())
+            (way.instructions.name(), forests.into_iter().map(|forest| forest.unwrap().digest()).collect())
         })
         .collect();
     assert_eq!(all.last().unwrap().0, "plain");

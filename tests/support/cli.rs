@@ -39,8 +39,13 @@ impl Ran {
 
 /// Runs `huracan` in `folder` without any settings from the surroundings; `line` is split at spaces.
 pub fn huracan(folder: &Path, line: &str) -> Ran {
+    huracan_with(folder, line, &[])
+}
+
+/// The same, with these variables in the environment.
+pub fn huracan_with(folder: &Path, line: &str, variables: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_huracan"));
-    command.current_dir(folder).args(line.split_whitespace());
+    command.current_dir(folder).args(line.split_whitespace()).envs(variables.iter().copied());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HURACAN__")) {
         command.env_remove(name);
     }

@@ -9,12 +9,12 @@ use super::bins::Cuts;
 use super::codes::Codes;
 use super::grow::{self, Binned, Gradients, Grown, Workspace};
 use super::histogram::SUM_BITS;
-use super::instructions::{InstructionSet, instruction_sets};
+use super::instructions::{self, InstructionSet};
 use super::loss::mean_loss;
 use super::objective::{Targets, probabilities};
 use super::penalties::absolute;
 use super::quantised::Quantised;
-use super::sample;
+use super::sample::{self, Drawn};
 use super::walk::CodedTree;
 use super::{BoostError, BoostJob, BoostParams, Ensemble, Forest, Table, Task, Tree};
 
@@ -30,10 +30,10 @@ pub fn train(
     jobs: &[BoostJob],
     done: &(dyn Fn(&BoostJob) + Sync),
 ) -> Vec<Result<Forest, BoostError>> {
-    train_with(instruction_sets()[0], table, features, jobs, done)
+    train_with(instructions::used(), table, features, jobs, done)
 }
 
-/// [`train`] with a given one of the machine's [`instruction_sets`]; all give the same bits.
+/// [`train`] with a given one of the machine's [`instruction_sets`](super::instruction_sets); all give the same bits.
 pub fn train_with(
     instructions: InstructionSet,
     table: Table<'_>,
@@ -172,6 +172,8 @@ struct Training<'a> {
     best_loss: f64,
     best_round: usize,
     gradients: Gradients,
+    /// The rows of the trees of a round.
+    drawn: Drawn,
     buffers: Buffers,
 }
 
@@ -200,6 +202,7 @@ impl<'a> Training<'a> {
             best_loss: f64::INFINITY,
             best_round: 0,
             gradients: Gradients::default(),
+            drawn: Drawn::default(),
             buffers: Buffers::default(),
             job,
             params,
@@ -219,23 +222,31 @@ impl<'a> Training<'a> {
             probabilities(self.classes, &self.scores, &mut self.buffers.probabilities);
         }
         let drawn = sample::features(self.params.seed, round, self.rows.cuts.cuts.len(), self.params.colsample);
+        self.drawn.draw(self.params, round, self.job.train.len());
         for class in 0..self.classes {
             // All trees of an averaged forest have the same gradients.
             if !(self.averaged && self.classes == 1 && round > 0) {
                 self.compute_gradients(class);
             }
-            let drawn_rows = (0..self.job.train.len()).filter(|&row| self.takes(round, row)).map(|row| row as u32);
             let binned = Binned { cuts: &self.rows.cuts, codes: &self.rows.train };
             let number = round * self.classes + class;
-            let mut grown =
-                grow::grow(&binned, self.params, number, &drawn, drawn_rows, &self.gradients, instructions, work);
+            let mut grown = grow::grow(
+                &binned,
+                self.params,
+                number,
+                &drawn,
+                &self.drawn.taken,
+                &self.gradients,
+                instructions,
+                work,
+            );
             grew |= !grown.tree.split_feature.is_empty();
             self.refit_leaves(&mut grown, work);
             if self.averaged {
                 let values = grown.tree.leaf_value.iter_mut().chain(&mut grown.tree.node_value);
                 values.for_each(|value| *value += self.base[class]);
             } else {
-                self.score_train(round, class, &grown, work);
+                self.score_train(class, &grown, work);
             }
             self.score_valid(class, &grown.tree);
             self.trees.push(grown.tree);
@@ -245,10 +256,6 @@ impl<'a> Training<'a> {
             self.trees.truncate(round * self.classes);
         }
         grew
-    }
-
-    fn takes(&self, round: usize, row: usize) -> bool {
-        sample::takes_row(self.params.seed, round, row, self.params.subsample)
     }
 
     fn compute_gradients(&mut self, class: usize) {
@@ -270,18 +277,17 @@ impl<'a> Training<'a> {
     }
 
     /// Adds a tree's outputs to the scores of all training rows, including those that were not drawn for it.
-    fn score_train(&mut self, round: usize, class: usize, grown: &Grown, work: &Workspace) {
+    fn score_train(&mut self, class: usize, grown: &Grown, work: &Workspace) {
         for (leaf, range) in &grown.leaf_rows {
             for &row in work.rows(range.clone()) {
                 self.scores[row as usize * self.classes + class] += grown.tree.leaf_value[*leaf];
             }
         }
-        if self.params.subsample < 1.0 {
+        if !self.drawn.left.is_empty() {
             let walk = CodedTree::new(&grown.tree, &self.rows.cuts, &self.rows.train);
-            let &BoostParams { seed, subsample, .. } = self.params;
-            for row in (0..self.job.train.len()).filter(|&row| !sample::takes_row(seed, round, row, subsample)) {
-                self.scores[row * self.classes + class] += grown.tree.leaf_value[walk.leaf(row)];
-            }
+            walk.leaves(self.drawn.left.iter().copied(), |row, leaf| {
+                self.scores[row as usize * self.classes + class] += grown.tree.leaf_value[leaf];
+            });
         }
     }
 
@@ -291,9 +297,9 @@ impl<'a> Training<'a> {
             return;
         }
         let walk = CodedTree::new(tree, &self.rows.cuts, &self.rows.valid);
-        for (row, score) in self.valid_scores.iter_mut().skip(class).step_by(self.classes).enumerate() {
-            *score += tree.leaf_value[walk.leaf(row)];
-        }
+        walk.leaves(0..self.job.valid.len() as u32, |row, leaf| {
+            self.valid_scores[row as usize * self.classes + class] += tree.leaf_value[leaf];
+        });
     }
 
     /// Records the validation loss after a round. Returns whether early stopping ends the training.

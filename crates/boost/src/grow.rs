@@ -164,13 +164,13 @@ pub fn grow(
     params: &BoostParams,
     tree: usize,
     features: &[u32],
-    rows: impl Iterator<Item = u32>,
+    rows: &[u32],
     gradients: &Gradients,
     instructions: InstructionSet,
     work: &mut Workspace,
 ) -> Grown {
     work.rows.clear();
-    work.rows.extend(rows);
+    work.rows.extend_from_slice(rows);
     work.spare.resize(work.rows.len().max(work.spare.len()), 0);
     work.pool.retain(|histogram| histogram.len() == binned.codes.groups.len());
     let mut grower = Grower::new(binned, params, tree, features, gradients, instructions);

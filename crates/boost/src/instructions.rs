@@ -1,55 +1,58 @@
 //! Which instructions search for splits.
 
-use super::codes::Group;
-use super::histogram::{Bins, Sums};
-use super::split::{Best, Scan, ScanFew, ScanInput, scan, scan_few};
-#[cfg(target_arch = "x86_64")]
-use super::split_x86;
+use huracan_base::Instructions;
+
+use super::split::{self, Scan, ScanFew, plain};
 
 /// The split search in one instruction set.
 #[derive(Clone, Copy)]
 pub struct InstructionSet {
-    /// Name for display.
-    pub name: &'static str,
+    /// The instructions.
+    pub instructions: Instructions,
     pub(super) scan: Scan,
     pub(super) scan_few: ScanFew,
 }
 
 /// The instruction sets that this machine has, the fastest first and plain instructions last. All give the same bits.
 pub fn instruction_sets() -> Vec<InstructionSet> {
-    let mut sets: Vec<InstructionSet> = Vec::new();
+    Instructions::available().into_iter().map(of).collect()
+}
+
+/// The instruction set that is used.
+pub(super) fn used() -> InstructionSet {
+    of(Instructions::used())
+}
+
+/// The search with instructions that this processor has.
+fn of(instructions: Instructions) -> InstructionSet {
     #[cfg(target_arch = "x86_64")]
     {
-        #[target_feature(enable = "avx2")]
-        fn avx2(bins: &mut Bins, other: Option<&Bins>, input: ScanInput) -> Best {
-            scan(bins, other, input)
-        }
-        #[target_feature(enable = "avx2")]
-        fn few_avx2(rows: &[u32], group: &Group, sums: &[Sums], input: ScanInput) -> Best {
-            scan_few(rows, group, sums, input)
-        }
-        let avx512 = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl");
-        if avx512 {
-            sets.push(InstructionSet {
-                name: "AVX-512",
-                // SAFETY: the processor has just been found to have the instructions.
-                scan: |bins, other, input| unsafe { split_x86::scan_avx512(bins, other, input) },
-                // SAFETY: as above.
-                scan_few: |rows, group, sums, input| unsafe { split_x86::few_avx512(rows, group, sums, input) },
-            });
-        }
-        if is_x86_feature_detected!("avx2") {
-            sets.push(InstructionSet {
-                name: "AVX2",
-                // SAFETY: the processor has just been found to have the instructions.
-                scan: |bins, other, input| unsafe { avx2(bins, other, input) },
-                // SAFETY: as above.
-                scan_few: |rows, group, sums, input| unsafe { few_avx2(rows, group, sums, input) },
-            });
+        use split::{avx2, avx512};
+        match instructions {
+            Instructions::Avx2 => {
+                return InstructionSet {
+                    instructions,
+                    // SAFETY: the caller says that the processor has the instructions.
+                    scan: |bins, other, input| unsafe { avx2::scan(bins, other, input) },
+                    // SAFETY: as above.
+                    scan_few: |rows, group, sums, input| unsafe { avx2::few(rows, group, sums, input) },
+                };
+            }
+            Instructions::Avx512 => {
+                return InstructionSet {
+                    instructions,
+                    // SAFETY: as above.
+                    scan: |bins, other, input| unsafe { avx512::scan_avx512(bins, other, input) },
+                    // SAFETY: as above.
+                    scan_few: |rows, group, sums, input| unsafe { avx512::few_avx512(rows, group, sums, input) },
+                };
+            }
+            _ => {}
         }
     }
-    sets.push(InstructionSet { name: "plain", scan, scan_few });
-    sets
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    if matches!(instructions, Instructions::Sse2 | Instructions::Neon) {
+        return InstructionSet { instructions, scan: split::four::scan, scan_few: split::four::few };
+    }
+    InstructionSet { instructions, scan: plain::scan, scan_few: plain::few }
 }

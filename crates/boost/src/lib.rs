@@ -20,8 +20,6 @@ mod quantised;
 mod sample;
 mod search;
 mod split;
-#[cfg(target_arch = "x86_64")]
-mod split_x86;
 mod tree;
 mod trial;
 mod walk;

@@ -222,7 +222,7 @@ impl Tree {
     }
 
     /// Number of splits on the longest path from the root to a leaf.
-    fn levels(&self) -> u32 {
+    pub(super) fn levels(&self) -> u32 {
         let root = if self.split_feature.is_empty() { Child::Leaf(0) } else { Child::Node(0) };
         let (mut open, mut most) = (vec![(root, 0)], 0);
         while let Some((child, level)) = open.pop() {

@@ -2,6 +2,8 @@
 
 use huracan_base::arith::{draw, uniform};
 
+use super::BoostParams;
+
 /// What the seed is combined with for the draws of rows.
 pub const ROW_STREAM: u64 = 1;
 /// What the seed is combined with for the draws of a tree's features.
@@ -15,6 +17,41 @@ pub const ROOT_PATH: u64 = 1;
 /// Whether training row `row` (its position in the job) is drawn for `tree`.
 pub fn takes_row(seed: u64, tree: usize, row: usize, share: f64) -> bool {
     share >= 1.0 || uniform(draw(seed ^ ROW_STREAM, tree as u64, row as u64)) < share
+}
+
+/// The training rows that are drawn for the trees of a round, and those that are not, both ascending.
+#[derive(Default)]
+pub struct Drawn {
+    /// Those that trees learn from.
+    pub taken: Vec<u32>,
+    /// The others.
+    pub left: Vec<u32>,
+}
+
+impl Drawn {
+    /// Draws from `rows` rows for a round.
+    pub fn draw(&mut self, params: &BoostParams, round: usize, rows: usize) {
+        let &BoostParams { seed, subsample, .. } = params;
+        if subsample >= 1.0 {
+            if self.taken.len() != rows {
+                self.taken = (0..rows as u32).collect();
+            }
+            return;
+        }
+        self.taken.resize(rows, 0);
+        self.left.resize(rows, 0);
+        let (mut taken, mut left) = (0, 0);
+        // Every row is written to both, and stays where it belongs.
+        for row in 0..rows {
+            self.taken[taken] = row as u32;
+            self.left[left] = row as u32;
+            let takes = takes_row(seed, round, row, subsample);
+            taken += usize::from(takes);
+            left += usize::from(!takes);
+        }
+        self.taken.truncate(taken);
+        self.left.truncate(left);
+    }
 }
 
 /// The features drawn for `tree`, ascending: the ⌈share × features⌉ with the smallest draws.

@@ -4,59 +4,80 @@ use super::bins::Cuts;
 use super::codes::{Codes, LANES};
 use super::{Child, Tree};
 
-/// A tree over the codes of some rows: for each split where its codes are, and up to which one it sends rows left.
+/// Rows that walk down side by side: enough to hide the latency of loads.
+const TOGETHER: usize = 16;
+
+/// A tree over the codes of some rows: for each split where its codes are, and which of them go left.
 pub struct CodedTree<'a> {
-    nodes: Vec<Node<'a>>,
+    /// The splits, and then the leaves, which lead to themselves.
+    steps: Vec<Step<'a>>,
+    splits: usize,
+    levels: u32,
 }
 
-struct Node<'a> {
+#[derive(Clone, Copy)]
+struct Step<'a> {
     /// `[rows][lanes]` of the split's group.
     codes: &'a [[u8; LANES]],
     lane: usize,
-    /// The last code that goes left.
-    bin: u8,
-    /// Code of a missing value.
-    missing: u8,
-    missing_left: bool,
-    left: Child,
-    right: Child,
+    /// What is added to a code before it is compared: if missing values go left, it makes 0 of theirs, which is the greatest.
+    shift: u8,
+    /// The last code that goes left, shifted.
+    last: u8,
+    /// The step to the right, and the one to the left.
+    next: [u32; 2],
 }
 
 impl<'a> CodedTree<'a> {
     /// A tree over the rows that are laid out in `codes`.
     pub fn new(tree: &Tree, cuts: &Cuts, codes: &'a Codes) -> Self {
-        let nodes = (0..tree.split_feature.len()).map(|node| {
+        let splits = tree.split_feature.len();
+        let step = |child: Child| match child {
+            Child::Node(node) => node,
+            Child::Leaf(leaf) => splits as u32 + leaf,
+        };
+        let mut steps: Vec<Step<'a>> = Vec::with_capacity(splits + tree.leaf_value.len());
+        steps.extend((0..splits).map(|node| {
             let (feature, threshold) = (tree.split_feature[node], tree.threshold[node]);
             let (group, lane) = codes.locate(feature);
             // A threshold lies above the cut that it was made from.
             let bin = cuts.cuts[feature as usize].partition_point(|&cut| f64::from(cut) <= threshold);
-            let last = if threshold == f64::MAX { bin } else { bin.saturating_sub(1) };
-            Node {
-                codes: &group.codes,
-                lane,
-                bin: last as u8,
-                missing: group.bins as u8,
-                missing_left: tree.missing_left[node],
-                left: tree.left[node],
-                right: tree.right[node],
+            let last = if threshold == f64::MAX { bin } else { bin.saturating_sub(1) } as u8;
+            let shift = if tree.missing_left[node] { (group.bins as u8).wrapping_neg() } else { 0 };
+            let next = [step(tree.right[node]), step(tree.left[node])];
+            Step { codes: &group.codes, lane, shift, last: last.wrapping_add(shift), next }
+        }));
+        if let Some(&Step { codes, lane, .. }) = steps.first() {
+            for own in splits..splits + tree.leaf_value.len() {
+                steps.push(Step { codes, lane, shift: 0, last: u8::MAX, next: [own as u32; 2] });
             }
-        });
-        Self { nodes: nodes.collect() }
+        }
+        Self { steps, splits, levels: tree.levels() }
     }
 
-    /// The leaf that a row falls into.
-    pub fn leaf(&self, row: usize) -> usize {
-        if self.nodes.is_empty() {
-            return 0;
-        }
-        let mut at = 0;
+    /// Calls `each` with every row and the leaf that it falls into.
+    pub fn leaves(&self, rows: impl Iterator<Item = u32>, mut each: impl FnMut(u32, usize)) {
+        let mut rows = rows.fuse();
         loop {
-            let node = &self.nodes[at];
-            let code = node.codes[row][node.lane];
-            let left = if code == node.missing { node.missing_left } else { code <= node.bin };
-            match if left { node.left } else { node.right } {
-                Child::Node(next) => at = next as usize,
-                Child::Leaf(leaf) => return leaf as usize,
+            let mut some = [0; TOGETHER];
+            let mut count = 0;
+            for (slot, row) in some.iter_mut().zip(&mut rows) {
+                *slot = row;
+                count += 1;
+            }
+            if count == 0 {
+                return;
+            }
+            let mut at = [0; TOGETHER];
+            for _ in 0..self.levels {
+                for (at, &row) in at.iter_mut().zip(&some) {
+                    let step = &self.steps[*at as usize];
+                    let code = step.codes[row as usize][step.lane].wrapping_add(step.shift);
+                    *at = step.next[usize::from(code <= step.last)];
+                }
+            }
+            for (&at, &row) in at.iter().zip(&some[..count]) {
+                each(row, (at as usize).saturating_sub(self.splits));
             }
         }
     }

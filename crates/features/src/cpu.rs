@@ -12,6 +12,7 @@ use super::symbol::Symbol;
 use super::tile::{Scalar, Simd, Tile, blank};
 use super::{Features, formulas, indicators, memory, recurrences};
 use huracan_bars::Panel;
+use huracan_base::Instructions;
 
 /// Computes every feature of every symbol and bar.
 ///
@@ -31,7 +32,7 @@ pub fn compute(panel: &Panel) -> Features {
 pub fn compute_into(panel: &Panel, features: &mut Features) {
     let (symbols, bars) = (panel.symbols.len(), panel.bars);
     let shared = Shared::new(panel);
-    let fill = fill_variants()[0];
+    let fill = variant(Instructions::used());
     (features.symbols, features.bars) = (symbols, bars);
     features.values.resize(symbols * bars * COUNT, 0.0);
     // One symbol at a time: with larger chunks, threads would idle while another finishes its last chunk.
@@ -82,10 +83,9 @@ impl Workspace {
 /// A variant of [`fill`].
 type Fill = fn(&Panel, usize, &Shared, &mut Workspace, &mut [f32]);
 
-/// Every variant of [`fill`] that this processor supports, the fastest first. All give the same bits: vector lanes do
-/// not change the operations, and nothing is fused.
-fn fill_variants() -> Vec<Fill> {
-    let mut variants: Vec<Fill> = Vec::new();
+/// The variant of [`fill`] with instructions that this processor has. All give the same bits: vector lanes do not change the
+/// operations, and nothing is fused.
+fn variant(instructions: Instructions) -> Fill {
     #[cfg(target_arch = "x86_64")]
     {
         use super::tile_x86::{Avx2, Avx512};
@@ -98,22 +98,20 @@ fn fill_variants() -> Vec<Fill> {
         fn avx2(panel: &Panel, symbol: usize, shared: &Shared, work: &mut Workspace, rows: &mut [f32]) {
             fill::<Avx2>(panel, symbol, shared, work, rows);
         }
-        let has_avx2 = is_x86_feature_detected!("avx2");
-        let has_avx512 = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw");
-        if has_avx2 && has_avx512 {
-            // SAFETY: the processor has all of these features, as tested above.
-            variants.push(|panel, symbol, shared, work, rows| unsafe { avx512(panel, symbol, shared, work, rows) });
-        }
-        if has_avx2 {
-            // SAFETY: the processor has AVX2, as tested above.
-            variants.push(|panel, symbol, shared, work, rows| unsafe { avx2(panel, symbol, shared, work, rows) });
+        match instructions {
+            Instructions::Avx512 => {
+                // SAFETY: the caller says that the processor has the instructions.
+                return |panel, symbol, shared, work, rows| unsafe { avx512(panel, symbol, shared, work, rows) };
+            }
+            Instructions::Avx2 => {
+                // SAFETY: as above.
+                return |panel, symbol, shared, work, rows| unsafe { avx2(panel, symbol, shared, work, rows) };
+            }
+            _ => {}
         }
     }
-    variants.push(fill::<Scalar>);
-    variants
+    let _ = instructions;
+    fill::<Scalar>
 }
 
 /// Writes one symbol's rows, `[bars × features]`, also of bars that the symbol does not have.
@@ -181,7 +179,7 @@ mod tests {
                 bits(rows)
             };
             // The last variant is the scalar one, and on some machines the only one.
-            let all: Vec<Vec<u32>> = fill_variants().into_iter().map(rows).collect();
+            let all: Vec<Vec<u32>> = Instructions::available().into_iter().map(|set| rows(variant(set))).collect();
             assert!(all.iter().all(|rows| *rows == all[all.len() - 1]), "{name}");
         }
     }

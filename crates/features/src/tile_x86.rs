@@ -15,13 +15,13 @@ pub struct Avx512;
 impl Simd for Avx2 {
     #[inline(always)]
     fn transpose(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
-        // SAFETY: `cpu::fill_variants` uses this type only where the processor has AVX2.
+        // SAFETY: `cpu::variant` uses this type only where the processor has AVX2.
         unsafe { transpose_avx2(columns, rows) }
     }
 
     #[inline(always)]
     fn stream(line: &[f32; LINE], to: &mut [f32; LINE]) {
-        // SAFETY: `cpu::fill_variants` uses this type only where the processor has AVX2.
+        // SAFETY: `cpu::variant` uses this type only where the processor has AVX2.
         unsafe { stream_avx2(line, to) }
     }
 
@@ -35,13 +35,13 @@ impl Simd for Avx2 {
 impl Simd for Avx512 {
     #[inline(always)]
     fn transpose(columns: [&[f32; SIDE]; SIDE], rows: &mut [f32]) {
-        // SAFETY: `cpu::fill_variants` uses this type only where the processor has AVX-512.
+        // SAFETY: `cpu::variant` uses this type only where the processor has AVX-512.
         unsafe { transpose_avx512(columns, rows) }
     }
 
     #[inline(always)]
     fn stream(line: &[f32; LINE], to: &mut [f32; LINE]) {
-        // SAFETY: `cpu::fill_variants` uses this type only where the processor has AVX-512.
+        // SAFETY: `cpu::variant` uses this type only where the processor has AVX-512.
         unsafe { stream_avx512(line, to) }
     }
 

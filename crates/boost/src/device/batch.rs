@@ -3,7 +3,7 @@
 use super::plan::{Plan, plan_for};
 use super::unpack::ModelResult;
 use super::{blocks, levels, sets};
-use crate::instructions::instruction_sets;
+use crate::instructions;
 use crate::{BoostError, Table, Task, cpu};
 use huracan_engine::memory::Requirement;
 use huracan_engine::{Device, EngineError, Stage};
@@ -152,7 +152,7 @@ impl Batch<'_> {
             (self.done)(indices[place]);
             forest.map(T::from_forest)
         };
-        let results = cpu::train_tasks(instruction_sets()[0], self.table, self.names, &tasks, self.keep_going, &finish);
+        let results = cpu::train_tasks(instructions::used(), self.table, self.names, &tasks, self.keep_going, &finish);
         indices.iter().copied().zip(results).collect()
     }
 

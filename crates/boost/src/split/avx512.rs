@@ -2,11 +2,11 @@
 
 use std::arch::x86_64::*;
 
-use super::codes::{Group, LANES};
-use super::histogram::{Bins, EMPTY, Sums};
-use super::split::{Best, FEW_ROWS, ScanInput};
+use super::{Best, FEW_ROWS, ScanInput};
+use crate::codes::{Group, LANES};
+use crate::histogram::{Bins, EMPTY, Sums};
 
-/// [`super::split::Scan`] with one vector per group.
+/// [`super::Scan`] with one vector per group.
 #[target_feature(enable = "avx512f")]
 pub fn scan_avx512(bins: &mut Bins, other: Option<&Bins>, input: ScanInput) -> Best {
     // Without another child, the second argument is never read.
@@ -86,7 +86,7 @@ fn best(score: __m512, split: __m512i) -> Best {
     best
 }
 
-/// [`super::split::ScanFew`] with one vector per group.
+/// [`super::ScanFew`] with one vector per group.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub fn few_avx512(rows: &[u32], group: &Group, sums: &[Sums], input: ScanInput) -> Best {
     let halves = Halves::new(input);

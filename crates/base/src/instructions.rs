@@ -1,0 +1,107 @@
+//! The vector instructions that the CPU's code is written for. All give the same bits.
+
+use std::sync::OnceLock;
+
+static USED: OnceLock<Instructions> = OnceLock::new();
+
+/// A set of vector instructions, the slowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Instructions {
+    /// No vector instructions but those that the compiler comes up with.
+    Plain,
+    /// SSE2, which every x86-64 has.
+    Sse2,
+    /// NEON, which every aarch64 has.
+    Neon,
+    /// AVX2, of x86-64.
+    Avx2,
+    /// AVX-512 with its F, BW, DQ and VL parts, of x86-64.
+    Avx512,
+}
+
+impl Instructions {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Plain, Self::Sse2, Self::Neon, Self::Avx2, Self::Avx512];
+
+    /// The name for [`Self::choose`] and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Sse2 => "sse2",
+            Self::Neon => "neon",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether this processor has them.
+    pub fn is_available(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2");
+            match self {
+                Self::Plain | Self::Sse2 => true,
+                Self::Neon => false,
+                Self::Avx2 => avx2,
+                Self::Avx512 => {
+                    avx2 && is_x86_feature_detected!("avx512f")
+                        && is_x86_feature_detected!("avx512bw")
+                        && is_x86_feature_detected!("avx512dq")
+                        && is_x86_feature_detected!("avx512vl")
+                }
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            self == Self::Plain || self == Self::Neon && cfg!(target_arch = "aarch64")
+        }
+    }
+
+    /// Those that this processor has, the fastest first.
+    pub fn available() -> Vec<Self> {
+        Self::ALL.into_iter().rev().filter(|set| set.is_available()).collect()
+    }
+
+    /// Those that are used: the fastest, unless others were chosen. They do not change while the program runs.
+    pub fn used() -> Self {
+        *USED.get_or_init(|| Self::available()[0])
+    }
+
+    /// Chooses what is used, by its name. It must be called before anything is computed.
+    ///
+    /// # Errors
+    /// A sentence for the user if there are no such instructions, this processor lacks them, or others are in use.
+    pub fn choose(name: &str) -> Result<(), String> {
+        let available = Self::available();
+        let Some(chosen) = available.iter().find(|set| set.name() == name) else {
+            let names: Vec<&str> = available.iter().map(|set| set.name()).collect();
+            return Err(format!("'{name}' are no instructions that this processor has: {}", names.join(", ")));
+        };
+        let used = *USED.get_or_init(|| *chosen);
+        if used == *chosen { Ok(()) } else { Err(format!("{} instructions are in use already", used.name())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_instructions_are_always_there_and_come_last() {
+        let available = Instructions::available();
+        assert_eq!(available.last(), Some(&Instructions::Plain));
+        assert!(available.is_sorted_by(|a, b| a > b), "{available:?}");
+        assert!(available.contains(&Instructions::used()));
+    }
+
+    #[test]
+    fn what_is_used_does_not_change() {
+        let used = Instructions::used();
+        assert_eq!(Instructions::choose(used.name()), Ok(()));
+        for other in Instructions::available().into_iter().filter(|&set| set != used) {
+            assert!(Instructions::choose(other.name()).unwrap_err().ends_with("are in use already"));
+        }
+        assert!(Instructions::choose("mmx").unwrap_err().ends_with("plain"));
+        assert_eq!(Instructions::used(), used);
+    }
+}
