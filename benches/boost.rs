@@ -8,7 +8,9 @@
 //!                                       seconds of the prediction only
 //!
 //! Problems: `many` (one model per symbol, 2,880 rows, depth 6, 100 rounds), `tiny` (20,000 models of 110 rows, depth 4,
-//! 50 rounds), `large` (one model on all rows, depth 6, 100 rounds); to compare losses also `hourly` and `minutes` (up to
+//! 50 rounds), `large` (one model on all rows, depth 6, 100 rounds), `short` (30 models of 463 rows with 380 features, those of six
+//! bars and part of a seventh, depth 6, 100 rounds), and what a run trains by default, 200 trees of depth 3 with 0.7 of the rows
+//! each, watched on the newest 15 days: `coin` (a model per symbol, 105 days) and `pooled` (one for all symbols); to compare losses also `hourly` and `minutes` (up to
 //! four models per symbol, each validated on the rows after its training rows). The label is whether a long trade won.
 
 use std::error::Error;
@@ -33,6 +35,12 @@ mod problem;
 /// Rows that each model predicts; the same number as in `boost_peers.py`.
 const PREDICTED: usize = 20_000;
 
+/// Features of a row in `short`.
+const SHORT_FEATURES: usize = 380;
+
+/// Share of rows per tree that runs have by default.
+const SUBSAMPLE: f64 = 0.7;
+
 /// Rows between the last training row and the first validation row of a model: longer than any label.
 const GAP: usize = 96;
 
@@ -52,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(())
         }
         ["losses", data] => losses(Path::new(data)),
-        _ => Err("usage: boost prepare CANDLES many|tiny|large|hourly|minutes DATA, boost train DATA [MODELS], \
+        _ => Err("usage: boost prepare CANDLES many|tiny|large|short|coin|pooled|hourly|minutes DATA, boost train DATA [MODELS], \
                   boost predict DATA [MODELS], boost instructions, or boost losses DATA"
             .into()),
     }
@@ -68,12 +76,14 @@ fn prepare(candles: &Path, name: &str, data: &Path) -> Result<(), Box<dyn Error>
     let outcomes = labels::compute(&panel, &features::atr_14(&panel), &rules);
 
     // All rows with a label that are past the features' warm-up, symbol by symbol.
+    let width = if name == "short" { SHORT_FEATURES } else { COUNT };
     let (mut values, mut wins, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
     for (symbol, name) in panel.symbols.iter().enumerate() {
         let first = wins.len();
         for bar in panel.ranges[symbol].clone().skip(70) {
             if let Some(label) = outcomes.get(symbol, bar, Side::Long) {
-                values.extend_from_slice(features.row(symbol, bar));
+                let bars = (0..width.div_ceil(COUNT)).flat_map(|back| features.row(symbol, bar - back));
+                values.extend(bars.take(width));
                 wins.push(if label.return_bps > 0.0 { 1.0_f32 } else { 0.0 });
             }
         }
@@ -83,23 +93,56 @@ fn prepare(candles: &Path, name: &str, data: &Path) -> Result<(), Box<dyn Error>
         "many" => (6, 100, symbols.iter().filter(|(_, rows)| rows.len() >= 3600).map(newest).collect()),
         "tiny" => (4, 50, tiny(&symbols)),
         "large" => (6, 100, vec![model("all", 0..wins.len() / 10 * 9, wins.len() / 10 * 9..wins.len())]),
+        "short" => (6, 100, symbols.iter().take(30).map(|symbol| last(symbol, 463, 0)).collect()),
+        "coin" => {
+            (3, 200, symbols.iter().filter(|(_, rows)| rows.len() >= 3000).map(|own| last(own, 2520, 360)).collect())
+        }
+        "pooled" => {
+            // The newest rows of all symbols side by side: those to train on, then those to validate on.
+            let own: Vec<Model> =
+                symbols.iter().filter(|(_, rows)| rows.len() >= 3000).map(|own| last(own, 2520, 360)).collect();
+            let parts = own.iter().map(|own| own.train.clone()).chain(own.iter().map(|own| own.valid.clone()));
+            let rows: Vec<usize> = parts.flatten().collect();
+            values = rows.iter().flat_map(|row| &values[row * width..(row + 1) * width]).copied().collect();
+            wins = rows.iter().map(|&row| wins[row]).collect();
+            let train = own.iter().map(|own| own.train.len()).sum();
+            (3, 200, vec![model("all", 0..train, train..rows.len())])
+        }
         "hourly" => (6, 100, symbols.iter().flat_map(|symbol| folds(symbol, 2880, 700)).collect()),
         "minutes" => (6, 100, symbols.iter().flat_map(|symbol| folds(symbol, 20_000, 5000)).collect()),
-        other => return Err(format!("unknown problem {other}: choose many, tiny, large, hourly or minutes").into()),
+        other => {
+            return Err(format!(
+                "unknown problem {other}: choose many, tiny, large, short, coin, pooled, hourly or minutes"
+            )
+            .into());
+        }
     };
+    // As a run by default: the penalties are shares of the Hessians of the rows of a tree, a quarter each at first.
+    let is_default = ["coin", "pooled"].contains(&name);
+    let models: Vec<Model> = models;
+    let weight = models.first().map_or(0.0, |first: &Model| 0.25 * SUBSAMPLE * first.train.len() as f64);
     let problem = Problem {
         name: name.to_owned(),
         objective: Objective::Binary,
-        features: COUNT,
+        features: width,
         rounds,
-        learning_rate: 0.05,
+        learning_rate: if is_default { 0.02 } else { 0.05 },
         depth,
         max_bin: 255,
-        l2: 1.0,
-        min_child_hessian: 1.0,
+        l2: if is_default { 0.1 * weight } else { 1.0 },
+        min_child_hessian: if is_default { 0.02 * weight } else { 1.0 },
+        subsample: if is_default { SUBSAMPLE } else { 1.0 },
+        watched: is_default,
         models,
     };
     Data { problem, values, labels: wins }.write(data)
+}
+
+/// The newest rows: so many to train on, and after a gap so many to validate on.
+fn last((symbol, rows): &(String, Range<usize>), train: usize, valid: usize) -> Model {
+    let gap = if valid == 0 { 0 } else { GAP };
+    let end = rows.end - valid - gap;
+    model(symbol, end - train..end, rows.end - valid..rows.end)
 }
 
 fn model(table: &str, train: Range<usize>, valid: Range<usize>) -> Model {

@@ -41,7 +41,7 @@ def kind(problem):
     return "multiclass", objective["multiclass"]["classes"]
 
 
-def lightgbm_model(problem, values, labels, threads, device):
+def lightgbm_model(problem, values, labels, watched, threads, device):
     import lightgbm
 
     objective, classes = kind(problem)
@@ -57,10 +57,14 @@ def lightgbm_model(problem, values, labels, threads, device):
         "lambda_l2": problem["l2"],
         "min_sum_hessian_in_leaf": problem["min_child_hessian"],
         "min_data_in_leaf": 1,
+        "bagging_fraction": problem["subsample"],
+        "bagging_freq": int(problem["subsample"] < 1),
         "num_threads": threads,
         "verbose": -1,
     }
-    booster = lightgbm.train(params, lightgbm.Dataset(values, labels, params=params), problem["rounds"])
+    table = lightgbm.Dataset(values, labels, params=params)
+    watch = [lightgbm.Dataset(*watched, reference=table)] if watched else []
+    booster = lightgbm.train(params, table, problem["rounds"], valid_sets=watch)
     return lambda rows: booster.predict(rows, raw_score=True, num_threads=threads)
 
 
@@ -82,6 +86,7 @@ def xgboost_params(problem, threads, device):
         "min_child_weight": problem["min_child_hessian"] * scale,
         "tree_method": "hist",
         "device": device,
+        "subsample": problem["subsample"],
         "nthread": threads,
     }
     if classes > 1:
@@ -89,12 +94,13 @@ def xgboost_params(problem, threads, device):
     return params
 
 
-def xgboost_model(problem, values, labels, threads, device):
+def xgboost_model(problem, values, labels, watched, threads, device):
     import xgboost
 
     params = xgboost_params(problem, threads, device)
     table = xgboost.QuantileDMatrix(values, labels, max_bin=problem["max_bin"], nthread=threads)
-    booster = xgboost.train(params, table, problem["rounds"])
+    watch = [(xgboost.QuantileDMatrix(*watched, ref=table, nthread=threads), "valid")] if watched else []
+    booster = xgboost.train(params, table, problem["rounds"], evals=watch, verbose_eval=False)
     # Without a GPU, or if built without CUDA, XGBoost trains on the CPU and at most warns.
     used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
     if not used.startswith(device):
@@ -102,12 +108,14 @@ def xgboost_model(problem, values, labels, threads, device):
     return lambda rows: booster.inplace_predict(rows, predict_type="margin")
 
 
-def hessboost_model(problem, values, labels, threads, device):
+def hessboost_model(problem, values, labels, watched, threads, device):
     import hessboost
 
     # Its parameters, and its softmax Hessian, are XGBoost's.
     params = xgboost_params(problem, threads, device)
-    booster = hessboost.train(params, hessboost.DMatrix(values, label=labels), problem["rounds"])
+    watch = [(hessboost.DMatrix(watched[0], label=watched[1]), "valid")] if watched else []
+    table = hessboost.DMatrix(values, label=labels)
+    booster = hessboost.train(params, table, problem["rounds"], evals=watch, verbose_eval=False)
     return lambda rows: booster.predict(rows, output_margin=True)
 
 
@@ -138,12 +146,13 @@ def work(folder, peer, models, threads, device, predict=False):
     importlib.import_module(peer)
     if device != "cpu" and models:
         first = rows(problem["models"][models[0]], "train")
-        MODELS[peer](problem, values[first], labels[first], threads, device)
+        MODELS[peer](problem, values[first], labels[first], None, threads, device)
     for number in models:
         model = problem["models"][number]
         train, valid = rows(model, "train"), rows(model, "valid")
         start = time.perf_counter()
-        scores = MODELS[peer](problem, values[train], labels[train], threads, device)
+        watched = (values[valid], labels[valid]) if problem["watched"] else None
+        scores = MODELS[peer](problem, values[train], labels[train], watched, threads, device)
         if predict:
             start = time.perf_counter()
             scores(values[:PREDICTED])

@@ -26,6 +26,10 @@ pub struct Problem {
     pub max_bin: u32,
     pub l2: f64,
     pub min_child_hessian: f64,
+    /// Share of rows per tree.
+    pub subsample: f64,
+    /// Whether the validation rows are scored, and their loss computed, after every round. All rounds are trained all the same.
+    pub watched: bool,
     pub models: Vec<Model>,
 }
 
@@ -76,13 +80,16 @@ impl Data {
         (0..self.problem.features).map(|feature| format!("feature_{feature}")).collect()
     }
 
-    /// The job of one model. It has no validation rows, so that every program trains all rounds and does nothing else.
+    /// The job of one model. Every program trains all rounds, and does nothing else unless the problem is watched.
     pub fn job(&self, model: &Model) -> BoostJob {
         let problem = &self.problem;
+        let valid = if problem.watched { model.valid.clone() } else { 0..0 };
         BoostJob {
             name: format!("{} rows {}..{}", model.table, model.train.start, model.train.end),
             train: model.train.clone().map(|row| row as u32).collect(),
             train_labels: self.labels[model.train.clone()].to_vec(),
+            valid_labels: self.labels[valid.clone()].to_vec(),
+            valid: valid.map(|row| row as u32).collect(),
             params: BoostParams {
                 objective: problem.objective,
                 rounds: problem.rounds,
@@ -91,6 +98,7 @@ impl Data {
                 max_bin: problem.max_bin,
                 l2: problem.l2,
                 min_child_hessian: problem.min_child_hessian,
+                subsample: problem.subsample,
                 ..BoostParams::default()
             },
             ..BoostJob::default()

@@ -115,7 +115,7 @@ pub struct Train {
     /// CPU threads; 0 takes every core
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
-    /// Model file (LightGBM text), or a folder with --group
+    /// Model file (LightGBM text); with --group a folder, or a file whose name ends in .jsonl
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
 }
@@ -125,7 +125,7 @@ pub struct Predict {
     /// Table to predict for
     #[arg(long, value_name = "FILE")]
     table: PathBuf,
-    /// Model (.txt or .pkl), or a folder of models with --group
+    /// Model (.txt or .pkl), or with --group a folder of models or a .jsonl
     #[arg(long, value_name = "M")]
     model: PathBuf,
     /// Predict each row with the model of its value in this column

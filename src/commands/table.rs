@@ -1,5 +1,6 @@
 //! Tables in files: Parquet, Feather or CSV, read and written with Polars.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -130,6 +131,39 @@ impl Table {
         let cast = column.cast(&DataType::Float64).map_err(|_| self.wrong_type(column, "it must hold numbers"))?;
         let numbers = cast.f64().map_err(|_| self.wrong_type(column, "it must hold numbers"))?;
         Ok(numbers.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    }
+
+    /// A numeric or boolean column as f32; null becomes NaN.
+    pub fn floats(&self, name: &str) -> Result<Vec<f32>, TableError> {
+        let column = self.column(name)?;
+        match column.f32() {
+            Ok(own) => Ok(own.iter().map(|v| v.unwrap_or(f32::NAN)).collect()),
+            Err(_) => Ok(self.numbers(name)?.into_iter().map(|v| v as f32).collect()),
+        }
+    }
+
+    /// The distinct values of any column as text, in the order of their first rows, and for each row which of them it has; null is
+    /// empty text.
+    pub fn categories(&self, name: &str) -> Result<(Vec<String>, Vec<u32>), TableError> {
+        let column = self.column(name)?;
+        let cast = column.cast(&DataType::String).map_err(|_| self.wrong_type(column, "it must hold text"))?;
+        let texts = cast.str().map_err(|_| self.wrong_type(column, "it must hold text"))?;
+        let (mut names, mut of_rows) = (Vec::new(), Vec::with_capacity(texts.len()));
+        let mut known: HashMap<&str, u32> = HashMap::new();
+        // Mostly a row has the value of the one before.
+        let mut last: Option<(&str, u32)> = None;
+        for text in texts.iter().map(Option::unwrap_or_default) {
+            let number = match last {
+                Some((before, number)) if before == text => number,
+                _ => *known.entry(text).or_insert_with(|| {
+                    names.push(text.to_owned());
+                    names.len() as u32 - 1
+                }),
+            };
+            last = Some((text, number));
+            of_rows.push(number);
+        }
+        Ok((names, of_rows))
     }
 
     /// Any column as text; null becomes empty.

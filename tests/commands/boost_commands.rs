@@ -326,3 +326,40 @@ fn every_instruction_set_trains_the_same_model_and_one_that_is_missing_is_refuse
     assert!(models.len() > 1 || cfg!(not(any(target_arch = "x86_64", target_arch = "aarch64"))));
     assert!(models.iter().all(|model| *model == models[0]));
 }
+
+#[test]
+fn one_file_has_the_models_of_all_groups_whatever_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = |seed: u64| -> Vec<Column> {
+        let kept = |column: &Column| !["value", "class"].contains(&column.name().as_str());
+        columns(seed, ROWS).into_iter().filter(kept).collect()
+    };
+    write_table(&folder.path().join("t.parquet"), rows(5));
+    let train = "boost train --table t.parquet --target wins --group group --objective binary --rounds 12 --out";
+    huracan(folder.path(), &format!("{train} models")).expect(0, &[]);
+    let ran = huracan(folder.path(), &format!("{train} models.jsonl --json"));
+    ran.expect(0, &[]);
+    assert_eq!(ran.json()["models"][2]["out"], "models.jsonl");
+    let predict = |models: &str, out: &str| {
+        let line = format!("boost predict --table t.parquet --group group --model {models} --out {out}");
+        let ran = huracan(folder.path(), &line);
+        (ran, std::fs::read(folder.path().join(out)).ok())
+    };
+    let (from_folder, from_file) = (predict("models", "a.parquet").1, predict("models.jsonl", "b.parquet").1);
+    assert!(from_folder.is_some() && from_folder == from_file);
+
+    // A value that cannot name a file needs the one file; what that lacks or cannot be read is said with its line.
+    let words: Vec<String> = (0..ROWS).map(|i| ["../up", "a/b"][i % 2].to_owned()).collect();
+    let mut odd: Vec<Column> = rows(6).into_iter().filter(|column| column.name().as_str() != "group").collect();
+    odd.push(Column::new("group".into(), words));
+    write_table(&folder.path().join("t.parquet"), odd);
+    huracan(folder.path(), &format!("{train} models")).expect(3, &["cannot name a file; write one .jsonl for all"]);
+    predict("models.jsonl", "c.parquet").0.expect(3, &["models.jsonl: there is no model of the group '../up'"]);
+    huracan(folder.path(), &format!("{train} odd.jsonl")).expect(0, &[]);
+    assert!(predict("odd.jsonl", "c.parquet").1.is_some());
+    let lines = std::fs::read_to_string(folder.path().join("odd.jsonl")).unwrap();
+    write(folder.path(), "cut.jsonl", &lines[..lines.len() / 2]);
+    predict("cut.jsonl", "d.parquet").0.expect(3, &["cut.jsonl: line "]);
+    write(folder.path(), "twice.jsonl", &lines.repeat(2));
+    predict("twice.jsonl", "d.parquet").0.expect(3, &["there are two models of the group"]);
+}

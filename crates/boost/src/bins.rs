@@ -1,5 +1,7 @@
 //! Quantile bins: the cut points of each feature, from the training rows only, and the codes of rows.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{MIN_SHARED_ROWS, Table};
@@ -38,14 +40,19 @@ impl Cuts {
     /// # Panics
     /// A row is outside the table.
     pub fn new(table: Table<'_>, rows: &[u32], max_bin: u32) -> (Self, Vec<Vec<u8>>) {
-        let one = |work: &mut Column, feature: usize| work.bin(table, rows, feature, max_bin as usize);
-        let both: Vec<(Vec<f32>, Vec<u8>)> = if rows.len() < MIN_SHARED_ROWS {
-            let mut work = Column::default();
-            (0..table.features).map(|feature| one(&mut work, feature)).collect()
-        } else {
-            (0..table.features).into_par_iter().map_init(Column::default, one).collect()
+        let some = |work: &mut Columns, first: usize| {
+            let features = first..(first + TOGETHER).min(table.features);
+            work.read(table, rows, features.clone());
+            features.map(|feature| work.bin(feature - first, rows.len(), max_bin as usize)).collect::<Vec<_>>()
         };
-        let (cuts, codes) = both.into_iter().unzip();
+        let firsts: Vec<usize> = (0..table.features).step_by(TOGETHER).collect();
+        let both: Vec<Vec<(Vec<f32>, Vec<u8>)>> = if rows.len() < MIN_SHARED_ROWS {
+            let mut work = Columns::default();
+            firsts.into_iter().map(|first| some(&mut work, first)).collect()
+        } else {
+            firsts.into_par_iter().map_init(Columns::default, some).collect()
+        };
+        let (cuts, codes) = both.into_iter().flatten().unzip();
         (Self { cuts }, codes)
     }
 
@@ -86,29 +93,43 @@ impl Cuts {
     }
 }
 
-/// Working memory for the column of one feature.
+/// Features whose columns are read together: they are side by side in a row, mostly in one cache line.
+const TOGETHER: usize = 8;
+
+/// Working memory for the columns of some features.
 #[derive(Default)]
-struct Column {
-    /// The rank of a value in the upper half, the position of its row in the lower.
-    keys: Vec<u64>,
+struct Columns {
+    /// For each of them, the rank of a value in the upper half, the position of its row in the lower.
+    keys: [Vec<u64>; TOGETHER],
+    /// For sorting.
+    spare: Vec<u64>,
     /// Ascending.
     values: Vec<f32>,
 }
 
-impl Column {
-    /// The cuts and codes of one feature.
-    fn bin(&mut self, table: Table<'_>, rows: &[u32], feature: usize, max_bin: usize) -> (Vec<f32>, Vec<u8>) {
-        self.keys.clear();
+impl Columns {
+    /// Reads at most [`TOGETHER`] columns.
+    fn read(&mut self, table: Table<'_>, rows: &[u32], features: Range<usize>) {
+        self.keys.iter_mut().for_each(|keys| keys.resize(rows.len(), 0));
+        let mut counts = [0; TOGETHER];
         for (place, &row) in rows.iter().enumerate() {
-            let value = table.values[row as usize * table.features + feature];
-            if !value.is_nan() {
-                // −0 and 0 compare equal, so they must have the same rank.
-                self.keys.push(u64::from(rank(value + 0.0)) << 32 | place as u64);
+            let at = row as usize * table.features;
+            let values = &table.values[at + features.start..at + features.end];
+            for ((keys, count), &value) in self.keys.iter_mut().zip(&mut counts).zip(values) {
+                // −0 and 0 compare equal, so they must have the same rank. A missing value is written over by the next.
+                keys[*count] = u64::from(rank(value + 0.0)) << 32 | place as u64;
+                *count += usize::from(!value.is_nan());
             }
         }
-        self.keys.sort_unstable();
+        self.keys.iter_mut().zip(counts).for_each(|(keys, count)| keys.truncate(count));
+    }
+
+    /// The cuts and codes of one of the columns that were read, of `rows` rows.
+    fn bin(&mut self, column: usize, rows: usize, max_bin: usize) -> (Vec<f32>, Vec<u8>) {
+        let keys = &mut self.keys[column];
+        sort(keys, &mut self.spare);
         self.values.clear();
-        self.values.extend(self.keys.iter().map(|key| value_of((key >> 32) as u32)));
+        self.values.extend(keys.iter().map(|key| value_of((key >> 32) as u32)));
         let values = &self.values[..];
         let distinct = values.windows(2).filter(|w| w[0] < w[1]).count() + usize::from(!values.is_empty());
         let cuts = if distinct <= max_bin {
@@ -117,15 +138,46 @@ impl Column {
             equal_shares(values, max_bin)
         };
         // The values are sorted, so they pass one cut after the other and no search is needed.
-        let mut codes = vec![MISSING; rows.len()];
+        let mut codes = vec![MISSING; rows];
         let mut code = 0;
-        for (&value, key) in values.iter().zip(&self.keys) {
+        for (&value, key) in values.iter().zip(&*keys) {
             while cuts.get(code).is_some_and(|&cut| cut < value) {
                 code += 1;
             }
             codes[*key as u32 as usize] = code as u8;
         }
         (cuts, codes)
+    }
+}
+
+/// Sorts keys whose lower halves ascend by their upper halves. Many are distributed by eight bits at a time, the lowest first, which
+/// keeps the order of equal ones.
+fn sort(keys: &mut Vec<u64>, spare: &mut Vec<u64>) {
+    const FEW: usize = 1024;
+    const BITS: u32 = 8;
+    const PASSES: u32 = 32 / BITS;
+    const DIGITS: usize = 1 << BITS;
+    if keys.len() < FEW {
+        keys.sort_unstable();
+        return;
+    }
+    let digit = |key: u64, pass: u32| (key >> (32 + BITS * pass)) as usize % DIGITS;
+    let mut counts = [[0_u32; DIGITS]; PASSES as usize];
+    for &key in keys.iter() {
+        (0..PASSES).for_each(|pass| counts[pass as usize][digit(key, pass)] += 1);
+    }
+    spare.resize(keys.len(), 0);
+    for (pass, counts) in (0..).zip(&mut counts) {
+        let mut next = 0;
+        for count in counts.iter_mut() {
+            (*count, next) = (next, next + *count);
+        }
+        for &key in keys.iter() {
+            let place = &mut counts[digit(key, pass)];
+            spare[*place as usize] = key;
+            *place += 1;
+        }
+        std::mem::swap(keys, spare);
     }
 }
 

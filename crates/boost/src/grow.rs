@@ -26,6 +26,12 @@ use search::Split;
 /// Most histograms that open leaves keep; the others build theirs again when their turn comes.
 const MAX_KEPT_HISTOGRAMS: usize = 128;
 
+/// Tasks for each thread where threads share the work of a node: they take different times.
+const TASKS_PER_THREAD: usize = 4;
+
+/// Fewest rows of a task: a histogram of its own is worth it.
+const PORTION: usize = 1 << 13;
+
 /// Fewest rows of a node that may be split.
 pub const MIN_SPLIT_ROWS: usize = 2;
 
@@ -53,8 +59,10 @@ impl Gradients {
     /// Sets gradients and Hessians.
     pub fn set(&mut self, gradient: &Quantised, hessian: &Quantised) {
         (self.gradient_unit, self.hessian_unit) = (gradient.unit, hessian.unit);
-        self.sums.clear();
-        self.sums.extend(gradient.values.iter().zip(&hessian.values).map(|(&g, &h)| Sums::new(g, h)));
+        self.sums.resize(gradient.values.len(), Sums::ZERO);
+        let pairs =
+            self.sums.par_iter_mut().zip(&gradient.values).zip(&hessian.values).with_min_len(MIN_SHARED_ROWS / 4);
+        pairs.for_each(|((sums, &gradient), &hessian)| *sums = Sums::new(gradient, hessian));
     }
 }
 
@@ -282,19 +290,35 @@ impl<'a> Grower<'a> {
 
     /// The histogram of a node's rows.
     fn build_histogram(&self, work: &mut Workspace, data: &NodeData) -> Histogram {
-        let mut out = work.histogram(self.binned.codes.groups.len());
-        let rows = &work.rows[data.rows.clone()];
-        let one = |((out, group), drawn): ((&mut Box<Bins>, &Group), &Option<_>)| {
-            if drawn.is_some() {
-                histogram::build(out, group, rows, &self.gradients.sums);
-            }
-        };
         let groups = &self.binned.codes.groups;
-        if rows.len() < MIN_SHARED_ROWS {
-            out.iter_mut().zip(groups).zip(&self.drawn).for_each(one);
-        } else {
-            out.par_iter_mut().zip(groups).zip(&self.drawn).with_max_len(1).for_each(one);
+        let build = |out: &mut Box<Bins>, group: &Group, rows: &[u32]| {
+            histogram::build(out, group, rows, &self.gradients.sums);
+        };
+        if data.rows.len() < MIN_SHARED_ROWS {
+            let mut out = work.histogram(groups.len());
+            for ((out, group), drawn) in out.iter_mut().zip(groups).zip(&self.drawn) {
+                if drawn.is_some() {
+                    build(out, group, &work.rows[data.rows.clone()]);
+                }
+            }
+            return out;
         }
+        // Each thread gets several tasks, of some rows and the features of a group; the rows' parts are joined then.
+        let tasks = TASKS_PER_THREAD * rayon::current_num_threads();
+        let portions = tasks.div_ceil(groups.len()).min(data.rows.len() / PORTION).max(1);
+        let mut parts: Vec<Histogram> = (0..portions).map(|_| work.histogram(groups.len())).collect();
+        let rows = work.rows[data.rows.clone()].par_chunks(data.rows.len().div_ceil(portions));
+        parts.par_iter_mut().zip(rows).for_each(|(part, rows)| {
+            let some = part.par_iter_mut().zip(groups).zip(&self.drawn).filter(|(_, drawn)| drawn.is_some());
+            some.for_each(|((out, group), _)| build(out, group, rows));
+        });
+        let mut out = parts.swap_remove(0);
+        out.par_iter_mut().zip(groups).enumerate().for_each(|(number, (out, group))| {
+            if self.drawn[number].is_some() {
+                parts.iter().for_each(|part| histogram::join(out, &part[number], group));
+            }
+        });
+        work.pool.extend(parts);
         out
     }
 

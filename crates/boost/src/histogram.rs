@@ -60,26 +60,43 @@ pub static EMPTY: Bins = [[Sums::ZERO; LANES]; GROUP_BINS];
 /// The histogram of a node, one [`Bins`] per group.
 pub type Histogram = Vec<Box<Bins>>;
 
-/// Adds up a group's bins over `rows`. `sums` has one entry per row of the job.
+/// Adds up a group's bins over `rows`. `sums` has one entry per row of the job. Lanes without a feature may stay empty.
 pub fn build(out: &mut Bins, group: &Group, rows: &[u32], sums: &[Sums]) {
     out[..=group.bins].fill([Sums::ZERO; LANES]);
+    match group.features.len() {
+        0..=4 => add_rows::<4>(out, group, rows, sums),
+        5..=8 => add_rows::<8>(out, group, rows, sums),
+        9..=12 => add_rows::<12>(out, group, rows, sums),
+        _ => add_rows::<LANES>(out, group, rows, sums),
+    }
+}
+
+/// Adds the bins of a group over some rows to those over others.
+pub fn join(out: &mut Bins, other: &Bins, group: &Group) {
+    for (out, other) in out[..=group.bins].iter_mut().flatten().zip(other.iter().flatten()) {
+        *out = out.plus(*other);
+    }
+}
+
+/// Adds rows to the first lanes.
+fn add_rows<const FIRST: usize>(out: &mut Bins, group: &Group, rows: &[u32], sums: &[Sums]) {
     let codes = &group.codes[..sums.len()];
     // Rows of a node that is not the root lie further apart the deeper it is, and not in a way that the processor foresees.
     let (first, last) = rows.split_at(rows.len().saturating_sub(AHEAD));
     for (&row, &ahead) in first.iter().zip(&rows[rows.len() - first.len()..]) {
         prefetch(&codes[ahead as usize]);
         prefetch(&sums[ahead as usize]);
-        add(out, codes, sums, row);
+        add::<FIRST>(out, codes, sums, row);
     }
     for &row in last {
-        add(out, codes, sums, row);
+        add::<FIRST>(out, codes, sums, row);
     }
 }
 
 #[inline(always)]
-fn add(out: &mut Bins, codes: &[[u8; LANES]], sums: &[Sums], row: u32) {
+fn add<const FIRST: usize>(out: &mut Bins, codes: &[[u8; LANES]], sums: &[Sums], row: u32) {
     let (row_sums, row_codes) = (sums[row as usize], &codes[row as usize]);
-    for lane in 0..LANES {
+    for lane in 0..FIRST {
         let slot = &mut out[row_codes[lane] as usize][lane];
         *slot = slot.plus(row_sums);
     }

@@ -1,8 +1,13 @@
 //! Losses as seen by the trees: the score before the first tree, gradients and Hessians.
 
+use rayon::prelude::*;
+
 use super::quantised::{percentile, sum};
-use super::{BoostJob, BoostParams, Objective};
+use super::{BoostJob, BoostParams, MIN_SHARED_ROWS, Objective};
 use huracan_base::arith;
+
+/// Rows that a thread takes at a time.
+const PORTION: usize = 1 << 13;
 
 /// Training labels and their weights.
 pub struct Targets<'a> {
@@ -80,17 +85,32 @@ impl<'a> Targets<'a> {
     pub fn gradients(&self, class: usize, before: &[f64], gradient: &mut Vec<f64>, hessian: &mut Vec<f64>) {
         gradient.resize(self.labels.len(), 0.0);
         hessian.resize(self.labels.len(), 0.0);
+        if self.labels.len() < MIN_SHARED_ROWS {
+            return self.gradients_from(0, class, before, gradient, hessian);
+        }
+        let width = before.len() / self.labels.len();
+        let portions = gradient.par_chunks_mut(PORTION).zip(hessian.par_chunks_mut(PORTION));
+        portions.zip(before.par_chunks(PORTION * width)).enumerate().for_each(
+            |(number, ((gradient, hessian), before))| {
+                self.gradients_from(number * PORTION, class, before, gradient, hessian);
+            },
+        );
+    }
+
+    /// The same for the rows from `first` on that the slices have.
+    fn gradients_from(&self, first: usize, class: usize, before: &[f64], gradient: &mut [f64], hessian: &mut [f64]) {
+        let labels = &self.labels[first..first + gradient.len()];
         let slots = gradient.iter_mut().zip(hessian.iter_mut());
         match self.objective {
             Objective::Binary => {
-                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
+                for (((g, h), &score), &label) in slots.zip(before).zip(labels) {
                     let p = arith::sigmoid(score);
                     *g = p - f64::from(label);
                     *h = p * (1.0 - p);
                 }
             }
             Objective::Regression => {
-                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
+                for (((g, h), &score), &label) in slots.zip(before).zip(labels) {
                     *g = score - f64::from(label);
                     *h = 1.0;
                 }
@@ -98,27 +118,27 @@ impl<'a> Targets<'a> {
             Objective::Multiclass { classes } => {
                 // Friedman 2001: the factor K/(K − 1) makes the diagonal Hessian that of K dependent scores.
                 let factor = f64::from(classes) / (f64::from(classes) - 1.0);
-                for (((g, h), p), &label) in slots.zip(before.chunks_exact(classes as usize)).zip(self.labels) {
+                for (((g, h), p), &label) in slots.zip(before.chunks_exact(classes as usize)).zip(labels) {
                     let p = p[class];
                     *g = p - if label == class as f32 { 1.0 } else { 0.0 };
                     *h = factor * p * (1.0 - p);
                 }
             }
             Objective::Quantile { alpha } => {
-                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
+                for (((g, h), &score), &label) in slots.zip(before).zip(labels) {
                     *g = if score >= f64::from(label) { 1.0 - alpha } else { -alpha };
                     *h = 1.0;
                 }
             }
             Objective::Huber { delta } => {
-                for (((g, h), &score), &label) in slots.zip(before).zip(self.labels) {
+                for (((g, h), &score), &label) in slots.zip(before).zip(labels) {
                     *g = (score - f64::from(label)).clamp(-delta, delta);
                     *h = 1.0;
                 }
             }
         }
         if let Some(weights) = &self.weights {
-            for ((g, h), &weight) in gradient.iter_mut().zip(hessian.iter_mut()).zip(weights) {
+            for ((g, h), &weight) in gradient.iter_mut().zip(hessian.iter_mut()).zip(&weights[first..]) {
                 *g *= weight;
                 *h *= weight;
             }

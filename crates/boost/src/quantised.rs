@@ -1,6 +1,9 @@
 //! Numbers as integer multiples of a power of two, whose sum does not depend on the order.
 
 use huracan_base::arith;
+use rayon::prelude::*;
+
+use super::MIN_SHARED_ROWS;
 
 /// Most bits of a quantised value besides its sign.
 pub const VALUE_BITS: i32 = 30;
@@ -10,6 +13,9 @@ pub const MAX_EXPONENT: i32 = 1000;
 
 /// Bits of the sums that [`sum`] and [`percentile`] add up; an f64 holds them exactly.
 const EXACT_BITS: i32 = 51;
+
+/// Numbers that a thread takes at a time.
+const PORTION: usize = 1 << 13;
 
 /// Numbers rounded to multiples of a unit.
 #[derive(Debug, Clone, Default)]
@@ -24,16 +30,27 @@ impl Quantised {
     /// Quantises `values` with the smallest unit for which the sum of all has at most `sum_bits` ≤ 51 bits, and each value at
     /// most [`VALUE_BITS`].
     pub fn fill(&mut self, values: &[f64], sum_bits: i32) {
-        let mut greatest: f64 = 0.0;
-        for v in values {
-            greatest = if v.abs() > greatest { v.abs() } else { greatest };
-        }
+        let greatest_of =
+            |values: &[f64]| values.iter().fold(0.0, |most, v| if v.abs() > most { v.abs() } else { most });
+        let shared = values.len() >= MIN_SHARED_ROWS;
+        let greatest: f64 = if shared {
+            values.par_chunks(PORTION).map(greatest_of).reduce(|| 0.0, f64::max)
+        } else {
+            greatest_of(values)
+        };
         let bits = (sum_bits - arith::exponent_above(values.len() as f64)).min(VALUE_BITS);
         let exponent = (bits - arith::exponent_above(greatest)).clamp(-MAX_EXPONENT, MAX_EXPONENT);
         let scale = arith::power_of_two(exponent);
         self.unit = arith::power_of_two(-exponent);
-        self.values.clear();
-        self.values.extend(values.iter().map(|v| arith::round_to_i32(v * scale)));
+        self.values.resize(values.len(), 0);
+        let round = |(slots, values): (&mut [i32], &[f64])| {
+            slots.iter_mut().zip(values).for_each(|(slot, v)| *slot = arith::round_to_i32(v * scale));
+        };
+        if shared {
+            self.values.par_chunks_mut(PORTION).zip(values.par_chunks(PORTION)).for_each(round);
+        } else {
+            round((&mut self.values, values));
+        }
     }
 }
 

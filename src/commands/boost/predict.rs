@@ -1,6 +1,5 @@
 //! `huracan boost predict`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::polars::prelude::*;
@@ -8,7 +7,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::learnable::feature_values;
-use super::{calibrated, group_file};
+use super::{calibrated, groups};
 use crate::boost::{self, Forest, PredictJob};
 use crate::commands::table::{self, Table};
 use crate::engine::Compute;
@@ -23,37 +22,31 @@ pub(super) struct Models {
 }
 
 impl Models {
-    /// Loads a model file, or with groups the model of each group from a folder of `{value}.txt`. All models must have the
-    /// same features and classes.
+    /// Loads a model file, or with groups the model of each group from a folder of `{value}.txt` or from one file. All models must
+    /// have the same features and classes.
     pub fn load(
         model: &Path,
-        groups: Option<&[String]>,
+        groups: Option<&(Vec<String>, Vec<u32>)>,
         head: Option<&str>,
         rows: usize,
     ) -> Result<Self, CommandFailure> {
-        let mut by_group: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        match groups {
-            None => drop(by_group.insert("", (0..rows as u32).collect())),
-            Some(groups) => {
-                for (row, group) in groups.iter().enumerate() {
-                    by_group.entry(group).or_default().push(row as u32);
-                }
-            }
-        }
-        let mut loaded = Self { forests: Vec::new(), rows: Vec::new() };
-        for (name, rows) in by_group {
-            let file = if groups.is_some() { group_file(model, name)? } else { model.to_owned() };
-            let forest = load_forest(&file, head).or_exit(Code::BadData)?;
-            if let Some(first) = loaded.forests.first()
-                && (forest.features != first.features || forest.base_score.len() != first.base_score.len())
-            {
+        let Some((names, of_rows)) = groups else {
+            let forest = load_forest(model, head).or_exit(Code::BadData)?;
+            return Ok(Self { forests: vec![forest], rows: vec![(0..rows as u32).collect()] });
+        };
+        let mut rows = vec![Vec::new(); names.len()];
+        of_rows.iter().zip(0..).for_each(|(&group, row)| rows[group as usize].push(row));
+        let forests = groups::read(model, &names.iter().map(String::as_str).collect::<Vec<_>>(), head)?;
+        let first = &forests[..forests.len().min(1)];
+        for (forest, name) in forests.iter().zip(names) {
+            let fits =
+                |first: &Forest| forest.features == first.features && forest.base_score.len() == first.base_score.len();
+            if !first.iter().all(fits) {
                 let message = format!("the model of '{name}' has other features or classes than those before it");
                 return Err(CommandFailure::new(Code::BadData, message));
             }
-            loaded.forests.push(forest);
-            loaded.rows.push(rows);
         }
-        Ok(loaded)
+        Ok(Self { forests, rows })
     }
 }
 
@@ -103,8 +96,8 @@ fn add_columns(
     contributions: bool,
 ) -> Result<usize, CommandFailure> {
     let rows = table.frame.height();
-    let groups = group.map(|group| table.texts(group)).transpose().or_exit(Code::BadData)?;
-    let models = Models::load(model, groups.as_deref(), head, rows)?;
+    let groups = group.map(|group| table.categories(group)).transpose().or_exit(Code::BadData)?;
+    let models = Models::load(model, groups.as_ref(), head, rows)?;
     let Some(first) = models.forests.first() else {
         return Err(CommandFailure::new(Code::BadData, format!("{}: the table has no rows", table.path.display())));
     };

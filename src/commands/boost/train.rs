@@ -1,11 +1,11 @@
 //! `huracan boost train`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::group_file;
+use super::groups;
 use super::learnable::{Columns, LabelledTable};
 use crate::boost::device::Plans;
 use crate::boost::{self, BoostError, BoostJob, BoostParams, Forest, Objective, Search, SearchOutcome};
@@ -42,7 +42,7 @@ pub struct Training {
     pub monotone: Vec<(String, i8)>,
     /// Configurations of a search; 0 and 1 do not search.
     pub search: usize,
-    /// A file, or with a group column a folder of `{value}.txt`.
+    /// A file, or with a group column a folder of `{value}.txt`, or one file `….jsonl`.
     pub out: PathBuf,
 }
 
@@ -59,11 +59,7 @@ pub fn train(request: &Training, compute: &Compute, ui: &Ui) -> Result<Value, Co
     let train_rows = data.labels.len();
     if let Some(valid) = valid {
         let table = table::read(valid).or_exit(Code::BadData)?;
-        let more = LabelledTable::new(&table, columns, Some(&data.features))?;
-        data.values.extend(more.values);
-        data.labels.extend(more.labels);
-        data.weights.extend(more.weights);
-        data.groups.extend(more.groups);
+        data.extend(LabelledTable::new(&table, columns, Some(&data.features))?);
     }
     step.note(&format!("{} rows, {} features", data.labels.len(), data.features.len()));
     step.done();
@@ -81,7 +77,7 @@ pub fn train(request: &Training, compute: &Compute, ui: &Ui) -> Result<Value, Co
     }
     let targets: Vec<PathBuf> = match &columns.group {
         None => vec![request.out.clone()],
-        Some(_) => jobs.iter().map(|job| group_file(&request.out, &job.name)).collect::<Result<_, _>>()?,
+        Some(_) => groups::files(&request.out, &jobs.iter().map(|job| job.name.as_str()).collect::<Vec<_>>())?,
     };
     let view = boost::Table { values: &data.values, features: data.features.len() };
     let (jobs, chosen) = search(request, compute, &data, jobs, ui)?;
@@ -90,17 +86,29 @@ pub fn train(request: &Training, compute: &Compute, ui: &Ui) -> Result<Value, Co
     let (trained, plans) = boost::device::train_on(compute, view, &data.features, &jobs, &|| true, &on_trained)?;
     note(&step, &plans);
     step.done();
-    let (mut models, mut faults) = (Vec::new(), Vec::new());
-    for (((job, result), target), chosen) in jobs.iter().zip(trained).zip(&targets).zip(&chosen) {
-        match result {
-            Ok(forest) => {
-                let parameters = serde_json::to_value(&job.params)?;
-                write_atomic(target, to_lightgbm(&forest, &parameters).as_bytes())?;
-                models.push(summary(job, &forest, target, chosen.as_ref()));
+    let step = ui.step("write", None);
+    let parameters: Vec<Value> = jobs.iter().map(|job| serde_json::to_value(&job.params)).collect::<Result<_, _>>()?;
+    let text = |index: usize| {
+        let forest = trained[index].as_ref().ok()?;
+        Some(to_lightgbm(forest, &parameters[index]))
+    };
+    match &columns.group {
+        None => text(0).map_or(Ok(()), |text| write_atomic(&request.out, text.as_bytes()))?,
+        Some(_) => {
+            let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+            if trained.iter().any(Result::is_ok) {
+                groups::write(&request.out, &names, text)?;
             }
-            Err(error) => faults.push(error.to_string()),
         }
     }
+    step.done();
+    let own = |(((job, result), target), chosen): (((&BoostJob, &Result<Forest, _>), &PathBuf), &Option<_>)| {
+        result.as_ref().map(|forest| summary(job, forest, target, chosen.as_ref())).map_err(BoostError::to_string)
+    };
+    let told = jobs.par_iter().zip(&trained).zip(&targets).zip(&chosen).map(own).collect::<Vec<_>>();
+    let (models, faults): (Vec<_>, Vec<_>) = told.into_iter().partition(Result::is_ok);
+    let models: Vec<Value> = models.into_iter().flatten().collect();
+    let faults: Vec<String> = faults.into_iter().filter_map(Result::err).collect();
     let report = json!({
         "models": models,
         "failed": faults,
@@ -140,13 +148,14 @@ fn check_numbers(request: &Training, data: &LabelledTable, train_rows: usize) ->
 
 /// One job per group, in the order of their names.
 fn jobs(request: &Training, data: &LabelledTable, train_rows: usize, params: &BoostParams) -> Vec<BoostJob> {
-    let mut jobs: BTreeMap<&str, BoostJob> = BTreeMap::new();
-    for (row, group) in data.groups.iter().enumerate() {
-        let job = jobs.entry(group).or_insert_with(|| BoostJob {
-            name: if request.columns.group.is_some() { group.clone() } else { request.table.display().to_string() },
-            params: params.clone(),
-            ..BoostJob::default()
-        });
+    let of_group = |group: &String| BoostJob {
+        name: if request.columns.group.is_some() { group.clone() } else { request.table.display().to_string() },
+        params: params.clone(),
+        ..BoostJob::default()
+    };
+    let mut jobs: Vec<BoostJob> = data.groups.iter().map(of_group).collect();
+    for (row, &group) in data.group_of.iter().enumerate() {
+        let job = &mut jobs[group as usize];
         let (rows, labels, weights) = if row < train_rows {
             (&mut job.train, &mut job.train_labels, &mut job.train_weights)
         } else {
@@ -156,7 +165,9 @@ fn jobs(request: &Training, data: &LabelledTable, train_rows: usize, params: &Bo
         labels.push(data.labels[row]);
         weights.extend(data.weights.get(row));
     }
-    jobs.into_values().collect()
+    jobs.retain(|job| !job.train.is_empty() || !job.valid.is_empty());
+    jobs.sort_by(|a, b| a.name.cmp(&b.name));
+    jobs
 }
 
 /// Searches for parameters, if the request wants that. Returns the jobs with the parameters that were chosen, and per
