@@ -4,6 +4,7 @@ mod bundle;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::CommandFailure;
@@ -23,9 +24,13 @@ use crate::models::{Bundle, combined_digest};
 use crate::report::learning::{self, Figure, Insight, Snapshot};
 use crate::report::{PreviousModel, SavedModel};
 use crate::trainer::{Model, further_metrics};
+use crate::ui::Step;
 
 /// Version of the program, recorded with every model.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Models that are in memory as files at a time.
+const AT_A_TIME: usize = 64;
 
 /// What was saved.
 pub struct Saved {
@@ -48,17 +53,17 @@ pub async fn save(
     let step = day.begin("save", Some(learned.models.len() as u64)).await?;
     let (mut rows, mut performances, mut journal, mut models) = (vec![], vec![], vec![], vec![]);
     let mut names = HashMap::new();
-    for model in &learned.models {
-        let bundle = bundle::bundle(day, panel, model)?;
-        bundle.save(&day.run.workdir)?;
-        names.insert(model.symbol, ModelName { id: bundle.metadata.model_id.clone(), version: VERSION.to_owned() });
-        let performance = performance_row(day, learned, model, &bundle);
-        let previous = snapshot(day, &bundle, &performance, patterns).await?;
-        models.push(saved_model(&bundle, previous));
-        rows.push(model_row(day, panel, model, &bundle));
-        performances.push(performance);
-        journal.push(journal_row(day, model, &bundle));
-        step.advance(1);
+    for some in learned.models.chunks(AT_A_TIME) {
+        let bundles = tokio::task::block_in_place(|| write(day, panel, some, &step))?;
+        for (model, bundle) in some.iter().zip(&bundles) {
+            names.insert(model.symbol, ModelName { id: bundle.metadata.model_id.clone(), version: VERSION.to_owned() });
+            let performance = performance_row(day, learned, model, bundle);
+            let previous = snapshot(day, bundle, &performance, patterns).await?;
+            models.push(saved_model(bundle, previous));
+            rows.push(model_row(day, panel, model, bundle));
+            performances.push(performance);
+            journal.push(journal_row(day, model, bundle));
+        }
     }
     let retired = retire_others(day, learned)?;
     snapshot_of_all(day, patterns)?;
@@ -89,6 +94,17 @@ pub async fn save(
     let output = json!({ "models": rows.len(), "trades": records.trades.len(), "retired": retired });
     day.end(step, output).await?;
     Ok(saved)
+}
+
+/// Writes some models' files, by all cores.
+fn write(day: &Day, panel: &Panel, models: &[Model], step: &Step) -> Result<Vec<Bundle>, CommandFailure> {
+    let one = |model: &Model| -> Result<Bundle, CommandFailure> {
+        let bundle = bundle::bundle(day, panel, model)?;
+        bundle.save(&day.run.workdir)?;
+        step.advance(1);
+        Ok(bundle)
+    };
+    models.par_iter().with_max_len(1).map(one).collect()
 }
 
 /// Withdraws the approved models of coins that this run has not trained: nobody judges them any more. Returns how many.
