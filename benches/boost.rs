@@ -93,7 +93,10 @@ fn prepare(candles: &Path, name: &str, data: &Path) -> Result<(), Box<dyn Error>
         "many" => (6, 100, symbols.iter().filter(|(_, rows)| rows.len() >= 3600).map(newest).collect()),
         "tiny" => (4, 50, tiny(&symbols)),
         "large" => (6, 100, vec![model("all", 0..wins.len() / 10 * 9, wins.len() / 10 * 9..wins.len())]),
-        "short" => (6, 100, symbols.iter().take(30).map(|symbol| last(symbol, 463, 0)).collect()),
+        "short" => {
+            let long = symbols.iter().filter(|(_, rows)| rows.len() >= 463);
+            (6, 100, long.take(30).map(|symbol| last(symbol, 463, 0)).collect())
+        }
         "coin" => {
             (3, 200, symbols.iter().filter(|(_, rows)| rows.len() >= 3000).map(|own| last(own, 2520, 360)).collect())
         }

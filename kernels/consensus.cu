@@ -44,8 +44,8 @@ DEVICE i64 earned(const Opinion& opinion, double outcome_bps) {
     return static_cast<i64>(own * BPS_SCALE);
 }
 
-// Three sums over the threads of a block up to each thread, itself included. All threads call it together; `shared` has three
-// entries for each.
+// Three sums over the threads of a block up to each thread, itself included. All threads call it together; `shared` has an
+// entry for each.
 struct Sums {
     u64 count, first, second;
 

@@ -9,6 +9,7 @@ using namespace recurrences;
 
 // device.rs: threads per block of votes_chains, and bars that it processes at a time.
 constexpr u32 CHAIN_THREADS = 64;
+// Lanes of a warp.
 constexpr u32 WARP = 32;
 
 // The recurrence of each lane of the first warp.

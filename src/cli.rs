@@ -211,10 +211,6 @@ impl Common {
 impl Cli {
     /// Runs the command. The exit code is one of docs/contract.md, section 1.
     pub fn run(self) -> ExitCode {
-        if let Err(why) = huracan::settings::instructions_from_environment() {
-            eprintln!("error: {why}");
-            return ExitCode::from(huracan::exit::Code::Usage as u8);
-        }
         match dispatch::dispatch(&self) {
             Ok(code) => ExitCode::from(code),
             Err(failure) => {
@@ -238,6 +234,7 @@ impl Cli {
 
     fn settings(&self, purpose: Purpose) -> Result<Settings, CommandFailure> {
         use huracan::exit::{Code, OrExit};
+        huracan::settings::instructions_from_environment().map_err(|why| CommandFailure::new(Code::Usage, why))?;
         let mut files = self.common.config.clone();
         if files.is_empty() && std::path::Path::new(DEFAULT_CONFIG).exists() {
             files.push(DEFAULT_CONFIG.into());

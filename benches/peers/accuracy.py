@@ -59,6 +59,8 @@ def write_table(folder, name, objective, values, labels, splits):
         "max_bin": 255,
         "l2": 1.0,
         "min_child_hessian": 1.0,
+        "subsample": 1.0,
+        "watched": False,
         "models": models,
     }
     write(folder, problem, values[order], labels[order])

@@ -29,9 +29,6 @@ use crate::ui::Step;
 /// Version of the program, recorded with every model.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Models that are in memory as files at a time.
-const AT_A_TIME: usize = 64;
-
 /// What was saved.
 pub struct Saved {
     pub models_digest: String,
@@ -53,7 +50,8 @@ pub async fn save(
     let step = day.begin("save", Some(learned.models.len() as u64)).await?;
     let (mut rows, mut performances, mut journal, mut models) = (vec![], vec![], vec![], vec![]);
     let mut names = HashMap::new();
-    for some in learned.models.chunks(AT_A_TIME) {
+    // So few at a time that a run that is told to stop does so soon.
+    for some in learned.models.chunks(rayon::current_num_threads()) {
         let bundles = tokio::task::block_in_place(|| write(day, panel, some, &step))?;
         for (model, bundle) in some.iter().zip(&bundles) {
             names.insert(model.symbol, ModelName { id: bundle.metadata.model_id.clone(), version: VERSION.to_owned() });
@@ -104,7 +102,8 @@ fn write(day: &Day, panel: &Panel, models: &[Model], step: &Step) -> Result<Vec<
         step.advance(1);
         Ok(bundle)
     };
-    models.par_iter().with_max_len(1).map(one).collect()
+    // Of several errors always the first.
+    models.par_iter().with_max_len(1).map(one).collect::<Vec<_>>().into_iter().collect()
 }
 
 /// Withdraws the approved models of coins that this run has not trained: nobody judges them any more. Returns how many.

@@ -316,8 +316,10 @@ fn every_instruction_set_trains_the_same_model_and_one_that_is_missing_is_refuse
     write_data(folder.path(), "t.parquet", "wins", 3, ROWS);
     let train = |set: &str| {
         let line = "boost train --table t.parquet --target wins --objective binary --rounds 10 --out m.txt";
+        let out = folder.path().join("m.txt");
+        drop(std::fs::remove_file(&out));
         let ran = huracan_with(folder.path(), line, &[("HURACAN_INSTRUCTIONS", set)]);
-        (ran, std::fs::read(folder.path().join("m.txt")).ok())
+        (ran, std::fs::read(out).ok())
     };
     let (ran, nothing) = train("mmx");
     ran.expect(2, &["HURACAN_INSTRUCTIONS: 'mmx' are no instructions that this processor has", "plain"]);
@@ -325,6 +327,8 @@ fn every_instruction_set_trains_the_same_model_and_one_that_is_missing_is_refuse
     let models: Vec<_> = Instructions::available().into_iter().map(|set| train(set.name()).1.unwrap()).collect();
     assert!(models.len() > 1 || cfg!(not(any(target_arch = "x86_64", target_arch = "aarch64"))));
     assert!(models.iter().all(|model| *model == models[0]));
+    // Whoever only switches something off needs no instructions.
+    huracan_with(folder.path(), "kill on --why x", &[("HURACAN_INSTRUCTIONS", "mmx")]).expect(0, &[]);
 }
 
 #[test]
@@ -353,7 +357,8 @@ fn one_file_has_the_models_of_all_groups_whatever_their_names() {
     let mut odd: Vec<Column> = rows(6).into_iter().filter(|column| column.name().as_str() != "group").collect();
     odd.push(Column::new("group".into(), words));
     write_table(&folder.path().join("t.parquet"), odd);
-    huracan(folder.path(), &format!("{train} models")).expect(3, &["cannot name a file; write one .jsonl for all"]);
+    huracan(folder.path(), &format!("{train} models"))
+        .expect(3, &["cannot name a file; one .jsonl can have the models of all groups"]);
     predict("models.jsonl", "c.parquet").0.expect(3, &["models.jsonl: there is no model of the group '../up'"]);
     huracan(folder.path(), &format!("{train} odd.jsonl")).expect(0, &[]);
     assert!(predict("odd.jsonl", "c.parquet").1.is_some());

@@ -40,12 +40,19 @@ impl Cuts {
     /// # Panics
     /// A row is outside the table.
     pub fn new(table: Table<'_>, rows: &[u32], max_bin: u32) -> (Self, Vec<Vec<u8>>) {
+        // Threads have several tasks each, and not too much memory.
+        let together = if rows.len() < MIN_SHARED_ROWS {
+            TOGETHER
+        } else {
+            let tasks = 2 * rayon::current_num_threads();
+            (table.features / tasks).min(MOST_KEYS / rows.len()).clamp(1, TOGETHER)
+        };
         let some = |work: &mut Columns, first: usize| {
-            let features = first..(first + TOGETHER).min(table.features);
+            let features = first..(first + together).min(table.features);
             work.read(table, rows, features.clone());
             features.map(|feature| work.bin(feature - first, rows.len(), max_bin as usize)).collect::<Vec<_>>()
         };
-        let firsts: Vec<usize> = (0..table.features).step_by(TOGETHER).collect();
+        let firsts: Vec<usize> = (0..table.features).step_by(together).collect();
         let both: Vec<Vec<(Vec<f32>, Vec<u8>)>> = if rows.len() < MIN_SHARED_ROWS {
             let mut work = Columns::default();
             firsts.into_iter().map(|first| some(&mut work, first)).collect()
@@ -93,8 +100,11 @@ impl Cuts {
     }
 }
 
-/// Features whose columns are read together: they are side by side in a row, mostly in one cache line.
+/// Most features whose columns are read together: they are side by side in a row, mostly in one cache line.
 const TOGETHER: usize = 8;
+
+/// Most keys that a thread has in memory, unless one column has more.
+const MOST_KEYS: usize = 1 << 24;
 
 /// Working memory for the columns of some features.
 #[derive(Default)]
@@ -110,7 +120,7 @@ struct Columns {
 impl Columns {
     /// Reads at most [`TOGETHER`] columns.
     fn read(&mut self, table: Table<'_>, rows: &[u32], features: Range<usize>) {
-        self.keys.iter_mut().for_each(|keys| keys.resize(rows.len(), 0));
+        self.keys[..features.len()].iter_mut().for_each(|keys| keys.resize(rows.len(), 0));
         let mut counts = [0; TOGETHER];
         for (place, &row) in rows.iter().enumerate() {
             let at = row as usize * table.features;
@@ -121,7 +131,7 @@ impl Columns {
                 *count += usize::from(!value.is_nan());
             }
         }
-        self.keys.iter_mut().zip(counts).for_each(|(keys, count)| keys.truncate(count));
+        self.keys[..features.len()].iter_mut().zip(counts).for_each(|(keys, count)| keys.truncate(count));
     }
 
     /// The cuts and codes of one of the columns that were read, of `rows` rows.

@@ -375,6 +375,45 @@ mod tests {
         (forest.raw_scores(&[-0.25, 0.0])[0], forest.raw_scores(&[0.25, 0.0])[0])
     }
 
+    /// The rows of a node are dealt out in other portions for each number of threads.
+    #[test]
+    fn any_number_of_threads_trains_the_same_large_model() {
+        const ROWS: usize = 70_000;
+        const FEATURES: usize = 9;
+        let values: Vec<f32> = (0..ROWS * FEATURES)
+            .map(|at| match uniform(draw(5, at as u64, 0)) {
+                u if u < 0.03 => f32::NAN,
+                u => (u * if at % FEATURES == 4 { 7.0 } else { 1e4 }).floor() as f32,
+            })
+            .collect();
+        let table = Table { values: &values, features: FEATURES };
+        let names: Vec<String> = (0..FEATURES).map(|feature| feature.to_string()).collect();
+        let weights: Vec<f32> = (0..ROWS).map(|row| 0.5 + (row % 3) as f32).collect();
+        let jobs: Vec<BoostJob> = [Objective::Binary, Objective::Multiclass { classes: 3 }]
+            .into_iter()
+            .map(|objective| {
+                let label = |row: usize| (values[row * FEATURES] as usize % objective.trees_per_round().max(2)) as f32;
+                let params =
+                    BoostParams { objective, rounds: 3, max_depth: 4, subsample: 0.7, ..BoostParams::default() };
+                BoostJob {
+                    train: (0..ROWS as u32).collect(),
+                    train_labels: (0..ROWS).map(label).collect(),
+                    train_weights: weights.clone(),
+                    params,
+                    ..BoostJob::default()
+                }
+            })
+            .collect();
+        let with = |threads: usize| -> Vec<String> {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let forests = pool.install(|| train(table, &names, &jobs, &|_| {}));
+            forests.into_iter().map(|forest| forest.unwrap().digest()).collect()
+        };
+        let one = with(1);
+        assert_ne!(one[0], one[1]);
+        [2, 5].into_iter().for_each(|threads| assert_eq!(with(threads), one, "{threads} threads"));
+    }
+
     #[test]
     fn a_million_rows_with_an_outlier_at_the_bound_of_edges_still_teach_a_small_step() {
         let knows_the_step = |(below, above): (f64, f64)| (below + 0.1).abs() < 0.02 && (above - 0.1).abs() < 0.02;

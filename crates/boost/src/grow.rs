@@ -308,6 +308,7 @@ impl<'a> Grower<'a> {
         let portions = tasks.div_ceil(groups.len()).min(data.rows.len() / PORTION).max(1);
         let mut parts: Vec<Histogram> = (0..portions).map(|_| work.histogram(groups.len())).collect();
         let rows = work.rows[data.rows.clone()].par_chunks(data.rows.len().div_ceil(portions));
+        let unused = parts.split_off(rows.len());
         parts.par_iter_mut().zip(rows).for_each(|(part, rows)| {
             let some = part.par_iter_mut().zip(groups).zip(&self.drawn).filter(|(_, drawn)| drawn.is_some());
             some.for_each(|((out, group), _)| build(out, group, rows));
@@ -319,6 +320,7 @@ impl<'a> Grower<'a> {
             }
         });
         work.pool.extend(parts);
+        work.pool.extend(unused);
         out
     }
 

@@ -229,6 +229,27 @@ mod tests {
     }
 
     #[test]
+    fn threads_share_the_gradients_of_many_rows() {
+        let half = MIN_SHARED_ROWS - 100;
+        for objective in [Objective::Binary, Objective::Multiclass { classes: 3 }] {
+            let label = |row: usize| ((row * 7) % 11 % objective.trees_per_round().max(2)) as f32;
+            let labels: Vec<f32> = (0..2 * half).map(label).collect();
+            let weights: Vec<f32> = (0..2 * half).map(|row| 0.5 + (row % 5) as f32).collect();
+            let k = objective.trees_per_round();
+            let before: Vec<f64> = (0..2 * half * k).map(|i| 0.5 + 0.4 * (i as f64).sin()).collect();
+            let gradients = |rows: std::ops::Range<usize>| {
+                let job = job(objective, &labels[rows.clone()], &weights[rows.clone()]);
+                let (mut g, mut h) = (vec![], vec![]);
+                let last = k - 1;
+                Targets::of(&job, &job.params).gradients(last, &before[rows.start * k..rows.end * k], &mut g, &mut h);
+                (g, h)
+            };
+            let (first, second, all) = (gradients(0..half), gradients(half..2 * half), gradients(0..2 * half));
+            assert_eq!(all, ([first.0, second.0].concat(), [first.1, second.1].concat()), "{objective:?}");
+        }
+    }
+
+    #[test]
     fn the_base_score_is_the_best_constant_and_a_weight_equals_that_many_copies() {
         let (labels, weights) = ([0.0, 1.0, 2.0, 7.0], [1.0, 3.0, 0.0, 2.0]);
         let copies = [0.0, 1.0, 1.0, 1.0, 7.0, 7.0];

@@ -6,7 +6,7 @@
 //!
 //! The work comes in two parts that can be done for some coins at a time, on a device as well: the tallies of votes
 //! (`tallies`), and from the hit rates that they give the scores, their thresholds and records (`scores`). What is pooled over
-//! all coins is one number per bar, or per bar and voter, and is added up between and after the two.
+//! all coins is a few numbers per bar, or per bar and voter, and is added up between and after the two.
 
 pub mod device;
 mod scores;

@@ -28,7 +28,7 @@ use huracan_bars::Panel;
 use huracan_features::memory;
 
 /// The votes of all voters. Each vote is in [−1, 1]: positive to buy, negative to sell, 0 for neither; NaN in a voter's
-/// warm-up, or if it is switched off.
+/// warm-up, if it is switched off, and where the symbol has no bar.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Votes {
     /// Bars of the panel's grid.

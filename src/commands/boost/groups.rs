@@ -41,8 +41,10 @@ pub fn files(out: &Path, groups: &[&str]) -> Result<Vec<PathBuf>, CommandFailure
 
 fn file_in(folder: &Path, group: &str) -> Result<PathBuf, CommandFailure> {
     if !is_plain_name(group) {
-        let message =
-            format!("the group value '{}' cannot name a file; write one .jsonl for all", group.escape_debug());
+        let message = format!(
+            "the group value '{}' cannot name a file; one .jsonl can have the models of all groups",
+            group.escape_debug()
+        );
         return Err(CommandFailure::new(Code::BadData, message));
     }
     Ok(folder.join(format!("{group}.txt")))
@@ -59,7 +61,8 @@ pub fn write(out: &Path, groups: &[&str], text: impl Fn(usize) -> Option<String>
             Some(text) => write_atomic(file, text.as_bytes()),
             None => Ok(()),
         });
-        return Ok(written.collect::<Result<(), _>>()?);
+        // Of several faults always the first.
+        return Ok(written.collect::<Vec<_>>().into_iter().collect::<Result<(), _>>()?);
     }
     let mut file = AtomicFile::create(out)?;
     for (first, some) in (0..).step_by(AT_A_TIME).zip(groups.chunks(AT_A_TIME)) {
@@ -83,7 +86,7 @@ pub fn write(out: &Path, groups: &[&str], text: impl Fn(usize) -> Option<String>
 pub fn read(models: &Path, groups: &[&str], head: Option<&str>) -> Result<Vec<Forest>, CommandFailure> {
     if !is_one_file(models) {
         let one = |group: &&str| load_forest(&file_in(models, group)?, head).or_exit(Code::BadData);
-        return groups.par_iter().map(one).collect();
+        return groups.par_iter().map(one).collect::<Vec<_>>().into_iter().collect();
     }
     let fault = |why: String| CommandFailure::new(Code::BadData, format!("{}: {why}", models.display()));
     let bytes = std::fs::read(models).map_err(|error| fault(error.to_string()))?;
@@ -101,7 +104,8 @@ pub fn read(models: &Path, groups: &[&str], head: Option<&str>) -> Result<Vec<Fo
         let forest = from_lightgbm(&parsed.model);
         Some(forest.map(|forest| (index, forest)).map_err(|error| fault(format!("line {}: {error}", number + 1))))
     };
-    let found: Vec<(usize, Forest)> = lines.par_iter().enumerate().filter_map(one).collect::<Result<_, _>>()?;
+    let found: Vec<_> = lines.par_iter().enumerate().filter_map(one).collect();
+    let found: Vec<(usize, Forest)> = found.into_iter().collect::<Result<_, _>>()?;
     let mut forests: Vec<Option<Forest>> = groups.iter().map(|_| None).collect();
     for (index, forest) in found {
         if forests[index].replace(forest).is_some() {

@@ -94,7 +94,7 @@ impl LabelledTable {
 }
 
 /// Features whose columns are in memory beside the table that they become.
-const AT_A_TIME: usize = 16;
+const AT_A_TIME: usize = 8;
 /// Rows that a thread fills at a time.
 const ROWS: usize = 4096;
 
@@ -103,8 +103,9 @@ pub fn feature_values(table: &Table, features: &[String]) -> Result<Vec<f32>, Co
     let (rows, width) = (table.frame.height(), features.len());
     let mut values = vec![0.0; rows * width];
     for (first, some) in (0..).step_by(AT_A_TIME).zip(features.chunks(AT_A_TIME)) {
-        let columns: Vec<Vec<f32>> =
-            some.par_iter().map(|name| table.floats(name)).collect::<Result<_, _>>().or_exit(Code::BadData)?;
+        let columns: Vec<_> = some.par_iter().map(|name| table.floats(name)).collect();
+        // Of several faults always the first.
+        let columns: Vec<Vec<f32>> = columns.into_iter().collect::<Result<_, _>>().or_exit(Code::BadData)?;
         values.par_chunks_mut((ROWS * width).max(1)).enumerate().for_each(|(chunk, out)| {
             for (row, out) in (chunk * ROWS..).zip(out.chunks_exact_mut(width)) {
                 for (slot, column) in out[first..].iter_mut().zip(&columns) {

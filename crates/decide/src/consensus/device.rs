@@ -60,7 +60,8 @@ unsafe impl Element for Sums {
     const KIND: ElementKind = ElementKind::Structure;
 }
 
-/// The consensus on the devices of a run, or on the CPU. Votes that a device made are not copied there again.
+/// The consensus on the devices of a run, or on the CPU. Votes that a device made are not copied there again, if it gets the same coins as
+/// then.
 ///
 /// # Errors
 /// Where the devices fail and may not be replaced by the CPU.
@@ -276,8 +277,9 @@ impl Loaded {
         let mut opinions = stage.zeros::<Opinion>(coins * bars)?;
         let tiles =
             Shape { blocks: [bars.div_ceil(TILE) as u32, coins as u32, 1], threads: TILE as u32, shared_bytes: 0 };
-        // SAFETY: a block per tile and coin, all of which begin before the last bar; a tile ends with the panel. A block reads the
-        // votes of its bars, and their hit rates, of which there are as many as asserted, and writes the opinions on its bars.
+        // SAFETY: a block per tile and coin, all of which begin within the panel and end with it. A block reads the votes of its bars
+        // and coin, which `Loaded` has, and their hit rates, of which there are as many as asserted, and writes the opinions on
+        // its bars: `[coins × bars]`.
         unsafe {
             stage
                 .launch(&SCORES, tiles)

@@ -26,6 +26,8 @@ pub(super) fn of_coins(
     opinions: &mut [Opinion],
 ) -> Part {
     let bars = inputs.panel.bars.max(1);
+    // A device that did not finish may have left something there.
+    opinions.fill(Opinion::UNDEFINED);
     let mut hit_rates = vec![[tallies::hit_rate_of_nothing() as f32; VOTERS]; coins.len()];
     opinions
         .par_chunks_mut(bars)

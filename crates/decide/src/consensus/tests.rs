@@ -90,7 +90,11 @@ fn random(bars: usize) -> (Votes, Vec<f64>) {
 /// The rolling sums equal those of each window, computed from scratch at every bar in floating point.
 #[test]
 fn every_bar_equals_its_windows_computed_from_scratch() {
-    let (bars, set) = (300, params(20, 60, 80, 5));
+    [true, false].into_iter().for_each(equals_its_windows);
+}
+
+fn equals_its_windows(pool: bool) {
+    let (bars, set) = (300, DecideParams { pool, ..params(20, 60, 80, 5) });
     let (votes, outcomes) = random(bars);
     let found = compute(&panel(bars), &votes, &labels(&outcomes), &set, HORIZON);
     let mut scores: Vec<f64> = Vec::new();
@@ -141,7 +145,11 @@ fn every_bar_equals_its_windows_computed_from_scratch() {
 
 #[test]
 fn outcomes_that_are_not_known_yet_change_nothing() {
-    let (bars, cut, set) = (200, 120, params(20, 60, 80, 5));
+    [true, false].into_iter().for_each(knows_no_outcome_early);
+}
+
+fn knows_no_outcome_early(pool: bool) {
+    let (bars, cut, set) = (200, 120, DecideParams { pool, ..params(20, 60, 80, 5) });
     let (votes, outcomes) = random(bars);
     let before = compute(&panel(bars), &votes, &labels(&outcomes), &set, HORIZON);
     let mut scrambled = outcomes;

@@ -5,7 +5,7 @@ use super::indicators;
 use super::params::{AtrDistance, Oscillator};
 use super::symbol::Symbol;
 
-/// Factor from per cent to a fraction. Twin of `FRACTION_OF_PERCENT` in `kernels/votes.cu`.
+/// Factor from per cent to a fraction. Twin of `FRACTION_OF_PERCENT` in `kernels/votes_cast.cu`.
 pub const FRACTION_OF_PERCENT: f64 = 0.01;
 
 /// Rate of change, as a price distance in ATR.

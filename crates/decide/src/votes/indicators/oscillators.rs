@@ -4,7 +4,7 @@ use super::flows::{TYPICAL_ROUNDING, typical_price};
 use super::windows::{self, sma};
 use huracan_features::indicators as of;
 
-// These constants have twins of the same name in `kernels/votes.cu`; a test in `device.rs` compares them.
+// These constants have twins of the same name in `kernels/votes_cast.cu`; a test in `device.rs` compares them.
 
 /// Mean distances per unit of CCI: Lambert's constant.
 pub const CCI_SCALE: f64 = 0.015;

@@ -5,7 +5,7 @@ use std::array::from_fn;
 /// Windows computed side by side, because the sum of a single one waits for its last addition.
 const LANES: usize = 8;
 
-/// Numerator of 1/Σ(k − (n − 1)/2)² = 12/(n(n² − 1)), k from 0 to n − 1. Twin of `LINE_SCALE` in `kernels/votes.cu`.
+/// Numerator of 1/Σ(k − (n − 1)/2)² = 12/(n(n² − 1)), k from 0 to n − 1. Twin of `LINE_SCALE` in `kernels/votes_cast.cu`.
 pub const LINE_SCALE: f64 = 12.0;
 
 /// Folds the last `n` entries of every bar, the oldest first. `step` gets the folded value, the entries of the inputs,
