@@ -99,7 +99,7 @@ def xgboost_model(problem, values, labels, watched, threads, device):
 
     params = xgboost_params(problem, threads, device)
     table = xgboost.QuantileDMatrix(values, labels, max_bin=problem["max_bin"], nthread=threads)
-    watch = [(xgboost.QuantileDMatrix(*watched, ref=table, nthread=threads), "valid")] if watched else []
+    watch = [(xgboost.QuantileDMatrix(*watched, ref=table, max_bin=problem["max_bin"], nthread=threads), "valid")] if watched else []
     booster = xgboost.train(params, table, problem["rounds"], evals=watch, verbose_eval=False)
     # Without a GPU, or if built without CUDA, XGBoost trains on the CPU and at most warns.
     used = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
