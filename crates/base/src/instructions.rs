@@ -75,10 +75,13 @@ impl Instructions {
         let available = Self::available();
         let Some(chosen) = available.iter().find(|set| set.name() == name) else {
             let names: Vec<&str> = available.iter().map(|set| set.name()).collect();
-            return Err(format!("'{name}' are no instructions that this processor has: {}", names.join(", ")));
+            return Err(format!(
+                "'{name}' is not an instruction set of this processor, which has {}",
+                names.join(", ")
+            ));
         };
         let used = *USED.get_or_init(|| *chosen);
-        if used == *chosen { Ok(()) } else { Err(format!("{} instructions are in use already", used.name())) }
+        if used == *chosen { Ok(()) } else { Err(format!("the program already uses {}", used.name())) }
     }
 }
 
@@ -99,7 +102,7 @@ mod tests {
         let used = Instructions::used();
         assert_eq!(Instructions::choose(used.name()), Ok(()));
         for other in Instructions::available().into_iter().filter(|&set| set != used) {
-            assert!(Instructions::choose(other.name()).unwrap_err().ends_with("are in use already"));
+            assert!(Instructions::choose(other.name()).unwrap_err().starts_with("the program already uses"));
         }
         assert!(Instructions::choose("mmx").unwrap_err().ends_with("plain"));
         assert_eq!(Instructions::used(), used);

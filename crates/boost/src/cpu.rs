@@ -283,9 +283,9 @@ impl<'a> Training<'a> {
                 self.scores[row as usize * self.classes + class] += grown.tree.leaf_value[*leaf];
             }
         }
-        if !self.drawn.left.is_empty() {
+        if !self.drawn.left_out.is_empty() {
             let walk = CodedTree::new(&grown.tree, &self.rows.cuts, &self.rows.train);
-            walk.leaves(self.drawn.left.iter().copied(), |row, leaf| {
+            walk.leaves(self.drawn.left_out.iter().copied(), |row, leaf| {
                 self.scores[row as usize * self.classes + class] += grown.tree.leaf_value[leaf];
             });
         }

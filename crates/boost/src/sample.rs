@@ -25,7 +25,7 @@ pub struct Drawn {
     /// Those that trees learn from.
     pub taken: Vec<u32>,
     /// The others.
-    pub left: Vec<u32>,
+    pub left_out: Vec<u32>,
 }
 
 impl Drawn {
@@ -39,18 +39,18 @@ impl Drawn {
             return;
         }
         self.taken.resize(rows, 0);
-        self.left.resize(rows, 0);
-        let (mut taken, mut left) = (0, 0);
+        self.left_out.resize(rows, 0);
+        let (mut taken, mut left_out) = (0, 0);
         // Every row is written to both, and stays where it belongs.
         for row in 0..rows {
             self.taken[taken] = row as u32;
-            self.left[left] = row as u32;
+            self.left_out[left_out] = row as u32;
             let takes = takes_row(seed, round, row, subsample);
             taken += usize::from(takes);
-            left += usize::from(!takes);
+            left_out += usize::from(!takes);
         }
         self.taken.truncate(taken);
-        self.left.truncate(left);
+        self.left_out.truncate(left_out);
     }
 }
 

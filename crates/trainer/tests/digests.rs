@@ -1,5 +1,7 @@
 //! From candles to trades, every processor gives the same bits with its fastest instructions: those of tests/digests.txt, whatever
-//! its architecture. (That all instructions of a processor give the same is tested where they are chosen.) HURACAN_WRITE_DIGESTS=1 writes the file anew after the rules have changed.
+//! its architecture. That all instruction sets of a processor give the same is tested where one is chosen.
+//!
+//! HURACAN_WRITE_DIGESTS=1 writes the file anew after the rules have changed.
 
 use std::fmt::Write as _;
 use std::path::Path;
