@@ -131,7 +131,7 @@ pub fn softmax(scores: &mut [f64]) {
 }
 
 /// Rounds to the nearest integer, halves away from zero. Saturates; NaN becomes 0.
-#[inline]
+#[inline(always)]
 pub fn round_to_i64(x: f64) -> i64 {
     (if x < 0.0 { x - 0.5 } else { x + 0.5 }) as i64
 }

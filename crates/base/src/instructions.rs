@@ -85,9 +85,73 @@ impl Instructions {
     }
 }
 
+/// Defines a function whose loops the compiler makes once for each set of vector instructions; a call runs the form for
+/// [`Instructions::used`]. All give the same bits: vector lanes do not change the operations, and nothing is fused. What the body
+/// calls has to be `#[inline(always)]`, or it is made for no instructions but those that every processor has.
+#[macro_export]
+macro_rules! widest {
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+        $(#[$attribute])*
+        $visibility fn $name($($argument: $type),*) $(-> $out)? {
+            #[inline(always)]
+            fn body($($argument: $type),*) $(-> $out)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,avx512f,avx512vl,avx512dq,avx512bw")]
+                fn avx512($($argument: $type),*) $(-> $out)? {
+                    body($($argument),*)
+                }
+                #[target_feature(enable = "avx2")]
+                fn avx2($($argument: $type),*) $(-> $out)? {
+                    body($($argument),*)
+                }
+                match $crate::Instructions::used() {
+                    // SAFETY: only instructions that this processor has are used.
+                    $crate::Instructions::Avx512 => return unsafe { avx512($($argument),*) },
+                    // SAFETY: as above.
+                    $crate::Instructions::Avx2 => return unsafe { avx2($($argument),*) },
+                    _ => {}
+                }
+            }
+            body($($argument),*)
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arith;
+
+    widest! {
+        fn functions(inputs: &[f64], out: &mut [[f64; 4]]) {
+            for (out, &x) in out.iter_mut().zip(inputs) {
+                let rounded = arith::round_to_i32(x.clamp(-1e9, 1e9));
+                *out = [arith::exp(x), arith::ln(x), arith::sigmoid(x), f64::from(rounded) * 0.1 + x];
+            }
+        }
+    }
+
+    #[test]
+    fn wide_loops_have_the_bits_of_single_calls() {
+        let spread = |n: u64| {
+            let magnitude = arith::exp((arith::uniform(arith::draw(1, 0, n)) - 0.5) * 1400.0);
+            if arith::draw(1, 1, n).is_multiple_of(2) { magnitude } else { -magnitude }
+        };
+        let near = |n: u64| (arith::uniform(arith::draw(2, 0, n)) - 0.5) * 60.0;
+        let special =
+            [0.0, -0.0, 1.0, f64::MIN_POSITIVE, 5e-324, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 709.9, -745.2];
+        let inputs: Vec<f64> = special.into_iter().chain((0..5000).map(spread)).chain((0..5000).map(near)).collect();
+        let mut wide = vec![[0.0; 4]; inputs.len()];
+        functions(&inputs, &mut wide);
+        for (wide, &x) in wide.iter().zip(&inputs) {
+            let rounded = arith::round_to_i32(x.clamp(-1e9, 1e9));
+            let single = [arith::exp(x), arith::ln(x), arith::sigmoid(x), f64::from(rounded) * 0.1 + x];
+            let same = wide.iter().zip(&single).all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan());
+            assert!(same, "{x:e}: {wide:?} {single:?}");
+        }
+    }
 
     #[test]
     fn plain_instructions_are_always_there_and_come_last() {

@@ -113,8 +113,6 @@ struct Columns {
     keys: [Vec<u64>; TOGETHER],
     /// For sorting.
     spare: Vec<u64>,
-    /// Ascending.
-    values: Vec<f32>,
 }
 
 impl Columns {
@@ -138,25 +136,95 @@ impl Columns {
     fn bin(&mut self, column: usize, rows: usize, max_bin: usize) -> (Vec<f32>, Vec<u8>) {
         let keys = &mut self.keys[column];
         sort(keys, &mut self.spare);
-        self.values.clear();
-        self.values.extend(keys.iter().map(|key| value_of((key >> 32) as u32)));
-        let values = &self.values[..];
-        let distinct = values.windows(2).filter(|w| w[0] < w[1]).count() + usize::from(!values.is_empty());
-        let cuts = if distinct <= max_bin {
-            values.windows(2).filter(|w| w[0] < w[1]).map(|w| midway(w[0], w[1])).collect()
-        } else {
-            equal_shares(values, max_bin)
-        };
-        // The values are sorted, so they pass one cut after the other and no search is needed.
+        let sorted = Sorted(keys);
+        let cuts = if sorted.runs_at_most(max_bin) { sorted.between_runs() } else { equal_shares(sorted, max_bin) };
         let mut codes = vec![MISSING; rows];
-        let mut code = 0;
-        for (&value, key) in values.iter().zip(&*keys) {
-            while cuts.get(code).is_some_and(|&cut| cut < value) {
-                code += 1;
-            }
-            codes[*key as u32 as usize] = code as u8;
+        let mut rest = sorted;
+        for code in 0..=cuts.len() {
+            let here = cuts.get(code).map_or(rest.len(), |&cut| rest.up_to(cut));
+            let (own, above) = rest.split_at(here);
+            own.0.iter().for_each(|key| codes[*key as u32 as usize] = code as u8);
+            rest = above;
         }
         (cuts, codes)
+    }
+}
+
+/// Keys in their order: a value, and then its row.
+#[derive(Clone, Copy)]
+struct Sorted<'a>(&'a [u64]);
+
+impl Sorted<'_> {
+    fn len(self) -> usize {
+        self.0.len()
+    }
+
+    fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (low, high) = self.0.split_at(at);
+        (Self(low), Self(high))
+    }
+
+    fn rank(self, at: usize) -> u32 {
+        (self.0[at] >> 32) as u32
+    }
+
+    /// How many of the values from `at` on, all at the front, have a rank of at most `most`. Looks at few of them, whether it is one
+    /// or most of them.
+    fn count_up_to(self, at: usize, most: u32) -> usize {
+        let keys = &self.0[at..];
+        let within = |key: &u64| (key >> 32) as u32 <= most;
+        let mut bound = 1;
+        while bound < keys.len() && within(&keys[bound]) {
+            bound *= 2;
+        }
+        let known = bound / 2;
+        known + keys[known..bound.min(keys.len())].partition_point(within)
+    }
+
+    /// How many values are at most this one.
+    fn up_to(self, value: f32) -> usize {
+        self.count_up_to(0, rank(value + 0.0))
+    }
+
+    /// Where the run of values equal to that at `at` ends.
+    fn run_end(self, at: usize) -> usize {
+        at + self.count_up_to(at, self.rank(at))
+    }
+
+    /// Where the run of values equal to that at `at` begins.
+    fn run_start(self, at: usize) -> usize {
+        let own = self.rank(at);
+        self.0[..at].partition_point(|key| ((key >> 32) as u32) < own)
+    }
+
+    /// Whether there are at most so many different values.
+    fn runs_at_most(self, most: usize) -> bool {
+        let (mut at, mut runs) = (0, 0);
+        while self.len() > most && at < self.len() && runs <= most {
+            at = self.run_end(at);
+            runs += 1;
+        }
+        runs <= most
+    }
+
+    /// A cut between each value and the next different one.
+    fn between_runs(self) -> Vec<f32> {
+        let mut cuts = Vec::new();
+        let mut at = 0;
+        while at < self.len() {
+            at = self.run_end(at);
+            cuts.extend((at < self.len()).then(|| self.cut_before(at)));
+        }
+        cuts
+    }
+
+    /// The cut between the values at `at` − 1 and `at`.
+    fn cut_before(self, at: usize) -> f32 {
+        midway(value_of(self.rank(at - 1)), value_of(self.rank(at)))
     }
 }
 
@@ -210,10 +278,9 @@ fn midway(below: f32, above: f32) -> f32 {
 
 /// Cuts of a column with more distinct values than bins. Values below 0 and above 0 are cut separately, with bins in
 /// proportion to their rows, and 0 gets a bin of its own: many features mean something else on the other side of 0.
-fn equal_shares(sorted: &[f32], max_bin: usize) -> Vec<f32> {
-    let below = sorted.partition_point(|&v| v < -ZERO_THRESHOLD);
-    let above = sorted.partition_point(|&v| v <= ZERO_THRESHOLD);
-    let (low, zero, high) = (&sorted[..below], &sorted[below..above], &sorted[above..]);
+fn equal_shares(sorted: Sorted<'_>, max_bin: usize) -> Vec<f32> {
+    let (low, rest) = sorted.split_at(sorted.up_to((-ZERO_THRESHOLD).next_down()));
+    let (zero, high) = rest.split_at(rest.up_to(ZERO_THRESHOLD));
     let low_bins =
         if low.is_empty() { 0 } else { (low.len() * (max_bin - ZERO_BINS) / (low.len() + high.len())).max(1) };
     let mut cuts = greedy(low, low_bins);
@@ -234,53 +301,65 @@ fn equal_shares(sorted: &[f32], max_bin: usize) -> Vec<f32> {
 /// than [`EARLY_SHARE`] of a bin's rows below it.
 ///
 /// This is the greedy walk of LightGBM's `GreedyFindBin` (Ke et al. 2017): a bin ends when it has the mean number of rows that
-/// the remaining bins must take.
-fn greedy(sorted: &[f32], bins: usize) -> Vec<f32> {
-    let mut values: Vec<(f32, usize)> = Vec::new();
-    for &value in sorted {
-        match values.last_mut() {
-            Some((last, count)) if *last == value => *count += 1,
-            _ => values.push((value, 1)),
-        }
-    }
+/// the remaining bins must take. It goes from cut to cut instead of from value to value.
+fn greedy(sorted: Sorted<'_>, bins: usize) -> Vec<f32> {
     let bins = bins.max(1);
-    if values.len() <= bins {
-        return values.windows(2).map(|w| midway(w[0].0, w[1].0)).collect();
+    if sorted.runs_at_most(bins) {
+        return sorted.between_runs();
     }
-    let mean = sorted.len() as f64 / bins as f64;
-    let big = |count: usize| count as f64 >= mean;
-    let own_bins = values.iter().filter(|v| big(v.1)).count();
-    let own_rows: usize = values.iter().filter(|v| big(v.1)).map(|v| v.1).sum();
-    let mut bins_left = bins - own_bins.min(bins);
+    let own_bins = bins_of_their_own(sorted, sorted.len() as f64 / bins as f64);
+    let own_rows: usize = own_bins.iter().map(Range::len).sum();
+    let mut bins_left = bins - own_bins.len().min(bins);
     let mut rows_left = sorted.len() - own_rows;
     let mut target = rows_left as f64 / bins_left as f64;
+    let mut own_bins = own_bins.into_iter().peekable();
     let mut cuts = Vec::with_capacity(bins - 1);
-    let mut rows = 0;
-    for pair in values.windows(2) {
-        let ((value, count), (next, next_count)) = (pair[0], pair[1]);
-        if !big(count) {
-            rows_left -= count;
+    let mut start = 0;
+    while cuts.len() < bins - 1 {
+        // The first value with which the bin has its rows; none if the target is no number, or out of reach.
+        let last = start + (target.ceil() as usize).max(1) - 1;
+        let full = if target.is_finite() && last < sorted.len() { sorted.run_end(last) } else { sorted.len() };
+        let before = own_bins.peek().map_or(sorted.len(), |own| own.start);
+        let early = before > start && (before - start) as f64 >= (target * EARLY_SHARE).max(1.0);
+        let end = if full <= before || early { full.min(before) } else { own_bins.peek().map_or(full, |own| own.end) };
+        if end >= sorted.len() {
+            break;
         }
-        rows += count;
-        let early = big(next_count) && rows as f64 >= (target * EARLY_SHARE).max(1.0);
-        if big(count) || rows as f64 >= target || early {
-            cuts.push(midway(value, next));
-            if cuts.len() >= bins - 1 {
-                break;
-            }
-            rows = 0;
-            if !big(count) {
+        cuts.push(sorted.cut_before(end));
+        match own_bins.next_if(|own| own.end == end) {
+            Some(own) => rows_left -= own.start - start,
+            None => {
+                rows_left -= end - start;
                 bins_left = bins_left.saturating_sub(1);
                 target = rows_left as f64 / bins_left as f64;
             }
         }
+        start = end;
     }
     cuts
+}
+
+/// The runs of equal values that have at least `mean` rows.
+fn bins_of_their_own(sorted: Sorted<'_>, mean: f64) -> Vec<Range<usize>> {
+    // A run of so many rows has one at a multiple of that number.
+    let step = (mean.ceil() as usize).max(1);
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for at in (0..sorted.len()).step_by(step) {
+        if found.last().is_some_and(|last| at < last.end) {
+            continue;
+        }
+        let run = sorted.run_start(at)..sorted.run_end(at);
+        if run.len() as f64 >= mean {
+            found.push(run);
+        }
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use huracan_base::arith::draw;
 
     #[test]
     fn few_values_get_a_bin_each_and_missing_values_their_own() {
@@ -322,6 +401,71 @@ mod tests {
         // 2500 rows above 0 in 45 bins: 55 per bin.
         let others = values.iter().filter(|&&v| v != 700.0 && code(v) == code(700.0)).count();
         assert!(others < 28, "{others} other rows are in the bin of the 500");
+    }
+
+    /// [`greedy`] as it is defined, from value to value.
+    fn greedy_by_value(sorted: &[f32], bins: usize) -> Vec<f32> {
+        let mut values: Vec<(f32, usize)> = Vec::new();
+        for &value in sorted {
+            match values.last_mut() {
+                Some((last, count)) if *last == value => *count += 1,
+                _ => values.push((value, 1)),
+            }
+        }
+        let bins = bins.max(1);
+        if values.len() <= bins {
+            return values.windows(2).map(|w| midway(w[0].0, w[1].0)).collect();
+        }
+        let mean = sorted.len() as f64 / bins as f64;
+        let big = |count: usize| count as f64 >= mean;
+        let own_bins = values.iter().filter(|v| big(v.1)).count();
+        let own_rows: usize = values.iter().filter(|v| big(v.1)).map(|v| v.1).sum();
+        let mut bins_left = bins - own_bins.min(bins);
+        let mut rows_left = sorted.len() - own_rows;
+        let mut target = rows_left as f64 / bins_left as f64;
+        let mut cuts = Vec::with_capacity(bins - 1);
+        let mut rows = 0;
+        for pair in values.windows(2) {
+            let ((value, count), (next, next_count)) = (pair[0], pair[1]);
+            if !big(count) {
+                rows_left -= count;
+            }
+            rows += count;
+            let early = big(next_count) && rows as f64 >= (target * EARLY_SHARE).max(1.0);
+            if big(count) || rows as f64 >= target || early {
+                cuts.push(midway(value, next));
+                if cuts.len() >= bins - 1 {
+                    break;
+                }
+                rows = 0;
+                if !big(count) {
+                    bins_left = bins_left.saturating_sub(1);
+                    target = rows_left as f64 / bins_left as f64;
+                }
+            }
+        }
+        cuts
+    }
+
+    #[test]
+    fn going_from_cut_to_cut_gives_the_cuts_of_going_from_value_to_value() {
+        for case in 0..4000 {
+            let of = |which: u64| draw(11, case, which);
+            let (rows, kinds, bins) = (1 + of(1) % 600, 1 + of(2) % 400, 1 + of(3) as usize % 60);
+            // Some values are frequent.
+            let frequent = of(4) % 5;
+            let mut values: Vec<f32> = (0..rows)
+                .map(|row| {
+                    let value = of(100 + row) % kinds;
+                    (if of(10_000 + row) % 10 < 2 * frequent { value % (1 + frequent) * 31 } else { value }) as f32
+                        - 90.0
+                })
+                .collect();
+            values.sort_by(f32::total_cmp);
+            let keys: Vec<u64> = values.iter().map(|&value| u64::from(rank(value + 0.0)) << 32).collect();
+            let (got, want) = (greedy(Sorted(&keys), bins), greedy_by_value(&values, bins));
+            assert_eq!(got, want, "case {case}: {rows} rows, {kinds} values, {bins} bins");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! a row adds to all of them, and the split search walks through the bins of all of them at once.
 
 use super::codes::{GROUP_BINS, Group, LANES};
+use super::prefetch::{AHEAD, prefetch};
 
 /// A sum of gradients (upper half, signed) and a sum of Hessians (lower half, never negative). See [`SUM_BITS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +52,6 @@ impl Sums {
 /// The sums of a group's bins, followed by those of missing values; the entries after these are undefined.
 pub type Bins = [[Sums; LANES]; GROUP_BINS];
 
-/// Rows that are asked for before they are added.
-const AHEAD: usize = 24;
-
 /// Bins without rows.
 pub static EMPTY: Bins = [[Sums::ZERO; LANES]; GROUP_BINS];
 
@@ -81,7 +79,6 @@ pub fn join(out: &mut Bins, other: &Bins, group: &Group) {
 /// Adds rows to the first lanes.
 fn add_rows<const FIRST: usize>(out: &mut Bins, group: &Group, rows: &[u32], sums: &[Sums]) {
     let codes = &group.codes[..sums.len()];
-    // Rows of a node that is not the root lie further apart the deeper it is, and not in a way that the processor foresees.
     let (first, last) = rows.split_at(rows.len().saturating_sub(AHEAD));
     for (&row, &ahead) in first.iter().zip(&rows[rows.len() - first.len()..]) {
         prefetch(&codes[ahead as usize]);
@@ -100,17 +97,4 @@ fn add<const FIRST: usize>(out: &mut Bins, codes: &[[u8; LANES]], sums: &[Sums],
         let slot = &mut out[row_codes[lane] as usize][lane];
         *slot = slot.plus(row_sums);
     }
-}
-
-/// Asks the processor for the cache line of a value.
-#[inline(always)]
-fn prefetch<T>(value: &T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: every x86-64 has SSE, to which the instruction belongs, and it only reads, from where a value is.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
 }

@@ -16,6 +16,7 @@ mod monotone;
 mod objective;
 mod penalties;
 mod predict;
+mod prefetch;
 mod quantised;
 mod sample;
 mod search;

@@ -1,11 +1,14 @@
 //! The mean loss of predictions.
 
 use super::Objective;
-use super::quantised::{MAX_EXPONENT, sum};
-use huracan_base::arith;
+use super::quantised::{MAX_EXPONENT, greatest_magnitude, sum};
+use huracan_base::{arith, widest};
 
 /// Bits of the greatest loss of a row, after it is rounded.
 pub const LOSS_BITS: i32 = 40;
+
+/// Rounded losses, each of at most [`LOSS_BITS`] bits, whose sum fits an i64.
+const EXACT_LOSSES: usize = 1 << (62 - LOSS_BITS);
 
 /// Factor of the square in the Huber loss: ½d² up to δ, then δ(d − ½δ).
 pub const HUBER_FACTOR: f64 = 0.5;
@@ -25,10 +28,13 @@ pub fn mean_loss(objective: Objective, scores: &[f64], labels: &[f32], weights: 
         losses.iter_mut().zip(&weights).for_each(|(loss, weight)| *loss *= weight);
         total = sum(&weights);
     }
-    let greatest = losses.iter().fold(0.0, |most: f64, &loss| if loss > most { loss } else { most });
+    // No loss is negative.
+    let greatest = greatest_magnitude(losses);
     let exponent = (LOSS_BITS - arith::exponent_above(greatest)).clamp(-MAX_EXPONENT, MAX_EXPONENT);
     let scale = arith::power_of_two(exponent);
-    let sum: i128 = losses.iter().map(|loss| i128::from(arith::round_to_i64(loss * scale))).sum();
+    // An infinite loss counts as the greatest integer.
+    let together = if greatest.is_finite() { EXACT_LOSSES } else { 1 };
+    let sum: i128 = losses.chunks(together).map(|losses| i128::from(sum_of_rounded(losses, scale))).sum();
     sum as f64 * arith::power_of_two(-exponent) / total
 }
 
@@ -37,15 +43,10 @@ fn row_losses(objective: Objective, scores: &[f64], labels: &[f32], losses: &mut
     losses.clear();
     let rows = scores.iter().zip(labels);
     match objective {
-        Objective::Binary => losses.extend(rows.map(|(&score, &label)| {
-            // ln(1 + e⁻ᵐ) without overflow, where m is the score in favour of the label.
-            let margin = if label == 1.0 { score } else { -score };
-            if margin > 0.0 {
-                arith::ln(1.0 + arith::exp(-margin))
-            } else {
-                arith::ln(1.0 + arith::exp(margin)) - margin
-            }
-        })),
+        Objective::Binary => {
+            losses.resize(labels.len(), 0.0);
+            binary_losses(scores, labels, losses);
+        }
         Objective::Regression => losses.extend(rows.map(|(&score, &label)| {
             let d = score - f64::from(label);
             d * d
@@ -67,6 +68,25 @@ fn row_losses(objective: Objective, scores: &[f64], labels: &[f32], losses: &mut
             let d = (score - f64::from(label)).abs();
             if d <= delta { HUBER_FACTOR * d * d } else { delta * (d - HUBER_FACTOR * delta) }
         })),
+    }
+}
+
+widest! {
+    /// The sum of at most [`EXACT_LOSSES`] losses times `scale`, each rounded to the nearest integer.
+    fn sum_of_rounded(losses: &[f64], scale: f64) -> i64 {
+        losses.iter().map(|loss| arith::round_to_i64(loss * scale)).sum()
+    }
+}
+
+widest! {
+    /// The log loss of two classes, ln(1 + e⁻ᵐ), where m is the score in favour of the label, without overflow.
+    fn binary_losses(scores: &[f64], labels: &[f32], losses: &mut [f64]) {
+        for ((loss, &score), &label) in losses.iter_mut().zip(scores).zip(labels) {
+            let margin = if label == 1.0 { score } else { -score };
+            let positive = margin > 0.0;
+            let log = arith::ln(1.0 + arith::exp(if positive { -margin } else { margin }));
+            *loss = if positive { log } else { log - margin };
+        }
     }
 }
 

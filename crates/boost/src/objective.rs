@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::quantised::{percentile, sum};
 use super::{BoostJob, BoostParams, MIN_SHARED_ROWS, Objective};
-use huracan_base::arith;
+use huracan_base::{arith, widest};
 
 /// Rows that a thread takes at a time.
 const PORTION: usize = 1 << 13;
@@ -102,13 +102,7 @@ impl<'a> Targets<'a> {
         let labels = &self.labels[first..first + gradient.len()];
         let slots = gradient.iter_mut().zip(hessian.iter_mut());
         match self.objective {
-            Objective::Binary => {
-                for (((g, h), &score), &label) in slots.zip(before).zip(labels) {
-                    let p = arith::sigmoid(score);
-                    *g = p - f64::from(label);
-                    *h = p * (1.0 - p);
-                }
-            }
+            Objective::Binary => binary_gradients(before, labels, gradient, hessian),
             Objective::Regression => {
                 for (((g, h), &score), &label) in slots.zip(before).zip(labels) {
                     *g = score - f64::from(label);
@@ -154,6 +148,17 @@ impl<'a> Targets<'a> {
         let weights: Option<Vec<f64>> =
             self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row as usize]).collect());
         Some(percentile(&residuals, weights.as_deref(), alpha))
+    }
+}
+
+widest! {
+    /// Gradients and Hessians of the log loss of two classes.
+    fn binary_gradients(scores: &[f64], labels: &[f32], gradient: &mut [f64], hessian: &mut [f64]) {
+        for (((g, h), &score), &label) in gradient.iter_mut().zip(hessian).zip(scores).zip(labels) {
+            let p = arith::sigmoid(score);
+            *g = p - f64::from(label);
+            *h = p * (1.0 - p);
+        }
     }
 }
 

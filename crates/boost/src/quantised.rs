@@ -1,6 +1,6 @@
 //! Numbers as integer multiples of a power of two, whose sum does not depend on the order.
 
-use huracan_base::arith;
+use huracan_base::{arith, widest};
 use rayon::prelude::*;
 
 use super::MIN_SHARED_ROWS;
@@ -30,26 +30,46 @@ impl Quantised {
     /// Quantises `values` with the smallest unit for which the sum of all has at most `sum_bits` ≤ 51 bits, and each value at
     /// most [`VALUE_BITS`].
     pub fn fill(&mut self, values: &[f64], sum_bits: i32) {
-        let greatest_of =
-            |values: &[f64]| values.iter().fold(0.0, |most, v| if v.abs() > most { v.abs() } else { most });
         let shared = values.len() >= MIN_SHARED_ROWS;
         let greatest: f64 = if shared {
-            values.par_chunks(PORTION).map(greatest_of).reduce(|| 0.0, f64::max)
+            values.par_chunks(PORTION).map(greatest_magnitude).reduce(|| 0.0, f64::max)
         } else {
-            greatest_of(values)
+            greatest_magnitude(values)
         };
         let bits = (sum_bits - arith::exponent_above(values.len() as f64)).min(VALUE_BITS);
         let exponent = (bits - arith::exponent_above(greatest)).clamp(-MAX_EXPONENT, MAX_EXPONENT);
         let scale = arith::power_of_two(exponent);
         self.unit = arith::power_of_two(-exponent);
         self.values.resize(values.len(), 0);
-        let round = |(slots, values): (&mut [i32], &[f64])| {
-            slots.iter_mut().zip(values).for_each(|(slot, v)| *slot = arith::round_to_i32(v * scale));
-        };
         if shared {
-            self.values.par_chunks_mut(PORTION).zip(values.par_chunks(PORTION)).for_each(round);
+            let portions = self.values.par_chunks_mut(PORTION).zip(values.par_chunks(PORTION));
+            portions.for_each(|(units, values)| round(values, scale, units));
         } else {
-            round((&mut self.values, values));
+            round(values, scale, &mut self.values);
+        }
+    }
+}
+
+widest! {
+    /// The greatest magnitude of a number; 0 if there is none.
+    pub fn greatest_magnitude(values: &[f64]) -> f64 {
+        const LANES: usize = 16;
+        let mut most = [0.0; LANES];
+        for values in values.chunks(LANES) {
+            for (most, value) in most.iter_mut().zip(values) {
+                let magnitude = value.abs();
+                *most = if magnitude > *most { magnitude } else { *most };
+            }
+        }
+        most.into_iter().fold(0.0, f64::max)
+    }
+}
+
+widest! {
+    /// Numbers times `scale`, to the nearest integers.
+    fn round(values: &[f64], scale: f64, units: &mut [i32]) {
+        for (unit, value) in units.iter_mut().zip(values) {
+            *unit = arith::round_to_i32(value * scale);
         }
     }
 }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::search::Split;
 use super::{Grower, Workspace};
 use crate::MIN_SHARED_ROWS;
+use crate::prefetch::{AHEAD, prefetch};
 
 /// Rows that a thread partitions at a time.
 const PORTION: usize = 1 << 14;
@@ -21,10 +22,11 @@ impl Grower<'_> {
             let is_missing = group.any_missing & (code == missing);
             if is_missing { split.missing_left } else { code as usize <= split.bin }
         };
+        let ask = |row: u32| prefetch(&group.codes[row as usize]);
         let own = &mut work.rows[rows];
         let spare = &mut work.spare[..own.len()];
         if own.len() < MIN_SHARED_ROWS {
-            let left = partition_portion(own, spare, goes_left);
+            let left = partition_portion(own, spare, ask, goes_left);
             let right = own.len() - left;
             own[left..].copy_from_slice(&spare[..right]);
             return left;
@@ -33,7 +35,7 @@ impl Grower<'_> {
         let portions: Vec<usize> = own
             .par_chunks_mut(PORTION)
             .zip(spare.par_chunks_mut(PORTION))
-            .map(|(own, spare)| partition_portion(own, spare, goes_left))
+            .map(|(own, spare)| partition_portion(own, spare, ask, goes_left))
             .collect();
         let left: usize = portions.iter().sum();
         let mut joined = own.to_vec();
@@ -54,11 +56,15 @@ impl Grower<'_> {
     }
 }
 
-/// Moves the rows that go left to the front and copies the others to `spare`, both in their order. Returns how many go left.
+/// Moves the rows that go left to the front and copies the others to `spare`, both in their order. Returns how many go left. `ask`
+/// is called for each row a while before its side is wanted.
 #[inline(always)]
-fn partition_portion(own: &mut [u32], spare: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
+fn partition_portion(own: &mut [u32], spare: &mut [u32], ask: impl Fn(u32), goes_left: impl Fn(u32) -> bool) -> usize {
     let (mut left, mut right) = (0, 0);
     for i in 0..own.len() {
+        if let Some(&row) = own.get(i + AHEAD) {
+            ask(row);
+        }
         let row = own[i];
         let goes_left = goes_left(row);
         own[left] = row;

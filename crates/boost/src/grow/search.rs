@@ -37,36 +37,34 @@ impl Grower<'_> {
         data: &NodeData,
     ) -> Option<Split> {
         let sums = &self.gradients.sums;
-        match own {
-            Some(own) => {
-                let best = self.best_feature(data, |number, _, input| {
-                    let (own, other) = (&mut own[number], other.map(|other| &*other[number]));
-                    match &self.directions {
-                        None => (self.instructions.scan)(own, other, input),
-                        Some(directions) => monotone::scan(own, other, input, data.bounds, &directions[number]),
-                    }
-                });
-                best.map(|best| {
-                    self.split_of(data, best, |number, lane, column| {
-                        for (slot, bins) in column.iter_mut().zip(own[number].iter()) {
-                            *slot = bins[lane];
-                        }
-                    })
-                })
+        let by_rows = |number: usize, lane: usize, column: &mut [Sums; GROUP_BINS]| {
+            for &row in rows {
+                let slot = &mut column[self.binned.codes.groups[number].codes[row as usize][lane] as usize];
+                *slot = slot.plus(sums[row as usize]);
             }
-            None => {
-                let few = |_, group: &Group, input| (self.instructions.scan_few)(rows, group, sums, input);
-                let best = self.best_feature(data, few);
-                best.map(|best| {
-                    self.split_of(data, best, |number, lane, column| {
-                        for &row in rows {
-                            let slot = &mut column[self.binned.codes.groups[number].codes[row as usize][lane] as usize];
-                            *slot = slot.plus(sums[row as usize]);
-                        }
-                    })
-                })
+        };
+        let Some(own) = own else {
+            let few = |_, group: &Group, input| (self.instructions.scan_few)(rows, group, sums, input);
+            return self.best_feature(data, few).map(|best| self.split_of(data, best, by_rows));
+        };
+        let best = self.best_feature(data, |number, _, input| {
+            let (own, other) = (&mut own[number], other.map(|other| &*other[number]));
+            match &self.directions {
+                None => (self.instructions.scan)(own, other, input),
+                Some(directions) => monotone::scan(own, other, input, data.bounds, &directions[number]),
             }
-        }
+        })?;
+        let by_bins = |number: usize, lane: usize, column: &mut [Sums; GROUP_BINS]| {
+            for (slot, bins) in column.iter_mut().zip(own[number].iter()) {
+                *slot = bins[lane];
+            }
+        };
+        // The bins of one feature lie in as many cache lines.
+        Some(if rows.len() < GROUP_BINS / 2 {
+            self.split_of(data, best, by_rows)
+        } else {
+            self.split_of(data, best, by_bins)
+        })
     }
 
     /// The candidate with the greatest score; of equal ones the first by feature, then by bin, then the one that sends missing
