@@ -20,6 +20,7 @@ mod records;
 mod report;
 mod risk;
 mod save;
+mod scratch;
 mod services;
 mod snapshots;
 mod stop;
@@ -44,6 +45,7 @@ pub(crate) use uploads::Uploads;
 
 use background::Background;
 use day::Day;
+use scratch::Scratch;
 use stop::Stop;
 
 /// The arguments of a run.
@@ -113,6 +115,7 @@ async fn steps(day: &mut Day) -> Result<CommandOutput, CommandFailure> {
     // Steps 3 and 4: which coins, and their history.
     let selection = universe::choose(day).await?;
     let panel = download::gather(day, &selection).await?;
+    let _scratch = Scratch::of(&day.run.settings, &day.run.workdir, &panel);
     // Step 5.
     let features = features::compute(day, &panel).await?;
     // Step 6: train walk-forward, trade, judge; train the final models on the latest window.

@@ -282,6 +282,9 @@ pub struct Engine {
     pub threads: usize,
     /// Whether the CPU continues if the GPU is lost.
     pub fallback: bool,
+    /// Memory that a run may take, MiB; 0 takes three quarters of what is free. Of a larger panel, features, view and votes are in
+    /// files.
+    pub memory_mb: u64,
 }
 
 /// Settings `logs`.

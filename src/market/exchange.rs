@@ -176,6 +176,13 @@ impl Exchange {
         }
     }
 
+    /// Frees what is in memory of candles that were given out; they can be asked for again.
+    pub fn forget_candles(&self) {
+        if let Self::Simulated(simulated) = self {
+            simulated.forget_candles();
+        }
+    }
+
     /// The funding that a perpetual paid in `[from_ms, to_ms]`, as far as it is known. `None` for spot markets, for the
     /// simulated market, and where no history is known: then the flat rate of the settings counts.
     ///

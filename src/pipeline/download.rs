@@ -42,6 +42,7 @@ pub async fn gather(day: &mut Day, selection: &Selection) -> Result<Panel, Comma
                     Err(error) => failed.push((symbol, error.to_string())),
                 }
             }
+            exchange.forget_candles();
             let symbols: Vec<String> = candles.iter().map(|(symbol, _)| symbol.clone()).collect();
             let gathered = store.fetch_markets(&selection.chosen, &symbols, from_ms, day.run.now_ms).await;
             let (found, faults) = gathered.or_exit(Code::Failed)?;

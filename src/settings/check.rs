@@ -86,6 +86,7 @@ const WHOLE: &[&str] = &[
     "sync.first_pause_ms",
     "sync.longest_pause_ms",
     "engine.threads",
+    "engine.memory_mb",
     "seed",
 ];
 
@@ -456,5 +457,6 @@ fn service_ranges(s: &Settings, within: &mut Within<'_>) {
         within(key, seconds, 0.05, 604_800.0);
     }
     within("engine.threads", s.engine.threads as f64, 0.0, 4096.0);
+    within("engine.memory_mb", s.engine.memory_mb as f64, 0.0, 16_777_216.0);
     within("seed", if s.seed > i64::MAX as u64 { f64::INFINITY } else { 0.0 }, 0.0, i64::MAX as f64);
 }

@@ -25,7 +25,7 @@ use symbol::Symbol;
 pub use voter::{Family, UnknownVoter, VOTERS, Voter};
 
 use huracan_bars::Panel;
-use huracan_features::memory;
+use huracan_features::memory::{self, Floats};
 
 /// The votes of all voters. Each vote is in [−1, 1]: positive to buy, negative to sell, 0 for neither; NaN in a voter's
 /// warm-up, if it is switched off, and where the symbol has no bar.
@@ -34,7 +34,7 @@ pub struct Votes {
     /// Bars of the panel's grid.
     pub bars: usize,
     /// `[symbols × bars × VOTERS]`, row-major.
-    pub values: Vec<f32>,
+    pub values: Floats,
 }
 
 impl Votes {

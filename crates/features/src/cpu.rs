@@ -34,7 +34,9 @@ pub fn compute_into(panel: &Panel, features: &mut Features) {
     let shared = Shared::new(panel);
     let fill = variant(Instructions::used());
     (features.symbols, features.bars) = (symbols, bars);
-    features.values.resize(symbols * bars * COUNT, 0.0);
+    if features.values.len() != symbols * bars * COUNT {
+        features.values = memory::zeros(symbols * bars * COUNT);
+    }
     // One symbol at a time: with larger chunks, threads would idle while another finishes its last chunk.
     let chunks = features.values.par_chunks_mut((bars * COUNT).max(1)).enumerate().with_max_len(1);
     chunks.for_each(|(symbol, out)| {

@@ -20,6 +20,7 @@ mod tile_x86;
 mod view;
 mod windows;
 
+use memory::Floats;
 use ndarray::ArrayView3;
 
 pub use catalogue::{CATALOGUE, COUNT, Feature, columns, names};
@@ -35,7 +36,7 @@ pub struct Features {
     /// Bars of the panel's grid.
     pub bars: usize,
     /// All values, in the catalogue's order within a row.
-    pub values: Vec<f32>,
+    pub values: Floats,
 }
 
 impl Features {
@@ -61,7 +62,7 @@ impl Features {
     /// # Panics
     /// Where `values` does not have symbols × bars × features values.
     pub fn view(&self) -> ArrayView3<'_, f32> {
-        ArrayView3::from_shape((self.symbols, self.bars, COUNT), &self.values)
+        ArrayView3::from_shape((self.symbols, self.bars, COUNT), &self.values[..])
             .expect("symbols × bars × features values")
     }
 }

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use huracan_bars::Panel;
 use huracan_base::Table;
 
+use super::memory::{self, Floats};
 use super::shared::symbol_of;
 use super::{CATALOGUE, COUNT, Feature, Features, columns};
 
@@ -24,7 +25,7 @@ pub struct View {
     /// Bars of the panel's grid.
     pub bars: usize,
     /// All values, in the order of [`VIEW`] within a row.
-    pub values: Vec<f32>,
+    pub values: Floats,
 }
 
 macro_rules! view {
@@ -169,10 +170,12 @@ impl View {
         assert_eq!((features.symbols, features.bars), (panel.symbols.len(), panel.bars), "features of another panel");
         let bars = panel.bars;
         let market = Market::of(panel, features);
-        let mut values = vec![f32::NAN; panel.symbols.len() * bars * VIEW_COUNT];
+        let mut values = memory::zeros(panel.symbols.len() * bars * VIEW_COUNT);
         let rows = values.par_chunks_mut((bars * VIEW_COUNT).max(1)).enumerate();
         rows.for_each(|(symbol, rows)| {
             let range = panel.ranges[symbol].clone();
+            rows[..range.start * VIEW_COUNT].fill(f32::NAN);
+            rows[range.end * VIEW_COUNT..].fill(f32::NAN);
             for at in range.clone() {
                 let bar = Bar { panel, features, market: &market, symbol, bar: at, first: range.start };
                 row(&bar, &mut rows[at * VIEW_COUNT..(at + 1) * VIEW_COUNT]);

@@ -27,7 +27,8 @@ pub fn panel(symbols: usize, bars: usize) -> Panel {
 
 /// A view in which the ATR is 1 % of every close.
 pub fn view(panel: &Panel) -> View {
-    let mut view = View { bars: panel.bars, values: vec![f32::NAN; panel.symbols.len() * panel.bars * VIEW_COUNT] };
+    let values = vec![f32::NAN; panel.symbols.len() * panel.bars * VIEW_COUNT].into();
+    let mut view = View { bars: panel.bars, values };
     view.values.iter_mut().skip(view_columns::ATR_SHARE).step_by(VIEW_COUNT).for_each(|share| *share = 0.01);
     view
 }

@@ -92,7 +92,7 @@ mod tests {
         let (panel, rules) = (panel(), rules());
         let mut signals = Signals::none(2, BARS);
         (signals.side[1], signals.side[3], signals.side[BARS + 1]) = (1, 1, -1);
-        let mut features = Features { symbols: 2, bars: BARS, values: vec![f32::NAN; 2 * BARS * COUNT] };
+        let mut features = Features { symbols: 2, bars: BARS, values: vec![f32::NAN; 2 * BARS * COUNT].into() };
         features.values[(BARS + 1) * COUNT + columns::MARKET_BETA] = 1.5;
         let opinion = Opinion { score: 0.4, threshold: 0.3, confidence: 60.0, expected_bps: 17.0 };
         let consensus = Consensus { bars: BARS, opinions: vec![opinion; 2 * BARS], hit_rates: vec![] };

@@ -9,6 +9,7 @@ use huracan_decide::Head;
 use huracan_features::{View, view_columns};
 use huracan_labels::{Labels, uniqueness};
 use huracan_shadow::{Rules, Side};
+use rayon::prelude::*;
 
 use super::{ModelParams, Unit};
 
@@ -50,6 +51,14 @@ pub struct LabelledRows {
     pub labels: Vec<f32>,
     /// Weights, one per row; their mean is 1.
     pub weights: Vec<f32>,
+}
+
+/// The labelled rows of one coin, whose weights are not scaled yet.
+#[derive(Default)]
+struct CoinRows {
+    rows: Vec<u32>,
+    labels: Vec<f32>,
+    weights: Vec<f64>,
 }
 
 impl Targets {
@@ -167,34 +176,37 @@ impl Targets {
     /// those of the coin's rows here, and by their age: half as much every `half_life_days` before the end of `bars`, if that
     /// is not 0. Without `weigh`, all weigh the same.
     pub fn rows(&self, unit: &Unit, bars: &Range<usize>, head: Head, params: &ModelParams) -> LabelledRows {
-        let mut found = LabelledRows::default();
-        let mut weights = Vec::new();
-        for &symbol in &unit.symbols {
-            let first = found.rows.len();
-            let mut spans = Vec::new();
-            for bar in bars.clone() {
-                if let Some(label) = self.get(symbol, bar, head) {
-                    found.rows.push((symbol * self.bars + bar) as u32);
-                    found.labels.push(label);
-                    spans.push((bar + 1, self.last_bar(symbol, bar, head)));
-                }
-            }
-            if params.uniqueness {
-                weights.extend(uniqueness(&spans));
-            } else {
-                weights.resize(found.rows.len(), 1.0);
-            }
-            if params.half_life_days > 0.0 {
-                let decay = -arith::ln(2.0) * self.bar_ms as f64 / (params.half_life_days * DAY_MS as f64);
-                for (weight, &(entry, _)) in weights[first..].iter_mut().zip(&spans) {
-                    *weight *= arith::exp(decay * (bars.end - entry + 1) as f64);
-                }
-            }
-        }
-        let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+        let of_coins: Vec<CoinRows> =
+            unit.symbols.par_iter().map(|&symbol| self.rows_of_coin(symbol, bars, head, params)).collect();
+        let weights = || of_coins.iter().flat_map(|coin| &coin.weights).copied();
+        let count: usize = of_coins.iter().map(|coin| coin.weights.len()).sum();
+        let mean = weights().sum::<f64>() / count.max(1) as f64;
         // Of rows so old that every weight vanishes, none is worth more than another.
         let scaled = |weight: f64| if mean > 0.0 { (weight / mean) as f32 } else { 1.0 };
-        found.weights = weights.into_iter().map(scaled).collect();
+        LabelledRows {
+            weights: weights().map(scaled).collect(),
+            rows: of_coins.iter().flat_map(|coin| &coin.rows).copied().collect(),
+            labels: of_coins.iter().flat_map(|coin| &coin.labels).copied().collect(),
+        }
+    }
+
+    fn rows_of_coin(&self, symbol: usize, bars: &Range<usize>, head: Head, params: &ModelParams) -> CoinRows {
+        let mut found = CoinRows::default();
+        let mut spans = Vec::new();
+        for bar in bars.clone() {
+            if let Some(label) = self.get(symbol, bar, head) {
+                found.rows.push((symbol * self.bars + bar) as u32);
+                found.labels.push(label);
+                spans.push((bar + 1, self.last_bar(symbol, bar, head)));
+            }
+        }
+        found.weights = if params.uniqueness { uniqueness(&spans) } else { vec![1.0; spans.len()] };
+        if params.half_life_days > 0.0 {
+            let decay = -arith::ln(2.0) * self.bar_ms as f64 / (params.half_life_days * DAY_MS as f64);
+            for (weight, &(entry, _)) in found.weights.iter_mut().zip(&spans) {
+                *weight *= arith::exp(decay * (bars.end - entry + 1) as f64);
+            }
+        }
         found
     }
 }

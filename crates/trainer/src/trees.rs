@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use huracan_boost::device::{self, Plans};
 use huracan_boost::{BoostError, BoostJob, BoostParams, Forest, PredictJob};
 use huracan_decide::{Head, Scores};
@@ -11,7 +13,10 @@ use huracan_folds::Fold;
 
 use super::inputs::TrainingInputs;
 use super::scores::FoldScores;
-use super::{Family, ModelError, Observer, UnitFolds, jobs};
+use super::{Family, ModelError, Observer, Unit, UnitFolds, jobs};
+
+/// Rows of the folds whose jobs are in memory at a time: with the rows' codes, scores and gradients some 300 bytes each.
+const ROWS_AT_A_TIME: usize = 1 << 22;
 
 /// The trained trees of one head of one fold.
 #[derive(Debug)]
@@ -42,25 +47,60 @@ pub fn train(
     family: Family,
     observer: &dyn Observer,
 ) -> Result<(Vec<Result<TrainedHeads, ModelError>>, Plans), EngineError> {
+    let folds: Vec<(&Unit, &Fold)> =
+        units.iter().flat_map(|own| own.folds.iter().map(move |fold| (&own.unit, fold))).collect();
+    let (mut trained, mut plans) = (Vec::with_capacity(folds.len()), Plans::default());
+    let mut left = folds.as_slice();
+    while !left.is_empty() {
+        let (some, after) = left.split_at(together(inputs, left));
+        let (heads, more) = train_folds(inputs, some, family, observer)?;
+        trained.extend(heads);
+        plans.extend(more);
+        left = after;
+    }
+    Ok((trained, plans))
+}
+
+/// How many of the next folds are trained together: on devices all, which are only fast with many models at a time; on the CPU as many
+/// as have [`ROWS_AT_A_TIME`], but one.
+fn together(inputs: &TrainingInputs<'_>, folds: &[(&Unit, &Fold)]) -> usize {
+    if inputs.compute.devices_left() > 0 {
+        return folds.len();
+    }
+    let mut rows = 0;
+    let fits = |(unit, fold): &&(&Unit, &Fold)| {
+        rows += unit.symbols.len() * (fold.train.len() + fold.validation.len());
+        rows <= ROWS_AT_A_TIME
+    };
+    folds.iter().take_while(fits).count().max(1)
+}
+
+fn train_folds(
+    inputs: &TrainingInputs<'_>,
+    folds: &[(&Unit, &Fold)],
+    family: Family,
+    observer: &dyn Observer,
+) -> Result<(Vec<Result<TrainedHeads, ModelError>>, Plans), EngineError> {
     let TrainingInputs { params, tuning, .. } = *inputs;
     let searched = family == Family::of(params.models.kind)[0];
-    let (mut batch, mut baseline_jobs) = (Vec::new(), Vec::new());
-    for UnitFolds { unit, folds } in units {
-        for fold in folds {
-            for head in Head::ALL {
-                let baseline = jobs::tree_params(&params.models, family, head, params.seed);
-                let chosen = searched.then(|| tuning.chosen(&unit.name, fold, head)).flatten();
-                let chosen = chosen.map_or_else(|| baseline.clone(), |chosen| chosen.params.clone());
-                let job = jobs::boost_job(inputs.targets, unit, fold, head, &params.models, chosen);
-                // The gain of the search is measured by also training the parameters of the settings. The latest window
-                // has no test part to measure it on.
-                if baseline != job.params && !fold.test.is_empty() {
-                    baseline_jobs.push((batch.len(), BoostJob { params: baseline, ..job.clone() }));
-                }
-                batch.push(job);
-            }
-        }
-    }
+    let of_fold = |&(unit, fold): &(&Unit, &Fold)| {
+        Head::ALL.map(|head| {
+            let baseline = jobs::tree_params(&params.models, family, head, params.seed);
+            let chosen = searched.then(|| tuning.chosen(&unit.name, fold, head)).flatten();
+            let chosen = chosen.map_or_else(|| baseline.clone(), |chosen| chosen.params.clone());
+            let job = jobs::boost_job(inputs.targets, unit, fold, head, &params.models, chosen);
+            // The gain of the search is measured by also training the parameters of the settings. The latest window
+            // has no test part to measure it on.
+            let measured = baseline != job.params && !fold.test.is_empty();
+            (job, measured.then_some(baseline))
+        })
+    };
+    let jobs: Vec<(BoostJob, Option<BoostParams>)> = folds.par_iter().flat_map_iter(of_fold).collect();
+    let (batch, baselines): (Vec<BoostJob>, Vec<Option<BoostParams>>) = jobs.into_iter().unzip();
+    let baseline_jobs: Vec<(usize, BoostJob)> = (0..)
+        .zip(batch.iter().zip(baselines))
+        .filter_map(|(at, (job, baseline))| Some((at, BoostJob { params: baseline?, ..job.clone() })))
+        .collect();
     let (forests, plans) = run(inputs, &batch, observer, true)?;
     let (indices, baseline_jobs): (Vec<usize>, Vec<BoostJob>) = baseline_jobs.into_iter().unzip();
     let (baseline, _) = run(inputs, &baseline_jobs, observer, false)?;

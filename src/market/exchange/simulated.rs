@@ -7,7 +7,7 @@ mod coins;
 mod path;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
@@ -42,6 +42,8 @@ pub struct Simulated {
     /// Bars from this time on are cached; earlier ones are generated again on every request.
     cached_from_ms: i64,
     cache: Mutex<HashMap<(String, Timeframe), Arc<Candles>>>,
+    /// They do not change, since the present does not.
+    markets: OnceLock<Vec<MarketInfo>>,
     factors: Mutex<HashMap<Timeframe, Arc<path::Factor>>>,
 }
 
@@ -60,6 +62,7 @@ impl Simulated {
             now_ms,
             cached_from_ms: now_ms - cached_days * DAY_MS,
             cache: Mutex::default(),
+            markets: OnceLock::new(),
             factors: Mutex::default(),
         }
     }
@@ -76,6 +79,10 @@ impl Simulated {
 
     /// The coins that are listed now and those delisted recently, sorted by symbol.
     pub fn markets(&self) -> Vec<MarketInfo> {
+        self.markets.get_or_init(|| self.list_markets()).clone()
+    }
+
+    fn list_markets(&self) -> Vec<MarketInfo> {
         let coins: Vec<Coin> = (0..self.symbols).filter_map(|slot| Coin::at(self.seed, slot, self.now_ms)).collect();
         let info = |coin: &Coin| {
             let candles = self.coin_candles(coin, self.timeframe);
@@ -124,6 +131,11 @@ impl Simulated {
         let end = to_ms.min(self.now_ms);
         let candles = path::candles(self.world(timeframe), &coin, &self.factor(timeframe), from_ms, end);
         Ok(between(&candles, from_ms, to_ms, self.now_ms, timeframe))
+    }
+
+    /// Frees the cached bars; later requests draw them again.
+    pub fn forget_candles(&self) {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The coin's cached bars.

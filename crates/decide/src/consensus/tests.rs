@@ -24,7 +24,7 @@ fn labels(outcomes: &[f64]) -> Labels {
 
 /// The votes of voters 0, 1, … at each bar; all others do not vote.
 fn votes(rows: &[Vec<f32>]) -> Votes {
-    let mut votes = Votes { bars: rows.len(), values: vec![f32::NAN; rows.len() * VOTERS] };
+    let mut votes = Votes { bars: rows.len(), values: vec![f32::NAN; rows.len() * VOTERS].into() };
     for (bar, row) in rows.iter().enumerate() {
         votes.values[bar * VOTERS..bar * VOTERS + row.len()].copy_from_slice(row);
     }
@@ -202,7 +202,7 @@ fn copies(coins: usize, bars: usize) -> (Panel, Votes, Labels) {
     };
     let panel = Panel::new((0..coins).map(coin).collect(), Timeframe::H1, 1, false).unwrap();
     let (votes, outcomes) = random(bars);
-    let votes = Votes { bars, values: votes.values.repeat(coins) };
+    let votes = Votes { bars, values: votes.values.repeat(coins).into() };
     (panel, votes, Labels { bars, ..labels(&outcomes.repeat(coins)) })
 }
 

@@ -57,7 +57,7 @@ fn slopes_with(changed: std::ops::Range<usize>) -> [Slopes; 3] {
         exit_reason: vec![ExitReason::Time; 2 * BARS],
         borrow_bps_per_bar: 0.0,
     };
-    let mut view = View { bars: BARS, values: vec![0.0; BARS * VIEW_COUNT] };
+    let mut view = View { bars: BARS, values: vec![0.0; BARS * VIEW_COUNT].into() };
     (0..BARS).for_each(|bar| view.values[bar * VIEW_COUNT + view_columns::ATR_SHARE] = 0.01);
     let params = params();
     let targets = Targets::of(&panel, &labels, &view, &[0], &Rules::default(), &params.models);
