@@ -1,14 +1,16 @@
 //! Predictions of many models for many rows in one batch, with the same bits as [`Forest::predict`].
 //!
 //! A tree is laid out as a complete tree: the children of node i are 2i + 1 and 2i + 2. A step down is then a comparison
-//! without a branch, and [`LANES`] rows walk down side by side. Where a tree ends early, all paths below lead to its leaf.
+//! without a branch, and the rows of a block walk down side by side. Where a tree ends early, all paths below lead to its leaf.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod plain;
+
+use huracan_base::Instructions;
 use rayon::prelude::*;
 
 use super::{Child, Forest, Table, Tree};
-
-/// Rows that walk down a tree side by side: enough to hide the latency of loads.
-const LANES: usize = 8;
 
 /// Rows that go through all trees before the next ones do: their values and scores stay in the L1 cache.
 const BLOCK: usize = 64;
@@ -64,6 +66,10 @@ pub fn raw_scores(table: Table<'_>, jobs: &[PredictJob<'_>]) -> Vec<Vec<f64>> {
 }
 
 fn of_jobs(table: Table<'_>, jobs: &[PredictJob<'_>], transform: bool) -> Vec<Vec<f64>> {
+    of_jobs_with(walk_with(Instructions::used()), table, jobs, transform)
+}
+
+fn of_jobs_with(walk: Walk, table: Table<'_>, jobs: &[PredictJob<'_>], transform: bool) -> Vec<Vec<f64>> {
     let one = |job: &PredictJob<'_>| {
         job.assert_fits(table);
         let forest = job.forest;
@@ -71,8 +77,9 @@ fn of_jobs(table: Table<'_>, jobs: &[PredictJob<'_>], transform: bool) -> Vec<Ve
         let (layout, divisor) = (ForestLayout::new(forest), forest.divisor());
         let mut scores = forest.base_score.repeat(job.rows.len());
         let portion = |(scores, rows): (&mut [f64], &[u32])| {
+            let mut values = Vec::new();
             for (scores, rows) in scores.chunks_mut(BLOCK * classes).zip(rows.chunks(BLOCK)) {
-                layout.add(table, rows, classes, scores);
+                layout.add(walk, table, rows, classes, scores, &mut values);
                 scores.iter_mut().for_each(|score| *score /= divisor);
                 if transform {
                     scores.chunks_exact_mut(classes).for_each(|row| forest.objective.transform(row));
@@ -92,7 +99,10 @@ fn of_jobs(table: Table<'_>, jobs: &[PredictJob<'_>], transform: bool) -> Vec<Ve
 /// The trees of a forest, laid out for walking.
 struct ForestLayout<'a> {
     trees: Vec<TreeLayout<'a>>,
-    nodes: Vec<Node>,
+    /// Of each node the greatest f32 that goes left, and its feature, with [`MISSING_RIGHT`] if a missing value goes right. After
+    /// the last node follow [`PADDING`] entries.
+    cuts: Vec<f32>,
+    features: Vec<u32>,
     leaves: Vec<f64>,
 }
 
@@ -103,26 +113,58 @@ enum TreeLayout<'a> {
     Deep(&'a Tree),
 }
 
-#[derive(Clone, Copy, Default)]
-struct Node {
-    /// The greatest f32 that goes left.
-    cut: f32,
-    /// The feature, with [`MISSING_RIGHT`] if a missing value goes right.
-    feature: u32,
+/// Numbers that vectors may read past the nodes of a level.
+const PADDING: usize = 32;
+
+/// The nodes of a complete tree, level by level.
+pub(super) struct Levels<'a> {
+    pub count: u32,
+    /// From the root on, with [`PADDING`] numbers after the last node.
+    cuts: &'a [f32],
+    features: &'a [u32],
+}
+
+impl Levels<'_> {
+    /// Cuts and features from the first node of a level on: its nodes, and at least `LANES` or two vectors of as many.
+    fn padded<const LANES: usize>(&self, level: u32) -> (&[f32], &[u32]) {
+        let first = (1 << level) - 1;
+        let (cuts, features) = (&self.cuts[first..], &self.features[first..]);
+        let least = (1 << level).max(2 * LANES);
+        assert!(cuts.len() >= least && features.len() >= least, "the nodes are padded");
+        (cuts, features)
+    }
+}
+
+/// Walks the rows of a block, `[rows × columns]`, down a tree whose features are columns, and gives the leaf of each. There are always
+/// [`BLOCK`] rows; those that are too many have any values.
+type Walk = fn(&[f32], usize, &Levels<'_>, &mut [u32; BLOCK]);
+
+/// The walk with instructions that this processor has.
+fn walk_with(instructions: Instructions) -> Walk {
+    // Wider vectors would be slower: they gather their values no faster, and there are fewer of them on the way.
+    #[cfg(target_arch = "x86_64")]
+    if matches!(instructions, Instructions::Avx2 | Instructions::Avx512) {
+        // SAFETY: the caller says that the processor has the instructions.
+        return |values, columns, levels, out| unsafe { avx2::walk(values, columns, levels, out) };
+    }
+    let _ = instructions;
+    plain::walk
 }
 
 impl<'a> ForestLayout<'a> {
     fn new(forest: &'a Forest) -> Self {
-        let mut layout = Self { trees: Vec::with_capacity(forest.trees.len()), nodes: Vec::new(), leaves: Vec::new() };
+        let trees = Vec::with_capacity(forest.trees.len());
+        let mut layout = Self { trees, cuts: Vec::new(), features: Vec::new(), leaves: Vec::new() };
         for tree in &forest.trees {
             let levels = tree.levels();
             if levels > MAX_LEVELS {
                 layout.trees.push(TreeLayout::Deep(tree));
                 continue;
             }
-            let (nodes, leaves) = (layout.nodes.len(), layout.leaves.len());
+            let (nodes, leaves) = (layout.cuts.len(), layout.leaves.len());
             layout.trees.push(TreeLayout::Complete { levels, nodes, leaves });
-            layout.nodes.resize(nodes + (1 << levels) - 1, Node::default());
+            layout.cuts.resize(nodes + (1 << levels) - 1, 0.0);
+            layout.features.resize(nodes + (1 << levels) - 1, 0);
             layout.leaves.resize(leaves + (1 << levels), 0.0);
             let root = if tree.split_feature.is_empty() { Child::Leaf(0) } else { Child::Node(0) };
             let mut open = vec![(root, 0, 0)];
@@ -138,66 +180,52 @@ impl<'a> ForestLayout<'a> {
                         let node = node as usize;
                         let missing = if tree.missing_left[node] { 0 } else { MISSING_RIGHT };
                         let feature = tree.split_feature[node];
-                        layout.nodes[nodes + place] =
-                            Node { cut: greatest_f32_at_most(tree.threshold[node]), feature: feature | missing };
+                        layout.cuts[nodes + place] = greatest_f32_at_most(tree.threshold[node]);
+                        layout.features[nodes + place] = feature | missing;
                         open.push((tree.left[node], level + 1, 2 * place + 1));
                         open.push((tree.right[node], level + 1, 2 * place + 2));
                     }
                 }
             }
         }
+        layout.cuts.resize(layout.cuts.len() + PADDING, 0.0);
+        layout.features.resize(layout.features.len() + PADDING, 0);
         layout
     }
 
-    /// Adds the outputs of all trees to the scores of some rows, tree by tree.
-    fn add(&self, table: Table<'_>, rows: &[u32], classes: usize, scores: &mut [f64]) {
-        let starts: Vec<usize> = rows.iter().map(|&row| row as usize * table.features).collect();
-        assert!(starts.iter().all(|start| start + table.features <= table.values.len()), "rows are in the table");
+    /// Adds the outputs of all trees to the scores of at most [`BLOCK`] rows, tree by tree. `values` is working memory.
+    fn add(
+        &self,
+        walk: Walk,
+        table: Table<'_>,
+        rows: &[u32],
+        classes: usize,
+        scores: &mut [f64],
+        values: &mut Vec<f32>,
+    ) {
+        let columns = table.features;
+        values.resize(BLOCK * columns, 0.0);
+        for (own, &row) in values.chunks_exact_mut(columns.max(1)).zip(rows) {
+            own.copy_from_slice(table.row(row as usize));
+        }
+        let mut found = [0; BLOCK];
         for (number, shape) in self.trees.iter().enumerate() {
             let class = number % classes;
+            let own = scores.iter_mut().skip(class).step_by(classes);
             match *shape {
                 TreeLayout::Complete { levels, nodes, leaves } => {
-                    let nodes = &self.nodes[nodes..nodes + (1 << levels) - 1];
+                    let (cuts, features) = (&self.cuts[nodes..], &self.features[nodes..]);
+                    walk(values, columns, &Levels { count: levels, cuts, features }, &mut found);
                     let leaves = &self.leaves[leaves..leaves + (1 << levels)];
-                    let (groups, rest) = starts.as_chunks::<LANES>();
-                    let mut own = scores.iter_mut().skip(class).step_by(classes);
-                    let mut add = |leaf: usize| own.next().into_iter().for_each(|score| *score += leaves[leaf]);
-                    for group in groups {
-                        walk(table.values, group, nodes, levels).into_iter().for_each(&mut add);
-                    }
-                    for &start in rest {
-                        walk(table.values, &[start], nodes, levels).into_iter().for_each(&mut add);
-                    }
+                    own.zip(&found).for_each(|(score, &leaf)| *score += leaves[leaf as usize]);
                 }
                 TreeLayout::Deep(tree) => {
-                    for (row, &start) in starts.iter().enumerate() {
-                        let values = &table.values[start..start + table.features];
-                        scores[row * classes + class] += tree.predict(values);
-                    }
+                    let rows = values.chunks_exact(columns.max(1));
+                    own.zip(rows).for_each(|(score, row)| *score += tree.predict(row));
                 }
             }
         }
     }
-}
-
-/// The leaves that `N` rows fall into, where their values begin at `starts`.
-#[inline(always)]
-fn walk<const N: usize>(values: &[f32], starts: &[usize; N], nodes: &[Node], levels: u32) -> [usize; N] {
-    let mut at = [0_usize; N];
-    for _ in 0..levels {
-        for (at, &start) in at.iter_mut().zip(starts) {
-            // SAFETY: a step leads from a node of level l to one of the 2ˡ⁺¹ nodes of the next level, so at every level but the
-            // last, `at` is below 2ˡᵉᵛᵉˡˢ − 1, the length of `nodes`. `add` has checked that the row that begins at `start`
-            // is in the table, and `PredictJob::assert_fits` that every feature is.
-            let (node, value) = unsafe {
-                let node = *nodes.get_unchecked(*at);
-                (node, *values.get_unchecked(start + (node.feature & !MISSING_RIGHT) as usize))
-            };
-            let right = (value > node.cut) | (value.is_nan() & (node.feature >= MISSING_RIGHT));
-            *at = 2 * *at + 1 + usize::from(right);
-        }
-    }
-    at.map(|at| at + 1 - (1 << levels))
 }
 
 /// The greatest f32 that is at most a threshold: it sends the same f32 values left.
@@ -307,12 +335,15 @@ mod tests {
         for count in [0, 1, 7, 9, 3000] {
             let rows: Vec<u32> = (0..count).map(|i| i * 7 % 3000).collect();
             let jobs: Vec<PredictJob> = forests.iter().map(|forest| PredictJob { forest, rows: &rows }).collect();
-            for (job, together) in jobs.iter().zip(predict(table, &jobs)) {
-                let alone: Vec<f64> =
-                    rows.iter().flat_map(|&row| job.forest.predict(table.row(row as usize))).collect();
-                assert_eq!(together.len(), alone.len());
-                let same = together.iter().zip(&alone).all(|(a, b)| a.to_bits() == b.to_bits());
-                assert!(same, "{:?}", job.forest.objective);
+            for instructions in Instructions::available() {
+                let together = of_jobs_with(walk_with(instructions), table, &jobs, true);
+                for (job, together) in jobs.iter().zip(together) {
+                    let alone: Vec<f64> =
+                        rows.iter().flat_map(|&row| job.forest.predict(table.row(row as usize))).collect();
+                    assert_eq!(together.len(), alone.len());
+                    let same = together.iter().zip(&alone).all(|(a, b)| a.to_bits() == b.to_bits());
+                    assert!(same, "{:?} with {}", job.forest.objective, instructions.name());
+                }
             }
         }
     }

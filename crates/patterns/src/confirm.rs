@@ -89,6 +89,6 @@ fn record(inputs: &Inputs<'_>, sample: &Sample<'_>, finding: &Finding, scratch: 
         wins: u64::from(excess.wins),
         base_win_rate: excess.base_win_rate,
         mean_bps: sample.rows.mean_bps(&inputs.outcomes, &mask, finding.side),
-        base_mean_bps: sample.rows.base_mean_bps(&inputs.outcomes, &mask, finding.side),
+        base_mean_bps: sample.rows.base_mean_bps(&mask, finding.side),
     }
 }

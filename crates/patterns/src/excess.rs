@@ -13,6 +13,8 @@
 //! The mean return is tested and not the rate of wins. Where prices move less than their barriers suppose, more trades end by
 //! time and more of them win, without earning more.
 
+use rayon::prelude::*;
+
 use super::rows::Rows;
 use super::significance::student_tail;
 
@@ -66,6 +68,7 @@ pub(super) struct Scratch {
     sums: [Vec<f64>; 2],
     /// Number of rows per block.
     rows: Vec<f64>,
+    tallies: Vec<Tally>,
 }
 
 /// Sums over all rows of a mask.
@@ -80,8 +83,25 @@ struct Totals {
     variance: [f64; 2],
 }
 
-/// Number of rows of some words of a mask, wins of both sides, and sums of net returns.
-fn tally(rows: &Rows, mask: &[u64], words: std::ops::Range<usize>) -> (u32, [u32; 2], [f64; 2]) {
+/// Number of rows, wins of both sides, and sums of net returns.
+type Tally = (u32, [u32; 2], [f64; 2]);
+
+/// Words of a mask from which on threads share a pattern's tallies: those of many coins together.
+const SHARED_WORDS: usize = 1 << 12;
+
+/// The tally of each coin in each block, `[blocks × coins]`.
+fn tallies(rows: &Rows, mask: &[u64], out: &mut Vec<Tally>) {
+    out.resize(mask.len() / rows.width, Tally::default());
+    let one = |(cell, out): (usize, &mut Tally)| *out = tally(rows, mask, cell * rows.width..(cell + 1) * rows.width);
+    if mask.len() < SHARED_WORDS {
+        out.iter_mut().enumerate().for_each(one);
+    } else {
+        out.par_iter_mut().with_min_len(SHARED_WORDS / 16).enumerate().for_each(one);
+    }
+}
+
+/// The tally of some words of a mask.
+fn tally(rows: &Rows, mask: &[u64], words: std::ops::Range<usize>) -> Tally {
     let (mut count, mut wins, mut gains) = (0, [0; 2], [0.0; 2]);
     for word in words {
         let bits = mask[word];
@@ -102,34 +122,40 @@ impl Base {
     /// The base formed by a mask: all labelled rows, or the rows of a subset of a pattern's conditions.
     pub fn of(rows: &Rows, mask: &[u64]) -> Self {
         let coins = rows.symbols.len();
-        let mut counts = vec![0_u32; coins];
-        let mut sums = vec![[[0.0_f64; 3]; 2]; coins];
-        for (word, &bits) in mask.iter().enumerate() {
-            let coin = word / rows.width % coins;
-            let (rows_here, wins, gains) = tally(rows, mask, word..word + 1);
-            counts[coin] += rows_here;
-            let mut squares = [0.0; 2];
-            let mut remaining = bits;
-            while remaining != 0 {
-                let own = rows.gains[word * 64 + remaining.trailing_zeros() as usize].map(f64::from);
-                squares = [squares[0] + own[0] * own[0], squares[1] + own[1] * own[1]];
-                remaining &= remaining - 1;
+        let sum = |coin: usize| {
+            let (mut count, mut sums) = (0_u32, [[0.0_f64; 3]; 2]);
+            let words = (0..rows.starts.len()).flat_map(|block| {
+                let first = (block * coins + coin) * rows.width;
+                first..first + rows.width
+            });
+            for word in words {
+                let (rows_here, wins, gains) = tally(rows, mask, word..word + 1);
+                count += rows_here;
+                let mut squares = [0.0; 2];
+                let mut remaining = mask[word];
+                while remaining != 0 {
+                    let own = rows.gains[word * 64 + remaining.trailing_zeros() as usize].map(f64::from);
+                    squares = [squares[0] + own[0] * own[0], squares[1] + own[1] * own[1]];
+                    remaining &= remaining - 1;
+                }
+                for (side, sum) in sums.iter_mut().enumerate() {
+                    *sum = [sum[0] + f64::from(wins[side]), sum[1] + gains[side], sum[2] + squares[side]];
+                }
             }
-            for (side, sum) in sums[coin].iter_mut().enumerate() {
-                *sum = [sum[0] + f64::from(wins[side]), sum[1] + gains[side], sum[2] + squares[side]];
-            }
-        }
+            (count, sums)
+        };
+        let of_coins: Vec<(u32, [[f64; 3]; 2])> = (0..coins).into_par_iter().map(sum).collect();
         let of_coin = |side: usize| {
-            let one = |(&count, sums): (&u32, &[[f64; 3]; 2])| {
+            let one = |&(count, sums): &(u32, [[f64; 3]; 2])| {
                 if count == 0 {
                     return Own::default();
                 }
                 let [win_rate, mean, squares] = sums[side].map(|sum| sum / f64::from(count));
                 Own { win_rate, mean, variance: (squares - mean * mean).max(0.0) }
             };
-            counts.iter().zip(&sums).map(one).collect()
+            of_coins.iter().map(one).collect()
         };
-        let total_rows = counts.iter().map(|&count| f64::from(count)).sum();
+        let total_rows = of_coins.iter().map(|&(count, _)| f64::from(count)).sum();
         let mut base = Self { own: [0, 1].map(of_coin), by_block: [vec![], vec![]], rows: total_rows };
         let mut scratch = Scratch::default();
         base.sums(rows, mask, &mut scratch);
@@ -139,15 +165,13 @@ impl Base {
 
     /// Fills the scratch with Σ (y − ȳ) per side and block.
     fn sums(&self, rows: &Rows, mask: &[u64], scratch: &mut Scratch) -> Totals {
-        let (coins, width) = (rows.symbols.len(), rows.width);
         let mut totals = Totals::default();
         scratch.sums.iter_mut().for_each(Vec::clear);
         scratch.rows.clear();
-        for block in 0..rows.starts.len() {
+        tallies(rows, mask, &mut scratch.tallies);
+        for tallies in scratch.tallies.chunks(rows.symbols.len().max(1)) {
             let (mut sums, mut in_block) = ([0.0; 2], 0);
-            for coin in 0..coins {
-                let at = (block * coins + coin) * width;
-                let (rows_here, wins, gains) = tally(rows, mask, at..at + width);
+            for (coin, &(rows_here, wins, gains)) in tallies.iter().enumerate() {
                 let weight = f64::from(rows_here);
                 for side in 0..2 {
                     let own = &self.own[side][coin];

@@ -1,5 +1,7 @@
 //! Every condition as a bit mask over the rows of the training and the test windows.
 
+use rayon::prelude::*;
+
 use super::conditions::{Binning, Bins, Column, condition_count, condition_name, cut_points};
 use super::rows::Rows;
 use super::{Condition, Table};
@@ -34,38 +36,54 @@ impl<'a> Items<'a> {
             let bins = 0..condition_count(column.binning, bins_per_feature);
             list.extend(bins.map(|bin| Item { column: index, bin }));
         }
-        let mut values = vec![vec![Vec::new(); columns.len()]; train.symbols.len()];
-        train.for_each_row(&train.labelled, |coin, bar, _, _| {
-            let row = table.row(train.symbols[coin], bar);
-            for (index, column) in columns.iter().enumerate() {
-                let value = row[column.index];
-                if matches!(column.binning, Binning::Quantiles | Binning::Tails) && !value.is_nan() {
-                    values[coin][index].push(value);
+        let of_coin = |(coin, &symbol): (usize, &usize)| -> Vec<Bins> {
+            let mut values = vec![Vec::new(); columns.len()];
+            train.for_each_row_of(coin, |bar, _, _| {
+                let row = table.row(symbol, bar);
+                for (values, column) in values.iter_mut().zip(columns) {
+                    let value = row[column.index];
+                    if matches!(column.binning, Binning::Quantiles | Binning::Tails) && !value.is_nan() {
+                        values.push(value);
+                    }
                 }
-            }
-        });
-        let bins = values
-            .iter_mut()
-            .flat_map(|own| {
-                own.iter_mut().zip(columns).map(|(values, column)| match column.binning {
-                    Binning::Quantiles => Bins::Cuts(cut_points(values, bins_per_feature)),
-                    Binning::Tails => Bins::Tails(cut_points(values, bins_per_feature)),
-                    Binning::Categories(list) => Bins::Categories(list),
-                })
-            })
-            .collect();
-        Self { columns, bins_per_feature, list, first, bins }
+            });
+            let bins = values.iter_mut().zip(columns).map(|(values, column)| match column.binning {
+                Binning::Quantiles => Bins::Cuts(cut_points(values, bins_per_feature)),
+                Binning::Tails => Bins::Tails(cut_points(values, bins_per_feature)),
+                Binning::Categories(list) => Bins::Categories(list),
+            });
+            bins.collect()
+        };
+        let bins: Vec<Vec<Bins>> = train.symbols.par_iter().enumerate().map(of_coin).collect();
+        Self { columns, bins_per_feature, list, first, bins: bins.into_iter().flatten().collect() }
     }
 
     /// Masks of the rows that fulfil each condition, `[items × words]`.
     pub fn masks(&self, table: &Table<'_>, rows: &Rows) -> Vec<u64> {
-        let words = rows.words();
+        let (words, coins) = (rows.words(), rows.symbols.len());
+        let own_words = words / coins.max(1);
+        // Of each coin, `[items × own words]`.
+        let of_coin = |(coin, &symbol): (usize, &usize)| -> Vec<u64> {
+            let bins = &self.bins[coin * self.columns.len()..][..self.columns.len()];
+            let mut masks = vec![0_u64; self.list.len() * own_words];
+            rows.for_each_row_of(coin, |bar, own_word, bit| {
+                let row = table.row(symbol, bar);
+                for ((bins, first), column) in bins.iter().zip(&self.first).zip(self.columns) {
+                    if let Some(bin) = bins.of(row[column.index]) {
+                        masks[(first + bin) * own_words + own_word] |= bit;
+                    }
+                }
+            });
+            masks
+        };
+        let of_coins: Vec<Vec<u64>> = rows.symbols.par_iter().enumerate().map(of_coin).collect();
         let mut masks = vec![0_u64; self.list.len() * words];
-        rows.for_each_row(&rows.labelled, |coin, bar, word, bit| {
-            let row = table.row(rows.symbols[coin], bar);
-            for (index, column) in self.columns.iter().enumerate() {
-                if let Some(bin) = self.bins[coin * self.columns.len() + index].of(row[column.index]) {
-                    masks[(self.first[index] + bin) * words + word] |= bit;
+        masks.par_chunks_mut(words.max(1)).enumerate().for_each(|(item, mask)| {
+            for (coin, own) in of_coins.iter().enumerate() {
+                let own = &own[item * own_words..(item + 1) * own_words];
+                for (block, own) in own.chunks(rows.width).enumerate() {
+                    let at = (block * coins + coin) * rows.width;
+                    mask[at..at + rows.width].copy_from_slice(own);
                 }
             }
         });
