@@ -207,6 +207,9 @@ impl View {
     }
 }
 
+/// Bars whose means over all symbols are made together.
+const MEAN_BARS: usize = 1 << 9;
+
 /// Means over all symbols that have a value, per bar.
 struct Market {
     ret_5: Vec<f64>,
@@ -215,16 +218,28 @@ struct Market {
 
 impl Market {
     fn of(panel: &Panel, features: &Features) -> Self {
-        let mean = |column: usize| {
-            let one = |bar: usize| {
-                let values = (0..panel.symbols.len()).map(|symbol| f64::from(features.row(symbol, bar)[column]));
-                let (sum, count) =
-                    values.filter(|value| !value.is_nan()).fold((0.0, 0.0), |(sum, count), v| (sum + v, count + 1.0));
-                if count > 0.0 { sum / count } else { f64::NAN }
-            };
-            (0..panel.bars).into_par_iter().map(one).collect()
+        const COLUMNS: [usize; 2] = [columns::RET_5, columns::RET_20];
+        // Symbol by symbol, as the features lie in memory; each thread some bars.
+        let of_bars = |first: usize| -> Vec<[f64; 2]> {
+            let bars = first..(first + MEAN_BARS).min(panel.bars);
+            let mut sums = vec![[(0.0, 0.0); 2]; bars.len()];
+            for symbol in 0..panel.symbols.len() {
+                for (sums, bar) in sums.iter_mut().zip(bars.clone()) {
+                    let row = features.row(symbol, bar);
+                    for ((sum, count), column) in sums.iter_mut().zip(COLUMNS) {
+                        let value = f64::from(row[column]);
+                        if !value.is_nan() {
+                            (*sum, *count) = (*sum + value, *count + 1.0);
+                        }
+                    }
+                }
+            }
+            let mean = |(sum, count): (f64, f64)| if count > 0.0 { sum / count } else { f64::NAN };
+            sums.into_iter().map(|sums| sums.map(mean)).collect()
         };
-        Self { ret_5: mean(columns::RET_5), ret_20: mean(columns::RET_20) }
+        let firsts: Vec<usize> = (0..panel.bars).step_by(MEAN_BARS).collect();
+        let means: Vec<[f64; 2]> = firsts.into_par_iter().flat_map_iter(of_bars).collect();
+        Self { ret_5: means.iter().map(|means| means[0]).collect(), ret_20: means.iter().map(|means| means[1]).collect() }
     }
 }
 
