@@ -106,7 +106,7 @@ enum Command {
     Boost(boost::Boost),
     /// Train a model again from its recorded inputs; exit code 1 if the digests differ
     #[command(
-        after_help = "Trains the model's walk-forward folds and its last heads again, from the candles that its metadata names. On the\nCPU it uses plain instructions instead of vector instructions, on another device its kernels. What is not made again is\nnamed: the calibration rests on all coins' models.\n\nExample:\n  huracan verify models/BTC-USDT_model.pkl\n  huracan verify models/BTC-USDT_model.pkl --device emulated"
+        after_help = "Trains the model's walk-forward folds and its last heads again, from the candles that its metadata names. On the\nCPU it trains with plain instructions instead of vector instructions, on another device with its kernels. What is not made\nagain is named: the calibration rests on all coins' models.\n\nExample:\n  huracan verify models/BTC-USDT_model.pkl\n  huracan verify models/BTC-USDT_model.pkl --device emulated"
     )]
     Verify {
         /// A model (.pkl)

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use build::{features, missing_burn};
 pub use checks::{BRAIN_REMEDY, EXCHANGE_REMEDY, database_check, exchange_check};
 pub use files::{Performance, SystemStatus, read_checks, read_status, write_checks, write_performance, write_status};
-pub use local::{disk, free_memory, gpu, memory, peak_rss_bytes, rss_bytes};
+pub use local::{disk, free_memory, free_space, gpu, memory, peak_rss_bytes, rss_bytes};
 pub use monitor::{Probe, run_probes};
 pub use serve::{PageMaker, listen};
 pub use table::doctor_table;

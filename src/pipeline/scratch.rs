@@ -24,8 +24,8 @@ const OTHER_BYTES: u64 = 260;
 /// Tables of fewer numbers are always in memory.
 const SMALL: usize = 1 << 22;
 
-/// Share of the free memory that a run takes by itself, in eighths.
-const EIGHTHS: u64 = 6;
+/// Room that tables leave on the disk for everything else that a run writes.
+const LEFT_FREE: u64 = 4 << 30;
 
 const MIB: u64 = 1 << 20;
 
@@ -33,11 +33,12 @@ const MIB: u64 = 1 << 20;
 pub struct Scratch(());
 
 impl Scratch {
-    /// Files below `workdir` for the tables of a panel, if they and everything else do not fit `engine.memory_mb`.
+    /// Files below `workdir` for the tables of a panel, if they and everything else do not fit `engine.memory_mb`, or three quarters of
+    /// the free memory.
     pub fn of(settings: &Settings, workdir: &Path, panel: &Panel) -> Option<Self> {
         let bars = (panel.symbols.len() * panel.bars) as u64;
         let limit = match settings.engine.memory_mb {
-            0 => health::free_memory() / 8 * EIGHTHS,
+            0 => health::free_memory() / 4 * 3,
             mib => mib * MIB,
         };
         let (tables, others) = (bars * TABLE_BYTES, bars * OTHER_BYTES);
@@ -48,7 +49,7 @@ impl Scratch {
             tables_mb = tables / MIB,
             others_mb = others / MIB,
             limit_mb = limit / MIB,
-            "features, view and votes are in files in data, since they do not fit engine.memory_mb"
+            "features, view and votes are in files in data, since they do not fit into memory with everything else"
         );
         memory::supply(Some(supplier(workdir.join("data"))));
         Some(Self(()))
@@ -88,8 +89,11 @@ impl Floats {
     /// So many zeros in a file in `folder` that has no name and disappears with them.
     fn in_file(folder: &Path, len: usize) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let file = tempfile::tempfile_in(folder)?;
         let bytes = (len * size_of::<f32>()) as u64;
+        if health::free_space(folder).is_some_and(|free| free < bytes + LEFT_FREE) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let file = tempfile::tempfile_in(folder)?;
         file.set_len(bytes)?;
         reserve(&file, bytes)?;
         // SAFETY: the file has no name, so nobody else changes it, or cuts it off.
@@ -102,10 +106,13 @@ impl Floats {
 #[cfg(target_os = "linux")]
 fn reserve(file: &std::fs::File, bytes: u64) -> io::Result<()> {
     use std::os::fd::AsRawFd;
-    // SAFETY: the descriptor is that of an open file.
-    match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, bytes as libc::off_t) } {
-        0 => Ok(()),
-        error => Err(io::Error::from_raw_os_error(error)),
+    loop {
+        // SAFETY: the descriptor is that of an open file.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, bytes as libc::off_t) } {
+            0 => return Ok(()),
+            libc::EINTR => {}
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
     }
 }
 

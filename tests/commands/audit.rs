@@ -165,7 +165,8 @@ fn a_purge_shorter_than_the_labels_is_caught_in_the_forests() {
 fn a_vote_that_sees_the_next_close_is_caught() {
     let stages = Stages {
         votes: |panel, _| {
-            let mut votes = Votes { bars: panel.bars, values: vec![0.0; panel.symbols.len() * panel.bars * VOTERS] };
+            let mut votes =
+                Votes { bars: panel.bars, values: vec![0.0; panel.symbols.len() * panel.bars * VOTERS].into() };
             each_next(panel, |symbol, bar, next| {
                 let up = next > panel.close[symbol * panel.bars + bar];
                 votes.values[(symbol * panel.bars + bar) * VOTERS] = if up { 1.0 } else { -1.0 };

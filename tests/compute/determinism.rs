@@ -131,7 +131,7 @@ fn features_labels_and_trades_do_not_depend_on_threads() {
     let run = |threads| {
         with_threads(threads, || {
             let learned = Learned::new(&panel, &rules);
-            let seen = learned.features.values.iter().chain(&learned.view.values);
+            let seen = learned.features.values.iter().chain(learned.view.values.iter());
             let features: Vec<u32> = seen.map(|v| v.to_bits()).collect();
             let labels: Vec<u64> = learned.labels.return_bps.iter().map(|v| v.to_bits()).collect();
             let trades: Vec<Trade> = simulate(&panel, &signals, &learned.atr, &windows, &rules);

@@ -85,14 +85,15 @@ impl Instructions {
     }
 }
 
-/// Defines a function whose loops the compiler makes once for each set of vector instructions; a call runs the form for
-/// [`Instructions::used`]. All give the same bits: vector lanes do not change the operations, and nothing is fused. What the body
-/// calls has to be `#[inline(always)]`, or it is made for no instructions but those that every processor has.
+/// Defines a function whose loops the compiler makes once for each set of vector instructions. It has a first argument that chooses
+/// among them; of instructions that the processor lacks it runs the form for every processor. All give the same bits: vector lanes
+/// do not change the operations, and nothing is fused. What the body calls has to be `#[inline(always)]`, or it is made for
+/// no instructions but those that every processor has.
 #[macro_export]
 macro_rules! widest {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
         $(#[$attribute])*
-        $visibility fn $name($($argument: $type),*) $(-> $out)? {
+        $visibility fn $name(instructions: $crate::Instructions, $($argument: $type),*) $(-> $out)? {
             #[inline(always)]
             fn body($($argument: $type),*) $(-> $out)? $body
 
@@ -106,14 +107,15 @@ macro_rules! widest {
                 fn avx2($($argument: $type),*) $(-> $out)? {
                     body($($argument),*)
                 }
-                match $crate::Instructions::used() {
-                    // SAFETY: only instructions that this processor has are used.
-                    $crate::Instructions::Avx512 => return unsafe { avx512($($argument),*) },
+                match instructions {
+                    // SAFETY: the processor has them.
+                    $crate::Instructions::Avx512 if instructions.is_available() => return unsafe { avx512($($argument),*) },
                     // SAFETY: as above.
-                    $crate::Instructions::Avx2 => return unsafe { avx2($($argument),*) },
+                    $crate::Instructions::Avx2 if instructions.is_available() => return unsafe { avx2($($argument),*) },
                     _ => {}
                 }
             }
+            let _ = instructions;
             body($($argument),*)
         }
     };
@@ -143,13 +145,15 @@ mod tests {
         let special =
             [0.0, -0.0, 1.0, f64::MIN_POSITIVE, 5e-324, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 709.9, -745.2];
         let inputs: Vec<f64> = special.into_iter().chain((0..5000).map(spread)).chain((0..5000).map(near)).collect();
-        let mut wide = vec![[0.0; 4]; inputs.len()];
-        functions(&inputs, &mut wide);
-        for (wide, &x) in wide.iter().zip(&inputs) {
-            let rounded = arith::round_to_i32(x.clamp(-1e9, 1e9));
-            let single = [arith::exp(x), arith::ln(x), arith::sigmoid(x), f64::from(rounded) * 0.1 + x];
-            let same = wide.iter().zip(&single).all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan());
-            assert!(same, "{x:e}: {wide:?} {single:?}");
+        for instructions in Instructions::ALL {
+            let mut wide = vec![[0.0; 4]; inputs.len()];
+            functions(instructions, &inputs, &mut wide);
+            for (wide, &x) in wide.iter().zip(&inputs) {
+                let rounded = arith::round_to_i32(x.clamp(-1e9, 1e9));
+                let single = [arith::exp(x), arith::ln(x), arith::sigmoid(x), f64::from(rounded) * 0.1 + x];
+                let same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+                assert!(wide.iter().zip(&single).all(same), "{x:e} with {instructions:?}: {wide:?} {single:?}");
+            }
         }
     }
 

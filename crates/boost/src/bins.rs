@@ -316,9 +316,9 @@ fn greedy(sorted: Sorted<'_>, bins: usize) -> Vec<f32> {
     let mut cuts = Vec::with_capacity(bins - 1);
     let mut start = 0;
     while cuts.len() < bins - 1 {
-        // The first value with which the bin has its rows; none if the target is no number, or out of reach.
-        let last = start + (target.ceil() as usize).max(1) - 1;
-        let full = if target.is_finite() && last < sorted.len() { sorted.run_end(last) } else { sorted.len() };
+        // The first value with which the bin has its rows; none if no bins are left, or too few rows.
+        let least = if target.is_finite() { (target.ceil() as usize).max(1) } else { usize::MAX };
+        let full = if least <= sorted.len() - start { sorted.run_end(start + least - 1) } else { sorted.len() };
         let before = own_bins.peek().map_or(sorted.len(), |own| own.start);
         let early = before > start && (before - start) as f64 >= (target * EARLY_SHARE).max(1.0);
         let end = if full <= before || early { full.min(before) } else { own_bins.peek().map_or(full, |own| own.end) };
@@ -466,6 +466,14 @@ mod tests {
             let (got, want) = (greedy(Sorted(&keys), bins), greedy_by_value(&values, bins));
             assert_eq!(got, want, "case {case}: {rows} rows, {kinds} values, {bins} bins");
         }
+        // Bins that end early leave none for the last values.
+        let runs = [(0..10, 1), (10..11, 50), (11..16, 1), (16..18, 50)];
+        let values: Vec<f32> = runs
+            .into_iter()
+            .flat_map(|(values, count)| values.flat_map(move |v| vec![v as f32 + 1.0; count]))
+            .collect();
+        let keys: Vec<u64> = values.iter().map(|&value| u64::from(rank(value)) << 32).collect();
+        assert_eq!(greedy(Sorted(&keys), 4), greedy_by_value(&values, 4));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
+use huracan_base::Instructions;
 use rayon::prelude::*;
 
 use super::bins::Cuts;
@@ -10,7 +11,7 @@ use super::codes::Codes;
 use super::grow::{self, Binned, Gradients, Grown, Workspace};
 use super::histogram::SUM_BITS;
 use super::instructions::{self, InstructionSet};
-use super::loss::mean_loss;
+use super::loss::mean_loss_with;
 use super::objective::{Targets, probabilities};
 use super::penalties::absolute;
 use super::quantised::Quantised;
@@ -145,7 +146,10 @@ fn boost(
     let mut cancelled = !keep_going();
     for round in 0..task.params.rounds as usize {
         cancelled = cancelled || !keep_going();
-        if cancelled || !training.grow(round, instructions, &mut work) || training.should_stop(round) {
+        if cancelled
+            || !training.grow(round, instructions, &mut work)
+            || training.should_stop(round, instructions.instructions)
+        {
             break;
         }
     }
@@ -226,7 +230,7 @@ impl<'a> Training<'a> {
         for class in 0..self.classes {
             // All trees of an averaged forest have the same gradients.
             if !(self.averaged && self.classes == 1 && round > 0) {
-                self.compute_gradients(class);
+                self.compute_gradients(class, instructions.instructions);
             }
             let binned = Binned { cuts: &self.rows.cuts, codes: &self.rows.train };
             let number = round * self.classes + class;
@@ -258,12 +262,12 @@ impl<'a> Training<'a> {
         grew
     }
 
-    fn compute_gradients(&mut self, class: usize) {
+    fn compute_gradients(&mut self, class: usize, instructions: Instructions) {
         let Buffers { probabilities, gradient, hessian, quantised: [g, h], .. } = &mut self.buffers;
         let before = if self.classes > 1 { probabilities } else { &self.scores };
-        self.targets.gradients(class, before, gradient, hessian);
-        g.fill(gradient, SUM_BITS);
-        h.fill(hessian, SUM_BITS);
+        self.targets.gradients(instructions, class, before, gradient, hessian);
+        g.fill(instructions, gradient, SUM_BITS);
+        h.fill(instructions, hessian, SUM_BITS);
         self.gradients.set(g, h);
     }
 
@@ -303,7 +307,7 @@ impl<'a> Training<'a> {
     }
 
     /// Records the validation loss after a round. Returns whether early stopping ends the training.
-    fn should_stop(&mut self, round: usize) -> bool {
+    fn should_stop(&mut self, round: usize, instructions: Instructions) -> bool {
         let BoostJob { valid_labels, valid_weights, .. } = self.job;
         if valid_labels.is_empty() {
             return false;
@@ -316,7 +320,7 @@ impl<'a> Training<'a> {
             &self.valid_scores
         };
         let losses = &mut self.buffers.losses;
-        let loss = mean_loss(self.params.objective, scores, valid_labels, valid_weights, losses);
+        let loss = mean_loss_with(instructions, self.params.objective, scores, valid_labels, valid_weights, losses);
         self.validation_loss.push(loss);
         // The first few rounds cannot be chosen: on noisy rows they often look best by chance.
         let eligible = round + 1 >= self.params.min_rounds as usize;

@@ -2,7 +2,7 @@
 
 use super::Objective;
 use super::quantised::{MAX_EXPONENT, greatest_magnitude, sum};
-use huracan_base::{arith, widest};
+use huracan_base::{Instructions, arith, widest};
 
 /// Bits of the greatest loss of a row, after it is rounded.
 pub const LOSS_BITS: i32 = 40;
@@ -21,7 +21,22 @@ pub const HUBER_FACTOR: f64 = 0.5;
 /// # Panics
 /// Multiclass: a label is not a class.
 pub fn mean_loss(objective: Objective, scores: &[f64], labels: &[f32], weights: &[f32], losses: &mut Vec<f64>) -> f64 {
-    row_losses(objective, scores, labels, losses);
+    mean_loss_with(Instructions::used(), objective, scores, labels, weights, losses)
+}
+
+/// [`mean_loss`] with given instructions; all give the same bits.
+///
+/// # Panics
+/// As [`mean_loss`].
+pub(super) fn mean_loss_with(
+    instructions: Instructions,
+    objective: Objective,
+    scores: &[f64],
+    labels: &[f32],
+    weights: &[f32],
+    losses: &mut Vec<f64>,
+) -> f64 {
+    row_losses(instructions, objective, scores, labels, losses);
     let mut total = labels.len() as f64;
     if !weights.is_empty() {
         let weights: Vec<f64> = weights.iter().map(|&weight| f64::from(weight)).collect();
@@ -29,23 +44,23 @@ pub fn mean_loss(objective: Objective, scores: &[f64], labels: &[f32], weights: 
         total = sum(&weights);
     }
     // No loss is negative.
-    let greatest = greatest_magnitude(losses);
+    let greatest = greatest_magnitude(instructions, losses);
     let exponent = (LOSS_BITS - arith::exponent_above(greatest)).clamp(-MAX_EXPONENT, MAX_EXPONENT);
     let scale = arith::power_of_two(exponent);
     // An infinite loss counts as the greatest integer.
     let together = if greatest.is_finite() { EXACT_LOSSES } else { 1 };
-    let sum: i128 = losses.chunks(together).map(|losses| i128::from(sum_of_rounded(losses, scale))).sum();
+    let sum: i128 = losses.chunks(together).map(|losses| i128::from(sum_of_rounded(instructions, losses, scale))).sum();
     sum as f64 * arith::power_of_two(-exponent) / total
 }
 
 /// The loss of each row.
-fn row_losses(objective: Objective, scores: &[f64], labels: &[f32], losses: &mut Vec<f64>) {
+fn row_losses(instructions: Instructions, objective: Objective, scores: &[f64], labels: &[f32], losses: &mut Vec<f64>) {
     losses.clear();
     let rows = scores.iter().zip(labels);
     match objective {
         Objective::Binary => {
             losses.resize(labels.len(), 0.0);
-            binary_losses(scores, labels, losses);
+            binary_losses(instructions, scores, labels, losses);
         }
         Objective::Regression => losses.extend(rows.map(|(&score, &label)| {
             let d = score - f64::from(label);

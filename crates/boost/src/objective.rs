@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::quantised::{percentile, sum};
 use super::{BoostJob, BoostParams, MIN_SHARED_ROWS, Objective};
-use huracan_base::{arith, widest};
+use huracan_base::{Instructions, arith, widest};
 
 /// Rows that a thread takes at a time.
 const PORTION: usize = 1 << 13;
@@ -81,28 +81,44 @@ impl<'a> Targets<'a> {
     }
 
     /// Gradients and Hessians of the loss with respect to the score of `class`, times the weight. `before` is
-    /// `[rows × classes]`: the scores before the round, or their [`probabilities`] if there are several classes.
-    pub fn gradients(&self, class: usize, before: &[f64], gradient: &mut Vec<f64>, hessian: &mut Vec<f64>) {
+    /// `[rows × classes]`: the scores before the round, or their [`probabilities`] if there are several classes. All `instructions`
+    /// give the same bits.
+    pub fn gradients(
+        &self,
+        instructions: Instructions,
+        class: usize,
+        before: &[f64],
+        gradient: &mut Vec<f64>,
+        hessian: &mut Vec<f64>,
+    ) {
         gradient.resize(self.labels.len(), 0.0);
         hessian.resize(self.labels.len(), 0.0);
         if self.labels.len() < MIN_SHARED_ROWS {
-            return self.gradients_from(0, class, before, gradient, hessian);
+            return self.gradients_from(instructions, 0, class, before, gradient, hessian);
         }
         let width = before.len() / self.labels.len();
         let portions = gradient.par_chunks_mut(PORTION).zip(hessian.par_chunks_mut(PORTION));
         portions.zip(before.par_chunks(PORTION * width)).enumerate().for_each(
             |(number, ((gradient, hessian), before))| {
-                self.gradients_from(number * PORTION, class, before, gradient, hessian);
+                self.gradients_from(instructions, number * PORTION, class, before, gradient, hessian);
             },
         );
     }
 
     /// The same for the rows from `first` on that the slices have.
-    fn gradients_from(&self, first: usize, class: usize, before: &[f64], gradient: &mut [f64], hessian: &mut [f64]) {
+    fn gradients_from(
+        &self,
+        instructions: Instructions,
+        first: usize,
+        class: usize,
+        before: &[f64],
+        gradient: &mut [f64],
+        hessian: &mut [f64],
+    ) {
         let labels = &self.labels[first..first + gradient.len()];
         let slots = gradient.iter_mut().zip(hessian.iter_mut());
         match self.objective {
-            Objective::Binary => binary_gradients(before, labels, gradient, hessian),
+            Objective::Binary => binary_gradients(instructions, before, labels, gradient, hessian),
             Objective::Regression => {
                 for (((g, h), &score), &label) in slots.zip(before).zip(labels) {
                     *g = score - f64::from(label);
@@ -205,7 +221,7 @@ mod tests {
             }
             for class in 0..k {
                 let (mut g, mut h) = (vec![], vec![]);
-                targets.gradients(class, &before, &mut g, &mut h);
+                targets.gradients(Instructions::used(), class, &before, &mut g, &mut h);
                 for row in 0..3 {
                     let loss = |d: f64| {
                         let mut moved = scores.clone();
@@ -246,7 +262,13 @@ mod tests {
                 let job = job(objective, &labels[rows.clone()], &weights[rows.clone()]);
                 let (mut g, mut h) = (vec![], vec![]);
                 let last = k - 1;
-                Targets::of(&job, &job.params).gradients(last, &before[rows.start * k..rows.end * k], &mut g, &mut h);
+                Targets::of(&job, &job.params).gradients(
+                    Instructions::used(),
+                    last,
+                    &before[rows.start * k..rows.end * k],
+                    &mut g,
+                    &mut h,
+                );
                 (g, h)
             };
             let (first, second, all) = (gradients(0..half), gradients(half..2 * half), gradients(0..2 * half));

@@ -1,12 +1,15 @@
 //! Penalties as shares of what a job's rows weigh and could gain, so that a number means the same for every objective, weighting
 //! and number of rows.
 
+use huracan_base::Instructions;
+use rayon::prelude::*;
+
 use super::objective::{Targets, probabilities};
 use super::{BoostJob, BoostParams, Objective, Task};
 
 /// The parameters of tasks, with penalties as sums over their rows.
 pub fn absolute(tasks: &[Task<'_>]) -> Vec<BoostParams> {
-    tasks.iter().map(|task| task.params.absolute(task.job)).collect()
+    tasks.par_iter().map(|task| task.params.absolute(task.job)).collect()
 }
 
 impl BoostParams {
@@ -55,7 +58,7 @@ impl BoostParams {
         let (mut gradients, mut hessians) = (Vec::new(), Vec::new());
         let mut total = 0.0;
         for class in 0..classes {
-            targets.gradients(class, &before, &mut gradients, &mut hessians);
+            targets.gradients(Instructions::used(), class, &before, &mut gradients, &mut hessians);
             let known = gradients.iter().zip(&hessians).filter(|(_, hessian)| **hessian > 0.0);
             total += known.map(|(gradient, hessian)| gradient * gradient / hessian).sum::<f64>();
         }

@@ -114,7 +114,7 @@ enum TreeLayout<'a> {
 }
 
 /// Numbers that vectors may read past the nodes of a level.
-const PADDING: usize = 32;
+const PADDING: usize = LANES;
 
 /// The nodes of a complete tree, level by level.
 pub(super) struct Levels<'a> {
@@ -125,26 +125,32 @@ pub(super) struct Levels<'a> {
 }
 
 impl Levels<'_> {
-    /// Cuts and features from the first node of a level on: its nodes, and at least `LANES` or two vectors of as many.
+    /// Cuts and features from the first node of a level on: its nodes, or more, so that a vector of `LANES` can be read.
     fn padded<const LANES: usize>(&self, level: u32) -> (&[f32], &[u32]) {
         let first = (1 << level) - 1;
         let (cuts, features) = (&self.cuts[first..], &self.features[first..]);
-        let least = (1 << level).max(2 * LANES);
+        let least = (1 << level).max(LANES);
         assert!(cuts.len() >= least && features.len() >= least, "the nodes are padded");
         (cuts, features)
     }
 }
 
-/// Walks the rows of a block, `[rows × columns]`, down a tree whose features are columns, and gives the leaf of each. There are always
-/// [`BLOCK`] rows; those that are too many have any values.
-type Walk = fn(&[f32], usize, &Levels<'_>, &mut [u32; BLOCK]);
+/// Walks some rows, `[BLOCK × columns]`, down a tree, and gives the leaf of each. They are as many as the last argument has; rows
+/// that fill up the last vector have any values.
+///
+/// # Safety
+/// Every feature of the tree is one of the columns.
+type Walk = unsafe fn(&[f32], usize, &Levels<'_>, &mut [u32]);
+
+/// Rows of a vector.
+const LANES: usize = 8;
 
 /// The walk with instructions that this processor has.
 fn walk_with(instructions: Instructions) -> Walk {
     // Wider vectors would be slower: they gather their values no faster, and there are fewer of them on the way.
     #[cfg(target_arch = "x86_64")]
     if matches!(instructions, Instructions::Avx2 | Instructions::Avx512) {
-        // SAFETY: the caller says that the processor has the instructions.
+        // SAFETY: the caller says that the processor has the instructions; the rest is up to those who call the walk.
         return |values, columns, levels, out| unsafe { avx2::walk(values, columns, levels, out) };
     }
     let _ = instructions;
@@ -209,15 +215,17 @@ impl<'a> ForestLayout<'a> {
             own.copy_from_slice(table.row(row as usize));
         }
         let mut found = [0; BLOCK];
+        let found = &mut found[..rows.len().next_multiple_of(LANES)];
         for (number, shape) in self.trees.iter().enumerate() {
             let class = number % classes;
             let own = scores.iter_mut().skip(class).step_by(classes);
             match *shape {
                 TreeLayout::Complete { levels, nodes, leaves } => {
                     let (cuts, features) = (&self.cuts[nodes..], &self.features[nodes..]);
-                    walk(values, columns, &Levels { count: levels, cuts, features }, &mut found);
+                    // SAFETY: `PredictJob::assert_fits` has checked that every feature is a column.
+                    unsafe { walk(values, columns, &Levels { count: levels, cuts, features }, found) };
                     let leaves = &self.leaves[leaves..leaves + (1 << levels)];
-                    own.zip(&found).for_each(|(score, &leaf)| *score += leaves[leaf as usize]);
+                    own.zip(&*found).for_each(|(score, &leaf)| *score += leaves[leaf as usize]);
                 }
                 TreeLayout::Deep(tree) => {
                     let rows = values.chunks_exact(columns.max(1));

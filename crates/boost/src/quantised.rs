@@ -1,6 +1,6 @@
 //! Numbers as integer multiples of a power of two, whose sum does not depend on the order.
 
-use huracan_base::{arith, widest};
+use huracan_base::{Instructions, arith, widest};
 use rayon::prelude::*;
 
 use super::MIN_SHARED_ROWS;
@@ -28,13 +28,13 @@ pub struct Quantised {
 
 impl Quantised {
     /// Quantises `values` with the smallest unit for which the sum of all has at most `sum_bits` ≤ 51 bits, and each value at
-    /// most [`VALUE_BITS`].
-    pub fn fill(&mut self, values: &[f64], sum_bits: i32) {
+    /// most [`VALUE_BITS`]. All `instructions` give the same bits.
+    pub fn fill(&mut self, instructions: Instructions, values: &[f64], sum_bits: i32) {
         let shared = values.len() >= MIN_SHARED_ROWS;
         let greatest: f64 = if shared {
-            values.par_chunks(PORTION).map(greatest_magnitude).reduce(|| 0.0, f64::max)
+            values.par_chunks(PORTION).map(|values| greatest_magnitude(instructions, values)).reduce(|| 0.0, f64::max)
         } else {
-            greatest_magnitude(values)
+            greatest_magnitude(instructions, values)
         };
         let bits = (sum_bits - arith::exponent_above(values.len() as f64)).min(VALUE_BITS);
         let exponent = (bits - arith::exponent_above(greatest)).clamp(-MAX_EXPONENT, MAX_EXPONENT);
@@ -43,9 +43,9 @@ impl Quantised {
         self.values.resize(values.len(), 0);
         if shared {
             let portions = self.values.par_chunks_mut(PORTION).zip(values.par_chunks(PORTION));
-            portions.for_each(|(units, values)| round(values, scale, units));
+            portions.for_each(|(units, values)| round(instructions, values, scale, units));
         } else {
-            round(values, scale, &mut self.values);
+            round(instructions, values, scale, &mut self.values);
         }
     }
 }
@@ -77,7 +77,7 @@ widest! {
 /// The sum of `values`, the same in any order.
 pub fn sum(values: &[f64]) -> f64 {
     let mut quantised = Quantised::default();
-    quantised.fill(values, EXACT_BITS);
+    quantised.fill(Instructions::used(), values, EXACT_BITS);
     quantised.values.iter().map(|&v| i64::from(v)).sum::<i64>() as f64 * quantised.unit
 }
 
@@ -86,7 +86,7 @@ pub fn sum(values: &[f64]) -> f64 {
 pub fn percentile(values: &[f64], weights: Option<&[f64]>, alpha: f64) -> f64 {
     let mut units = Quantised::default();
     match weights {
-        Some(weights) => units.fill(weights, EXACT_BITS),
+        Some(weights) => units.fill(Instructions::used(), weights, EXACT_BITS),
         None => units.values.resize(values.len(), 1),
     }
     let mut weighed: Vec<(f64, i64)> = values.iter().zip(&units.values).map(|(&v, &w)| (v, i64::from(w))).collect();

@@ -239,7 +239,10 @@ impl Market {
         };
         let firsts: Vec<usize> = (0..panel.bars).step_by(MEAN_BARS).collect();
         let means: Vec<[f64; 2]> = firsts.into_par_iter().flat_map_iter(of_bars).collect();
-        Self { ret_5: means.iter().map(|means| means[0]).collect(), ret_20: means.iter().map(|means| means[1]).collect() }
+        Self {
+            ret_5: means.iter().map(|means| means[0]).collect(),
+            ret_20: means.iter().map(|means| means[1]).collect(),
+        }
     }
 }
 

@@ -6,6 +6,9 @@ use super::conditions::{Binning, Bins, Column, condition_count, condition_name, 
 use super::rows::Rows;
 use super::{Condition, Table};
 
+/// Coins whose masks are made at a time: enough for all threads, and little memory.
+const COINS_AT_A_TIME: usize = 256;
+
 /// One condition: the index of a column, and a bin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Item {
@@ -76,17 +79,21 @@ impl<'a> Items<'a> {
             });
             masks
         };
-        let of_coins: Vec<Vec<u64>> = rows.symbols.par_iter().enumerate().map(of_coin).collect();
         let mut masks = vec![0_u64; self.list.len() * words];
-        masks.par_chunks_mut(words.max(1)).enumerate().for_each(|(item, mask)| {
-            for (coin, own) in of_coins.iter().enumerate() {
-                let own = &own[item * own_words..(item + 1) * own_words];
-                for (block, own) in own.chunks(rows.width).enumerate() {
-                    let at = (block * coins + coin) * rows.width;
-                    mask[at..at + rows.width].copy_from_slice(own);
+        for first in (0..coins).step_by(COINS_AT_A_TIME) {
+            let some = &rows.symbols[first..(first + COINS_AT_A_TIME).min(coins)];
+            let some: Vec<Vec<u64>> =
+                some.par_iter().enumerate().map(|(at, symbol)| of_coin((first + at, symbol))).collect();
+            masks.par_chunks_mut(words.max(1)).enumerate().for_each(|(item, mask)| {
+                for (coin, own) in (first..).zip(&some) {
+                    let own = &own[item * own_words..(item + 1) * own_words];
+                    for (block, own) in own.chunks(rows.width).enumerate() {
+                        let at = (block * coins + coin) * rows.width;
+                        mask[at..at + rows.width].copy_from_slice(own);
+                    }
                 }
-            }
-        });
+            });
+        }
         masks
     }
 

@@ -14,8 +14,8 @@
 //!    false discovery rate is controlled again over all candidates of the run, weighted by what the training windows say
 //!    for each.
 //!
-//! The crate does no I/O. Each pattern is evaluated by one thread, and all sums run in the order of the rows, so
-//! results do not depend on the number of threads.
+//! The crate does no I/O. Threads share coins and blocks; the sums of a coin, and those over coins and blocks, run in their
+//! order, so results do not depend on the number of threads.
 
 mod conditions;
 mod confirm;

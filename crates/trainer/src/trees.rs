@@ -15,7 +15,7 @@ use super::inputs::TrainingInputs;
 use super::scores::FoldScores;
 use super::{Family, ModelError, Observer, Unit, UnitFolds, jobs};
 
-/// Rows of the folds whose jobs are in memory at a time: with the rows' codes, scores and gradients some 300 bytes each.
+/// Rows of the folds whose jobs are in memory at a time. Jobs, codes, scores and gradients take some 300 bytes a row.
 const ROWS_AT_A_TIME: usize = 1 << 22;
 
 /// The trained trees of one head of one fold.
@@ -52,6 +52,13 @@ pub fn train(
     let (mut trained, mut plans) = (Vec::with_capacity(folds.len()), Plans::default());
     let mut left = folds.as_slice();
     while !left.is_empty() {
+        if observer.is_cancelled() {
+            let cancelled = |(unit, fold): &(&Unit, &Fold)| {
+                Err(BoostError::Cancelled { job: format!("{} fold {}", unit.name, fold.index) }.into())
+            };
+            trained.extend(left.iter().map(cancelled));
+            break;
+        }
         let (some, after) = left.split_at(together(inputs, left));
         let (heads, more) = train_folds(inputs, some, family, observer)?;
         trained.extend(heads);
@@ -61,8 +68,8 @@ pub fn train(
     Ok((trained, plans))
 }
 
-/// How many of the next folds are trained together: on devices all, which are only fast with many models at a time; on the CPU as many
-/// as have [`ROWS_AT_A_TIME`], but one.
+/// How many of the next folds are trained together: on devices all, since they are only fast with many models at a time; on the CPU at
+/// least one, and no more than have [`ROWS_AT_A_TIME`].
 fn together(inputs: &TrainingInputs<'_>, folds: &[(&Unit, &Fold)]) -> usize {
     if inputs.compute.devices_left() > 0 {
         return folds.len();

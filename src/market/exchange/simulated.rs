@@ -79,6 +79,7 @@ impl Simulated {
 
     /// The coins that are listed now and those delisted recently, sorted by symbol.
     pub fn markets(&self) -> Vec<MarketInfo> {
+        // Not to be called from a thread of rayon's pool: while it waits for the list, it might take up work that waits for it, too.
         self.markets.get_or_init(|| self.list_markets()).clone()
     }
 

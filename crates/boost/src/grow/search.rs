@@ -59,7 +59,7 @@ impl Grower<'_> {
                 *slot = bins[lane];
             }
         };
-        // The bins of one feature lie in as many cache lines.
+        // Each bin of one feature is in a cache line of its own, so fewer rows than bins are read sooner.
         Some(if rows.len() < GROUP_BINS / 2 {
             self.split_of(data, best, by_rows)
         } else {

@@ -2,20 +2,22 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, Levels, MISSING_RIGHT};
+use super::{BLOCK, LANES, Levels, MISSING_RIGHT};
 
-/// Rows of a vector.
-const LANES: usize = 8;
 /// Vectors that go down together.
 const GROUPS: usize = BLOCK / LANES;
 
 /// [`super::Walk`].
+///
+/// # Safety
+/// Every feature of the tree is one of the columns.
 #[target_feature(enable = "avx2")]
-pub fn walk(values: &[f32], columns: usize, levels: &Levels<'_>, leaves: &mut [u32; BLOCK]) {
-    assert!(values.len() >= BLOCK * columns);
+pub unsafe fn walk(values: &[f32], columns: usize, levels: &Levels<'_>, leaves: &mut [u32]) {
+    assert!(values.len() >= BLOCK * columns && leaves.len() <= BLOCK);
     let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     let starts = _mm256_mullo_epi32(lanes, _mm256_set1_epi32(columns as i32));
     let mut at = [_mm256_setzero_si256(); GROUPS];
+    let at = &mut at[..leaves.len() / LANES];
     for level in 0..levels.count {
         let (cuts, features) = levels.padded::<LANES>(level);
         for (group, at) in at.iter_mut().enumerate() {
@@ -33,7 +35,7 @@ pub fn walk(values: &[f32], columns: usize, levels: &Levels<'_>, leaves: &mut [u
             };
             let column = _mm256_andnot_si256(_mm256_set1_epi32(MISSING_RIGHT as i32), _mm256_castps_si256(feature));
             let rows = _mm256_add_epi32(starts, _mm256_set1_epi32((group * LANES * columns) as i32));
-            // SAFETY: every feature is one of the columns, so this is one of the values of a row of the block.
+            // SAFETY: the caller says that every feature is one of the columns, so this is one of the values of a row of the block.
             let value = unsafe { _mm256_i32gather_ps::<4>(values.as_ptr(), _mm256_add_epi32(rows, column)) };
             let missing = _mm256_cmp_ps::<_CMP_UNORD_Q>(value, value);
             // The sign of a feature says where missing values go; only the sign of a lane counts below.
@@ -44,7 +46,7 @@ pub fn walk(values: &[f32], columns: usize, levels: &Levels<'_>, leaves: &mut [u
     }
     for (leaves, at) in leaves.as_chunks_mut::<LANES>().0.iter_mut().zip(at) {
         // SAFETY: eight numbers of 4 bytes are one vector.
-        unsafe { _mm256_storeu_si256(leaves.as_mut_ptr().cast(), at) };
+        unsafe { _mm256_storeu_si256(leaves.as_mut_ptr().cast(), *at) };
     }
 }
 

@@ -1,13 +1,13 @@
-//! Walking down trees without vector instructions.
+//! Walking down trees without vector instructions: eight rows side by side, enough to hide the latency of loads.
 
-use super::{BLOCK, Levels, MISSING_RIGHT};
-
-/// Rows that walk down side by side: enough to hide the latency of loads.
-const LANES: usize = 8;
+use super::{BLOCK, LANES, Levels, MISSING_RIGHT};
 
 /// [`super::Walk`].
-pub fn walk(values: &[f32], columns: usize, levels: &Levels<'_>, leaves: &mut [u32; BLOCK]) {
-    assert!(values.len() >= BLOCK * columns);
+///
+/// # Safety
+/// Every feature of the tree is one of the columns.
+pub unsafe fn walk(values: &[f32], columns: usize, levels: &Levels<'_>, leaves: &mut [u32]) {
+    assert!(values.len() >= BLOCK * columns && leaves.len() <= BLOCK);
     for (group, leaves) in leaves.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
         let starts: [usize; LANES] = std::array::from_fn(|lane| (group * LANES + lane) * columns);
         let mut at = [0_usize; LANES];
@@ -15,7 +15,7 @@ pub fn walk(values: &[f32], columns: usize, levels: &Levels<'_>, leaves: &mut [u
             let (cuts, features) = levels.padded::<LANES>(level);
             for (at, &start) in at.iter_mut().zip(&starts) {
                 // SAFETY: `at` is below 2ˡᵉᵛᵉˡ, the number of nodes of the level; the row that begins at `start` is in the block, and
-                // every feature is one of its columns.
+                // the caller says that every feature is one of its columns.
                 let (cut, feature, value) = unsafe {
                     let feature = *features.get_unchecked(*at);
                     let value = *values.get_unchecked(start + (feature & !MISSING_RIGHT) as usize);
