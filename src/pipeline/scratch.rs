@@ -22,7 +22,7 @@ const TABLE_BYTES: u64 = ((COUNT + VIEW_COUNT + VOTERS) * size_of::<f32>()) as u
 const OTHER_BYTES: u64 = 260;
 
 /// Tables of fewer numbers are always in memory.
-const SMALL: usize = 1 << 22;
+const SMALL: usize = 1 << 16;
 
 /// Room that tables leave on the disk for everything else that a run writes.
 const LEFT_FREE: u64 = 4 << 30;

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use tokio::sync::watch;
 
 use super::paths::{Kind, day_in_name, remote_path};
-use super::transfer::{digest_local, upload};
+use super::transfer::{apart, digest_local, upload};
 use super::walk::local_files;
 use super::{Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError, TransferFailure};
 
@@ -132,6 +132,7 @@ impl Remote {
                 }
             }
         }
-        upload(self, &path, &target).await.map(Outcome::Uploaded)
+        let remote = self.clone();
+        apart(async move { upload(&remote, &path, &target).await }).await.map(Outcome::Uploaded)
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use opendal::Operator;
 use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
 
 use super::{ManifestEntry, Remote, SyncError};
 use crate::text::hex;
@@ -42,6 +43,19 @@ pub(super) async fn read_local<H: Send + 'static>(
         }
     });
     read.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|e| SyncError::local(shown, e))
+}
+
+/// Does work on whatever thread of the runtime is free, so that hashing one file keeps no other waiting. It ends when nobody waits for
+/// it any more.
+pub(super) async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let mut own = JoinSet::new();
+    own.spawn(work);
+    match own.join_next().await {
+        Some(Ok(result)) => result,
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime ends, and with it whoever waits.
+        _ => std::future::pending().await,
+    }
 }
 
 /// Uploads `path` to `remote_path`. The entry describes the bytes that were sent, even if the file grows meanwhile, like a log.

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use opendal::{ErrorKind, Metadata};
 
 use super::paths::{Kind, kind_of};
-use super::transfer::digest_remote;
+use super::transfer::{apart, digest_remote};
 use super::walk::local_files;
 use super::{Manifest, ManifestEntry, OnProgress, Progress, Remote, SyncError, TransferFailure};
 use crate::settings::RemoteKind;
@@ -157,7 +157,10 @@ impl Remote {
         }
         let is_equal = match (self.kind, meta.etag(), &entry.etag) {
             (RemoteKind::S3 | RemoteKind::Dropbox, Some(now), Some(then)) => now == then,
-            _ => digest_remote(&self.operator, path, entry.size).await? == entry.sha256,
+            _ => {
+                let (operator, path, size) = (self.operator.clone(), path.clone(), entry.size);
+                apart(async move { digest_remote(&operator, &path, size).await }).await? == entry.sha256
+            }
         };
         Ok(if is_equal { Finding::Correct } else { Finding::Differs(Difference::Content) })
     }

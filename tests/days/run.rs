@@ -90,6 +90,23 @@ fn a_day_on_the_emulated_device_ends_as_on_the_cpu() {
     }
 }
 
+#[test]
+fn a_day_with_its_tables_in_files_ends_as_in_memory() {
+    let [in_memory, in_files] = [&[][..], &["--set", "engine.memory_mb=1"]].map(|more| {
+        let workdir = tempfile::tempdir().unwrap();
+        let output = day(workdir.path(), more);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let logs = std::fs::read_dir(workdir.path().join("logs")).unwrap().flatten();
+        let logs: String = logs.filter_map(|log| std::fs::read_to_string(log.path()).ok()).collect();
+        assert_eq!(logs.contains("features, view and votes are in files"), !more.is_empty(), "{logs}");
+        answer(&output)
+    });
+    assert!(in_memory["trades"].as_u64().unwrap() > 0);
+    for key in ["models_digest", "trades", "symbols", "models"] {
+        assert_eq!(in_memory[key], in_files[key], "{key}");
+    }
+}
+
 #[tokio::test]
 async fn a_day_leaves_models_reports_exports_a_filled_brain_and_a_synced_remote() {
     let workdir = tempfile::tempdir().unwrap();

@@ -86,6 +86,15 @@ impl From<Vec<f32>> for Floats {
     }
 }
 
+impl<'a> IntoIterator for &'a Floats {
+    type Item = &'a f32;
+    type IntoIter = std::slice::Iter<'a, f32>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// Copies are in memory.
 impl Clone for Floats {
     fn clone(&self) -> Self {

@@ -1,11 +1,11 @@
 //! Trains all families of all folds of some units in one batch, and scores the symbols' validation parts and test windows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use huracan_boost::device::Plans;
-use huracan_boost::{BoostJob, Objective};
+use huracan_boost::{BoostJob, Forest, Objective};
 use huracan_decide::{Head, Scores, log_odds};
 use huracan_engine::EngineError;
 use huracan_folds::Fold;
@@ -39,6 +39,22 @@ pub struct TrainedUnits {
     pub plans: Plans,
     /// Of a pool with several families, the mix of each fold, by number.
     mixes: BTreeMap<usize, Mix>,
+    /// The trees of the fold that first was a coin's last, so that coins of a pool share them.
+    last: OnceLock<(TrainedHeads, Arc<BTreeMap<Head, Forest>>)>,
+}
+
+impl TrainedUnits {
+    /// The trees of a coin's last fold.
+    fn final_heads(&self, heads: &TrainedHeads) -> Arc<BTreeMap<Head, Forest>> {
+        let (of, shared) = self.last.get_or_init(|| (heads.clone(), Arc::new(forests(heads))));
+        let same = of.iter().zip(heads).all(|(of, heads)| Arc::ptr_eq(of, heads));
+        if same { shared.clone() } else { Arc::new(forests(heads)) }
+    }
+}
+
+/// The trees of a fold, by head.
+fn forests(heads: &TrainedHeads) -> BTreeMap<Head, Forest> {
+    Head::ALL.into_iter().map(|head| (head, heads[head.position()].forest.clone())).collect()
 }
 
 /// One fold of a unit, trained by all families.
@@ -101,7 +117,7 @@ pub fn train(
         let one = || Ok(TrainedFold { heads: heads?, forest: forest?, networks: networks? });
         (name, one())
     });
-    Ok(TrainedUnits { folds: folds.collect(), seconds, plans, mixes: BTreeMap::new() })
+    Ok(TrainedUnits { folds: folds.collect(), seconds, plans, mixes: BTreeMap::new(), last: OnceLock::new() })
 }
 
 /// Chooses the families of a pool's folds by the validation rows of all `symbols`, whatever batches they are scored in later.
@@ -179,7 +195,7 @@ pub fn finish(
         }
         match failed.remove(&own.symbol) {
             Some(error) => Err(error),
-            None => Ok(trained_symbol(inputs, own.symbol, folds, seconds.clone())),
+            None => Ok(trained_symbol(inputs, trained, own.symbol, folds, seconds.clone())),
         }
     };
     Ok((batch.iter().map(one).collect(), plans))
@@ -326,6 +342,7 @@ fn choose_families<K: Ord>(
 /// Combines the folds of a symbol.
 fn trained_symbol(
     inputs: &TrainingInputs<'_>,
+    trained: &TrainedUnits,
     symbol: usize,
     folds: Vec<ScoredFold<'_>>,
     seconds: BTreeMap<Family, f64>,
@@ -337,9 +354,6 @@ fn trained_symbol(
     // The latest window has no test part. If it was trained, its model is the final one, and it gives no outcome.
     let untested = outcomes.pop_if(|outcome| outcome.fold.test.is_empty());
     let latest = untested.or_else(|| outcomes.last().cloned()).map(|outcome| outcome.fold);
-    let forests = |heads: &TrainedHeads| {
-        Head::ALL.into_iter().map(|head| (head, heads[head.position()].forest.clone())).collect::<BTreeMap<_, _>>()
-    };
     let mut other_families = BTreeMap::new();
     if let Some(last) = &last {
         if let Some(forest) = &last.models.forest {
@@ -361,7 +375,7 @@ fn trained_symbol(
         train_rows: heads.map_or(0, |heads| heads[0].train_rows),
         digests: heads.map(|heads| per_head(heads, |_, head| Some(head.forest.digest()))).unwrap_or_default(),
         params: heads.map(|heads| per_head(heads, |_, head| Some(head.params.clone()))).unwrap_or_default(),
-        heads: heads.map(forests).unwrap_or_default(),
+        heads: heads.map(|heads| trained.final_heads(heads)).unwrap_or_default(),
         other_families,
         mix,
         latest_scores,

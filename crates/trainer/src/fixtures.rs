@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use huracan_bars::{Candles, HOUR_MS, Panel, Timeframe};
 use huracan_decide::{DecideParams, Head};
@@ -82,7 +83,7 @@ pub fn trained(symbol: &str, folds: &[Fold], latest: Fold, means: [f64; Head::CO
         folds: folds.iter().map(outcome).collect(),
         latest,
         train_rows: rows,
-        heads: BTreeMap::new(),
+        heads: Arc::default(),
         params: BTreeMap::new(),
         digests: BTreeMap::new(),
         other_families: BTreeMap::new(),

@@ -107,7 +107,9 @@ pub fn out_of_fold(
     forward: &BTreeMap<usize, ForwardEvidence>,
     kill: &dyn Fn() -> Option<String>,
 ) -> Result<OutOfFold, EngineError> {
-    let WalkForward { params, compute, panel, features, rules, atr, labels, view, .. } = walk;
+    let WalkForward { params, compute, panel, features, rules, atr, labels, view, targets, .. } = walk;
+    // Large, and only for training.
+    drop(targets);
     let (rules, atr) = (&rules, atr.as_slice());
     let candidates = candidates(&trained, |outcome| &outcome.predictions);
     let horizon_bars = params.barriers.horizon_bars();

@@ -1,6 +1,7 @@
 //! Results of training: a symbol's models, their raw scores, and their calibrated predictions for the test windows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +23,9 @@ pub struct TrainedSymbol {
     pub latest: Fold,
     /// Number of training rows of the final model.
     pub train_rows: usize,
-    /// Trees of the final model, by head.
-    pub heads: BTreeMap<Head, Forest>,
+    /// Trees of the final model, by head; those of a pool are in memory once.
+    #[serde(with = "shared")]
+    pub heads: Arc<BTreeMap<Head, Forest>>,
     /// Parameters of the final model, by head.
     pub params: BTreeMap<Head, BoostParams>,
     /// Digests of `heads`; a checkpoint whose digests differ is rejected.
@@ -41,7 +43,33 @@ pub struct TrainedSymbol {
     pub seconds: BTreeMap<Family, f64>,
 }
 
+/// Values in an `Arc`, read and written as if they were not in one.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        (**value).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
+}
+
 impl TrainedSymbol {
+    /// Frees the raw scores that only the calibration needs. What the mix says of the test windows stays, for the reasons of trades.
+    pub(crate) fn free_scores(&mut self) {
+        for outcome in &mut self.folds {
+            outcome.scores.own = None;
+            outcome.scores.all.validation = Vec::new();
+            outcome.families.values_mut().for_each(|alone| alone.scores = FoldScores::default());
+        }
+        self.latest_scores.own = None;
+        self.latest_scores.all = FoldScores::default();
+    }
+
     /// The place in `folds` of the one whose test window holds a bar.
     pub fn fold_at(&self, bar: usize) -> Option<usize> {
         self.folds.iter().position(|outcome| outcome.fold.test.contains(&bar))

@@ -236,6 +236,7 @@ impl<'a> WalkForward<'a> {
             return Err(TrainerError::Cancelled);
         }
         calibrate::all(params, panel, view, targets, &self.units, &mut done.trained);
+        done.trained.values_mut().for_each(TrainedSymbol::free_scores);
         Ok(done)
     }
 

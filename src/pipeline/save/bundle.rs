@@ -23,7 +23,7 @@ pub fn bundle(day: &Day, panel: &Panel, model: &Model) -> Result<Bundle, Command
     Ok(Bundle {
         symbol: trained.symbol.clone(),
         model_type: model_type(day.run.settings.models.kind).to_owned(),
-        heads: trained.heads.clone(),
+        heads: (*trained.heads).clone(),
         main_head: Head::MAIN,
         feature_names: features::view_names(),
         scaler: None,
