@@ -10,6 +10,7 @@ use super::CommandFailure;
 use super::checkpoints::Checkpoints;
 use super::day::Day;
 use super::forward::{self, Forward};
+use super::scratch::give_back_memory;
 use super::services::Services;
 use super::snapshots::Snapshots;
 use super::stop::Stop;
@@ -25,6 +26,9 @@ use crate::trainer::{
     Tuning, WalkForward,
 };
 use crate::ui::Step;
+
+/// Trained coins after which free memory is given back to the system: the models that stay lie among what training needed for a while.
+const GIVE_BACK_EVERY: usize = 128;
 
 /// The result of step 6.
 pub type Learned = OutOfFold;
@@ -154,6 +158,7 @@ async fn practise(
 ) -> Result<Learned, CommandFailure> {
     let step = day.begin("practise", Some(done.trained.len() as u64)).await?;
     let stop = day.services.stop.clone();
+    give_back_memory();
     let learned = tokio::task::block_in_place(|| {
         walk.out_of_fold(done.trained, &forward.evidence(panel), &|| stop.why_killed())
     })?;
@@ -284,6 +289,9 @@ impl Observer for TrainingObserver<'_> {
         tracing::info!(target: crate::logs::TRAINING, symbol = trained.symbol, "model trained");
         let numbers = self.numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(&(number, total)) = numbers.get(&trained.symbol) {
+            if number % GIVE_BACK_EVERY == 1 {
+                give_back_memory();
+            }
             self.notifier.send(&Milestone::SymbolTrained { symbol: trained.symbol.clone(), number, total });
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! Where a run's large tables are: in memory, or, if they do not fit, in files without a name that the system reads and writes as if
-//! they were memory. It takes the pages of such files back when others need them.
+//! What keeps a run's memory small. Large tables are in memory, or, if they do not fit, in files without a name that the system reads
+//! and writes as if they were memory; it takes the pages of such files back when others need them.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -59,6 +59,15 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         memory::supply(None);
+    }
+}
+
+/// Gives memory that is free, but lies among memory in use, back to the system, where the allocator does not do so by itself.
+pub fn give_back_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the function may be called at any time, from any thread.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use huracan_boost::device::Plans;
-use huracan_boost::{BoostJob, Forest, Objective};
+use huracan_boost::{BoostJob, Forest, Objective, PackedForest};
 use huracan_decide::{Head, Scores, log_odds};
 use huracan_engine::EngineError;
 use huracan_folds::Fold;
@@ -437,7 +437,7 @@ fn outcome(inputs: &TrainingInputs<'_>, scored: &ScoredFold<'_>) -> FoldOutcome 
         predictions: Vec::new(),
         edge_trees: EdgeTrees {
             main: Some(heads[Head::EdgeBps.position()].clone()),
-            own: own.as_ref().map(|(heads, _)| heads[Head::EdgeBps.position()].clone()),
+            own: own.as_ref().map(|(heads, _)| PackedForest::of(&heads[Head::EdgeBps.position()].forest)),
         },
         families: if by_family.len() > 1 { families(models, by_family, &losses) } else { BTreeMap::new() },
         mix: mix.clone(),

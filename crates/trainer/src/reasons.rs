@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use huracan_base::Table;
 use huracan_base::units::BPS;
-use huracan_boost::{Forest, contributions};
+use huracan_boost::{Forest, PackedForest, contributions};
 use huracan_decide::{Head, Slopes};
 use huracan_features::{View, view_columns};
 use huracan_risk::Offer;
@@ -43,8 +43,8 @@ pub struct Reasons {
 pub struct EdgeTrees {
     /// The family that predicts.
     pub(crate) main: Option<Arc<TrainedHead>>,
-    /// The coin's own trees.
-    pub(crate) own: Option<Arc<TrainedHead>>,
+    /// The coin's own trees: each fold of each coin has some, and few are asked.
+    pub(crate) own: Option<PackedForest>,
 }
 
 impl PartialEq for EdgeTrees {
@@ -92,9 +92,9 @@ fn of_fold(
     };
     let (slopes, base) = (calibration.head(Head::EdgeBps).slopes, calibration.head(Head::EdgeBps).base);
     let of_fold = outcome.edge_trees.main.is_some();
-    let forest = |trees: &Option<Arc<TrainedHead>>| trees.as_ref().map(|head| head.forest.clone());
+    let EdgeTrees { main, own } = &outcome.edge_trees;
     let (main, own) = if of_fold {
-        (forest(&outcome.edge_trees.main), forest(&outcome.edge_trees.own))
+        (main.as_ref().map(|head| head.forest.clone()), own.as_ref().map(PackedForest::unpack))
     } else {
         let own = trained.other_families.get(&Family::Own).and_then(FamilyModels::trees);
         (trained.heads.get(&Head::EdgeBps).cloned(), own.and_then(|heads| heads.get(&Head::EdgeBps)).cloned())
