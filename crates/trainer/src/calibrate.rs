@@ -77,9 +77,13 @@ pub fn all(
         trained.values().flat_map(|own| &own.folds).flat_map(|outcome| outcome.families.keys().copied()).collect();
 
     let known = &*trained;
-    let fitted: Vec<(Stage, [Slopes; Head::COUNT])> =
-        stages.par_iter().map(|&stage| (stage, context.fit(known, stage, None))).collect();
-    let fitted: BTreeMap<Stage, [Slopes; Head::COUNT]> = fitted.into_iter().collect();
+    let mut fitted: BTreeMap<Stage, [Slopes; Head::COUNT]> = BTreeMap::new();
+    // Each stage has the rows of all before it.
+    for some in stages.chunks((ROWS_AT_A_TIME / most_rows(known).max(1)).max(1)) {
+        let some: Vec<(Stage, [Slopes; Head::COUNT])> =
+            some.par_iter().map(|&stage| (stage, context.fit(known, stage, None))).collect();
+        fitted.extend(some);
+    }
     let mut by_family: BTreeMap<(Family, Stage), [Slopes; Head::COUNT]> = BTreeMap::new();
     for family in families {
         for &stage in stages.iter().filter(|stage| **stage != Stage::Latest) {
@@ -108,6 +112,18 @@ pub fn all(
             own.calibration = Some(context.calibration(None, &own.latest_scores.base, slopes));
         }
     }
+}
+
+/// Rows that are in memory at a time, of 64 bytes each, unless one stage has more.
+const ROWS_AT_A_TIME: usize = 24 << 20;
+
+/// Bars of all validation parts and test windows: the last stage has at most so many rows.
+fn most_rows(trained: &BTreeMap<usize, TrainedSymbol>) -> usize {
+    let of = |own: &TrainedSymbol| {
+        let folds = own.folds.iter().map(|outcome| outcome.fold.validation.len() + outcome.fold.test.len());
+        folds.sum::<usize>() + own.latest.validation.len()
+    };
+    trained.values().map(of).sum()
 }
 
 /// Means over the training rows of all coins of a fold, or of the final models.
@@ -264,7 +280,8 @@ impl Context<'_> {
             Stage::Fold { index, test_start } => (index, test_start),
             Stage::Latest => (usize::MAX, usize::MAX),
         };
-        let mut rows = Vec::new();
+        // Room that is not needed is never touched; growing would take twice as much at the end.
+        let mut rows = Vec::with_capacity(most_rows(trained));
         for (&symbol, own) in trained {
             for outcome in own.folds.iter().filter(|outcome| outcome.fold.index <= newest) {
                 let index = outcome.fold.index;
