@@ -99,6 +99,7 @@ fn a_day_with_its_tables_in_files_ends_as_in_memory() {
         let logs = std::fs::read_dir(workdir.path().join("logs")).unwrap().flatten();
         let logs: String = logs.filter_map(|log| std::fs::read_to_string(log.path()).ok()).collect();
         assert_eq!(logs.contains("features, view and votes are in files"), !more.is_empty(), "{logs}");
+        assert!(!logs.contains("no room for a table"), "{logs}");
         answer(&output)
     });
     assert!(in_memory["trades"].as_u64().unwrap() > 0);

@@ -1,11 +1,11 @@
 //! Trains all families of all folds of some units in one batch, and scores the symbols' validation parts and test windows.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use huracan_boost::device::Plans;
-use huracan_boost::{BoostJob, Forest, Objective, PackedForest};
+use huracan_boost::{BoostJob, Objective, PackedForest};
 use huracan_decide::{Head, Scores, log_odds};
 use huracan_engine::EngineError;
 use huracan_folds::Fold;
@@ -14,7 +14,7 @@ use huracan_neural::Network;
 use super::inputs::TrainingInputs;
 use super::reasons::EdgeTrees;
 use super::scores::{FoldScores, Part};
-use super::trees::{self, Scored, TrainedHeads};
+use super::trees::{self, Scored, SharedForests, TrainedHeads, forests};
 use super::{
     Family, FamilyModels, FamilyOutcome, FoldOutcome, Mix, ModelError, ModelScope, ModelScores, Networks, Observer,
     SymbolFolds, TrainedSymbol, TrainerParams, Tuned, Unit, UnitFolds, jobs, mix, networks, scores,
@@ -39,22 +39,8 @@ pub struct TrainedUnits {
     pub plans: Plans,
     /// Of a pool with several families, the mix of each fold, by number.
     mixes: BTreeMap<usize, Mix>,
-    /// The trees of the fold that first was a coin's last, so that coins of a pool share them.
-    last: OnceLock<(TrainedHeads, Arc<BTreeMap<Head, Forest>>)>,
-}
-
-impl TrainedUnits {
-    /// The trees of a coin's last fold.
-    fn final_heads(&self, heads: &TrainedHeads) -> Arc<BTreeMap<Head, Forest>> {
-        let (of, shared) = self.last.get_or_init(|| (heads.clone(), Arc::new(forests(heads))));
-        let same = of.iter().zip(heads).all(|(of, heads)| Arc::ptr_eq(of, heads));
-        if same { shared.clone() } else { Arc::new(forests(heads)) }
-    }
-}
-
-/// The trees of a fold, by head.
-fn forests(heads: &TrainedHeads) -> BTreeMap<Head, Forest> {
-    Head::ALL.into_iter().map(|head| (head, heads[head.position()].forest.clone())).collect()
+    /// The trees of final models.
+    last: SharedForests,
 }
 
 /// One fold of a unit, trained by all families.
@@ -117,7 +103,7 @@ pub fn train(
         let one = || Ok(TrainedFold { heads: heads?, forest: forest?, networks: networks? });
         (name, one())
     });
-    Ok(TrainedUnits { folds: folds.collect(), seconds, plans, mixes: BTreeMap::new(), last: OnceLock::new() })
+    Ok(TrainedUnits { folds: folds.collect(), seconds, plans, mixes: BTreeMap::new(), last: SharedForests::default() })
 }
 
 /// Chooses the families of a pool's folds by the validation rows of all `symbols`, whatever batches they are scored in later.
@@ -375,7 +361,7 @@ fn trained_symbol(
         train_rows: heads.map_or(0, |heads| heads[0].train_rows),
         digests: heads.map(|heads| per_head(heads, |_, head| Some(head.forest.digest()))).unwrap_or_default(),
         params: heads.map(|heads| per_head(heads, |_, head| Some(head.params.clone()))).unwrap_or_default(),
-        heads: heads.map(|heads| trained.final_heads(heads)).unwrap_or_default(),
+        heads: heads.map(|heads| trained.last.of(heads)).unwrap_or_default(),
         other_families,
         mix,
         latest_scores,

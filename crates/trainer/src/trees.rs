@@ -1,6 +1,7 @@
 //! Trains the trees of one family for all heads of all folds of some units, in one batch, and computes their raw scores.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -35,6 +36,24 @@ pub struct TrainedHead {
 
 /// The trained heads of a fold, in the order of [`Head::ALL`].
 pub type TrainedHeads = [Arc<TrainedHead>; Head::COUNT];
+
+/// The trees of a fold, by head.
+pub fn forests(heads: &TrainedHeads) -> BTreeMap<Head, Forest> {
+    Head::ALL.into_iter().map(|head| (head, heads[head.position()].forest.clone())).collect()
+}
+
+/// The trees of the fold that was asked for first, in memory once: the coins of a pool have one last fold.
+#[derive(Default)]
+pub struct SharedForests(OnceLock<(TrainedHeads, Arc<BTreeMap<Head, Forest>>)>);
+
+impl SharedForests {
+    /// The trees of a fold.
+    pub fn of(&self, heads: &TrainedHeads) -> Arc<BTreeMap<Head, Forest>> {
+        let (of, shared) = self.0.get_or_init(|| (heads.clone(), Arc::new(forests(heads))));
+        let same = of.iter().zip(heads).all(|(of, heads)| Arc::ptr_eq(of, heads));
+        if same { shared.clone() } else { Arc::new(forests(heads)) }
+    }
+}
 
 /// Trains all heads. Returns them in the order of units and folds, and where they were trained if a device is used. The
 /// search's choices apply only to the first family, for which the search was made.
