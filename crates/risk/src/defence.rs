@@ -7,18 +7,21 @@ use rayon::prelude::*;
 /// `at(symbol, bar)` gives the volatility of a symbol, for example the feature `volatility_20`; values that are not
 /// finite are skipped. Symbols are summed in their order.
 pub fn mean_volatility(symbols: usize, bars: usize, at: impl Fn(usize, usize) -> f64 + Sync) -> Vec<f64> {
-    let mean = |bar: usize| {
-        let (mut sum, mut count) = (0.0, 0.0);
+    // Symbol by symbol, as tables of values lie: a large one may be in a file, where each symbol of a bar is a page of its own.
+    let portion = bars.div_ceil(rayon::current_num_threads()).max(1);
+    let mut sums = vec![(0.0, 0.0); bars];
+    sums.par_chunks_mut(portion).enumerate().for_each(|(part, sums)| {
         for symbol in 0..symbols {
-            let value = at(symbol, bar);
-            if value.is_finite() {
-                sum += value;
-                count += 1.0;
+            for ((sum, count), bar) in sums.iter_mut().zip(part * portion..) {
+                let value = at(symbol, bar);
+                if value.is_finite() {
+                    *sum += value;
+                    *count += 1.0;
+                }
             }
         }
-        if count > 0.0 { sum / count } else { f64::NAN }
-    };
-    (0..bars).into_par_iter().map(mean).collect()
+    });
+    sums.into_iter().map(|(sum, count)| if count > 0.0 { sum / count } else { f64::NAN }).collect()
 }
 
 /// Whether defence mode is on for entries at each bar's open, one value per bar.

@@ -6,7 +6,7 @@ use huracan_bars::Panel;
 use huracan_decide::{Candidate, Consensus, DecideMode, Policy};
 use huracan_features::{Features, columns};
 use huracan_risk::{self as risk, Ledger, Limits, Offer};
-use huracan_shadow::{self as shadow, Rules, Signals};
+use huracan_shadow::{self as shadow, Rules, Signals, Trade};
 
 /// What the portfolio trades by, besides predictions and signals.
 pub struct Portfolio<'a> {
@@ -35,14 +35,29 @@ impl Portfolio<'_> {
                 DecideMode::Model | DecideMode::Both => prediction.map_or(f64::NAN, |heads| heads.tradable_bps()),
             };
         }
-        shadow::every_signal(self.panel, signals, self.atr, self.windows, self.rules)
+        let trades = shadow::every_signal(self.panel, signals, self.atr, self.windows, self.rules);
+        let betas = self.betas(&trades);
+        trades
             .into_iter()
-            .map(|trade| Offer {
+            .zip(betas)
+            .map(|(trade, beta)| Offer {
                 edge_bps: edges[trade.symbol * self.panel.bars + trade.signal_bar].abs(),
-                beta: f64::from(self.features.value(trade.symbol, trade.signal_bar, columns::MARKET_BETA)),
+                beta,
                 trade,
             })
             .collect()
+    }
+
+    /// The beta at the signal of each trade. They are looked up symbol by symbol, as the features lie.
+    fn betas(&self, trades: &[Trade]) -> Vec<f64> {
+        let mut order: Vec<usize> = (0..trades.len()).collect();
+        order.sort_by_key(|&index| (trades[index].symbol, trades[index].signal_bar));
+        let mut betas = vec![f64::NAN; trades.len()];
+        for index in order {
+            let trade = &trades[index];
+            betas[index] = f64::from(self.features.value(trade.symbol, trade.signal_bar, columns::MARKET_BETA));
+        }
+        betas
     }
 
     /// Offers the trades to one account, under all risk limits.
