@@ -73,6 +73,17 @@ pub enum Check {
 impl Check {
     /// All checks, in their order.
     pub const ALL: [Self; 5] = [Self::LookAhead, Self::Recursion, Self::Noise, Self::Power, Self::Promise];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LookAhead => "look-ahead",
+            Self::Recursion => "recursion",
+            Self::Noise => "noise",
+            Self::Power => "power",
+            Self::Promise => "promise",
+        }
+    }
 }
 
 /// The arguments of an audit.
@@ -86,6 +97,18 @@ pub struct Request {
     pub power_symbols: usize,
     /// Sizes of the edge: distance of the best rule's mean trade from zero, in standard errors.
     pub targets: Vec<f64>,
+}
+
+impl Default for Request {
+    /// All checks. Fewer symbols leave their results unclear: for noise they are ten worlds of the default `universe.top_n`.
+    fn default() -> Self {
+        Self {
+            checks: Check::ALL.to_vec(),
+            noise_symbols: 200,
+            power_symbols: power::LEAST_SYMBOLS,
+            targets: power::TARGETS.to_vec(),
+        }
+    }
 }
 
 /// Audits candles or simulated markets with these settings.

@@ -11,13 +11,12 @@ mod schedule;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 
-use huracan::exit::CommandFailure;
-use huracan::settings::{Purpose, Settings, Sources, load};
+use crate::exit::{Code, CommandFailure, OrExit};
+use crate::settings::{Purpose, Settings, Sources, load};
 
 /// The settings file that is used if it exists and none is given.
 const DEFAULT_CONFIG: &str = "config/settings.yaml";
@@ -30,7 +29,7 @@ const DEFAULT_CONFIG: &str = "config/settings.yaml";
 /// such as HURACAN__MARKET__TIMEFRAME, or in a file given with --config.
 #[derive(Parser)]
 #[command(version, propagate_version = true, max_term_width = 110)]
-pub struct Cli {
+struct Cli {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
@@ -208,22 +207,30 @@ impl Common {
     }
 }
 
-impl Cli {
-    /// Runs the command. The exit code is one of docs/contract.md, section 1.
-    pub fn run(self) -> ExitCode {
-        match dispatch::dispatch(&self) {
-            Ok(code) => ExitCode::from(code),
-            Err(failure) => {
-                if !failure.reported {
-                    eprintln!("error: {}", huracan::secret::redact(failure.error.to_string()));
-                }
-                ExitCode::from(failure.code as u8)
+/// Runs the command of a command line, whose first word is the program. The exit code is one of docs/contract.md, section 1.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // Help is an answer too. Where it cannot be printed nobody reads.
+            let _ = answer.print();
+            return u8::try_from(answer.exit_code()).unwrap_or(Code::Usage as u8);
+        }
+    };
+    match dispatch::dispatch(&cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            if !failure.reported {
+                eprintln!("error: {}", crate::secret::redact(failure.error.to_string()));
             }
+            failure.code as u8
         }
     }
+}
 
-    fn request(&self, date: Option<NaiveDate>) -> huracan::pipeline::Request {
-        huracan::pipeline::Request {
+impl Cli {
+    fn request(&self, date: Option<NaiveDate>) -> crate::pipeline::Request {
+        crate::pipeline::Request {
             workdir: self.common.workdir.clone(),
             date,
             resume: false,
@@ -233,8 +240,7 @@ impl Cli {
     }
 
     fn settings(&self, purpose: Purpose) -> Result<Settings, CommandFailure> {
-        use huracan::exit::{Code, OrExit};
-        huracan::settings::instructions_from_environment().map_err(|why| CommandFailure::new(Code::Usage, why))?;
+        crate::settings::instructions_from_environment().map_err(|why| CommandFailure::new(Code::Usage, why))?;
         let mut files = self.common.config.clone();
         if files.is_empty() && std::path::Path::new(DEFAULT_CONFIG).exists() {
             files.push(DEFAULT_CONFIG.into());

@@ -24,6 +24,7 @@ mod sync;
 mod table;
 mod universe;
 mod verify;
+pub mod votes;
 
 use futures::future::LocalBoxFuture;
 
@@ -34,7 +35,7 @@ use crate::exit::CommandFailure;
 pub type CommandFuture<'a, T> = LocalBoxFuture<'a, Result<T, CommandFailure>>;
 
 pub use crate::text::time_text;
-pub use candles::read_panel;
+pub use candles::{panel_of, read_panel};
 pub use doctor::doctor;
 pub use download::download;
 pub use due::{Due, due};
@@ -44,6 +45,6 @@ pub use report::report;
 pub use restore::restore;
 pub use status::status;
 pub use sync::sync;
-pub use table::TableError;
+pub use table::{Table, TableError};
 pub use universe::universe;
 pub use verify::{Check, Verified, verify};

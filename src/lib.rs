@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod brain;
+pub mod cli;
 pub mod commands;
 pub mod commit;
 pub mod exit;
@@ -14,6 +15,7 @@ pub mod models;
 pub mod notify;
 pub mod pipeline;
 pub mod polars;
+pub mod program;
 pub mod settings;
 pub mod sync;
 mod tls;

@@ -1,12 +1,8 @@
 //! The program `huracan`: parses the command line and runs the command.
 
-mod cli;
-
 use std::process::ExitCode;
-
-use clap::Parser;
 
 fn main() -> ExitCode {
     huracan::commit::set(huracan_commit::commit!());
-    cli::Cli::parse().run()
+    ExitCode::from(huracan::cli::run(std::env::args_os()))
 }

@@ -6,20 +6,16 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
-use huracan::audit::power::{LEAST_SYMBOLS, TARGETS};
-use huracan::audit::report;
-use huracan::audit::{Check, Request};
-use huracan::commands;
-use huracan::exit::{Code, CommandFailure};
-use huracan::settings::Settings;
-use huracan::ui::Ui;
+use crate::audit::power::TARGETS;
+use crate::audit::report;
+use crate::audit::{Check, Request};
+use crate::commands;
+use crate::exit::{Code, CommandFailure};
+use crate::settings::Settings;
+use crate::ui::Ui;
 
 /// Symbols with `--full`.
 const FULL: usize = 1000;
-/// Ten worlds of the default `universe.top_n`; fewer leave the noise unclear.
-const NOISE_SYMBOLS: usize = 200;
-/// Fewer leave the power unclear.
-const POWER_SYMBOLS: usize = LEAST_SYMBOLS;
 
 pub const HELP: &str = "\
 The five checks, each of which can fail:
@@ -110,13 +106,14 @@ impl Audit {
             ));
         }
         let symbols = if self.full { Some(FULL) } else { self.symbols.map(|symbols| symbols as usize) };
+        let usual = Request::default();
         let request = Request {
             checks: match self.only.as_slice() {
-                [] => Check::ALL.to_vec(),
+                [] => usual.checks,
                 only => only.iter().map(|&name| name.into()).collect(),
             },
-            noise_symbols: symbols.unwrap_or(NOISE_SYMBOLS),
-            power_symbols: symbols.unwrap_or(POWER_SYMBOLS),
+            noise_symbols: symbols.unwrap_or(usual.noise_symbols),
+            power_symbols: symbols.unwrap_or(usual.power_symbols),
             targets: self.edges.clone(),
         };
         let ui = Ui::new(json);

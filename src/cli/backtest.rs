@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use huracan::commands::sweep::Request;
+use crate::commands::sweep::Request;
 
 #[derive(Args)]
 pub struct Backtest {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
-use huracan::commands::bench::{self, Report, Request, Sizes, Stage, shown};
-use huracan::exit::{Code, CommandFailure};
-use huracan::settings::Settings;
-use huracan::ui::Ui;
+use crate::commands::bench::{self, Report, Request, Sizes, Stage, shown};
+use crate::exit::{Code, CommandFailure};
+use crate::settings::Settings;
+use crate::ui::Ui;
 
 /// Seconds of measurement per row.
 const SECONDS: f64 = 2.0;

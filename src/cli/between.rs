@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::settings::Settings;
+use crate::{commands, health, secret, ui};
 use chrono::{DateTime, Utc};
-use huracan::settings::Settings;
-use huracan::{commands, health, secret, ui};
 use tokio::task::JoinHandle;
 
 /// The metrics page between two runs; none if no port is set or it cannot be opened.

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
-use huracan::boost::{BoostParams, Ensemble, Growth, Objective};
-use huracan::commands::boost::{Columns, ImportanceRequest, LabelKind, Training};
-use huracan::engine::Compute;
-use huracan::exit::CommandFailure;
-use huracan::ui::Ui;
+use crate::boost::{BoostParams, Ensemble, Growth, Objective};
+use crate::commands::boost::{Columns, ImportanceRequest, LabelKind, Training};
+use crate::engine::Compute;
+use crate::exit::CommandFailure;
+use crate::ui::Ui;
 
 #[derive(Subcommand)]
 pub enum Boost {
@@ -239,7 +239,7 @@ impl Train {
             search: self.search,
             out: self.out.clone(),
         };
-        huracan::commands::boost::train(&training, compute, ui)
+        crate::commands::boost::train(&training, compute, ui)
     }
 
     fn params(&self) -> BoostParams {
@@ -278,13 +278,13 @@ impl Train {
 impl Predict {
     pub fn run(&self, compute: &Compute) -> Result<Value, CommandFailure> {
         let (group, head) = (self.group.as_deref(), self.head.as_deref());
-        huracan::commands::boost::predict(compute, &self.table, &self.model, group, head, self.contributions, &self.out)
+        crate::commands::boost::predict(compute, &self.table, &self.model, group, head, self.contributions, &self.out)
     }
 }
 
 impl Importance {
-    pub fn run(&self) -> Result<huracan::commands::boost::Ranking, CommandFailure> {
-        huracan::commands::boost::importance(&ImportanceRequest {
+    pub fn run(&self) -> Result<crate::commands::boost::Ranking, CommandFailure> {
+        crate::commands::boost::importance(&ImportanceRequest {
             model: self.model.clone(),
             head: self.head.clone(),
             table: self.table.clone(),
@@ -299,6 +299,6 @@ impl Importance {
 
 impl Convert {
     pub fn run(&self) -> Result<Value, CommandFailure> {
-        huracan::commands::boost::convert(&self.model, self.head.as_deref(), &self.out)
+        crate::commands::boost::convert(&self.model, self.head.as_deref(), &self.out)
     }
 }

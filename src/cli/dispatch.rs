@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use huracan::engine::Compute;
-use huracan::exit::{Code, CommandFailure, CommandOutput};
-use huracan::settings::{Purpose, Settings};
-use huracan::ui::Ui;
-use huracan::{commands, kill, pipeline};
+use crate::engine::Compute;
+use crate::exit::{Code, CommandFailure, CommandOutput};
+use crate::settings::{Purpose, Settings};
+use crate::ui::Ui;
+use crate::{commands, kill, pipeline};
 
 use super::backtest::Backtest;
 use super::boost::{Boost, Importance};

@@ -3,9 +3,9 @@
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
-use huracan::commands::{Verified, boost::Ranking};
-use huracan::exit::CommandFailure;
-use huracan::market::Selection;
+use crate::commands::{Verified, boost::Ranking};
+use crate::exit::CommandFailure;
+use crate::market::Selection;
 
 use super::Cli;
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use chrono::{DateTime, Days, NaiveTime, Utc};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use huracan::commands::{self, Due};
-use huracan::exit::{Code, CommandFailure};
-use huracan::settings::{Purpose, Settings};
-use huracan::{secret, ui};
+use crate::commands::{self, Due};
+use crate::exit::{Code, CommandFailure};
+use crate::settings::{Purpose, Settings};
+use crate::{secret, ui};
 
 use super::Cli;
 use super::between::IdleMetrics;
@@ -109,7 +109,7 @@ enum Ended {
 
 /// Does one run. A signal is forwarded to it, and the run gets the time to save its state.
 async fn run(cli: &Cli, arguments: Vec<OsString>, signals: &mut Signals) -> Result<Ended, CommandFailure> {
-    let mut command = std::process::Command::new(std::env::current_exe()?);
+    let mut command = crate::program::command()?;
     command.arg("run").args(arguments).args(cli.common.arguments());
     // In its own process group the run receives each signal only from here. A second one would end it at once.
     let mut child = command.process_group(0).spawn()?;

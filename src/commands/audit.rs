@@ -8,6 +8,7 @@ use super::candles;
 use crate::audit::report::Audit;
 use crate::audit::worlds::Source;
 use crate::audit::{self, Request, page};
+use crate::bars::Panel;
 use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
 use crate::files::write_atomic;
@@ -29,7 +30,30 @@ pub fn run(
     ui: &Ui,
 ) -> Result<Audit, CommandFailure> {
     let panel = folder.map(|folder| candles::read_panel(folder, settings)).transpose()?;
-    let source = match &panel {
+    let audit = of(settings, compute, panel.as_ref(), request, ui)?;
+    if let Some(out) = out {
+        std::fs::create_dir_all(out).or_exit(Code::Failed)?;
+        write_atomic(&out.join("audit.json"), serde_json::to_string_pretty(&as_json(&audit))?.as_bytes())?;
+        write_atomic(&out.join("audit.html"), page::page(&audit).as_bytes())?;
+        if let Some(power) = &audit.power {
+            write_atomic(&out.join("power.svg"), page::curve(power).as_bytes())?;
+        }
+    }
+    Ok(audit)
+}
+
+/// Audits a panel, or without one simulated markets.
+///
+/// # Errors
+/// Candles of another timeframe than that of the settings, or a device that fails.
+pub fn of(
+    settings: &Settings,
+    compute: &Compute,
+    panel: Option<&Panel>,
+    request: &Request,
+    ui: &Ui,
+) -> Result<Audit, CommandFailure> {
+    let source = match panel {
         None => Source::Simulated,
         Some(panel) if panel.timeframe == settings.market.timeframe => Source::Candles(panel),
         Some(panel) => {
@@ -43,16 +67,7 @@ pub fn run(
     if let Some(warning) = health::missing_burn(settings, compute.device()) {
         ui.message(warning);
     }
-    let audit = audit::run(source, settings, compute, request, ui)?;
-    if let Some(out) = out {
-        std::fs::create_dir_all(out).or_exit(Code::Failed)?;
-        write_atomic(&out.join("audit.json"), serde_json::to_string_pretty(&as_json(&audit))?.as_bytes())?;
-        write_atomic(&out.join("audit.html"), page::page(&audit).as_bytes())?;
-        if let Some(power) = &audit.power {
-            write_atomic(&out.join("power.svg"), page::curve(power).as_bytes())?;
-        }
-    }
-    Ok(audit)
+    audit::run(source, settings, compute, request, ui)
 }
 
 /// The audit as JSON, with its verdicts.

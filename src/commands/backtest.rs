@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::table::Table;
 use super::{candles, signals, table};
 use crate::bars::Panel;
 use crate::decide::{self, Candidate, DecideMode, Decisions, WaitReason};
@@ -16,6 +17,7 @@ use crate::features::{self, View};
 use crate::labels;
 use crate::models::bundle::REJECTED;
 use crate::models::{Bundle, SymbolModel, predictions};
+use crate::polars::prelude::DataFrame;
 use crate::settings::Settings;
 use crate::shadow::{self, Rules};
 
@@ -44,26 +46,51 @@ pub fn run(
 ) -> Result<Value, CommandFailure> {
     let compute = settings.open_device(models.workdir)?;
     let panel = candles::read_panel(folder, settings)?;
+    let signals = signals.map(table::read).transpose().or_exit(Code::BadData)?;
+    let Traded { trades, mut summary } = trade(settings, &compute, &panel, models, signals.as_ref())?;
+    super::fallback::warn_if_lost(&compute);
+    table::write(out, trades).or_exit(Code::Failed)?;
+    summary["out"] = json!(out);
+    Ok(summary)
+}
+
+/// What shadow trading a panel gave.
+pub struct Traded {
+    /// One row per trade, with the columns of docs/contract.md, section 8.
+    pub trades: DataFrame,
+    /// Counts and sums of them.
+    pub summary: Value,
+}
+
+/// Trades every symbol of a panel on given signals, or without them on the decisions of the workdir's models.
+///
+/// # Errors
+/// Bad signals, missing models, or a device that fails.
+pub fn trade(
+    settings: &Settings,
+    compute: &Compute,
+    panel: &Panel,
+    models: Models<'_>,
+    signals: Option<&Table>,
+) -> Result<Traded, CommandFailure> {
     let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
     let own = signals.is_none();
-    let atr = features::device::atr_14_on(&compute, &panel)?;
+    let atr = features::device::atr_14_on(compute, panel)?;
     let (signals, waits) = match signals {
-        Some(path) => (signals::read(path, &panel, &rules).or_exit(Code::BadData)?, BTreeMap::new()),
+        Some(table) => (signals::read(table, panel, &rules).or_exit(Code::BadData)?, BTreeMap::new()),
         None => {
-            let decided = own_decisions(settings, &compute, &panel, &atr, &rules, models)?;
+            let decided = own_decisions(settings, compute, panel, &atr, &rules, models)?;
             (decided.signals, decided.waits)
         }
     };
     let windows: Vec<_> = panel.ranges.iter().map(|range| vec![range.clone()]).collect();
-    let trades = shadow::device::simulate_on(&compute, &panel, &signals, &atr, &windows, &rules)?;
-    super::fallback::warn_if_lost(&compute);
-    table::write(out, trade_table(&panel, &trades)?).or_exit(Code::Failed)?;
+    let trades = shadow::device::simulate_on(compute, panel, &signals, &atr, &windows, &rules)?;
     // A decision for a short where there are none is a signal that only ends a long position.
     let only_ends = waits.get(&WaitReason::NoShorts).copied().unwrap_or(0);
     let net: f64 = trades.iter().map(|trade| trade.net_bps).sum();
     let waits: serde_json::Map<String, Value> =
         waits.into_iter().map(|(wait, count)| (wait.name().to_owned(), count.into())).collect();
-    Ok(json!({
+    let summary = json!({
         "simulated": panel.simulated,
         "symbols": panel.symbols.len(),
         "decided_by": if own { decided_by(settings.decide.mode) } else { "given signals" },
@@ -72,8 +99,8 @@ pub fn run(
         "trades": trades.len(),
         "wins": trades.iter().filter(|trade| trade.net_bps > 0.0).count(),
         "net_bps": net,
-        "out": out,
-    }))
+    });
+    Ok(Traded { trades: trade_table(panel, &trades)?, summary })
 }
 
 /// What decided, in words for the result.

@@ -2,7 +2,7 @@
 
 mod calibrated;
 mod convert;
-mod groups;
+pub mod groups;
 mod importance;
 mod learnable;
 mod predict;

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::bars::{Panel, Timeframe};
+use crate::bars::{Candles, Panel, Timeframe};
 use crate::exit::{Code, CommandFailure, OrExit};
-use crate::market::{read_folder, read_markets, store};
+use crate::market::{MarketError, read_folder, read_markets, read_tables, store};
+use crate::polars::prelude::DataFrame;
 use crate::settings::Settings;
 
 /// Reads every candle file of `folder`, and what the folder knows of its markets.
@@ -14,16 +15,9 @@ use crate::settings::Settings;
 /// # Errors
 /// Exit code 3 with every bad file, its row and the reason.
 pub fn read_panel(folder: &Path, settings: &Settings) -> Result<Panel, CommandFailure> {
-    let explicit: Option<Timeframe> =
-        settings.explicit.contains("market.timeframe").then_some(settings.market.timeframe);
+    let explicit = explicit_timeframe(settings);
     let (timeframe, files) = read_folder(folder, explicit).or_exit(Code::BadData)?;
-    let (mut candles, mut faults) = (Vec::new(), Vec::new());
-    for (symbol, read) in files {
-        match read {
-            Ok(read) => candles.push((symbol, read)),
-            Err(error) => faults.push(error.to_string()),
-        }
-    }
+    let (candles, mut faults) = divide(files);
     let (markets, bad) = read_markets(folder, settings.market.kind).or_exit(Code::BadData)?.split();
     faults.extend(bad.into_iter().map(|(_, error)| error.to_string()));
     if !faults.is_empty() {
@@ -32,4 +26,41 @@ pub fn read_panel(folder: &Path, settings: &Settings) -> Result<Panel, CommandFa
     let simulated = store::holds_simulated(folder);
     let panel = Panel::new(candles, timeframe, settings.market.max_gap_bars, simulated).or_exit(Code::BadData)?;
     Ok(panel.with_markets(&markets))
+}
+
+/// The panel of tables of candles in memory, each of which holds one symbol, or many in a column `symbol`; `simulated` says whether
+/// they come from a simulated market.
+///
+/// The columns are those of candle files, and the timeframe follows from the settings or the spacing as there. Nothing is known
+/// of the markets: terms of the exchange and funding are in folders only.
+///
+/// # Errors
+/// Exit code 3 with every bad table, its row and the reason.
+pub fn panel_of(
+    tables: Vec<(Option<String>, DataFrame)>,
+    settings: &Settings,
+    simulated: bool,
+) -> Result<Panel, CommandFailure> {
+    let (timeframe, read) = read_tables(tables, explicit_timeframe(settings)).or_exit(Code::BadData)?;
+    let (candles, faults) = divide(read);
+    if !faults.is_empty() {
+        return Err(CommandFailure::new(Code::BadData, faults.join("\n")));
+    }
+    Panel::new(candles, timeframe, settings.market.max_gap_bars, simulated).or_exit(Code::BadData)
+}
+
+fn explicit_timeframe(settings: &Settings) -> Option<Timeframe> {
+    settings.explicit.contains("market.timeframe").then_some(settings.market.timeframe)
+}
+
+/// The candles that can be used, and what is wrong with the others.
+fn divide(read: Vec<(String, Result<Candles, MarketError>)>) -> (Vec<(String, Candles)>, Vec<String>) {
+    let (mut candles, mut faults) = (Vec::new(), Vec::new());
+    for (symbol, read) in read {
+        match read {
+            Ok(read) => candles.push((symbol, read)),
+            Err(error) => faults.push(error.to_string()),
+        }
+    }
+    (candles, faults)
 }

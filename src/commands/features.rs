@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{candles, table};
 use crate::bars::Panel;
+use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
 use crate::features::{self, CATALOGUE, Idle, VIEW, View};
 use crate::settings::Settings;
@@ -24,18 +25,31 @@ pub fn run(
 ) -> Result<Value, CommandFailure> {
     let compute = settings.open_device(workdir)?;
     let panel = candles::read_panel(folder, settings)?;
-    let features = features::device::compute_on(&compute, &panel)?;
-    let view = scale_free.then(|| View::of_on(&compute, &panel, &features)).transpose()?;
+    let frame = table(&compute, &panel, scale_free)?;
     super::fallback::warn_if_lost(&compute);
+    if scale_free {
+        warn_of_idle_columns(&panel, folder);
+    }
+    let (rows, shown) = (frame.height(), frame.width() - 2);
+    table::write(out, frame).or_exit(Code::Failed)?;
+    Ok(
+        json!({ "simulated": panel.simulated, "symbols": panel.symbols.len(), "rows": rows, "features": shown, "out": out }),
+    )
+}
+
+/// `symbol, timestamp` and the features of a panel, one row per bar; with `scale_free` the view of them that models see.
+///
+/// # Errors
+/// A device that fails.
+pub fn table(compute: &Compute, panel: &Panel, scale_free: bool) -> Result<DataFrame, CommandFailure> {
+    let features = features::device::compute_on(compute, panel)?;
+    let view = scale_free.then(|| View::of_on(compute, panel, &features)).transpose()?;
     let cells =
         || panel.ranges.iter().enumerate().flat_map(|(symbol, range)| range.clone().map(move |bar| (symbol, bar)));
     let symbols: Vec<&str> = cells().map(|(symbol, _)| panel.symbols[symbol].as_str()).collect();
     let times: Vec<i64> = cells().map(|(_, bar)| panel.time_ms(bar)).collect();
     let rows = times.len();
     let mut columns = vec![Column::new("symbol".into(), symbols), table::time_column("timestamp", times)?];
-    if scale_free {
-        warn_of_idle_columns(&panel, folder);
-    }
     let shown = if scale_free { VIEW } else { CATALOGUE };
     for (i, feature) in shown.iter().enumerate() {
         let value =
@@ -43,10 +57,7 @@ pub fn run(
         let values: Vec<f32> = cells().map(value).collect();
         columns.push(Column::new(feature.name.into(), values));
     }
-    table::write(out, DataFrame::new(rows, columns)?).or_exit(Code::Failed)?;
-    Ok(
-        json!({ "simulated": panel.simulated, "symbols": panel.symbols.len(), "rows": rows, "features": shown.len(), "out": out }),
-    )
+    Ok(DataFrame::new(rows, columns)?)
 }
 
 /// Warns on standard error of columns that are the same at every bar, because coins are missing from the folder.

@@ -25,7 +25,11 @@ pub struct Plan {
 /// # Errors
 /// Bad candles.
 pub fn run(settings: &Settings, folder: &Path) -> Result<Plan, CommandFailure> {
-    let panel = candles::read_panel(folder, settings)?;
+    Ok(plan(settings, candles::read_panel(folder, settings)?))
+}
+
+/// Plans the folds of a panel.
+pub fn plan(settings: &Settings, panel: Panel) -> Plan {
     let (mut all, mut too_short) = (Vec::new(), Vec::new());
     for (symbol, range) in panel.symbols.iter().zip(&panel.ranges) {
         match folds::plan(Grid::of(&panel), range, &settings.folds) {
@@ -33,7 +37,7 @@ pub fn run(settings: &Settings, folder: &Path) -> Result<Plan, CommandFailure> {
             Err(error) => too_short.push((symbol.clone(), error.to_string())),
         }
     }
-    Ok(Plan { folds: all, too_short, panel })
+    Plan { folds: all, too_short, panel }
 }
 
 impl Plan {

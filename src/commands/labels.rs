@@ -6,6 +6,8 @@ use crate::polars::prelude::*;
 use serde_json::{Value, json};
 
 use super::{candles, table};
+use crate::bars::Panel;
+use crate::engine::Compute;
 use crate::exit::{Code, CommandFailure, OrExit};
 use crate::settings::Settings;
 use crate::shadow::{Rules, Side};
@@ -18,9 +20,20 @@ use crate::{features, labels};
 pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Result<Value, CommandFailure> {
     let compute = settings.open_device(workdir)?;
     let panel = candles::read_panel(folder, settings)?;
-    let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
-    let labels = labels::device::compute_on(&compute, &panel, &features::device::atr_14_on(&compute, &panel)?, &rules)?;
+    let frame = table(settings, &compute, &panel)?;
     super::fallback::warn_if_lost(&compute);
+    let rows = frame.height();
+    table::write(out, frame).or_exit(Code::Failed)?;
+    Ok(json!({ "simulated": panel.simulated, "symbols": panel.symbols.len(), "rows": rows, "out": out }))
+}
+
+/// `symbol, timestamp, side, win, return_bps, exit_timestamp, exit_reason` of a panel, one row per label.
+///
+/// # Errors
+/// A device that fails.
+pub fn table(settings: &Settings, compute: &Compute, panel: &Panel) -> Result<DataFrame, CommandFailure> {
+    let rules = Rules::new(&settings.labels, &settings.costs, settings.market.kind, panel.timeframe);
+    let labels = labels::device::compute_on(compute, panel, &features::device::atr_14_on(compute, panel)?, &rules)?;
     let (mut symbols, mut times, mut sides, mut wins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut returns, mut exits, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for (symbol, range) in panel.ranges.iter().enumerate() {
@@ -47,6 +60,5 @@ pub fn run(settings: &Settings, workdir: &Path, folder: &Path, out: &Path) -> Re
         table::time_column("exit_timestamp", exits)?,
         Column::new("exit_reason".into(), reasons),
     ];
-    table::write(out, DataFrame::new(rows, columns)?).or_exit(Code::Failed)?;
-    Ok(json!({ "simulated": panel.simulated, "symbols": panel.symbols.len(), "rows": rows, "out": out }))
+    Ok(DataFrame::new(rows, columns)?)
 }

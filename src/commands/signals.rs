@@ -21,14 +21,13 @@ pub enum SignalFileError {
 /// Reads `symbol, timestamp, side` (−1, 0, +1) and the optional columns `stop_bps, take_bps, size`.
 ///
 /// # Errors
-/// A table that cannot be read, or a row that cannot be traded: a side of −1 as well where the rules have no shorts.
-pub fn read(path: &Path, panel: &Panel, rules: &Rules) -> Result<Signals, SignalFileError> {
-    let table = table::read(path)?;
-    let cells = cells(&table, panel)?;
+/// Missing columns, or a row that cannot be traded: a side of −1 as well where the rules have no shorts.
+pub fn read(table: &Table, panel: &Panel, rules: &Rules) -> Result<Signals, SignalFileError> {
+    let cells = cells(table, panel)?;
     let sides = table.numbers("side")?;
     let optional = |name| if table.has(name) { table.numbers(name).map(Some) } else { Ok(None) };
     let (stops, takes, sizes) = (optional("stop_bps")?, optional("take_bps")?, optional("size")?);
-    let fault = |fault| SignalFileError::Row { path: path.display().to_string(), fault };
+    let fault = |fault| SignalFileError::Row { path: table.path.display().to_string(), fault };
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
     for (row, &cell) in cells.iter().enumerate() {
         signals.side[cell] = side_of(row, sides[row]).map_err(fault)?;

@@ -70,7 +70,9 @@ pub enum TableError {
 
 /// A table and the file that it came from, for error messages.
 pub struct Table {
+    /// The file, or words for a table that is in none.
     pub path: PathBuf,
+    /// Its columns.
     pub frame: DataFrame,
 }
 
@@ -110,6 +112,10 @@ pub fn write(path: &Path, mut frame: DataFrame) -> Result<(), TableError> {
 }
 
 impl Table {
+    /// A column.
+    ///
+    /// # Errors
+    /// There is none of this name.
     pub fn column(&self, name: &str) -> Result<&Column, TableError> {
         self.frame.column(name).map_err(|_| TableError::MissingColumn {
             path: self.path.clone(),
@@ -118,11 +124,15 @@ impl Table {
         })
     }
 
+    /// Whether there is a column of this name.
     pub fn has(&self, name: &str) -> bool {
         self.frame.column(name).is_ok()
     }
 
     /// A numeric or boolean column; null becomes NaN.
+    ///
+    /// # Errors
+    /// A missing column, or one of another type.
     pub fn numbers(&self, name: &str) -> Result<Vec<f64>, TableError> {
         let column = self.column(name)?;
         if !is_number(column.dtype()) {
@@ -134,6 +144,9 @@ impl Table {
     }
 
     /// A numeric or boolean column as f32; null becomes NaN.
+    ///
+    /// # Errors
+    /// A missing column, or one of another type.
     pub fn floats(&self, name: &str) -> Result<Vec<f32>, TableError> {
         let column = self.column(name)?;
         match column.f32() {
@@ -144,6 +157,9 @@ impl Table {
 
     /// The distinct values of any column as text, in the order of their first rows, and for each row which of them it has; null is
     /// empty text.
+    ///
+    /// # Errors
+    /// A missing column, or one of another type.
     pub fn categories(&self, name: &str) -> Result<(Vec<String>, Vec<u32>), TableError> {
         let column = self.column(name)?;
         let cast = column.cast(&DataType::String).map_err(|_| self.wrong_type(column, "it must hold text"))?;
@@ -167,6 +183,9 @@ impl Table {
     }
 
     /// Any column as text; null becomes empty.
+    ///
+    /// # Errors
+    /// A missing column, or one of another type.
     pub fn texts(&self, name: &str) -> Result<Vec<String>, TableError> {
         let column = self.column(name)?;
         let cast = column.cast(&DataType::String).map_err(|_| self.wrong_type(column, "it must hold text"))?;
@@ -175,6 +194,9 @@ impl Table {
     }
 
     /// Times in ms: a datetime of any unit, whole milliseconds, or RFC 3339 text.
+    ///
+    /// # Errors
+    /// A missing column, or one of another type.
     pub fn times(&self, name: &str) -> Result<Vec<i64>, TableError> {
         let column = self.column(name)?;
         let expected = "it must hold datetimes, milliseconds or RFC 3339 text";

@@ -26,7 +26,7 @@ impl Checkpoints {
     /// The checkpoints for these candles, these settings and this program.
     pub fn of(workdir: &Path, panel_digest: &str, settings_digest: &str) -> Self {
         let root = workdir.join("data/checkpoints");
-        let program = std::env::current_exe().ok().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+        let program = crate::program::code().ok().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
         let mut hash = Sha256::new();
         hash.update(Sha256::digest(program));
         hash.update(panel_digest);

@@ -16,7 +16,8 @@ import numpy
 def main():
     with open(sys.argv[1]) as file:
         job = json.load(file)
-    (snippet,) = re.findall(r"```python\n(.*?)```", pathlib.Path(job["readme"]).read_text(), re.DOTALL)
+    snippets = re.findall(r"```python\n(.*?)```", pathlib.Path(job["readme"]).read_text(), re.DOTALL)
+    (snippet,) = (snippet for snippet in snippets if "read_model" in snippet)
     sys.path.insert(0, os.path.dirname(job["reader"]))
     os.chdir(job["workdir"])
     names = {"bars": numpy.fromfile(job["rows"], dtype="<f4").reshape(-1, job["features"]), "costs_bps": job["costs_bps"]}

@@ -1,9 +1,11 @@
 //! The models of groups: in a folder with a file `{value}.txt` for each, or in one file, `….jsonl`, with a line for each.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::boost::Forest;
@@ -88,32 +90,74 @@ pub fn read(models: &Path, groups: &[&str], head: Option<&str>) -> Result<Vec<Fo
         let one = |group: &&str| load_forest(&file_in(models, group)?, head).or_exit(Code::BadData);
         return groups.par_iter().map(one).collect::<Vec<_>>().into_iter().collect();
     }
-    let fault = |why: String| CommandFailure::new(Code::BadData, format!("{}: {why}", models.display()));
-    let bytes = std::fs::read(models).map_err(|error| fault(error.to_string()))?;
-    let wanted: BTreeMap<&str, usize> = groups.iter().enumerate().map(|(index, group)| (*group, index)).collect();
-    let lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
-    let one = |(number, line): (usize, &&[u8])| -> Option<Result<(usize, Forest), CommandFailure>> {
-        if line.is_empty() {
-            return None;
+    let file = OneFile::open(models)?;
+    let one = |group: &&str| file.forest(group);
+    groups.par_iter().map(one).collect::<Vec<_>>().into_iter().collect()
+}
+
+/// One file with the models of all groups. Opening it finds the groups; each model is read when it is asked for.
+pub struct OneFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// Where the line of each group is in `bytes`, and its number.
+    lines: BTreeMap<String, (Range<usize>, usize)>,
+}
+
+/// The name of a line alone: its model is passed over.
+#[derive(Deserialize)]
+struct Name {
+    group: String,
+    #[expect(dead_code, reason = "a line without a model is refused")]
+    model: IgnoredAny,
+}
+
+impl OneFile {
+    /// Reads a `….jsonl` and finds its groups.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a line that is not one of a model, and two models of one group.
+    pub fn open(path: &Path) -> Result<Self, CommandFailure> {
+        let fault = |why: String| CommandFailure::new(Code::BadData, format!("{}: {why}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
+        let mut places = Vec::new();
+        let mut start = 0;
+        for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+            if !line.is_empty() {
+                places.push((start..start + line.len(), number + 1));
+            }
+            start += line.len() + 1;
         }
-        let parsed: Line = match serde_json::from_slice(line) {
-            Ok(parsed) => parsed,
-            Err(error) => return Some(Err(fault(format!("line {}: {error}", number + 1)))),
+        let name = |(place, number): &(Range<usize>, usize)| {
+            let name: Result<Name, _> = serde_json::from_slice(&bytes[place.clone()]);
+            name.map(|name| name.group).map_err(|error| fault(format!("line {number}: {error}")))
         };
-        let index = *wanted.get(parsed.group.as_str())?;
-        let forest = from_lightgbm(&parsed.model);
-        Some(forest.map(|forest| (index, forest)).map_err(|error| fault(format!("line {}: {error}", number + 1))))
-    };
-    let found: Vec<_> = lines.par_iter().enumerate().filter_map(one).collect();
-    let found: Vec<(usize, Forest)> = found.into_iter().collect::<Result<_, _>>()?;
-    let mut forests: Vec<Option<Forest>> = groups.iter().map(|_| None).collect();
-    for (index, forest) in found {
-        if forests[index].replace(forest).is_some() {
-            return Err(fault(format!("there are two models of the group '{}'", groups[index])));
+        let names: Vec<_> = places.par_iter().map(name).collect();
+        let mut lines = BTreeMap::new();
+        for (name, place) in names.into_iter().zip(places) {
+            let name = name?;
+            if lines.contains_key(&name) {
+                return Err(fault(format!("there are two models of the group '{name}'")));
+            }
+            lines.insert(name, place);
         }
+        Ok(Self { path: path.to_owned(), bytes, lines })
     }
-    let missing = |(forest, group): (Option<Forest>, &&str)| {
-        forest.ok_or_else(|| fault(format!("there is no model of the group '{group}'")))
-    };
-    forests.into_iter().zip(groups).map(missing).collect()
+
+    /// The groups, in the order of their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.lines.keys().map(String::as_str)
+    }
+
+    /// The model of a group.
+    ///
+    /// # Errors
+    /// A group without a model, and a model that cannot be read.
+    pub fn forest(&self, group: &str) -> Result<Forest, CommandFailure> {
+        let fault = |why: String| CommandFailure::new(Code::BadData, format!("{}: {why}", self.path.display()));
+        let (place, number) =
+            self.lines.get(group).ok_or_else(|| fault(format!("there is no model of the group '{group}'")))?;
+        let line: Line = serde_json::from_slice(&self.bytes[place.clone()])
+            .map_err(|error| fault(format!("line {number}: {error}")))?;
+        from_lightgbm(&line.model).map_err(|error| fault(format!("line {number}: {error}")))
+    }
 }

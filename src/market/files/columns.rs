@@ -28,6 +28,15 @@ pub(super) fn funding(path: &Path, frame: &DataFrame) -> Result<(Vec<i64>, Vec<f
     Ok((times(path, find(path, frame, TIME_NAMES)?)?, numbers(path, find(path, frame, &["rate"])?)?))
 }
 
+/// The symbol of each row of a frame with many; `path` is for error messages.
+pub(super) fn symbols(path: &Path, frame: &DataFrame) -> Result<Vec<String>, ReadError> {
+    let column = find(path, frame, &["symbol"])?;
+    let text = column.cast(&DataType::String).map_err(|_| wrong_type(path, column, "text"))?;
+    let text = text.str().map_err(|_| wrong_type(path, column, "text"))?;
+    let word = |row: usize| text.get(row).ok_or_else(|| bad_value(path, column, row, "missing", "symbol"));
+    (0..text.len()).map(|row| word(row).map(str::to_owned)).collect()
+}
+
 /// The first of `names` that the frame has as a column, in any case.
 fn find<'a>(path: &Path, frame: &'a DataFrame, names: &[&str]) -> Result<&'a Column, ReadError> {
     let named = |name: &&str| frame.columns().iter().find(|c| c.name().eq_ignore_ascii_case(name));

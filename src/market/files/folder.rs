@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::read_candles;
+use super::{columns, read_candles};
 use crate::bars::{Candles, Timeframe};
 use crate::market::MarketError;
+use crate::polars::prelude::DataFrame;
 
 const EXTENSIONS: &[&str] = &["parquet", "feather", "arrow", "ipc", "csv"];
 
@@ -35,13 +36,85 @@ pub fn read_folder(
             (symbol, path, candles)
         })
         .collect();
+    validated(read, timeframe, folder)
+}
+
+/// Reads and validates candles of tables in memory, sorted by symbol. A table holds one symbol, which is given, or has a column
+/// `symbol`.
+///
+/// # Errors
+/// No tables, one without symbols, or two of one symbol; a bad table otherwise is an error of its symbols.
+#[expect(clippy::type_complexity, reason = "one result per symbol is the whole result")]
+pub fn read_tables(
+    tables: Vec<(Option<String>, DataFrame)>,
+    timeframe: Option<Timeframe>,
+) -> Result<(Timeframe, Vec<(String, Result<Candles, MarketError>)>), MarketError> {
+    let origin = Path::new("candles");
+    let mut read: BTreeMap<String, Result<Candles, MarketError>> = BTreeMap::new();
+    for (symbol, frame) in tables {
+        let of_table = match symbol {
+            Some(symbol) => {
+                let symbol = symbol_of_text(&symbol);
+                let candles = columns::candles(&origin.join(&symbol), &frame).map_err(MarketError::from);
+                vec![(symbol, candles)]
+            }
+            None => {
+                let names = columns::symbols(origin, &frame)?;
+                let candles = columns::candles(origin, &frame)?;
+                by_symbol(&names, &candles).into_iter().map(|(symbol, candles)| (symbol, Ok(candles))).collect()
+            }
+        };
+        for (symbol, candles) in of_table {
+            if read.contains_key(&symbol) {
+                let reason = format!("two tables are both {symbol}; keep one of them");
+                return Err(MarketError::Folder { path: origin.into(), reason });
+            }
+            read.insert(symbol, candles);
+        }
+    }
+    let read = read.into_iter().map(|(symbol, candles)| {
+        let path = origin.join(&symbol);
+        (symbol, path, candles)
+    });
+    validated(read.collect(), timeframe, origin)
+}
+
+/// The candles of each symbol, in the order of their rows.
+fn by_symbol(symbols: &[String], candles: &Candles) -> BTreeMap<String, Candles> {
+    let mut of_symbol: BTreeMap<String, Candles> = BTreeMap::new();
+    let mut start = 0;
+    for run in symbols.chunk_by(|a, b| a == b) {
+        let rows = start..start + run.len();
+        start = rows.end;
+        let own = of_symbol.entry(symbol_of_text(&run[0])).or_default();
+        own.timestamp.extend_from_slice(&candles.timestamp[rows.clone()]);
+        for (own, all) in [
+            (&mut own.open, &candles.open),
+            (&mut own.high, &candles.high),
+            (&mut own.low, &candles.low),
+            (&mut own.close, &candles.close),
+            (&mut own.volume, &candles.volume),
+        ] {
+            own.extend_from_slice(&all[rows.clone()]);
+        }
+    }
+    of_symbol
+}
+
+/// Finds the timeframe, if none is given, and validates the candles. `origin` is named where no timeframe is found.
+#[expect(clippy::type_complexity, reason = "one result per symbol is the whole result")]
+fn validated(
+    read: Vec<(String, PathBuf, Result<Candles, MarketError>)>,
+    timeframe: Option<Timeframe>,
+    origin: &Path,
+) -> Result<(Timeframe, Vec<(String, Result<Candles, MarketError>)>), MarketError> {
     let timeframe = match timeframe {
         Some(timeframe) => timeframe,
         None => usual_timeframe(read.iter().filter_map(|(_, _, candles)| candles.as_ref().ok())).ok_or_else(|| {
             let unknown = "no file has bars at a supported spacing; give one, for example --set market.timeframe=1h";
             let faults = read.iter().filter_map(|(_, _, candles)| candles.as_ref().err()).map(ToString::to_string);
             let reason = std::iter::once(unknown.to_owned()).chain(faults).collect::<Vec<_>>().join("\n");
-            MarketError::Folder { path: folder.into(), reason }
+            MarketError::Folder { path: origin.into(), reason }
         })?,
     };
     let validated = read.into_iter().map(|(symbol, path, candles)| {
@@ -85,7 +158,12 @@ pub fn symbol_of(path: &Path) -> Option<String> {
         Some((pair, suffix)) if suffix.parse::<Timeframe>().is_ok() => pair,
         _ => stem,
     };
-    (!pair.is_empty()).then(|| pair.replace('_', "-").to_ascii_uppercase())
+    (!pair.is_empty()).then(|| symbol_of_text(pair))
+}
+
+/// The symbol that a text names: `btc_usdt` and `BTC/USDT` are `BTC-USDT`.
+fn symbol_of_text(text: &str) -> String {
+    text.replace(['_', '/'], "-").to_ascii_uppercase()
 }
 
 /// The most frequent of the files' median spacings; the shorter one on a tie.
