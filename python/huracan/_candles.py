@@ -22,13 +22,14 @@ def features(candles: Any, *, view: bool = False, settings: Mapping | None = Non
         from symbol to table. Tables are pandas, polars, pyarrow, dicts of numpy arrays, or anything with ``__arrow_c_stream__``.
         Times are datetimes, whole numbers (seconds to nanoseconds, told by their size) or ISO 8601 text, in UTC; prices in the
         quote currency, volume in the base currency; rows in the order of time, without gaps longer than ``market.max_gap_bars``.
+        Symbols are named ``BASE-QUOTE`` in results: ``btc/usdt`` becomes ``BTC-USDT``.
     view
         The scale-free view that models see, instead of the catalogue.
     settings
         Settings of ``config/settings.yaml``, nested or with dots: ``{"market": {"timeframe": "1h"}}`` or
         ``{"market.timeframe": "1h"}``. Without a timeframe, that of the candles is found.
     config
-        A settings file, or several, of which later ones win.
+        A settings file, or several, of which later ones win. Other than the command, the module reads none by itself.
     device
         ``cpu``, ``cuda``, ``cuda:N``; the same as the setting ``engine.device``. Results have the same bits.
     workdir
@@ -101,7 +102,7 @@ def backtest(candles: Any, signals: Any = None, *, include_rejected: bool = Fals
 
     Returns
     -------
-    ``(trades, summary)``: one row per trade, and the counts and sums that ``huracan backtest --json`` prints.
+    ``(trades, summary)``: one row per trade, with times as ISO 8601 text, and the counts and sums that ``huracan backtest --json`` prints.
     """
     source, like = _source(candles)
     files, overrides = _settings(settings, config, device)
@@ -126,6 +127,7 @@ def audit(candles: Any = None, *, only: Sequence[str] = (), settings: Mapping | 
     What ``huracan audit --json`` prints: ``failed``, ``checks`` with a verdict each, and all figures in ``audit``.
     """
     source = None if candles is None else _source(candles)[0]
+    only = [only] if isinstance(only, str) else only
     files, overrides = _settings(settings, config, device)
     return json.loads(_huracan.audit(source, list(only), files, overrides, os.fspath(workdir)))
 
@@ -136,6 +138,9 @@ def _source(candles: Any) -> tuple[Any, Any]:
         return os.fspath(candles), None
     if isinstance(candles, Mapping) and candles and not _is_column(next(iter(candles.values()))):
         tables = [(str(symbol), taken(table, f"candles of {symbol}")) for symbol, table in candles.items()]
+        empty = [symbol for symbol, table in tables if not len(table)]
+        if empty:
+            raise _huracan.DataError(f"there are no candles of {', '.join(empty)}")
         return tables, next(iter(candles.values()))
     return [(None, taken(candles, "candles"))], candles
 
@@ -160,9 +165,14 @@ def _flat(settings: Mapping, before: str):
         name = f"{before}{key}"
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{name}.")
-        elif isinstance(value, str):
-            yield name, value
+        elif isinstance(value, Mapping):
+            continue
+        elif isinstance(value, (str, os.PathLike)):
+            yield name, os.fspath(value)
         elif isinstance(value, (list, tuple)):
             yield name, ", ".join(str(one) for one in value)
         else:
-            yield name, json.dumps(value)
+            value = value.item() if hasattr(value, "item") else value
+            if value is not None and not isinstance(value, (bool, int, float)):
+                raise _huracan.UsageError(f"{name}: {value!r} is no value of a setting")
+            yield name, json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import numbers
 from typing import Any
 
@@ -10,10 +12,11 @@ import numpy
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-    from sklearn.utils import check_random_state
+    from sklearn.metrics import accuracy_score, r2_score
+    from sklearn.utils import check_array, check_random_state, check_X_y
     from sklearn.utils.class_weight import compute_sample_weight
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+    from sklearn.utils.validation import _check_n_features, _check_sample_weight, check_is_fitted, validate_data
 except ImportError as missing:
     raise ImportError("huracan's estimators need scikit-learn 1.6 or later: pip install 'huracan[sklearn]'") from missing
 
@@ -24,6 +27,9 @@ from ._tables import Columns
 
 #: Seed where none is given: results are the same in every run.
 SEED = 7
+
+#: What a fit leaves behind.
+_LEARNED = {"_models", "_is_grouped", "_by_group", "classes_", "n_features_in_", "feature_names_in_"}
 
 #: Stands for labels that are not asked for, since None is a caller's mistake.
 _ABSENT = object()
@@ -77,7 +83,8 @@ FIT = """
         ----------
         X : [rows × features] of numbers
             Float32 row by row is taken without a copy; other numbers are converted once. NaN is a missing value; infinity is
-            refused. Arrays must not be written to meanwhile.
+            refused. Values are compared as float32, which tells 7 digits: subtract the least from large ones, such as times. Arrays
+            must not be written to meanwhile.
         y : [rows]
             {labels}
         sample_weight : [rows], optional
@@ -142,6 +149,12 @@ class _Huracan(BaseEstimator):
         for name in counts:
             if not isinstance(getattr(self, name), numbers.Integral):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give a whole number")
+        shares = ["learning_rate", "reg_lambda", "min_child_weight", "min_split_gain", "min_child_samples", "min_data_in_bin", "subsample",
+                  "colsample_bytree", "colsample_bynode", "scale_pos_weight", "alpha", "delta"]
+        for name in shares:
+            value = getattr(self, name, 0.0)
+            if value is not None and not (isinstance(value, numbers.Real) and math.isfinite(value)):
+                raise ValueError(f"{name} is {value!r}; give a finite number")
         return json.dumps({
             "objective": objective,
             "ensemble": "forest" if self.boosting_type == "rf" else "boosting",
@@ -186,10 +199,27 @@ class _Huracan(BaseEstimator):
         train = (X, labels, weights, of_rows)
         if valid is not None and valid[3] is not None:
             valid = (*valid[:3], _places_of(valid[3], names, len(valid[0])))
-        models = _huracan.fit(train, valid, names, features, parameters, float(self.min_child_samples or 0),
-                              float(self.min_data_in_bin or 0), threads_of(self.n_jobs), self.device, told(progress, "train"))
+        try:
+            models = _huracan.fit(train, valid, names, features, parameters, float(self.min_child_samples or 0),
+                                  float(self.min_data_in_bin or 0), threads_of(self.n_jobs), self.device, told(progress, "train"))
+        except _huracan.UsageError as fault:
+            raise _huracan.UsageError(_in_our_words(str(fault))) from None
         self._models = models
+        self._by_group = GroupedModels(models)
         self._is_grouped = groups is not None
+
+    def _fitted(self, fit: Any, *arguments: Any) -> Any:
+        """Fits a copy, and takes over what was learned once all of it is there: a fit that fails, is interrupted or runs in another
+        thread leaves a model whole."""
+        fresh = copy.copy(self)
+        for name in [name for name in vars(fresh) if name in _LEARNED]:
+            delattr(fresh, name)
+        fit(fresh, *arguments)
+        learned = {name: value for name, value in vars(fresh).items() if name in _LEARNED}
+        if "feature_names_in_" not in learned:
+            vars(self).pop("feature_names_in_", None)
+        vars(self).update(learned)
+        return self
 
     def _valid_rows(self, eval_set: Any, eval_sample_weight: Any, eval_groups: Any, groups: Any, encode: Any) -> tuple | None:
         """Checked rows of `eval_set`: values, labels, weights and groups."""
@@ -212,10 +242,20 @@ class _Huracan(BaseEstimator):
         """Rows as f32 or f64 in memory that the extension reads, after scikit-learn's checks; with labels, if they are given."""
         columns = Columns.of(X)
         options = {"dtype": [numpy.float32, numpy.float64], "ensure_all_finite": "allow-nan", "reset": reset}
+        if y is _ABSENT and columns.is_named_apart:
+            # scikit-learn would warn that the columns have no names.
+            del options["reset"]
+            X = check_array(columns.values, estimator=self, input_name="X", **options)
+            _check_n_features(self, X, reset=False)
+            return columns.named(self, X, reset)
         if y is _ABSENT:
-            return columns.named(self, validate_data(self, columns.values, **options), reset)
+            return validate_data(self, columns.values, **options)
         options["y_numeric"] = isinstance(self, RegressorMixin)
-        X, y = validate_data(self, columns.values, y, **options)
+        if columns.is_named_apart and not reset:
+            X, y = check_X_y(columns.values, y, estimator=self, **{key: value for key, value in options.items() if key != "reset"})
+            _check_n_features(self, X, reset=False)
+        else:
+            X, y = validate_data(self, columns.values, y, **options)
         return columns.named(self, X, reset), y
 
     def _scores(self, X: Any, groups: Any, raw: bool, progress: Any = None) -> numpy.ndarray:
@@ -235,7 +275,7 @@ class _Huracan(BaseEstimator):
     def models_(self) -> GroupedModels:
         """The models by group; without groups there is one, of the name ''."""
         check_is_fitted(self)
-        return GroupedModels(self._models)
+        return self._by_group
 
     @property
     def booster_(self) -> Booster:
@@ -277,7 +317,7 @@ class HuracanClassifier(ClassifierMixin, _Huracan):
     """ + PARAMETERS.format(objectives="""None
         Log loss of two classes, or softmax of more.""") + """
     class_weight : dict, "balanced" or None
-        Weight of each class, which multiplies `sample_weight`.
+        Weight of each class, which multiplies `sample_weight`; balanced within each group.
     scale_pos_weight : float, 1
         Weight of the second of two classes.
 
@@ -304,6 +344,9 @@ class HuracanClassifier(ClassifierMixin, _Huracan):
 
     def fit(self, X, y, sample_weight=None, *, groups=None, eval_set=None, eval_sample_weight=None, eval_groups=None,
             progress=None):
+        return self._fitted(type(self)._fit, X, y, sample_weight, groups, eval_set, eval_sample_weight, eval_groups, progress)
+
+    def _fit(self, X, y, sample_weight, groups, eval_set, eval_sample_weight, eval_groups, progress):
         X, y = self._checked(X, y, reset=True)
         check_classification_targets(y)
         if self.objective not in (None, "binary", "multiclass"):
@@ -311,7 +354,11 @@ class HuracanClassifier(ClassifierMixin, _Huracan):
         classes, labels = numpy.unique(y, return_inverse=True)
         weights = None if sample_weight is None else _weights(sample_weight, X)
         if self.class_weight is not None:
-            own = compute_sample_weight(self.class_weight, y).astype("float32")
+            own = numpy.empty(len(y), "float32")
+            _, of_rows = ([], numpy.zeros(len(y), "uint32")) if groups is None else grouped(groups, len(y))
+            order = numpy.argsort(of_rows, kind="stable")
+            for rows in numpy.split(order, numpy.flatnonzero(numpy.diff(of_rows[order])) + 1):
+                own[rows] = compute_sample_weight(self.class_weight, y[rows])
             weights = own if weights is None else weights * own
 
         def encode(y):
@@ -325,7 +372,6 @@ class HuracanClassifier(ClassifierMixin, _Huracan):
         scale = float(self.scale_pos_weight)
         self._train(X, labels.astype("float32"), weights, groups, objective, scale, valid, progress)
         self.classes_ = classes
-        return self
 
     def predict_proba(self, X, groups=None):
         """Probability of each class, ``[rows × classes]``, in the order of `classes_`."""
@@ -339,6 +385,10 @@ class HuracanClassifier(ClassifierMixin, _Huracan):
         """The most probable class, ``[rows]``."""
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X, groups).argmax(axis=1)]
+
+    def score(self, X, y, sample_weight=None, groups=None):
+        """Share of rows whose class is predicted."""
+        return accuracy_score(y, self.predict(X, groups), sample_weight=sample_weight)
 
     def decision_function(self, X, groups=None):
         """Raw scores: log odds ``[rows]`` of the second class, or ``[rows × classes]``."""
@@ -380,6 +430,9 @@ class HuracanRegressor(RegressorMixin, _Huracan):
 
     def fit(self, X, y, sample_weight=None, *, groups=None, eval_set=None, eval_sample_weight=None, eval_groups=None,
             progress=None):
+        return self._fitted(type(self)._fit, X, y, sample_weight, groups, eval_set, eval_sample_weight, eval_groups, progress)
+
+    def _fit(self, X, y, sample_weight, groups, eval_set, eval_sample_weight, eval_groups, progress):
         X, y = self._checked(X, y, reset=True)
         objectives = {
             "regression": "regression",
@@ -392,14 +445,30 @@ class HuracanRegressor(RegressorMixin, _Huracan):
         weights = None if sample_weight is None else _weights(sample_weight, X)
         valid = self._valid_rows(eval_set, eval_sample_weight, eval_groups, groups, _labels)
         self._train(X, _labels(y), weights, groups, objectives[self.objective], 1.0, valid, progress)
-        return self
 
     def predict(self, X, groups=None):
         """The predicted value of each row, ``[rows]``."""
         return self._scores(X, groups, raw=False)
 
+    def score(self, X, y, sample_weight=None, groups=None):
+        """R²: the share of the variance of `y` that is predicted."""
+        return r2_score(y, self.predict(X, groups), sample_weight=sample_weight)
+
 
 HuracanRegressor.fit.__doc__ = FIT.format(labels="Finite numbers, learned as float32.")
+
+
+#: The engine's names of parameters, and those that they have here.
+_NAMES = {"rounds": "n_estimators", "max-depth": "max_depth", "max-leaves": "num_leaves", "max-bin": "max_bin", "l2": "reg_lambda",
+          "min-child-hessian": "min_child_weight", "min-split-gain": "min_split_gain", "learning-rate": "learning_rate",
+          "colsample-node": "colsample_bynode", "colsample": "colsample_bytree", "scale-pos-weight": "scale_pos_weight"}
+
+
+def _in_our_words(fault: str) -> str:
+    for theirs, ours in _NAMES.items():
+        if fault.startswith(f"fit: {theirs} is"):
+            return f"{ours} is" + fault[len(f"fit: {theirs} is"):]
+    return fault.removeprefix("fit: ")
 
 
 def _labels(y: numpy.ndarray) -> numpy.ndarray:

@@ -80,7 +80,15 @@ def _of_columns(columns: dict) -> Frame:
     for name, values in columns.items():
         dtype = getattr(values, "dtype", None)
         if getattr(dtype, "tz", None) is not None:
-            values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+            times = getattr(values, "dt", values)
+            values = times.tz_convert("UTC")
+            values = getattr(values, "dt", values).tz_localize(None)
+            dtype = values.dtype
+        elif isinstance(values, numpy.ma.MaskedArray):
+            values = values.astype("float64").filled(numpy.nan) if values.dtype.kind in "iufb" else values.astype(object).filled(None)
+            dtype = values.dtype
+        elif type(values).__module__.partition(".")[0] == "polars":
+            values = values.to_numpy()
             dtype = values.dtype
         if dtype is None or isinstance(dtype, numpy.dtype):
             array = numpy.asarray(values)

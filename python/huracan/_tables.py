@@ -36,6 +36,20 @@ class Columns:
                 return cls(numpy.column_stack([values for values, _ in columns]), frame.columns)
         return cls(X, None)
 
+    def names(self) -> list[str] | None:
+        """Names of the columns, if they have any that are texts."""
+        if self._names is not None:
+            return self._names
+        columns = getattr(self.values, "columns", None)
+        if columns is None or not all(isinstance(name, str) for name in columns):
+            return None
+        return list(columns)
+
+    @property
+    def is_named_apart(self) -> bool:
+        """Whether the names are known here, and not to scikit-learn."""
+        return self._names is not None
+
     def named(self, estimator: Any, values: numpy.ndarray, reset: bool) -> numpy.ndarray:
         """Keeps the names of an Arrow table's columns at the fit, and compares them later."""
         if self._names is None:

@@ -1,6 +1,7 @@
 //! Tables in and out by Arrow's C data interface, without a copy: pyarrow, polars, pandas, DuckDB and all others that have it.
 
 use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use numpy::PyArray1;
@@ -115,7 +116,7 @@ fn values<'py>(py: Python<'py>, column: &Column) -> PyResult<(Bound<'py, PyAny>,
             let times = PyArray1::from_iter(py, own.iter().map(|time| time.unwrap_or(i64::MIN)));
             return Ok((times.into_any(), "time"));
         }
-        kind if kind.is_integer() && column.null_count() == 0 => {
+        kind if kind.is_integer() && *kind != DataType::UInt64 && column.null_count() == 0 => {
             let cast = column.cast(&DataType::Int64).map_err(fault)?;
             let own = cast.i64().map_err(fault)?;
             PyArray1::from_iter(py, own.iter().map(Option::unwrap_or_default)).into_any()
@@ -188,30 +189,40 @@ fn read(stream: ArrowArrayStream, what: &str) -> PyResult<DataFrame> {
         let Some(batch) = batch.as_any().downcast_ref::<StructArray>() else {
             return Err(HuracanError::new_err(format!("{what}: a batch is no struct")));
         };
+        if polars_arrow::array::Array::null_count(batch) > 0 {
+            return Err(bad_data(format!("{what}: a row is missing as a whole")));
+        }
         rows += polars_arrow::array::Array::len(batch);
         for (chunks, array) in chunks.iter_mut().zip(batch.values()) {
             chunks.push(array.clone());
         }
     }
     let column = |(field, chunks): (&Field, Vec<ArrayRef>)| -> PyResult<Column> {
-        let named = |error: PolarsError| bad_data(format!("{what}: column '{}': {error}", field.name));
-        let series = if chunks.is_empty() {
-            let dtype = DataType::from_arrow_field(field);
-            Series::new_empty(field.name.clone(), &dtype)
-        } else {
-            // SAFETY: the arrays have the type of their field.
-            unsafe {
-                Series::_try_from_arrow_unchecked_with_md(
-                    field.name.clone(),
-                    chunks,
-                    &field.dtype,
-                    field.metadata.as_deref(),
-                )
-            }
-            .map_err(named)?
+        // Polars panics at types that it was built without.
+        let imported = catch_unwind(AssertUnwindSafe(|| one_column(field, chunks)));
+        let kind = || format!("{:?}", field.dtype);
+        let unknown = || {
+            let kind = kind();
+            let kind = kind.split(['(', '{', ' ']).next().unwrap_or_default().to_owned();
+            bad_data(format!(
+                "{what}: column '{}' holds {kind}, which cannot be read; cast it to text or numbers",
+                field.name
+            ))
         };
-        Ok(series.rechunk().into_column())
+        imported.map_err(|_| unknown())?.map_err(|error| bad_data(format!("{what}: column '{}': {error}", field.name)))
     };
     let columns = fields.iter().zip(chunks).map(column).collect::<PyResult<Vec<_>>>()?;
     DataFrame::new(rows, columns).map_err(fault)
+}
+
+/// A column of its chunks.
+fn one_column(field: &Field, chunks: Vec<ArrayRef>) -> PolarsResult<Column> {
+    if chunks.is_empty() {
+        return Ok(Series::new_empty(field.name.clone(), &DataType::from_arrow_field(field)).into_column());
+    }
+    // SAFETY: the arrays have the type of their field.
+    let series = unsafe {
+        Series::_try_from_arrow_unchecked_with_md(field.name.clone(), chunks, &field.dtype, field.metadata.as_deref())
+    }?;
+    Ok(series.rechunk().into_column())
 }

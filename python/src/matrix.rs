@@ -122,5 +122,5 @@ pub fn vector<T: Element + Copy>(array: &Bound<'_, PyAny>, what: &str) -> PyResu
     let array = array.cast::<PyArray1<T>>().map_err(|_| {
         PyTypeError::new_err(format!("{what}: a one-dimensional numpy array of another type is needed"))
     })?;
-    Ok(array.to_owned_array().into_raw_vec_and_offset().0)
+    Ok(array.to_owned_array().iter().copied().collect())
 }

@@ -246,34 +246,37 @@ fn train_all(
     Ok(Models::of(forests, parameters))
 }
 
-/// How Python makes an object again: a callable, and its arguments, here names and texts.
-type Reduced<'py> = (Bound<'py, PyAny>, (Vec<String>, Vec<String>));
+/// How Python makes an object again: a callable, and its arguments, here names, texts and parameters.
+type Reduced<'py> = (Bound<'py, PyAny>, (Vec<String>, Vec<String>, Vec<String>));
 
 #[pymethods]
 impl Models {
-    /// The models of LightGBM's texts, by name.
+    /// The models of LightGBM's texts, by name; `parameters` are the JSON of each, or empty.
     #[staticmethod]
-    fn from_texts(py: Python<'_>, names: Vec<String>, texts: Vec<String>) -> PyResult<Self> {
+    fn from_texts(py: Python<'_>, names: Vec<String>, texts: Vec<String>, parameters: Vec<String>) -> PyResult<Self> {
         let read = py.detach(|| texts.iter().map(|text| from_lightgbm(text)).collect::<Result<Vec<_>, _>>());
         let forests = read.map_err(bad_data)?;
-        Ok(Self::of(names.into_iter().zip(forests).collect(), Vec::new()))
+        let parameters: Result<Vec<Value>, _> = parameters.iter().map(|json| serde_json::from_str(json)).collect();
+        Ok(Self::of(names.into_iter().zip(forests).collect(), parameters.map_err(bad_data)?))
     }
 
     /// The models of a file of all groups. Each is read when it is first needed.
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let file = py.detach(|| groups::OneFile::open(&path)).map_err(exception)?;
+        let file = work::run(py, 0, None, 1, move |_| groups::OneFile::open(&path).map_err(exception))?;
         let entries = file.names().map(|name| Entry { name: name.to_owned(), forest: OnceLock::new() }).collect();
         Ok(Self::with(entries, Some(file), Vec::new()))
     }
 
     /// Writes all models to one file, `….jsonl`, or to a folder of `{name}.txt`.
-    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        py.detach(|| {
+    fn save(slf: &Bound<'_, Self>, path: PathBuf) -> PyResult<()> {
+        let own = slf.clone().unbind();
+        work::run(slf.py(), 0, None, 1, move |_| {
+            let own = own.get();
             // Read first, so that a model that cannot be read is an error and not left out.
-            (0..self.entries.len()).try_for_each(|place| self.forest(place).map(drop))?;
-            let names: Vec<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
-            groups::write(&path, &names, |place| self.text_of(place).ok()).map_err(exception)
+            (0..own.entries.len()).try_for_each(|place| own.forest(place).map(drop))?;
+            let names: Vec<&str> = own.entries.iter().map(|entry| entry.name.as_str()).collect();
+            groups::write(&path, &names, |place| own.text_of(place).ok()).map_err(exception)
         })
     }
 
@@ -288,7 +291,8 @@ impl Models {
         let texts =
             py.detach(|| (0..own.entries.len()).map(|place| own.text_of(place)).collect::<PyResult<Vec<_>>>())?;
         let names = own.entries.iter().map(|entry| entry.name.clone()).collect();
-        Ok((kind.getattr("from_texts")?, (names, texts)))
+        let parameters = own.parameters.iter().map(Value::to_string).collect();
+        Ok((kind.getattr("from_texts")?, (names, texts, parameters)))
     }
 
     /// Names of the models.
@@ -315,6 +319,13 @@ impl Models {
     /// A model as LightGBM's text.
     fn text(&self, place: usize) -> PyResult<String> {
         self.text_of(place)
+    }
+
+    /// One model by itself.
+    fn alone(&self, place: usize) -> PyResult<Self> {
+        let forest = Arc::clone(self.forest(place)?);
+        let entry = Entry { name: self.entries[place].name.clone(), forest: OnceLock::from(forest) };
+        Ok(Self::with(vec![entry], None, self.parameters.get(place).cloned().into_iter().collect()))
     }
 
     /// All models as LightGBM's texts.

@@ -10,12 +10,12 @@ use huracan::engine::Compute;
 use huracan::exit::CommandFailure;
 use huracan::settings::{Purpose, Settings};
 use huracan::ui::Ui;
-use polars_core::prelude::DataFrame;
+use polars_core::prelude::{Column, DataFrame, DataType, StringChunked};
 use pyo3::prelude::*;
 
 use crate::arrow::Frame;
 use crate::candles::{Candles, Source, settings};
-use crate::errors::{UsageError, exception};
+use crate::errors::{UsageError, bad_data, exception};
 use crate::work;
 
 /// Computes from a panel on the device of the settings.
@@ -121,14 +121,26 @@ pub fn backtest(
     workdir: PathBuf,
 ) -> PyResult<(Frame, String)> {
     let settings = settings(config, overrides, Purpose::Tables)?;
-    let signals = signals
-        .map(|signals| commands::Table { path: Path::new("signals").to_owned(), frame: signals.get().frame.clone() });
+    let signals = signals.map(|signals| table_of_signals(&signals.get().frame)).transpose()?;
     let models = workdir.clone();
     let traded = compute(py, "backtest", candles, settings, workdir, move |settings, compute, panel| {
         let models = Models { workdir: &models, include_rejected };
         commands::backtest::trade(settings, compute, &panel, models, signals.as_ref())
     })?;
     Ok((framed(traded.trades), traded.summary.to_string()))
+}
+
+/// Signals, whose symbols are named as those of candles are.
+fn table_of_signals(frame: &DataFrame) -> PyResult<commands::Table> {
+    let mut frame = frame.clone();
+    if let Ok(symbols) = frame.column("symbol").and_then(|column| column.cast(&DataType::String)) {
+        let named = |texts: &StringChunked| -> Vec<Option<String>> {
+            texts.iter().map(|text| text.map(|text| text.replace(['_', '/'], "-").to_ascii_uppercase())).collect()
+        };
+        let named = symbols.str().map(named).map_err(bad_data)?;
+        frame.with_column(Column::new("symbol".into(), named)).map_err(bad_data)?;
+    }
+    Ok(commands::Table { path: Path::new("signals").to_owned(), frame })
 }
 
 /// Whether results can be believed, as the JSON of the command.

@@ -1,14 +1,13 @@
 //! Long work beside the interpreter: on threads of its own, stopped by Ctrl-C, with progress.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPoolBuilder;
 
 use crate::errors::HuracanError;
 
@@ -38,15 +37,6 @@ impl Signs {
 
 /// The process that loaded the module.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
-/// Threads by their number, of one process.
-struct Pools {
-    process: u32,
-    by_threads: Mutex<HashMap<usize, Arc<ThreadPool>>>,
-}
-
-/// The pools of this process, or in a forked child at first those of its parent; none before they are needed.
-static POOLS: AtomicPtr<Pools> = AtomicPtr::new(std::ptr::null_mut());
-
 /// Notes which process has loaded the module.
 pub fn note_process() {
     PROCESS.store(std::process::id(), Ordering::Relaxed);
@@ -64,38 +54,6 @@ pub fn refuse_after_fork(what: &str) -> PyResult<()> {
     )))
 }
 
-/// The pools of this process. A forked child gets new ones: it has no threads of its parent, of whom one may have held the lock,
-/// and to end them would be to wait for them.
-fn pools() -> &'static Pools {
-    let process = std::process::id();
-    loop {
-        let known = POOLS.load(Ordering::Acquire);
-        // SAFETY: what was stored is never freed.
-        if let Some(pools) = unsafe { known.as_ref() }
-            && pools.process == process
-        {
-            return pools;
-        }
-        let new = Box::into_raw(Box::new(Pools { process, by_threads: Mutex::default() }));
-        if POOLS.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            // SAFETY: another thread was first, and nobody has seen this one.
-            drop(unsafe { Box::from_raw(new) });
-        }
-    }
-}
-
-/// `threads` threads of this process; 0 takes every core.
-fn pool(threads: usize) -> PyResult<Arc<ThreadPool>> {
-    let mut known = pools().by_threads.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(pool) = known.get(&threads) {
-        return Ok(Arc::clone(pool));
-    }
-    let built = ThreadPoolBuilder::new().num_threads(threads).thread_name(|at| format!("huracan-{at}")).build();
-    let pool = Arc::new(built.map_err(|error| HuracanError::new_err(error.to_string()))?);
-    known.insert(threads, Arc::clone(&pool));
-    Ok(pool)
-}
-
 /// Does `work` on `threads` threads (0: every core) while other Python threads run, and returns its result.
 ///
 /// `progress` is called on this thread with the number of pieces done and `total`, a few times a second; an exception that it
@@ -107,7 +65,10 @@ pub fn run<T: Send + 'static>(
     total: usize,
     work: impl FnOnce(&Signs) -> PyResult<T> + Send + 'static,
 ) -> PyResult<T> {
-    let pool = pool(threads)?;
+    // Threads of this call alone: it waits for no other one, not even for one that was interrupted and goes on unseen, and a
+    // forked child, which has no threads of its parent, needs none of them.
+    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|at| format!("huracan-{at}")).build();
+    let pool = pool.map_err(|error| HuracanError::new_err(error.to_string()))?;
     let signs = Arc::new(Signs::default());
     let (answer, result) = channel();
     let result = Mutex::new(result);

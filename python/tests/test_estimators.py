@@ -200,3 +200,43 @@ def test_the_command_trains_the_same_trees(shops, tmp_path):
     assert alone.booster_.digest == model.models_["shop 00"].digest
     read = huracan.load(tmp_path / "models.jsonl")
     assert (read.predict(X, shop) == model.predict_proba(X, groups=shop)[:, 1]).all()
+
+
+def test_a_fit_that_fails_leaves_the_model_of_before(shops):
+    X, y, _ = shops
+    frame = pandas.DataFrame(X[:, :2], columns=["a", "b"])
+    model = huracan.HuracanClassifier(n_estimators=5).fit(frame, y)
+    before = model.predict_proba(frame)
+    with pytest.raises(ZeroDivisionError):
+        model.fit(frame[["b", "a"]], y, progress=lambda done, total: 1 // 0)
+    assert list(model.feature_names_in_) == ["a", "b"] and (model.predict_proba(frame) == before).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_arrow_tables_fit_and_predict_without_a_warning(shops):
+    X, y, _ = shops
+    table = pyarrow.table({f"x{number}": X[:, number] for number in range(8)})
+    model = huracan.HuracanClassifier(n_estimators=3).fit(table, y, eval_set=(table, y))
+    assert len(model.predict(table)) == len(y)
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(table.select([f"x{number}" for number in range(8)][::-1]))
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "reg_lambda", "min_child_weight", "scale_pos_weight", "subsample"])
+def test_parameters_are_finite_and_named_as_they_are_here(name):
+    with pytest.raises(ValueError, match=f"^{name} is nan"):
+        huracan.HuracanClassifier(**{name: float("nan")}).fit([[1.0], [2.0]], [0, 1])
+    with pytest.raises(huracan.UsageError, match=f"^{name} is -1"):
+        huracan.HuracanClassifier(**{name: -1.0}).fit([[1.0], [2.0]], [0, 1])
+
+
+def test_whole_numbers_beyond_int64_are_numbers():
+    big = pyarrow.table({"h": pyarrow.array([2**63 + 2**45 * i for i in range(60)], pyarrow.uint64())})
+    model = huracan.HuracanRegressor(n_estimators=50, min_child_samples=1).fit(big, numpy.arange(60.0))
+    assert model.score(big, numpy.arange(60.0)) > 0.8
+
+
+def test_a_copy_writes_the_same_text(shops):
+    X, y, _ = shops
+    model = huracan.HuracanClassifier(n_estimators=3).fit(X, y)
+    assert pickle.loads(pickle.dumps(model)).booster_.text() == model.booster_.text()

@@ -125,3 +125,52 @@ def test_threads_may_fit_the_same_estimator_and_others(shops):
     for thread in threads:
         thread.join()
     assert not faults and set(found) == {wanted}
+
+
+def test_balanced_weights_are_those_of_each_group_alone(shops):
+    X, _, shop = shops
+    y = (numpy.arange(len(shop)) % 10 < numpy.where(shop == "shop 00", 9, 1)).astype(int)
+    model = huracan.HuracanClassifier(n_estimators=5, class_weight="balanced")
+    together = model.fit(X, y, groups=shop).models_["shop 00"].digest
+    assert model.fit(X[shop == "shop 00"], y[shop == "shop 00"]).booster_.digest == together
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pandas.NA, pandas.NaT])
+@pytest.mark.parametrize("kind", [list, lambda groups: pandas.Series(groups, dtype=object), lambda groups: numpy.array(groups, dtype=object)])
+def test_a_row_without_a_group_is_named(missing, kind):
+    with pytest.raises(ValueError, match="row 3 has no group"):
+        huracan.HuracanRegressor().fit(numpy.zeros((5, 1)), numpy.arange(5), groups=kind(["a", "a", "b", missing, "b"]))
+
+
+def test_groups_that_would_have_one_name_are_refused():
+    X, y = numpy.zeros((4, 1)), numpy.arange(4)
+    with pytest.raises(ValueError, match="same name"):
+        huracan.HuracanRegressor().fit(X, y, groups=[1, "1", 2, 2])
+    zeros = huracan.HuracanRegressor(n_estimators=1).fit(X, y, groups=numpy.array([0.0, -0.0, 1.0, 0.0]))
+    assert list(zeros.models_) == ["0.0", "1.0"]
+    days = pandas.Series(pandas.to_datetime(["2024-01-01", "2024-01-02"] * 2))
+    coarse, fine = (huracan.HuracanRegressor(n_estimators=1).fit(X, y, groups=days.astype(f"datetime64[{unit}]")) for unit in ["s", "ns"])
+    assert list(coarse.models_) == list(fine.models_)
+
+
+def test_models_check_the_rows_that_they_predict(shops):
+    X, y, shop = shops
+    names = [f"x{number}" for number in range(8)]
+    frame = pandas.DataFrame(X, columns=names)
+    models = huracan.HuracanClassifier(n_estimators=2).fit(frame, y, groups=shop).models_
+    assert (models.predict(frame, shop) == models.predict(X, shop)).all()
+    with pytest.raises(huracan.DataError, match="in this order"):
+        models.predict(frame[names[::-1]], shop)
+    with pytest.raises(huracan.DataError, match="encode it"):
+        models["shop 00"].predict(frame.astype({"x3": str}))
+    with pytest.raises(ValueError, match="infinity"):
+        models.predict(numpy.where(X > 3, numpy.inf, X), shop)
+    one = pickle.dumps(models["shop 01"])
+    assert len(one) < 20_000 and pickle.loads(one).digest == models["shop 01"].digest
+
+
+def test_a_grouped_model_can_be_scored(shops):
+    X, y, shop = shops
+    model = huracan.HuracanClassifier(n_estimators=20).fit(X, y, groups=shop)
+    assert model.score(X, y, groups=shop) > 0.7
+    assert huracan.HuracanRegressor(n_estimators=20).fit(X, y, groups=shop).score(X, y, groups=shop) > 0.2

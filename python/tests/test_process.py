@@ -86,13 +86,19 @@ def test_other_threads_run_meanwhile(shops):
     assert inside > 0.2 * (ended - begun) / 0.005, "the interpreter was held"
 
 
-def in_child(X, y, wanted, answers):
+def in_child(X, y, wanted, folder, answers):
     """Runs in a forked child."""
     try:
         model = huracan.HuracanClassifier(n_estimators=5).fit(X, y)
         answers.put(("fit", model.booster_.digest == wanted))
     except Exception as error:  # noqa: BLE001
         answers.put(("fit", repr(error)))
+    try:
+        models = huracan.load(folder / "parent.jsonl")
+        models.save(folder / "child.jsonl")
+        answers.put(("files", (folder / "child.jsonl").read_text() != ""))
+    except Exception as error:  # noqa: BLE001
+        answers.put(("files", repr(error)))
     try:
         huracan.features("/nowhere")
         answers.put(("features", "no error"))
@@ -101,16 +107,18 @@ def in_child(X, y, wanted, answers):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_child_fits_and_refuses_what_it_cannot_do(shops):
+def test_a_forked_child_fits_and_refuses_what_it_cannot_do(shops, tmp_path):
     X, y, _ = shops
-    wanted = huracan.HuracanClassifier(n_estimators=5).fit(X, y).booster_.digest
+    model = huracan.HuracanClassifier(n_estimators=5).fit(X, y)
+    model.models_.save(tmp_path / "parent.jsonl")
+    wanted = model.booster_.digest
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
-    child = context.Process(target=in_child, args=(X, y, wanted, answers))
+    child = context.Process(target=in_child, args=(X, y, wanted, tmp_path, answers))
     child.start()
-    told = dict(answers.get(timeout=60) for _ in range(2))
+    told = dict(answers.get(timeout=60) for _ in range(3))
     child.join(60)
-    assert told == {"fit": True, "features": True} and child.exitcode == 0
+    assert told == {"fit": True, "files": True, "features": True} and child.exitcode == 0
 
 
 def test_everything_public_says_what_it_is():

@@ -122,3 +122,29 @@ def test_every_faulty_setting_is_named(candles):
     assert "labels.stop_atr" in str(told.value) and "nothing" in str(told.value)
     with pytest.raises(huracan.UsageError):
         huracan.labels(candles, device="abacus")
+
+
+@pytest.mark.parametrize("kind", ["Categorical", "Enum", "Int128", "Decimal"])
+def test_columns_of_unreadable_types_are_named(candles, kind):
+    frame = polars.from_pandas(candles)
+    cast = {"Categorical": polars.Categorical, "Enum": polars.Enum(["BTC-USDT", "ETH-USDT", "XRP-USDT"]), "Int128": polars.Int128,
+            "Decimal": polars.Decimal(38, 4)}[kind]
+    name = "symbol" if kind in ("Categorical", "Enum") else "volume"
+    with pytest.raises(huracan.DataError, match=f"column '{name}'"):
+        huracan.features(frame.with_columns(polars.col(name).cast(cast)))
+
+
+def test_signals_may_name_symbols_as_the_candles_do(candles):
+    spelled = candles.assign(symbol=candles["symbol"].str.lower().str.replace("-", "/"))
+    signals = spelled.loc[spelled.index % 50 == 30, ["symbol", "timestamp"]].assign(side=1)
+    trades, _ = huracan.backtest(spelled, signals)
+    plain, _ = huracan.backtest(candles, signals.assign(symbol=signals["symbol"].str.upper().str.replace("/", "-")))
+    assert len(trades) > 10 and trades.equals(plain)
+
+
+def test_a_coin_without_candles_and_odd_settings_are_named(coins):
+    with pytest.raises(huracan.DataError, match="no candles of ETH-USDT"):
+        huracan.features({**coins, "ETH-USDT": coins["ETH-USDT"].iloc[:0]})
+    assert len(huracan.labels(coins, settings={"labels": {"max_hold": numpy.int64(5), "stop_atr": numpy.float32(1.5)}, "costs": {}}))
+    with pytest.raises(huracan.UsageError, match="labels.max_hold"):
+        huracan.labels(coins, settings={"labels.max_hold": {1, 2}})
