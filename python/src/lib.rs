@@ -30,6 +30,7 @@ mod _huracan {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         huracan::commit::set(huracan_commit::commit!());
+        huracan::settings::instructions_from_environment().map_err(UsageError::new_err)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("commit", huracan::commit::get())?;
         super::work::note_process();

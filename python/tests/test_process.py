@@ -86,6 +86,23 @@ def test_other_threads_run_meanwhile(shops):
     assert inside > 0.2 * (ended - begun) / 0.005, "the interpreter was held"
 
 
+@pytest.mark.parametrize("instructions", ["plain", "nothing like it"])
+def test_the_environment_chooses_the_instructions_and_not_the_bits(shops, instructions, tmp_path):
+    X, y, _ = shops
+    numpy.savez(tmp_path / "rows.npz", X=X, y=y)
+    script = textwrap.dedent("""
+        import sys, numpy, huracan
+        rows = numpy.load(sys.argv[1])
+        print(huracan.HuracanClassifier(n_estimators=5).fit(rows["X"], rows["y"]).booster_.digest)
+    """)
+    environment = {**os.environ, "HURACAN_INSTRUCTIONS": instructions}
+    done = subprocess.run([sys.executable, "-c", script, tmp_path / "rows.npz"], env=environment, capture_output=True, text=True, check=False)
+    if instructions == "plain":
+        assert done.stdout.strip() == huracan.HuracanClassifier(n_estimators=5).fit(X, y).booster_.digest
+    else:
+        assert done.returncode == 1 and "HURACAN_INSTRUCTIONS" in done.stderr
+
+
 def in_child(X, y, wanted, folder, answers):
     """Runs in a forked child."""
     try:
