@@ -99,34 +99,13 @@ FIT = """
 """
 
 
+def _keep(estimator: Any, given: dict[str, Any]) -> None:
+    """Keeps the arguments of `__init__`, whose signature says to scikit-learn which there are."""
+    vars(estimator).update((name, value) for name, value in given.items() if name != "self")
+
+
 class _Huracan(BaseEstimator):
     """What both estimators share."""
-
-    def __init__(self, *, objective=None, boosting_type="gbdt", n_estimators=100, learning_rate=0.1, growth="level", max_depth=6,
-                 num_leaves=31, max_bin=255, min_child_samples=20, min_data_in_bin=3, min_child_weight=1e-3, min_split_gain=0.0,
-                 reg_lambda=1.0, subsample=1.0, colsample_bytree=1.0, colsample_bynode=1.0, monotone_constraints=None,
-                 early_stopping_rounds=None, random_state=None, n_jobs=None, device="cpu"):
-        self.objective = objective
-        self.boosting_type = boosting_type
-        self.n_estimators = n_estimators
-        self.learning_rate = learning_rate
-        self.growth = growth
-        self.max_depth = max_depth
-        self.num_leaves = num_leaves
-        self.max_bin = max_bin
-        self.min_child_samples = min_child_samples
-        self.min_data_in_bin = min_data_in_bin
-        self.min_child_weight = min_child_weight
-        self.min_split_gain = min_split_gain
-        self.reg_lambda = reg_lambda
-        self.subsample = subsample
-        self.colsample_bytree = colsample_bytree
-        self.colsample_bynode = colsample_bynode
-        self.monotone_constraints = monotone_constraints
-        self.early_stopping_rounds = early_stopping_rounds
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.device = device
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -332,15 +311,7 @@ class HuracanClassifier(ClassifierMixin, _Huracan):
                  num_leaves=31, max_bin=255, min_child_samples=20, min_data_in_bin=3, min_child_weight=1e-3, min_split_gain=0.0,
                  reg_lambda=1.0, subsample=1.0, colsample_bytree=1.0, colsample_bynode=1.0, monotone_constraints=None,
                  early_stopping_rounds=None, class_weight=None, scale_pos_weight=1.0, random_state=None, n_jobs=None, device="cpu"):
-        super().__init__(
-            objective=objective, boosting_type=boosting_type, n_estimators=n_estimators, learning_rate=learning_rate, growth=growth,
-            max_depth=max_depth, num_leaves=num_leaves, max_bin=max_bin, min_child_samples=min_child_samples,
-            min_data_in_bin=min_data_in_bin, min_child_weight=min_child_weight, min_split_gain=min_split_gain, reg_lambda=reg_lambda,
-            subsample=subsample, colsample_bytree=colsample_bytree, colsample_bynode=colsample_bynode,
-            monotone_constraints=monotone_constraints, early_stopping_rounds=early_stopping_rounds, random_state=random_state,
-            n_jobs=n_jobs, device=device)
-        self.class_weight = class_weight
-        self.scale_pos_weight = scale_pos_weight
+        _keep(self, locals())
 
     def fit(self, X, y, sample_weight=None, *, groups=None, eval_set=None, eval_sample_weight=None, eval_groups=None,
             progress=None):
@@ -418,15 +389,7 @@ class HuracanRegressor(RegressorMixin, _Huracan):
                  min_child_weight=1e-3, min_split_gain=0.0, reg_lambda=1.0, subsample=1.0, colsample_bytree=1.0,
                  colsample_bynode=1.0, monotone_constraints=None, early_stopping_rounds=None, random_state=None, n_jobs=None,
                  device="cpu"):
-        super().__init__(
-            objective=objective, boosting_type=boosting_type, n_estimators=n_estimators, learning_rate=learning_rate, growth=growth,
-            max_depth=max_depth, num_leaves=num_leaves, max_bin=max_bin, min_child_samples=min_child_samples,
-            min_data_in_bin=min_data_in_bin, min_child_weight=min_child_weight, min_split_gain=min_split_gain, reg_lambda=reg_lambda,
-            subsample=subsample, colsample_bytree=colsample_bytree, colsample_bynode=colsample_bynode,
-            monotone_constraints=monotone_constraints, early_stopping_rounds=early_stopping_rounds, random_state=random_state,
-            n_jobs=n_jobs, device=device)
-        self.alpha = alpha
-        self.delta = delta
+        _keep(self, locals())
 
     def fit(self, X, y, sample_weight=None, *, groups=None, eval_set=None, eval_sample_weight=None, eval_groups=None,
             progress=None):

@@ -17,7 +17,7 @@ use crate::errors::exception;
 pub enum Candles<'py> {
     /// A folder.
     Folder(PathBuf),
-    /// Tables, each with the symbol of all its rows unless it has a column `symbol`.
+    /// Tables, each with the symbol of all its rows, or else with a column `symbol`.
     Tables(Vec<(Option<String>, Bound<'py, Frame>)>),
 }
 

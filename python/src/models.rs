@@ -328,11 +328,6 @@ impl Models {
         Ok(Self::with(vec![entry], None, self.parameters.get(place).cloned().into_iter().collect()))
     }
 
-    /// All models as LightGBM's texts.
-    fn texts(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        py.detach(|| (0..self.entries.len()).map(|place| self.text_of(place)).collect())
-    }
-
     /// SHA-256 of a model's trees.
     fn digest(&self, place: usize) -> PyResult<String> {
         Ok(self.forest(place)?.digest())

@@ -8,6 +8,7 @@ use huracan::commands;
 use huracan::commands::backtest::Models;
 use huracan::engine::Compute;
 use huracan::exit::CommandFailure;
+use huracan::market::symbol_of_text;
 use huracan::settings::{Purpose, Settings};
 use huracan::ui::Ui;
 use polars_core::prelude::{Column, DataFrame, DataType, StringChunked};
@@ -62,6 +63,22 @@ pub fn features(
     .map(framed)
 }
 
+/// What a command makes of settings, a device and a panel.
+type Maker = fn(&Settings, &Compute, &Panel) -> Result<DataFrame, CommandFailure>;
+
+/// A table that needs nothing but candles and settings.
+fn of_candles(
+    py: Python<'_>,
+    (what, make): (&str, Maker),
+    candles: Candles<'_>,
+    (config, overrides): (Vec<PathBuf>, Vec<String>),
+    workdir: PathBuf,
+) -> PyResult<Frame> {
+    let settings = settings(config, overrides, Purpose::Tables)?;
+    compute(py, what, candles, settings, workdir, move |settings, compute, panel| make(settings, compute, &panel))
+        .map(framed)
+}
+
 /// The outcome of the unit trade at every bar, long and short.
 #[pyfunction]
 pub fn labels(
@@ -71,11 +88,7 @@ pub fn labels(
     overrides: Vec<String>,
     workdir: PathBuf,
 ) -> PyResult<Frame> {
-    let settings = settings(config, overrides, Purpose::Tables)?;
-    compute(py, "labels", candles, settings, workdir, |settings, compute, panel| {
-        commands::labels::table(settings, compute, &panel)
-    })
-    .map(framed)
+    of_candles(py, ("labels", commands::labels::table), candles, (config, overrides), workdir)
 }
 
 /// The votes of all voters, and their consensus.
@@ -87,11 +100,7 @@ pub fn votes(
     overrides: Vec<String>,
     workdir: PathBuf,
 ) -> PyResult<Frame> {
-    let settings = settings(config, overrides, Purpose::Tables)?;
-    compute(py, "votes", candles, settings, workdir, |settings, compute, panel| {
-        commands::votes::table(settings, compute, &panel)
-    })
-    .map(framed)
+    of_candles(py, ("votes", commands::votes::table), candles, (config, overrides), workdir)
 }
 
 /// The walk-forward plan, as the JSON of the command.
@@ -135,7 +144,7 @@ fn table_of_signals(frame: &DataFrame) -> PyResult<commands::Table> {
     let mut frame = frame.clone();
     if let Ok(symbols) = frame.column("symbol").and_then(|column| column.cast(&DataType::String)) {
         let named = |texts: &StringChunked| -> Vec<Option<String>> {
-            texts.iter().map(|text| text.map(|text| text.replace(['_', '/'], "-").to_ascii_uppercase())).collect()
+            texts.iter().map(|text| text.map(symbol_of_text)).collect()
         };
         let named = symbols.str().map(named).map_err(bad_data)?;
         frame.with_column(Column::new("symbol".into(), named)).map_err(bad_data)?;

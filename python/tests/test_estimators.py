@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-#: scikit-learn's own HistGradientBoosting fails these, too: bins follow from rows, and not from weights.
+#: scikit-learn lists this as expected of its own HistGradientBoosting, too: bins follow from rows, and not from weights.
 WEIGHTS = {"check_sample_weight_equivalence_on_dense_data": "bins are quantiles of rows, whatever their weights"}
 
 

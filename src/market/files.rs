@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::polars::prelude::*;
 
 pub(super) use folder::files_of;
-pub use folder::{read_folder, read_tables, symbol_of};
+pub use folder::{read_folder, read_tables, symbol_of, symbol_of_text};
 
 use super::{MarketError, ReadError};
 use crate::bars::Candles;

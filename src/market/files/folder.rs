@@ -162,7 +162,7 @@ pub fn symbol_of(path: &Path) -> Option<String> {
 }
 
 /// The symbol that a text names: `btc_usdt` and `BTC/USDT` are `BTC-USDT`.
-fn symbol_of_text(text: &str) -> String {
+pub fn symbol_of_text(text: &str) -> String {
     text.replace(['_', '/'], "-").to_ascii_uppercase()
 }
 
