@@ -10,6 +10,7 @@
 
 pub mod device;
 mod scores;
+mod stream;
 mod tallies;
 
 use std::ops::Range;
@@ -21,6 +22,7 @@ use super::votes::{VOTERS, Votes};
 use huracan_bars::Panel;
 use huracan_labels::Labels;
 use scores::Record;
+pub use stream::ConsensusStream;
 
 /// The largest outcome that counts, basis points.
 const MAX_BPS: f64 = 1e6;

@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 pub use calibration::{Calibration, HeadCalibration, Scores, Slopes, log_odds};
-pub use consensus::{Consensus, Opinion};
+pub use consensus::{Consensus, ConsensusStream, Opinion};
 pub use gate::{GateInputs, Prediction, WaitReason, gate};
 pub use head::{Head, UnknownHead};
 pub use params::{DecideMode, DecideParams};
 pub use summary::{SignalVotes, Summary};
-pub use votes::{VOTERS, Voter, Votes};
+pub use votes::{VOTERS, VoteStream, Voter, Votes};
 
 use huracan_bars::Panel;
 use huracan_engine::{Compute, EngineError};
@@ -98,19 +98,12 @@ pub fn decide(
     rules: &Rules,
     policy: Policy,
 ) -> Decisions {
-    let Policy { mode, margin_bps } = policy;
     let atr = panel.view(atr);
     let decided: Vec<Result<Side, WaitReason>> = candidates
         .par_iter()
         .map(|&(symbol, bar, prediction)| {
-            let atr = atr[[symbol, bar]];
-            if atr.is_nan() || atr <= 0.0 {
-                return Err(WaitReason::NoStop);
-            }
-            let opinion = (mode != DecideMode::Model).then(|| consensus.at(symbol, bar));
-            let cost_bps = |side| expected_cost_bps(panel, symbol, bar, side, atr, rules);
-            let (long_cost_bps, short_cost_bps) = (cost_bps(Side::Long), cost_bps(Side::Short));
-            gate(mode, &GateInputs { prediction, opinion, long_cost_bps, short_cost_bps }, margin_bps)
+            let opinion = consensus.at(symbol, bar);
+            decide_bar(panel, (symbol, bar, prediction), opinion, atr[[symbol, bar]], rules, policy)
         })
         .collect();
     let mut signals = Signals::none(panel.symbols.len(), panel.bars);
@@ -127,6 +120,30 @@ pub fn decide(
         }
     }
     Decisions { signals, waits }
+}
+
+/// Decides on one bar: the side, which the rules need not allow, or why it is not traded. `atr` is the bar's ATR(14) in price units.
+///
+/// # Errors
+/// The reason to wait.
+///
+/// # Panics
+/// Where the candidate is not in the panel.
+pub fn decide_bar(
+    panel: &Panel,
+    (symbol, bar, prediction): Candidate,
+    opinion: Opinion,
+    atr: f64,
+    rules: &Rules,
+    policy: Policy,
+) -> Result<Side, WaitReason> {
+    if atr.is_nan() || atr <= 0.0 {
+        return Err(WaitReason::NoStop);
+    }
+    let opinion = (policy.mode != DecideMode::Model).then_some(opinion);
+    let cost_bps = |side| expected_cost_bps(panel, symbol, bar, side, atr, rules);
+    let (long_cost_bps, short_cost_bps) = (cost_bps(Side::Long), cost_bps(Side::Short));
+    gate(policy.mode, &GateInputs { prediction, opinion, long_cost_bps, short_cost_bps }, policy.margin_bps)
 }
 
 #[cfg(test)]

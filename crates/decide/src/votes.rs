@@ -10,7 +10,9 @@ mod grade;
 pub mod indicators;
 mod momentum;
 mod params;
+mod past;
 mod reversion;
+mod stream;
 mod symbol;
 mod trend;
 mod volatility;
@@ -21,6 +23,7 @@ use rayon::prelude::*;
 
 use across::SharedInputs;
 pub use params::*;
+pub use stream::VoteStream;
 use symbol::Symbol;
 pub use voter::{Family, UnknownVoter, VOTERS, Voter};
 
@@ -69,19 +72,24 @@ fn fill(symbol: &Symbol, shared: &SharedInputs, params: &VoterParams, voters: &[
     out[..bars.start * VOTERS].fill(f32::NAN);
     out[bars.end * VOTERS..].fill(f32::NAN);
     let own = &mut out[bars.start * VOTERS..bars.end * VOTERS];
-    let columns: [Column; VOTERS] = Voter::ALL.map(|voter| {
+    let columns = columns(symbol, shared, params, voters);
+    for (bar, row) in own.chunks_exact_mut(VOTERS).enumerate() {
+        for (slot, column) in row.iter_mut().zip(&columns) {
+            *slot = column.at(bar);
+        }
+    }
+}
+
+/// The votes of all voters on a symbol's own bars, in their order.
+fn columns(symbol: &Symbol, shared: &SharedInputs, params: &VoterParams, voters: &[Voter]) -> [Column; VOTERS] {
+    Voter::ALL.map(|voter| {
         if voters.contains(&voter) {
             let votes = vote(voter, symbol, shared, params);
             Column { votes, warm_up: voter.warm_up(params), always_votes: voter.always_votes() }
         } else {
             Column { votes: vec![f64::NAN; symbol.close.len()], warm_up: usize::MAX, always_votes: false }
         }
-    });
-    for (bar, row) in own.chunks_exact_mut(VOTERS).enumerate() {
-        for (slot, column) in row.iter_mut().zip(&columns) {
-            *slot = column.at(bar);
-        }
-    }
+    })
 }
 
 /// One voter's votes on a symbol's own bars, before they are stored.

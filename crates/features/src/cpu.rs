@@ -67,17 +67,17 @@ pub fn atr_14(panel: &Panel) -> Vec<f64> {
 }
 
 /// Working memory of a thread.
-struct Workspace {
-    series: Box<Symbol>,
+pub(crate) struct Workspace {
+    pub series: Box<Symbol>,
     tile: Tile,
 }
 
 thread_local! {
-    static WORKSPACE: RefCell<Workspace> = RefCell::new(Workspace::new());
+    pub(crate) static WORKSPACE: RefCell<Workspace> = RefCell::new(Workspace::new());
 }
 
 impl Workspace {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { series: Symbol::new(), tile: Tile::new() }
     }
 }
@@ -135,14 +135,80 @@ fn fill<S: Simd>(
         let from = k * BARS;
         let bars = start + from..start + from + rows.len() / COUNT;
         series.load_block(panel, shared, symbol, bars.clone(), from);
-        formulas::store(series, shared.calendar.each_ref().map(|grid| &grid[bars.clone()]), tile);
-        if from == 0 {
-            tile.hide_warm_up();
-        }
-        tile.write::<S>(rows);
+        store::<S>(series, shared, bars, from, tile, rows);
         series.carry();
     }
     S::fence();
+}
+
+/// Writes the rows of the block that was loaded last, `[bars × features]`.
+#[inline(always)]
+fn store<S: Simd>(
+    series: &Symbol,
+    shared: &Shared,
+    bars: Range<usize>,
+    from: usize,
+    tile: &mut Tile,
+    rows: &mut [f32],
+) {
+    formulas::store(series, shared.calendar.each_ref().map(|grid| &grid[bars.clone()]), tile);
+    if from == 0 {
+        tile.hide_warm_up();
+    }
+    tile.write::<S>(rows);
+}
+
+/// One block of a symbol after the blocks that its workspace has seen: `bars` of the grid, of which the first is the symbol's own
+/// bar `from`. Without `rows` it only goes on; otherwise they get the features, `[bars × features]`.
+pub(crate) fn block(
+    panel: &Panel,
+    symbol: usize,
+    shared: &Shared,
+    bars: Range<usize>,
+    from: usize,
+    work: &mut Workspace,
+    rows: Option<&mut [f32]>,
+) {
+    let one = Block { panel, symbol, shared, bars, from };
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,avx512f,avx512vl,avx512dq,avx512bw")]
+        fn avx512(one: Block<'_>, work: &mut Workspace, rows: Option<&mut [f32]>) {
+            one.load(work, rows);
+        }
+        #[target_feature(enable = "avx2")]
+        fn avx2(one: Block<'_>, work: &mut Workspace, rows: Option<&mut [f32]>) {
+            one.load(work, rows);
+        }
+        match Instructions::used() {
+            // SAFETY: the processor has the instructions, or they would not be used.
+            Instructions::Avx512 => return unsafe { avx512(one, work, rows) },
+            // SAFETY: as above.
+            Instructions::Avx2 => return unsafe { avx2(one, work, rows) },
+            _ => {}
+        }
+    }
+    one.load(work, rows);
+}
+
+/// The inputs of [`block`].
+struct Block<'a> {
+    panel: &'a Panel,
+    symbol: usize,
+    shared: &'a Shared,
+    bars: Range<usize>,
+    from: usize,
+}
+
+impl Block<'_> {
+    #[inline(always)]
+    fn load(self, Workspace { series, tile }: &mut Workspace, rows: Option<&mut [f32]>) {
+        let Self { panel, symbol, shared, bars, from } = self;
+        series.load_block(panel, shared, symbol, bars.clone(), from);
+        if let Some(rows) = rows {
+            store::<Scalar>(series, shared, bars, from, tile, rows);
+        }
+    }
 }
 
 #[cfg(test)]

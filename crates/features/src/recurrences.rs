@@ -44,7 +44,7 @@ fn weight((n, _): Ema) -> f64 {
 }
 
 /// The state of the recurrences after the last bar.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Recurrences {
     begun: bool,
     close: [f64; 5],

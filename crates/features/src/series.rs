@@ -42,6 +42,11 @@ impl Series {
         (&mut self.entries[PAST..]).try_into().expect("a slice of BARS entries")
     }
 
+    /// The entries before the block.
+    pub fn past(&mut self) -> &mut [f64; PAST] {
+        (&mut self.entries[..PAST]).try_into().expect("a slice of PAST entries")
+    }
+
     /// Loads the values of the block's bars, which may be fewer than [`BARS`].
     #[inline(always)]
     pub fn load(&mut self, values: &[f64]) {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::cross::{Moments, ReferenceBlock};
 use super::indicators;
 use super::recurrences::{Averages, Recurrences};
-use super::series::{BARS, Block, Series, lag, map};
+use super::series::{BARS, Block, PAST, Series, lag, map};
 use super::shared::Shared;
 use super::thirds::Thirds;
 use super::windows::{self, Extremes, SHARE_3, SHARE_5, SHARE_10, SHARE_20, SHARE_50, Sums};
@@ -84,6 +84,16 @@ pub struct Symbol {
 }
 
 const ZEROS: Block = [0.0; BARS];
+
+/// Series with a past.
+const WITH_PAST: usize = 15;
+
+/// What the blocks of a symbol leave to the next one.
+pub struct Carried {
+    pasts: [[f64; PAST]; WITH_PAST],
+    recurrences: Recurrences,
+    thirds: Thirds,
+}
 
 impl Symbol {
     /// The state before the first bar.
@@ -170,7 +180,7 @@ impl Symbol {
 
     /// All series with a past.
     #[inline(always)]
-    fn series_with_past(&mut self) -> [&mut Series; 15] {
+    fn series_with_past(&mut self) -> [&mut Series; WITH_PAST] {
         let [btc, eth, market] = &mut self.references;
         [
             &mut self.high,
@@ -202,6 +212,23 @@ impl Symbol {
         self.series_with_past().into_iter().for_each(Series::clear);
         self.recurrences = Recurrences::default();
         self.thirds.clear();
+    }
+
+    /// What the blocks so far leave to the next one, after [`Self::carry`].
+    pub fn carried(&mut self) -> Carried {
+        self.thirds.forget();
+        Carried {
+            pasts: self.series_with_past().map(|series| *series.past()),
+            recurrences: self.recurrences.clone(),
+            thirds: self.thirds.clone(),
+        }
+    }
+
+    /// Goes on after these blocks.
+    pub fn resume(&mut self, carried: &Carried) {
+        self.series_with_past().into_iter().zip(&carried.pasts).for_each(|(series, past)| *series.past() = *past);
+        self.recurrences = carried.recurrences.clone();
+        self.thirds.clone_from(&carried.thirds);
     }
 
     /// Means, deviations and extremes of the close and of returns, correlations and beta.

@@ -22,10 +22,11 @@ const FIRST_OCTAVE: usize = 1023 - 44;
 /// The quantile interpolates between order statistics, q = x₍h₎ with h = p(m − 1). An entry with c values at most as
 /// large as itself, itself included, lies below q exactly if c − 1 < h, so that nothing needs to be sorted. And c is
 /// only counted where the entry is in the same bucket as the quantile.
+#[derive(Clone)]
 pub struct Thirds {
-    /// Every entry so far.
+    /// Every entry since the last [`Self::forget`], and at least those of a window.
     entries: Vec<f64>,
-    /// The bucket of every entry so far.
+    /// The bucket of each of them.
     buckets: Vec<u16>,
     /// Entries of the window in each bucket.
     counts: Box<[u16; BUCKETS]>,
@@ -61,6 +62,13 @@ impl Thirds {
         for quantile in &mut self.quantiles {
             (quantile.bucket, quantile.below) = (0, 0);
         }
+    }
+
+    /// Drops the entries that no later one is compared with.
+    pub fn forget(&mut self) {
+        let old = self.entries.len().saturating_sub(THIRDS_WINDOW);
+        self.entries.drain(..old);
+        self.buckets.drain(..old);
     }
 
     /// Appends entries and stores the third that each is in.

@@ -14,7 +14,7 @@ use huracan_base::Table;
 
 use super::memory::{self, Floats};
 use super::shared::symbol_of;
-use super::{CATALOGUE, COUNT, Feature, Features, columns};
+use super::{CATALOGUE, Feature, Features, columns};
 
 /// Bars of the windows of the columns `…_20`.
 const WINDOW: usize = 20;
@@ -177,8 +177,8 @@ impl View {
             rows[..range.start * VIEW_COUNT].fill(f32::NAN);
             rows[range.end * VIEW_COUNT..].fill(f32::NAN);
             for at in range.clone() {
-                let bar = Bar { panel, features, market: &market, symbol, bar: at, first: range.start };
-                row(&bar, &mut rows[at * VIEW_COUNT..(at + 1) * VIEW_COUNT]);
+                let out = &mut rows[at * VIEW_COUNT..(at + 1) * VIEW_COUNT];
+                view_row(panel, features.row(symbol, at), market.at(at), symbol, at, out);
             }
         });
         Self { bars, values }
@@ -210,6 +210,23 @@ impl View {
 /// Bars whose means over all symbols are made together.
 const MEAN_BARS: usize = 1 << 9;
 
+/// Columns of the catalogue whose means over all symbols the view has.
+const COLUMNS: [usize; 2] = [columns::RET_5, columns::RET_20];
+
+/// Adds a row of the catalogue to the sums of [`COLUMNS`], and counts its values.
+fn add(sums: &mut [(f64, f64); 2], row: &[f32]) {
+    for ((sum, count), column) in sums.iter_mut().zip(COLUMNS) {
+        let value = f64::from(row[column]);
+        if !value.is_nan() {
+            (*sum, *count) = (*sum + value, *count + 1.0);
+        }
+    }
+}
+
+fn mean((sum, count): (f64, f64)) -> f64 {
+    if count > 0.0 { sum / count } else { f64::NAN }
+}
+
 /// Means over all symbols that have a value, per bar.
 struct Market {
     ret_5: Vec<f64>,
@@ -217,24 +234,20 @@ struct Market {
 }
 
 impl Market {
+    fn at(&self, bar: usize) -> [f64; 2] {
+        [self.ret_5[bar], self.ret_20[bar]]
+    }
+
     fn of(panel: &Panel, features: &Features) -> Self {
-        const COLUMNS: [usize; 2] = [columns::RET_5, columns::RET_20];
         // Symbol by symbol, as the features lie in memory; each thread some bars.
         let of_bars = |first: usize| -> Vec<[f64; 2]> {
             let bars = first..(first + MEAN_BARS).min(panel.bars);
             let mut sums = vec![[(0.0, 0.0); 2]; bars.len()];
             for symbol in 0..panel.symbols.len() {
                 for (sums, bar) in sums.iter_mut().zip(bars.clone()) {
-                    let row = features.row(symbol, bar);
-                    for ((sum, count), column) in sums.iter_mut().zip(COLUMNS) {
-                        let value = f64::from(row[column]);
-                        if !value.is_nan() {
-                            (*sum, *count) = (*sum + value, *count + 1.0);
-                        }
-                    }
+                    add(sums, features.row(symbol, bar));
                 }
             }
-            let mean = |(sum, count): (f64, f64)| if count > 0.0 { sum / count } else { f64::NAN };
             sums.into_iter().map(|sums| sums.map(mean)).collect()
         };
         let firsts: Vec<usize> = (0..panel.bars).step_by(MEAN_BARS).collect();
@@ -246,11 +259,25 @@ impl Market {
     }
 }
 
+/// Writes a symbol's row of the view at a bar, from its row of the catalogue and the market's means at this bar.
+pub(crate) fn view_row(panel: &Panel, features: &[f32], market: [f64; 2], symbol: usize, bar: usize, out: &mut [f32]) {
+    row(&Bar { panel, features, market, symbol, bar, first: panel.ranges[symbol].start }, out);
+}
+
+/// The means of [`COLUMNS`] over all symbols with a value, of their rows of the catalogue at one bar.
+pub(crate) fn market_means<'a>(rows: impl Iterator<Item = &'a [f32]>) -> [f64; 2] {
+    let mut sums = [(0.0, 0.0); 2];
+    rows.for_each(|row| add(&mut sums, row));
+    sums.map(mean)
+}
+
 /// One bar of one symbol, and the bars before it.
 struct Bar<'a> {
     panel: &'a Panel,
-    features: &'a Features,
-    market: &'a Market,
+    /// The symbol's row of the catalogue.
+    features: &'a [f32],
+    /// Means of [`COLUMNS`] over all symbols.
+    market: [f64; 2],
     symbol: usize,
     bar: usize,
     /// First bar of the symbol.
@@ -261,7 +288,7 @@ impl Bar<'_> {
     /// A value of the catalogue.
     fn of(&self, column: usize) -> f64 {
         debug_assert!(column < CATALOGUE.len());
-        f64::from(self.features.values[(self.symbol * self.features.bars + self.bar) * COUNT + column])
+        f64::from(self.features[column])
     }
 
     /// The close `k` bars ago; NaN before the symbol's first bar.
@@ -296,7 +323,7 @@ impl Bar<'_> {
 
     /// A mean of all symbols at this bar.
     fn market(&self, column: usize) -> f64 {
-        if column == columns::RET_5 { self.market.ret_5[self.bar] } else { self.market.ret_20[self.bar] }
+        self.market[usize::from(column != columns::RET_5)]
     }
 
     /// Mean of `weight` over the last 20 bars, weighted by their volume, summed oldest first; 0 without volume.

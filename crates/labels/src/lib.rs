@@ -75,9 +75,29 @@ impl Labels {
     /// Where there is no such symbol or bar.
     pub fn edge_bps(&self, symbol: usize, bar: usize) -> Option<f64> {
         let (long, short) = (self.get(symbol, bar, Side::Long)?, self.get(symbol, bar, Side::Short)?);
-        let borrowed_bps = self.borrow_bps_per_bar * short.exit_bar.saturating_sub(bar + 1) as f64;
-        Some((long.return_bps - (short.return_bps + borrowed_bps)) / 2.0)
+        Some(edge_of(&long, &short, bar, self.borrow_bps_per_bar))
     }
+}
+
+/// The edge of a bar's direction from what became of both sides' trades.
+fn edge_of(long: &Label, short: &Label, bar: usize, borrow_bps_per_bar: f64) -> f64 {
+    let borrowed_bps = borrow_bps_per_bar * short.exit_bar.saturating_sub(bar + 1) as f64;
+    (long.return_bps - (short.return_bps + borrowed_bps)) / 2.0
+}
+
+/// [`Labels::edge_bps`] of one bar, without those of all others. `atr` is the bar's ATR(14) in price units.
+///
+/// # Panics
+/// Where there is no such symbol or bar.
+pub fn edge_bps(panel: &Panel, symbol: usize, bar: usize, atr: f64, rules: &Rules) -> Option<f64> {
+    let (own, costs) = (Bars::of(panel, symbol), CoinCosts::of(panel, symbol, rules));
+    let range = &panel.ranges[symbol];
+    if !range.contains(&bar) {
+        return None;
+    }
+    let label =
+        |side| unit_trade(&own, symbol, bar, range.end, side, atr, &costs).filter(|own| !own.return_bps.is_nan());
+    Some(edge_of(&label(Side::Long)?, &label(Side::Short)?, bar, rules.borrow_bps_per_bar))
 }
 
 /// Labels every bar of every symbol on both sides. `atr` is ATR(14) in price units, `[symbols × bars]`.
@@ -176,6 +196,23 @@ mod tests {
         assert!(free.edge_bps(0, 4).unwrap().abs() < 1e-9);
         assert!(borrowed.edge_bps(0, 4).unwrap().abs() < 1e-9);
         assert_eq!(borrowed.edge_bps(0, BARS - 1), None);
+    }
+
+    #[test]
+    fn the_edge_of_one_bar_is_that_of_the_labels() {
+        let mut candles = Candles::default();
+        for bar in 0..60_i64 {
+            let price = 100.0 + f64::from((bar * 37 % 23) as i32) / 4.0;
+            candles.push(bar * HOUR_MS, [price, price + 1.0, price - 1.0, price + 0.5], 1e3);
+        }
+        let panel = Panel::new(vec![("A-X".to_owned(), candles)], Timeframe::H1, 1, false).unwrap();
+        let mut atr = [1.5; 60];
+        atr[7] = f64::NAN;
+        let rules = Rules { max_hold: 5, shorts: true, borrow_bps_per_bar: 0.3, ..Rules::default() };
+        let labels = compute(&panel, &atr, &rules);
+        for (bar, atr) in atr.into_iter().enumerate() {
+            assert_eq!(edge_bps(&panel, 0, bar, atr, &rules), labels.edge_bps(0, bar), "{bar}");
+        }
     }
 
     #[test]

@@ -160,8 +160,7 @@ impl<'a> Breakers<'a> {
     pub fn trade_closed(&mut self, bar: usize, coin: usize, profit: Money, won: bool) {
         self.day.booked += profit;
         let Some(limits) = self.limits else { return };
-        let limit = self.day.start_equity.value() * limits.daily_stop;
-        if !self.day.daily_stop_tripped && self.day.booked < Money::ZERO && -self.day.booked.value() >= limit {
+        if !self.day.daily_stop_tripped && limits.stops_the_day(self.day.start_equity, self.day.booked) {
             self.day.daily_stop_tripped = true;
             self.trip_until_midnight(Breaker::DailyStop, bar);
         }
@@ -191,9 +190,7 @@ impl<'a> Breakers<'a> {
         let ended = self.recent_high.as_mut().and_then(|high| high.bar_closed(bar, equity));
         self.record(Breaker::DrawdownLimit, ended, None);
         let Some(limits) = self.limits else { return };
-        let high = self.day.high;
-        let drawdown_limit = high.value() * limits.drawdown_stop;
-        if !self.day.drawdown_tripped && high > Money::ZERO && (high - equity).value() >= drawdown_limit {
+        if !self.day.drawdown_tripped && limits.falls_in_a_day(self.day.high, equity) {
             self.day.drawdown_tripped = true;
             self.trip_until_midnight(Breaker::Drawdown, bar);
         }

@@ -66,14 +66,14 @@ pub fn follow_without_breakers(panel: &Panel, trades: &[Trade], days: &[i64], li
 
 /// When within its last bar a trade exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Moment {
+pub(super) enum Moment {
     Open,
     Within,
     Close,
 }
 
 /// The bar of a trade's exit, and the moment within it.
-fn exit_of(panel: &Panel, trade: &Trade) -> (usize, Moment) {
+pub(super) fn exit_of(panel: &Panel, trade: &Trade) -> (usize, Moment) {
     let later = trade.exit_bar > trade.entry_bar;
     // The simulation exits at the open's price if the open is at or beyond a barrier, and at the barrier otherwise.
     let at_open_price = || panel.row(&panel.open, trade.symbol).get(trade.exit_bar) == Some(&trade.exit_price);

@@ -21,6 +21,7 @@ mod order;
 mod params;
 mod portfolio;
 mod recent_high;
+mod standing;
 
 pub use breakers::{Breaker, BreakerEvent};
 pub use defence::{defence_mode, mean_volatility};
@@ -31,6 +32,7 @@ pub use money::Money;
 pub use offer::Offer;
 pub use order::{MIN_NOTIONAL, MIN_SIZE_SHARE, Order, Refusal, RiskApproved, RiskRefused, SizeLimit};
 pub use params::RiskParams;
+pub use standing::{Held, Standing, Streak, is_in_defence};
 
 #[cfg(test)]
 mod properties;

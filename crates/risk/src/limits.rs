@@ -1,6 +1,6 @@
 //! Limits on what an account may risk.
 
-use super::RiskParams;
+use super::{Money, RiskParams};
 
 /// The risk limits of one account. Shares are shares of its equity.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,6 +45,23 @@ pub struct BreakerLimits {
     pub volatility_days: u32,
     /// Factor on sizes in defence mode; 0 refuses all entries.
     pub defence_factor: f64,
+}
+
+impl BreakerLimits {
+    /// Whether a day's booked result ends its entries.
+    pub(super) fn stops_the_day(&self, start_equity: Money, booked: Money) -> bool {
+        booked < Money::ZERO && -booked.value() >= start_equity.value() * self.daily_stop
+    }
+
+    /// Whether equity has fallen so far from the day's highest that it ends the day's entries.
+    pub(super) fn falls_in_a_day(&self, high: Money, equity: Money) -> bool {
+        high > Money::ZERO && (high - equity).value() >= high.value() * self.drawdown_stop
+    }
+}
+
+/// Whether equity is further below `high` than the share `limit` of it.
+pub(super) fn is_too_low(high: Money, equity: Money, limit: f64) -> bool {
+    high > Money::ZERO && (high - equity).value() > high.value() * limit
 }
 
 impl Limits {

@@ -1,7 +1,6 @@
 //! What an account is offered: a trade, and what is expected of it.
 
 use super::Order;
-use huracan_base::units::BPS;
 use huracan_shadow::Trade;
 
 /// A trade that an account is offered.
@@ -19,10 +18,6 @@ impl Offer {
     /// The expected edge per unit of risk: the edge over the distance of the stop, both in basis points. Of the offers of
     /// one bar the account considers that with the greatest merit first. Without an edge or a stop it is −∞.
     pub fn merit(&self) -> f64 {
-        let merit = match Order::of(0, self).stop_distance() {
-            Some(distance) => self.edge_bps / (distance * BPS),
-            None => f64::NAN,
-        };
-        if merit.is_nan() { f64::NEG_INFINITY } else { merit }
+        Order::of(0, self).merit(self.edge_bps)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Limits, Money, Offer};
+use huracan_base::units::BPS;
 use huracan_shadow::Side;
 
 /// Minimum notional of an order, account currency.
@@ -48,6 +49,12 @@ impl Order {
     /// What a unit of notional adds to the exposure to the market: side × beta.
     fn slope(&self) -> f64 {
         self.side.sign() * self.beta
+    }
+
+    /// [`Offer::merit`] of the order, with this edge.
+    pub fn merit(&self, edge_bps: f64) -> f64 {
+        let merit = self.stop_distance().map_or(f64::NAN, |distance| edge_bps / (distance * BPS));
+        if merit.is_nan() { f64::NEG_INFINITY } else { merit }
     }
 
     /// Loss at the stop over the notional; `None` if the stop is not a price on the losing side.

@@ -1,7 +1,7 @@
 //! Property tests: no sequence of prices and signals breaks a rule. Every decision is checked again from the ledger
 //! alone, by a simple reference implementation.
 
-mod market;
+pub(crate) mod market;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Money;
+use super::limits::is_too_low;
 
 /// Equity at the closes of the last bars.
 pub(super) struct RecentHigh {
@@ -69,7 +70,7 @@ impl RecentHigh {
 
     fn is_too_low(&self) -> bool {
         let (Some(&(_, high)), Some(&(_, newest))) = (self.highs.front(), self.highs.back()) else { return false };
-        high > Money::ZERO && (high - newest).value() > high.value() * self.limit
+        is_too_low(high, newest, self.limit)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The scores of coins from their votes and the voters' hit rates, the thresholds of the scores, and what scores beyond them
 //! earned.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -57,12 +58,7 @@ fn of_coin(
             None => own.at(bar),
         };
         let (score, confidence) = weigh(inputs.votes.row(symbol, bar), rates);
-        if !score.is_nan() {
-            recent.push(score);
-        }
-        let threshold = params.threshold * recent.deviation();
-        // All that are missing have the same bits.
-        let threshold = if threshold.is_nan() { f32::NAN } else { threshold as f32 };
+        let threshold = recent.threshold(score, params);
         opinions[bar] = Opinion { score, threshold, confidence, expected_bps: f32::NAN };
     }
     if pooled.is_none() {
@@ -111,7 +107,7 @@ impl<'a> OwnRates<'a> {
 }
 
 /// Score and confidence of one bar's votes; both NaN where no voter votes.
-fn weigh(votes: &[f32], rates: &[f64; VOTERS]) -> (f32, f32) {
+pub(super) fn weigh(votes: &[f32], rates: &[f64; VOTERS]) -> (f32, f32) {
     let (mut weights, mut score, mut strength, mut reliability, mut any_vote) = (0.0, 0.0, 0.0, 0.0, false);
     for (&vote, &hit_rate) in votes.iter().zip(rates) {
         if vote.is_nan() {
@@ -137,7 +133,7 @@ fn weigh(votes: &[f32], rates: &[f64; VOTERS]) -> (f32, f32) {
 }
 
 /// The newest scores, their sum and the sum of their squares, in units of 2^−[`SCORE_BITS`].
-struct Recent {
+pub(super) struct Recent {
     scores: Vec<i64>,
     bars: usize,
     /// Index of the oldest score, once the window is full.
@@ -147,8 +143,18 @@ struct Recent {
 }
 
 impl Recent {
-    fn new(bars: usize) -> Self {
+    pub fn new(bars: usize) -> Self {
         Self { scores: Vec::with_capacity(bars), bars, oldest: 0, sum: 0, squares: 0 }
+    }
+
+    /// Adds a bar's score, unless it is NaN, and gives the least score of a trade on this bar.
+    pub fn threshold(&mut self, score: f32, params: &DecideParams) -> f32 {
+        if !score.is_nan() {
+            self.push(score);
+        }
+        let threshold = params.threshold * self.deviation();
+        // All that are missing have the same bits.
+        if threshold.is_nan() { f32::NAN } else { threshold as f32 }
     }
 
     fn push(&mut self, score: f32) {
@@ -187,7 +193,7 @@ pub(super) struct Record {
 
 impl Record {
     /// The record of one score.
-    fn of(opinion: &Opinion, outcome_bps: f64) -> Self {
+    pub fn of(opinion: &Opinion, outcome_bps: f64) -> Self {
         if !opinion.passes() || outcome_bps.is_nan() {
             return Self::default();
         }
@@ -218,24 +224,54 @@ fn records(inputs: &Inputs<'_>, coins: Range<usize>, opinions: &[Opinion]) -> Ve
     records
 }
 
-/// The mean result at each bar of the newest `record_bars` bars whose outcomes are known then, basis points; NaN with fewer than
-/// `record_min` bars that have scores beyond their threshold: coins that are bought on one bar are one move of the market.
+/// The results of the newest `record_bars` bars whose outcomes are known.
+pub(super) struct RecordWindow {
+    bars: VecDeque<Record>,
+    window: usize,
+    /// Fewest bars with a score beyond the threshold.
+    least: usize,
+    all: Record,
+    /// Bars with a score beyond the threshold.
+    traded: usize,
+}
+
+impl RecordWindow {
+    pub fn new(params: &DecideParams) -> Self {
+        let (window, least) = (params.record_bars as usize, params.record_min as usize);
+        Self { bars: VecDeque::with_capacity(window + 1), window, least, all: Record::default(), traded: 0 }
+    }
+
+    /// Adds the next bar whose outcomes are known.
+    pub fn push(&mut self, known: Record) {
+        self.all.add(known);
+        self.traded += usize::from(known.count > 0);
+        self.bars.push_back(known);
+        if self.bars.len() > self.window
+            && let Some(old) = self.bars.pop_front()
+        {
+            self.all.add(Record { count: -old.count, sum: -old.sum });
+            self.traded -= usize::from(old.count > 0);
+        }
+    }
+
+    /// The mean result of a score beyond its threshold, basis points; NaN with fewer than `record_min` bars that have one: coins
+    /// that are bought on one bar are one move of the market.
+    pub fn expected_bps(&self) -> f32 {
+        if self.all.count > 0 && self.traded >= self.least {
+            (self.all.sum as f64 / BPS_SCALE / self.all.count as f64) as f32
+        } else {
+            f32::NAN
+        }
+    }
+}
+
+/// [`RecordWindow::expected_bps`] at each bar, from the outcomes that are known then.
 pub(super) fn expected_bps(records: &[Record], params: &DecideParams, horizon: usize) -> Vec<f32> {
-    let (window, least) = (params.record_bars as usize, i64::from(params.record_min));
-    let (mut all, mut traded) = (Record::default(), 0_i64);
+    let mut window = RecordWindow::new(params);
     let mut expected = vec![f32::NAN; records.len()];
-    for bar in horizon..records.len() {
-        let known = records[bar - horizon];
-        all.add(known);
-        traded += i64::from(known.count > 0);
-        if bar - horizon >= window {
-            let old = records[bar - horizon - window];
-            all.add(Record { count: -old.count, sum: -old.sum });
-            traded -= i64::from(old.count > 0);
-        }
-        if all.count > 0 && traded >= least {
-            expected[bar] = (all.sum as f64 / BPS_SCALE / all.count as f64) as f32;
-        }
+    for (expected, known) in expected.iter_mut().skip(horizon).zip(records) {
+        window.push(*known);
+        *expected = window.expected_bps();
     }
     expected
 }

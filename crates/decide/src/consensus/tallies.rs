@@ -82,6 +82,27 @@ pub(super) fn of_coins(inputs: &Inputs<'_>, coins: Range<usize>) -> Vec<Tallies>
     tallies
 }
 
+/// One voter's hit rate over all coins, as bars come and go.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PooledRate {
+    sum: Tally,
+    /// Bars on which the voter said something of any coin.
+    voted: i64,
+}
+
+impl PooledRate {
+    /// Adds a bar's tally, or with a `sign` of −1 takes it away.
+    pub fn add(&mut self, bar: Tally, sign: i64) {
+        self.sum.add(bar, sign);
+        self.voted += sign * i64::from(bar.cast > 0);
+    }
+
+    pub fn hit_rate(&self) -> f64 {
+        let coins = if self.voted > 0 { self.sum.cast as f64 / self.voted as f64 } else { 1.0 };
+        self.sum.hit_rate(coins)
+    }
+}
+
 /// Each voter's hit rate at every bar, over all coins in the newest `reliability_bars` bars whose outcomes are known then. `parts`
 /// are the tallies of all coins, each of some.
 pub(super) fn pooled_rates(inputs: &Inputs<'_>, parts: &[Vec<Tallies>]) -> Vec<[f64; VOTERS]> {
@@ -94,19 +115,13 @@ pub(super) fn pooled_rates(inputs: &Inputs<'_>, parts: &[Vec<Tallies>]) -> Vec<[
             parts.iter().for_each(|part| all.add(part[bar][voter], 1));
             all
         };
-        // Bars on which the voter said something of any coin.
-        let (mut sum, mut voted) = (Tally::default(), 0_i64);
+        let mut rate = PooledRate::default();
         for (bar, rates) in rates.iter_mut().enumerate().skip(horizon) {
-            let known = own(bar - horizon);
-            sum.add(known, 1);
-            voted += i64::from(known.cast > 0);
+            rate.add(own(bar - horizon), 1);
             if bar - horizon >= window {
-                let old = own(bar - horizon - window);
-                sum.add(old, -1);
-                voted -= i64::from(old.cast > 0);
+                rate.add(own(bar - horizon - window), -1);
             }
-            let coins = if voted > 0 { sum.cast as f64 / voted as f64 } else { 1.0 };
-            rates[voter] = sum.hit_rate(coins);
+            rates[voter] = rate.hit_rate();
         }
     }
     rates

@@ -8,7 +8,7 @@ use huracan_features::indicators::flat;
 
 /// RSI, with full votes at its bounds; 0 where the price never moved.
 pub fn rsi(s: &Symbol, p: &Oscillator) -> Vec<f64> {
-    let rsi = indicators::rsi(s.close, p.bars);
+    let rsi = indicators::rsi(s.close, p.bars, &mut s.past.borrow_mut());
     s.each(|t| -between(rsi[t], p.low, p.high))
 }
 
@@ -23,12 +23,19 @@ pub fn stochastic(s: &Symbol, p: &Stochastic) -> Vec<f64> {
     let (highest, lowest) = (indicators::highest(s.high, p.bars), indicators::lowest(s.low, p.bars));
     let [_, slow_d] = indicators::stochastic(s.close, &highest, &lowest, p.slow_k_bars, p.slow_d_bars);
     // Number of windows with a range in a row, up to this bar.
-    let mut ranged = 0;
-    s.each(|t| {
+    let mut past = s.past.borrow_mut();
+    let [ranged] = past.resume().unwrap_or_default();
+    let (mut ranged, first) = (ranged as usize, past.from());
+    let votes = s.each(|t| {
+        if t < first {
+            return f64::NAN;
+        }
         ranged = if flat([lowest[t], highest[t]]) { 0 } else { ranged + 1 };
         let vote = -between(slow_d[t], p.low, p.high);
         if ranged < p.slow_k_bars + p.slow_d_bars - 1 { 0.0 * vote } else { vote }
-    })
+    });
+    past.leave(&[ranged as f64]);
+    votes
 }
 
 /// Z-score of this bar's return. (That of the close is Bollinger's vote.)

@@ -1,10 +1,12 @@
 //! The inputs of one symbol's voters.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use super::grade::graded;
 use super::indicators;
 use super::params::VoterParams;
+use super::past::Past;
 use huracan_bars::Panel;
 
 /// Share of a price up to which a price distance is rounding error. Twin of `DISTANCE_ROUNDING` in `kernels/votes.cuh`.
@@ -24,17 +26,24 @@ pub struct Symbol<'a> {
     pub true_range: Vec<f64>,
     /// ATR of `atr_bars` in price units: the unit of price distances.
     pub atr: Vec<f64>,
+    /// What its recurrences carry from bar to bar.
+    pub past: RefCell<Past>,
 }
 
 impl<'a> Symbol<'a> {
     /// The inputs of the symbol in this row.
     pub fn new(panel: &'a Panel, row: usize, params: &VoterParams) -> Self {
+        Self::resumed(panel, row, params, Past::default())
+    }
+
+    /// As [`Self::new`], of the newest bars of a symbol whose recurrences go on.
+    pub fn resumed(panel: &'a Panel, row: usize, params: &VoterParams, mut past: Past) -> Self {
         let bars = panel.ranges[row].clone();
         let own = |column: &'a [f64]| &panel.row(column, row)[bars.clone()];
         let (high, low, close, volume) = (own(&panel.high), own(&panel.low), own(&panel.close), own(&panel.volume));
         let true_range = indicators::true_range(high, low, close);
-        let atr = indicators::wilder(&true_range, params.atr_bars);
-        Self { row, bars, high, low, close, volume, true_range, atr }
+        let atr = indicators::wilder(&true_range, params.atr_bars, &mut past);
+        Self { row, bars, high, low, close, volume, true_range, atr, past: RefCell::new(past) }
     }
 
     /// The vote on every own bar.

@@ -7,7 +7,8 @@ use super::symbol::Symbol;
 
 /// Distance of the fast exponential average above the slow one, in ATR.
 pub fn ema_cross(s: &Symbol, p: &Cross) -> Vec<f64> {
-    let (fast, slow) = (indicators::ema(s.close, p.fast_bars, 0), indicators::ema(s.close, p.slow_bars, 0));
+    let [fast, slow] =
+        [p.fast_bars, p.slow_bars].map(|bars| indicators::ema(s.close, bars, 0, &mut s.past.borrow_mut()));
     s.each(|t| s.in_atr(t, fast[t] - slow[t], p.full_atr))
 }
 
@@ -19,13 +20,13 @@ pub fn sma_cross(s: &Symbol, p: &Cross) -> Vec<f64> {
 
 /// Distance of MACD's line above its signal (the histogram), in ATR.
 pub fn macd_cross(s: &Symbol, p: &MacdCross) -> Vec<f64> {
-    let [line, signal] = indicators::macd(s.close, p.fast_bars, p.slow_bars, p.signal_bars);
+    let [line, signal] = indicators::macd(s.close, p.fast_bars, p.slow_bars, p.signal_bars, &mut s.past.borrow_mut());
     s.each(|t| s.in_atr(t, line[t] - signal[t], p.full_atr))
 }
 
 /// The side of the greater directional index, graded by ADX from `weak` to `full`.
 pub fn adx(s: &Symbol, p: &Adx) -> Vec<f64> {
-    let index = indicators::directional(s.high, s.low, &s.true_range, p.bars);
+    let index = indicators::directional(s.high, s.low, &s.true_range, p.bars, &mut s.past.borrow_mut());
     s.each(|t| {
         let (plus, minus) = (index.plus_di[t], index.minus_di[t]);
         let strength = bounded((index.adx[t] - p.weak) / (p.full - p.weak));
@@ -38,9 +39,12 @@ pub fn adx(s: &Symbol, p: &Adx) -> Vec<f64> {
 /// ±1 at a close above the highest high, or below the lowest low, of the bars before it; then the vote fades.
 pub fn donchian(s: &Symbol, p: &Donchian) -> Vec<f64> {
     let (highest, lowest) = (indicators::highest(s.high, p.bars), indicators::lowest(s.low, p.bars));
-    let (mut side, mut age) = (0.0, 0);
-    s.each(|t| {
-        if t < p.bars {
+    let mut past = s.past.borrow_mut();
+    let [mut side, age] = past.resume().unwrap_or_default();
+    let mut age = age as usize;
+    let first = p.bars.max(past.from());
+    let votes = s.each(|t| {
+        if t < first {
             return f64::NAN;
         }
         age += 1;
@@ -50,13 +54,16 @@ pub fn donchian(s: &Symbol, p: &Donchian) -> Vec<f64> {
             (side, age) = (-1.0, 0);
         }
         side * faded(age, p.fade_bars)
-    })
+    });
+    past.leave(&[side, age as f64]);
+    votes
 }
 
 /// The side of SuperTrend, graded by the distance of the close from its line in distances of a band.
 pub fn supertrend(s: &Symbol, p: &Supertrend) -> Vec<f64> {
-    let atr = indicators::wilder(&s.true_range, p.bars);
-    let line = indicators::supertrend(s.high, s.low, s.close, &atr, p.multiplier);
+    let past = &mut s.past.borrow_mut();
+    let atr = indicators::wilder(&s.true_range, p.bars, past);
+    let line = indicators::supertrend(s.high, s.low, s.close, &atr, p.multiplier, past);
     s.each(|t| graded(s.significant(t, s.close[t] - line[t]), p.multiplier * atr[t]))
 }
 

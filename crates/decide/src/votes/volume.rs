@@ -7,7 +7,7 @@ use super::symbol::Symbol;
 
 /// Change of on-balance volume as a share of the volume of these bars; 0 where there is none.
 pub fn obv_trend(s: &Symbol, p: &IndexLevel) -> Vec<f64> {
-    let balance = indicators::on_balance_volume(s.close, s.volume);
+    let balance = indicators::on_balance_volume(s.close, s.volume, p.bars, &mut s.past.borrow_mut());
     let traded = indicators::sum(s.volume, p.bars);
     s.each(|t| if t < p.bars { f64::NAN } else { graded(balance[t] - balance[t - p.bars], p.full * traded[t]) })
 }

@@ -173,12 +173,12 @@ impl Voter {
     }
 
     /// Whether it votes on every bar after its warm-up: voters across coins do not where other coins have no bar.
-    pub(super) fn always_votes(self) -> bool {
+    pub(crate) fn always_votes(self) -> bool {
         self.family() != Family::CrossAsset
     }
 
     /// Whether it is not switched off.
-    pub(super) fn is_on(self, params: &VoterParams) -> bool {
+    pub(crate) fn is_on(self, params: &VoterParams) -> bool {
         !params.off.iter().any(|name| name == self.name())
     }
 

@@ -1,5 +1,6 @@
 //! Distances of prices and returns from their means, and SuperTrend's bands.
 
+use super::super::past::Past;
 use super::windows::{self, sma};
 
 // These constants have twins of the same name in `kernels/votes.cuh`; a test in `device.rs` compares them.
@@ -51,10 +52,11 @@ pub fn z_score(returns: &[f64], n: usize) -> Vec<f64> {
 /// The bands lie `multiplier` · ATR above and below the bar's middle. The lower band does not fall, and the upper one
 /// does not rise, until a close breaks it. A close beyond the line changes the side. The first side is that of the
 /// first close with an ATR.
-pub fn supertrend(high: &[f64], low: &[f64], close: &[f64], atr: &[f64], multiplier: f64) -> Vec<f64> {
+pub fn supertrend(high: &[f64], low: &[f64], close: &[f64], atr: &[f64], multiplier: f64, past: &mut Past) -> Vec<f64> {
     let mut line = vec![f64::NAN; close.len()];
-    let (mut upper, mut lower, mut up) = (f64::NAN, f64::NAN, false);
-    for t in 0..close.len() {
+    let [mut upper, mut lower, up] = past.resume().unwrap_or([f64::NAN, f64::NAN, 0.0]);
+    let mut up = up > 0.0;
+    for t in past.from()..close.len() {
         if atr[t].is_nan() {
             continue;
         }
@@ -71,6 +73,7 @@ pub fn supertrend(high: &[f64], low: &[f64], close: &[f64], atr: &[f64], multipl
         }
         line[t] = if up { lower } else { upper };
     }
+    past.leave(&[upper, lower, f64::from(u8::from(up))]);
     line
 }
 
@@ -110,7 +113,7 @@ mod tests {
         // ATR 1, bands at ±2 of the middle, which is the close.
         let close = [10.0, 11.0, 10.5, 8.9, 8.0, 9.0, 10.1];
         let [high, low] = [0.5, -0.5].map(|d| close.map(|c| c + d));
-        let line = supertrend(&high, &low, &close, &[1.0; 7], 2.0);
+        let line = supertrend(&high, &low, &close, &[1.0; 7], 2.0, &mut Past::default());
         // The lower band is the line at 8, rises to 9 and stays there until the close of 8.9 breaks it. Then the upper
         // band is the line: it falls from 12, its least value so far, to 10.9 and to 10, and stays there at the close
         // of 9. The close of 10.1 breaks it, and the lower band, which fell to 6 and rose to 7, is the line at 8.1.

@@ -1,5 +1,6 @@
 //! Volume, by the direction of the price.
 
+use super::super::past::Past;
 use super::windows::{self, sum};
 use huracan_features::indicators as of;
 
@@ -33,15 +34,23 @@ pub fn money_flow_index(into: f64, out_of: f64) -> f64 {
     if into + out_of == 0.0 { 0.0 } else { index }
 }
 
-/// Running sum of volume, by the direction of the close. TA-Lib: OBV.
-pub fn on_balance_volume(close: &[f64], volume: &[f64]) -> Vec<f64> {
-    let mut balance = 0.0;
-    (0..close.len())
-        .map(|t| {
-            balance += of::signed_volume([volume[t], close[t], if t == 0 { 0.0 } else { close[t - 1] }]);
-            balance
-        })
-        .collect()
+/// Running sum of volume, by the direction of the close. TA-Lib: OBV. Where it goes on, it is known for the `ago` bars before the
+/// first new one as well.
+pub fn on_balance_volume(close: &[f64], volume: &[f64], ago: usize, past: &mut Past) -> Vec<f64> {
+    let mut out = vec![f64::NAN; close.len()];
+    let from = past.from();
+    if let Some(known) = past.resume_many(ago) {
+        out[from - ago..from].copy_from_slice(known);
+    }
+    let mut balance = if from == 0 { 0.0 } else { out[from - 1] };
+    for t in from..close.len() {
+        balance += of::signed_volume([volume[t], close[t], if t == 0 { 0.0 } else { close[t - 1] }]);
+        out[t] = balance;
+    }
+    let young = ago.saturating_sub(out.len());
+    past.leave(&vec![f64::NAN; young]);
+    past.leave(&out[out.len() + young - ago..]);
+    out
 }
 
 /// Volume weighted by the position of the close in its bar: from +volume at the high to −volume at the low; 0 without a
