@@ -8,6 +8,7 @@ mod boost;
 mod dispatch;
 mod print;
 mod schedule;
+mod signal;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -118,6 +119,9 @@ enum Command {
     /// Shadow trading alone, on given signals or on those of the models; --sweep tries thousands of settings at once
     #[command(after_help = backtest::EXAMPLES)]
     Backtest(backtest::Backtest),
+    /// What would be done now with every coin: side, size, stop and take for an account, or why not
+    #[command(after_help = signal::HELP)]
+    Signal(signal::Signal),
     /// Check whether the results can be trusted: look-ahead, recursion, noise and power, on your candles and settings
     #[command(after_help = audit::HELP)]
     Audit(audit::Audit),
@@ -185,6 +189,7 @@ impl Command {
                 | Self::Restore { .. }
                 | Self::Status
                 | Self::Doctor
+                | Self::Signal(_)
         )
     }
 }
@@ -245,6 +250,18 @@ impl Cli {
         if files.is_empty() && std::path::Path::new(DEFAULT_CONFIG).exists() {
             files.push(DEFAULT_CONFIG.into());
         }
+        self.settings_of(files, purpose)
+    }
+
+    /// The settings, of which only those count as given that the user has named now: a file that is there by itself, and may list
+    /// every key, does not speak against what models were judged by.
+    fn settings_of_models(&self) -> Result<Settings, CommandFailure> {
+        let settings = self.settings(Purpose::Tables)?;
+        let explicit = self.settings_of(self.common.config.clone(), Purpose::Tables)?.explicit;
+        Ok(Settings { explicit, ..settings })
+    }
+
+    fn settings_of(&self, files: Vec<PathBuf>, purpose: Purpose) -> Result<Settings, CommandFailure> {
         let mut overrides = self.common.overrides.clone();
         overrides.extend(self.common.device.iter().map(|device| format!("engine.device={device}")));
         load(&Sources { files, overrides, purpose, ..Sources::default() }.with_environment()).or_exit(Code::Usage)

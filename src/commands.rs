@@ -17,6 +17,7 @@ mod last;
 mod library;
 mod report;
 mod restore;
+pub mod signal;
 mod signals;
 mod status;
 pub mod sweep;

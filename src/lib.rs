@@ -9,6 +9,7 @@ pub mod exit;
 pub mod export;
 pub mod health;
 pub mod kill;
+pub mod live;
 pub mod logs;
 pub mod market;
 pub mod models;

@@ -4,6 +4,7 @@
   per group, all at once.
 * :func:`features`, :func:`labels`, :func:`votes`, :func:`folds`, :func:`backtest` and :func:`audit` compute from candles what the
   command ``huracan`` computes, with the same bits.
+* :class:`Models` says what would be done now with every coin, for a bot; :class:`Market` goes on bar by bar.
 * :class:`GroupedModels` holds trained models by group; :func:`load` reads them from a file.
 
 The command ``huracan`` is installed beside the module: ``huracan run`` does a whole night.
@@ -19,6 +20,7 @@ from ._huracan import DataError, HuracanError, UsageError, __version__, commit
 if TYPE_CHECKING:
     from ._candles import audit, backtest, features, folds, labels, votes
     from ._estimators import HuracanClassifier, HuracanRegressor
+    from ._live import Market, Models
     from ._models import Booster, GroupedModels, load
 
 #: Where each name is. It is imported when it is first used: the command line needs no numpy and no scikit-learn.
@@ -29,6 +31,8 @@ _PLACES = {
     "folds": "_candles",
     "labels": "_candles",
     "votes": "_candles",
+    "Market": "_live",
+    "Models": "_live",
     "Booster": "_models",
     "GroupedModels": "_models",
     "load": "_models",

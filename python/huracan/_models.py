@@ -85,6 +85,10 @@ class Booster:
         shape = (len(values), outputs, values.shape[1] + 1)
         return out.reshape(shape) if outputs > 1 else out.reshape(shape[0], shape[2])
 
+    def alone(self) -> Booster:
+        """The same model, which holds none of the others that it was trained with."""
+        return Booster(self._models.alone(self._place), 0)
+
     def __reduce__(self) -> tuple:
         return Booster, (self._models.alone(self._place), 0)
 

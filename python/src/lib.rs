@@ -3,6 +3,7 @@
 mod arrow;
 mod candles;
 mod errors;
+mod live;
 mod matrix;
 mod models;
 mod program;
@@ -18,6 +19,8 @@ mod _huracan {
     use super::arrow::Frame;
     #[pymodule_export]
     use super::errors::{DataError, HuracanError, UsageError};
+    #[pymodule_export]
+    use super::live::{Approved, Market};
     #[pymodule_export]
     use super::models::{Models, fit};
     #[pymodule_export]

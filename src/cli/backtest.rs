@@ -21,6 +21,9 @@ pub struct Backtest {
     /// Output table of the trades (.csv or .parquet)
     #[arg(long, value_name = "FILE", required_unless_present = "sweep", conflicts_with = "sweep")]
     pub trades: Option<PathBuf>,
+    /// Also write what the models decided on every bar, traded or not, and why (.csv or .parquet)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["signals", "sweep"])]
+    pub decisions: Option<PathBuf>,
     /// Trade every combination of thresholds, stops, takes and holds, and write what each earned
     #[arg(long, requires = "out")]
     pub sweep: bool,

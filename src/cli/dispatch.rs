@@ -14,6 +14,7 @@ use crate::{commands, kill, pipeline};
 use super::backtest::Backtest;
 use super::boost::{Boost, Importance};
 use super::print::{print_ranking, print_result, print_selection, print_table, print_verified};
+use super::signal::Signal;
 use super::{Cli, Command, DateArgs, KillAction, RunArgs};
 
 /// Runs the command. Returns the exit code of a success.
@@ -47,6 +48,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, CommandFailure> {
         Command::Boost(boost) => train_or_use_trees(cli, boost),
         Command::Verify { model, candles } => verify(cli, model, candles.as_deref()),
         Command::Backtest(args) => backtest(cli, args),
+        Command::Signal(args) => signal(cli, args),
         Command::Audit(args) => args.run(&training_settings(cli)?, workdir, cli.common.json),
         Command::Bench(args) => args.run(&training_settings(cli)?, workdir, cli.common.json),
     }
@@ -231,6 +233,35 @@ fn verify(cli: &Cli, model: &Path, candles: Option<&Path>) -> Result<u8, Command
     Ok(if verified.equal { 0 } else { Code::Failed as u8 })
 }
 
+fn signal(cli: &Cli, args: &Signal) -> Result<u8, CommandFailure> {
+    let settings = cli.settings_of_models()?;
+    set_threads(settings.engine.threads)?;
+    let request = args.request(&cli.common.workdir).map_err(|why| CommandFailure::new(Code::Usage, why))?;
+    let answered = commands::signal::run(&settings, &request)?;
+    if cli.common.json {
+        println!("{}", answered.json);
+        return Ok(0);
+    }
+    if answered.json["simulated"] == true {
+        println!("SIMULATED MARKET: these prices are invented.");
+    }
+    let (heading, rows) = super::signal::table(&answered);
+    print_table(heading, rows);
+    let actions = answered.json["actions"].as_object().into_iter().flatten();
+    let counts: Vec<String> = actions.map(|(action, count)| format!("{count} {action}")).collect();
+    println!(
+        "bar of {}, closed at {}: {}",
+        text(&answered.json["bar"]),
+        text(&answered.json["closed"]),
+        counts.join(", ")
+    );
+    Ok(0)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 fn backtest(cli: &Cli, args: &Backtest) -> Result<u8, CommandFailure> {
     let settings = table_settings(cli)?;
     let workdir = &cli.common.workdir;
@@ -248,5 +279,6 @@ fn backtest(cli: &Cli, args: &Backtest) -> Result<u8, CommandFailure> {
     }
     let trades = args.trades.as_deref().ok_or_else(|| CommandFailure::new(Code::Usage, "give --trades FILE"))?;
     let models = commands::backtest::Models { workdir, include_rejected: args.include_rejected };
-    print_result(cli, &commands::backtest::run(&settings, models, &args.candles, args.signals.as_deref(), trades)?)
+    let outputs = commands::backtest::Outputs { trades, decisions: args.decisions.as_deref() };
+    print_result(cli, &commands::backtest::run(&settings, models, &args.candles, args.signals.as_deref(), outputs)?)
 }

@@ -257,6 +257,27 @@ fn parse_time(text: &str) -> Option<i64> {
         .map(|time| time.and_utc().timestamp_millis())
 }
 
+/// The rows of a table of text, numbers and times as JSON objects; what is missing is null.
+pub fn rows(frame: &DataFrame) -> PolarsResult<Vec<serde_json::Value>> {
+    let mut rows = vec![serde_json::Map::new(); frame.height()];
+    for column in frame.columns() {
+        let name = column.name().to_string();
+        for (place, row) in rows.iter_mut().enumerate() {
+            let value = match column.get(place)? {
+                AnyValue::Null => serde_json::Value::Null,
+                AnyValue::String(text) => text.into(),
+                AnyValue::Int32(number) => number.into(),
+                AnyValue::Float32(number) => f64::from(number).into(),
+                AnyValue::Float64(number) => number.into(),
+                AnyValue::Datetime(time, ..) => crate::text::time_text(time).into(),
+                other => other.to_string().into(),
+            };
+            row.insert(name.clone(), value);
+        }
+    }
+    Ok(rows.into_iter().map(serde_json::Value::Object).collect())
+}
+
 /// A column of type datetime[ms, UTC].
 pub fn time_column(name: &str, times_ms: Vec<i64>) -> PolarsResult<Column> {
     Column::new(name.into(), times_ms).cast(&DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC)))

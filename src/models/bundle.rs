@@ -19,7 +19,7 @@ pub use importance::{Importance, importance, importance_shares};
 pub use metadata::{Inputs, Metadata, Performance, TrainingParameters, model_id};
 pub use paths::{BundlePaths, REJECTED};
 use paths::{METADATA_FILE, MODEL_SUFFIX, NETWORKS_FILE, remove_if_there};
-pub use place::{retire, settle, symbols_with_files};
+pub use place::{model_files, retire, settle, symbols_with_files};
 
 use super::lightgbm::{LightgbmError, from_lightgbm, lightgbm_feature_names, to_lightgbm};
 use super::networks::{NetworksError, read_networks, write_networks};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::bundle::{Bundle, BundleError};
 use crate::bars::Panel;
-use crate::boost::{self, PredictJob, Table};
+use crate::boost::{self, Forest, PredictJob, Table};
 use crate::decide::{Calibration, Candidate, Head, Prediction, Scores};
 use crate::engine::{Compute, EngineError};
 use crate::features::{self, VIEW, View, view_columns};
@@ -34,6 +34,38 @@ impl SymbolModel {
             return Err(BundleError::Outdated { path: path.to_owned(), reason });
         }
         Ok(Self { symbol, bundle, calibration })
+    }
+}
+
+impl SymbolModel {
+    /// The prediction of one row of a table of the view, with the bits that it has among others, without what a batch prepares first.
+    /// The coin's rows begin at `first`.
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub fn predict(&self, table: Table<'_>, first: u32, row: u32) -> Prediction {
+        let Self { bundle, calibration, .. } = self;
+        let values = table.row(row as usize);
+        let by_trees = |heads: &BTreeMap<Head, Forest>| -> Vec<Scores> {
+            vec![Head::ALL.map(|head| heads[&head].raw_scores(values)[0])]
+        };
+        let mut families = BTreeMap::from([(Family::Gbdt, by_trees(&bundle.heads))]);
+        for (family, member) in &bundle.other_families {
+            let own = match member {
+                FamilyModels::Trees(heads) => by_trees(heads),
+                FamilyModels::Networks(networks) => mean_scores(&networks.seeds, table, first, &[row]),
+            };
+            families.insert(*family, own);
+        }
+        let (all, own) = mixed(&bundle.mix, families, 1);
+        let own = own.map_or([0.0; Head::COUNT], |own| own[0]);
+        calibration.predict(&all[0], &own, f64::from(values[view_columns::ATR_SHARE]))
+    }
+
+    /// Bars that a prediction looks at: 1, or the longest window of its networks.
+    pub fn window_bars(&self) -> usize {
+        let networks = self.bundle.other_families.values().filter_map(FamilyModels::networks);
+        networks.flat_map(|networks| &networks.seeds).map(|network| network.shape.window).max().unwrap_or(1)
     }
 }
 

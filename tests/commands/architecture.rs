@@ -19,7 +19,7 @@ const MODULES: &[&[&str]] = &[
     &["commit", "exit", "polars", "program", "tls"],
     &["kill", "settings", "ui"],
     &["brain", "logs", "market", "models", "notify", "sync"],
-    &["audit", "export", "health"],
+    &["audit", "export", "health", "live"],
     &["pipeline"],
     &["commands"],
     &["cli"],

@@ -1,8 +1,8 @@
 //! The indicators behind the votes, on real candles against TA-Lib.
 
 use crate::candles::real_panel;
-use huracan::decide::votes::VoterParams;
 use huracan::decide::votes::indicators as own;
+use huracan::decide::votes::{Past, VoterParams};
 use huracan::settings::Settings;
 use rayon::prelude::*;
 use ta_lib::{Core, MAType, OutRange, RetCode};
@@ -42,7 +42,7 @@ fn pairs(high: &[f64], low: &[f64], close: &[f64], volume: &[f64], e: &VoterPara
 
     for n in [e.ema_cross.fast_bars, e.ema_cross.slow_bars, e.keltner_breakout.bars] {
         let [want] = talib(bars, |[a]| core.ema(0, last, close, int(n), a));
-        add("EMA", own::ema(close, n, 0), want, price);
+        add("EMA", own::ema(close, n, 0, &mut Past::default()), want, price);
     }
     for n in [e.sma_cross.fast_bars, e.sma_cross.slow_bars] {
         let [want] = talib(bars, |[a]| core.sma(0, last, close, int(n), a));
@@ -52,7 +52,7 @@ fn pairs(high: &[f64], low: &[f64], close: &[f64], volume: &[f64], e: &VoterPara
     let [want_line, want_signal, _] = talib(bars, |[a, b, c]| {
         core.macd(0, last, close, int(m.fast_bars), int(m.slow_bars), int(m.signal_bars), a, b, c)
     });
-    let [line, signal] = own::macd(close, m.fast_bars, m.slow_bars, m.signal_bars);
+    let [line, signal] = own::macd(close, m.fast_bars, m.slow_bars, m.signal_bars, &mut Past::default());
     // TA-Lib gives its line only where there is a signal.
     let line = line.iter().zip(&signal).map(|(line, signal)| if signal.is_nan() { f64::NAN } else { *line }).collect();
     add("MACD", line, want_line, price);
@@ -61,10 +61,10 @@ fn pairs(high: &[f64], low: &[f64], close: &[f64], volume: &[f64], e: &VoterPara
     let range = own::true_range(high, low, close);
     for n in [e.atr_bars, e.supertrend.bars, e.atr_squeeze.bars] {
         let [want] = talib(bars, |[a]| core.atr(0, last, high, low, close, int(n), a));
-        add("ATR", own::wilder(&range, n), want, price);
+        add("ATR", own::wilder(&range, n, &mut Past::default()), want, price);
     }
     let n = e.adx.bars;
-    let index = own::directional(high, low, &range, n);
+    let index = own::directional(high, low, &range, n, &mut Past::default());
     let [want] = talib(bars, |[a]| core.adx(0, last, high, low, close, int(n), a));
     add("ADX", index.adx, want, 1.0);
     let [want] = talib(bars, |[a]| core.plus_di(0, last, high, low, close, int(n), a));
@@ -77,7 +77,7 @@ fn pairs(high: &[f64], low: &[f64], close: &[f64], volume: &[f64], e: &VoterPara
     add("LINEARREG_SLOPE", own::linear_regression_slope(close, n), want, price);
     let n = e.rsi.bars;
     let [want] = talib(bars, |[a]| core.rsi(0, last, close, int(n), a));
-    add("RSI", own::rsi(close, n), want, 1.0);
+    add("RSI", own::rsi(close, n, &mut Past::default()), want, 1.0);
 
     let (n, width) = (e.bollinger.bars, e.bollinger.deviations);
     let [upper, _, lower] =
@@ -114,7 +114,7 @@ fn pairs(high: &[f64], low: &[f64], close: &[f64], volume: &[f64], e: &VoterPara
     let [into, out_of] = own::money_flows(high, low, close, volume, n);
     add("MFI", into.iter().zip(&out_of).map(|(i, o)| own::money_flow_index(*i, *o)).collect(), want, 1.0);
     let [want] = talib(bars, |[a]| core.obv(0, last, close, volume, a));
-    add("OBV", own::on_balance_volume(close, volume), want, 1.0);
+    add("OBV", own::on_balance_volume(close, volume, 0, &mut Past::default()), want, 1.0);
     let [want] = talib(bars, |[a]| core.ad(0, last, high, low, close, volume, a));
     let flows = own::accumulation(high, low, close, volume);
     let total: Vec<f64> = flows

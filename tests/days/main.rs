@@ -24,6 +24,7 @@ mod handover;
 mod lost_disk;
 mod run;
 mod secrets;
+mod signal;
 mod simulated_gpu;
 mod verdicts;
 mod watched_run;

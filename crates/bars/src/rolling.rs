@@ -33,12 +33,40 @@ impl Panel {
         }
     }
 
+    /// The last bar of the grid, of each symbol that has it.
+    pub fn last_bars(&self) -> Vec<Option<Bar>> {
+        let columns = [&self.open, &self.high, &self.low, &self.close, &self.volume];
+        let own = |symbol: usize| columns.map(|column| self.row(column, symbol)[self.bars - 1]);
+        (0..self.symbols.len()).map(|symbol| self.has_last_bar(symbol).then(|| own(symbol))).collect()
+    }
+
+    /// Whether a symbol has the last bar of the grid.
+    pub fn has_last_bar(&self, symbol: usize) -> bool {
+        let range = &self.ranges[symbol];
+        !range.is_empty() && range.end == self.bars
+    }
+
+    /// Drops all bars of the grid but the first `bars`. A symbol that begins later has none.
+    pub fn keep_first(&mut self, bars: usize) {
+        let (old, new) = (self.bars, bars.min(self.bars));
+        for column in [&mut self.open, &mut self.high, &mut self.low, &mut self.close, &mut self.volume] {
+            for symbol in 0..self.symbols.len() {
+                column.copy_within(symbol * old..symbol * old + new, symbol * new);
+            }
+            column.truncate(self.symbols.len() * new);
+        }
+        self.ranges.iter_mut().for_each(|range| *range = range.start.min(new)..range.end.min(new));
+        self.funding_bps.iter_mut().for_each(|own| own.truncate(new));
+        self.bars = new;
+    }
+
     /// Adds a bar to the grid, and drops the oldest so that at most `keep` are left. Of each symbol `bars` has its new bar; only a
-    /// symbol that had the last one may have it. Its funding is not known.
+    /// symbol that had the last one, or none at all, may have it. `funding_bps` are the sums of funding up to the new bar's open, NaN
+    /// where that is not known, or none at all.
     ///
     /// # Panics
     /// Where `bars` has not one entry per symbol, or `keep` is 0.
-    pub fn push(&mut self, bars: &[Option<Bar>], keep: usize) {
+    pub fn push(&mut self, bars: &[Option<Bar>], funding_bps: &[f64], keep: usize) {
         assert_eq!(bars.len(), self.symbols.len(), "one entry per symbol");
         let (old, new) = (self.bars, (self.bars + 1).min(keep));
         let dropped = old + 1 - new;
@@ -51,7 +79,9 @@ impl Panel {
             let grown = bars[symbol].is_some() && range.end == old;
             *range = range.start.saturating_sub(dropped)..(range.end + usize::from(grown)).saturating_sub(dropped);
         }
-        self.funding_bps.iter_mut().filter(|own| !own.is_empty()).for_each(|own| roll(own, old, new, |_| f64::NAN));
+        for (symbol, own) in self.funding_bps.iter_mut().enumerate().filter(|(_, own)| !own.is_empty()) {
+            roll(own, old, new, |_| funding_bps.get(symbol).copied().unwrap_or(f64::NAN));
+        }
         self.start_ms += dropped as i64 * self.timeframe.ms();
         self.bars = new;
     }
@@ -105,10 +135,29 @@ mod tests {
                     |end: i64| (hour < end).then(|| [[1.0 + hour as f64; 4].as_slice(), &[2.0 * hour as f64]].concat());
                 let bars: Vec<Option<Bar>> =
                     [bar(20), bar(8)].into_iter().map(|bar| bar.map(|bar| bar.try_into().unwrap())).collect();
-                rolling.push(&bars, keep);
+                rolling.push(&bars, &[], keep);
                 assert_eq!(text(&rolling), text(&panel(hour + 1).newest(keep)), "{keep} {hour}");
             }
         }
+    }
+
+    #[test]
+    fn the_first_bars_are_those_of_a_shorter_history() {
+        for bars in 1..20 {
+            let mut cut = panel(20);
+            cut.keep_first(bars);
+            if bars > 3 {
+                assert_eq!(text(&cut), text(&panel(bars as i64)));
+            }
+            // The second one begins at bar 3, and has no bar before it.
+            let last: Vec<bool> = cut.last_bars().iter().map(Option::is_some).collect();
+            assert_eq!(last, [true, (4..=8).contains(&bars)]);
+        }
+        // Its first bar may be the one that is added.
+        let (mut grown, last) = (panel(4), panel(4).last_bars());
+        grown.keep_first(3);
+        grown.push(&last, &[], 9);
+        assert_eq!(text(&grown), text(&panel(4)));
     }
 
     #[test]
@@ -117,9 +166,11 @@ mod tests {
         whole.funding_bps[0] = (0..10).map(f64::from).collect();
         let mut rolling = whole.newest(4);
         assert_eq!((rolling.funding_bps[0].clone(), rolling.start_ms), (vec![6.0, 7.0, 8.0, 9.0], 6 * HOUR_MS));
-        rolling.push(&[Some([1.0; 5]), None], 4);
-        assert_eq!(rolling.funding_bps[0][..3], [7.0, 8.0, 9.0]);
+        rolling.push(&[Some([1.0; 5]), None], &[10.5, f64::NAN], 4);
+        assert_eq!(rolling.funding_bps[0], [7.0, 8.0, 9.0, 10.5]);
+        assert!(rolling.funding_bps[1].is_empty());
+        rolling.push(&[Some([1.0; 5]), None], &[], 4);
         assert!(rolling.funding_bps[0][3].is_nan());
-        assert_eq!(rolling.ranges, [0..4, 0..1]);
+        assert_eq!(rolling.ranges, [0..4, 0..0]);
     }
 }

@@ -23,6 +23,7 @@ use rayon::prelude::*;
 
 use across::SharedInputs;
 pub use params::*;
+pub use past::Past;
 pub use stream::VoteStream;
 use symbol::Symbol;
 pub use voter::{Family, UnknownVoter, VOTERS, Voter};

@@ -27,7 +27,7 @@ use ndarray::ArrayView3;
 pub use catalogue::{CATALOGUE, COUNT, Feature, columns, names};
 pub use cpu::{atr_14, compute, compute_into};
 pub use regime::{ILLIQUID_VOLUME_RATIO, PANIC_RETURN_VOLATILITIES, Regime, TREND_R_SQUARED, VolatilityRegime};
-pub use stream::{Newest, Stream};
+pub use stream::{Newest, Stream, view_of_bar};
 pub use view::{Idle, VIEW, VIEW_COUNT, View, idle_columns, view_columns, view_names};
 
 /// Features of all symbols, `[symbols × bars × features]` f32 row-major, NaN until enough bars exist.

@@ -104,21 +104,30 @@ impl Stream {
             *atr = WORKSPACE.with_borrow_mut(|work| coin.push(tail, symbol, &shared, work, out));
         });
         let features = Features { symbols, bars: 1, values };
-        let market = market_means((0..symbols).map(|symbol| features.row(symbol, 0)));
-        let mut view = vec![f32::NAN; symbols * VIEW_COUNT];
-        for (symbol, out) in view.chunks_exact_mut(VIEW_COUNT).enumerate() {
-            if tail.ranges[symbol].end == tail.bars {
-                view_row(tail, features.row(symbol, 0), market, symbol, last, out);
-            }
-        }
-        Newest { features, view, atr }
+        Newest { view: view_of_bar(tail, last, &features, 0), features, atr }
     }
+}
+
+/// The view of one bar of a panel, `[symbols × columns]`, NaN for symbols without it, from the features of all symbols; those of this
+/// bar are number `place` of each symbol's.
+///
+/// # Panics
+/// Where there are features of other symbols, or there is no such bar.
+pub fn view_of_bar(panel: &Panel, bar: usize, features: &Features, place: usize) -> Vec<f32> {
+    let market = market_means((0..features.symbols).map(|symbol| features.row(symbol, place)));
+    let mut view = vec![f32::NAN; features.symbols * VIEW_COUNT];
+    for (symbol, out) in view.chunks_exact_mut(VIEW_COUNT).enumerate() {
+        if panel.ranges[symbol].contains(&bar) {
+            view_row(panel, features.row(symbol, place), market, symbol, bar, out);
+        }
+    }
+    view
 }
 
 impl Coin {
     /// Adds the last bar of `tail`, writes its row, and returns its ATR.
     fn push(&mut self, tail: &Panel, symbol: usize, shared: &Shared, work: &mut Workspace, out: &mut [f32]) -> f64 {
-        if self.bars > 0 && self.bars % BARS == 0 {
+        if self.bars > 0 && self.bars.is_multiple_of(BARS) {
             // The block that was the last one is whole now: what it leaves is made of its bars once more.
             self.load(tail, symbol, shared, work, tail.bars - 1, None);
             work.series.carry();
@@ -194,7 +203,6 @@ mod tests {
         let features = crate::compute(&panel);
         let view = View::of(&panel, &features);
         let atr = crate::atr_14(&panel);
-        // A symbol that has no bar yet comes with the first bar that it has.
         for begin in [510, 639, 640, 641, 700] {
             let early = candles().into_iter().map(|(name, own)| {
                 let rows = own.timestamp.partition_point(|time| *time < begin as i64 * 3_600_000);
@@ -214,7 +222,7 @@ mod tests {
                     let columns = [&panel.open, &panel.high, &panel.low, &panel.close, &panel.volume];
                     panel.ranges[symbol].contains(&bar).then(|| columns.map(|column| panel.row(column, symbol)[bar]))
                 };
-                tail.push(&(0..4).map(own).collect::<Vec<_>>(), keep);
+                tail.push(&(0..4).map(own).collect::<Vec<_>>(), &[], keep);
                 let newest = stream.push(&tail);
                 for symbol in 0..4 {
                     let name = (begin, bar, &panel.symbols[symbol]);

@@ -36,7 +36,7 @@ pub struct RiskParams {
     pub defence_factor: f64,
     /// Currency of the money columns.
     pub account_currency: String,
-    /// Units of quote currency per unit of account currency. It is checked, but no computation uses it.
+    /// Units of quote currency per unit of account currency. Only live orders are sized by it: an account of a run trades units.
     pub quote_per_account: f64,
     /// Starting equity, account currency.
     pub equity: f64,

@@ -1,7 +1,7 @@
 //! Keeps `models` true: what lies there is what the newest run approved, and no symbol has both an approved and a rejected model.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
@@ -37,6 +37,23 @@ pub fn symbols_with_files(workdir: &Path, approved: bool) -> Result<BTreeSet<Str
         }
     }
     Ok(symbols)
+}
+
+/// The pickles in a folder of models, by name ascending.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn model_files(folder: &Path) -> Result<Vec<PathBuf>, BundleError> {
+    let failed = |source| BundleError::Io { path: folder.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(MODEL_SUFFIX)) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Withdraws the approved model of a symbol that the run of `date` did not train: its files move to `models/rejected`, and its

@@ -27,7 +27,7 @@ pub struct ConsensusStream {
 /// What the hit rates are made of.
 enum Rates {
     /// All coins count together: the tallies of the newest bars with known outcomes.
-    Pooled { bars: VecDeque<Tallies>, rates: [PooledRate; VOTERS] },
+    Pooled { bars: VecDeque<Tallies>, rates: Box<[PooledRate; VOTERS]> },
     /// Each coin counts by itself: the outcomes of the newest bars, and the tallies of each coin.
     Own { outcomes: VecDeque<Vec<f64>>, tallies: Vec<Tallies> },
 }
@@ -36,7 +36,7 @@ impl ConsensusStream {
     /// The state before the first bar. `horizon` is the number of bars that a label looks ahead.
     pub fn new(symbols: usize, params: &DecideParams, horizon: usize) -> Self {
         let (rates, records) = if params.pool {
-            (Rates::Pooled { bars: VecDeque::new(), rates: [PooledRate::default(); VOTERS] }, 1)
+            (Rates::Pooled { bars: VecDeque::new(), rates: Box::new([PooledRate::default(); VOTERS]) }, 1)
         } else {
             let tallies = vec![[Tally::default(); VOTERS]; symbols];
             (Rates::Own { outcomes: VecDeque::new(), tallies }, symbols)

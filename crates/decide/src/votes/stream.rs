@@ -139,7 +139,7 @@ mod tests {
                         let columns = [&panel.open, &panel.high, &panel.low, &panel.close, &panel.volume];
                         panel.ranges[symbol].contains(&bar).then(|| columns.map(|all| panel.row(all, symbol)[bar]))
                     };
-                    tail.push(&(0..4).map(own).collect::<Vec<_>>(), keep);
+                    tail.push(&(0..4).map(own).collect::<Vec<_>>(), &[], keep);
                     for (symbol, row) in stream.push(&tail).chunks_exact(VOTERS).enumerate() {
                         assert_eq!(bits(row), bits(votes.row(symbol, bar)), "{} {bar}", panel.symbols[symbol]);
                     }

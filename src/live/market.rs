@@ -1,0 +1,516 @@
+//! A market that is followed bar by bar, with the decision of every model on the newest bar.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rayon::prelude::*;
+
+use super::{LiveModels, Terms, TermsError};
+use crate::bars::{Bar, Panel, Timeframe, roll};
+use crate::boost::Table;
+use crate::decide::{self, ConsensusStream, Opinion, Prediction, VOTERS, VoteStream, WaitReason};
+use crate::features::{self, COUNT, Newest, Stream, VIEW_COUNT, columns};
+use crate::labels;
+use crate::models::{BundleError, SymbolModel};
+use crate::shadow::{Rules, Side};
+use crate::text::time_text;
+
+/// Why nothing can be decided.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// A model that cannot be loaded.
+    #[error(transparent)]
+    Model(#[from] BundleError),
+    /// A folder without an approved model.
+    #[error(
+        "{} has no approved model, and {rejected} rejected ones; a run approves models, and rejected ones are not traded",
+        folder.display()
+    )]
+    NoModels {
+        /// The folder.
+        folder: PathBuf,
+        /// Models that were not approved.
+        rejected: usize,
+    },
+    /// A model of another version of the program.
+    #[error("{}: it was trained by version {version}, and this is {own}; train it again", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Version that trained it.
+        version: String,
+        /// This version.
+        own: &'static str,
+    },
+    /// A model of other bars.
+    #[error("{symbol}: its model has learned from {learned} bars, and these are {given} bars")]
+    Timeframe {
+        /// `BASE-QUOTE`.
+        symbol: String,
+        /// Bars of its training.
+        learned: Timeframe,
+        /// Bars of the candles.
+        given: Timeframe,
+    },
+    /// Models and settings that contradict each other.
+    #[error(transparent)]
+    Terms(#[from] TermsError),
+    /// No bar to decide on.
+    #[error("there are no two bars that closed by {at}; the first one opens at {first}")]
+    TooFew {
+        /// The moment.
+        at: String,
+        /// Open of the first bar.
+        first: String,
+    },
+    /// Every coin's newest bar is old.
+    #[error(
+        "stale candles: the newest bar opens at {newest}, but at {at} the bar of {wanted} has closed; bring the candles up to date, or \
+         name the moment that they are of"
+    )]
+    Stale {
+        /// Open of the newest bar.
+        newest: String,
+        /// The moment.
+        at: String,
+        /// Open of the bar that should be there.
+        wanted: String,
+    },
+    /// Bars that do not follow those that are known.
+    #[error(
+        "{symbol}: the bar that opens at {given} does not follow the newest one, which opens at {newest}; begin again with the whole history"
+    )]
+    Gap {
+        /// `BASE-QUOTE`.
+        symbol: String,
+        /// Open of the bar given.
+        given: String,
+        /// Open of the newest bar.
+        newest: String,
+    },
+    /// Models of an invented market, and candles that are not, or the other way round.
+    #[error(
+        "the models come from {} and the candles from {}; a model trades what it has learned from",
+        if *models { "a simulated market" } else { "real candles" },
+        if *candles { "a simulated market" } else { "real ones" }
+    )]
+    Simulated {
+        /// Whether the models are of a simulated market.
+        models: bool,
+        /// Whether the candles are.
+        candles: bool,
+    },
+    /// A symbol that the history does not have.
+    #[error("{symbol}: the history has no such symbol; begin again with the whole history")]
+    Unknown {
+        /// The symbol.
+        symbol: String,
+    },
+}
+
+/// What is decided on one bar of one coin, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Row of the symbol in the panel.
+    pub symbol: usize,
+    /// The side, or why the bar is not traded. A short where there are none only ends a long position.
+    pub side: Result<Side, WaitReason>,
+    /// The model's prediction.
+    pub prediction: Option<Prediction>,
+    /// The voters' consensus.
+    pub opinion: Opinion,
+    /// Expected edge before costs, basis points: of a model's prediction what may be traded, signed; of the consensus alone the mean
+    /// of its outcomes.
+    pub edge_bps: f64,
+    /// Expected costs on the side of the edge, basis points.
+    pub cost_bps: f64,
+    /// Close of the bar.
+    pub price: f64,
+    /// Distance of the stop from the entry price, quote currency; NaN without ATR.
+    pub stop: f64,
+    /// Distance of the take-profit from the entry price, quote currency; NaN without ATR.
+    pub take: f64,
+}
+
+impl Decision {
+    /// Decides on a bar as [`decide::decide`] does. `atr` is the bar's ATR(14) in price units.
+    ///
+    /// # Panics
+    /// Where there is no such symbol or bar.
+    pub fn of(
+        panel: &Panel,
+        (symbol, bar, prediction): decide::Candidate,
+        opinion: Opinion,
+        atr: f64,
+        rules: &Rules,
+        policy: decide::Policy,
+    ) -> Self {
+        let side = decide::decide_bar(panel, (symbol, bar, prediction), opinion, atr, rules, policy);
+        let (edge_bps, long) = match (policy.mode, prediction) {
+            (decide::DecideMode::Consensus, _) => (f64::from(opinion.expected_bps), opinion.score >= 0.0),
+            (_, Some(prediction)) => (prediction.tradable_bps(), prediction.tradable_bps() >= 0.0),
+            (_, None) => (f64::NAN, true),
+        };
+        let toward = side.unwrap_or(if long { Side::Long } else { Side::Short });
+        let has_atr = atr > 0.0;
+        let distance = |multiple: f64| if has_atr { multiple * atr } else { f64::NAN };
+        Self {
+            symbol,
+            side,
+            prediction,
+            opinion,
+            edge_bps,
+            cost_bps: if has_atr {
+                decide::expected_cost_bps(panel, symbol, bar, toward, atr, rules)
+            } else {
+                f64::NAN
+            },
+            price: panel.row(&panel.close, symbol)[bar],
+            stop: distance(rules.stop_atr),
+            take: distance(rules.take_atr),
+        }
+    }
+}
+
+/// The state of a market after its newest bar.
+pub struct LiveMarket {
+    /// Models that decide.
+    pub models: Arc<LiveModels>,
+    /// The rules that they were judged by.
+    pub terms: Terms,
+    rules: Rules,
+    /// The newest bars.
+    tail: Panel,
+    /// Bars that `tail` keeps.
+    keep: usize,
+    features: Stream,
+    votes: VoteStream,
+    consensus: ConsensusStream,
+    /// ATR(14) in price units of the bars of `tail`, `[symbols × bars]`.
+    atr: Vec<f64>,
+    /// Rows of the view of the newest bars, `[symbols × window × columns]`.
+    rows: Vec<f32>,
+    /// Bars that a prediction looks at.
+    window: usize,
+    /// Bars of each symbol so far.
+    own_bars: Vec<usize>,
+    /// Mean volatility of the newest bars.
+    volatility: VecDeque<f64>,
+    /// Bars of which the volatility is kept.
+    volatility_bars: usize,
+    /// How far each coin moves with the market, at the newest bar.
+    betas: Vec<f64>,
+    opinions: Vec<Opinion>,
+    /// Model of each symbol of the panel, as a place in `models.approved`.
+    model_of: Vec<Option<usize>>,
+}
+
+impl LiveMarket {
+    /// Computes a whole history. Bars that have not closed at `at_ms` are left out.
+    ///
+    /// # Errors
+    /// Models that contradict each other, the settings or the candles; no bar to decide on; candles that are stale altogether.
+    pub fn new(mut panel: Panel, models: Arc<LiveModels>, terms: Terms, at_ms: i64) -> Result<Self, LiveError> {
+        let step = panel.timeframe.ms();
+        let wanted = (at_ms - panel.start_ms).div_euclid(step) - 1;
+        let closed = usize::try_from(wanted + 1).unwrap_or(0);
+        if closed < 2 {
+            return Err(LiveError::TooFew { at: time_text(at_ms), first: time_text(panel.start_ms) });
+        }
+        if closed > panel.bars {
+            return Err(stale(&panel, at_ms));
+        }
+        panel.keep_first(closed);
+        if let Some(other) = models.approved.iter().find(|own| own.bundle.metadata.simulated != panel.simulated) {
+            let models = other.bundle.metadata.simulated;
+            return Err(LiveError::Simulated { models, candles: panel.simulated });
+        }
+        let mut model_of = vec![None; panel.symbols.len()];
+        for (place, model) in models.approved.iter().enumerate() {
+            if let Some(inputs) = &model.bundle.metadata.inputs
+                && inputs.timeframe != panel.timeframe
+            {
+                let (symbol, learned) = (model.bundle.symbol.clone(), inputs.timeframe);
+                return Err(LiveError::Timeframe { symbol, learned, given: panel.timeframe });
+            }
+            if let Some(symbol) = panel.symbol(&model.bundle.symbol) {
+                model_of[symbol] = Some(place);
+            }
+        }
+        Ok(Self::begin(panel, models, terms, model_of))
+    }
+
+    /// The state after the last bar of a panel of at least two.
+    fn begin(mut panel: Panel, models: Arc<LiveModels>, terms: Terms, model_of: Vec<Option<usize>>) -> Self {
+        let (last, paid) = (panel.last_bars(), last_funding(&panel));
+        panel.keep_first(panel.bars - 1);
+        let (symbols, bars) = (panel.symbols.len(), panel.bars);
+        let rules = terms.rules(panel.timeframe);
+        let horizon = terms.labels.horizon_bars();
+        let window = model_of.iter().flatten().map(|&place| models.approved[place].window_bars()).max().unwrap_or(1);
+        let volatility_bars = panel.timeframe.bars_in_days(terms.risk.volatility_days) + 1;
+        let keep = Stream::TAIL_BARS.max(VoteStream::tail_bars(&terms.decide.voters)).max(horizon + 2);
+
+        let volatile = volatility_bars.min(bars);
+        let seen = Seen::new(symbols, volatile, (window - 1).min(bars));
+        let features = Stream::new(&panel, volatile.max(seen.rows), |symbol, bar, row| {
+            seen.note(symbol, bars - 1 - bar, row);
+        });
+        let (volatility, rows) = seen.finish(&panel, window);
+
+        let atr = features::atr_14(&panel);
+        let memory = ConsensusStream::memory_bars(&terms.decide, horizon).map_or(bars, |memory| memory.min(bars));
+        let (votes, cast) = VoteStream::new(&panel, &terms.decide.voters, memory);
+        let mut consensus = ConsensusStream::new(symbols, &terms.decide, horizon);
+        let outcome = |symbol: usize, bar: usize| {
+            let atr = panel.row(&atr, symbol)[bar];
+            labels::edge_bps(&panel, symbol, bar, atr, &rules).unwrap_or(f64::NAN)
+        };
+        let first = bars - memory;
+        for bar in first..bars {
+            let own = (0..symbols).flat_map(|symbol| &cast[(symbol * memory + bar - first) * VOTERS..][..VOTERS]);
+            let outcomes: Vec<f64> = match bar.checked_sub(horizon) {
+                Some(known) if known >= first => {
+                    (0..symbols).into_par_iter().map(|symbol| outcome(symbol, known)).collect()
+                }
+                _ => vec![f64::NAN; symbols],
+            };
+            consensus.push(own.copied().collect(), &outcomes);
+        }
+        let tail = panel.newest(keep);
+        let atr = (0..symbols).flat_map(|symbol| &panel.row(&atr, symbol)[bars - tail.bars..]).copied().collect();
+        let mut market = Self {
+            models,
+            rules,
+            keep,
+            features,
+            votes,
+            consensus,
+            atr,
+            rows,
+            window,
+            own_bars: panel.ranges.iter().map(ExactSizeIterator::len).collect(),
+            volatility,
+            volatility_bars,
+            betas: Vec::new(),
+            opinions: Vec::new(),
+            model_of,
+            tail,
+            terms,
+        };
+        market.push(&last, &paid);
+        market
+    }
+
+    /// The newest bars; the last one is decided on.
+    pub fn panel(&self) -> &Panel {
+        &self.tail
+    }
+
+    /// Open of the newest bar, milliseconds since 1970 UTC.
+    pub fn newest_ms(&self) -> i64 {
+        self.tail.time_ms(self.tail.bars - 1)
+    }
+
+    /// Fails if a bar that closed by `at_ms` is missing of all symbols.
+    ///
+    /// # Errors
+    /// [`LiveError::Stale`].
+    pub fn check_fresh(&self, at_ms: i64) -> Result<(), LiveError> {
+        let due_ms = self.newest_ms() + 2 * self.tail.timeframe.ms();
+        if at_ms >= due_ms { Err(stale(&self.tail, at_ms)) } else { Ok(()) }
+    }
+
+    /// Symbols without the newest bar.
+    pub fn stale(&self) -> Vec<&str> {
+        let symbols = self.tail.symbols.iter().enumerate();
+        symbols.filter(|(symbol, _)| !self.is_fresh(*symbol)).map(|(_, name)| name.as_str()).collect()
+    }
+
+    /// Adds the bars of a panel that follow the newest one and have closed at `until_ms`; returns how many bars of the grid these are.
+    /// Bars that are there already are passed over, and so are those of symbols that have missed one: they stay stale.
+    ///
+    /// # Errors
+    /// A symbol that the history does not have, or bars that do not follow the newest one. Then nothing has changed.
+    pub fn add_all(&mut self, panel: &Panel, until_ms: i64) -> Result<usize, LiveError> {
+        let step = self.tail.timeframe.ms();
+        let first = self.newest_ms() + step;
+        let rows = (0..panel.bars).filter(|&bar| panel.time_ms(bar) >= first && panel.time_ms(bar) <= until_ms - step);
+        let rows: Vec<usize> = rows.collect();
+        let mut has_last: Vec<bool> = (0..self.tail.symbols.len()).map(|symbol| self.is_fresh(symbol)).collect();
+        let mut paid = last_funding(&self.tail);
+        let mut added = Vec::with_capacity(rows.len());
+        for (count, &bar) in rows.iter().enumerate() {
+            let mut row = vec![None; self.tail.symbols.len()];
+            for (own, symbol) in panel.symbols.iter().enumerate() {
+                let Some(place) = self.tail.symbol(symbol) else {
+                    return Err(LiveError::Unknown { symbol: symbol.clone() });
+                };
+                if !panel.ranges[own].contains(&bar) || !has_last[place] {
+                    continue;
+                }
+                let due = first + count as i64 * step;
+                if panel.time_ms(bar) != due {
+                    let (given, newest) = (time_text(panel.time_ms(bar)), time_text(due - step));
+                    return Err(LiveError::Gap { symbol: symbol.clone(), given, newest });
+                }
+                paid[place] += paid_between(panel, own, bar);
+                let columns = [&panel.open, &panel.high, &panel.low, &panel.close, &panel.volume];
+                row[place] = Some(columns.map(|column| panel.row(column, own)[bar]));
+            }
+            has_last = row.iter().map(Option::is_some).collect();
+            added.push((row, paid.clone()));
+        }
+        added.iter().for_each(|(row, paid)| self.push(row, paid));
+        Ok(added.len())
+    }
+
+    fn push(&mut self, bars: &[Option<Bar>], funding_bps: &[f64]) {
+        let old = self.tail.bars;
+        self.tail.push(bars, funding_bps, self.keep);
+        self.own_bars.iter_mut().zip(bars).for_each(|(own, bar)| *own += usize::from(bar.is_some()));
+        let (newest, cast) = rayon::join(|| self.features.push(&self.tail), || self.votes.push(&self.tail));
+        roll(&mut self.atr, old, self.tail.bars, |symbol| newest.atr[symbol]);
+        self.note_volatility(&newest);
+        self.note_rows(&newest);
+        let outcomes = self.outcomes();
+        self.opinions = self.consensus.push(cast, &outcomes);
+        let beta = |symbol: usize| f64::from(newest.features.row(symbol, 0)[columns::MARKET_BETA]);
+        self.betas = (0..self.tail.symbols.len()).map(beta).collect();
+    }
+
+    fn note_volatility(&mut self, newest: &Newest) {
+        let at = |symbol: usize, _: usize| f64::from(newest.features.row(symbol, 0)[columns::VOLATILITY_20]);
+        self.volatility.extend(crate::risk::mean_volatility(self.tail.symbols.len(), 1, at));
+        while self.volatility.len() > self.volatility_bars {
+            self.volatility.pop_front();
+        }
+    }
+
+    fn note_rows(&mut self, newest: &Newest) {
+        let width = self.window * VIEW_COUNT;
+        for (own, new) in self.rows.chunks_exact_mut(width).zip(newest.view.chunks_exact(VIEW_COUNT)) {
+            own.copy_within(VIEW_COUNT.., 0);
+            own[width - VIEW_COUNT..].copy_from_slice(new);
+        }
+    }
+
+    /// What became of the bar whose outcomes are known since the newest one, of each symbol.
+    fn outcomes(&self) -> Vec<f64> {
+        let Self { tail, rules, atr, .. } = self;
+        let symbols = tail.symbols.len();
+        let Some(bar) = (tail.bars - 1).checked_sub(self.terms.labels.horizon_bars()) else {
+            return vec![f64::NAN; symbols];
+        };
+        let outcome = |symbol: usize| labels::edge_bps(tail, symbol, bar, tail.row(atr, symbol)[bar], rules);
+        (0..symbols).map(|symbol| outcome(symbol).unwrap_or(f64::NAN)).collect()
+    }
+
+    /// The newest bars' mean volatility, oldest first.
+    pub fn volatility(&self) -> Vec<f64> {
+        self.volatility.iter().copied().collect()
+    }
+
+    /// How far a coin moves with the market: the feature `market_beta` of the newest bar.
+    pub fn beta(&self, symbol: usize) -> f64 {
+        self.betas[symbol]
+    }
+
+    /// Whether the symbol has the newest bar.
+    pub fn is_fresh(&self, symbol: usize) -> bool {
+        self.tail.has_last_bar(symbol)
+    }
+
+    /// The model of a symbol.
+    pub fn model(&self, symbol: usize) -> Option<&SymbolModel> {
+        self.model_of[symbol].map(|place| &self.models.approved[place])
+    }
+
+    /// The decision on the newest bar of every symbol that has one and a model.
+    pub fn decisions(&self) -> Vec<Decision> {
+        let (tail, bar) = (&self.tail, self.tail.bars - 1);
+        let table = Table { values: &self.rows, features: VIEW_COUNT };
+        let one = |symbol: usize| {
+            let model = self.model(symbol).filter(|_| self.is_fresh(symbol))?;
+            let row = (symbol * self.window + self.window - 1) as u32;
+            let known = self.own_bars[symbol].clamp(1, self.window) as u32;
+            let prediction = model.predict(table, row + 1 - known, row);
+            let candidate = (symbol, bar, Some(prediction));
+            let (opinion, atr) = (self.opinions[symbol], tail.row(&self.atr, symbol)[bar]);
+            Some(Decision::of(tail, candidate, opinion, atr, &self.rules, self.terms.policy()))
+        };
+        (0..tail.symbols.len()).into_par_iter().filter_map(one).collect()
+    }
+}
+
+/// Candles of which the newest bar is not the one that closed last.
+fn stale(panel: &Panel, at_ms: i64) -> LiveError {
+    let step = panel.timeframe.ms();
+    let wanted = panel.start_ms + ((at_ms - panel.start_ms).div_euclid(step) - 1) * step;
+    let newest = time_text(panel.time_ms(panel.bars - 1));
+    LiveError::Stale { newest, at: time_text(at_ms), wanted: time_text(wanted) }
+}
+
+/// The sums of funding up to the last bar's open, of each symbol; NaN where that is not known.
+fn last_funding(panel: &Panel) -> Vec<f64> {
+    panel.funding_bps.iter().map(|own| own.last().copied().unwrap_or(f64::NAN)).collect()
+}
+
+/// The funding between the open of the bar before and that of `bar`, basis points; NaN where that is not known.
+fn paid_between(panel: &Panel, symbol: usize, bar: usize) -> f64 {
+    match (panel.funding_bps[symbol].get(bar), bar.checked_sub(1).and_then(|bar| panel.funding_bps[symbol].get(bar))) {
+        (Some(now), Some(before)) => now - before,
+        _ => f64::NAN,
+    }
+}
+
+/// What is taken of the features of a history's newest bars, by symbols in parallel: the bits of numbers.
+struct Seen {
+    /// Bars of which the volatility is taken.
+    volatile: usize,
+    volatility: Vec<AtomicU32>,
+    /// Bars of which whole rows are taken.
+    rows: usize,
+    catalogue: Vec<AtomicU32>,
+}
+
+impl Seen {
+    fn new(symbols: usize, volatile: usize, rows: usize) -> Self {
+        let nothing = |count: usize| (0..count).map(|_| AtomicU32::new(f32::NAN.to_bits())).collect();
+        let (volatility, catalogue) = (nothing(symbols * volatile), nothing(symbols * rows * COUNT));
+        Self { volatile, volatility, rows, catalogue }
+    }
+
+    /// Takes what is needed of a symbol's row, `ago` bars before the last one.
+    fn note(&self, symbol: usize, ago: usize, row: &[f32]) {
+        let store = |slot: &AtomicU32, value: f32| slot.store(value.to_bits(), Ordering::Relaxed);
+        if ago < self.volatile {
+            store(&self.volatility[(symbol + 1) * self.volatile - 1 - ago], row[columns::VOLATILITY_20]);
+        }
+        if ago < self.rows {
+            let at = ((symbol + 1) * self.rows - 1 - ago) * COUNT;
+            self.catalogue[at..at + COUNT].iter().zip(row).for_each(|(slot, value)| store(slot, *value));
+        }
+    }
+
+    /// The mean volatility of the newest bars, and their rows of the view in windows of `window` rows whose last ones are filled.
+    fn finish(self, panel: &Panel, window: usize) -> (VecDeque<f64>, Vec<f32>) {
+        let load = |slot: &AtomicU32| f32::from_bits(slot.load(Ordering::Relaxed));
+        let symbols = panel.symbols.len();
+        let at = |symbol: usize, bar: usize| f64::from(load(&self.volatility[symbol * self.volatile + bar]));
+        let volatility = crate::risk::mean_volatility(symbols, self.volatile, at);
+        let catalogue: Vec<f32> = self.catalogue.iter().map(load).collect();
+        let features = features::Features { symbols, bars: self.rows, values: catalogue.into() };
+        let mut rows = vec![f32::NAN; symbols * window * VIEW_COUNT];
+        for bar in 0..self.rows {
+            let view = features::view_of_bar(panel, panel.bars - self.rows + bar, &features, bar);
+            let place = window - self.rows + bar;
+            for (symbol, row) in view.chunks_exact(VIEW_COUNT).enumerate() {
+                rows[(symbol * window + place) * VIEW_COUNT..][..VIEW_COUNT].copy_from_slice(row);
+            }
+        }
+        (volatility.into(), rows)
+    }
+}
