@@ -153,6 +153,33 @@ def test_early_stopping_watches_the_test_rows(user):
     assert 1 <= model._boosters[0].rounds < 300 and len(model.feature_importances_) == len(model.columns)
 
 
+LOOKS_AHEAD = '''
+from freqtrade.templates.FreqaiExampleStrategy import FreqaiExampleStrategy
+
+
+class LooksAhead(FreqaiExampleStrategy):
+    can_short = False
+
+    def feature_engineering_standard(self, dataframe, metadata, **kwargs):
+        dataframe = super().feature_engineering_standard(dataframe, metadata, **kwargs)
+        dataframe["%-tomorrow"] = dataframe["close"].shift(-24) / dataframe["close"]
+        dataframe["%-of-all"] = dataframe["close"] / dataframe["close"].mean()
+        return dataframe
+'''
+
+
+def test_features_that_look_ahead_are_found(user):
+    user.config["freqai"]["huracan"] = {"audit_bars": 4}
+    said = user.backtest("HuracanRegressor")
+    assert said.count("no feature looks ahead at 4 bars") == 2 and trained(said) == (6, 0)
+    user.write("strategies", "LooksAhead", LOOKS_AHEAD)
+    user.config["freqai"]["identifier"] = "ahead"
+    said = user.backtest("HuracanRegressor", "LooksAhead", check=False)
+    found = re.search(r"SOL/USDT: features look ahead: (.*?); they change", said)[1]
+    assert set(re.findall(r"%-[a-z-]+", found)) == {"%-tomorrow", "%-of-all"}, found
+    assert not user.predictions()
+
+
 def test_a_window_that_cannot_be_trained_is_left_to_freqai(user):
     user.write("freqaimodels", "Fails", "from huracan import freqai\n\n\nclass Fails(freqai.HuracanRegressor):\n"
                                         "    def train(self, frame, pair, dk, **kwargs):\n"

@@ -7,6 +7,8 @@ FreqAI asks for one pair after the other, and for one window after the other. Wh
 FreqAI's own pipelines make the tables of all pairs and windows, trains them together, and writes the models and the prediction files where
 FreqAI looks for them. Whatever is missing there FreqAI trains by itself, with the same class.
 
+With ``"freqai": {"huracan": {"audit_bars": 20}}`` a backtest first looks for features that look ahead, see :func:`ahead`.
+
 With ``"freqai": {"huracan": {"load_only": true}}`` a live bot trains nothing: it takes up the newest models that lie in its identifier's
 folder, such as those of a backtest on another machine, and predicts.
 """
@@ -18,12 +20,15 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pandas
 from freqtrade.exceptions import OperationalException
+from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.freqai.base_models.BaseClassifierModel import BaseClassifierModel
 from freqtrade.freqai.base_models.BaseRegressionModel import BaseRegressionModel
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
@@ -114,6 +119,10 @@ class Window:
         return sum(self.pending.tables[part].size for part in ("train_features", "test_features")) + self.pending.rows.size
 
 
+class LooksAhead(OperationalException):
+    """Features that know what comes after their bar."""
+
+
 class Gathered(Exception):
     """Ends a strategy's work on a pair whose table has been handed over."""
 
@@ -199,6 +208,7 @@ class _OneBatch:
             if indicators is None:
                 indicators = dk.use_strategy_to_populate_indicators(strategy, prediction_dataframe=dataframe, pair=pair)
                 indicators = dk.remove_special_chars_from_feature_names(indicators)
+                self._audit(pair, dk, dataframe, indicators, strategy)
             until = {
                 part: strategy.set_freqai_targets(indicators.loc[indicators["date"] < timerange.stopdt, :], metadata={"pair": pair})
                 for part, timerange in (("train", tr_train), ("backtest", tr_backtest))
@@ -222,6 +232,25 @@ class _OneBatch:
             finally:
                 self._gathering = None
             yield Window(pair, self.model, dk, do_predict, backtest)
+
+    def _audit(self, pair: str, dk: FreqaiDataKitchen, candles: pandas.DataFrame, whole: pandas.DataFrame, strategy: Any) -> None:
+        """Refuses features that change when the candles after their bar are taken away."""
+        bars = int(self.freqai_info.get("huracan", {}).get("audit_bars", 0))
+        if bars <= 0:
+            return
+
+        def until(last: pandas.Timestamp) -> pandas.DataFrame:
+            with cut_off(strategy.dp, last, self.base_tf_seconds):
+                frame = candles[candles["date"] <= last].reset_index(drop=True)
+                table = dk.use_strategy_to_populate_indicators(strategy, prediction_dataframe=frame, pair=pair)
+            return dk.remove_special_chars_from_feature_names(table)
+
+        found = ahead(whole, until, bars)
+        if found:
+            names = ", ".join(f"{name} (first seen at {bar})" for name, bar in list(found.items())[:5])
+            more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+            raise LooksAhead(f"{pair}: features look ahead: {names}{more}; they change when the candles after their bar are taken away")
+        logger.info(f"{pair}: no feature looks ahead at {bars} bars")
 
     def _predict_again(self, pair: str, dk: FreqaiDataKitchen, backtest: pandas.DataFrame) -> None:
         """Predicts a window whose model is there, but not its predictions."""
@@ -377,6 +406,44 @@ class HuracanClassifier(_OneBatch, BaseClassifierModel):
         frame = pandas.DataFrame(values.reshape(-1, 1), columns=window.dk.label_list)
         shares = pandas.DataFrame(model.predict_proba(window.pending.rows), columns=model.classes_)
         return pandas.concat([frame, shares], axis=1)
+
+
+@contextmanager
+def cut_off(provider: Any, last: pandas.Timestamp, seconds: int) -> Iterator[None]:
+    """Lets a data provider give only candles that have closed when the bar of `seconds` that opens at `last` closes."""
+    given = provider.get_pair_dataframe
+    end = last + pandas.Timedelta(seconds=seconds)
+
+    def closed(pair: str, timeframe: str | None = None, candle_type: str = "") -> pandas.DataFrame:
+        frame = given(pair, timeframe, candle_type)
+        length = pandas.Timedelta(seconds=timeframe_to_seconds(timeframe)) if timeframe else pandas.Timedelta(0)
+        return frame[frame["date"] + length <= end].reset_index(drop=True)
+
+    provider.get_pair_dataframe = closed
+    try:
+        yield
+    finally:
+        provider.get_pair_dataframe = given
+
+
+def ahead(whole: pandas.DataFrame, until: Callable[[pandas.Timestamp], pandas.DataFrame], bars: int) -> dict[str, pandas.Timestamp]:
+    """Features (``%…``) whose value at a bar is another one when the table ends there, and the first such bar that was seen.
+
+    `until` makes the table of the candles up to a bar. Bars are spread evenly over the second half of the table, where every window is
+    full. Values may differ by rounding: 1e-6 of the feature's usual size.
+    """
+    found: dict[str, pandas.Timestamp] = {}
+    names = [name for name in whole.columns if name.startswith("%")]
+    usual = whole[names].abs().median()
+    for place in numpy.linspace(len(whole) // 2, len(whole) - 2, bars).astype(int):
+        row = whole.iloc[place]
+        cut = until(row["date"]).iloc[-1]
+        for name in names:
+            was, now = row[name], cut.get(name)
+            same = now is not None and (was == now or (pandas.isna(was) and pandas.isna(now)) or abs(was - now) <= 1e-6 * usual[name])
+            if not same:
+                found.setdefault(name, row["date"])
+    return found
 
 
 def padded(rows: numpy.ndarray, width: int) -> numpy.ndarray:
