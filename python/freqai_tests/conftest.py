@@ -14,6 +14,8 @@ import pandas
 import pytest
 
 HERE = Path(__file__).parent
+#: The hour at which all candles end: the same for all backtests of a session.
+NOW = pandas.Timestamp.now(tz="UTC").floor("h")
 #: Where offline.py, config.json and the strategy are.
 PEERS = Path(os.environ.get("FREQAI_PEERS", HERE.parents[1] / "benches/peers/freqai"))
 
@@ -22,7 +24,7 @@ PEERS = Path(os.environ.get("FREQAI_PEERS", HERE.parents[1] / "benches/peers/fre
 def candles(tmp_path_factory) -> Path:
     """Invented hourly candles of four coins that end now, as freqtrade stores them."""
     folder = tmp_path_factory.mktemp("candles")
-    end = pandas.Timestamp.now(tz="UTC").floor("h")
+    end = NOW
     times = pandas.date_range(end - pandas.Timedelta(hours=24 * 80), end - pandas.Timedelta(hours=1), freq="h")
     for seed, coin in enumerate(["BTC", "ETH", "SOL", "XRP"]):
         draws = numpy.random.default_rng(seed)
@@ -62,7 +64,7 @@ class User:
 
     @property
     def timerange(self) -> str:
-        end = pandas.Timestamp.now(tz="UTC").floor("D")
+        end = NOW.floor("D")
         return f"{end - pandas.Timedelta(days=15):%Y%m%d}-{end:%Y%m%d}"
 
     def backtest(self, model: str, strategy: str = "RaceStrategy", check: bool = True) -> str:

@@ -12,6 +12,8 @@ import pandas
 import pytest
 
 from huracan import freqai
+from huracan.freqai._install import install
+from huracan.freqai._trained import padded, stored_models
 
 #: The same class, which FreqAI asks for one window after the other.
 ONE_BY_ONE = "from huracan import freqai\n\n\nclass {name}OneByOne(freqai.{name}):\n    _all_at_once = True\n"
@@ -85,7 +87,7 @@ def test_one_batch_predicts_what_one_window_after_the_other_does(user):
     lost.unlink()
     user.config["freqai"]["identifier"] = "small"
     said = user.backtest("HuracanRegressor")
-    assert trained(said) == (0, 0) and "Found model at" in said
+    assert trained(said) == (0, 0) and lost.is_file()
     # FreqAI rounds the labels' means when it stores them.
     equal(user.predictions(), together, exact=False)
 
@@ -126,7 +128,7 @@ def test_classes_and_several_targets(user):
 def test_batches_are_as_large_as_memory_allows(user):
     user.backtest("HuracanRegressor")
     whole = user.predictions()
-    user.write("freqaimodels", "Pieces", "from huracan import freqai\n\nfreqai.MOST_NUMBERS = 1\n\n\n"
+    user.write("freqaimodels", "Pieces", "from huracan import freqai\nfrom huracan.freqai import _batch\n\n_batch.MOST_NUMBERS = 1\n\n\n"
                                          "class Pieces(freqai.HuracanRegressor):\n    pass\n")
     user.config["freqai"]["identifier"] = "pieces"
     assert trained(user.backtest("Pieces")) == (6, 0)
@@ -151,6 +153,103 @@ def test_early_stopping_watches_the_test_rows(user):
 
     model = cloudpickle.loads(next((user.folder / "models/small").glob("sub-train-*/*_model.joblib")).read_bytes())
     assert 1 <= model._boosters[0].rounds < 300 and len(model.feature_importances_) == len(model.columns)
+
+
+ODD = '''
+import numpy
+from freqtrade.templates.FreqaiExampleStrategy import FreqaiExampleStrategy
+
+
+class Odd(FreqaiExampleStrategy):
+    """Names with a colon, and one coin with three classes where the other has two."""
+
+    can_short = False
+
+    def feature_engineering_standard(self, dataframe, metadata, **kwargs):
+        dataframe = super().feature_engineering_standard(dataframe, metadata, **kwargs)
+        dataframe["%-of:hour"] = dataframe["close"].pct_change(3)
+        # A column that VarianceThreshold takes away from one pair.
+        dataframe["%-flat"] = 1.0 if metadata["pair"].startswith("SOL") else dataframe["close"].pct_change(2)
+        return dataframe
+
+    def set_freqai_targets(self, dataframe, metadata, **kwargs):
+        later = dataframe["close"].shift(-10) / dataframe["close"] - 1 + 0 * dataframe["%-of:hour"].fillna(0)
+        side = numpy.where(later > 0, "up", "down")
+        if metadata["pair"].startswith("XRP"):
+            side = numpy.where(later.abs() < 0.01, "flat", side)
+        dataframe["&s-side:10"] = side
+        return dataframe
+
+    def populate_entry_trend(self, df, metadata):
+        return df
+
+    def populate_exit_trend(self, df, metadata):
+        return df
+'''
+
+
+def test_windows_of_other_classes_and_widths_do_not_change_each_other(user):
+    user.write("strategies", "Odd", ODD)
+    user.config["freqai"]["model_training_parameters"] |= {"colsample_bytree": 0.5}
+    assert trained(user.backtest("HuracanClassifier", "Odd")) == (6, 0)
+    together = user.predictions()
+    user.write("freqaimodels", "HuracanClassifierOneByOne", ONE_BY_ONE.format(name="HuracanClassifier"))
+    user.config["freqai"]["identifier"] = "one-by-one"
+    assert trained(user.backtest("HuracanClassifierOneByOne", "Odd")) == (0, 6)
+    equal(user.predictions(), together)
+    for name, table in together.items():
+        assert "&s-side10" in table and ("flat" in table) == name.startswith("cb_xrp")
+
+
+def test_pairs_that_cannot_be_had_are_left_to_freqai(user):
+    for pairs in (["SOL/USDT", "XRP/USDT", "NEW/USDT"], ["(SOL|XRP)/USDT"]):
+        user.config["exchange"]["pair_whitelist"] = pairs
+        user.config["freqai"]["identifier"] = str(len(pairs))
+        assert trained(user.backtest("HuracanRegressor")) == (6, 0)
+
+
+def test_a_users_own_predict_is_obeyed_and_an_own_fit_is_left_alone(user):
+    user.write("freqaimodels", "Twice", "from huracan import freqai\n\n\nclass Twice(freqai.HuracanRegressor):\n"
+                                        "    def predict(self, frame, dk, **kwargs):\n"
+                                        "        found, do_predict = super().predict(frame, dk, **kwargs)\n"
+                                        "        return found * 2, (found['&-s_close'].to_numpy() > 0).astype(int)\n")
+    user.backtest("HuracanRegressor")
+    once = user.predictions()
+    user.config["freqai"]["identifier"] = "twice"
+    assert trained(user.backtest("Twice")) == (6, 0)
+    for name, table in user.predictions().items():
+        numpy.testing.assert_array_equal(table["&-s_close"], 2 * once[name]["&-s_close"])
+        assert (table["do_predict"] == (table["&-s_close"] > 0)).all()
+    user.write("freqaimodels", "Own", "from huracan import freqai\n\n\nclass Own(freqai.HuracanRegressor):\n"
+                                      "    def fit(self, data_dictionary, dk, **kwargs):\n"
+                                      "        return super().fit(data_dictionary, dk, **kwargs)\n")
+    user.config["freqai"]["identifier"] = "own"
+    assert trained(user.backtest("Own")) == (0, 6)
+    equal(user.predictions(), once)
+
+
+def test_what_a_batch_cannot_do_is_reported_by_window(user):
+    user.config["freqai"]["model_training_parameters"] = {"early_stopping_rounds": 5}
+    user.config["freqai"]["data_split_parameters"] = {"test_size": 0}
+    said = user.backtest("HuracanRegressor", check=False)
+    assert "early_stopping_rounds watches test rows: set data_split_parameters.test_size above 0" in said
+    # LightGBM's own default, and one that fails in the engine: FreqAI's answer for each window.
+    user.config["freqai"] |= {"identifier": "deep", "data_split_parameters": {"test_size": 0.3, "shuffle": False},
+                              "model_training_parameters": {"max_depth": -1, "n_estimators": 5}}
+    assert trained(user.backtest("HuracanRegressor")) == (6, 0)
+    user.config["freqai"] |= {"identifier": "bad", "model_training_parameters": {"max_depth": 99}}
+    said = user.backtest("HuracanRegressor", check=False)
+    assert "6 windows are left to FreqAI: max_depth is 99" in said and said.count("raised exception UsageError") == 6
+
+
+def test_a_model_that_was_cut_off_while_it_was_stored_is_trained_again(user):
+    user.backtest("HuracanRegressor")
+    whole = user.predictions()
+    folder = next((user.folder / "models/small").glob("sub-train-SOL_*"))
+    for path in [*folder.glob("*pipeline.pkl"), *(user.folder / "models/small").glob(f"*predictions/cb_sol_{folder.name.split('_')[1]}*")]:
+        path.unlink()
+    assert trained(user.backtest("HuracanRegressor")) == (1, 0)
+    equal(user.predictions(), whole)
 
 
 LOOKS_AHEAD = '''
@@ -202,7 +301,7 @@ def test_a_live_bot_loads_what_was_trained_elsewhere_and_predicts(user, candles,
     assert out["do_predict"].iloc[-1] in (0, 1) and out["&-s_close"].std() > 0
     model = bot.strategy.freqai
     assert not model._threads, "no thread trains"
-    newest = freqai.newest_model(Path(model.full_path), "SOL/USDT")
+    newest = stored_models(Path(model.full_path), "SOL/USDT")[0]
     assert model.dd.pair_dict["SOL/USDT"]["model_filename"] == newest[2]
     # A newer model takes over with the next candle.
     later = Path(model.full_path) / f"sub-train-SOL_{newest[0] + 3600}"
@@ -211,9 +310,20 @@ def test_a_live_bot_loads_what_was_trained_elsewhere_and_predicts(user, candles,
         path.rename(path.with_name(path.name.replace(str(newest[0]), str(newest[0] + 3600))))
     bot.ask("SOL/USDT")
     assert model.dd.pair_dict["SOL/USDT"]["data_path"] == str(later)
+    # What cannot be read is passed over: the older model goes on, or comes back.
+    written = later / f"cb_sol_{newest[0] + 3600}_model.joblib"
+    whole = written.read_bytes()
+    written.write_bytes(whole[: len(whole) // 2])
+    bot.ask("SOL/USDT")
+    assert model.dd.pair_dict["SOL/USDT"]["model_filename"] == newest[2]
+    # A model that is written again is read again.
+    written.write_bytes(whole)
+    bot.ask("SOL/USDT")
+    assert model.dd.pair_dict["SOL/USDT"]["data_path"] == str(later)
+    assert (Path(model.full_path) / "historic_predictions.pkl").is_file()
     # Half a model is none, and a pair without one gets FreqAI's empty answer.
     (later / f"cb_sol_{newest[0] + 3600}_label_pipeline.pkl").unlink()
-    assert freqai.newest_model(Path(model.full_path), "SOL/USDT") == newest
+    assert stored_models(Path(model.full_path), "SOL/USDT")[0] == newest
     for path in Path(model.full_path).glob("sub-train-XRP_*"):
         shutil.rmtree(path)
     model.dd.pair_dict.pop("XRP/USDT", None)
@@ -270,12 +380,12 @@ def live_bot(user, candles: Path, load_only: bool, monkeypatch) -> Bot:
 
 
 def test_the_files_that_freqtrade_looks_for(tmp_path):
-    written = freqai.install(tmp_path)
+    written = install(tmp_path)
     assert [path.name for path in written] == ["HuracanRegressor.py", "HuracanClassifier.py"]
     assert "class HuracanRegressor(freqai.HuracanRegressor):" in written[0].read_text()
 
 
 @pytest.mark.parametrize("width", [2, 5])
 def test_padding_adds_columns_of_zeros(width):
-    rows = freqai.padded(numpy.ones((3, 2), "float32"), width)
+    rows = padded(numpy.ones((3, 2), "float32"), width)
     assert rows.shape == (3, width) and rows[:, 2:].sum() == 0
