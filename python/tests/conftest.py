@@ -11,6 +11,14 @@ import numpy
 import pandas
 import pytest
 
+try:
+    import polars
+except ImportError:
+    # It has no wheel for free-threaded CPython.
+    polars = None
+
+#: On a test that needs polars.
+needs_polars = pytest.mark.skipif(polars is None, reason="polars is not installed")
 HOUR_MS = 3_600_000
 START_MS = 1_704_067_200_000
 

@@ -5,10 +5,9 @@ import pickle
 import huracan
 import numpy
 import pandas
-import polars
 import pyarrow
 import pytest
-from conftest import answer
+from conftest import answer, polars
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.metrics import accuracy_score, log_loss, r2_score
@@ -78,7 +77,8 @@ def test_names_of_columns_are_kept_and_compared(shops):
     names = [f"x{number}" for number in range(8)]
     frame = pandas.DataFrame(X, columns=names)
     digests = set()
-    for given in [frame, polars.from_pandas(frame), pyarrow.Table.from_pandas(frame)]:
+    others = [] if polars is None else [polars.from_pandas(frame)]
+    for given in [frame, pyarrow.Table.from_pandas(frame), *others]:
         model = huracan.HuracanClassifier(n_estimators=5).fit(given, y)
         assert list(model.feature_names_in_) == names and model.booster_.feature_names == names
         assert len(model.predict(given)) == len(y)

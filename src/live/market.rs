@@ -147,7 +147,7 @@ impl Decision {
         rules: &Rules,
         policy: decide::Policy,
     ) -> Self {
-        let side = decide::decide_bar(panel, (symbol, bar, prediction), opinion, atr, rules, policy);
+        let side = decide::decide_bar(panel, (symbol, bar, prediction), Some(opinion), atr, rules, policy);
         let (edge_bps, long) = match (policy.mode, prediction) {
             (decide::DecideMode::Consensus, _) => (f64::from(opinion.expected_bps), opinion.score >= 0.0),
             (_, Some(prediction)) => (prediction.tradable_bps(), prediction.tradable_bps() >= 0.0),

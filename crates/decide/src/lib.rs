@@ -102,7 +102,8 @@ pub fn decide(
     let decided: Vec<Result<Side, WaitReason>> = candidates
         .par_iter()
         .map(|&(symbol, bar, prediction)| {
-            let opinion = consensus.at(symbol, bar);
+            // Where models decide alone there may be no consensus.
+            let opinion = (policy.mode != DecideMode::Model).then(|| consensus.at(symbol, bar));
             decide_bar(panel, (symbol, bar, prediction), opinion, atr[[symbol, bar]], rules, policy)
         })
         .collect();
@@ -122,7 +123,8 @@ pub fn decide(
     Decisions { signals, waits }
 }
 
-/// Decides on one bar: the side, which the rules need not allow, or why it is not traded. `atr` is the bar's ATR(14) in price units.
+/// Decides on one bar: the side, which the rules need not allow, or why it is not traded. `atr` is the bar's ATR(14) in price units. The
+/// `opinion` of the voters is needed unless the model decides alone.
 ///
 /// # Errors
 /// The reason to wait.
@@ -132,7 +134,7 @@ pub fn decide(
 pub fn decide_bar(
     panel: &Panel,
     (symbol, bar, prediction): Candidate,
-    opinion: Opinion,
+    opinion: Option<Opinion>,
     atr: f64,
     rules: &Rules,
     policy: Policy,
@@ -140,7 +142,7 @@ pub fn decide_bar(
     if atr.is_nan() || atr <= 0.0 {
         return Err(WaitReason::NoStop);
     }
-    let opinion = (policy.mode != DecideMode::Model).then_some(opinion);
+    let opinion = opinion.filter(|_| policy.mode != DecideMode::Model);
     let cost_bps = |side| expected_cost_bps(panel, symbol, bar, side, atr, rules);
     let (long_cost_bps, short_cost_bps) = (cost_bps(Side::Long), cost_bps(Side::Short));
     gate(policy.mode, &GateInputs { prediction, opinion, long_cost_bps, short_cost_bps }, policy.margin_bps)
@@ -150,6 +152,18 @@ pub fn decide_bar(
 mod tests {
     use super::*;
     use huracan_bars::{Candles, HOUR_MS, Timeframe};
+
+    #[test]
+    fn a_model_that_decides_alone_needs_no_consensus() {
+        let mut candles = Candles::default();
+        (0..3).for_each(|bar| candles.push(bar * HOUR_MS, [100.0; 4], 1e9));
+        let panel = Panel::new(vec![("A-X".to_owned(), candles)], Timeframe::H1, 1, false).unwrap();
+        let none = Consensus { bars: 3, opinions: Vec::new(), hit_rates: Vec::new() };
+        let heads = Prediction { win_long: 0.6, win_short: 0.4, edge_bps: 500.0, told_bps: 500.0, lead: 0.1 };
+        let policy = Policy { mode: DecideMode::Model, margin_bps: 0.0 };
+        let decided = decide(&panel, &[(0, 1, Some(heads))], &none, &[1.0; 3], &Rules::default(), policy);
+        assert_eq!(decided.signals.at(0, 1), Some(Side::Long));
+    }
 
     #[test]
     fn expected_costs_are_those_of_a_trade_that_is_stopped_after_the_longest_hold() {
