@@ -17,7 +17,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit::{Code, CommandFailure, OrExit};
-use crate::settings::{Purpose, Settings, Sources, load};
+use crate::settings::{Purpose, Settings, Sources, given_keys, load};
 
 /// The settings file that is used if it exists and none is given.
 const DEFAULT_CONFIG: &str = "config/settings.yaml";
@@ -250,20 +250,20 @@ impl Cli {
         if files.is_empty() && std::path::Path::new(DEFAULT_CONFIG).exists() {
             files.push(DEFAULT_CONFIG.into());
         }
-        self.settings_of(files, purpose)
+        load(&self.sources(files, purpose)).or_exit(Code::Usage)
     }
 
     /// The settings, of which only those count as given that the user has named now: a file that is there by itself, and may list
     /// every key, does not speak against what models were judged by.
     fn settings_of_models(&self) -> Result<Settings, CommandFailure> {
         let settings = self.settings(Purpose::Tables)?;
-        let explicit = self.settings_of(self.common.config.clone(), Purpose::Tables)?.explicit;
+        let explicit = given_keys(&self.sources(self.common.config.clone(), Purpose::Tables));
         Ok(Settings { explicit, ..settings })
     }
 
-    fn settings_of(&self, files: Vec<PathBuf>, purpose: Purpose) -> Result<Settings, CommandFailure> {
+    fn sources(&self, files: Vec<PathBuf>, purpose: Purpose) -> Sources {
         let mut overrides = self.common.overrides.clone();
         overrides.extend(self.common.device.iter().map(|device| format!("engine.device={device}")));
-        load(&Sources { files, overrides, purpose, ..Sources::default() }.with_environment()).or_exit(Code::Usage)
+        Sources { files, overrides, purpose, ..Sources::default() }.with_environment()
     }
 }

@@ -36,7 +36,7 @@ use crate::exit::CommandFailure;
 pub type CommandFuture<'a, T> = LocalBoxFuture<'a, Result<T, CommandFailure>>;
 
 pub use crate::text::time_text;
-pub use candles::{panel_of, read_panel};
+pub use candles::{panel_of, read_panel, read_panel_until};
 pub use doctor::doctor;
 pub use download::download;
 pub use due::{Due, due};

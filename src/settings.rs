@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 pub use check::SettingsError;
 pub use fault::Fault;
 pub use instructions::instructions_from_environment;
-pub use layers::{Purpose, Sources, load};
+pub use layers::{Purpose, Sources, check_combinations, given_keys, load};
 
 use crate::bars::Timeframe;
 use crate::decide::DecideParams;

@@ -11,12 +11,13 @@ HOUR = pandas.Timedelta(hours=1)
 SIDE = {"long": 1, "short": -1}
 
 
-def exit_price(own, bar):
-    """Where a position leaves within a bar, if it does: the stop comes before the take."""
-    long = own["side"] == "long"
-    if (bar.low <= own["stop_price"]) if long else (bar.high >= own["stop_price"]):
-        return (min if long else max)(own["stop_price"], bar.open)
-    return own["take"] if ((bar.high >= own["take"]) if long else (bar.low <= own["take"])) else None
+def exit_price(own, bar, hour):
+    """Where a position leaves within a bar, if it does: at an open beyond a barrier, else at the stop before the take."""
+    sign, stop, take = SIDE[own["side"]], own["stop_price"], own["take"]
+    if hour > own["entered"] and (sign * (bar.open - stop) <= 0 or sign * (bar.open - take) >= 0):
+        return bar.open
+    worst, best = (bar.low, bar.high) if sign > 0 else (bar.high, bar.low)
+    return stop if sign * (worst - stop) <= 0 else take if sign * (best - take) >= 0 else None
 
 
 def main(workdir, days="30"):
@@ -42,7 +43,7 @@ def main(workdir, days="30"):
         bars = {name: table.loc[hour] for name, table in tables.items() if hour in table.index and name in market.symbols}
         if not account.get("today") or hour.hour == 0:
             account["today"] = {"start_equity": account["equity"], "result": 0.0, "high": account["equity"]}
-        account["today"]["date"] = str((hour + HOUR).date())  # The answer is for the next open; a new day forgets the old one.
+        account["today"]["date"] = str(hour.date())  # If the next open is of a new day, the answer forgets the old one.
         for order in [order for order in orders if order.symbol in bars]:  # At this open is done what the last answer said.
             for own in [own for own in positions if own["symbol"] == order.symbol]:
                 close(own, bars[order.symbol].open)
@@ -53,7 +54,7 @@ def main(workdir, days="30"):
                     "entry_price": price, "stop_price": price - order.side * order.stop_distance, "beta": order.beta,
                     "take": price + order.side * order.take_distance, "cost": order.cost_bps / 1e4})
         for own in [own for own in positions if own["symbol"] in bars]:
-            if (price := exit_price(own, bars[own["symbol"]])) is not None:
+            if (price := exit_price(own, bars[own["symbol"]], hour)) is not None:
                 close(own, price)
             else:
                 own["gain"] = own["notional"] * SIDE[own["side"]] * (bars[own["symbol"]].close / own["entry_price"] - 1)

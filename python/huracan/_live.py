@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -165,8 +164,18 @@ def _account(account: Any) -> str | None:
 def _known(value: Any) -> Any:
     """A value in which nothing is NaN, as it comes from tables: what is not known is left out."""
     if isinstance(value, Mapping):
-        return {key: _known(own) for key, own in value.items() if not (isinstance(own, float) and math.isnan(own))}
+        return {key: _known(own) for key, own in value.items() if not _is_unknown(own)}
     return [_known(own) for own in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_unknown(value: Any) -> bool:
+    """Whether a value is NaN, NaT or pandas.NA, of whatever type."""
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):
+        return False
 
 
 def _plain(value: Any) -> Any:

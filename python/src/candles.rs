@@ -41,14 +41,14 @@ impl From<Candles<'_>> for Source {
 impl Source {
     /// The candles as a panel.
     pub fn panel(self, settings: &Settings) -> Result<Panel, CommandFailure> {
-        self.panel_of(settings, false)
+        self.panel_of(settings, false, None)
     }
 
-    /// As [`Self::panel`]; `simulated` says of tables whether they come from a simulated market, which folders know themselves.
-    pub fn panel_of(self, settings: &Settings, simulated: bool) -> Result<Panel, CommandFailure> {
+    /// As [`Self::panel`], of the bars that have closed at `at_ms`; `simulated` says of tables whether they come from a simulated market, which folders know themselves.
+    pub fn panel_of(self, settings: &Settings, simulated: bool, at_ms: Option<i64>) -> Result<Panel, CommandFailure> {
         match self {
-            Self::Folder(folder) => commands::read_panel(&folder, settings),
-            Self::Tables(tables) => commands::panel_of(tables, settings, simulated),
+            Self::Folder(folder) => commands::read_panel_until(&folder, settings, at_ms),
+            Self::Tables(tables) => commands::panel_of(tables, settings, simulated, at_ms),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Approved {
         let own = settings.clone();
         let market = work::run(py, settings.engine.threads, None, 1, move |_| {
             let simulated = models.simulated;
-            let panel = source.panel_of(&own, simulated).map_err(exception)?;
+            let panel = source.panel_of(&own, simulated, moment.at_ms()).map_err(exception)?;
             begin(panel, models, terms, moment).map_err(exception)
         })?;
         settings.market.timeframe = market.panel().timeframe;
@@ -121,7 +121,7 @@ impl Market {
         let moment = moment(at)?;
         let (source, settings) = (Source::from(candles), self.settings.clone());
         self.with(py, move |market| {
-            let panel = source.panel_of(&settings, market.panel().simulated)?;
+            let panel = source.panel_of(&settings, market.panel().simulated, moment.at_ms())?;
             let until_ms = match moment {
                 Moment::At(at_ms) => at_ms,
                 Moment::Newest => i64::MAX,
@@ -140,7 +140,7 @@ impl Market {
             if let Moment::At(at_ms) = moment {
                 market.check_fresh(at_ms).map_err(|fault| CommandFailure::new(Code::BadData, fault))?;
             }
-            let answers = answer(market, account.as_ref(), is_killed(&workdir, &models.folder))
+            let answers = answer(market, account.as_ref(), is_killed(&workdir, &models))
                 .map_err(|reason| CommandFailure::new(Code::BadData, reason))?;
             Ok(answer_table(&answers, market.panel().simulated)?)
         })?;

@@ -15,6 +15,14 @@ use crate::settings::Settings;
 /// # Errors
 /// Exit code 3 with every bad file, its row and the reason.
 pub fn read_panel(folder: &Path, settings: &Settings) -> Result<Panel, CommandFailure> {
+    read_panel_until(folder, settings, None)
+}
+
+/// As [`read_panel`], of the bars that have closed at `at_ms`.
+///
+/// # Errors
+/// As [`read_panel`]; no bar that has closed by then.
+pub fn read_panel_until(folder: &Path, settings: &Settings, at_ms: Option<i64>) -> Result<Panel, CommandFailure> {
     let explicit = explicit_timeframe(settings);
     let (timeframe, files) = read_folder(folder, explicit).or_exit(Code::BadData)?;
     let (candles, mut faults) = divide(files);
@@ -24,12 +32,12 @@ pub fn read_panel(folder: &Path, settings: &Settings) -> Result<Panel, CommandFa
         return Err(CommandFailure::new(Code::BadData, faults.join("\n")));
     }
     let simulated = store::holds_simulated(folder);
-    let panel = Panel::new(candles, timeframe, settings.market.max_gap_bars, simulated).or_exit(Code::BadData)?;
+    let panel = closed_panel(candles, timeframe, settings, simulated, at_ms)?;
     Ok(panel.with_markets(&markets))
 }
 
 /// The panel of tables of candles in memory, each of which holds one symbol, or many in a column `symbol`; `simulated` says whether
-/// they come from a simulated market.
+/// they come from a simulated market. With `at_ms` only bars count that have closed by then.
 ///
 /// The columns are those of candle files, and the timeframe follows from the settings or the spacing as there. Nothing is known
 /// of the markets: terms of the exchange and funding are in folders only.
@@ -40,13 +48,30 @@ pub fn panel_of(
     tables: Vec<(Option<String>, DataFrame)>,
     settings: &Settings,
     simulated: bool,
+    at_ms: Option<i64>,
 ) -> Result<Panel, CommandFailure> {
     let (timeframe, read) = read_tables(tables, explicit_timeframe(settings)).or_exit(Code::BadData)?;
     let (candles, faults) = divide(read);
     if !faults.is_empty() {
         return Err(CommandFailure::new(Code::BadData, faults.join("\n")));
     }
-    Panel::new(candles, timeframe, settings.market.max_gap_bars, simulated).or_exit(Code::BadData)
+    closed_panel(candles, timeframe, settings, simulated, at_ms)
+}
+
+/// The panel of the bars that have closed at `at_ms`. A bar that is still forming must not fill a gap, or drop the history before it.
+fn closed_panel(
+    candles: Vec<(String, Candles)>,
+    timeframe: Timeframe,
+    settings: &Settings,
+    simulated: bool,
+    at_ms: Option<i64>,
+) -> Result<Panel, CommandFailure> {
+    let until = |own: Candles| match at_ms {
+        Some(at_ms) => own.slice(0..own.timestamp.partition_point(|time| time + timeframe.ms() <= at_ms)),
+        None => own,
+    };
+    let closed = candles.into_iter().map(|(symbol, own)| (symbol, until(own))).collect();
+    Panel::new(closed, timeframe, settings.market.max_gap_bars, simulated).or_exit(Code::BadData)
 }
 
 fn explicit_timeframe(settings: &Settings) -> Option<Timeframe> {

@@ -11,7 +11,7 @@ use crate::bars::Panel;
 use crate::exit::{Code, CommandFailure, OrExit};
 use crate::kill;
 use crate::live::{Account, Answer, LiveMarket, LiveModels, Terms, TermsError, answer, answer_table, counts};
-use crate::settings::Settings;
+use crate::settings::{Purpose, Settings, check_combinations};
 use crate::text::time_text;
 
 /// When a question is asked.
@@ -27,6 +27,14 @@ impl Moment {
     /// Now.
     pub fn now() -> Self {
         Self::At(Utc::now().timestamp_millis())
+    }
+
+    /// The time, unless it follows from the candles.
+    pub fn at_ms(self) -> Option<i64> {
+        match self {
+            Self::At(at_ms) => Some(at_ms),
+            Self::Newest => None,
+        }
     }
 
     /// The moment that a text names: `newest`, or a time as in `2026-11-30T10:00Z`; without a zone it is UTC.
@@ -82,9 +90,9 @@ pub fn run(settings: &Settings, request: &Request<'_>) -> Result<Answered, Comma
     let account = request.account.map(Account::read).transpose().or_exit(Code::BadData)?;
     let models = load(&folder)?;
     let (terms, settings) = terms(settings, &models)?;
-    let panel = candles::read_panel(request.candles, &settings)?;
+    let panel = candles::read_panel_until(request.candles, &settings, request.moment.at_ms())?;
     let simulated = panel.simulated;
-    let killed = is_killed(request.workdir, &models.folder);
+    let killed = is_killed(request.workdir, &models);
     let market = begin(panel, models, terms, request.moment)?;
     let answers =
         answer(&market, account.as_ref(), killed).map_err(|reason| CommandFailure::new(Code::BadData, reason))?;
@@ -125,10 +133,18 @@ pub fn terms(settings: &Settings, models: &LiveModels) -> Result<(Terms, Setting
     })?;
     let mut settings = settings.clone();
     settings.market.kind = terms.market_type;
-    if let Some(inputs) = all().find_map(|metadata| metadata.inputs.as_ref())
-        && !settings.explicit.contains("market.max_gap_bars")
-    {
-        settings.market.max_gap_bars = inputs.max_gap_bars;
+    (settings.labels, settings.decide) = (terms.labels.clone(), terms.decide.clone());
+    (settings.costs, settings.risk) = (terms.costs.clone(), terms.risk.clone());
+    check_combinations(&settings, Purpose::Tables).or_exit(Code::Usage)?;
+    let mut gaps = all().filter_map(|metadata| Some((&metadata.symbol, metadata.inputs.as_ref()?.max_gap_bars)));
+    if let Some((one, bars)) = gaps.next() {
+        if let Some((other, _)) = gaps.find(|(_, other)| *other != bars) {
+            let (one, other, section) = (one.clone(), other.clone(), "market.max_gap_bars");
+            return Err(CommandFailure::new(Code::BadData, TermsError::Different { one, other, section }));
+        }
+        if !settings.explicit.contains("market.max_gap_bars") {
+            settings.market.max_gap_bars = bars;
+        }
     }
     Ok((terms, settings))
 }
@@ -151,10 +167,9 @@ pub fn begin(
     LiveMarket::new(panel, models, terms, at_ms).or_exit(Code::BadData)
 }
 
-/// Whether the kill switch of the workdir is on, or that of the models' own workdir.
-pub fn is_killed(workdir: &Path, models: &Path) -> bool {
-    let own = models.parent().map_or_else(PathBuf::new, Path::to_owned);
-    [workdir, &own].into_iter().any(|folder| kill::status(folder).is_some())
+/// Whether the kill switch of the workdir is on, or that of a workdir of the models.
+pub fn is_killed(workdir: &Path, models: &LiveModels) -> bool {
+    std::iter::once(workdir).chain(models.workdirs.iter().map(PathBuf::as_path)).any(|own| kill::status(own).is_some())
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use crate::bars::{DAY_MS, Panel};
 use crate::market::symbol_of_text;
-use crate::risk::{BreakerLimits, Held, Money, Refusal, RiskParams, Standing, Streak};
+use crate::risk::{Held, Limits, Money, Refusal, RiskParams, Standing, Streak};
 use crate::shadow::Side;
+use crate::text::time_text;
 
 /// An account as JSON; docs/live.md explains every key.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -48,7 +49,7 @@ pub struct Account {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Today {
-    /// The day that all of this is of. Of any day but that of the next open, it is forgotten: a new day has begun.
+    /// The UTC day that all of this is of. Of a day before that of the next open, it is forgotten: a new day has begun.
     #[serde(default)]
     pub date: Option<NaiveDate>,
     /// Equity at midnight. Default: `equity` less `result`.
@@ -231,11 +232,15 @@ impl Account {
         let equity = money(self.equity);
         let gained: Money = self.positions.iter().filter_map(|position| position.gained(panel)).sum();
         let next_open_ms = panel.time_ms(panel.bars);
-        let is_today = |date: NaiveDate| {
-            date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
-                == next_open_ms.div_euclid(DAY_MS) * DAY_MS
-        };
-        let today = if self.today.date.is_none_or(is_today) { self.today.clone() } else { Today::default() };
+        let day_of = |date: NaiveDate| date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis();
+        let (now, given) = (next_open_ms.div_euclid(DAY_MS) * DAY_MS, self.today.date.map(day_of));
+        if given.is_some_and(|given| given > now) {
+            return Err(format!(
+                "today.date is after the day of the next open, {}; days are those of UTC",
+                time_text(now)
+            ));
+        }
+        let today = if given.is_none_or(|given| given == now) { self.today.clone() } else { Today::default() };
         let day_start = money(today.start_equity.unwrap_or(self.equity - today.result));
         let day_high = today.high.map_or(day_start, money).max(day_start).max(equity);
         let mut streaks: BTreeMap<String, Streak> = BTreeMap::new();
@@ -262,15 +267,10 @@ impl Account {
 }
 
 /// Takes a position that the next open closes out of an account, as if it were closed at the newest close, before costs.
-pub(super) fn close(standing: &mut Standing, position: &Position, panel: &Panel, breakers: Option<BreakerLimits>) {
+pub(super) fn close(standing: &mut Standing, position: &Position, panel: &Panel, limits: &Limits) {
     let held = position.held();
-    let Some(place) = standing.positions.iter().position(|other| *other == held) else { return };
-    standing.positions.remove(place);
-    let gained = position.gained(panel).unwrap_or(Money::ZERO);
-    standing.booked += gained;
-    standing.day_result += gained;
-    if let Some(limits) = breakers {
-        standing.streaks.entry(held.coin).or_default().record(gained > Money::ZERO, &limits);
+    if let Some(place) = standing.positions.iter().position(|other| *other == held) {
+        standing.close(place, position.gained(panel), limits);
     }
 }
 
@@ -344,13 +344,13 @@ mod tests {
         assert!(standing.defence && !standing.killed && standing.stopped.is_none());
 
         // What the next open closes counts for the day and the coin, as in a run.
-        let breakers = crate::risk::Limits::of(&RiskParams::default()).breakers;
+        let limits = Limits::of(&RiskParams::default());
         let mut closed = standing.clone();
-        close(&mut closed, &account.positions[0], &panel(), breakers);
+        close(&mut closed, &account.positions[0], &panel(), &limits);
         assert_eq!((closed.positions.len(), closed.booked, closed.day_result), (0, money(1000.0), money(-10.0)));
         let lost = Position { side: HeldSide::Short, stop_price: 130.0, ..account.positions[0].clone() };
         let mut closed = Standing { positions: vec![lost.held()], ..standing };
-        close(&mut closed, &lost, &panel(), breakers);
+        close(&mut closed, &lost, &panel(), &limits);
         assert_eq!((closed.day_result, closed.streaks["BTC"].losses), (money(-50.0), 1));
     }
 
@@ -367,6 +367,9 @@ mod tests {
             (of("1970-01-01").day_start, of("1970-01-01").day_result),
             (Money::rounded(1000.0), Money::rounded(-100.0))
         );
+        let late = r#"{"equity": 900, "currency": "GBP", "today": {"date": "1970-01-02"}}"#;
+        let error = parse(late).unwrap().standing(&panel(), &RiskParams::default(), false, false).unwrap_err();
+        assert!(error.starts_with("today.date is after the day of the next open, 1970-01-01"), "{error}");
         assert_eq!((of("1969-12-31").day_start, of("1969-12-31").day_result), (Money::rounded(900.0), Money::ZERO));
     }
 

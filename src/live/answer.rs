@@ -90,7 +90,7 @@ pub fn answer(market: &LiveMarket, account: Option<&Account>, killed: bool) -> R
         let name = &model.bundle.symbol;
         answers.entry(name.clone()).or_insert_with(|| Answer::without_candles(name));
     }
-    let (risk, breakers) = (&market.terms.risk, market.terms.limits().breakers);
+    let (risk, limits) = (&market.terms.risk, market.terms.limits());
     let mut standing = match account {
         Some(account) => {
             let window = panel.timeframe.bars_in_days(risk.volatility_days);
@@ -105,7 +105,7 @@ pub fn answer(market: &LiveMarket, account: Option<&Account>, killed: bool) -> R
         let held = account.and_then(|account| account.positions.iter().find(|own| own.symbol == *name));
         let (action, reason) = market.act(&decision, held);
         if let (Action::Close | Action::Reverse, Some(held), Some(standing)) = (action, held, &mut standing) {
-            close(standing, held, panel, breakers);
+            close(standing, held, panel, &limits);
         }
         let beta = market.beta(decision.symbol);
         let order = order(&decision, panel, beta);
@@ -133,7 +133,7 @@ pub fn answer(market: &LiveMarket, account: Option<&Account>, killed: bool) -> R
         if market.is_too_old(position) {
             (own.action, own.reason) = (Action::Close, "time");
             if let Some(standing) = &mut standing {
-                close(standing, position, panel, breakers);
+                close(standing, position, panel, &limits);
             }
         }
     }

@@ -78,6 +78,14 @@ pub enum LiveError {
         /// Open of the bar that should be there.
         wanted: String,
     },
+    /// A newest bar that is still forming.
+    #[error("the newest bar opens at {newest} and has not closed at {at}")]
+    Unclosed {
+        /// Open of the newest bar.
+        newest: String,
+        /// The moment.
+        at: String,
+    },
     /// Bars that do not follow those that are known.
     #[error(
         "{symbol}: the bar that opens at {given} does not follow the newest one, which opens at {newest}; begin again with the whole history"
@@ -219,10 +227,10 @@ impl LiveMarket {
         if closed < 2 {
             return Err(LiveError::TooFew { at: time_text(at_ms), first: time_text(panel.start_ms) });
         }
-        if closed > panel.bars {
+        panel.keep_first(closed);
+        if closed > panel.bars || !(0..panel.symbols.len()).any(|symbol| panel.has_last_bar(symbol)) {
             return Err(stale(&panel, at_ms));
         }
-        panel.keep_first(closed);
         if let Some(other) = models.approved.iter().find(|own| own.bundle.metadata.simulated != panel.simulated) {
             let models = other.bundle.metadata.simulated;
             return Err(LiveError::Simulated { models, candles: panel.simulated });
@@ -314,13 +322,16 @@ impl LiveMarket {
         self.tail.time_ms(self.tail.bars - 1)
     }
 
-    /// Fails if a bar that closed by `at_ms` is missing of all symbols.
+    /// Fails if a bar that closed by `at_ms` is missing of all symbols, or the newest one has not closed.
     ///
     /// # Errors
-    /// [`LiveError::Stale`].
+    /// [`LiveError::Stale`], [`LiveError::Unclosed`].
     pub fn check_fresh(&self, at_ms: i64) -> Result<(), LiveError> {
-        let due_ms = self.newest_ms() + 2 * self.tail.timeframe.ms();
-        if at_ms >= due_ms { Err(stale(&self.tail, at_ms)) } else { Ok(()) }
+        let (newest_ms, step) = (self.newest_ms(), self.tail.timeframe.ms());
+        if at_ms < newest_ms + step {
+            return Err(LiveError::Unclosed { newest: time_text(newest_ms), at: time_text(at_ms) });
+        }
+        if at_ms >= newest_ms + 2 * step { Err(stale(&self.tail, at_ms)) } else { Ok(()) }
     }
 
     /// Symbols without the newest bar.
@@ -335,14 +346,18 @@ impl LiveMarket {
     /// # Errors
     /// A symbol that the history does not have, or bars that do not follow the newest one. Then nothing has changed.
     pub fn add_all(&mut self, panel: &Panel, until_ms: i64) -> Result<usize, LiveError> {
+        if panel.simulated != self.tail.simulated {
+            return Err(LiveError::Simulated { models: self.tail.simulated, candles: panel.simulated });
+        }
         let step = self.tail.timeframe.ms();
         let first = self.newest_ms() + step;
         let rows = (0..panel.bars).filter(|&bar| panel.time_ms(bar) >= first && panel.time_ms(bar) <= until_ms - step);
         let rows: Vec<usize> = rows.collect();
         let mut has_last: Vec<bool> = (0..self.tail.symbols.len()).map(|symbol| self.is_fresh(symbol)).collect();
-        let mut paid = last_funding(&self.tail);
-        let mut added = Vec::with_capacity(rows.len());
-        for (count, &bar) in rows.iter().enumerate() {
+        let offsets = self.funding_offsets(panel);
+        let mut added: Vec<(Vec<Option<Bar>>, Vec<f64>)> = Vec::with_capacity(rows.len());
+        for &bar in &rows {
+            let mut paid = vec![f64::NAN; self.tail.symbols.len()];
             let mut row = vec![None; self.tail.symbols.len()];
             for (own, symbol) in panel.symbols.iter().enumerate() {
                 let Some(place) = self.tail.symbol(symbol) else {
@@ -351,20 +366,46 @@ impl LiveMarket {
                 if !panel.ranges[own].contains(&bar) || !has_last[place] {
                     continue;
                 }
-                let due = first + count as i64 * step;
+                let due = first + added.len() as i64 * step;
                 if panel.time_ms(bar) != due {
                     let (given, newest) = (time_text(panel.time_ms(bar)), time_text(due - step));
                     return Err(LiveError::Gap { symbol: symbol.clone(), given, newest });
                 }
-                paid[place] += paid_between(panel, own, bar);
+                paid[place] = panel.funding_bps[own].get(bar).map_or(f64::NAN, |sum| sum + offsets[place]);
                 let columns = [&panel.open, &panel.high, &panel.low, &panel.close, &panel.volume];
                 row[place] = Some(columns.map(|column| panel.row(column, own)[bar]));
             }
-            has_last = row.iter().map(Option::is_some).collect();
-            added.push((row, paid.clone()));
+            // A bar of stale coins alone is none; a bar of others after it would be a gap.
+            if row.iter().any(Option::is_some) {
+                has_last = row.iter().map(Option::is_some).collect();
+                added.push((row, paid));
+            }
         }
+        self.refill_funding(panel, &offsets);
         added.iter().for_each(|(row, paid)| self.push(row, paid));
         Ok(added.len())
+    }
+
+    /// What must be added to a panel's sums of funding, which begin elsewhere, so that they go on with those of the newest bars; NaN where
+    /// no bar has both.
+    fn funding_offsets(&self, panel: &Panel) -> Vec<f64> {
+        let offset = |(symbol, own): (&String, &Vec<f64>)| {
+            let theirs = &panel.funding_bps[panel.symbol(symbol)?];
+            let both = |bar: usize| Some(own[bar] - theirs.get(panel.bar_at(self.tail.time_ms(bar))?)?);
+            (0..own.len()).rev().filter_map(both).find(|offset| offset.is_finite())
+        };
+        self.tail.symbols.iter().zip(&self.tail.funding_bps).map(|own| offset(own).unwrap_or(f64::NAN)).collect()
+    }
+
+    /// Notes funding that was not known when its bar came.
+    fn refill_funding(&mut self, panel: &Panel, offsets: &[f64]) {
+        let times: Vec<Option<usize>> = (0..self.tail.bars).map(|bar| panel.bar_at(self.tail.time_ms(bar))).collect();
+        for ((symbol, own), offset) in self.tail.symbols.iter().zip(&mut self.tail.funding_bps).zip(offsets) {
+            let Some(theirs) = panel.symbol(symbol).map(|row| &panel.funding_bps[row]) else { continue };
+            for (slot, bar) in own.iter_mut().zip(&times).filter(|(slot, _)| slot.is_nan()) {
+                *slot = bar.and_then(|bar| theirs.get(bar)).map_or(f64::NAN, |sum| sum + offset);
+            }
+        }
     }
 
     fn push(&mut self, bars: &[Option<Bar>], funding_bps: &[f64]) {
@@ -449,21 +490,14 @@ impl LiveMarket {
 fn stale(panel: &Panel, at_ms: i64) -> LiveError {
     let step = panel.timeframe.ms();
     let wanted = panel.start_ms + ((at_ms - panel.start_ms).div_euclid(step) - 1) * step;
-    let newest = time_text(panel.time_ms(panel.bars - 1));
+    let last = panel.ranges.iter().filter_map(|range| range.clone().next_back()).max().unwrap_or(0);
+    let newest = time_text(panel.time_ms(last));
     LiveError::Stale { newest, at: time_text(at_ms), wanted: time_text(wanted) }
 }
 
 /// The sums of funding up to the last bar's open, of each symbol; NaN where that is not known.
 fn last_funding(panel: &Panel) -> Vec<f64> {
     panel.funding_bps.iter().map(|own| own.last().copied().unwrap_or(f64::NAN)).collect()
-}
-
-/// The funding between the open of the bar before and that of `bar`, basis points; NaN where that is not known.
-fn paid_between(panel: &Panel, symbol: usize, bar: usize) -> f64 {
-    match (panel.funding_bps[symbol].get(bar), bar.checked_sub(1).and_then(|bar| panel.funding_bps[symbol].get(bar))) {
-        (Some(now), Some(before)) => now - before,
-        _ => f64::NAN,
-    }
 }
 
 /// What is taken of the features of a history's newest bars, by symbols in parallel: the bits of numbers.

@@ -17,6 +17,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub struct LiveModels {
     /// Their folder: the `models` of a workdir.
     pub folder: PathBuf,
+    /// The folders around it: of its own place, and of the one that a link leads to.
+    pub workdirs: Vec<PathBuf>,
     /// Approved models, by symbol ascending.
     pub approved: Vec<SymbolModel>,
     /// Whether they come from a simulated market.
@@ -60,8 +62,9 @@ impl LiveModels {
             rejected.remove(&model.bundle.symbol);
         }
         let simulated = approved.iter().any(|model| model.bundle.metadata.simulated);
-        let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-        Ok(Self { folder, approved, simulated, rejected })
+        let places = [std::path::absolute(folder), std::fs::canonicalize(folder)];
+        let workdirs = places.iter().flatten().filter_map(|place| Some(place.parent()?.to_owned())).collect();
+        Ok(Self { folder: folder.to_owned(), workdirs, approved, simulated, rejected })
     }
 }
 

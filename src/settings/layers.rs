@@ -1,6 +1,7 @@
 //! Merges the layers of settings (built-in defaults, files, environment, `--set`) and finds unknown keys and wrong
 //! types.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use config::{Config, Environment, File, FileFormat, Value, ValueKind};
@@ -84,6 +85,23 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsError> {
             Err(SettingsError { faults })
         }
     }
+}
+
+/// The keys that sources give, whatever their values are.
+pub fn given_keys(sources: &Sources) -> BTreeSet<String> {
+    let mut keys = Vec::new();
+    collect_keys(&merge(sources, &mut Vec::new()), "", &mut keys);
+    keys.into_iter().collect()
+}
+
+/// Fails where settings contradict each other.
+///
+/// # Errors
+/// A [`SettingsError`] that lists every impossible combination.
+pub fn check_combinations(settings: &Settings, purpose: Purpose) -> Result<(), SettingsError> {
+    let mut faults = Vec::new();
+    check::combinations(settings, purpose, &mut faults);
+    if faults.is_empty() { Ok(()) } else { Err(SettingsError { faults }) }
 }
 
 fn defaults() -> Json {

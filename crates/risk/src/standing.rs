@@ -122,6 +122,23 @@ impl Standing {
         Ok(approved)
     }
 
+    /// Takes out a position that is closed with this gain; none where it is not known. It counts for the day and for its coin's streak, and a
+    /// day's loss that reaches its limit ends the day, whatever is closed after it.
+    ///
+    /// # Panics
+    /// Where there is no such position.
+    pub fn close(&mut self, place: usize, gained: Option<Money>, limits: &Limits) {
+        let held = self.positions.remove(place);
+        let Some(gained) = gained else { return };
+        self.booked += gained;
+        self.day_result += gained;
+        let Some(breakers) = limits.breakers else { return };
+        self.streaks.entry(held.coin).or_default().record(gained > Money::ZERO, &breakers);
+        if self.stopped.is_none() && breakers.stops_the_day(self.day_start, self.day_result) {
+            self.stopped = Some(Refusal::DailyStop);
+        }
+    }
+
     /// Why nothing is entered, if so: the kill switch, or a breaker.
     pub fn refusal(&self, limits: &Limits) -> Option<Refusal> {
         if self.killed {

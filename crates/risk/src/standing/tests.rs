@@ -160,6 +160,37 @@ fn a_stop_beyond_the_entry_has_no_risk_and_an_unknown_beta_is_1() {
 }
 
 #[test]
+fn a_loss_that_ends_the_day_is_not_undone_by_a_gain_after_it() {
+    let limits = Limits::of(&crate::RiskParams { daily_stop: 0.025, ..crate::RiskParams::default() });
+    let money = Money::rounded;
+    let held = |coin: &str| Held::new(coin, Side::Long, money(1000.0), 100.0, 95.0, 1.0);
+    let standing = Standing {
+        equity: money(9900.0),
+        booked: money(10_000.0),
+        day_start: money(10_000.0),
+        day_result: Money::ZERO,
+        day_high: money(10_000.0),
+        recent_high: money(10_000.0),
+        stopped: None,
+        killed: false,
+        defence: false,
+        positions: vec![held("A"), held("B"), held("C")],
+        streaks: BTreeMap::new(),
+    };
+    let mut closed = standing.clone();
+    closed.close(0, Some(money(-250.0)), &limits);
+    closed.close(0, Some(money(200.0)), &limits);
+    assert_eq!((closed.refusal(&limits), closed.day_result), (Some(Refusal::DailyStop), money(-50.0)));
+    assert_eq!((closed.streaks["A"].losses, closed.streaks["B"].losses), (1, 0));
+    // What is not known counts for nothing.
+    closed.close(0, None, &limits);
+    assert_eq!((closed.positions.len(), closed.streaks.contains_key("C")), (0, false));
+    let mut one = standing;
+    one.close(1, Some(money(200.0)), &limits);
+    assert_eq!((one.refusal(&limits), one.booked), (None, money(10_200.0)));
+}
+
+#[test]
 fn defence_mode_of_the_next_open_is_that_of_the_whole_history() {
     let volatility: Vec<f64> = (0..300_u64)
         .map(|bar| huracan_base::arith::uniform(huracan_base::arith::draw(3, 1, bar)))
