@@ -7,6 +7,7 @@ use crate::exit::{Code, CommandFailure, OrExit};
 use crate::market::{MarketError, read_folder, read_markets, read_tables, store};
 use crate::polars::prelude::DataFrame;
 use crate::settings::Settings;
+use crate::text::time_text;
 
 /// Reads every candle file of `folder`, and what the folder knows of its markets.
 ///
@@ -70,7 +71,10 @@ fn closed_panel(
         Some(at_ms) => own.slice(0..own.timestamp.partition_point(|time| time + timeframe.ms() <= at_ms)),
         None => own,
     };
-    let closed = candles.into_iter().map(|(symbol, own)| (symbol, until(own))).collect();
+    let closed: Vec<(String, Candles)> = candles.into_iter().map(|(symbol, own)| (symbol, until(own))).collect();
+    if let Some(at_ms) = at_ms.filter(|_| closed.iter().all(|(_, own)| own.is_empty())) {
+        return Err(CommandFailure::new(Code::BadData, format!("no bar has closed by {}", time_text(at_ms))));
+    }
     Panel::new(closed, timeframe, settings.market.max_gap_bars, simulated).or_exit(Code::BadData)
 }
 

@@ -426,7 +426,7 @@ fn what_cannot_be_used_is_refused_by_name(trained: &Trained, symbol: &str) {
     newest("").expect(0, &[]);
     // The market's candles end at the last midnight; now is later.
     trained.signal("").expect(3, &["stale candles: the newest bar opens at 2024-07-31T23:00:00Z"]);
-    trained.signal("--at 2023-01-01T00:00").expect(3, &["there are no two bars that closed by 2023-01-01T00:00:00Z"]);
+    trained.signal("--at 2023-01-01T00:00").expect(3, &["no bar has closed by 2023-01-01T00:00:00Z"]);
     trained.signal("--at yesterday").expect(2, &["'yesterday' is no time"]);
     newest("--models nowhere").expect(3, &["nowhere: No such file or directory"]);
     newest("--set labels.stop_atr=9")
