@@ -121,6 +121,11 @@ impl Market {
         let moment = moment(at)?;
         let (source, settings) = (Source::from(candles), self.settings.clone());
         self.with(py, move |market| {
+            let next_closes = market.newest_ms() + 2 * market.panel().timeframe.ms();
+            if moment.at_ms().is_some_and(|at_ms| at_ms < next_closes) {
+                // Whatever is given is there already, or still forming.
+                return Ok(0);
+            }
             let panel = source.panel_of(&settings, market.panel().simulated, moment.at_ms())?;
             let until_ms = match moment {
                 Moment::At(at_ms) => at_ms,

@@ -74,6 +74,8 @@ def test_bars_are_added_one_by_one_or_many_at_once(models, tables):
     many = pandas.concat([table[table.timestamp >= end - hour].assign(symbol=name) for name, table in tables.items()])
     # The bar of 20:00 is still forming.
     assert market.add(many, at=later + hour / 2) == 8
+    assert market.add(many, at=later + hour / 2) == 0
+    assert market.add(many[many.timestamp == later], at=later + hour / 2) == 0
     whole = {name: table[table.timestamp < later] for name, table in tables.items()}
     fresh = models.follow(whole, at=later)
     account = {"equity": 5000, "currency": "USDT", "positions": [
