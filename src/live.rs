@@ -5,15 +5,20 @@
 
 mod account;
 mod answer;
+mod decision;
+mod error;
 mod lots;
 mod market;
 mod models;
+mod seen;
 mod table;
 mod terms;
 
 pub use account::{Account, AccountError};
 pub use answer::{Action, Answer, answer};
-pub use market::{Decision, LiveError, LiveMarket};
+pub use decision::Decision;
+pub use error::LiveError;
+pub use market::LiveMarket;
 pub use models::LiveModels;
 pub use table::{answer_table, counts, decision_columns, wait_name};
 pub use terms::{Terms, TermsError};

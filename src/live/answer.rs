@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::account::{Account, Position, close, coin_of, quote_of};
+use super::decision::Decision;
 use super::lots::quantity;
-use super::market::{Decision, LiveMarket};
+use super::market::LiveMarket;
 use crate::bars::Panel;
 use crate::decide::WaitReason;
 use crate::risk::{Money, Order, Refusal, RiskApproved, Standing, is_in_defence};

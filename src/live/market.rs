@@ -1,186 +1,22 @@
 //! A market that is followed bar by bar, with the decision of every model on the newest bar.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
-use super::{LiveModels, Terms, TermsError};
-use crate::bars::{Bar, Panel, Timeframe, roll};
+use super::decision::Decision;
+use super::error::LiveError;
+use super::seen::Seen;
+use super::{LiveModels, Terms};
+use crate::bars::{Bar, Panel, roll};
 use crate::boost::Table;
-use crate::decide::{self, ConsensusStream, Opinion, Prediction, VOTERS, VoteStream, WaitReason};
-use crate::features::{self, COUNT, Newest, Stream, VIEW_COUNT, columns};
+use crate::decide::{ConsensusStream, Opinion, VOTERS, VoteStream};
+use crate::features::{self, Newest, Stream, VIEW_COUNT, columns};
 use crate::labels;
-use crate::models::{BundleError, SymbolModel};
-use crate::shadow::{Rules, Side};
+use crate::models::SymbolModel;
+use crate::shadow::Rules;
 use crate::text::time_text;
-
-/// Why nothing can be decided.
-#[derive(Debug, thiserror::Error)]
-pub enum LiveError {
-    /// A model that cannot be loaded.
-    #[error(transparent)]
-    Model(#[from] BundleError),
-    /// A folder without an approved model.
-    #[error(
-        "{} has no approved model, and {rejected} rejected ones; a run approves models, and rejected ones are not traded",
-        folder.display()
-    )]
-    NoModels {
-        /// The folder.
-        folder: PathBuf,
-        /// Models that were not approved.
-        rejected: usize,
-    },
-    /// A model of another version of the program.
-    #[error("{}: it was trained by version {version}, and this is {own}; train it again", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Version that trained it.
-        version: String,
-        /// This version.
-        own: &'static str,
-    },
-    /// A model of other bars.
-    #[error("{symbol}: its model has learned from {learned} bars, and these are {given} bars")]
-    Timeframe {
-        /// `BASE-QUOTE`.
-        symbol: String,
-        /// Bars of its training.
-        learned: Timeframe,
-        /// Bars of the candles.
-        given: Timeframe,
-    },
-    /// Models and settings that contradict each other.
-    #[error(transparent)]
-    Terms(#[from] TermsError),
-    /// No bar to decide on.
-    #[error("there are no two bars that closed by {at}; the first one opens at {first}")]
-    TooFew {
-        /// The moment.
-        at: String,
-        /// Open of the first bar.
-        first: String,
-    },
-    /// Every coin's newest bar is old.
-    #[error(
-        "stale candles: the newest bar opens at {newest}, but at {at} the bar of {wanted} has closed; bring the candles up to date, or \
-         name the moment that they are of"
-    )]
-    Stale {
-        /// Open of the newest bar.
-        newest: String,
-        /// The moment.
-        at: String,
-        /// Open of the bar that should be there.
-        wanted: String,
-    },
-    /// A newest bar that is still forming.
-    #[error("the newest bar opens at {newest} and has not closed at {at}")]
-    Unclosed {
-        /// Open of the newest bar.
-        newest: String,
-        /// The moment.
-        at: String,
-    },
-    /// Bars that do not follow those that are known.
-    #[error(
-        "{symbol}: the bar that opens at {given} does not follow the newest one, which opens at {newest}; begin again with the whole history"
-    )]
-    Gap {
-        /// `BASE-QUOTE`.
-        symbol: String,
-        /// Open of the bar given.
-        given: String,
-        /// Open of the newest bar.
-        newest: String,
-    },
-    /// Models of an invented market, and candles that are not, or the other way round.
-    #[error(
-        "the models come from {} and the candles from {}; a model trades what it has learned from",
-        if *models { "a simulated market" } else { "real candles" },
-        if *candles { "a simulated market" } else { "real ones" }
-    )]
-    Simulated {
-        /// Whether the models are of a simulated market.
-        models: bool,
-        /// Whether the candles are.
-        candles: bool,
-    },
-    /// A symbol that the history does not have.
-    #[error("{symbol}: the history has no such symbol; begin again with the whole history")]
-    Unknown {
-        /// The symbol.
-        symbol: String,
-    },
-}
-
-/// What is decided on one bar of one coin, and why.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
-    /// Row of the symbol in the panel.
-    pub symbol: usize,
-    /// The side, or why the bar is not traded. A short where there are none only ends a long position.
-    pub side: Result<Side, WaitReason>,
-    /// The model's prediction.
-    pub prediction: Option<Prediction>,
-    /// The voters' consensus.
-    pub opinion: Opinion,
-    /// Expected edge before costs, basis points: of a model's prediction what may be traded, signed; of the consensus alone the mean
-    /// of its outcomes.
-    pub edge_bps: f64,
-    /// Expected costs on the side of the edge, basis points.
-    pub cost_bps: f64,
-    /// Close of the bar.
-    pub price: f64,
-    /// Distance of the stop from the entry price, quote currency; NaN without ATR.
-    pub stop: f64,
-    /// Distance of the take-profit from the entry price, quote currency; NaN without ATR.
-    pub take: f64,
-}
-
-impl Decision {
-    /// Decides on a bar as [`decide::decide`] does. `atr` is the bar's ATR(14) in price units.
-    ///
-    /// # Panics
-    /// Where there is no such symbol or bar.
-    pub fn of(
-        panel: &Panel,
-        (symbol, bar, prediction): decide::Candidate,
-        opinion: Opinion,
-        atr: f64,
-        rules: &Rules,
-        policy: decide::Policy,
-    ) -> Self {
-        let side = decide::decide_bar(panel, (symbol, bar, prediction), Some(opinion), atr, rules, policy);
-        let (edge_bps, long) = match (policy.mode, prediction) {
-            (decide::DecideMode::Consensus, _) => (f64::from(opinion.expected_bps), opinion.score >= 0.0),
-            (_, Some(prediction)) => (prediction.tradable_bps(), prediction.tradable_bps() >= 0.0),
-            (_, None) => (f64::NAN, true),
-        };
-        let toward = side.unwrap_or(if long { Side::Long } else { Side::Short });
-        let has_atr = atr > 0.0;
-        let distance = |multiple: f64| if has_atr { multiple * atr } else { f64::NAN };
-        Self {
-            symbol,
-            side,
-            prediction,
-            opinion,
-            edge_bps,
-            cost_bps: if has_atr {
-                decide::expected_cost_bps(panel, symbol, bar, toward, atr, rules)
-            } else {
-                f64::NAN
-            },
-            price: panel.row(&panel.close, symbol)[bar],
-            stop: distance(rules.stop_atr),
-            take: distance(rules.take_atr),
-        }
-    }
-}
 
 /// The state of a market after its newest bar.
 pub struct LiveMarket {
@@ -498,53 +334,4 @@ fn stale(panel: &Panel, at_ms: i64) -> LiveError {
 /// The sums of funding up to the last bar's open, of each symbol; NaN where that is not known.
 fn last_funding(panel: &Panel) -> Vec<f64> {
     panel.funding_bps.iter().map(|own| own.last().copied().unwrap_or(f64::NAN)).collect()
-}
-
-/// What is taken of the features of a history's newest bars, by symbols in parallel: the bits of numbers.
-struct Seen {
-    /// Bars of which the volatility is taken.
-    volatile: usize,
-    volatility: Vec<AtomicU32>,
-    /// Bars of which whole rows are taken.
-    rows: usize,
-    catalogue: Vec<AtomicU32>,
-}
-
-impl Seen {
-    fn new(symbols: usize, volatile: usize, rows: usize) -> Self {
-        let nothing = |count: usize| (0..count).map(|_| AtomicU32::new(f32::NAN.to_bits())).collect();
-        let (volatility, catalogue) = (nothing(symbols * volatile), nothing(symbols * rows * COUNT));
-        Self { volatile, volatility, rows, catalogue }
-    }
-
-    /// Takes what is needed of a symbol's row, `ago` bars before the last one.
-    fn note(&self, symbol: usize, ago: usize, row: &[f32]) {
-        let store = |slot: &AtomicU32, value: f32| slot.store(value.to_bits(), Ordering::Relaxed);
-        if ago < self.volatile {
-            store(&self.volatility[(symbol + 1) * self.volatile - 1 - ago], row[columns::VOLATILITY_20]);
-        }
-        if ago < self.rows {
-            let at = ((symbol + 1) * self.rows - 1 - ago) * COUNT;
-            self.catalogue[at..at + COUNT].iter().zip(row).for_each(|(slot, value)| store(slot, *value));
-        }
-    }
-
-    /// The mean volatility of the newest bars, and their rows of the view in windows of `window` rows whose last ones are filled.
-    fn finish(self, panel: &Panel, window: usize) -> (VecDeque<f64>, Vec<f32>) {
-        let load = |slot: &AtomicU32| f32::from_bits(slot.load(Ordering::Relaxed));
-        let symbols = panel.symbols.len();
-        let at = |symbol: usize, bar: usize| f64::from(load(&self.volatility[symbol * self.volatile + bar]));
-        let volatility = crate::risk::mean_volatility(symbols, self.volatile, at);
-        let catalogue: Vec<f32> = self.catalogue.iter().map(load).collect();
-        let features = features::Features { symbols, bars: self.rows, values: catalogue.into() };
-        let mut rows = vec![f32::NAN; symbols * window * VIEW_COUNT];
-        for bar in 0..self.rows {
-            let view = features::view_of_bar(panel, panel.bars - self.rows + bar, &features, bar);
-            let place = window - self.rows + bar;
-            for (symbol, row) in view.chunks_exact(VIEW_COUNT).enumerate() {
-                rows[(symbol * window + place) * VIEW_COUNT..][..VIEW_COUNT].copy_from_slice(row);
-            }
-        }
-        (volatility.into(), rows)
-    }
 }

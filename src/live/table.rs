@@ -1,7 +1,7 @@
 //! Decisions and answers as tables.
 
 use super::answer::{Action, Answer};
-use super::market::Decision;
+use super::decision::Decision;
 use crate::decide::WaitReason;
 use crate::polars::prelude::*;
 use crate::shadow::Side;

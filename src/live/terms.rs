@@ -65,8 +65,8 @@ pub enum TermsError {
 }
 
 impl Terms {
-    /// The terms of models that were judged by the same rules. What the user has set of `costs` and `risk` takes their place; `labels`, `decide` and
-    /// `market.type` may be set to what they are alone.
+    /// The terms of models that were judged by the same rules. What the user has set of `costs` and `risk` takes their place; `labels`,
+    /// `decide` and `market.type` may only be set to what the models have.
     ///
     /// # Errors
     /// Models that do not say by which rules they were judged, or by different ones; a setting that contradicts them.
@@ -86,17 +86,13 @@ impl Terms {
         }
         let Some((_, terms)) = found else { return Ok(Self::of_settings(settings)) };
         let given = Self::of_settings(settings);
-        let mut kind = given.market_type;
         let all = &settings.explicit;
-        if !all.contains("market.type") {
-            kind = terms.market_type;
-        }
         let merged = Self {
             labels: overlaid(&terms.labels, &given.labels, "labels", all),
             decide: overlaid(&terms.decide, &given.decide, "decide", all),
             costs: overlaid(&terms.costs, &given.costs, "costs", all),
             risk: overlaid(&terms.risk, &given.risk, "risk", all),
-            market_type: kind,
+            market_type: if all.contains("market.type") { given.market_type } else { terms.market_type },
         };
         merged.must_equal(&terms)?;
         Ok(merged)
