@@ -88,7 +88,7 @@ impl LiveMarket {
 
     /// The state after the last bar of a panel of at least two.
     fn begin(mut panel: Panel, models: Arc<LiveModels>, terms: Terms, model_of: Vec<Option<usize>>) -> Self {
-        let (last, paid) = (panel.last_bars(), last_funding(&panel));
+        let (last, paid) = (panel.bars_at(panel.bars - 1), last_funding(&panel));
         panel.keep_first(panel.bars - 1);
         let (symbols, bars) = (panel.symbols.len(), panel.bars);
         let rules = terms.rules(panel.timeframe);
@@ -199,17 +199,14 @@ impl LiveMarket {
                 let Some(place) = self.tail.symbol(symbol) else {
                     return Err(LiveError::Unknown { symbol: symbol.clone() });
                 };
-                if !panel.ranges[own].contains(&bar) || !has_last[place] {
-                    continue;
-                }
+                let Some(new) = panel.symbol_bar(own, bar).filter(|_| has_last[place]) else { continue };
                 let due = first + added.len() as i64 * step;
                 if panel.time_ms(bar) != due {
                     let (given, newest) = (time_text(panel.time_ms(bar)), time_text(due - step));
                     return Err(LiveError::Gap { symbol: symbol.clone(), given, newest });
                 }
                 paid[place] = panel.funding_bps[own].get(bar).map_or(f64::NAN, |sum| sum + offsets[place]);
-                let columns = [&panel.open, &panel.high, &panel.low, &panel.close, &panel.volume];
-                row[place] = Some(columns.map(|column| panel.row(column, own)[bar]));
+                row[place] = Some(new);
             }
             // A bar of stale coins alone is none; a bar of others after it would be a gap.
             if row.iter().any(Option::is_some) {

@@ -33,11 +33,21 @@ impl Panel {
         }
     }
 
-    /// The last bar of the grid, of each symbol that has it.
-    pub fn last_bars(&self) -> Vec<Option<Bar>> {
+    /// The bar of each symbol at a place of the grid, of those that have it.
+    ///
+    /// # Panics
+    /// Where the grid has no such bar.
+    pub fn bars_at(&self, bar: usize) -> Vec<Option<Bar>> {
+        (0..self.symbols.len()).map(|symbol| self.symbol_bar(symbol, bar)).collect()
+    }
+
+    /// The bar of a symbol at a place of the grid, if it has it.
+    ///
+    /// # Panics
+    /// Where there is no such symbol, or the grid has no such bar.
+    pub fn symbol_bar(&self, symbol: usize, bar: usize) -> Option<Bar> {
         let columns = [&self.open, &self.high, &self.low, &self.close, &self.volume];
-        let own = |symbol: usize| columns.map(|column| self.row(column, symbol)[self.bars - 1]);
-        (0..self.symbols.len()).map(|symbol| self.has_last_bar(symbol).then(|| own(symbol))).collect()
+        self.ranges[symbol].contains(&bar).then(|| columns.map(|column| self.row(column, symbol)[bar]))
     }
 
     /// Whether a symbol has the last bar of the grid.
@@ -150,11 +160,12 @@ mod tests {
                 assert_eq!(text(&cut), text(&panel(bars as i64)));
             }
             // The second one begins at bar 3, and has no bar before it.
-            let last: Vec<bool> = cut.last_bars().iter().map(Option::is_some).collect();
+            let last: Vec<bool> = cut.bars_at(cut.bars - 1).iter().map(Option::is_some).collect();
             assert_eq!(last, [true, (4..=8).contains(&bars)]);
         }
         // Its first bar may be the one that is added.
-        let (mut grown, last) = (panel(4), panel(4).last_bars());
+        let mut grown = panel(4);
+        let last = grown.bars_at(grown.bars - 1);
         grown.keep_first(3);
         grown.push(&last, &[], 9);
         assert_eq!(text(&grown), text(&panel(4)));

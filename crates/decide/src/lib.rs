@@ -2,6 +2,8 @@
 
 mod calibration;
 pub mod consensus;
+#[cfg(test)]
+mod fixtures;
 mod gate;
 mod head;
 mod params;

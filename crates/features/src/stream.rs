@@ -167,7 +167,7 @@ impl Coin {
 mod tests {
     use super::*;
     use crate::View;
-    use huracan_bars::{Bar, Candles, Timeframe};
+    use huracan_bars::{Candles, Timeframe};
     use huracan_base::arith::{draw, uniform};
 
     /// Three coins of other lengths, of which the second ends before the others.
@@ -204,11 +204,8 @@ mod tests {
         let view = View::of(&panel, &features);
         let atr = crate::atr_14(&panel);
         for begin in [510, 639, 640, 641, 700] {
-            let early = candles().into_iter().map(|(name, own)| {
-                let rows = own.timestamp.partition_point(|time| *time < begin as i64 * 3_600_000);
-                (name, own.slice(0..rows))
-            });
-            let early = Panel::new(early.collect(), Timeframe::H1, 24, false).unwrap();
+            let mut early = panel.clone();
+            early.keep_first(begin);
             let seen = std::sync::Mutex::new(Vec::new());
             let mut stream = Stream::new(&early, 3, |symbol, bar, row| {
                 assert_eq!(bits(row), bits(features.row(symbol, bar)));
@@ -218,11 +215,7 @@ mod tests {
             let keep = Stream::TAIL_BARS;
             let mut tail = early.newest(keep);
             for bar in begin..900 {
-                let own = |symbol: usize| -> Option<Bar> {
-                    let columns = [&panel.open, &panel.high, &panel.low, &panel.close, &panel.volume];
-                    panel.ranges[symbol].contains(&bar).then(|| columns.map(|column| panel.row(column, symbol)[bar]))
-                };
-                tail.push(&(0..4).map(own).collect::<Vec<_>>(), &[], keep);
+                tail.push(&panel.bars_at(bar), &[], keep);
                 let newest = stream.push(&tail);
                 for symbol in 0..4 {
                     let name = (begin, bar, &panel.symbols[symbol]);

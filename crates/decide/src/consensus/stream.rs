@@ -158,9 +158,8 @@ impl ConsensusStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::panel;
     use crate::{consensus, votes};
-    use huracan_bars::{Candles, Panel, Timeframe};
-    use huracan_base::arith::{draw, uniform};
     use huracan_labels as labels;
     use huracan_shadow::Rules;
 
@@ -170,22 +169,7 @@ mod tests {
 
     #[test]
     fn opinions_are_those_of_the_whole_history_bar_by_bar() {
-        let walk = |seed: u64, hours: std::ops::Range<i64>| {
-            let mut candles = Candles::default();
-            let mut close = 100.0;
-            for hour in hours {
-                let noise = |k: u64| uniform(draw(seed, k, hour as u64));
-                let open = close;
-                close = open * (1.0 + 0.05 * (noise(1) - 0.5));
-                let (high, low) =
-                    (open.max(close) * (1.0 + 0.01 * noise(2)), open.min(close) * (1.0 - 0.01 * noise(3)));
-                candles.push(hour * 3_600_000, [open, high, low, close], 1e4 * noise(5));
-            }
-            candles
-        };
-        let hours = [("AAA-USDT", 190..600), ("BTC-USDT", 0..600), ("CCC-USDT", 130..420)];
-        let all = hours.into_iter().zip(1..).map(|((name, hours), seed)| (name.to_owned(), walk(seed, hours)));
-        let panel = Panel::new(all.collect(), Timeframe::H1, 24, false).unwrap();
+        let panel = panel(&[190..600, 0..600, 130..420]);
         let atr = huracan_features::atr_14(&panel);
         let rules = Rules { max_hold: 6, ..Rules::default() };
         let (labels, horizon) = (labels::compute(&panel, &atr, &rules), 7);

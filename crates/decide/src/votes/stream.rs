@@ -84,33 +84,8 @@ impl VoteStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::panel;
     use crate::votes::compute;
-    use huracan_bars::{Bar, Candles, Timeframe};
-    use huracan_base::arith::{draw, uniform};
-
-    fn candles() -> Vec<(String, Candles)> {
-        let walk = |seed: u64, hours: std::ops::Range<i64>| {
-            let mut candles = Candles::default();
-            let mut close = 100.0;
-            for hour in hours {
-                let noise = |k: u64| uniform(draw(seed, k, hour as u64));
-                let open = close;
-                // Some stretches stand still, and some bars have no volume.
-                let still = hour / 30 % 5 == 4 || noise(0) < 0.1;
-                close = if still { open } else { open * (1.0 + 0.05 * (noise(1) - 0.5)) };
-                let (high, low) =
-                    (open.max(close) * (1.0 + 0.01 * noise(2)), open.min(close) * (1.0 - 0.01 * noise(3)));
-                candles.push(
-                    hour * 3_600_000,
-                    [open, high, low, close],
-                    if noise(4) < 0.1 { 0.0 } else { 1e4 * noise(5) },
-                );
-            }
-            candles
-        };
-        let hours = [("AAA-USDT", 390..700), ("BTC-USDT", 0..700), ("CCC-USDT", 130..500), ("DDD-USDT", 60..700)];
-        hours.into_iter().zip(1..).map(|((name, hours), seed)| (name.to_owned(), walk(seed, hours))).collect()
-    }
 
     fn bits(values: &[f32]) -> Vec<u32> {
         values.iter().map(|value| value.to_bits()).collect()
@@ -118,16 +93,13 @@ mod tests {
 
     #[test]
     fn votes_are_those_of_the_whole_history_bar_by_bar() {
-        let panel = Panel::new(candles(), Timeframe::H1, 24, false).unwrap();
+        let panel = panel(&[390..700, 0..700, 130..500, 60..700]);
         let off = VoterParams { off: vec!["rsi".to_owned(), "supertrend".to_owned()], ..VoterParams::default() };
         for params in [VoterParams::default(), off] {
             let votes = compute(&panel, &params);
             for begin in [392, 450] {
-                let early = candles().into_iter().map(|(name, own)| {
-                    let rows = own.timestamp.partition_point(|time| *time < begin as i64 * 3_600_000);
-                    (name, own.slice(0..rows))
-                });
-                let early = Panel::new(early.collect(), Timeframe::H1, 24, false).unwrap();
+                let mut early = panel.clone();
+                early.keep_first(begin);
                 let (mut stream, rows) = VoteStream::new(&early, &params, 5);
                 for (place, row) in rows.chunks_exact(VOTERS).enumerate() {
                     assert_eq!(bits(row), bits(votes.row(place / 5, begin - 5 + place % 5)));
@@ -135,11 +107,7 @@ mod tests {
                 let keep = VoteStream::tail_bars(&params) + 3;
                 let mut tail = early.newest(keep);
                 for bar in begin..700 {
-                    let own = |symbol: usize| -> Option<Bar> {
-                        let columns = [&panel.open, &panel.high, &panel.low, &panel.close, &panel.volume];
-                        panel.ranges[symbol].contains(&bar).then(|| columns.map(|all| panel.row(all, symbol)[bar]))
-                    };
-                    tail.push(&(0..4).map(own).collect::<Vec<_>>(), &[], keep);
+                    tail.push(&panel.bars_at(bar), &[], keep);
                     for (symbol, row) in stream.push(&tail).chunks_exact(VOTERS).enumerate() {
                         assert_eq!(bits(row), bits(votes.row(symbol, bar)), "{} {bar}", panel.symbols[symbol]);
                     }
