@@ -8,7 +8,7 @@ use super::lots::quantity;
 use super::market::LiveMarket;
 use crate::bars::Panel;
 use crate::decide::WaitReason;
-use crate::risk::{Money, Order, Refusal, RiskApproved, Standing, is_in_defence};
+use crate::risk::{Money, Order, Refusal, Standing, is_in_defence};
 use crate::shadow::Side;
 
 /// What would be done.
@@ -85,44 +85,40 @@ pub struct Size {
 /// An account in another currency.
 pub fn answer(market: &LiveMarket, account: Option<&Account>, killed: bool) -> Result<Vec<Answer>, String> {
     let panel = market.panel();
-    let mut answers: BTreeMap<String, Answer> =
-        panel.symbols.iter().enumerate().map(|(row, name)| (name.clone(), market.undecided(row))).collect();
-    for model in &market.models.approved {
-        let name = &model.bundle.symbol;
-        answers.entry(name.clone()).or_insert_with(|| Answer::without_candles(name));
-    }
     let (risk, limits) = (&market.terms.risk, market.terms.limits());
-    let mut standing = match account {
+    let mut sizing = match account {
         Some(account) => {
             let window = panel.timeframe.bars_in_days(risk.volatility_days);
             let defence = is_in_defence(&market.volatility(), window, risk.volatility_percentile);
-            Some(account.standing(panel, risk, killed, defence)?)
+            Some((account, account.standing(panel, risk, killed, defence)?))
         }
         None => None,
     };
+    let mut answers = BTreeMap::new();
     let mut wanted = Vec::new();
     for decision in market.decisions() {
-        let name = &panel.symbols[decision.symbol];
-        let held = account.and_then(|account| account.positions.iter().find(|own| own.symbol == *name));
+        let symbol = panel.symbols[decision.symbol].clone();
+        let held = account.and_then(|account| account.positions.iter().find(|own| own.symbol == symbol));
         let (action, reason) = market.act(&decision, held);
-        if let (Action::Close | Action::Reverse, Some(held), Some(standing)) = (action, held, &mut standing) {
+        if let (Action::Close | Action::Reverse, Some(held), Some((_, standing))) = (action, held, &mut sizing) {
             close(standing, held, panel, &limits);
         }
         let beta = market.beta(decision.symbol);
-        let order = order(&decision, panel, beta);
-        if matches!(action, Action::Enter | Action::Reverse) {
-            wanted.push((
-                order.map_or(f64::NEG_INFINITY, |order| order.merit(decision.edge_bps.abs())),
-                name.clone(),
-                order,
-            ));
+        if let (Action::Enter | Action::Reverse, Ok(side)) = (action, decision.side) {
+            let order = order(&decision, side, panel, beta);
+            wanted.push((order.merit(decision.edge_bps.abs()), order));
         }
         let time_ms = Some(market.newest_ms());
-        let symbol = name.clone();
-        answers.insert(
-            symbol.clone(),
-            Answer { symbol, time_ms, action, reason, decision: Some(decision), size: None, beta },
-        );
+        let own =
+            Answer { symbol: symbol.clone(), time_ms, action, reason, decision: Some(decision), size: None, beta };
+        answers.insert(symbol, own);
+    }
+    for (row, name) in panel.symbols.iter().enumerate() {
+        answers.entry(name.clone()).or_insert_with(|| market.undecided(row));
+    }
+    for model in &market.models.approved {
+        let name = &model.bundle.symbol;
+        answers.entry(name.clone()).or_insert_with(|| Answer::without_candles(name));
     }
     // What is held of coins on which nothing is decided is left as it is, until it is too old.
     for position in account.iter().flat_map(|account| &account.positions) {
@@ -133,38 +129,35 @@ pub fn answer(market: &LiveMarket, account: Option<&Account>, killed: bool) -> R
         own.action = Action::Hold;
         if market.is_too_old(position) {
             (own.action, own.reason) = (Action::Close, "time");
-            if let Some(standing) = &mut standing {
+            if let Some((_, standing)) = &mut sizing {
                 close(standing, position, panel, &limits);
             }
         }
     }
-    wanted.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    for (_, name, order) in wanted {
-        let Some(own) = answers.get_mut(&name) else { continue };
-        let refusal = match (&mut standing, order) {
-            (_, None) => Some(Refusal::StopDistance.name()),
-            (None, Some(_)) => killed.then(|| Refusal::KillSwitch.name()),
-            (Some(standing), Some(order)) => match market.place(standing, account, order, &name) {
-                Ok(size) => {
-                    own.size = Some(size);
-                    None
-                }
-                Err(refusal) => Some(refusal),
-            },
+    // Of equal merit, the order of the symbols decides.
+    wanted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (_, order) in wanted {
+        let Some(own) = answers.get_mut(&panel.symbols[order.symbol]) else { continue };
+        let sized = match &mut sizing {
+            Some((account, standing)) => market.place(standing, account, order).map(Some),
+            None if killed => Err(Refusal::KillSwitch.name()),
+            None => Ok(None),
         };
-        if let Some(refusal) = refusal {
-            // A position on the other side is closed all the same.
-            own.action = if own.action == Action::Reverse { Action::Close } else { Action::Refuse };
-            own.reason = refusal;
+        match sized {
+            Ok(size) => own.size = size,
+            Err(refusal) => {
+                // A position on the other side is closed all the same.
+                own.action = if own.action == Action::Reverse { Action::Close } else { Action::Refuse };
+                own.reason = refusal;
+            }
         }
     }
     Ok(answers.into_values().collect())
 }
 
-/// The order of a decision at its close; none without a side or a stop.
-fn order(decision: &Decision, panel: &Panel, beta: f64) -> Option<Order> {
-    let side = decision.side.ok()?;
-    Some(Order {
+/// The order of a decision at its close.
+fn order(decision: &Decision, side: Side, panel: &Panel, beta: f64) -> Order {
+    Order {
         trade: 0,
         symbol: decision.symbol,
         side,
@@ -172,7 +165,7 @@ fn order(decision: &Decision, panel: &Panel, beta: f64) -> Option<Order> {
         entry_price: decision.price,
         stop_price: decision.price - side.sign() * decision.stop,
         beta: if beta.is_finite() { beta } else { 1.0 },
-    })
+    }
 }
 
 impl Answer {
@@ -188,13 +181,12 @@ impl Answer {
 }
 
 impl LiveMarket {
-    /// The answer for a coin before anything is decided on it.
+    /// The answer for a coin on which nothing is decided: it has no model, or not the newest bar.
     fn undecided(&self, row: usize) -> Answer {
         let (panel, name) = (self.panel(), &self.panel().symbols[row]);
         let Some(last) = panel.ranges[row].clone().next_back() else { return Answer::without_candles(name) };
         let time_ms = Some(panel.time_ms(last));
         match self.model(row) {
-            Some(_) if self.is_fresh(row) => Answer::wait(name, time_ms, "undecided"),
             Some(_) => Answer { action: Action::Refuse, ..Answer::wait(name, time_ms, "stale_candles") },
             None if self.models.rejected.contains(name) => {
                 Answer { action: Action::Refuse, ..Answer::wait(name, time_ms, "model_rejected") }
@@ -205,7 +197,7 @@ impl LiveMarket {
 
     /// What a decision means for a coin with this position, before its size is asked for.
     fn act(&self, decision: &Decision, held: Option<&Position>) -> (Action, &'static str) {
-        let allowed = |side: Side| self.terms.rules(self.panel().timeframe).allows(side);
+        let allowed = |side: Side| self.rules.allows(side);
         match (decision.side, held.map(|held| Side::from(held.side))) {
             (Ok(side), None) if allowed(side) => (Action::Enter, ""),
             (Ok(_), None) => (Action::Wait, WaitReason::NoShorts.name()),
@@ -228,24 +220,19 @@ impl LiveMarket {
     }
 
     /// Sizes an order, in whole lots.
-    fn place(
-        &self,
-        standing: &mut Standing,
-        account: Option<&Account>,
-        order: Order,
-        name: &str,
-    ) -> Result<Size, &'static str> {
-        let rate = account.and_then(|account| account.rate(quote_of(name), &self.terms.risk)).ok_or("currency")?;
+    fn place(&self, standing: &mut Standing, account: &Account, order: Order) -> Result<Size, &'static str> {
+        let name = &self.panel().symbols[order.symbol];
+        let rate = account.rate(quote_of(name), &self.terms.risk).ok_or("currency")?;
         let before = standing.positions.len();
-        let approved: RiskApproved =
+        let approved =
             standing.place(order, coin_of(name), &self.terms.limits()).map_err(|refused| refused.reason.name())?;
-        let value = approved.notional().value() * rate;
-        match quantity(value, order.entry_price, &self.panel().terms[order.symbol]) {
+        let (value, risk) = (approved.notional().value(), approved.risk().value());
+        match quantity(value * rate, order.entry_price, &self.panel().terms[order.symbol]) {
             Ok(quantity) => Ok(Size {
-                approved: approved.notional().value(),
-                notional: Money::down(quantity * order.entry_price / rate).value().min(approved.notional().value()),
+                approved: value,
+                notional: Money::down(quantity * order.entry_price / rate).value().min(value),
                 quantity,
-                risk: approved.risk().value(),
+                risk,
                 limit: approved.size_limit().name(),
             }),
             Err(too_small) => {

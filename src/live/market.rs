@@ -24,7 +24,8 @@ pub struct LiveMarket {
     pub models: Arc<LiveModels>,
     /// The rules that they were judged by.
     pub terms: Terms,
-    rules: Rules,
+    /// The rules of trades in these terms.
+    pub(super) rules: Rules,
     /// The newest bars.
     tail: Panel,
     /// Bars that `tail` keeps.
